@@ -1,0 +1,29 @@
+// The logical state of a run: named tensors (or shards of them) and a JSON document for everything that is not a tensor.
+#pragma once
+
+#include <torch/types.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace terse::checkpoints {
+
+// A tensor, or the part [begin, end) of its flattened elements that this process holds.
+struct Shard {
+  torch::Tensor data;          // contiguous, (end - begin) elements
+  std::vector<int64_t> shape;  // of the whole tensor
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+
+struct StateDict {
+  std::map<std::string, Shard> tensors;
+  nlohmann::json extra;  // data cursor, random state, controllers, counters
+
+  void add(const std::string& name, const torch::Tensor& whole);            // shares memory with `whole`
+  const torch::Tensor whole(const std::string& name) const;                 // reshaped; throws naming the tensor when absent or partial
+};
+
+}  // namespace terse::checkpoints

@@ -1,0 +1,51 @@
+// A task makes problems, renders supervised traces for them, and verifies responses. One file and one line in task.cpp's table
+// add one; tests/rl/task_conformance_test.cpp picks it up.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "configs/run_config.h"
+#include "data/tokenizer.h"
+#include "rl/types.h"
+
+namespace terse::rl {
+
+enum class Split { kTrain, kEval };  // the two never share a random stream
+
+struct Verdict {
+  VerifyStatus status = VerifyStatus::kOk;
+  bool correct = false;
+  std::string form;      // one of forms(), or "other"
+};
+
+class Task {
+ public:
+  virtual ~Task() = default;
+  virtual std::string name() const = 0;
+  virtual const data::Tokenizer& tokenizer() const = 0;
+  virtual std::vector<int64_t> difficulties() const = 0;         // ascending
+  virtual std::vector<std::string> forms() const = 0;            // from verbose to direct
+  virtual std::vector<double> form_shares() const = 0;           // of supervised fine-tuning, beside forms(), sum 1
+  virtual int64_t max_response_tokens() const = 0;
+  virtual int64_t max_prompt_tokens() const = 0;
+
+  // Pure functions of (run seed, split, index): any worker makes the same problem. The second draws one of a given difficulty.
+  virtual Problem problem(Split split, int64_t index) const = 0;
+  virtual Problem problem(Split split, int64_t index, int64_t difficulty) const = 0;
+  // A correct response in the given form, end token included. Throws std::invalid_argument on an unknown form.
+  virtual std::vector<int32_t> trace(const Problem& problem, std::string_view form) const = 0;
+  // Never throws on any token sequence.
+  virtual Verdict verify(const Problem& problem, const std::vector<int32_t>& response) const = 0;
+  // The response with its last `drop` thinking tokens left out and the reference answer kept; empty when it has fewer. Lets a
+  // controller propose traces shorter than any that was taught.
+  virtual std::vector<int32_t> shortened(const Problem& problem, const std::vector<int32_t>& response, int64_t drop) const = 0;
+};
+
+std::vector<std::string> task_names();
+// Throws std::invalid_argument naming the known tasks.
+std::unique_ptr<Task> make_task(const configs::Task& config, int64_t seed);
+
+}  // namespace terse::rl
