@@ -1,0 +1,40 @@
+// Evaluation and sampling from a run folder or a single checkpoint, for `terse eval` and `terse generate`.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "configs/run_config.h"
+
+namespace terse::rl {
+
+struct EvalRequest {
+  std::filesystem::path target;   // run folder or checkpoint folder (its run folder's config.yaml is used)
+  std::string task;               // empty: the run's own
+  int64_t samples = 0;            // 0: the config's eval.samples
+  int64_t problems_per_difficulty = 0;  // 0: the config's
+  std::string device = "auto";
+};
+// Returns the `eval` object of summary.json. Throws std::invalid_argument with advice when the target holds no usable checkpoint.
+nlohmann::json evaluate_checkpoint(const EvalRequest& request);
+
+struct GenerateRequest {
+  std::filesystem::path target;
+  std::string prompt;             // text in the run's tokenizer
+  int64_t samples = 1;
+  int64_t max_new_tokens = 0;     // 0: task limit, or the model's context
+  double temperature = 1.0;
+  int64_t top_k = 0;
+  double top_p = 1.0;
+  double min_p = 0.0;
+  int64_t seed = 1;
+  std::string device = "auto";
+};
+// Calls `emit(sample, text, tokens, finished)` for each sample.
+using EmitSample = std::function<void(int64_t sample, const std::string& text, int64_t tokens, bool finished)>;
+void generate(const GenerateRequest& request, const EmitSample& emit);
+
+}  // namespace terse::rl

@@ -1,0 +1,24 @@
+// The stages of a run, in order, in one run folder: pretrain, sft, rl, eval. The same call resumes an interrupted run.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "configs/run_config.h"
+#include "trainer/interrupts.h"
+
+namespace terse::rl {
+
+struct RunRequest {
+  configs::RunConfig config;            // resolved and checked
+  std::filesystem::path dir;            // run folder; exists and is locked by the caller
+  std::string commit;                   // of the program, for summary.json
+  trainer::Interrupts* interrupts = nullptr;
+};
+
+// Runs (or continues) all stages; writes metrics, traces, checkpoints and summary.json into the folder and returns the summary.
+// Throws trainer::SavedAndStopped, checkpoints::CorruptError, checkpoints::DiskError, or std::runtime_error.
+nlohmann::json run(const RunRequest& request);
+
+}  // namespace terse::rl
