@@ -1,4 +1,8 @@
 // The one tensor bundle that all stages trade: packed token sequences of any lengths, without padding.
+//
+// The target rule, everywhere: targets[i] is the token that follows tokens[i] in its own sequence, and weights[i] is
+// the weight of predicting it. So tokens and targets are shifted by one against each other, and what the model puts out
+// at i is scored there.
 #pragma once
 
 #include <torch/types.h>
@@ -8,13 +12,18 @@ namespace terse::data {
 // N tokens of S segments (documents, or prompt + response) laid end to end. Attention never crosses a segment.
 struct Batch {
   torch::Tensor tokens;     // [N] int64
-  torch::Tensor positions;  // [N] int64, position of the token inside its sequence (RoPE)
-  torch::Tensor segments;   // [S + 1] int32, where each segment starts; the last entry is N
+  torch::Tensor positions;  // [N] int64, position of the token inside its segment (RoPE); 0 at each segment start
+  torch::Tensor segments;   // [S + 1] int32, where each segment starts, strictly ascending; the last entry is N
   torch::Tensor targets;    // [N] int64, the token to predict; 0 where weights is 0
   torch::Tensor weights;    // [N] float32, weight of the token's loss; 0: no loss
 
   int64_t token_count() const { return tokens.size(0); }
   int64_t segment_count() const { return segments.size(0) - 1; }
+
+  // The same batch on another device; shares memory when it is there already.
+  Batch to(const torch::Device& device) const {
+    return {tokens.to(device), positions.to(device), segments.to(device), targets.to(device), weights.to(device)};
+  }
 };
 
 }  // namespace terse::data

@@ -7,14 +7,17 @@
 
 namespace terse::data {
 
-// next() is a pure function of the construction arguments and state(): restoring a saved state continues with exactly the
-// batches that would have followed.
+// Endless. next() is a pure function of the construction arguments and state(): restoring a saved state continues with
+// exactly the batches that would have followed. In a distributed run state() is the same on every rank. Not
+// thread-safe.
 class BatchStream {
  public:
   virtual ~BatchStream() = default;
   virtual Batch next() = 0;
   virtual nlohmann::json state() const = 0;
-  virtual void restore(const nlohmann::json& state) = 0;  // throws std::runtime_error when the state is of another data set
+  // Throws std::runtime_error with both values when the state is of another data set, seed or shape; then nothing has
+  // changed.
+  virtual void restore(const nlohmann::json& state) = 0;
 };
 
 }  // namespace terse::data

@@ -1,5 +1,5 @@
-// Philox4x32-10, the counter-based random generator of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
-// A number is a pure function of (key, counter): nothing has to be carried, saved or split between workers.
+// Philox4x32-10, the counter-based random generator of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC
+// 2011). A number is a pure function of (key, counter): nothing has to be carried, saved or split between workers.
 #pragma once
 
 #include <array>
@@ -8,9 +8,19 @@
 namespace terse::data {
 
 // What a random stream is for: part of the key, so that two uses never share numbers.
-enum class RandomStream : uint32_t { kInit = 1, kShuffle, kTrainProblem, kEvalProblem, kSample, kEvalSample, kReplay, kForm };
+enum class RandomStream : uint32_t {
+  kInit = 1,
+  kShuffle,
+  kTrainProblem,
+  kEvalProblem,
+  kSample,
+  kEvalSample,
+  kReplay,
+  kForm
+};
 
-// Four independent 32-bit words for (seed, stream, a, b). `a` and `b` are the caller's coordinates, e.g. problem and position.
+// Four independent 32-bit words for (seed, stream, a, b). `a` and `b` are the caller's coordinates, e.g. problem and
+// position.
 inline std::array<uint32_t, 4> philox(uint64_t seed, RandomStream stream, uint64_t a, uint64_t b) {
   // The stream and the upper half of the seed are mixed into the key with distinct odd constants.
   uint32_t k0 = static_cast<uint32_t>(seed) ^ (static_cast<uint32_t>(stream) * 0x85EBCA6Bu);
@@ -29,9 +39,13 @@ inline std::array<uint32_t, 4> philox(uint64_t seed, RandomStream stream, uint64
 }
 
 // Uniform in [0, 1) with 24 bits, exact in fp32.
-inline float uniform01(uint32_t word) { return static_cast<float>(word >> 8) * 0x1p-24f; }
+inline float uniform01(uint32_t word) {
+  return static_cast<float>(word >> 8) * 0x1p-24f;
+}
 
 // Uniform integer in [0, n) without modulo bias worth mentioning (n far below 2^32): multiply and take the upper half.
-inline uint32_t uniform_below(uint32_t word, uint32_t n) { return static_cast<uint32_t>((static_cast<uint64_t>(word) * n) >> 32); }
+inline uint32_t uniform_below(uint32_t word, uint32_t n) {
+  return static_cast<uint32_t>((static_cast<uint64_t>(word) * n) >> 32);
+}
 
 }  // namespace terse::data

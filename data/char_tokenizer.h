@@ -1,0 +1,34 @@
+// The characters (Unicode code points) of a training text are the vocabulary, in ascending order; no special tokens.
+#pragma once
+
+#include <unordered_map>
+
+#include "data/tokenizer.h"
+
+namespace terse::data {
+
+class CharTokenizer final : public Tokenizer {
+ public:
+  // Any order, repeats allowed. Throws std::invalid_argument when there is none, or one is not a Unicode scalar value.
+  explicit CharTokenizer(std::vector<char32_t> characters);
+  // The characters of a UTF-8 text. Throws EncodeError where it is not UTF-8.
+  static CharTokenizer from_text(std::string_view text);
+
+  int64_t vocab_size() const override { return static_cast<int64_t>(characters_.size()); }
+  std::vector<int32_t> encode(std::string_view text) const override;  // also throws where the text is not UTF-8
+  std::string decode(const std::vector<int32_t>& ids) const override;
+  std::string id() const override { return id_; }
+  int32_t bos() const override { return -1; }
+  int32_t eos() const override { return -1; }
+  std::string definition() const override;
+  size_t split_point(std::string_view text) const override;
+
+  const std::vector<char32_t>& characters() const { return characters_; }
+
+ private:
+  std::vector<char32_t> characters_;  // ascending
+  std::unordered_map<char32_t, int32_t> ids_;
+  std::string id_;
+};
+
+}  // namespace terse::data

@@ -1,0 +1,26 @@
+// A pseudo-random permutation of 0..n-1 that needs no storage: a Feistel network over Philox, restricted to the range
+// by cycle walking (Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002). Any element can be asked
+// for, in any order.
+#pragma once
+
+#include <cstdint>
+
+namespace terse::data {
+
+class Permutation {
+ public:
+  // A function of (seed, epoch, n) alone. n >= 1.
+  Permutation(uint64_t seed, uint64_t epoch, int64_t n);
+  // The element at index i of the shuffled order, 0 <= i < n.
+  int64_t operator()(int64_t i) const;
+
+ private:
+  uint64_t mix(uint64_t value) const;
+
+  uint64_t seed_;
+  uint64_t epoch_;
+  uint64_t n_;
+  int half_bits_;
+};
+
+}  // namespace terse::data

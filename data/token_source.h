@@ -1,0 +1,54 @@
+// A read-only sequence of token ids, divided into documents: what streams draw windows from.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace terse::data {
+
+// Safe to read from several threads.
+class TokenSource {
+ public:
+  virtual ~TokenSource() = default;
+  virtual int64_t size() const = 0;  // tokens
+  // Where each document starts: ascending, the first is 0; all documents hold at least one token.
+  virtual const std::vector<int64_t>& documents() const = 0;
+  // Copies tokens [begin, begin + out.size()). Throws std::out_of_range outside [0, size()), DataError on damage.
+  virtual void read(int64_t begin, std::span<int32_t> out) const = 0;
+  // SHA-256 (hex) of tokenizer id, tokens and documents: equal exactly when these are.
+  virtual std::string content_hash() const = 0;
+};
+
+// Tokens [begin, end) of a source, e.g. the training part of a corpus.
+struct TokenRange {
+  std::shared_ptr<const TokenSource> source;
+  int64_t begin = 0;
+  int64_t end = 0;
+
+  int64_t size() const { return end - begin; }
+  explicit operator bool() const { return source != nullptr; }
+};
+
+// A source in memory, for tests and small texts. `documents` empty: one document. Throws std::invalid_argument when the
+// offsets break the rule above or an id is negative.
+class MemoryTokens final : public TokenSource {
+ public:
+  MemoryTokens(std::vector<int32_t> tokens, std::vector<int64_t> documents = {}, std::string tokenizer_id = "");
+
+  int64_t size() const override { return static_cast<int64_t>(tokens_.size()); }
+  const std::vector<int64_t>& documents() const override { return documents_; }
+  void read(int64_t begin, std::span<int32_t> out) const override;
+  std::string content_hash() const override { return hash_; }
+
+ private:
+  std::vector<int32_t> tokens_;
+  std::vector<int64_t> documents_;
+  std::string hash_;
+};
+
+TokenRange whole(std::shared_ptr<const TokenSource> source);
+
+}  // namespace terse::data

@@ -1,0 +1,31 @@
+// Cuts a range of tokens into windows, and makes batches of them.
+//
+// Window w reads the inputs [first + (w - 1) * context, first + w * context) of the range, cut at its ends; the last
+// token is no input, having nothing to predict. Each input's target is the token after it, also across the end of a
+// window, so over all windows each token is a target exactly once, except the first of each document. Documents in a
+// window are segments of their own.
+#pragma once
+
+#include "data/batch.h"
+#include "data/token_source.h"
+
+namespace terse::data {
+
+class Windows {
+ public:
+  // `first` (1..context): length of the window at the start, which shifts all cuts. Throws std::invalid_argument when
+  // the range is shorter than two tokens or a number is out of its range.
+  Windows(TokenRange range, int64_t context, int64_t first);
+
+  int64_t count() const { return count_; }
+  // The given windows, packed in order. N <= windows * context tokens, S >= windows segments.
+  Batch batch(const std::vector<int64_t>& windows) const;
+
+ private:
+  TokenRange range_;
+  int64_t context_;
+  int64_t first_;
+  int64_t count_;
+};
+
+}  // namespace terse::data
