@@ -1,0 +1,207 @@
+// The fp32 kernels of the CPU, on plain row-major pointers. Compiled once per instruction set, chosen at run time by
+// cpu().
+//
+// Row invariance, the promise that everything above relies on: the forward result of a row is a function of that row's
+// data alone, bit for bit. It does not depend on the number of rows, their order, the thread count, the instruction
+// set, or on who shares the batch. So a sampler that decodes one token per sequence and a learner that runs packed
+// whole sequences compute the same log-probs. To keep it, every output is one chain of fused multiply-adds in a
+// documented order, or a reduction over 16 lanes (or a multiple) followed by a fixed tree.
+//
+// Gradients that sum over rows (weights, biases, norms, embeddings) are chains in row order that continue from the
+// buffer: splitting the rows over several calls gives the same bits.
+//
+// Sizes are int64_t, strides and offsets count floats, a stride of 0 means "rows are contiguous". Pointers need no
+// alignment. Inputs and outputs do not overlap unless it is said. Functions are thread-safe, run on OpenMP threads
+// (omp_set_num_threads), and do not check their arguments: shapes are checked by the callers, once.
+// Letters: M rows (tokens), D width, H query heads, KV key/value heads, C head width, F feed-forward width, V
+// vocabulary.
+#pragma once
+
+#include <cstdint>
+
+namespace terse::trainer::kernels {
+
+// RMSNorm of `groups` vectors of `width` in each row: y = x * rstd * weight, rstd = 1 / sqrt(mean(x^2) + eps).
+// groups = 1 and width = D is the norm of a block; groups = heads and width = C is the QK-norm inside a fused row.
+struct RmsNorm {
+  const float* x = nullptr;  // [rows, groups, width], rows x_stride apart
+  const float* delta =
+      nullptr;  // if given: x + delta is normalised, and written to sum. Both contiguous [rows, groups * width]
+  float* sum = nullptr;           // may be x or delta themselves
+  const float* weight = nullptr;  // [width]
+  float eps = 0;
+  float* y = nullptr;     // may be x
+  float* rstd = nullptr;  // [rows, groups], for the backward pass; may be null
+  int64_t rows = 0, groups = 1, width = 0;
+  int64_t x_stride = 0, y_stride = 0;
+};
+
+struct RmsNormGrad {
+  const float* dy = nullptr;
+  const float* x = nullptr;  // what was normalised (`sum` where delta was given)
+  const float* weight = nullptr;
+  const float* rstd = nullptr;
+  float* dx = nullptr;         // may be dy
+  bool accumulate_dx = false;  // dx += instead of dx =; then dx must not be dy
+  float* dweight = nullptr;    // [width], always added to, in order of (row, group)
+  int64_t rows = 0, groups = 1, width = 0;
+  int64_t dy_stride = 0, x_stride = 0, dx_stride = 0;
+};
+
+// Rotary position embedding in place, half-split as in Llama and Qwen: (x[i], x[i + C/2]) turn by the angle
+// position * theta^(-2i/C). A fused q|k|v row takes one call with heads = H + KV.
+struct Rope {
+  float* x = nullptr;                           // [rows, heads, C], rows row_stride apart
+  const int64_t* positions = nullptr;           // [rows], each below the number of positions in the table
+  const float* table = nullptr;                 // [positions, C] from rope_table: C/2 cosines, then C/2 sines
+  int64_t rows = 0, heads = 0, head_width = 0;  // C: any multiple of 8
+  int64_t row_stride = 0;
+  bool inverse = false;  // turn back: the backward pass
+};
+
+// Fills table[positions, head_width]; computed in double precision, rounded once.
+void rope_table(float* table, int64_t positions, int64_t head_width, double theta);
+
+// Causal attention inside each segment of a packed batch, grouped queries (head h reads key/value head h / (H / KV)).
+// For a query at position t of its segment: s_j = scale * q.k_j (chain over c), p_j = exp(s_j - max), out = sum_j p_j
+// v_j (chain over j) times 1 / sum p. Head width: any multiple of 8 up to kMaxHeadWidth.
+struct Attention {
+  const float* q = nullptr;  // [M, H, C], rows q_stride apart
+  const float* k = nullptr;  // [M, KV, C], rows kv_stride apart
+  const float* v = nullptr;
+  const int32_t* segments = nullptr;  // [segment_count + 1] first row of each segment, then M
+  int64_t segment_count = 0;
+  int64_t heads = 0, kv_heads = 0, head_width = 0;
+  int64_t q_stride = 0, kv_stride = 0;
+  float scale = 0;
+  float* out = nullptr;  // [M, H * C], contiguous
+  float* lse = nullptr;  // [M, H] log of the sum of exp(s_j), for the backward pass; may be null
+};
+
+struct AttentionGrad {
+  Attention forward;             // as in the forward call, with its out and lse
+  const float* d_out = nullptr;  // [M, H * C]
+  float* dq = nullptr;           // written, not added to; strides of q, k and v
+  float* dk = nullptr;
+  float* dv = nullptr;
+};
+
+inline constexpr int64_t kMaxHeadWidth = 256;
+inline constexpr int64_t kKeyBlock = 16;  // tokens of a key block
+
+// Where the keys and values of a sequence lie: in pages of page_tokens tokens (a multiple of kKeyBlock), found through
+// an array of page pointers. One big page is a contiguous slot. Inside a page, from `offset` on (the layer's place when
+// a page holds all layers): keys [KV][page_tokens / 16][C][16], transposed in blocks of 16 tokens, then values
+// [KV][page_tokens][C]. Memory past a sequence's length is never relied on: it may hold anything.
+struct KvLayout {
+  int64_t kv_heads = 0, head_width = 0, page_tokens = 0;
+  int64_t offset = 0;
+  int64_t floats() const { return 2 * kv_heads * page_tokens * head_width; }  // of one layer of one page
+};
+
+// One query token per row; several rows may be of one sequence (prefill). All keys up to each row's position must be in
+// the cache before attention_decode: call kv_append for all rows first.
+struct KvRows {
+  KvLayout layout;
+  float* const* const* pages = nullptr;  // [rows] the page pointers of the row's sequence
+  const int64_t* positions = nullptr;    // [rows] position of the row's token in its sequence
+  int64_t rows = 0;
+};
+
+// Writes k[rows, KV, C] and v (rows kv_stride apart) to their positions.
+struct KvAppend {
+  KvRows to;
+  const float* k = nullptr;
+  const float* v = nullptr;
+  int64_t kv_stride = 0;
+};
+
+// out[b] = attention of q[b] over the keys 0..position of its sequence: the same bits as Attention.
+struct AttentionDecode {
+  KvRows from;
+  const float* q = nullptr;  // [rows, H, C], rows q_stride apart
+  int64_t heads = 0, q_stride = 0;
+  float scale = 0;
+  float* out = nullptr;  // [rows, H * C], contiguous
+};
+
+// Per row, with z = scale * logits (scale = 1 / temperature): lse = log sum exp z, logprob = z[target] - lse, entropy
+// of the softmax in nats. Logits of -inf are tokens that cannot be drawn. A NaN anywhere in a row, or a row of only
+// -inf, gives NaN. The sampler calls it with rows = 1 or more, the learner with whole chunks: same bits.
+struct LogProb {
+  const float* logits = nullptr;     // [rows, vocab]
+  const int64_t* targets = nullptr;  // [rows], each in [0, vocab); may be null when logprob is
+  float scale = 1;
+  int64_t rows = 0, vocab = 0;
+  float* logprob = nullptr;  // [rows]; any of the three outputs may be null
+  float* lse = nullptr;
+  float* entropy = nullptr;
+};
+
+// dlogits = scale * (d_logprob * (onehot(target) - p) - d_entropy * p * (log p + entropy)).
+// Cross-entropy with a weight per row is d_logprob = -weight.
+struct LogProbGrad {
+  const float* logits = nullptr;
+  const int64_t* targets = nullptr;
+  float scale = 1;
+  int64_t rows = 0, vocab = 0;
+  const float* lse = nullptr;        // [rows] from LogProb
+  const float* entropy = nullptr;    // [rows] from LogProb; may be null when d_entropy is
+  const float* d_logprob = nullptr;  // [rows]
+  const float* d_entropy = nullptr;  // [rows]; null: zero
+  float* dlogits = nullptr;          // [rows, vocab], written; may be logits
+};
+
+struct Table {
+  const char* isa;  // "avx512" or "avx2"
+
+  // y[M, N] (+)= x[M, K] w[K, N]. Each output is one chain over k, from 0, from bias[n], or (accumulate, bias null)
+  // from y.
+  void (*gemm)(const float* x, const float* w, const float* bias, float* y, int64_t m, int64_t n, int64_t k,
+               bool accumulate);
+  // c[N, K] (+)= a[M, N]^T b[M, K]. Each output is one chain over m, from 0 or (accumulate) from c: gradients of
+  // weights.
+  void (*gemm_tn)(const float* a, const float* b, float* c, int64_t m, int64_t n, int64_t k, bool accumulate);
+  // out[cols, rows] = in[rows, cols]^T: a weight stored [out, in] becomes gemm's w.
+  void (*transpose)(const float* in, float* out, int64_t rows, int64_t cols);
+
+  void (*rms_norm)(const RmsNorm& args);
+  void (*rms_norm_backward)(const RmsNormGrad& args);
+  void (*rope)(const Rope& args);
+
+  // h[M, F] = silu(gate) * up, gate_up[M, 2F] = gate | up. Backward writes d_gate_up[M, 2F], which may be gate_up.
+  void (*swiglu)(const float* gate_up, float* h, int64_t rows, int64_t ffn_width);
+  void (*swiglu_backward)(const float* gate_up, const float* dh, float* d_gate_up, int64_t rows, int64_t ffn_width);
+
+  void (*attention)(const Attention& args);
+  void (*attention_backward)(const AttentionGrad& args);
+  void (*kv_append)(const KvAppend& args);
+  void (*attention_decode)(const AttentionDecode& args);
+
+  void (*logprob)(const LogProb& args);
+  void (*logprob_backward)(const LogProbGrad& args);
+  // probs[rows, vocab] = exp(scale * logits - lse); probs may be logits.
+  void (*softmax)(const float* logits, float scale, const float* lse, float* probs, int64_t rows, int64_t vocab);
+
+  // y[M, D] = table[tokens]. Backward: dtable[tokens[m]] += dy[m] in row order.
+  void (*embedding)(const float* table, const int64_t* tokens, float* y, int64_t rows, int64_t width);
+  void (*embedding_backward)(const float* dy, const int64_t* tokens, float* dtable, int64_t rows, int64_t width);
+
+  void (*add)(const float* a, const float* b, float* y, int64_t count);  // y = a + b; y may be a or b
+  // sums[N] += the rows of x[M, N], in row order: gradients of biases.
+  void (*column_sum)(const float* x, float* sums, int64_t rows, int64_t cols);
+
+  // Element-wise exp and natural log, within 2 units in the last place of the true value, IEEE limits and NaN as in
+  // <cmath>.
+  void (*exp)(const float* x, float* y, int64_t count);
+  void (*log)(const float* x, float* y, int64_t count);
+};
+
+// The table of the best instruction set of this CPU. Throws std::runtime_error when it has neither AVX-512 nor AVX2
+// with FMA.
+const Table& cpu();
+
+// The table of one instruction set, "avx512" or "avx2"; null when this CPU cannot run it.
+const Table* cpu_table(const char* isa);
+
+}  // namespace terse::trainer::kernels
