@@ -1,0 +1,32 @@
+// SHA-256 as lower-case hex: the content hash of checkpoints, token stores and configurations.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace terse::configs {
+
+// Hashes bytes as they come. Not for use from two threads at once.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+
+  void update(const void* bytes, size_t size);
+  void update(std::string_view bytes) { update(bytes.data(), bytes.size()); }
+  // 64 hex digits; the object must not be used afterwards.
+  std::string hex();
+
+ private:
+  struct Context;
+  std::unique_ptr<Context> context_;
+};
+
+std::string sha256_bytes(std::string_view bytes);
+// Streams the file; throws std::runtime_error naming it when it cannot be read.
+std::string sha256_file(const std::string& path);
+
+}  // namespace terse::configs
