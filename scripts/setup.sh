@@ -49,12 +49,12 @@ choose_variant() {
 packages=(g++ make cmake ninja-build git ca-certificates ccache python3 python3-pip python3-venv libyaml-cpp-dev libfmt-dev
   libhdf5-dev libgtest-dev libgmock-dev nlohmann-json3-dev libcli11-dev libssl-dev)
 
+on_debian() { grep -qs '^ID=debian' /etc/os-release; }
 installed() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
 
 system_packages() {
   local p absent=()
-  # Ubuntu has Chromium as a snap only; see browser() below.
-  if grep -qs '^ID=debian' /etc/os-release; then packages+=(chromium); fi
+  if on_debian; then packages+=(chromium); fi
   if ! command -v dpkg-query >/dev/null; then
     die 1 "this script installs with apt (Debian 12, Ubuntu 24.04). Elsewhere, install the equivalents of: ${packages[*]}"
   fi
@@ -76,13 +76,14 @@ system_packages() {
     "${absent[@]}" </dev/null || die 1 "apt-get could not install: ${absent[*]} (its message stands above)"
 }
 
-# The report's test looks at a page in a real browser.
+# The report's test looks at a page in a real browser. Debian has one among its packages, Ubuntu only as a snap.
 browser() {
   local name
   if [ -n "${CHROMIUM:-}" ]; then
     [ -x "$CHROMIUM" ] || need "an executable at CHROMIUM=$CHROMIUM"
     return 0
   fi
+  if on_debian; then return 0; fi
   for name in chromium chromium-browser google-chrome; do
     if command -v $name >/dev/null; then return 0; fi
   done
