@@ -1,0 +1,42 @@
+// The model side of generation: runs tokens of many sequences against their caches of keys and values. Which sequence goes when is
+// the engine's business.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "trainer/model/transformer.h"
+
+namespace terse::rl {
+
+// New tokens to run, R rows. Rows of one sequence come in order of position, and a row attends to everything of its sequence up to
+// its own position, rows of the same call included.
+struct DecodeRows {
+  std::vector<int64_t> slots;      // [R] cache slot of the row's sequence
+  std::vector<int64_t> tokens;     // [R]
+  std::vector<int64_t> positions;  // [R]
+  std::vector<int64_t> wanted;     // rows whose logits the caller needs
+};
+
+// Not thread-safe; several decoders may live in one process.
+class Decoder {
+ public:
+  virtual ~Decoder() = default;
+  // Reads the model's present weights; call after every change of them. Shares or repacks them, never keeps the caller's gradients.
+  virtual void refresh() = 0;
+  // Writes the keys and values of all rows; returns the logits of the wanted ones: [wanted, V] fp32 on the CPU.
+  virtual torch::Tensor forward(const DecodeRows& rows) = 0;
+  // Copies the first `length` tokens of one slot's cache to another.
+  virtual void copy_prefix(int64_t from, int64_t to, int64_t length) = 0;
+};
+
+// The decoder for the model's device and dtype, with `slots` caches of `capacity` tokens each: row-invariant kernels for fp32 on
+// the CPU (the same bits as the learner's forward pass), LibTorch operations elsewhere. The model must outlive it.
+std::unique_ptr<Decoder> make_decoder(const trainer::Transformer& model, int64_t slots, int64_t capacity);
+
+// The two implementations by name, for tests that hold one against the other.
+std::unique_ptr<Decoder> make_kernel_decoder(const trainer::Transformer& model, int64_t slots, int64_t capacity);
+std::unique_ptr<Decoder> make_aten_decoder(const trainer::Transformer& model, int64_t slots, int64_t capacity);
+
+}  // namespace terse::rl

@@ -1,0 +1,32 @@
+// From logits to a token: the same token for the same (seed, stream, problem, sample, position) and logits, whoever shares the batch.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "data/philox.h"
+#include "trainer/model/logit_transform.h"
+
+namespace terse::rl {
+
+// Coordinates of one random draw.
+struct DrawKey {
+  uint64_t seed = 0;
+  data::RandomStream stream = data::RandomStream::kSample;
+  int64_t problem = 0;
+  int64_t sample = 0;    // below 2^24
+  int64_t position = 0;  // of the drawn token in its response
+};
+
+struct Draw {
+  int64_t token = 0;
+  float logprob = 0;  // of the token under the transformed distribution
+  float entropy = 0;  // of that distribution, nats
+};
+
+// Draws one token per row of logits [rows, vocab] (overwritten). Inverse of the cumulative distribution in vocabulary order.
+// Throws std::runtime_error when a row is not finite.
+std::vector<Draw> sample_rows(float* logits, int64_t rows, int64_t vocab, const trainer::LogitTransform& transform,
+                              const std::vector<DrawKey>& keys);
+
+}  // namespace terse::rl

@@ -1,0 +1,51 @@
+// libtorch_cuda.so registers its kernels when it is loaded; it must be loaded before anything asks LibTorch about CUDA.
+#include "trainer/device.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <dlfcn.h>
+#include <fmt/format.h>
+#include <omp.h>
+#include <sched.h>
+
+#include <stdexcept>
+
+namespace terse::trainer {
+
+namespace {
+
+// Empty when LibTorch can use a GPU now, else why not.
+std::string load_cuda() {
+  static const std::string problem = [] {
+    if (dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL) == nullptr) return std::string("this machine has no NVIDIA driver (libcuda.so.1)");
+    if (dlopen(TERSE_TORCH_LIB "/libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) == nullptr) {
+      return fmt::format("LibTorch's CUDA libraries cannot be loaded (run scripts/setup.sh --cuda): {}", dlerror());
+    }
+    if (!at::globalContext().hasCUDA() || at::detail::getCUDAHooks().deviceCount() == 0) return std::string("no usable GPU");
+    return std::string();
+  }();
+  return problem;
+}
+
+}  // namespace
+
+torch::Device choose_device(const std::string& wanted) {
+  if (wanted == "cpu") return torch::kCPU;
+  const std::string problem = load_cuda();
+  if (problem.empty()) return torch::Device(torch::kCUDA, 0);
+  if (wanted == "cuda") throw std::runtime_error("run.device is cuda, but " + problem);
+  return torch::kCPU;
+}
+
+int64_t set_threads(int64_t threads) {
+  if (threads <= 0) {
+    cpu_set_t allowed;
+    threads = sched_getaffinity(0, sizeof(allowed), &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
+  }
+  at::set_num_threads(static_cast<int>(threads));
+  omp_set_num_threads(static_cast<int>(threads));
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
+  return threads;
+}
+
+}  // namespace terse::trainer

@@ -1,0 +1,27 @@
+// What is done to logits before a token is sampled. It travels with the sample: sampler and learner apply the same transform, so
+// that a recorded log-probability is the policy's own.
+#pragma once
+
+#include <cstdint>
+
+namespace terse::trainer {
+
+struct LogitTransform {
+  double temperature = 1.0;  // > 0; logits are divided by it
+  int64_t top_k = 0;         // keep the k largest; 0: off
+  double top_p = 1.0;        // keep the smallest set of largest probabilities that reaches p; 1: off
+  double min_p = 0.0;        // keep probabilities of at least min_p times the largest; 0: off
+
+  bool cuts() const { return top_k > 0 || top_p < 1.0 || min_p > 0.0; }
+  bool identity() const { return temperature == 1.0 && !cuts(); }
+};
+
+// Applies the transform in place to one row of V logits: dropped entries become -inf. `keep` (or -1) is never dropped: the
+// learner passes the token that was sampled. Ties at a cut are all kept. Order: temperature, top-k, top-p, min-p.
+void apply(const LogitTransform& transform, float* logits, int64_t vocab, int64_t keep = -1);
+
+// The same for `rows` rows, leaving a pure temperature to the caller: returns the factor that logits are still to be multiplied by
+// (the kernels take it as their scale). `keep` [rows] or null. Sampler and learner both call this, so they agree to the bit.
+float apply_rows(const LogitTransform& transform, float* logits, int64_t rows, int64_t vocab, const int64_t* keep = nullptr);
+
+}  // namespace terse::trainer

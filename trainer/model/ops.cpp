@@ -1,0 +1,218 @@
+// Dispatch of the operations, and their autograd functions on the CPU kernels.
+#include "trainer/model/ops.h"
+
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+
+#include "trainer/kernels/kernels.h"
+#include "trainer/model/ops_aten.h"
+
+namespace terse::trainer::ops {
+
+namespace {
+
+using torch::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::Function;
+using torch::autograd::variable_list;
+
+const float* in(const Tensor& t) { return t.data_ptr<float>(); }
+float* out(const Tensor& t) { return t.data_ptr<float>(); }
+// Where the gradient of a weight is added to: fp32 on the CPU, whatever the weight's dtype.
+float* grad_of(const Tensor& weight) { return weight.grad().data_ptr<float>(); }
+Tensor fp32(at::IntArrayRef shape) { return torch::empty(shape, torch::kFloat32); }
+
+struct Embed : Function<Embed> {
+  static Tensor forward(AutogradContext* ctx, const Tensor& tokens, const Tensor& weight) {
+    ctx->save_for_backward({tokens, weight});
+    if (weight.scalar_type() != torch::kFloat32) return weight.index_select(0, tokens).to(torch::kFloat32);
+    Tensor y = fp32({tokens.size(0), weight.size(1)});
+    kernels::cpu().embedding(in(weight), tokens.data_ptr<int64_t>(), out(y), tokens.size(0), weight.size(1));
+    return y;
+  }
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    const Tensor dy = grads[0].contiguous();
+    kernels::cpu().embedding_backward(in(dy), saved[0].data_ptr<int64_t>(), grad_of(saved[1]), dy.size(0), dy.size(1));
+    return {Tensor(), Tensor()};
+  }
+};
+
+struct RmsNorm : Function<RmsNorm> {
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight, double eps) {
+    const int64_t rows = x.size(0), width = x.size(1);
+    Tensor y = torch::empty_like(x), rstd = fp32({rows});
+    kernels::cpu().rms_norm({.x = in(x), .weight = in(weight), .eps = static_cast<float>(eps), .y = out(y), .rstd = out(rstd),
+                             .rows = rows, .groups = 1, .width = width});
+    ctx->save_for_backward({x, weight, rstd});
+    return y;
+  }
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    const Tensor dy = grads[0].contiguous();
+    Tensor dx = torch::empty_like(dy);
+    kernels::cpu().rms_norm_backward({.dy = in(dy), .x = in(saved[0]), .weight = in(saved[1]), .rstd = in(saved[2]),
+                                      .dx = out(dx), .dweight = grad_of(saved[1]), .rows = dy.size(0), .groups = 1,
+                                      .width = dy.size(1)});
+    return {dx, Tensor(), Tensor()};
+  }
+};
+
+struct Linear : Function<Linear> {
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight, const Tensor& bias) {
+    const int64_t rows = x.size(0), n = weight.size(0), k = weight.size(1);
+    ctx->saved_data["bias"] = bias;
+    if (weight.scalar_type() != torch::kFloat32) {
+      const Tensor rounded = x.to(weight.scalar_type());
+      ctx->save_for_backward({rounded, weight});
+      Tensor y = at::mm(rounded, weight.t()).to(torch::kFloat32);
+      return bias.defined() ? y.add_(bias) : y;
+    }
+    ctx->save_for_backward({x, weight});
+    Tensor y = fp32({rows, n}), transposed = fp32({k, n});
+    kernels::cpu().transpose(in(weight), out(transposed), n, k);
+    kernels::cpu().gemm(in(x), in(transposed), bias.defined() ? in(bias) : nullptr, out(y), rows, n, k, false);
+    return y;
+  }
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    const Tensor &x = saved[0], &weight = saved[1], dy = grads[0].contiguous();
+    const int64_t rows = dy.size(0), n = weight.size(0), k = weight.size(1);
+    const Tensor bias = ctx->saved_data["bias"].toTensor();
+    if (bias.defined()) kernels::cpu().column_sum(in(dy), grad_of(bias), rows, n);
+    if (weight.scalar_type() != torch::kFloat32) {
+      const Tensor rounded = dy.to(weight.scalar_type());
+      weight.grad().add_(at::mm(rounded.t(), x));
+      return {at::mm(rounded, weight).to(torch::kFloat32), Tensor(), Tensor()};
+    }
+    Tensor dx = fp32({rows, k});
+    kernels::cpu().gemm(in(dy), in(weight), nullptr, out(dx), rows, k, n, false);
+    kernels::cpu().gemm_tn(in(dy), in(x), grad_of(weight), rows, n, k, true);
+    return {dx, Tensor(), Tensor()};
+  }
+};
+
+struct QkNorm : Function<QkNorm> {
+  static Tensor forward(AutogradContext* ctx, const Tensor& qkv, const Tensor& q_norm, const Tensor& k_norm, int64_t heads,
+                        int64_t kv_heads, double eps) {
+    const int64_t rows = qkv.size(0), c = q_norm.size(0), stride = qkv.size(1);
+    Tensor y = qkv.clone(), q_rstd = fp32({rows, heads}), k_rstd = fp32({rows, kv_heads});
+    const auto norm = [&](int64_t first, int64_t groups, const Tensor& weight, const Tensor& rstd) {
+      kernels::cpu().rms_norm({.x = in(qkv) + first * c, .weight = in(weight), .eps = static_cast<float>(eps),
+                               .y = out(y) + first * c, .rstd = out(rstd), .rows = rows, .groups = groups, .width = c,
+                               .x_stride = stride, .y_stride = stride});
+    };
+    norm(0, heads, q_norm, q_rstd);
+    norm(heads, kv_heads, k_norm, k_rstd);
+    ctx->save_for_backward({qkv, q_norm, k_norm, q_rstd, k_rstd});
+    return y;
+  }
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    const Tensor& qkv = saved[0];
+    const int64_t rows = qkv.size(0), c = saved[1].size(0), stride = qkv.size(1);
+    Tensor d = grads[0].contiguous().clone();
+    const auto norm = [&](int64_t first, int64_t groups, const Tensor& weight, const Tensor& rstd) {
+      kernels::cpu().rms_norm_backward({.dy = in(d) + first * c, .x = in(qkv) + first * c, .weight = in(weight),
+                                        .rstd = in(rstd), .dx = out(d) + first * c, .dweight = grad_of(weight), .rows = rows,
+                                        .groups = groups, .width = c, .dy_stride = stride, .x_stride = stride,
+                                        .dx_stride = stride});
+    };
+    const int64_t heads = saved[3].size(1);
+    norm(0, heads, saved[1], saved[3]);
+    norm(heads, saved[4].size(1), saved[2], saved[4]);
+    return {d, Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
+  }
+};
+
+// Heads of a packed qkv row, as the kernels address them.
+kernels::Attention attention_args(const Tensor& qkv, const Tensor& segments, const Tensor& result, const Tensor& lse,
+                                  int64_t heads, int64_t kv_heads, double scale) {
+  const int64_t stride = qkv.size(1), c = stride / (heads + 2 * kv_heads);
+  return {.q = in(qkv), .k = in(qkv) + heads * c, .v = in(qkv) + (heads + kv_heads) * c,
+          .segments = segments.data_ptr<int32_t>(), .segment_count = segments.size(0) - 1, .heads = heads,
+          .kv_heads = kv_heads, .head_width = c, .q_stride = stride, .kv_stride = stride, .scale = static_cast<float>(scale),
+          .out = out(result), .lse = out(lse)};
+}
+
+struct RopeAttention : Function<RopeAttention> {
+  static kernels::Rope rope_args(const Tensor& qkv, const Tensor& positions, const Tensor& table, int64_t heads, bool inverse) {
+    return {.x = out(qkv), .positions = positions.data_ptr<int64_t>(), .table = in(table), .rows = qkv.size(0), .heads = heads,
+            .head_width = table.size(1), .row_stride = qkv.size(1), .inverse = inverse};
+  }
+  static Tensor forward(AutogradContext* ctx, const Tensor& qkv, const Tensor& positions, const Tensor& segments,
+                        const Tensor& table, int64_t heads, int64_t kv_heads, double scale) {
+    const int64_t rows = qkv.size(0);
+    Tensor turned = qkv.clone(), y = fp32({rows, heads * table.size(1)}), lse = fp32({rows, heads});
+    kernels::cpu().rope(rope_args(turned, positions, table, heads + kv_heads, false));
+    kernels::cpu().attention(attention_args(turned, segments, y, lse, heads, kv_heads, scale));
+    ctx->save_for_backward({turned, positions, segments, table, y, lse});
+    ctx->saved_data["kv_heads"] = kv_heads;
+    ctx->saved_data["scale"] = scale;
+    return y;
+  }
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    const Tensor &qkv = saved[0], &table = saved[3], dy = grads[0].contiguous();
+    const int64_t heads = saved[5].size(1), kv_heads = ctx->saved_data["kv_heads"].toInt(), c = table.size(1);
+    Tensor d = torch::empty_like(qkv);
+    kernels::cpu().attention_backward(
+        {.forward = attention_args(qkv, saved[2], saved[4], saved[5], heads, kv_heads, ctx->saved_data["scale"].toDouble()),
+         .d_out = in(dy), .dq = out(d), .dk = out(d) + heads * c, .dv = out(d) + (heads + kv_heads) * c});
+    kernels::cpu().rope(rope_args(d, saved[1], table, heads + kv_heads, true));
+    return {d, Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
+  }
+};
+
+struct SwiGlu : Function<SwiGlu> {
+  static Tensor forward(AutogradContext* ctx, const Tensor& gate_up) {
+    Tensor h = fp32({gate_up.size(0), gate_up.size(1) / 2});
+    kernels::cpu().swiglu(in(gate_up), out(h), h.size(0), h.size(1));
+    ctx->save_for_backward({gate_up});
+    return h;
+  }
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const Tensor gate_up = ctx->get_saved_variables()[0], dh = grads[0].contiguous();
+    Tensor d = torch::empty_like(gate_up);
+    kernels::cpu().swiglu_backward(in(gate_up), in(dh), out(d), dh.size(0), dh.size(1));
+    return {d};
+  }
+};
+
+bool on_kernels(const Tensor& x) { return x.device().is_cpu(); }
+
+}  // namespace
+
+Tensor make_rope_table(const ModelSpec& spec, torch::Device device) {
+  Tensor table = fp32({spec.context, spec.head_width});
+  kernels::rope_table(out(table), spec.context, spec.head_width, spec.rope_theta);
+  return table.to(device);
+}
+
+Tensor embed(const Tensor& tokens, const Tensor& weight) {
+  return on_kernels(weight) ? Embed::apply(tokens, weight) : aten::embed(tokens, weight);
+}
+
+Tensor rms_norm(const Tensor& x, const Tensor& weight, double eps) {
+  return on_kernels(x) ? RmsNorm::apply(x, weight, eps) : aten::rms_norm(x, weight, eps);
+}
+
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  return on_kernels(x) ? Linear::apply(x, weight, bias) : aten::linear(x, weight, bias);
+}
+
+Tensor qk_norm(const Tensor& qkv, const Tensor& q_norm, const Tensor& k_norm, const ModelSpec& spec) {
+  return on_kernels(qkv) ? QkNorm::apply(qkv, q_norm, k_norm, spec.heads, spec.kv_heads, spec.norm_eps)
+                         : aten::qk_norm(qkv, q_norm, k_norm, spec);
+}
+
+Tensor attention(const Tensor& qkv, const Tensor& positions, const Tensor& segments, const Tensor& rope, const ModelSpec& spec) {
+  return on_kernels(qkv)
+             ? RopeAttention::apply(qkv, positions, segments, rope, spec.heads, spec.kv_heads, spec.attention_scale())
+             : aten::attention(qkv, positions, segments, rope, spec);
+}
+
+Tensor swiglu(const Tensor& gate_up) { return on_kernels(gate_up) ? SwiGlu::apply(gate_up) : aten::swiglu(gate_up); }
+
+}  // namespace terse::trainer::ops

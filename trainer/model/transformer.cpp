@@ -1,0 +1,40 @@
+// The forward pass, a page.
+#include "trainer/model/transformer.h"
+
+#include "trainer/model/recompute.h"
+
+namespace terse::trainer {
+
+Transformer::Transformer(const ModelSpec& spec, torch::Device device, uint64_t seed)
+    : spec_(spec), device_(device), params_(spec, device, seed), rope_(ops::make_rope_table(spec, device)) {}
+
+torch::Tensor Transformer::block(const torch::Tensor& x, const BlockWeights& w, const data::Batch& batch) const {
+  torch::Tensor qkv = ops::linear(ops::rms_norm(x, w.attention_norm, spec_.norm_eps), w.qkv, w.qkv_bias);
+  if (spec_.qk_norm) qkv = ops::qk_norm(qkv, w.q_norm, w.k_norm, spec_);
+  const torch::Tensor h = x + ops::linear(ops::attention(qkv, batch.positions, batch.segments, rope_, spec_), w.out);
+  const torch::Tensor gate_up = ops::linear(ops::rms_norm(h, w.ffn_norm, spec_.norm_eps), w.gate_up);
+  return h + ops::linear(ops::swiglu(gate_up), w.down);
+}
+
+torch::Tensor Transformer::hidden(const data::Batch& batch) const {
+  torch::Tensor x = ops::embed(batch.tokens, params_.embedding());
+  for (const BlockWeights& weights : params_.blocks()) {
+    const auto run = [this, &weights, batch](const torch::Tensor& input) { return block(input, weights, batch); };
+    x = spec_.activation_checkpointing ? recompute(run, x) : run(x);
+  }
+  return ops::rms_norm(x, params_.final_norm(), spec_.norm_eps);
+}
+
+ops::TokenLogProbs Transformer::logprobs(const data::Batch& batch, const torch::Tensor& rows,
+                                         const LogitTransform& transform) const {
+  return ops::token_logprobs(hidden(batch).index_select(0, rows), params_.head(), batch.targets.index_select(0, rows),
+                             transform);
+}
+
+data::Batch to_device(const data::Batch& batch, torch::Device device) {
+  if (device.is_cpu()) return batch;
+  return {batch.tokens.to(device), batch.positions.to(device), batch.segments.to(device), batch.targets.to(device),
+          batch.weights.to(device)};
+}
+
+}  // namespace terse::trainer

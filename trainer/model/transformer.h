@@ -1,0 +1,37 @@
+// The one model definition: a decoder-only transformer (RMSNorm, RoPE, grouped-query attention, SwiGLU) that covers the shapes
+// of Llama, Qwen2 (qkv_bias) and Qwen3 (qk_norm), tied or untied.
+#pragma once
+
+#include "data/batch.h"
+#include "trainer/model/ops.h"
+#include "trainer/model/params.h"
+
+namespace terse::trainer {
+
+class Transformer {
+ public:
+  Transformer(const ModelSpec& spec, torch::Device device, uint64_t seed);
+
+  const ModelSpec& spec() const { return spec_; }
+  torch::Device device() const { return device_; }
+  FlatParams& params() { return params_; }
+  const FlatParams& params() const { return params_; }
+  const torch::Tensor& rope() const { return rope_; }
+
+  // Hidden states of every token after the final norm: [N, D]. `batch` must be on device().
+  torch::Tensor hidden(const data::Batch& batch) const;
+  // Log-probability and entropy at the given rows [M] of the batch, whose targets it holds. Only these rows pass the head.
+  ops::TokenLogProbs logprobs(const data::Batch& batch, const torch::Tensor& rows, const LogitTransform& transform = {}) const;
+
+ private:
+  torch::Tensor block(const torch::Tensor& x, const BlockWeights& weights, const data::Batch& batch) const;
+
+  ModelSpec spec_;
+  torch::Device device_;
+  FlatParams params_;
+  torch::Tensor rope_;
+};
+
+data::Batch to_device(const data::Batch& batch, torch::Device device);
+
+}  // namespace terse::trainer

@@ -1,0 +1,71 @@
+// Fused AdamW over two ranges of one flat buffer: weights that decay, and the rest.
+#include "trainer/optimizer.h"
+
+#include <ATen/ops/_fused_adamw.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace terse::trainer {
+
+double learning_rate(const configs::Optimizer& config, int64_t step, int64_t steps) {
+  if (step < config.warmup_steps) {
+    return config.lr * static_cast<double>(step + 1) / static_cast<double>(config.warmup_steps);
+  }
+  if (config.schedule == "constant") return config.lr;
+  const double span = static_cast<double>(std::max<int64_t>(1, steps - config.warmup_steps));
+  const double progress = std::clamp(static_cast<double>(step - config.warmup_steps) / span, 0.0, 1.0);
+  const double low = config.min_lr_ratio;
+  if (config.schedule == "linear") return config.lr * (1 - (1 - low) * progress);
+  if (config.schedule == "cosine") return config.lr * (low + (1 - low) * 0.5 * (1 + std::cos(M_PI * progress)));
+  const double tail = std::max(config.decay_fraction, 1e-9);  // wsd
+  return config.lr * (progress <= 1 - tail ? 1.0 : 1 - (1 - low) * (progress - (1 - tail)) / tail);
+}
+
+AdamW::AdamW(FlatParams& params, const configs::Optimizer& config)
+    : params_(params),
+      config_(config),
+      m_(torch::zeros_like(params.master())),
+      v_(torch::zeros_like(params.master())),
+      count_(torch::zeros({}, params.master().options())) {}
+
+AdamW::Update AdamW::step(double lr) {
+  torch::NoGradGuard no_grad;
+  torch::Tensor& grad = params_.grad();
+  Update update;
+  update.grad_norm = grad.norm().item<double>();
+  if (!std::isfinite(update.grad_norm)) {
+    update.applied = false;
+    return update;
+  }
+  if (config_.clip_grad_norm > 0 && update.grad_norm > config_.clip_grad_norm) {
+    grad.mul_(config_.clip_grad_norm / update.grad_norm);
+  }
+  count_.add_(1);
+  const int64_t split = params_.decayed(), total = params_.size();
+  const int64_t bounds[3] = {0, split, total};
+  for (int part = 0; part < 2; ++part) {
+    const int64_t begin = bounds[part], length = bounds[part + 1] - begin;
+    if (length == 0) continue;
+    auto range = [&](const torch::Tensor& t) { return std::vector<torch::Tensor>{t.narrow(0, begin, length)}; };
+    at::_fused_adamw_(range(params_.master()), range(grad), range(m_), range(v_), {}, std::vector<torch::Tensor>{count_}, lr,
+                      config_.beta1, config_.beta2, part == 0 ? config_.weight_decay : 0.0, config_.eps, false, false);
+  }
+  params_.publish();
+  return update;
+}
+
+void AdamW::save(checkpoints::StateDict& state) const {
+  state.add("optimizer.m", m_);
+  state.add("optimizer.v", v_);
+  state.add("optimizer.count", count_);
+}
+
+void AdamW::restore(const checkpoints::StateDict& state) {
+  torch::NoGradGuard no_grad;
+  m_.copy_(state.whole("optimizer.m"));
+  v_.copy_(state.whole("optimizer.v"));
+  count_.copy_(state.whole("optimizer.count"));
+}
+
+}  // namespace terse::trainer

@@ -1,0 +1,38 @@
+// AdamW on the flat parameter buffer (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019), with global-norm
+// clipping and a guard against non-finite updates.
+#pragma once
+
+#include <string>
+
+#include "checkpoints/state_dict.h"
+#include "configs/run_config.h"
+#include "trainer/model/params.h"
+
+namespace terse::trainer {
+
+// Learning rate of update `step` (0-based) of `steps`: linear warm-up, then constant, linear or cosine decay to
+// min_lr_ratio * lr, or wsd (constant, then a linear fall over the last decay_fraction of the steps).
+double learning_rate(const configs::Optimizer& config, int64_t step, int64_t steps);
+
+class AdamW {
+ public:
+  AdamW(FlatParams& params, const configs::Optimizer& config);
+
+  struct Update {
+    double grad_norm = 0;   // global norm before clipping
+    bool applied = true;    // false: the gradient was not finite and nothing changed
+  };
+  // Clips params.grad(), applies one update at rate `lr` and publishes the weights.
+  Update step(double lr);
+
+  void save(checkpoints::StateDict& state) const;
+  void restore(const checkpoints::StateDict& state);
+
+ private:
+  FlatParams& params_;
+  configs::Optimizer config_;
+  torch::Tensor m_, v_;     // fp32 moments [P]
+  torch::Tensor count_;     // updates so far, one float: what the fused kernel wants
+};
+
+}  // namespace terse::trainer
