@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# Tries every stage on one NVIDIA GPU in bf16: sets up, builds, then pretrains, fine-tunes, trains by RL, is stopped and resumes.
+# Minutes; prints the figures and exits 1 when an outcome is not as expected.
+#
+#   scripts/smoke_gpu.sh [FOLDER]
+#
+#   FOLDER   where the runs and their reports stay; default: runs/smoke_gpu, emptied first
+set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "$0")/common.sh"
+
+case ${1:-} in
+  -h | --help) usage; exit 0 ;;
+  -*) die 64 "unknown option '$1'" ;;
+esac
+command -v nvidia-smi >/dev/null || die 1 "no NVIDIA driver here (nvidia-smi is missing), and this script is of no use without a GPU"
+gpus=$(nvidia-smi -L 2>&1) || die 1 "nvidia-smi sees no GPU: $gpus"
+say "GPU: ${gpus%%$'\n'*}"
+
+set_up cuda
+build release cuda terse || die 1 "the build failed; its messages stand above"
+
+cd "$repo"
+folder=$(realpath -m "${1:-runs/smoke_gpu}")
+rm -rf "$folder/pretrain" "$folder/rl"
+mkdir -p "$folder"
+on_gpu=(--device cuda --set model.precision=bf16)
+
+# Pretraining learns the project's own sources, so that nothing has to be downloaded.
+cat configs/*.h data/*.h trainer/*.h rl/*.h README.md docs/*.md >"$folder/text.txt"
+pretrain=(build/terse run configs/shakespeare.yaml "${on_gpu[@]}" --run-dir "$folder/pretrain" --set "data.train=$folder/text.txt"
+  --set tokenizer.kind=byte --set pretrain.steps=300)
+say "pretraining: ${pretrain[*]}"
+"${pretrain[@]}"
+
+reinforce=(build/terse run configs/quickstart.yaml "${on_gpu[@]}" --run-dir "$folder/rl" --set sft.steps=800 --set rl.steps=80
+  --set eval.problems_per_difficulty=50 --set run.log_every=1)
+
+# stop_in STAGE: starts the run, asks it to save and stop once STAGE is under way, and expects exit code 75.
+stop_in() {
+  local stage=$1 waited=0 code=0
+  say "SFT and RL, to be stopped in $stage: ${reinforce[*]}"
+  "${reinforce[@]}" &
+  local run=$!
+  until grep -qs "\"stage\": *\"$stage\"" "$folder/rl/metrics.jsonl"; do
+    kill -0 $run 2>/dev/null || break
+    waited=$((waited + 1))
+    if [ $waited -gt 1200 ]; then kill -KILL $run; die 1 "no step of $stage within 10 minutes"; fi
+    sleep 0.5
+  done
+  kill -USR1 $run 2>/dev/null || die 1 "the run ended before it could be stopped in $stage"
+  wait $run || code=$?
+  [ $code = 75 ] || die 1 "a run that is asked to save and stop exits with 75; this one exited with $code"
+}
+stop_in sft
+stop_in rl
+say "resuming to the end"
+"${reinforce[@]}"
+
+python3 - "$folder" <<'PYTHON'
+import json, sys
+from pathlib import Path
+
+folder = Path(sys.argv[1])
+failures = []
+
+def expect(condition, text):
+    print(("  ok     " if condition else "  FAILED ") + text)
+    if not condition:
+        failures.append(text)
+
+def metrics(run):
+    return [json.loads(line) for line in (folder / run / "metrics.jsonl").read_text().splitlines()]
+
+def stages(run):
+    return {s["stage"]: s for s in json.loads((folder / run / "summary.json").read_text())["stages"]}
+
+losses = [m["loss"] for m in metrics("pretrain") if "loss" in m]
+expect(losses[-1] < 0.75 * losses[0], f"pretraining: loss {losses[0]:.3f} -> {losses[-1]:.3f}")
+sft, rl = (stages("rl")[s]["eval"] for s in ("sft", "rl"))
+expect(sft["accuracy"] > 0.3, f"SFT: accuracy {sft['accuracy']:.3f} at {sft['mean_tokens']:.1f} tokens")
+expect(rl["accuracy"] >= sft["accuracy"] and rl["mean_tokens"] < sft["mean_tokens"],
+       f"RL: accuracy {rl['accuracy']:.3f} at {rl['mean_tokens']:.1f} tokens")
+for stage in ("sft", "rl"):
+    steps = [m["step"] for m in metrics("rl") if m["stage"] == stage and "loss" in m]
+    expect(len(steps) == len(set(steps)) and steps == sorted(steps), f"resume: each {stage} step recorded once, in order ({len(steps)} records)")
+for run in ("pretrain", "rl"):
+    for name, stage in stages(run).items():
+        if stage.get("wall_s"):
+            print(f"  figure {run}/{name}: {stage['steps']} steps, {stage['wall_s']:.1f} s, {stage['tokens'] / stage['wall_s']:.0f} tokens/s")
+sys.exit(1 if failures else 0)
+PYTHON
+say "all stages ran on the GPU in $SECONDS s, set-up and build included; reports: $folder/pretrain/report.html $folder/rl/report.html"
