@@ -39,7 +39,7 @@ set_up() {
 # build PRESET VARIANT [TARGET]: configures and compiles; VARIANT as above.
 build() {
   local preset=$1 variant=$2 target=${3:-all} cuda=AUTO
-  case $variant in cpu) cuda=OFF ;; cuda) cuda=ON ;; esac
+  if [ "$variant" = cpu ]; then cuda=OFF; fi
   cd "$repo" || return
   cmake --preset "$preset" -DTERSE_LIBTORCH="$libtorch" -DTERSE_CUDA=$cuda &&
     cmake --build --preset "$preset" --parallel "$(build_jobs /proc/meminfo)" --target "$target"
