@@ -7,12 +7,20 @@
 
 namespace terse::data {
 
+// Collects the characters of texts.
+class CharacterSet {
+ public:
+  void add(std::string_view text);           // throws EncodeError where the text is not UTF-8
+  std::vector<char32_t> characters() const;  // ascending
+
+ private:
+  std::vector<bool> seen_ = std::vector<bool>(0x110000);
+};
+
 class CharTokenizer final : public Tokenizer {
  public:
   // Any order, repeats allowed. Throws std::invalid_argument when there is none, or one is not a Unicode scalar value.
   explicit CharTokenizer(std::vector<char32_t> characters);
-  // The characters of a UTF-8 text. Throws EncodeError where it is not UTF-8.
-  static CharTokenizer from_text(std::string_view text);
 
   int64_t vocab_size() const override { return static_cast<int64_t>(characters_.size()); }
   std::vector<int32_t> encode(std::string_view text) const override;  // also throws where the text is not UTF-8

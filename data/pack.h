@@ -30,6 +30,9 @@ Batch pack(const std::vector<Sequence>& sequences);
 // values[s][i + 1], 0 at the last token of each segment. [N] float32.
 torch::Tensor pack_values(const std::vector<std::vector<float>>& values);
 
+// Batches end to end, in order. At least one.
+Batch concatenate(const std::vector<Batch>& batches);
+
 // Micro-batches of at most `max_segments` whole segments, in order; their token tensors are views of the batch's.
 std::vector<Batch> split(const Batch& batch, int64_t max_segments);
 // The same, with at most `max_tokens` tokens each; a longer segment stands alone.

@@ -2,9 +2,11 @@
 //
 // Window w reads the inputs [first + (w - 1) * context, first + w * context) of the range, cut at its ends; the last
 // token is no input, having nothing to predict. Each input's target is the token after it, also across the end of a
-// window, so over all windows each token is a target exactly once, except the first of each document. Documents in a
-// window are segments of their own.
+// window, so over all windows each token is a target exactly once, except the first of each document (and of the
+// range). Documents in a window are segments of their own: the last input of a document has weight 0.
 #pragma once
+
+#include <vector>
 
 #include "data/batch.h"
 #include "data/token_source.h"
@@ -22,6 +24,11 @@ class Windows {
   Batch batch(const std::vector<int64_t>& windows) const;
 
  private:
+  struct Span {
+    int64_t begin, end;  // inputs, as positions in the source
+  };
+  Span span(int64_t window) const;
+
   TokenRange range_;
   int64_t context_;
   int64_t first_;

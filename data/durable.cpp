@@ -1,0 +1,84 @@
+// Temporary name, fsync, rename, fsync of the folder.
+#include "data/durable.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+
+#include "data/errors.h"
+
+namespace terse::data {
+
+namespace {
+
+[[noreturn]] void refuse(const char* what, const std::filesystem::path& path) {
+  throw DiskError(fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(errno)));
+}
+
+class Descriptor {
+ public:
+  Descriptor(const std::filesystem::path& path, int flags) : fd_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {
+    if (fd_ < 0) refuse("open", path);
+  }
+  ~Descriptor() { ::close(fd_); }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+void sync(const std::filesystem::path& path, int flags) {
+  const Descriptor file(path, flags);
+  if (::fsync(file.get()) != 0) refuse("sync", path);
+}
+
+std::filesystem::path folder_of(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+}
+
+}  // namespace
+
+TemporaryFile::TemporaryFile(const std::filesystem::path& path) : final_(path) {
+  // Unique among processes and threads, so that ranks may build the same file side by side.
+  static std::atomic<int> counter = 0;
+  temporary_ = fmt::format("{}.{}.{}.tmp", path.string(), ::getpid(), counter++);
+  std::error_code error;
+  std::filesystem::create_directories(folder_of(path), error);
+  if (error) {
+    throw DiskError(fmt::format("cannot create the folder {}: {}", folder_of(path).string(), error.message()));
+  }
+}
+
+TemporaryFile::~TemporaryFile() {
+  std::error_code ignored;
+  if (!temporary_.empty()) std::filesystem::remove(temporary_, ignored);
+}
+
+void TemporaryFile::publish() {
+  sync(temporary_, O_RDONLY);
+  if (::rename(temporary_.c_str(), final_.c_str()) != 0) refuse("write", final_);
+  temporary_.clear();
+  sync(folder_of(final_), O_RDONLY | O_DIRECTORY);
+}
+
+void write_durably(const std::filesystem::path& path, std::string_view content) {
+  TemporaryFile temporary(path);
+  {
+    const Descriptor file(temporary.path(), O_WRONLY | O_CREAT | O_TRUNC);
+    while (!content.empty()) {
+      const ssize_t written = ::write(file.get(), content.data(), content.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) refuse("write", path);
+      content.remove_prefix(static_cast<size_t>(written));
+    }
+  }
+  temporary.publish();
+}
+
+}  // namespace terse::data

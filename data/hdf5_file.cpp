@@ -1,0 +1,238 @@
+// HDF5 with its pitfalls fenced in.
+#include "data/hdf5_file.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <mutex>
+
+#include "data/errors.h"
+
+namespace terse::data {
+
+namespace {
+
+constexpr int64_t kMaxTextAttribute = 60000;  // an object header message holds at most 64 KiB
+constexpr hsize_t kMaxChunk = 1 << 20;        // elements; a chunk is memory that a single read allocates
+
+herr_t keep_innermost(unsigned, const H5E_error2_t* error, void* text) {
+  *static_cast<std::string*>(text) = error->desc ? error->desc : "";
+  return 0;
+}
+
+herr_t note_link(hid_t, const char* name, const H5L_info_t* info, void* found) {
+  static_cast<std::vector<std::pair<std::string, H5L_type_t>>*>(found)->emplace_back(name, info->type);
+  return 0;
+}
+
+}  // namespace
+
+std::string hdf5_error() {
+  std::string text;
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, keep_innermost, &text);
+  return text.empty() ? "unknown HDF5 error" : text;
+}
+
+void prepare_hdf5() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    H5dont_atexit();
+    H5PLset_loading_state(0);
+  });
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);  // a setting of the thread
+}
+
+Hdf5Reader::Hdf5Reader(const std::filesystem::path& path, const std::set<std::string>& datasets)
+    : path_(path.string()) {
+  prepare_hdf5();
+  file_bytes_ = static_cast<int64_t>(std::filesystem::file_size(path));
+  // The plain file driver, whatever the file's own driver block asks for.
+  const Hdf5Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  H5Pset_fapl_sec2(access.get());
+  file_ = Hdf5Handle(H5Fopen(path_.c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose);
+  if (file_.get() < 0) fail("damaged or cut off: " + hdf5_error());
+  check_links(datasets);
+}
+
+void Hdf5Reader::fail(const std::string& message) const {
+  throw DataError(path_ + ": " + message);
+}
+
+void Hdf5Reader::check_links(const std::set<std::string>& datasets) const {
+  std::vector<std::pair<std::string, H5L_type_t>> found;
+  if (H5Literate(file_.get(), H5_INDEX_NAME, H5_ITER_INC, nullptr, note_link, &found) < 0) {
+    fail("cannot list its datasets: " + hdf5_error());
+  }
+  for (const auto& [name, type] : found) {
+    if (type != H5L_TYPE_HARD) {
+      fail(fmt::format("'{}' is {}, which a token store must not hold", name,
+                       type == H5L_TYPE_EXTERNAL ? "an external link"
+                       : type == H5L_TYPE_SOFT   ? "a soft link"
+                                                 : "a user-defined link"));
+    }
+    if (!datasets.contains(name)) fail(fmt::format("unknown object '{}'", name));
+  }
+  for (const std::string& name : datasets) {
+    if (std::none_of(found.begin(), found.end(), [&](const auto& link) { return link.first == name; })) {
+      fail(fmt::format("dataset '{}' is missing", name));
+    }
+  }
+}
+
+Hdf5Handle Hdf5Reader::attribute(const char* name) const {
+  if (H5Aexists(file_.get(), name) <= 0) fail(fmt::format("attribute '{}' is missing", name));
+  Hdf5Handle handle(H5Aopen(file_.get(), name, H5P_DEFAULT), H5Aclose);
+  if (handle.get() < 0) fail(fmt::format("cannot open attribute '{}': {}", name, hdf5_error()));
+  const Hdf5Handle space(H5Aget_space(handle.get()), H5Sclose);
+  if (H5Sget_simple_extent_type(space.get()) != H5S_SCALAR)
+    fail(fmt::format("attribute '{}' is not a single value", name));
+  return handle;
+}
+
+int64_t Hdf5Reader::integer(const char* name) const {
+  const Hdf5Handle handle = attribute(name);
+  const Hdf5Handle type(H5Aget_type(handle.get()), H5Tclose);
+  if (H5Tequal(type.get(), H5T_STD_I64LE) <= 0) fail(fmt::format("attribute '{}' is not a 64-bit integer", name));
+  int64_t value = 0;
+  if (H5Aread(handle.get(), H5T_NATIVE_INT64, &value) < 0)
+    fail(fmt::format("cannot read attribute '{}': {}", name, hdf5_error()));
+  return value;
+}
+
+std::string Hdf5Reader::text(const char* name) const {
+  const Hdf5Handle handle = attribute(name);
+  const Hdf5Handle type(H5Aget_type(handle.get()), H5Tclose);
+  if (H5Tget_class(type.get()) != H5T_STRING || H5Tis_variable_str(type.get()) != 0) {
+    fail(fmt::format("attribute '{}' is not a string of fixed length", name));
+  }
+  const auto size = static_cast<int64_t>(H5Tget_size(type.get()));
+  if (size > std::min(kMaxTextAttribute, file_bytes_)) fail(fmt::format("attribute '{}' claims {} bytes", name, size));
+  std::string value(static_cast<size_t>(size), '\0');
+  if (H5Aread(handle.get(), type.get(), value.data()) < 0)
+    fail(fmt::format("cannot read attribute '{}': {}", name, hdf5_error()));
+  value.resize(value.find_last_not_of('\0') + 1);
+  return value;
+}
+
+Hdf5Reader::Dataset Hdf5Reader::dataset(const char* name, const std::vector<hid_t>& types) const {
+  const auto refuse = [&](const std::string& message) { fail(fmt::format("dataset '{}' {}", name, message)); };
+  const Hdf5Handle access(H5Pcreate(H5P_DATASET_ACCESS), H5Pclose);
+  H5Pset_chunk_cache(access.get(), 1021, size_t{16} << 20, 0.75);
+  Hdf5Handle handle(H5Dopen2(file_.get(), name, access.get()), H5Dclose);
+  if (handle.get() < 0) refuse("cannot be opened: " + hdf5_error());
+
+  const Hdf5Handle type(H5Dget_type(handle.get()), H5Tclose);
+  const auto is_type = [&](hid_t wanted) { return H5Tequal(type.get(), wanted) > 0; };
+  if (std::none_of(types.begin(), types.end(), is_type)) refuse("has the wrong element type");
+  const Hdf5Handle space(H5Dget_space(handle.get()), H5Sclose);
+  if (H5Sget_simple_extent_ndims(space.get()) != 1) refuse("is not one-dimensional");
+
+  const Hdf5Handle layout(H5Dget_create_plist(handle.get()), H5Pclose);
+  if (H5Pget_layout(layout.get()) != H5D_CHUNKED)
+    refuse("is not stored in chunks (external and virtual storage are refused)");
+  hsize_t chunk = 0;
+  if (H5Pget_external_count(layout.get()) != 0) refuse("refers to an external file");
+  if (H5Pget_chunk(layout.get(), 1, &chunk) != 1 || chunk < 1 || chunk > kMaxChunk)
+    refuse(fmt::format("has chunks of {} elements", chunk));
+  unsigned flags = 0;
+  size_t values = 0;
+  if (H5Pget_nfilters(layout.get()) != 1 ||
+      H5Pget_filter2(layout.get(), 0, &flags, &values, nullptr, 0, nullptr, nullptr) != H5Z_FILTER_FLETCHER32) {
+    refuse("must have the Fletcher32 filter and no other");
+  }
+
+  Dataset result{std::move(handle), name, H5Sget_simple_extent_npoints(space.get()),
+                 static_cast<int64_t>(H5Tget_size(type.get()))};
+  // Before any memory is allocated: the file must be able to hold it, and must hold it (an absent chunk would read as
+  // zeros).
+  if (result.size < 0 || result.size > file_bytes_ / result.width) {
+    refuse(fmt::format("declares {} elements of {} bytes, but the file has {} bytes", result.size, result.width,
+                       file_bytes_));
+  }
+  const int64_t chunk_bytes = static_cast<int64_t>(chunk) * result.width + 4;  // with its checksum
+  const int64_t expected = (result.size + static_cast<int64_t>(chunk) - 1) / static_cast<int64_t>(chunk) * chunk_bytes;
+  const auto stored = static_cast<int64_t>(H5Dget_storage_size(result.handle.get()));
+  if (stored != expected)
+    refuse(fmt::format("has {} bytes of chunks, its {} elements need {}", stored, result.size, expected));
+  return result;
+}
+
+void Hdf5Reader::read(const Dataset& dataset, int64_t begin, int64_t count, void* out) const {
+  if (count == 0) return;
+  const hsize_t start = static_cast<hsize_t>(begin);
+  const hsize_t length = static_cast<hsize_t>(count);
+  const Hdf5Handle type(H5Dget_type(dataset.handle.get()), H5Tclose);
+  const Hdf5Handle from(H5Dget_space(dataset.handle.get()), H5Sclose);
+  const Hdf5Handle to(H5Screate_simple(1, &length, nullptr), H5Sclose);
+  if (H5Sselect_hyperslab(from.get(), H5S_SELECT_SET, &start, nullptr, &length, nullptr) < 0 ||
+      H5Dread(dataset.handle.get(), type.get(), to.get(), from.get(), H5P_DEFAULT, out) < 0) {
+    fail(fmt::format("dataset '{}' is damaged in elements {} to {}: {}", dataset.name, begin, begin + count,
+                     hdf5_error()));
+  }
+}
+
+Hdf5Writer::Hdf5Writer(const std::filesystem::path& path) : path_(path.string()) {
+  prepare_hdf5();
+  // The latest format has a checksum on every piece of metadata.
+  const Hdf5Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  H5Pset_libver_bounds(access.get(), H5F_LIBVER_LATEST, H5F_LIBVER_LATEST);
+  file_ = Hdf5Handle(H5Fcreate(path_.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()), H5Fclose);
+  expect(file_.get() >= 0, "create the file");
+}
+
+void Hdf5Writer::expect(bool ok, const std::string& what) const {
+  if (!ok) throw DiskError(fmt::format("cannot {} {}: {}", what, path_, hdf5_error()));
+}
+
+void Hdf5Writer::integer(const char* name, int64_t value) {
+  const Hdf5Handle space(H5Screate(H5S_SCALAR), H5Sclose);
+  const Hdf5Handle handle(H5Acreate2(file_.get(), name, H5T_STD_I64LE, space.get(), H5P_DEFAULT, H5P_DEFAULT),
+                          H5Aclose);
+  expect(handle.get() >= 0 && H5Awrite(handle.get(), H5T_NATIVE_INT64, &value) >= 0, "write an attribute of");
+}
+
+void Hdf5Writer::text(const char* name, const std::string& value) {
+  if (static_cast<int64_t>(value.size()) > kMaxTextAttribute) {
+    throw std::invalid_argument(fmt::format("attribute '{}' of {} bytes is too long", name, value.size()));
+  }
+  const Hdf5Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
+  H5Tset_size(type.get(), std::max<size_t>(value.size(), 1));
+  H5Tset_strpad(type.get(), H5T_STR_NULLPAD);
+  H5Tset_cset(type.get(), H5T_CSET_UTF8);
+  const Hdf5Handle space(H5Screate(H5S_SCALAR), H5Sclose);
+  const Hdf5Handle handle(H5Acreate2(file_.get(), name, type.get(), space.get(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
+  expect(handle.get() >= 0 && H5Awrite(handle.get(), type.get(), value.c_str()) >= 0, "write an attribute of");
+}
+
+Hdf5Handle Hdf5Writer::dataset(const char* name, hid_t type) {
+  const hsize_t none = 0;
+  const hsize_t unlimited = H5S_UNLIMITED;
+  const Hdf5Handle space(H5Screate_simple(1, &none, &unlimited), H5Sclose);
+  const Hdf5Handle layout(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+  H5Pset_chunk(layout.get(), 1, &kStoreChunk);
+  H5Pset_fletcher32(layout.get());
+  Hdf5Handle handle(H5Dcreate2(file_.get(), name, type, space.get(), H5P_DEFAULT, layout.get(), H5P_DEFAULT), H5Dclose);
+  expect(handle.get() >= 0, "create a dataset in");
+  return handle;
+}
+
+void Hdf5Writer::append(const Hdf5Handle& dataset, hid_t type, int64_t count, const void* elements) {
+  if (count == 0) return;
+  const Hdf5Handle old_space(H5Dget_space(dataset.get()), H5Sclose);
+  const auto start = static_cast<hsize_t>(H5Sget_simple_extent_npoints(old_space.get()));
+  const auto length = static_cast<hsize_t>(count);
+  const hsize_t end = start + length;
+  expect(H5Dset_extent(dataset.get(), &end) >= 0, "extend a dataset in");
+  const Hdf5Handle to(H5Dget_space(dataset.get()), H5Sclose);
+  const Hdf5Handle from(H5Screate_simple(1, &length, nullptr), H5Sclose);
+  expect(H5Sselect_hyperslab(to.get(), H5S_SELECT_SET, &start, nullptr, &length, nullptr) >= 0 &&
+             H5Dwrite(dataset.get(), type, from.get(), to.get(), H5P_DEFAULT, elements) >= 0,
+         "write");
+}
+
+void Hdf5Writer::close() {
+  expect(H5Fflush(file_.get(), H5F_SCOPE_GLOBAL) >= 0, "write");
+  expect(file_.close() >= 0, "close");
+}
+
+}  // namespace terse::data

@@ -1,0 +1,122 @@
+// Epochs of shuffled windows.
+#include "data/pretrain_stream.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "data/pack.h"
+#include "data/permutation.h"
+#include "data/philox.h"
+
+namespace terse::data {
+
+namespace {
+
+// An epoch number that no training epoch reaches, for the order of validation windows.
+constexpr uint64_t kValidationEpoch = ~uint64_t{0};
+
+template <typename T>
+void require_equal(const nlohmann::json& state, const char* name, const T& here) {
+  const T there = state.at(name).get<T>();
+  if (there != here) {
+    throw std::runtime_error(
+        fmt::format("the saved position in the training data does not fit: it was saved with {} {}, this run has {}",
+                    name, there, here));
+  }
+}
+
+}  // namespace
+
+PretrainStream::PretrainStream(TokenRange range, const PretrainOptions& options)
+    : range_(std::move(range)), options_(options) {
+  if (options.world < 1 || options.rank < 0 || options.rank >= options.world) {
+    throw std::invalid_argument(fmt::format("rank {} of {}", options.rank, options.world));
+  }
+  if (options.batch_size < options.world) {
+    throw std::invalid_argument(
+        fmt::format("a batch of {} sequences cannot be divided among {} ranks", options.batch_size, options.world));
+  }
+  epoch_windows(0);  // throws on a bad range or context
+}
+
+Windows PretrainStream::epoch_windows(int64_t epoch) const {
+  // Coordinate 0 of the epoch's random numbers; Permutation takes those from 2^32 on.
+  const uint32_t word = philox(options_.seed, RandomStream::kShuffle, static_cast<uint64_t>(epoch), 0)[0];
+  const int64_t context = std::max<int64_t>(options_.context, 0);
+  const int64_t first = 1 + uniform_below(word, static_cast<uint32_t>(context));
+  return Windows(range_, options_.context, first);
+}
+
+Batch PretrainStream::next() {
+  const int64_t begin = options_.rank * options_.batch_size / options_.world;
+  const int64_t end = (options_.rank + 1) * options_.batch_size / options_.world;
+  std::vector<Batch> parts;
+  for (int64_t given = 0; given < options_.batch_size;) {
+    const Windows windows = epoch_windows(epoch_);
+    const Permutation order(options_.seed, static_cast<uint64_t>(epoch_), windows.count());
+    const int64_t take = std::min(options_.batch_size - given, windows.count() - cursor_);
+    std::vector<int64_t> mine;
+    for (int64_t i = std::max(begin, given); i < std::min(end, given + take); ++i)
+      mine.push_back(order(cursor_ + i - given));
+    if (!mine.empty()) parts.push_back(windows.batch(mine));
+    given += take;
+    cursor_ += take;
+    if (cursor_ == windows.count()) {
+      cursor_ = 0;
+      ++epoch_;
+    }
+  }
+  return concatenate(parts);
+}
+
+nlohmann::json PretrainStream::state() const {
+  return {{"epoch", epoch_},
+          {"cursor", cursor_},
+          {"content_sha256", range_.source->content_hash()},
+          {"first_token", range_.begin},
+          {"end_token", range_.end},
+          {"context", options_.context},
+          {"seed", options_.seed}};
+}
+
+void PretrainStream::restore(const nlohmann::json& state) {
+  int64_t epoch = 0;
+  int64_t cursor = 0;
+  try {
+    require_equal(state, "content_sha256", range_.source->content_hash());
+    require_equal(state, "first_token", range_.begin);
+    require_equal(state, "end_token", range_.end);
+    require_equal(state, "context", options_.context);
+    require_equal(state, "seed", options_.seed);
+    epoch = state.at("epoch").get<int64_t>();
+    cursor = state.at("cursor").get<int64_t>();
+  } catch (const nlohmann::json::exception& error) {
+    throw std::runtime_error(fmt::format("the saved position in the training data is damaged: {}", error.what()));
+  }
+  if (epoch < 0 || cursor < 0 || cursor >= epoch_windows(epoch).count()) {
+    throw std::runtime_error(
+        fmt::format("the saved position in the training data does not exist: epoch {}, window {}", epoch, cursor));
+  }
+  epoch_ = epoch;
+  cursor_ = cursor;
+}
+
+ValidationSet::ValidationSet(TokenRange range, int64_t context, int64_t batch_size, int64_t batches, uint64_t seed)
+    : windows_(std::move(range), context, std::max<int64_t>(context, 1)), batch_size_(batch_size), seed_(seed) {
+  if (batch_size < 1 || batches < 1) {
+    throw std::invalid_argument(fmt::format("{} validation batches of {} sequences", batches, batch_size));
+  }
+  size_ = std::min(batches, (windows_.count() + batch_size - 1) / batch_size);
+}
+
+Batch ValidationSet::batch(int64_t index) const {
+  if (index < 0 || index >= size_) throw std::out_of_range(fmt::format("validation batch {} of {}", index, size_));
+  const Permutation order(seed_, kValidationEpoch, windows_.count());
+  std::vector<int64_t> chosen;
+  for (int64_t i = index * batch_size_; i < std::min((index + 1) * batch_size_, windows_.count()); ++i)
+    chosen.push_back(order(i));
+  return windows_.batch(chosen);
+}
+
+}  // namespace terse::data

@@ -1,0 +1,42 @@
+// Writes a token store piece by piece: nothing but the document offsets stays in memory.
+#pragma once
+
+#include "data/content_hash.h"
+#include "data/durable.h"
+#include "data/hdf5_file.h"
+#include "data/token_store.h"
+
+namespace terse::data {
+
+class StoreWriter {
+ public:
+  // Throws DiskError, here and below.
+  StoreWriter(const std::filesystem::path& output, const Tokenizer& tokenizer);
+
+  void append(std::span<const int32_t> tokens);
+  void end_document();  // a document without tokens does not count
+  bool document_is_empty() const { return size_ == document_begin_; }
+  int64_t size() const { return size_; }
+
+  // Completes the store and puts it under its name. Throws std::invalid_argument when there is no token.
+  void finish(const std::vector<std::string>& sources, const std::string& separator, int64_t text_bytes);
+
+ private:
+  void flush();
+
+  TemporaryFile temporary_;
+  const Tokenizer& tokenizer_;
+  ContentHash hash_;
+  Hdf5Writer file_;
+  hid_t type_;
+  Hdf5Handle tokens_;
+  std::vector<int32_t> pending_;
+  std::vector<int64_t> documents_;
+  int64_t size_ = 0;
+  int64_t document_begin_ = 0;
+};
+
+// Bytes of a stored token of a vocabulary of this size: 1, 2 or 4.
+int64_t token_width(int64_t vocab_size);
+
+}  // namespace terse::data

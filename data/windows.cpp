@@ -1,0 +1,89 @@
+// Window arithmetic and batch assembly.
+#include "data/windows.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace terse::data {
+
+namespace {
+
+// Offsets of the documents that start inside (begin, end), relative to begin.
+std::vector<int64_t> cuts_inside(const std::vector<int64_t>& documents, int64_t begin, int64_t end) {
+  std::vector<int64_t> cuts;
+  for (auto at = std::upper_bound(documents.begin(), documents.end(), begin); at != documents.end() && *at < end;
+       ++at) {
+    cuts.push_back(*at - begin);
+  }
+  return cuts;
+}
+
+}  // namespace
+
+Windows::Windows(TokenRange range, int64_t context, int64_t first)
+    : range_(std::move(range)), context_(context), first_(first) {
+  if (!range_ || range_.begin < 0 || range_.end > range_.source->size() || range_.size() < 2) {
+    throw std::invalid_argument(fmt::format("tokens {} to {} of {} give no window: at least 2 tokens are needed",
+                                            range_.begin, range_.end, range_ ? range_.source->size() : 0));
+  }
+  if (context < 1) throw std::invalid_argument(fmt::format("a context of {} tokens", context));
+  if (first < 1 || first > context)
+    throw std::invalid_argument(fmt::format("a first window of {} tokens, the context is {}", first, context));
+  const int64_t inputs = range_.size() - 1;
+  count_ = inputs <= first ? 1 : 1 + (inputs - first + context - 1) / context;
+}
+
+Windows::Span Windows::span(int64_t window) const {
+  if (window < 0 || window >= count_) throw std::out_of_range(fmt::format("window {} of {}", window, count_));
+  const int64_t start = range_.begin + first_ + (window - 1) * context_;
+  return {std::max(range_.begin, start), std::min(range_.end - 1, start + context_)};
+}
+
+Batch Windows::batch(const std::vector<int64_t>& windows) const {
+  int64_t total = 0;
+  for (const int64_t window : windows) total += span(window).end - span(window).begin;
+  const auto longs = torch::TensorOptions().dtype(torch::kInt64);
+  Batch batch{torch::empty({total}, longs),
+              torch::empty({total}, longs),
+              {},
+              torch::zeros({total}, longs),
+              torch::zeros({total}, torch::kFloat32)};
+  int64_t* tokens = batch.tokens.data_ptr<int64_t>();
+  int64_t* positions = batch.positions.data_ptr<int64_t>();
+  int64_t* targets = batch.targets.data_ptr<int64_t>();
+  float* weights = batch.weights.data_ptr<float>();
+
+  std::vector<int32_t> starts;
+  std::vector<int32_t> text;
+  int64_t n = 0;  // inputs so far
+  for (const int64_t window : windows) {
+    const auto [begin, end] = span(window);
+    const int64_t length = end - begin;
+    text.resize(static_cast<size_t>(length) + 1);
+    range_.source->read(begin, text);
+    // The token after the window may be the first of a document: then the last input has no target either.
+    std::vector<int64_t> cuts = cuts_inside(range_.source->documents(), begin, end + 1);
+    int64_t segment = 0;
+    auto cut = cuts.begin();
+    for (int64_t i = 0; i < length; ++i) {
+      if (cut != cuts.end() && *cut == i) {
+        segment = i;
+        ++cut;
+      }
+      if (segment == i) starts.push_back(static_cast<int32_t>(n + i));
+      tokens[n + i] = text[i];
+      positions[n + i] = i - segment;
+      if (cut == cuts.end() || *cut != i + 1) {
+        targets[n + i] = text[i + 1];
+        weights[n + i] = 1;
+      }
+    }
+    n += length;
+  }
+  starts.push_back(static_cast<int32_t>(total));
+  batch.segments = torch::tensor(starts, torch::kInt32);
+  return batch;
+}
+
+}  // namespace terse::data
