@@ -3,7 +3,7 @@
 
 #include "data/content_hash.h"
 #include "data/durable.h"
-#include "data/hdf5_file.h"
+#include "data/hdf5_writer.h"
 #include "data/token_store.h"
 
 namespace terse::data {

@@ -10,7 +10,7 @@
 
 #include "data/content_hash.h"
 #include "data/errors.h"
-#include "data/hdf5_file.h"
+#include "data/hdf5_reader.h"
 #include "data/store_writer.h"
 #include "data/tokenizer_factory.h"
 #include "data/utf8.h"

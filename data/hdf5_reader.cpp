@@ -1,24 +1,18 @@
-// HDF5 with its pitfalls fenced in.
-#include "data/hdf5_file.h"
+// Checks first, HDF5 afterwards.
+#include "data/hdf5_reader.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <mutex>
 
 #include "data/errors.h"
+#include "data/hdf5_writer.h"
 
 namespace terse::data {
 
 namespace {
 
-constexpr int64_t kMaxTextAttribute = 60000;  // an object header message holds at most 64 KiB
-constexpr hsize_t kMaxChunk = 1 << 20;        // elements; a chunk is memory that a single read allocates
-
-herr_t keep_innermost(unsigned, const H5E_error2_t* error, void* text) {
-  *static_cast<std::string*>(text) = error->desc ? error->desc : "";
-  return 0;
-}
+constexpr hsize_t kMaxChunk = 1 << 20;  // elements; a chunk is memory that a single read allocates
 
 herr_t note_link(hid_t, const char* name, const H5L_info_t* info, void* found) {
   static_cast<std::vector<std::pair<std::string, H5L_type_t>>*>(found)->emplace_back(name, info->type);
@@ -27,21 +21,6 @@ herr_t note_link(hid_t, const char* name, const H5L_info_t* info, void* found) {
 
 }  // namespace
 
-std::string hdf5_error() {
-  std::string text;
-  H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, keep_innermost, &text);
-  return text.empty() ? "unknown HDF5 error" : text;
-}
-
-void prepare_hdf5() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    H5dont_atexit();
-    H5PLset_loading_state(0);
-  });
-  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);  // a setting of the thread
-}
-
 Hdf5Reader::Hdf5Reader(const std::filesystem::path& path, const std::set<std::string>& datasets)
     : path_(path.string()) {
   prepare_hdf5();
@@ -49,6 +28,7 @@ Hdf5Reader::Hdf5Reader(const std::filesystem::path& path, const std::set<std::st
   // The plain file driver, whatever the file's own driver block asks for.
   const Hdf5Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   H5Pset_fapl_sec2(access.get());
+  H5Pset_file_locking(access.get(), false, true);  // files never change under their name; some disks cannot lock
   file_ = Hdf5Handle(H5Fopen(path_.c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose);
   if (file_.get() < 0) fail("damaged or cut off: " + hdf5_error());
   check_links(datasets);
@@ -159,6 +139,7 @@ Hdf5Reader::Dataset Hdf5Reader::dataset(const char* name, const std::vector<hid_
 
 void Hdf5Reader::read(const Dataset& dataset, int64_t begin, int64_t count, void* out) const {
   if (count == 0) return;
+  prepare_hdf5();  // this may be another thread than the one that opened the file
   const hsize_t start = static_cast<hsize_t>(begin);
   const hsize_t length = static_cast<hsize_t>(count);
   const Hdf5Handle type(H5Dget_type(dataset.handle.get()), H5Tclose);
@@ -169,70 +150,6 @@ void Hdf5Reader::read(const Dataset& dataset, int64_t begin, int64_t count, void
     fail(fmt::format("dataset '{}' is damaged in elements {} to {}: {}", dataset.name, begin, begin + count,
                      hdf5_error()));
   }
-}
-
-Hdf5Writer::Hdf5Writer(const std::filesystem::path& path) : path_(path.string()) {
-  prepare_hdf5();
-  // The latest format has a checksum on every piece of metadata.
-  const Hdf5Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-  H5Pset_libver_bounds(access.get(), H5F_LIBVER_LATEST, H5F_LIBVER_LATEST);
-  file_ = Hdf5Handle(H5Fcreate(path_.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()), H5Fclose);
-  expect(file_.get() >= 0, "create the file");
-}
-
-void Hdf5Writer::expect(bool ok, const std::string& what) const {
-  if (!ok) throw DiskError(fmt::format("cannot {} {}: {}", what, path_, hdf5_error()));
-}
-
-void Hdf5Writer::integer(const char* name, int64_t value) {
-  const Hdf5Handle space(H5Screate(H5S_SCALAR), H5Sclose);
-  const Hdf5Handle handle(H5Acreate2(file_.get(), name, H5T_STD_I64LE, space.get(), H5P_DEFAULT, H5P_DEFAULT),
-                          H5Aclose);
-  expect(handle.get() >= 0 && H5Awrite(handle.get(), H5T_NATIVE_INT64, &value) >= 0, "write an attribute of");
-}
-
-void Hdf5Writer::text(const char* name, const std::string& value) {
-  if (static_cast<int64_t>(value.size()) > kMaxTextAttribute) {
-    throw std::invalid_argument(fmt::format("attribute '{}' of {} bytes is too long", name, value.size()));
-  }
-  const Hdf5Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
-  H5Tset_size(type.get(), std::max<size_t>(value.size(), 1));
-  H5Tset_strpad(type.get(), H5T_STR_NULLPAD);
-  H5Tset_cset(type.get(), H5T_CSET_UTF8);
-  const Hdf5Handle space(H5Screate(H5S_SCALAR), H5Sclose);
-  const Hdf5Handle handle(H5Acreate2(file_.get(), name, type.get(), space.get(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
-  expect(handle.get() >= 0 && H5Awrite(handle.get(), type.get(), value.c_str()) >= 0, "write an attribute of");
-}
-
-Hdf5Handle Hdf5Writer::dataset(const char* name, hid_t type) {
-  const hsize_t none = 0;
-  const hsize_t unlimited = H5S_UNLIMITED;
-  const Hdf5Handle space(H5Screate_simple(1, &none, &unlimited), H5Sclose);
-  const Hdf5Handle layout(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
-  H5Pset_chunk(layout.get(), 1, &kStoreChunk);
-  H5Pset_fletcher32(layout.get());
-  Hdf5Handle handle(H5Dcreate2(file_.get(), name, type, space.get(), H5P_DEFAULT, layout.get(), H5P_DEFAULT), H5Dclose);
-  expect(handle.get() >= 0, "create a dataset in");
-  return handle;
-}
-
-void Hdf5Writer::append(const Hdf5Handle& dataset, hid_t type, int64_t count, const void* elements) {
-  if (count == 0) return;
-  const Hdf5Handle old_space(H5Dget_space(dataset.get()), H5Sclose);
-  const auto start = static_cast<hsize_t>(H5Sget_simple_extent_npoints(old_space.get()));
-  const auto length = static_cast<hsize_t>(count);
-  const hsize_t end = start + length;
-  expect(H5Dset_extent(dataset.get(), &end) >= 0, "extend a dataset in");
-  const Hdf5Handle to(H5Dget_space(dataset.get()), H5Sclose);
-  const Hdf5Handle from(H5Screate_simple(1, &length, nullptr), H5Sclose);
-  expect(H5Sselect_hyperslab(to.get(), H5S_SELECT_SET, &start, nullptr, &length, nullptr) >= 0 &&
-             H5Dwrite(dataset.get(), type, from.get(), to.get(), H5P_DEFAULT, elements) >= 0,
-         "write");
-}
-
-void Hdf5Writer::close() {
-  expect(H5Fflush(file_.get(), H5F_SCOPE_GLOBAL) >= 0, "write");
-  expect(file_.close() >= 0, "close");
 }
 
 }  // namespace terse::data

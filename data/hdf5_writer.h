@@ -1,0 +1,35 @@
+// Writes the few HDF5 objects that a token store is made of.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "data/hdf5_handle.h"
+
+namespace terse::data {
+
+constexpr hsize_t kStoreChunk = 16384;  // elements: small enough that a random read checks little more than it needs
+constexpr int64_t kMaxTextAttribute = 60000;  // bytes; an object header message holds at most 64 KiB
+
+// A new file. Every failure is a DiskError.
+class Hdf5Writer {
+ public:
+  explicit Hdf5Writer(const std::filesystem::path& path);
+
+  void integer(const char* attribute, int64_t value);
+  void text(const char* attribute, const std::string& value);
+  // An empty dataset that append() makes longer.
+  Hdf5Handle dataset(const char* name, hid_t type);
+  void append(const Hdf5Handle& dataset, hid_t type, int64_t count, const void* elements);
+  // Flushes and closes; all datasets must be closed before.
+  void close();
+
+ private:
+  void expect(bool ok, const std::string& what) const;
+
+  std::string path_;
+  Hdf5Handle file_;
+};
+
+}  // namespace terse::data
