@@ -1,0 +1,209 @@
+#include "data/pretrain_stream.h"
+
+#include <map>
+#include <numeric>
+
+#include "data/pack.h"
+#include "tests/data/support.h"
+
+namespace terse::data {
+namespace {
+
+TokenRange corpus(int64_t size, const std::vector<int64_t>& documents = {}, int32_t first = 0) {
+  std::vector<int32_t> tokens(size);
+  std::iota(tokens.begin(), tokens.end(), first);
+  return whole(std::make_shared<MemoryTokens>(tokens, documents));
+}
+
+bool same(const Batch& a, const Batch& b) {
+  return torch::equal(a.tokens, b.tokens) && torch::equal(a.positions, b.positions) &&
+         torch::equal(a.segments, b.segments) && torch::equal(a.targets, b.targets) &&
+         torch::equal(a.weights, b.weights);
+}
+
+const PretrainOptions kOptions{.context = 8, .batch_size = 3, .seed = 11};
+
+// Batches until the epoch is over, and nothing of the next: for a batch of one window.
+std::map<int64_t, int> targets_of_epoch(PretrainStream& stream, int64_t epoch) {
+  std::map<int64_t, int> targets;
+  while (stream.state()["epoch"] == epoch) {
+    const Batch batch = stream.next();
+    for (int64_t i = 0; i < batch.token_count(); ++i) {
+      if (batch.weights[i].item<float>() != 0) ++targets[batch.targets[i].item<int64_t>()];
+    }
+  }
+  return targets;
+}
+
+TEST(PretrainStream, EveryTokenIsATargetOnceAnEpoch) {
+  for (const std::vector<int64_t>& documents : {std::vector<int64_t>{0}, {0, 1, 30, 31, 32, 90}}) {
+    PretrainStream stream(corpus(100, documents), {.context = 8, .batch_size = 1, .seed = 5});
+    for (int64_t epoch = 0; epoch < 4; ++epoch) {
+      const std::map<int64_t, int> targets = targets_of_epoch(stream, epoch);
+      for (int64_t token = 0; token < 100; ++token) {
+        const bool expected = !std::binary_search(documents.begin(), documents.end(), token);
+        ASSERT_EQ(targets.contains(token), expected) << token;
+        if (expected) {
+          ASSERT_EQ(targets.at(token), 1);
+        }
+      }
+    }
+  }
+}
+
+TEST(PretrainStream, ResumesAtEveryBatchOfSeveralEpochs) {
+  const TokenRange range = corpus(100, {0, 40, 41, 77});
+  PretrainStream stream(range, kOptions);
+  std::vector<nlohmann::json> states;
+  std::vector<Batch> batches;
+  for (int i = 0; i < 20; ++i) {
+    states.push_back(stream.state());
+    batches.push_back(stream.next());
+  }
+  ASSERT_GE(stream.state()["epoch"].get<int64_t>(), 3);
+  for (size_t k = 0; k < states.size(); ++k) {
+    PretrainStream resumed(range, kOptions);
+    resumed.restore(nlohmann::json::parse(states[k].dump()));
+    EXPECT_EQ(resumed.state(), states[k]);
+    for (size_t i = k; i < batches.size(); ++i) ASSERT_TRUE(same(resumed.next(), batches[i])) << k << " " << i;
+  }
+}
+
+TEST(PretrainStream, OrdersAndCutsDependOnSeedAndEpoch) {
+  const TokenRange range = corpus(1000);
+  const auto first = [&](uint64_t seed, int64_t epoch) {
+    PretrainOptions options = kOptions;
+    options.seed = seed;
+    PretrainStream stream(range, options);
+    nlohmann::json state = stream.state();
+    state["epoch"] = epoch;
+    stream.restore(state);
+    return stream.next();
+  };
+  EXPECT_TRUE(same(first(1, 0), first(1, 0)));
+  EXPECT_FALSE(same(first(1, 0), first(2, 0)));
+  EXPECT_FALSE(same(first(1, 0), first(1, 1)));
+}
+
+TEST(PretrainStream, TheUnionOverRanksDoesNotDependOnTheirNumber) {
+  const TokenRange range = corpus(100, {0, 33});
+  PretrainOptions options = kOptions;
+  options.batch_size = 5;
+  PretrainStream alone(range, options);
+  for (const int64_t world : {2, 3, 5}) {
+    nlohmann::json start = alone.state();
+    std::vector<PretrainStream> ranks;
+    for (int64_t rank = 0; rank < world; ++rank) {
+      PretrainOptions part = options;
+      part.rank = rank;
+      part.world = world;
+      ranks.emplace_back(range, part);
+      ranks.back().restore(start);
+    }
+    for (int step = 0; step < 7; ++step) {
+      std::vector<Batch> parts;
+      for (PretrainStream& stream : ranks) parts.push_back(stream.next());
+      ASSERT_TRUE(same(concatenate(parts), alone.next())) << world << " ranks, step " << step;
+      for (PretrainStream& stream : ranks) ASSERT_EQ(stream.state(), alone.state());
+    }
+  }
+}
+
+TEST(PretrainStream, GivesFullBatchesFromATinyCorpus) {
+  PretrainStream stream(corpus(5), {.context = 64, .batch_size = 12, .seed = 1});
+  for (int i = 0; i < 5; ++i) {
+    const Batch batch = stream.next();
+    EXPECT_GE(batch.segment_count(), 12);
+    EXPECT_LE(batch.token_count(), 12 * 4);
+  }
+  PretrainStream two(corpus(2), {.context = 64, .batch_size = 1, .seed = 1});
+  EXPECT_EQ(two.next().token_count(), 1);
+  EXPECT_EQ(two.state()["epoch"], 1);
+}
+
+TEST(PretrainStream, RefusesAForeignStateAndKeepsItsOwn) {
+  PretrainStream stream(corpus(100), kOptions);
+  stream.next();
+  const nlohmann::json state = stream.state();
+  const auto refused = [&](const TokenRange& range, const PretrainOptions& options) {
+    PretrainStream other(range, options);
+    const nlohmann::json before = other.state();
+    const std::string message = message_of<std::runtime_error>([&] { other.restore(state); });
+    EXPECT_EQ(other.state(), before);
+    return message;
+  };
+  const std::string content = refused(corpus(100, {}, 1), kOptions);
+  EXPECT_NE(content.find(state["content_sha256"]), std::string::npos) << content;
+  EXPECT_NE(content.find(corpus(100, {}, 1).source->content_hash()), std::string::npos) << content;
+  TokenRange part = corpus(100);
+  part.end = 90;
+  EXPECT_NE(refused(part, kOptions).find("end_token 100, this run has 90"), std::string::npos);
+  PretrainOptions options = kOptions;
+  options.context = 16;
+  EXPECT_NE(refused(corpus(100), options).find("context 8, this run has 16"), std::string::npos);
+  options = kOptions;
+  options.seed = 12;
+  EXPECT_NE(refused(corpus(100), options).find("seed 11, this run has 12"), std::string::npos);
+}
+
+TEST(PretrainStream, RefusesADamagedState) {
+  PretrainStream stream(corpus(100), kOptions);
+  const nlohmann::json good = stream.state();
+  for (const auto& [key, value] : good.items()) {
+    nlohmann::json bad = good;
+    bad.erase(key);
+    EXPECT_THROW(stream.restore(bad), std::runtime_error) << key;
+    bad[key] = nlohmann::json::array();
+    EXPECT_THROW(stream.restore(bad), std::runtime_error) << key;
+  }
+  for (const int64_t value : {-1, 1000}) {
+    nlohmann::json bad = good;
+    bad["cursor"] = value;
+    EXPECT_THROW(stream.restore(bad), std::runtime_error);
+  }
+  EXPECT_THROW(stream.restore(nullptr), std::runtime_error);
+}
+
+TEST(PretrainStream, RefusesImpossibleOptions) {
+  const auto make = [](TokenRange range, PretrainOptions options) { PretrainStream(std::move(range), options); };
+  EXPECT_THROW(make(corpus(1), kOptions), std::invalid_argument);
+  EXPECT_THROW(make({}, kOptions), std::invalid_argument);
+  EXPECT_THROW(make(corpus(9), {.context = 0, .batch_size = 1}), std::invalid_argument);
+  EXPECT_THROW(make(corpus(9), {.context = 4, .batch_size = 0}), std::invalid_argument);
+  EXPECT_THROW(make(corpus(9), {.context = 4, .batch_size = 2, .rank = 0, .world = 3}), std::invalid_argument);
+  EXPECT_THROW(make(corpus(9), {.context = 4, .batch_size = 2, .rank = 2, .world = 2}), std::invalid_argument);
+}
+
+TEST(ValidationSet, CoversASmallSetExactlyOnce) {
+  const ValidationSet set(corpus(50, {0, 20}), 8, 2, 100, 3);
+  EXPECT_EQ(set.size(), 4);
+  std::map<int64_t, int> targets;
+  for (int64_t b = 0; b < set.size(); ++b) {
+    const Batch batch = set.batch(b);
+    for (int64_t i = 0; i < batch.token_count(); ++i) {
+      if (batch.weights[i].item<float>() != 0) ++targets[batch.targets[i].item<int64_t>()];
+    }
+  }
+  EXPECT_EQ(targets.size(), 48u);
+  for (const auto& [token, count] : targets) EXPECT_EQ(count, 1) << token;
+}
+
+TEST(ValidationSet, IsTheSameEveryTimeAndRepeatsNoWindow) {
+  const ValidationSet set(corpus(1000), 8, 4, 5, 3);
+  const ValidationSet again(corpus(1000), 8, 4, 5, 3);
+  EXPECT_EQ(set.size(), 5);
+  std::set<int64_t> starts;
+  for (int64_t b = 0; b < 5; ++b) {
+    EXPECT_TRUE(same(set.batch(b), again.batch(b)));
+    const Batch batch = set.batch(b);
+    for (int64_t i = 0; i < batch.segment_count(); ++i) {
+      EXPECT_TRUE(starts.insert(batch.tokens[batch.segments[i].item<int32_t>()].item<int64_t>()).second);
+    }
+  }
+  EXPECT_THROW(set.batch(5), std::out_of_range);
+  EXPECT_THROW(ValidationSet(corpus(9), 8, 1, 0, 1), std::invalid_argument);
+  EXPECT_THROW(ValidationSet(corpus(9), 0, 1, 1, 1), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace terse::data
