@@ -1,7 +1,8 @@
-// A task makes problems, renders supervised traces for them, and verifies responses. One file and one line in task.cpp's table
-// add one; tests/rl/task_conformance_test.cpp picks it up.
+// A task makes problems, renders supervised traces for them, and verifies responses. One file and one line in
+// task.cpp's table add one; tests/rl/task_conformance_test.cpp picks it up.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,37 +16,46 @@ namespace terse::rl {
 
 enum class Split { kTrain, kEval };  // the two never share a random stream
 
+// Verdict::form of responses that follow no taught form.
+inline constexpr std::string_view kFormSkip = "skip";  // a correct part of a taught form's steps: invented, not taught
+inline constexpr std::string_view kFormOther = "other";  // anything else, nonsense included
+
 struct Verdict {
   VerifyStatus status = VerifyStatus::kOk;
   bool correct = false;
-  std::string form;      // one of forms(), or "other"
+  std::string form;  // one of forms(), kFormSkip (where the task says what that is) or kFormOther
 };
 
+// Immutable after construction: any number of threads may use one.
 class Task {
  public:
   virtual ~Task() = default;
   virtual std::string name() const = 0;
   virtual const data::Tokenizer& tokenizer() const = 0;
-  virtual std::vector<int64_t> difficulties() const = 0;         // ascending
-  virtual std::vector<std::string> forms() const = 0;            // from verbose to direct
-  virtual std::vector<double> form_shares() const = 0;           // of supervised fine-tuning, beside forms(), sum 1
-  virtual int64_t max_response_tokens() const = 0;
-  virtual int64_t max_prompt_tokens() const = 0;
+  virtual std::vector<int64_t> difficulties() const = 0;  // ascending, never empty
+  virtual std::vector<std::string> forms() const = 0;     // the taught ones, from verbose to direct
+  virtual std::vector<double> form_shares() const = 0;    // of supervised fine-tuning, beside forms(), sum 1
+  virtual int64_t max_response_tokens() const = 0;        // at least the longest trace; generation is cut here
+  virtual int64_t max_prompt_tokens() const = 0;          // the longest prompt
 
-  // Pure functions of (run seed, split, index): any worker makes the same problem. The second draws one of a given difficulty.
+  // Pure functions of (run seed, split, index): any worker makes the same problem. The first draws the difficulty
+  // uniformly, the second makes the problem of that index that has the given one; where the difficulties agree, so do
+  // the problems. Throw std::invalid_argument when index is negative or the difficulty is not one of difficulties().
   virtual Problem problem(Split split, int64_t index) const = 0;
   virtual Problem problem(Split split, int64_t index, int64_t difficulty) const = 0;
-  // A correct response in the given form, end token included. Throws std::invalid_argument on an unknown form.
+  // A correct response in the given form: it ends with problem.answer and the tokenizer's eos. Throws
+  // std::invalid_argument on an unknown form.
   virtual std::vector<int32_t> trace(const Problem& problem, std::string_view form) const = 0;
-  // Never throws on any token sequence.
+  // Never throws on any token sequence. A problem that this task did not make gives kError.
   virtual Verdict verify(const Problem& problem, const std::vector<int32_t>& response) const = 0;
-  // The response with its last `drop` thinking tokens left out and the reference answer kept; empty when it has fewer. Lets a
-  // controller propose traces shorter than any that was taught.
-  virtual std::vector<int32_t> shortened(const Problem& problem, const std::vector<int32_t>& response, int64_t drop) const = 0;
+  // A correct response with its last `drop` thinking tokens left out, the answer kept; empty when the response is not
+  // correct or has fewer. Lets a controller propose traces shorter than any that was taught.
+  virtual std::vector<int32_t> shortened(const Problem& problem, const std::vector<int32_t>& response,
+                                         int64_t drop) const = 0;
 };
 
 std::vector<std::string> task_names();
-// Throws std::invalid_argument naming the known tasks.
+// Throws std::invalid_argument naming the known tasks, or what the task finds wrong with the config.
 std::unique_ptr<Task> make_task(const configs::Task& config, int64_t seed);
 
 }  // namespace terse::rl
