@@ -1,0 +1,84 @@
+// Helpers of the kernel tests: random data, bitwise comparison, and every kernel table that this processor can run.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <omp.h>
+
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "trainer/kernels/kernels.h"
+
+namespace terse::trainer::kernels {
+
+using Floats = std::vector<float>;
+
+inline Floats random_floats(int64_t count, uint32_t seed, float scale = 1.0f) {
+  std::mt19937 generator(seed);
+  std::normal_distribution<float> normal(0.0f, scale);
+  Floats values(static_cast<size_t>(count));
+  for (float& value : values) value = normal(generator);
+  return values;
+}
+
+inline std::vector<int64_t> random_ints(int64_t count, int64_t below, uint32_t seed) {
+  std::mt19937 generator(seed);
+  std::uniform_int_distribution<int64_t> uniform(0, below - 1);
+  std::vector<int64_t> values(static_cast<size_t>(count));
+  for (int64_t& value : values) value = uniform(generator);
+  return values;
+}
+
+inline std::vector<const Table*> tables() {
+  std::vector<const Table*> found;
+  for (const char* isa : {"avx2", "avx512"})
+    if (const Table* table = cpu_table(isa)) found.push_back(table);
+  return found;
+}
+
+// Equal bits, so that -0 differs from 0 and a NaN equals itself.
+inline ::testing::AssertionResult same_bits(const float* a, const float* b, int64_t count) {
+  for (int64_t i = 0; i < count; ++i)
+    if (std::memcmp(a + i, b + i, sizeof(float)) != 0) {
+      return ::testing::AssertionFailure() << "element " << i << " of " << count << ": " << a[i] << " and " << b[i];
+    }
+  return ::testing::AssertionSuccess();
+}
+
+inline ::testing::AssertionResult same_bits(const Floats& a, const Floats& b) {
+  if (a.size() != b.size()) return ::testing::AssertionFailure() << a.size() << " and " << b.size() << " elements";
+  return same_bits(a.data(), b.data(), static_cast<int64_t>(a.size()));
+}
+
+// |a - b| <= tolerance * (1 + |b|) everywhere.
+inline ::testing::AssertionResult close(const Floats& a, const std::vector<double>& b, double tolerance) {
+  if (a.size() != b.size()) return ::testing::AssertionFailure() << a.size() << " and " << b.size() << " elements";
+  for (size_t i = 0; i < a.size(); ++i)
+    if (!(std::abs(static_cast<double>(a[i]) - b[i]) <= tolerance * (1 + std::abs(b[i])))) {
+      return ::testing::AssertionFailure()
+             << "element " << i << " of " << a.size() << ": " << a[i] << ", expected " << b[i];
+    }
+  return ::testing::AssertionSuccess();
+}
+
+// Runs `compute` under every instruction set with 1, 2 and 3 threads; all results must be the same bits. Returns the
+// result.
+inline Floats run_everywhere(const std::function<Floats(const Table&)>& compute) {
+  const int threads_before = omp_get_max_threads();
+  Floats first;
+  for (const Table* table : tables())
+    for (const int threads : {1, 2, 3}) {
+      omp_set_num_threads(threads);
+      const Floats result = compute(*table);
+      if (first.empty()) first = result;
+      EXPECT_TRUE(same_bits(first, result)) << table->isa << " with " << threads << " threads";
+    }
+  omp_set_num_threads(threads_before);
+  return first;
+}
+
+}  // namespace terse::trainer::kernels

@@ -1,0 +1,33 @@
+// The kernels of one instruction set, as listed in Table; each is defined in the file of its name.
+#pragma once
+
+#include "trainer/kernels/kernels.h"
+
+namespace terse::trainer::kernels::TERSE_ISA {
+
+void gemm(const float* x, const float* w, const float* bias, float* y, int64_t m, int64_t n, int64_t k,
+          bool accumulate);
+void gemm_tn(const float* a, const float* b, float* c, int64_t m, int64_t n, int64_t k, bool accumulate);
+void transpose(const float* in, float* out, int64_t rows, int64_t cols);
+void rms_norm(const RmsNorm& args);
+void rms_norm_backward(const RmsNormGrad& args);
+void rope(const Rope& args);
+void swiglu(const float* gate_up, float* h, int64_t rows, int64_t ffn_width);
+void swiglu_backward(const float* gate_up, const float* dh, float* d_gate_up, int64_t rows, int64_t ffn_width);
+void attention(const Attention& args);
+void attention_backward(const AttentionGrad& args);
+void kv_append(const KvAppend& args);
+void attention_decode(const AttentionDecode& args);
+void logprob(const LogProb& args);
+void logprob_backward(const LogProbGrad& args);
+void softmax(const float* logits, float scale, const float* lse, float* probs, int64_t rows, int64_t vocab);
+void embedding(const float* table, const int64_t* tokens, float* y, int64_t rows, int64_t width);
+void embedding_backward(const float* dy, const int64_t* tokens, float* dtable, int64_t rows, int64_t width);
+void add(const float* a, const float* b, float* y, int64_t count);
+void column_sum(const float* x, float* sums, int64_t rows, int64_t cols);
+void exp(const float* x, float* y, int64_t count);
+void log(const float* x, float* y, int64_t count);
+
+extern const Table kTable;
+
+}  // namespace terse::trainer::kernels::TERSE_ISA

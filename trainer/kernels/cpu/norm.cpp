@@ -1,0 +1,116 @@
+// RMSNorm and its gradient.
+#include "trainer/kernels/cpu/functions.h"
+#include "trainer/kernels/cpu/parallel.h"
+
+namespace terse::trainer::kernels::TERSE_ISA {
+namespace {
+
+// Sum over i of a(i) * b(i), for a and b that give 16 lanes (zeros past the end): four running sums of 16 lanes, vector
+// j into sum j mod 4, then a fixed tree.
+template <class Factors>
+TERSE_INLINE float dot(int64_t width, const Factors& factors) {
+  F16 sums[4] = {zero(), zero(), zero(), zero()};
+  int64_t i = 0;
+  for (; i + 4 * kLanes <= width; i += 4 * kLanes) {
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) sums[j] = factors(i + j * kLanes, kLanes, sums[j]);
+  }
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; ++j, i += kLanes)
+    if (i < width) sums[j] = factors(i, min_of(kLanes, width - i), sums[j]);
+  return sum_lanes(add(add(sums[0], sums[1]), add(sums[2], sums[3])));
+}
+
+float norm_vector(const float* x, const float* weight, float eps, float* y, int64_t width) {
+  const float squares = dot(width, [=](int64_t i, int64_t n, F16 sum) {
+    const F16 v = load_some(x + i, n);
+    return fma(v, v, sum);
+  });
+  const float rstd = 1.0f / __builtin_sqrtf(squares / static_cast<float>(width) + eps);
+  for (int64_t i = 0; i < width; i += kLanes) {
+    const int64_t n = min_of(kLanes, width - i);
+    store_some(y + i, mul(mul(load_some(x + i, n), splat(rstd)), load_some(weight + i, n)), n);
+  }
+  return rstd;
+}
+
+void add_vectors(const float* a, const float* b, float* sum, int64_t width) {
+  for (int64_t i = 0; i < width; i += kLanes) {
+    const int64_t n = min_of(kLanes, width - i);
+    store_some(sum + i, add(load_some(a + i, n), load_some(b + i, n)), n);
+  }
+}
+
+// dx = rstd (g - x rstd^2 mean(g x)) with g = dy weight.
+void norm_vector_backward(const float* dy, const float* x, const float* weight, float rstd, float* dx, bool accumulate,
+                          int64_t width) {
+  const float gx = dot(width, [=](int64_t i, int64_t n, F16 sum) {
+    return fma(mul(load_some(dy + i, n), load_some(weight + i, n)), load_some(x + i, n), sum);
+  });
+  const F16 pull = splat(gx / static_cast<float>(width) * rstd * rstd);
+  for (int64_t i = 0; i < width; i += kLanes) {
+    const int64_t n = min_of(kLanes, width - i);
+    const F16 g = mul(load_some(dy + i, n), load_some(weight + i, n));
+    const F16 grad = fnma(load_some(x + i, n), pull, g);
+    const F16 start = accumulate ? load_some(dx + i, n) : zero();
+    store_some(dx + i, fma(grad, splat(rstd), start), n);
+  }
+}
+
+// dweight[begin, end) += the chain over (row, group) of dy * (x * rstd).
+void weight_columns(const RmsNormGrad& args, int64_t dy_stride, int64_t x_stride, int64_t begin, int64_t end) {
+  for (int64_t i = begin; i < end; i += kLanes) {
+    const int64_t n = min_of(kLanes, end - i);
+    F16 sum = load_some(args.dweight + i, n);
+    for (int64_t row = 0; row < args.rows; ++row)
+      for (int64_t group = 0; group < args.groups; ++group) {
+        const int64_t at = group * args.width + i;
+        const F16 x_hat = mul(load_some(args.x + row * x_stride + at, n), splat(args.rstd[row * args.groups + group]));
+        sum = fma(load_some(args.dy + row * dy_stride + at, n), x_hat, sum);
+      }
+    store_some(args.dweight + i, sum, n);
+  }
+}
+
+}  // namespace
+
+void rms_norm(const RmsNorm& args) {
+  const int64_t full = args.groups * args.width;
+  const int64_t x_stride = args.x_stride != 0 ? args.x_stride : full;
+  const int64_t y_stride = args.y_stride != 0 ? args.y_stride : full;
+  parallel_ranges(args.rows, 6 * full, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const float* x = args.x + row * x_stride;
+      if (args.delta != nullptr) {
+        add_vectors(x, args.delta + row * full, args.sum + row * full, full);
+        x = args.sum + row * full;
+      }
+      for (int64_t group = 0; group < args.groups; ++group) {
+        const int64_t at = group * args.width;
+        const float rstd = norm_vector(x + at, args.weight, args.eps, args.y + row * y_stride + at, args.width);
+        if (args.rstd != nullptr) args.rstd[row * args.groups + group] = rstd;
+      }
+    }
+  });
+}
+
+void rms_norm_backward(const RmsNormGrad& args) {
+  const int64_t full = args.groups * args.width;
+  const int64_t dy_stride = args.dy_stride != 0 ? args.dy_stride : full;
+  const int64_t x_stride = args.x_stride != 0 ? args.x_stride : full;
+  const int64_t dx_stride = args.dx_stride != 0 ? args.dx_stride : full;
+  // The weight first: dx may overwrite dy.
+  parallel_ranges(args.width, 4 * args.rows * args.groups, kLanes,
+                  [&](int64_t begin, int64_t end) { weight_columns(args, dy_stride, x_stride, begin, end); });
+  parallel_ranges(args.rows, 8 * full, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row)
+      for (int64_t group = 0; group < args.groups; ++group) {
+        const int64_t at = group * args.width;
+        norm_vector_backward(args.dy + row * dy_stride + at, args.x + row * x_stride + at, args.weight,
+                             args.rstd[row * args.groups + group], args.dx + row * dx_stride + at, args.accumulate_dx,
+                             args.width);
+      }
+  });
+}
+
+}  // namespace terse::trainer::kernels::TERSE_ISA

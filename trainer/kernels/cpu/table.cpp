@@ -1,0 +1,34 @@
+// The kernels of one instruction set as a table.
+#include "trainer/kernels/cpu/functions.h"
+
+#define TERSE_NAME_OF(isa) #isa
+#define TERSE_NAME(isa) TERSE_NAME_OF(isa)
+
+namespace terse::trainer::kernels::TERSE_ISA {
+
+const Table kTable = {
+    .isa = TERSE_NAME(TERSE_ISA),
+    .gemm = gemm,
+    .gemm_tn = gemm_tn,
+    .transpose = transpose,
+    .rms_norm = rms_norm,
+    .rms_norm_backward = rms_norm_backward,
+    .rope = rope,
+    .swiglu = swiglu,
+    .swiglu_backward = swiglu_backward,
+    .attention = attention,
+    .attention_backward = attention_backward,
+    .kv_append = kv_append,
+    .attention_decode = attention_decode,
+    .logprob = logprob,
+    .logprob_backward = logprob_backward,
+    .softmax = softmax,
+    .embedding = embedding,
+    .embedding_backward = embedding_backward,
+    .add = add,
+    .column_sum = column_sum,
+    .exp = exp,
+    .log = log,
+};
+
+}  // namespace terse::trainer::kernels::TERSE_ISA
