@@ -1,4 +1,5 @@
-// The logical state of a run: named tensors (or shards of them) and a JSON document for everything that is not a tensor.
+// The logical state of a run: named tensors (or shards of them) and a JSON document for everything that is not a
+// tensor.
 #pragma once
 
 #include <torch/types.h>
@@ -12,7 +13,7 @@ namespace terse::checkpoints {
 
 // A tensor, or the part [begin, end) of its flattened elements that this process holds.
 struct Shard {
-  torch::Tensor data;          // contiguous, (end - begin) elements
+  torch::Tensor data;          // (end - begin) elements in row-major order, any shape, stride or device
   std::vector<int64_t> shape;  // of the whole tensor
   int64_t begin = 0;
   int64_t end = 0;
@@ -22,8 +23,10 @@ struct StateDict {
   std::map<std::string, Shard> tensors;
   nlohmann::json extra;  // data cursor, random state, controllers, counters
 
-  void add(const std::string& name, const torch::Tensor& whole);            // shares memory with `whole`
-  const torch::Tensor whole(const std::string& name) const;                 // reshaped; throws naming the tensor when absent or partial
+  // Shares memory with `whole`, without its autograd history. Throws std::invalid_argument when the name is taken.
+  void add(const std::string& name, const torch::Tensor& whole);
+  // Reshaped, shares memory; throws std::runtime_error naming the tensor when absent or partial.
+  torch::Tensor whole(const std::string& name) const;
 };
 
 }  // namespace terse::checkpoints

@@ -1,0 +1,113 @@
+// What the rest of the code does with an Io: whole files, atomic replacement, folder trees, temporary names.
+#include "checkpoints/io.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <charconv>
+#include <fstream>
+#include <sstream>
+
+namespace terse::checkpoints {
+
+namespace {
+
+// A write to the interface is at most this long, so that a test can stop in the middle of a file and a stalled disk is
+// noticed between blocks.
+constexpr size_t kBlock = 16 << 20;
+
+constexpr std::string_view kMark = ".tmp-";
+
+// Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat); 0 when there is no such process. With
+// the pid it identifies a process: a pid alone comes back, in containers at once.
+uint64_t start_time(int64_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/stat", pid));
+  std::string line;
+  if (!std::getline(file, line)) return 0;
+  const size_t end_of_name = line.rfind(')');  // the name itself may hold spaces and brackets
+  if (end_of_name == std::string::npos) return 0;
+  std::istringstream fields(line.substr(end_of_name + 1));
+  std::string field;
+  for (int i = 3; i <= 22; ++i) fields >> field;
+  uint64_t ticks = 0;
+  std::from_chars(field.data(), field.data() + field.size(), ticks);
+  return ticks;
+}
+
+}  // namespace
+
+void write_file(Io& io, const Io::Path& path, std::string_view bytes) {
+  const auto file = io.create(path);
+  for (size_t at = 0; at < bytes.size(); at += kBlock) file->write(bytes.substr(at, kBlock));
+  file->sync();
+  file->close();
+}
+
+void replace_file(Io& io, const Io::Path& path, std::string_view bytes) {
+  const Io::Path temporary = temporary_name(path);
+  try {
+    write_file(io, temporary, bytes);
+    io.rename(temporary, path);
+  } catch (const std::exception&) {
+    try {
+      io.remove(temporary);
+    } catch (const std::exception&) {  // the first error is the one to report; the leftover is known by its name
+    }
+    throw;
+  }
+  io.sync_folder(path.parent_path());
+}
+
+void make_folders(Io& io, const Io::Path& path) {
+  if (path.empty() || io.kind(path) != EntryKind::kNone) return;
+  const Io::Path parent = path.has_filename() ? path.parent_path() : path.parent_path().parent_path();
+  make_folders(io, parent);
+  try {
+    io.make_folder(path);
+  } catch (const DiskError& error) {
+    if (error.error() != EEXIST) throw;  // another process was faster
+  }
+  io.sync_folder(parent.empty() ? "." : parent);
+}
+
+void remove_tree(Io& io, const Io::Path& path) {
+  if (io.kind(path) == EntryKind::kFolder) {
+    for (const Entry& entry : io.list(path)) remove_tree(io, path / entry.name);
+  }
+  io.remove(path);
+}
+
+Io::Path temporary_name(const Io::Path& path) {
+  static std::atomic<uint64_t> count = 0;  // only makes names differ
+  const int64_t pid = ::getpid();
+  return path.parent_path() /
+         fmt::format("{}{}{}-{}-{}", path.filename().string(), kMark, pid, start_time(pid), ++count);
+}
+
+bool is_leftover(std::string_view name) {
+  const size_t mark = name.rfind(kMark);
+  if (mark == std::string_view::npos) return false;
+  const char* at = name.data() + mark + kMark.size();
+  const char* const end = name.data() + name.size();
+  uint64_t numbers[3];  // pid, start time, count
+  for (int i = 0; i < 3; ++i) {
+    const auto [next, error] = std::from_chars(at, end, numbers[i]);
+    const bool last = i == 2;
+    if (error != std::errc() || (last ? next != end : next == end || *next != '-')) return false;
+    at = last ? next : next + 1;
+  }
+  return numbers[0] > INT32_MAX || start_time(static_cast<int64_t>(numbers[0])) != numbers[1];
+}
+
+std::string format_bytes(uint64_t bytes) {
+  if (bytes < 1024) return fmt::format("{} B", bytes);
+  static constexpr const char* kUnits[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  double value = static_cast<double>(bytes) / 1024;
+  size_t unit = 0;
+  while (value >= 1023.95 && unit + 1 < std::size(kUnits)) value /= 1024, ++unit;
+  return fmt::format("{:.1f} {}", value, kUnits[unit]);
+}
+
+}  // namespace terse::checkpoints

@@ -1,0 +1,88 @@
+// Every file operation of the checkpoint code, behind one small interface, so that tests can count operations, fail
+// one, kill the process before one, or lose what was not synced. Usable for any file that must survive a crash.
+//
+// Rule of the layer: nothing is written in place. A file is created under a name of its own, written, synced and
+// closed; then it is renamed and the folder that holds it is synced.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace terse::checkpoints {
+
+// The disk refused an operation; launch turns it into exit code 74. The message names the operation, the path and the
+// cause.
+class DiskError : public std::runtime_error {
+ public:
+  explicit DiskError(const std::string& message, int error = 0) : std::runtime_error(message), error_(error) {}
+  int error() const { return error_; }  // errno, or 0 when no system call failed
+
+ private:
+  int error_;
+};
+
+// A file that is being written. Destroying it without close() closes it and ignores errors (the file is then
+// abandoned).
+class OutputFile {
+ public:
+  virtual ~OutputFile() = default;
+  virtual void write(std::string_view bytes) = 0;  // all of them
+  virtual void sync() = 0;                         // to the device
+  virtual void close() = 0;
+};
+
+enum class EntryKind { kNone, kFile, kFolder, kSymlink, kOther };
+struct Entry {
+  std::string name;
+  EntryKind kind = EntryKind::kOther;
+  uint64_t bytes = 0;  // of a file
+};
+
+// All functions throw DiskError and may be called from several threads.
+class Io {
+ public:
+  using Path = std::filesystem::path;
+  virtual ~Io() = default;
+
+  // Fails when `path` exists in any form, so that a symbolic link is never followed.
+  virtual std::unique_ptr<OutputFile> create(const Path& path) = 0;
+  virtual void make_folder(const Path& path) = 0;             // its parent exists, it does not
+  virtual void sync_folder(const Path& path) = 0;             // makes creations, renames and removals in it durable
+  virtual void rename(const Path& from, const Path& to) = 0;  // replaces a file `to`
+  // Swaps two existing folders in one step; false when the file system cannot.
+  virtual bool exchange(const Path& a, const Path& b) = 0;
+  virtual void remove(const Path& path) = 0;  // a file, a symbolic link itself, or an empty folder
+
+  // The bytes of a regular file of at most `max_bytes`; does not follow a symbolic link.
+  virtual std::string read(const Path& path, uint64_t max_bytes) = 0;
+  virtual std::vector<Entry> list(const Path& path) = 0;  // sorted by name
+  virtual EntryKind kind(const Path& path) = 0;           // of the entry itself; kNone when there is none
+  virtual uint64_t free_bytes(const Path& path) = 0;      // that this user may still write there
+  virtual void require_writable(const Path& folder) = 0;  // throws when entries cannot be created in it
+};
+
+// The real file system.
+std::shared_ptr<Io> posix_io();
+
+// A new file with these bytes, synced and closed.
+void write_file(Io& io, const Io::Path& path, std::string_view bytes);
+// Puts a file in place of `path` (or creates it) in one durable step: readers see the old bytes or the new ones.
+void replace_file(Io& io, const Io::Path& path, std::string_view bytes);
+// Creates the folder and the missing ones above it, durably.
+void make_folders(Io& io, const Io::Path& path);
+// Removes whatever `path` is, a folder with all it holds; symbolic links are removed, not followed.
+void remove_tree(Io& io, const Io::Path& path);
+
+// A name beside `path` that no other process or thread uses: "<path>.tmp-<pid>-<start time>-<k>".
+Io::Path temporary_name(const Io::Path& path);
+// Whether `name` is such a name and the process that made it is gone.
+bool is_leftover(std::string_view name);
+
+std::string format_bytes(uint64_t bytes);  // "1.2 GiB"
+
+}  // namespace terse::checkpoints

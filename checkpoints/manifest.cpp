@@ -1,0 +1,250 @@
+// Manifest to text and back, with every check that needs no other file.
+#include "checkpoints/manifest.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "configs/sha256.h"
+
+namespace terse::checkpoints {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr int64_t kFormat = 1;
+constexpr size_t kMaxDims = 64;  // of a tensor
+
+[[noreturn]] void fail(const std::string& what) {
+  throw CorruptError(what);
+}
+
+const json& field(const json& object, const char* key, const std::string& where) {
+  if (!object.is_object()) fail(fmt::format("{} is not an object", where));
+  const auto found = object.find(key);
+  if (found == object.end()) fail(fmt::format("{} has no \"{}\"", where, key));
+  return *found;
+}
+
+std::string text_field(const json& object, const char* key, const std::string& where) {
+  const json& value = field(object, key, where);
+  if (!value.is_string()) fail(fmt::format("\"{}\" of {} is not a text", key, where));
+  return value.get<std::string>();
+}
+
+int64_t count(const json& value, const std::string& what) {
+  const bool fits = value.is_number_unsigned() && value.get<uint64_t>() <= std::numeric_limits<int64_t>::max();
+  if (!fits) fail(fmt::format("{} is not a whole number from 0 to 2^63 - 1", what));
+  return value.get<int64_t>();
+}
+
+int64_t count_field(const json& object, const char* key, const std::string& where) {
+  return count(field(object, key, where), fmt::format("\"{}\" of {}", key, where));
+}
+
+const json& list_field(const json& object, const char* key) {
+  const json& value = field(object, key, "the manifest");
+  if (!value.is_array()) fail(fmt::format("\"{}\" is not a list", key));
+  return value;
+}
+
+FileEntry parse_file(const json& item, size_t index) {
+  const std::string where = fmt::format("file {}", index);
+  FileEntry file;
+  file.name = text_field(item, "name", where);
+  if (file.name != kExtraName && !is_shard_name(file.name)) {
+    fail(fmt::format("{} is called {}, which is neither {} nor a shard such as rank-0.h5", where,
+                     json(file.name).dump(), kExtraName));
+  }
+  file.bytes = static_cast<uint64_t>(count_field(item, "bytes", file.name));
+  const uint64_t cap = file.name == kExtraName ? kMaxExtraBytes : kMaxShardBytes;
+  if (file.bytes > cap) {
+    fail(fmt::format("{} is said to have {}, at most {} are read", file.name, format_bytes(file.bytes),
+                     format_bytes(cap)));
+  }
+  file.sha256 = text_field(item, "sha256", file.name);
+  const bool is_hash =
+      file.sha256.size() == 64 && file.sha256.find_first_not_of("0123456789abcdef") == std::string::npos;
+  if (!is_hash) fail(fmt::format("\"sha256\" of {} is not 64 lower-case hex digits", file.name));
+  return file;
+}
+
+Piece parse_piece(const json& item, size_t index) {
+  Piece piece;
+  piece.name = text_field(item, "name", fmt::format("tensor {}", index));
+  const std::string where = fmt::format("tensor {}", json(piece.name).dump());
+  const std::string dtype = text_field(item, "dtype", where);
+  piece.dtype = find_dtype(dtype);
+  if (piece.dtype == nullptr)
+    fail(fmt::format("{} has dtype {}; known are {}", where, json(dtype).dump(), dtype_names()));
+  const json& shape = field(item, "shape", where);
+  if (!shape.is_array() || shape.size() > kMaxDims) {
+    fail(fmt::format("\"shape\" of {} is not a list of at most {} sizes", where, kMaxDims));
+  }
+  for (const json& size : shape) piece.shape.push_back(count(size, "a size of " + where));
+  piece.begin = count_field(item, "begin", where);
+  piece.end = count_field(item, "end", where);
+  const std::optional<int64_t> elements = element_count(piece.shape);
+  if (!elements) fail(fmt::format("shape [{}] of {} overflows", fmt::join(piece.shape, ", "), where));
+  if (piece.begin > piece.end || piece.end > *elements) {
+    fail(fmt::format("{} claims elements {} to {} of {}", where, piece.begin, piece.end, *elements));
+  }
+  return piece;
+}
+
+// What a file declares must lie in it before anything is allocated for it: shards are not compressed.
+void check_sizes(const FileEntry& file) {
+  uint64_t room = file.bytes;
+  std::vector<std::string> names;
+  for (const Piece& piece : file.pieces) {
+    const auto bytes = static_cast<uint64_t>(piece.dtype->bytes);
+    if (static_cast<uint64_t>(piece.elements()) > room / bytes) {
+      fail(fmt::format("{} has {} bytes and cannot hold its tensors ({} and before it)", file.name, file.bytes,
+                       piece.name));
+    }
+    room -= piece.bytes();
+    names.push_back(piece.name);
+  }
+  std::sort(names.begin(), names.end());
+  const auto twice = std::adjacent_find(names.begin(), names.end());
+  if (twice != names.end()) fail(fmt::format("{} holds tensor {} twice", file.name, *twice));
+}
+
+void check_joins(const std::vector<FileEntry>& files) {
+  std::map<std::string, std::vector<const Piece*>> tensors;
+  for (const FileEntry& file : files) {
+    for (const Piece& piece : file.pieces) tensors[piece.name].push_back(&piece);
+  }
+  for (auto& [name, pieces] : tensors) {
+    std::sort(pieces.begin(), pieces.end(),
+              [](const Piece* a, const Piece* b) { return std::pair(a->begin, a->end) < std::pair(b->begin, b->end); });
+    for (size_t i = 1; i < pieces.size(); ++i) {
+      const Piece& before = *pieces[i - 1];
+      const Piece& piece = *pieces[i];
+      if (piece.dtype != before.dtype || piece.shape != before.shape) {
+        fail(fmt::format("tensor {} has pieces of different dtypes or shapes", name));
+      }
+      if (piece.begin != before.end) {
+        fail(fmt::format("tensor {}: a piece ends at element {} and the next begins at {}", name, before.end,
+                         piece.begin));
+      }
+    }
+  }
+}
+
+CheckpointInfo parse_info(const json& document) {
+  const std::string where = "the manifest";
+  CheckpointInfo info;
+  info.step = count_field(document, "step", where);
+  info.stage = text_field(document, "stage", where);
+  info.config_hash = text_field(document, "config_hash", where);
+  const json& score = field(document, "score", where);
+  if (!score.is_number() && !score.is_null()) fail("\"score\" of the manifest is neither a number nor null");
+  info.score = score.is_null() ? std::numeric_limits<double>::quiet_NaN() : score.get<double>();
+  return info;
+}
+
+}  // namespace
+
+bool is_shard_name(std::string_view name) {
+  if (!name.starts_with("rank-") || !name.ends_with(".h5")) return false;
+  name.remove_prefix(5);
+  name.remove_suffix(3);
+  const auto is_number = [](std::string_view text) {
+    return !text.empty() && text.size() <= 9 && text.find_first_not_of("0123456789") == std::string_view::npos;
+  };
+  const size_t dot = name.find('.');
+  if (dot == std::string_view::npos) return is_number(name);
+  return is_number(name.substr(0, dot)) && is_number(name.substr(dot + 1));
+}
+
+std::optional<int64_t> element_count(const std::vector<int64_t>& shape) {
+  int64_t product = 1;  // of the sizes that are not 0, so that strides do not overflow either
+  bool empty = false;
+  for (const int64_t size : shape) {
+    if (size < 0) return std::nullopt;
+    if (size == 0) empty = true;
+    if (size > 0 && __builtin_mul_overflow(product, size, &product)) return std::nullopt;
+  }
+  return empty ? 0 : product;
+}
+
+std::string manifest_text(const Manifest& manifest) {
+  nlohmann::ordered_json document;
+  document["format"] = kFormat;
+  document["step"] = manifest.info.step;
+  document["stage"] = manifest.info.stage;
+  document["config_hash"] = manifest.info.config_hash;
+  document["score"] = nullptr;
+  if (std::isfinite(manifest.info.score)) document["score"] = manifest.info.score;
+  document["created"] = manifest.created;
+  document["terse"] = manifest.version;
+  auto files = nlohmann::ordered_json::array();
+  auto tensors = nlohmann::ordered_json::array();
+  for (const FileEntry& file : manifest.files) {
+    files.push_back({{"name", file.name}, {"bytes", file.bytes}, {"sha256", file.sha256}});
+    for (const Piece& piece : file.pieces) {
+      tensors.push_back({{"name", piece.name},
+                         {"dtype", piece.dtype->name},
+                         {"shape", piece.shape},
+                         {"begin", piece.begin},
+                         {"end", piece.end},
+                         {"file", file.name}});
+    }
+  }
+  document["files"] = std::move(files);
+  document["tensors"] = std::move(tensors);
+  return document.dump(1) + "\n";
+}
+
+std::string manifest_hash_text(std::string_view text) {
+  return fmt::format("{}  {}\n", configs::sha256_bytes(text), kManifestName);
+}
+
+json parse_json(std::string_view text) {
+  const auto check_depth = [](int depth, json::parse_event_t, json&) {
+    if (depth > kMaxJsonDepth) fail(fmt::format("it nests deeper than {} levels", kMaxJsonDepth));
+    return true;
+  };
+  try {
+    return json::parse(text, check_depth);
+  } catch (const json::exception& error) {
+    fail(fmt::format("it is not JSON: {}", error.what()));
+  }
+}
+
+Manifest parse_manifest(std::string_view text) {
+  const json document = parse_json(text);
+  const int64_t format = count_field(document, "format", "the manifest");
+  if (format != kFormat) fail(fmt::format("its format is {}, this program reads format {}", format, kFormat));
+  Manifest manifest;
+  manifest.info = parse_info(document);
+  manifest.created = text_field(document, "created", "the manifest");
+  manifest.version = text_field(document, "terse", "the manifest");
+  std::map<std::string, size_t> index;
+  for (const json& item : list_field(document, "files")) {
+    FileEntry file = parse_file(item, manifest.files.size());
+    if (!index.emplace(file.name, manifest.files.size()).second) fail(fmt::format("it lists {} twice", file.name));
+    manifest.files.push_back(std::move(file));
+  }
+  if (!index.contains(kExtraName)) fail(fmt::format("it lists no {}", kExtraName));
+  size_t number = 0;
+  for (const json& item : list_field(document, "tensors")) {
+    Piece piece = parse_piece(item, number++);
+    const std::string name = text_field(item, "file", "tensor " + piece.name);
+    const auto found = index.find(name);
+    if (found == index.end() || name == kExtraName) {
+      fail(fmt::format("tensor {} is said to lie in {}, which is not a listed shard", piece.name, json(name).dump()));
+    }
+    manifest.files[found->second].pieces.push_back(std::move(piece));
+  }
+  for (const FileEntry& file : manifest.files) check_sizes(file);
+  check_joins(manifest.files);
+  return manifest;
+}
+
+}  // namespace terse::checkpoints

@@ -1,0 +1,53 @@
+// MANIFEST.json: what a checkpoint folder holds, with the size and hash of every file. MANIFEST.sha256 holds the hash
+// of the manifest itself in the format of `sha256sum --check`, so that every byte of the folder is covered.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "checkpoints/shard_file.h"
+#include "checkpoints/store.h"
+
+namespace terse::checkpoints {
+
+constexpr char kManifestName[] = "MANIFEST.json";
+constexpr char kManifestHashName[] = "MANIFEST.sha256";
+constexpr char kExtraName[] = "extra.json";
+
+// Caps for what is read into memory before it is understood.
+constexpr uint64_t kMaxManifestBytes = 64u << 20;
+constexpr uint64_t kMaxExtraBytes = 1u << 30;
+constexpr uint64_t kMaxShardBytes = 2u << 30;
+constexpr int kMaxJsonDepth = 64;
+
+struct FileEntry {
+  std::string name;  // in the checkpoint folder
+  uint64_t bytes = 0;
+  std::string sha256;
+  std::vector<Piece> pieces;  // of a shard file, in the file's order
+};
+
+struct Manifest {
+  CheckpointInfo info;
+  std::string created;  // UTC, ISO 8601
+  std::string version;  // of terse
+  std::vector<FileEntry> files;
+};
+
+std::string manifest_text(const Manifest& manifest);
+// The content of MANIFEST.sha256 for this manifest.
+std::string manifest_hash_text(std::string_view text);
+// Parses and checks everything that can be checked without the other files: types, ranges, names without folders,
+// pieces that fit their tensors and files and join without gaps. Throws CorruptError with what was found and what was
+// expected.
+Manifest parse_manifest(std::string_view text);
+
+// JSON with at most kMaxJsonDepth levels; throws CorruptError.
+nlohmann::json parse_json(std::string_view text);
+// Whether a shard file may have this name: "rank-0.h5" or, when a rank has several, "rank-0.3.h5".
+bool is_shard_name(std::string_view name);
+// Elements of a tensor of this shape; nullopt when a size is negative or the product overflows.
+std::optional<int64_t> element_count(const std::vector<int64_t>& shape);
+
+}  // namespace terse::checkpoints

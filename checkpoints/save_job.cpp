@@ -1,0 +1,118 @@
+// From a state to what goes into each file: checks, and the split into shard files.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+
+#include "checkpoints/writer.h"
+
+namespace terse::checkpoints {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kMaxNameBytes = 512;
+constexpr uint64_t kFixedOverhead = 64 << 10;  // manifest header, HDF5 superblocks, folders
+
+[[noreturn]] void refuse(const std::string& what) {
+  throw std::invalid_argument("cannot save a checkpoint: " + what);
+}
+
+// JSON has no NaN and no infinity, and nlohmann writes them as null: the resumed run would silently differ.
+void check_extra(const json& value, const std::string& where, int depth) {
+  if (depth > kMaxJsonDepth) refuse(fmt::format("extra{} nests deeper than {} levels", where, kMaxJsonDepth));
+  if (value.is_number_float() && !std::isfinite(value.get<double>())) {
+    refuse(fmt::format("extra{} is {}, which JSON cannot hold", where, value.get<double>()));
+  }
+  if (value.is_binary() || value.is_discarded()) refuse(fmt::format("extra{} is not JSON", where));
+  for (auto it = value.begin(); value.is_structured() && it != value.end(); ++it) {
+    const std::string key = value.is_object() ? it.key() : std::to_string(it - value.begin());
+    check_extra(*it, where + "/" + key, depth + 1);
+  }
+}
+
+std::string extra_text(const json& extra) {
+  check_extra(extra, "", 0);
+  std::string text;
+  try {
+    text = extra.dump(1) + "\n";
+  } catch (const json::exception& error) {
+    refuse(fmt::format("extra: {}", error.what()));  // a text that is not UTF-8
+  }
+  if (text.size() > kMaxExtraBytes) {
+    refuse(fmt::format("extra has {}, at most {}", format_bytes(text.size()), format_bytes(kMaxExtraBytes)));
+  }
+  return text;
+}
+
+void check_name(const std::string& name) {
+  if (name.empty() || name.size() > kMaxNameBytes || name.find('\0') != std::string::npos) {
+    refuse(fmt::format("a tensor name of {} bytes; it needs 1 to {}, none of them 0", name.size(), kMaxNameBytes));
+  }
+  try {
+    static_cast<void>(json(name).dump());
+  } catch (const json::exception&) {
+    refuse(fmt::format("tensor {}: its name is not UTF-8",
+                       json(name).dump(-1, ' ', true, json::error_handler_t::replace)));
+  }
+}
+
+void check_shard(const std::string& name, const Shard& shard) {
+  check_name(name);
+  if (!shard.data.defined()) refuse(fmt::format("tensor {} is undefined", name));
+  if (shard.data.layout() != torch::kStrided || shard.data.is_meta()) {
+    refuse(fmt::format("tensor {} is not a dense tensor with data", name));
+  }
+  if (find_dtype(shard.data.scalar_type()) == nullptr) {
+    refuse(fmt::format("tensor {} has dtype {}; storable are {}", name, torch::toString(shard.data.scalar_type()),
+                       dtype_names()));
+  }
+  const std::optional<int64_t> elements = element_count(shard.shape);
+  if (!elements) refuse(fmt::format("tensor {} has an impossible shape [{}]", name, fmt::join(shard.shape, ", ")));
+  if (shard.begin < 0 || shard.begin > shard.end || shard.end > *elements) {
+    refuse(fmt::format("tensor {}: shard {} to {} of {} elements", name, shard.begin, shard.end, *elements));
+  }
+  if (shard.data.numel() != shard.end - shard.begin) {
+    refuse(
+        fmt::format("tensor {}: {} elements for the shard {} to {}", name, shard.data.numel(), shard.begin, shard.end));
+  }
+}
+
+}  // namespace
+
+SaveJob make_job(const CheckpointInfo& info, const StateDict& state, uint64_t shard_bytes) {
+  if (info.step < 0) refuse(fmt::format("step {} is negative", info.step));
+  for (const auto& [name, shard] : state.tensors) check_shard(name, shard);
+  return {info, state.tensors, extra_text(state.extra), shard_bytes};
+}
+
+std::vector<std::vector<Piece>> plan_shards(const SaveJob& job) {
+  std::vector<std::vector<Piece>> files;
+  uint64_t room = 0;
+  for (const auto& [name, shard] : job.tensors) {
+    const DtypeInfo* dtype = find_dtype(shard.data.scalar_type());
+    const auto width = static_cast<uint64_t>(dtype->bytes);
+    int64_t begin = shard.begin;
+    do {
+      if (files.empty() || room < kPieceOverhead + width) {
+        files.emplace_back();
+        room = job.shard_bytes;
+      }
+      const auto fits = static_cast<int64_t>((room - kPieceOverhead) / width);
+      const int64_t end = std::min(shard.end, begin + fits);
+      files.back().push_back({name, dtype, shard.shape, begin, end});
+      room -= kPieceOverhead + files.back().back().bytes();
+      begin = end;
+    } while (begin < shard.end);
+  }
+  return files;
+}
+
+uint64_t needed_bytes(const SaveJob& job) {
+  uint64_t bytes = kFixedOverhead + job.extra.size();
+  for (const auto& [name, shard] : job.tensors) bytes += shard.data.nbytes() + kPieceOverhead;
+  return bytes + bytes / 256;  // chunk indices
+}
+
+}  // namespace terse::checkpoints

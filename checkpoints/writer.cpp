@@ -1,0 +1,156 @@
+// The order of operations that makes a checkpoint appear whole or not at all.
+#include "checkpoints/writer.h"
+
+#include <fmt/format.h>
+
+#include <ctime>
+
+#include "configs/sha256.h"
+
+namespace terse::checkpoints {
+
+namespace {
+
+std::string utc_now() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  char text[32];
+  std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+FileEntry write_hashed(Io& io, const Io::Path& folder, const std::string& name, std::string_view bytes) {
+  write_file(io, folder / name, bytes);
+  return {name, bytes.size(), configs::sha256_bytes(bytes), {}};
+}
+
+// The elements of a piece; no copy when the tensor is contiguous.
+torch::Tensor flat_part(const Shard& shard, const Piece& piece) {
+  return shard.data.detach().reshape({-1}).slice(0, piece.begin - shard.begin, piece.end - shard.begin);
+}
+
+void write_contents(Io& io, const Io::Path& folder, const SaveJob& job) {
+  Manifest manifest{job.info, utc_now(), TERSE_VERSION, {}};
+  const std::vector<std::vector<Piece>> files = plan_shards(job);
+  for (size_t i = 0; i < files.size(); ++i) {
+    std::vector<PieceData> pieces;
+    for (const Piece& piece : files[i]) pieces.push_back({piece, flat_part(job.tensors.at(piece.name), piece)});
+    const ShardImage image = build_shard(pieces);
+    const std::string name = files.size() == 1 ? "rank-0.h5" : fmt::format("rank-0.{}.h5", i);
+    manifest.files.push_back(write_hashed(io, folder, name, image.bytes()));
+    manifest.files.back().pieces = files[i];
+  }
+  manifest.files.push_back(write_hashed(io, folder, kExtraName, job.extra));
+  const std::string text = manifest_text(manifest);
+  write_file(io, folder / kManifestName, text);
+  write_file(io, folder / kManifestHashName, manifest_hash_text(text));
+  io.sync_folder(folder);
+}
+
+// Swaps without the file system's help. There is an instant with neither folder; the checkpoint before this step stands
+// in.
+void rename_twice(Io& io, const Io::Path& temporary, const Io::Path& final, const Io::Path& replaced) {
+  io.rename(final, replaced);
+  try {
+    io.rename(temporary, final);
+  } catch (const DiskError&) {
+    io.rename(replaced, final);
+    throw;
+  }
+}
+
+// Gives the finished folder its name. Returns where a replaced checkpoint of the same step lies now; empty when there
+// was none.
+Io::Path put_in_place(Io& io, const Io::Path& temporary, const Io::Path& final) {
+  if (io.kind(final) == EntryKind::kNone) {
+    io.rename(temporary, final);
+    return {};
+  }
+  if (io.exchange(temporary, final)) return temporary;
+  const Io::Path replaced = temporary_name(final);
+  rename_twice(io, temporary, final, replaced);
+  return replaced;
+}
+
+void remove_quietly(Io& io, const Io::Path& path) {
+  try {
+    remove_tree(io, path);
+  } catch (const DiskError&) {  // what remains is known as a leftover by its name
+  }
+}
+
+// The steps that stay; empty when fewer than `keep` verify.
+std::vector<int64_t> select_kept(Io& io, const Io::Path& dir, const std::vector<StepEntry>& steps, int64_t newest,
+                                 int64_t keep) {
+  const auto verifies = [&](int64_t step) {
+    return step == newest || check_checkpoint(io, dir / step_name(step), Depth::kHashes, nullptr).empty();
+  };
+  std::vector<int64_t> kept;
+  for (const StepEntry& entry : steps) {
+    if (static_cast<int64_t>(kept.size()) == keep) break;
+    if (entry.kind == EntryKind::kFolder && verifies(entry.step)) kept.push_back(entry.step);
+  }
+  if (static_cast<int64_t>(kept.size()) < keep) return {};
+
+  std::vector<std::pair<double, int64_t>> scores;
+  for (const StepEntry& entry : steps) {
+    try {
+      const double score = read_manifest(io, dir / step_name(entry.step)).info.score;
+      if (std::isfinite(score)) scores.emplace_back(score, entry.step);
+    } catch (const std::runtime_error&) {  // damaged: it cannot be the best
+    }
+  }
+  std::sort(scores.rbegin(), scores.rend());  // best first, newest first among equals
+  for (const auto& [score, step] : scores) {
+    const bool is_kept = std::find(kept.begin(), kept.end(), step) != kept.end();
+    if (is_kept || verifies(step)) {
+      if (!is_kept) kept.push_back(step);
+      break;
+    }
+  }
+  return kept;
+}
+
+}  // namespace
+
+void write_checkpoint(Io& io, const Io::Path& dir, const SaveJob& job) {
+  const Io::Path final = dir / step_name(job.info.step);
+  const Io::Path temporary = temporary_name(final);
+  Io::Path replaced;
+  try {
+    io.make_folder(temporary);
+    write_contents(io, temporary, job);
+    replaced = put_in_place(io, temporary, final);
+  } catch (const std::exception&) {
+    remove_quietly(io, temporary);
+    throw;
+  }
+  io.sync_folder(dir);  // from here on the checkpoint exists
+  replace_file(io, dir / kLatestName, step_name(job.info.step) + "\n");
+  if (!replaced.empty()) remove_tree(io, replaced);
+}
+
+void prune(Io& io, const Io::Path& dir, int64_t newest, int64_t keep) {
+  const std::vector<StepEntry> steps = list_steps(io, dir);
+  if (static_cast<int64_t>(steps.size()) <= keep) return;
+  const std::vector<int64_t> kept = select_kept(io, dir, steps, newest, keep);
+  if (kept.empty()) return;
+  for (const StepEntry& entry : steps) {
+    if (entry.step >= newest || std::find(kept.begin(), kept.end(), entry.step) != kept.end()) continue;
+    const Io::Path path = dir / step_name(entry.step);
+    const Io::Path away = temporary_name(path);
+    io.rename(path, away);
+    // Durable before the first file goes: otherwise a power cut could bring the folder back without some of its files.
+    io.sync_folder(dir);
+    remove_tree(io, away);
+  }
+}
+
+void remove_leftovers(Io& io, const Io::Path& dir) {
+  for (const Entry& entry : io.list(dir)) {
+    if (is_leftover(entry.name)) remove_tree(io, dir / entry.name);
+  }
+}
+
+}  // namespace terse::checkpoints

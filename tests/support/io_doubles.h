@@ -1,0 +1,143 @@
+// Doubles of checkpoints::Io that sit on a real one: count its operations, fail one, kill the process before one, hold
+// one up.
+#pragma once
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "checkpoints/io.h"
+
+namespace terse::support {
+
+struct Operation {
+  std::string kind;  // the function's name: "create", "write", "sync", ...
+  std::filesystem::path path;
+  std::string_view bytes = {};              // of a write
+  checkpoints::OutputFile* file = nullptr;  // of a write, the real one
+};
+
+// Calls before() ahead of every operation, from whichever thread does it.
+class HookedIo : public checkpoints::Io {
+ public:
+  explicit HookedIo(std::shared_ptr<Io> base) : base_(std::move(base)) {}
+
+  std::unique_ptr<checkpoints::OutputFile> create(const Path& path) override {
+    before({"create", path});
+    return std::make_unique<File>(*this, base_->create(path), path);
+  }
+  void make_folder(const Path& path) override { before({"make_folder", path}), base_->make_folder(path); }
+  void sync_folder(const Path& path) override { before({"sync_folder", path}), base_->sync_folder(path); }
+  void rename(const Path& from, const Path& to) override { before({"rename", to}), base_->rename(from, to); }
+  bool exchange(const Path& a, const Path& b) override { return before({"exchange", b}), base_->exchange(a, b); }
+  void remove(const Path& path) override { before({"remove", path}), base_->remove(path); }
+  std::string read(const Path& path, uint64_t cap) override { return before({"read", path}), base_->read(path, cap); }
+  std::vector<checkpoints::Entry> list(const Path& path) override { return before({"list", path}), base_->list(path); }
+  checkpoints::EntryKind kind(const Path& path) override { return before({"kind", path}), base_->kind(path); }
+  uint64_t free_bytes(const Path& path) override { return before({"free_bytes", path}), base_->free_bytes(path); }
+  void require_writable(const Path& path) override {
+    before({"require_writable", path}), base_->require_writable(path);
+  }
+
+ protected:
+  virtual void before(const Operation&) {}
+
+ private:
+  class File : public checkpoints::OutputFile {
+   public:
+    File(HookedIo& io, std::unique_ptr<checkpoints::OutputFile> base, Path path)
+        : io_(io), base_(std::move(base)), path_(std::move(path)) {}
+    void write(std::string_view bytes) override {
+      io_.before({"write", path_, bytes, base_.get()});
+      base_->write(bytes);
+    }
+    void sync() override { io_.before({"sync", path_}), base_->sync(); }
+    void close() override { io_.before({"close", path_}), base_->close(); }
+
+   private:
+    HookedIo& io_;
+    std::unique_ptr<checkpoints::OutputFile> base_;
+    Path path_;
+  };
+
+  std::shared_ptr<Io> base_;
+};
+
+// Calls any function before each operation.
+class CallbackIo : public HookedIo {
+ public:
+  CallbackIo(std::shared_ptr<Io> base, std::function<void(const Operation&)> callback)
+      : HookedIo(std::move(base)), callback_(std::move(callback)) {}
+
+ protected:
+  void before(const Operation& operation) override { callback_(operation); }
+
+ private:
+  std::function<void(const Operation&)> callback_;
+};
+
+// Numbers the operations from 1, and does something else at the chosen one.
+class CountingIo : public HookedIo {
+ public:
+  using HookedIo::HookedIo;
+  int64_t count() const { return count_; }
+  // From now on, operation `at` (1: the next) is the special one; 0: none.
+  void arm(int64_t at) {
+    count_ = 0;
+    at_ = at;
+  }
+
+ protected:
+  void before(const Operation& operation) override {
+    const int64_t number = ++count_;
+    if (at_ > 0) special(operation, number - at_);
+  }
+  virtual void special(const Operation&, int64_t /*distance: 0 at the chosen operation*/) {}
+
+ private:
+  std::atomic<int64_t> count_ = 0;
+  std::atomic<int64_t> at_ = 0;
+};
+
+// Fails the chosen operation, or it and all after it; a write stores half of its bytes first.
+class FailingIo : public CountingIo {
+ public:
+  FailingIo(std::shared_ptr<Io> base, int error, bool forever)
+      : CountingIo(std::move(base)), error_(error), forever_(forever) {}
+  bool failed() const { return failed_; }
+
+ protected:
+  void special(const Operation& operation, int64_t distance) override {
+    if (distance < 0 || (distance > 0 && !forever_)) return;
+    failed_ = true;
+    if (operation.file != nullptr) operation.file->write(operation.bytes.substr(0, operation.bytes.size() / 2));
+    throw checkpoints::DiskError(
+        "cannot " + operation.kind + " " + operation.path.string() + ": " + std::strerror(error_), error_);
+  }
+
+ private:
+  int error_;
+  bool forever_;
+  std::atomic<bool> failed_ = false;
+};
+
+// Ends the process with SIGKILL before the chosen operation; a write stores half of its bytes first.
+class KillingIo : public CountingIo {
+ public:
+  using CountingIo::CountingIo;
+
+ protected:
+  void special(const Operation& operation, int64_t distance) override {
+    if (distance != 0) return;
+    if (operation.file != nullptr) operation.file->write(operation.bytes.substr(0, operation.bytes.size() / 2));
+    ::kill(::getpid(), SIGKILL);
+  }
+};
+
+}  // namespace terse::support
