@@ -1,0 +1,59 @@
+// One write() a line, so that a killed run leaves every line it printed.
+#include "trainer/metrics/log.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+
+namespace terse::trainer {
+namespace {
+
+std::string stamp(const char* format) {
+  std::time_t now = std::time(nullptr);
+  std::tm local{};
+  localtime_r(&now, &local);
+  char text[32];
+  return std::string(text, std::strftime(text, sizeof text, format, &local));
+}
+
+}  // namespace
+
+Log::Log(Console& console, const std::filesystem::path& file) : console_(console), path_(file) {
+  if (path_.empty()) return;
+  fd_ = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+  if (fd_ < 0) console_.print(fmt::format("warning: cannot open {}: {}", path_.string(), std::strerror(errno)));
+}
+
+Log::~Log() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+void Log::info(const std::string& text) {
+  console_.print(stamp("%H:%M:%S ") + text);
+  append(text);
+}
+
+void Log::warn(const std::string& text) {
+  info("warning: " + text);
+}
+
+void Log::file_only(const std::string& text) {
+  append(text);
+}
+
+void Log::append(const std::string& text) {
+  std::lock_guard lock(mutex_);
+  if (fd_ < 0) return;
+  std::string line = stamp("%Y-%m-%d %H:%M:%S ") + text + "\n";
+  if (::write(fd_, line.data(), line.size()) == static_cast<ssize_t>(line.size())) return;
+  console_.print(
+      fmt::format("warning: cannot write {}: {}; going on without it", path_.string(), std::strerror(errno)));
+  ::close(fd_);
+  fd_ = -1;
+}
+
+}  // namespace terse::trainer

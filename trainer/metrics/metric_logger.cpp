@@ -1,0 +1,155 @@
+// Sends each record to its three readers.
+#include "trainer/metrics/metric_logger.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <utility>
+
+namespace terse::trainer {
+namespace {
+
+double wall_clock() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<double>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count()) / 1000;
+}
+
+double steady_clock() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+std::string quoted(const std::string& text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string number(double value) {
+  if (!std::isfinite(value)) return "null";
+  // JSON readers take "-0" for an integer and lose its sign.
+  return value == 0 && std::signbit(value) ? "-0.0" : fmt::format("{}", value);
+}
+
+constexpr double kLongAgo = -std::numeric_limits<double>::infinity();
+
+}  // namespace
+
+void to_json(nlohmann::json& json, const MetricPosition& position) {
+  json = {{"bytes", position.bytes}, {"global_step", position.global_step}};
+}
+
+void from_json(const nlohmann::json& json, MetricPosition& position) {
+  json.at("bytes").get_to(position.bytes);
+  json.at("global_step").get_to(position.global_step);
+}
+
+std::string metric_line(double time, const std::string& stage, int64_t step,
+                        const std::map<std::string, double>& metrics) {
+  std::string line = fmt::format(R"({{"time":{:.3f},"stage":{},"step":{})", time, quoted(stage), step);
+  std::string nonfinite;
+  for (const auto& [name, value] : metrics) {
+    if (name == "time" || name == "stage" || name == "step" || name == "nonfinite") {
+      throw std::invalid_argument(fmt::format("metric name '{}' is a field of every record", name));
+    }
+    line += "," + quoted(name) + ":" + number(value);
+    if (!std::isfinite(value)) nonfinite += (nonfinite.empty() ? "" : ",") + quoted(name);
+  }
+  if (!nonfinite.empty()) line += ",\"nonfinite\":[" + nonfinite + "]";
+  return line + "}";
+}
+
+MetricLogger::MetricLogger(const std::filesystem::path& run_dir, MetricLoggerOptions options)
+    : event_folder_(run_dir / "tensorboard"),
+      options_(std::move(options)),
+      own_console_(options_.console == nullptr ? std::make_unique<Console>() : nullptr),
+      log_(own_console_ ? *own_console_ : *options_.console, run_dir / "log.txt"),
+      file_(run_dir / "metrics.jsonl"),
+      shown_at_(kLongAgo),
+      noted_at_(kLongAgo) {
+  if (!options_.clock) options_.clock = steady_clock;
+}
+
+MetricLogger::~MetricLogger() {
+  log_.console().end_live();
+}
+
+void MetricLogger::begin_stage(const std::string& stage, int64_t step, int64_t steps) {
+  log_.console().end_live();
+  progress_.begin(stage, step, steps, options_.clock());
+  shown_at_ = noted_at_ = kLongAgo;
+  stage_closed_ = false;
+}
+
+void MetricLogger::step_done() {
+  progress_.step_done(options_.clock());
+  show_progress(false);
+}
+
+// `last`: the stage's final line, which is shown whatever the interval, and nothing after it.
+void MetricLogger::show_progress(bool last) {
+  if (progress_.stage().empty() || stage_closed_) return;
+  stage_closed_ = last;
+  const double now = options_.clock();
+  const bool terminal = log_.console().terminal();
+  if (terminal && (last || now - shown_at_ >= options_.live_interval_s)) {
+    shown_at_ = now;
+    log_.console().live(progress_.line());
+  }
+  if (!last && now - noted_at_ < options_.plain_interval_s) return;
+  noted_at_ = now;
+  terminal ? log_.file_only(progress_.line()) : log_.info(progress_.line());
+}
+
+void MetricLogger::log(const std::string& stage, int64_t step, int64_t global_step,
+                       const std::map<std::string, double>& metrics) {
+  const std::string line = metric_line(wall_clock(), stage, step, metrics);
+  write_events(stage, global_step, metrics);
+  global_step_ = global_step;
+  if (stage == progress_.stage()) {
+    progress_.record(step, metrics);
+    show_progress(progress_.finished());
+  }
+  const int64_t lost = file_.lost();
+  file_.append(line);
+  if (lost > 0 && file_.lost() == 0) {
+    warn(fmt::format("metrics.jsonl can be written again; {} records are missing in it", lost));
+  }
+}
+
+void MetricLogger::write_events(const std::string& stage, int64_t global_step,
+                                const std::map<std::string, double>& metrics) {
+  if (events_failed_) return;
+  std::map<std::string, double> tagged;
+  for (const auto& [name, value] : metrics) tagged[event_tag(stage, name)] = value;
+  try {
+    const double now = wall_clock();
+    if (!events_) events_ = std::make_unique<EventFile>(event_folder_, restart_at_, now);
+    events_->add(global_step, tagged, now);
+  } catch (const EventFileError& error) {
+    events_failed_ = true;
+    events_.reset();
+    warn(fmt::format("no more TensorBoard events until the next start: {}", error.what()));
+  }
+}
+
+MetricPosition MetricLogger::position() {
+  return {file_.sync(), global_step_};
+}
+
+void MetricLogger::rewind(const MetricPosition& position) {
+  const int64_t kept = file_.rewind(position.bytes);
+  if (kept != position.bytes) {
+    warn(fmt::format(
+        "metrics.jsonl does not fit the checkpoint: it has {} bytes of whole records up to there, {} expected; "
+        "records are missing",
+        kept, position.bytes));
+  }
+  global_step_ = position.global_step;
+  restart_at_ = position.global_step + 1;
+  events_.reset();
+  events_failed_ = false;
+}
+
+}  // namespace terse::trainer
