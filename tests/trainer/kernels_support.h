@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <omp.h>
 
+#include <cfloat>
 #include <cmath>
 #include <cstring>
 #include <functional>
