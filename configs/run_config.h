@@ -1,6 +1,6 @@
-// Everything a run needs, as plain structs with their defaults and units: the only place where an option is declared in C++.
-// configs/fields.h lists each struct's fields once more by name, and from that list come YAML, --set, errors, the printed
-// config, the JSON schema and docs/config.md. A RunConfig does not change after start-up.
+// Everything a run needs, as plain structs with their defaults and units: the only place where an option is declared in
+// C++. configs/fields.cpp lists each struct's fields once more by name, and from that list come YAML, --set, errors,
+// the printed config, the JSON schema and docs/config.md. A RunConfig does not change after start-up.
 #pragma once
 
 #include <cstdint>
@@ -12,49 +12,51 @@ namespace terse::configs {
 
 struct Run {
   std::string name = "run";
-  std::string dir;               // run folder; empty: runs/<name>
-  int64_t seed = 1;              // keys every random number of the run
-  std::string device = "auto";   // auto | cpu | cuda
-  int64_t threads = 0;           // CPU threads; 0: all cores this process may use
-  int64_t log_every = 10;        // steps between metric records
+  std::string dir;              // run folder; empty: runs/<name>
+  int64_t seed = 1;             // keys every random number of the run
+  std::string device = "auto";  // auto | cpu | cuda
+  int64_t threads = 0;          // CPU threads; 0: all cores this process may use
+  int64_t log_every = 10;       // steps between metric records
 };
 
 struct Model {
+  int64_t depth = 0;  // one dial: sets layers, width and heads where they are not set beside it (load.h); 0: off
   int64_t layers = 3;
   int64_t width = 64;
-  int64_t heads = 4;             // query heads
-  int64_t kv_heads = 0;          // key/value heads; 0: as many as heads
-  int64_t head_width = 0;        // 0: width / heads
-  int64_t ffn_width = 0;         // SwiGLU inner width; 0: 8/3 of width, rounded up to a multiple of 64
-  int64_t context = 256;         // longest sequence, tokens
+  int64_t heads = 4;       // query heads
+  int64_t kv_heads = 0;    // key/value heads; 0: as many as heads
+  int64_t head_width = 0;  // 0: width / heads
+  int64_t ffn_width = 0;   // SwiGLU inner width; 0: 8/3 of width, rounded up to a multiple of 64
+  int64_t context = 256;   // longest sequence, tokens
   double rope_theta = 10000;
   double norm_eps = 1e-6;
-  bool qk_norm = false;          // RMSNorm on each query and key head before RoPE (Qwen3)
-  bool qkv_bias = false;         // biases on the query, key and value projections (Qwen2)
-  bool tie_embeddings = true;    // output head shares the embedding matrix
-  double init_std = 0.02;        // standard deviation of initial weights; residual outputs get it divided by sqrt(2 layers)
-  std::string precision = "fp32";  // fp32 | bf16: dtype of weights in forward and backward; master weights are always fp32
+  bool qk_norm = false;        // RMSNorm on each query and key head before RoPE (Qwen3)
+  bool qkv_bias = false;       // biases on the query, key and value projections (Qwen2)
+  bool tie_embeddings = true;  // output head shares the embedding matrix
+  double init_std = 0.02;  // standard deviation of initial weights; residual outputs get it divided by sqrt(2 layers)
+  std::string precision =
+      "fp32";  // fp32 | bf16: dtype of weights in forward and backward; master weights are always fp32
   bool activation_checkpointing = false;  // recompute each block in backward instead of keeping its activations
 };
 
 struct Tokenizer {
-  std::string kind = "auto";     // auto (the task's own, else byte) | byte | char
-  std::string path;              // saved vocabulary (char); empty: built from data.train
+  std::string kind = "auto";  // auto (the task's own, else byte) | byte | char
+  std::string path;           // saved vocabulary (char); empty: built from data.train
 };
 
 struct Data {
-  std::string train;             // text file, or HDF5 token store made by `terse data build`
-  std::string val;               // the same for validation; empty: the last val_fraction of train
+  std::string train;  // text file, or HDF5 token store made by `terse data build`
+  std::string val;    // the same for validation; empty: the last val_fraction of train
   double val_fraction = 0.1;
-  std::string separator;         // splits a text file into documents; empty: one document
+  std::string separator;  // splits a text file into documents; empty: one document
 };
 
 struct Task {
   std::string name = "chain7";
-  int64_t k_min = 1;             // chain7: fewest operations
-  int64_t k_max = 8;             // chain7: most operations; difficulty = operations
-  bool align = true;             // chain7: fill prompts so that operands stand at fixed positions
-  int64_t align_to = 8;          // chain7: fill as if for this many operations (at least k_max)
+  int64_t k_min = 1;     // chain7: fewest operations
+  int64_t k_max = 8;     // chain7: most operations; difficulty = operations
+  bool align = true;     // chain7: fill prompts so that operands stand at fixed positions
+  int64_t align_to = 8;  // chain7: fill as if for this many operations (at least k_max)
   // Share of each trace form in supervised fine-tuning; they need not sum to 1. Empty: the task's own mixture.
   std::map<std::string, double> forms;
 };
@@ -65,81 +67,81 @@ struct Optimizer {
   double beta1 = 0.9;
   double beta2 = 0.95;
   double eps = 1e-8;
-  double weight_decay = 0.1;     // on matrices only: norms, biases and embeddings do not decay
-  double clip_grad_norm = 1.0;   // global norm; 0: no clipping
+  double weight_decay = 0.1;        // on matrices only: norms, biases and embeddings do not decay
+  double clip_grad_norm = 1.0;      // global norm; 0: no clipping
   std::string schedule = "cosine";  // constant | linear | cosine | wsd
   int64_t warmup_steps = 0;
-  double min_lr_ratio = 0.1;     // final lr / lr, for linear, cosine and wsd
-  double decay_fraction = 0.2;   // wsd: share of the steps, at the end, over which the rate falls
+  double min_lr_ratio = 0.1;        // final lr / lr, for linear, cosine and wsd
+  double decay_fraction = 0.2;      // wsd: share of the steps, at the end, over which the rate falls
   int64_t max_nonfinite_steps = 3;  // skipped updates in a row (non-finite loss or gradient) before the run stops
 };
 
 struct Pretrain {
   int64_t steps = 0;
-  int64_t batch_size = 12;       // sequences per update
-  int64_t micro_batch = 0;       // sequences per forward pass; 0: batch_size
-  int64_t context = 0;           // tokens of a sequence; 0: model.context
-  int64_t eval_every = 250;      // steps between validation losses; 0: only at the end
-  int64_t eval_batches = 50;     // validation batches
+  int64_t batch_size = 12;    // sequences per update
+  int64_t micro_batch = 0;    // sequences per forward pass; 0: batch_size
+  int64_t context = 0;        // tokens of a sequence; 0: model.context
+  int64_t eval_every = 250;   // steps between validation losses; 0: only at the end
+  int64_t eval_batches = 50;  // validation batches
   Optimizer optimizer;
 };
 
 struct Sft {
   int64_t steps = 0;
-  int64_t batch_size = 64;       // problems per update
-  int64_t micro_batch = 0;       // problems per forward pass; 0: batch_size
-  int64_t eval_every = 0;        // steps between task evaluations; 0: only at the end
+  int64_t batch_size = 64;  // problems per update
+  int64_t micro_batch = 0;  // problems per forward pass; 0: batch_size
+  int64_t eval_every = 0;   // steps between task evaluations; 0: only at the end
   Optimizer optimizer;
 };
 
 // How length is priced. `adaptive` needs no number from the user; the others take the one they name.
 struct Penalty {
   std::string kind = "adaptive";  // none | truncation | group_relative | adaptive
-  int64_t limit = 0;             // truncation: longest response that counts as finished, tokens
-  double strength = 0.3;         // group_relative: share of the reward that length can take
+  int64_t limit = 0;              // truncation: longest response that counts as finished, tokens
+  double strength = 0.3;          // group_relative: share of the reward that length can take
 };
 
 struct Rl {
   int64_t steps = 0;
-  int64_t prompts = 24;          // groups per update
-  int64_t group_size = 12;       // rollouts per prompt
-  int64_t micro_batch = 0;       // rollouts per forward pass; 0: all
-  int64_t updates_per_batch = 1; // optimizer steps per batch of rollouts
+  int64_t prompts = 24;                  // groups per update
+  int64_t group_size = 12;               // rollouts per prompt
+  int64_t micro_batch = 0;               // rollouts per forward pass; 0: all
+  int64_t updates_per_batch = 1;         // optimizer steps per batch of rollouts
   std::string advantage_norm = "batch";  // batch | group | none: whose standard deviation divides the advantage
-  std::string loss = "grpo";     // policy loss (rl/policy_loss.h)
-  double clip_low = 0.2;         // ratio clipped to [1 - clip_low, 1 + clip_high]
+  std::string loss = "grpo";             // policy loss (rl/policy_loss.h)
+  double clip_low = 0.2;                 // ratio clipped to [1 - clip_low, 1 + clip_high]
   double clip_high = 0.28;
   double entropy_bonus = 0.003;  // weight of the entropy term; the entropy controller raises it when entropy collapses
   bool resample_uniform = true;  // replace groups without a learning signal (all right or all wrong) by fresh prompts
   int64_t max_resample_rounds = 2;
-  int64_t replay = 32;           // supervised traces mixed into each update; 0: none
-  double replay_weight = 1.0;    // their weight beside the policy loss
+  int64_t replay = 32;         // supervised traces mixed into each update; 0: none
+  double replay_weight = 1.0;  // their weight beside the policy loss
   Penalty penalty;
-  int64_t eval_every = 50;       // steps between evaluations; 0: only at the end
-  int64_t trace_every = 10;      // steps between sampled traces written to traces/
+  int64_t eval_every = 50;   // steps between evaluations; 0: only at the end
+  int64_t trace_every = 10;  // steps between sampled traces written to traces/
   Optimizer optimizer;
 };
 
 struct Eval {
-  int64_t problems_per_difficulty = 300;  // final evaluations
-  int64_t samples = 4;           // samples of each problem
+  int64_t problems_per_difficulty = 300;       // final evaluations
+  int64_t samples = 4;                         // samples of each problem
   int64_t quick_problems_per_difficulty = 50;  // evaluations during training
   double temperature = 1.0;
 };
 
 struct Engine {
-  int64_t max_batch = 512;       // sequences that decode together
-  int64_t max_new_tokens = 0;    // 0: the task's own limit
-  double temperature = 1.0;      // sampling of rollouts
-  int64_t top_k = 0;             // 0: off
-  double top_p = 1.0;            // 1: off
-  double min_p = 0.0;            // 0: off
+  int64_t max_batch = 512;     // sequences that decode together
+  int64_t max_new_tokens = 0;  // 0: the task's own limit
+  double temperature = 1.0;    // sampling of rollouts
+  int64_t top_k = 0;           // 0: off
+  double top_p = 1.0;          // 1: off
+  double min_p = 0.0;          // 0: off
 };
 
 struct Checkpoint {
-  int64_t every = 100;           // steps between checkpoints; 0: only at the end of a stage
-  int64_t keep = 2;              // newest good checkpoints kept (at least 2), besides the best
-  bool async = true;             // write in the background
+  int64_t every = 100;  // steps between checkpoints; 0: only at the end of a stage
+  int64_t keep = 2;     // newest good checkpoints kept (at least 2), besides the best
+  bool async = true;    // write in the background
 };
 
 struct RunConfig {

@@ -1,0 +1,160 @@
+// Cross-field checks. Each says both values and what would be right.
+#include "configs/check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "configs/field_text.h"
+#include "configs/fields.h"
+#include "configs/load.h"
+
+namespace terse::configs {
+namespace {
+
+constexpr size_t kLongestName = 100;
+
+using Violations = std::vector<Violation>;
+
+bool has_stage(const RunConfig& config, const std::string& stage) {
+  return std::find(config.stages.begin(), config.stages.end(), stage) != config.stages.end();
+}
+
+void check_stages(const RunConfig& config, Violations& out) {
+  if (config.stages.empty()) out.push_back({{"stages"}, "is empty; name at least one of pretrain, sft, rl, eval"});
+  for (auto stage = config.stages.begin(); stage != config.stages.end(); ++stage) {
+    if (std::find(config.stages.begin(), stage, *stage) != stage) {
+      out.push_back({{"stages"}, fmt::format("names {} twice; a stage runs once", *stage)});
+    }
+  }
+  const auto needs_steps = [&](const std::string& stage, int64_t steps) {
+    if (steps > 0 || !has_stage(config, stage)) return;
+    const std::string key = stage + ".steps";
+    out.push_back({{key, "stages"},
+                   fmt::format("is 0, but stages has {0}; say how many steps, or take {0} out of stages", stage)});
+  };
+  needs_steps("pretrain", config.pretrain.steps);
+  needs_steps("sft", config.sft.steps);
+  needs_steps("rl", config.rl.steps);
+  if (has_stage(config, "pretrain") && config.data.train.empty()) {
+    out.push_back({{"data.train", "stages"}, "is empty, but stages has pretrain; name a text file or a token store"});
+  }
+}
+
+void check_run(const Run& run, Violations& out) {
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
+  };
+  const bool good = !run.name.empty() && run.name.size() <= kLongestName && run.name[0] != '.' && run.name[0] != '-' &&
+                    std::all_of(run.name.begin(), run.name.end(), allowed);
+  if (good) return;
+  out.push_back({{"run.name"},
+                 fmt::format("{} cannot name a folder; use letters, digits, '.', '_' and '-', not starting with '.' or "
+                             "'-', at most {}",
+                             shown(run.name), kLongestName)});
+}
+
+void check_model(const Model& model, Violations& out) {
+  if (model.width <= 0 || model.heads <= 0) return;  // their own rules complain
+  int64_t head_width = model.head_width;
+  if (head_width == 0) {
+    if (model.width % model.heads != 0) {
+      out.push_back({{"model.heads", "model.width"},
+                     fmt::format("{} heads do not divide width {}; choose a divisor of {}, or set model.head_width",
+                                 model.heads, model.width, model.width)});
+      return;
+    }
+    head_width = model.width / model.heads;
+  }
+  if (head_width % 2 != 0) {
+    const std::string how =
+        model.head_width == 0 ? fmt::format(" (width {} / {} heads)", model.width, model.heads) : "";
+    out.push_back(
+        {{model.head_width == 0 ? "model.heads" : "model.head_width", "model.width"},
+         fmt::format("makes a head width of {}{}; rotary positions turn pairs, so it must be even", head_width, how)});
+  }
+  if (model.kv_heads > 0 && model.heads % model.kv_heads != 0) {
+    out.push_back({{"model.kv_heads", "model.heads"},
+                   fmt::format("{} key/value heads do not divide {} query heads; choose a divisor of {}",
+                               model.kv_heads, model.heads, model.heads)});
+  }
+}
+
+void check_task(const Task& task, Violations& out) {
+  if (task.k_min > task.k_max) {
+    out.push_back({{"task.k_min", "task.k_max"}, fmt::format("is {}, above task.k_max {}", task.k_min, task.k_max)});
+  }
+  if (task.align && task.align_to < task.k_max) {
+    out.push_back({{"task.align_to", "task.k_max"},
+                   fmt::format("is {}, below task.k_max {}; prompts are filled to at least the longest problem",
+                               task.align_to, task.k_max)});
+  }
+  const bool all_zero =
+      std::all_of(task.forms.begin(), task.forms.end(), [](const auto& form) { return form.second == 0; });
+  if (!task.forms.empty() && all_zero) out.push_back({{"task.forms"}, "gives no form a share above 0"});
+}
+
+void check_optimizer(const std::string& stage, const Optimizer& optimizer, int64_t steps, Violations& out) {
+  if (optimizer.warmup_steps <= steps) return;
+  const std::string key = stage + ".optimizer.warmup_steps";
+  out.push_back({{key, stage + ".steps"},
+                 fmt::format("is {}, more than the {} steps of {}", optimizer.warmup_steps, steps, stage)});
+}
+
+void check_training(const RunConfig& config, Violations& out) {
+  const auto micro_fits = [&](const std::string& stage, int64_t micro, int64_t batch) {
+    if (micro <= batch) return;
+    out.push_back(
+        {{stage + ".micro_batch", stage + ".batch_size"},
+         fmt::format("is {}, more than {}.batch_size {}; it is the part of a batch that one forward pass takes", micro,
+                     stage, batch)});
+  };
+  micro_fits("pretrain", config.pretrain.micro_batch, config.pretrain.batch_size);
+  micro_fits("sft", config.sft.micro_batch, config.sft.batch_size);
+  if (config.pretrain.context > config.model.context) {
+    out.push_back({{"pretrain.context", "model.context"},
+                   fmt::format("is {}, more than model.context {}", config.pretrain.context, config.model.context)});
+  }
+  if (has_stage(config, "pretrain")) check_optimizer("pretrain", config.pretrain.optimizer, config.pretrain.steps, out);
+  if (has_stage(config, "sft")) check_optimizer("sft", config.sft.optimizer, config.sft.steps, out);
+  if (has_stage(config, "rl")) {
+    const int64_t updates = config.rl.steps * config.rl.updates_per_batch;
+    check_optimizer("rl", config.rl.optimizer, updates, out);
+  }
+  if (config.rl.loss == "reinforce" && config.rl.updates_per_batch > 1) {
+    out.push_back({{"rl.updates_per_batch", "rl.loss"},
+                   fmt::format("is {}, but rl.loss is reinforce, which holds for the first update of a batch only; use "
+                               "1, or another loss",
+                               config.rl.updates_per_batch)});
+  }
+  if (config.rl.penalty.kind == "truncation" && config.rl.penalty.limit == 0) {
+    out.push_back({{"rl.penalty.limit", "rl.penalty.kind"},
+                   "is 0, but rl.penalty.kind is truncation; name the longest response that counts, in tokens"});
+  }
+}
+
+}  // namespace
+
+std::vector<Violation> cross_field_violations(const RunConfig& config) {
+  Violations out;
+  check_stages(config, out);
+  check_run(config.run, out);
+  check_model(config.model, out);
+  check_task(config.task, out);
+  check_training(config, out);
+  return out;
+}
+
+std::vector<std::string> check(const RunConfig& config) {
+  std::vector<std::string> out;
+  RunConfig copy = config;
+  for (const Field& field : list_fields(copy).fields) {
+    if (const std::string wrong = rule_violation(field); !wrong.empty()) out.push_back(field.path + ": " + wrong);
+  }
+  for (const Violation& violation : cross_field_violations(config))
+    out.push_back(violation.keys[0] + ": " + violation.text);
+  return out;
+}
+
+}  // namespace terse::configs

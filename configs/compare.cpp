@@ -1,0 +1,43 @@
+// Equality, differences and the hash of configurations.
+#include <filesystem>
+
+#include "configs/field_text.h"
+#include "configs/load.h"
+#include "configs/sha256.h"
+
+namespace terse::configs {
+
+std::vector<Difference> differences(const RunConfig& before, const RunConfig& after) {
+  RunConfig a = before, b = after;
+  const FieldTable fields_a = list_fields(a), fields_b = list_fields(b);
+  std::vector<Difference> out;
+  for (size_t i = 0; i < fields_a.fields.size(); ++i) {
+    const Field& field = fields_a.fields[i];
+    Difference difference{field.path, value_text(field.value), value_text(fields_b.fields[i].value),
+                          field.rule.changes_numbers};
+    if (difference.before != difference.after) out.push_back(std::move(difference));
+  }
+  return out;
+}
+
+bool operator==(const RunConfig& a, const RunConfig& b) {
+  return differences(a, b).empty();
+}
+
+std::string numerics_hash(const RunConfig& config) {
+  constexpr size_t kDigits = 16;
+  RunConfig copy = config;
+  std::string text;
+  for (const Field& field : list_fields(copy).fields) {
+    if (!field.rule.changes_numbers) continue;
+    if (field.rule.input_file) {
+      // Where a file lies depends on the machine; what is in it is checked by whoever reads it.
+      std::string& path = *std::get<std::string*>(field.value);
+      path = std::filesystem::path(path).filename().string();
+    }
+    text += field.path + "=" + value_text(field.value) + "\n";
+  }
+  return sha256_bytes(text).substr(0, kDigits);
+}
+
+}  // namespace terse::configs

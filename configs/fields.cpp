@@ -1,0 +1,362 @@
+// The field lists. A new option is one member in run_config.h and one line here.
+//
+// Help texts are one line without a full stop; they become comments of messages, of the JSON schema and of
+// docs/config.md (regenerate it with scripts/update_config_docs.sh).
+#include "configs/fields.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "configs/arity.h"
+
+namespace terse::configs {
+namespace {
+
+struct Item {
+  Item(std::string_view name_, bool& v, std::string_view help_, Rule rule_ = {})
+      : Item(name_, help_, std::move(rule_), &v) {}
+  Item(std::string_view name_, std::string& v, std::string_view help_, Rule rule_ = {})
+      : Item(name_, help_, std::move(rule_), &v) {}
+  // Numbers must state their range.
+  Item(std::string_view name_, int64_t& v, std::string_view help_, Rule rule_)
+      : Item(name_, help_, std::move(rule_), &v) {}
+  Item(std::string_view name_, double& v, std::string_view help_, Rule rule_)
+      : Item(name_, help_, std::move(rule_), &v) {}
+  Item(std::string_view name_, std::vector<std::string>& v, std::string_view help_, Rule rule_)
+      : Item(name_, help_, std::move(rule_), &v) {}
+  Item(std::string_view name_, std::map<std::string, double>& v, std::string_view help_, Rule rule_)
+      : Item(name_, help_, std::move(rule_), &v) {}
+
+  std::string_view name;
+  std::string_view help;
+  Rule rule;
+  ValuePtr value;
+
+ private:
+  Item(std::string_view name_, std::string_view help_, Rule rule_, ValuePtr v)
+      : name(name_), help(help_), rule(std::move(rule_)), value(v) {}
+};
+
+template <class S>
+struct Group {
+  Group(std::string_view name_, S& members_, std::string_view help_) : name(name_), members(members_), help(help_) {}
+  std::string_view name;
+  S& members;
+  std::string_view help;
+};
+
+class Lister {
+ public:
+  Lister(FieldTable& table, std::string section) : table_(table), section_(std::move(section)) {}
+
+  template <class S, class... Items>
+  void members(const S&, const Items&... items) {
+    static_assert(sizeof...(Items) == arity<S>(),
+                  "the field list and the members of the struct in run_config.h differ");
+    (add(items), ...);
+  }
+
+ private:
+  void add(const Item& item) {
+    table_.fields.push_back({join(section_, item.name), item.value, std::string(item.help), item.rule});
+  }
+  template <class S>
+  void add(const Group<S>& group) {
+    Lister inner(table_, join(section_, group.name));
+    table_.sections.push_back({inner.section_, std::string(group.help)});
+    list(inner, group.members);
+  }
+
+  FieldTable& table_;
+  std::string section_;
+};
+
+void list(Lister& l, Run& s) {
+  l.members(s,  //
+            Item("name", s.name, "name of the run and of its folder: letters, digits, '.', '_' and '-'", cosmetic()),
+            Item("dir", s.dir, "run folder; empty: runs/<name>", cosmetic()),
+            Item("seed", s.seed, "keys every random number of the run", at_least(0)),
+            Item("device", s.device, "where tensors live; auto: a GPU when there is one",
+                 cosmetic(one_of({"auto", "cpu", "cuda"}))),
+            Item("threads", s.threads, "CPU threads; 0: all cores this process may use", between(0, 4096)),
+            Item("log_every", s.log_every, "steps between metric records", cosmetic(at_least(1))));
+}
+
+void list(Lister& l, Model& s) {
+  l.members(s,  //
+            Item("depth", s.depth,
+                 "one dial for the size: sets layers to depth, width to 64 x depth and heads to one per 64 of width, "
+                 "where they are "
+                 "not set beside it; 0: off",
+                 cosmetic(between(0, 256))),
+            Item("layers", s.layers, "transformer blocks", between(1, 1000)),
+            Item("width", s.width, "size of a token's hidden vector", between(1, 1 << 17)),
+            Item("heads", s.heads, "query heads", between(1, 4096)),
+            Item("kv_heads", s.kv_heads, "key/value heads, a divisor of heads; 0: as many as heads", between(0, 4096)),
+            Item("head_width", s.head_width, "size of one head, even; 0: width / heads", between(0, 4096)),
+            Item("ffn_width", s.ffn_width, "SwiGLU inner width; 0: 8/3 of width, rounded up to a multiple of 64",
+                 between(0, 1 << 20)),
+            Item("context", s.context, "longest sequence, tokens", between(1, 1 << 24)),
+            Item("rope_theta", s.rope_theta, "base of the rotary position frequencies", above(0)),
+            Item("norm_eps", s.norm_eps, "added to the mean square in RMSNorm", above_up_to(0, 1)),
+            Item("qk_norm", s.qk_norm, "RMSNorm on each query and key head before RoPE (Qwen3)"),
+            Item("qkv_bias", s.qkv_bias, "biases on the query, key and value projections (Qwen2)"),
+            Item("tie_embeddings", s.tie_embeddings, "the output head shares the embedding matrix"),
+            Item("init_std", s.init_std,
+                 "standard deviation of initial weights; residual outputs get it divided by sqrt(2 layers)",
+                 above_up_to(0, 10)),
+            Item("precision", s.precision, "dtype of weights in forward and backward; master weights are always fp32",
+                 one_of({"fp32", "bf16"})),
+            Item("activation_checkpointing", s.activation_checkpointing,
+                 "recompute each block in backward instead of keeping its activations: less memory, more time"));
+}
+
+void list(Lister& l, Tokenizer& s) {
+  l.members(s,  //
+            Item("kind", s.kind, "auto: the task's own, else byte", one_of({"auto", "byte", "char"})),
+            Item("path", s.path, "saved vocabulary (char); empty: built from data.train", input_file()));
+}
+
+void list(Lister& l, Data& s) {
+  l.members(
+      s,  //
+      Item("train", s.train, "text file, or HDF5 token store made by `terse data build`", input_file()),
+      Item("val", s.val, "the same for validation; empty: the last val_fraction of train", input_file()),
+      Item("val_fraction", s.val_fraction, "share of train that is held out when val is empty", from_up_to_below(0, 1)),
+      Item("separator", s.separator, "splits a text file into documents; empty: one document"));
+}
+
+// The tasks and trace forms themselves live in rl/env, which this folder may not include; a test there compares the
+// names.
+void list(Lister& l, Task& s) {
+  Rule shares = at_least(0);
+  shares.choices = {"recheck", "verbose", "compact", "states", "direct"};
+  l.members(
+      s,  //
+      Item("name", s.name, "what the model learns to solve", one_of({"chain7"})),
+      Item("k_min", s.k_min, "chain7: fewest operations of a problem", between(1, 1000)),
+      Item("k_max", s.k_max, "chain7: most operations; difficulty = operations", between(1, 1000)),
+      Item("align", s.align, "chain7: fill prompts so that operands stand at fixed positions (much easier to learn)"),
+      Item("align_to", s.align_to, "chain7: fill as if for this many operations (at least k_max)", between(1, 1000)),
+      Item("forms", s.forms,
+           "share of each trace form in supervised fine-tuning; they need not sum to 1; empty: the task's own mixture",
+           shares));
+}
+
+void list(Lister& l, Optimizer& s) {
+  l.members(s,  //
+            Item("lr", s.lr, "peak learning rate", between(0, 10)),
+            Item("beta1", s.beta1, "AdamW: decay of the gradient's mean", from_up_to_below(0, 1)),
+            Item("beta2", s.beta2, "AdamW: decay of the gradient's mean square", from_up_to_below(0, 1)),
+            Item("eps", s.eps, "AdamW: added to the root mean square", above_up_to(0, 1)),
+            Item("weight_decay", s.weight_decay, "on matrices only: norms, biases and embeddings do not decay",
+                 between(0, 10)),
+            Item("clip_grad_norm", s.clip_grad_norm, "largest global gradient norm; 0: no clipping", at_least(0)),
+            Item("schedule", s.schedule,
+                 "course of the learning rate after warm-up; wsd: constant, then linear over decay_fraction",
+                 one_of({"constant", "linear", "cosine", "wsd"})),
+            Item("warmup_steps", s.warmup_steps, "steps over which the rate rises from 0", at_least(0)),
+            Item("min_lr_ratio", s.min_lr_ratio, "final rate / peak rate, for linear, cosine and wsd", between(0, 1)),
+            Item("decay_fraction", s.decay_fraction, "wsd: share of the steps, at the end, over which the rate falls",
+                 above_up_to(0, 1)),
+            Item("max_nonfinite_steps", s.max_nonfinite_steps,
+                 "skipped updates in a row (non-finite loss or gradient) before the run stops", at_least(0)));
+}
+
+void list(Lister& l, Pretrain& s) {
+  l.members(
+      s,  //
+      Item("steps", s.steps, "updates", at_least(0)),
+      Item("batch_size", s.batch_size, "sequences per update", between(1, 1 << 20)),
+      Item("micro_batch", s.micro_batch, "sequences per forward pass; 0: batch_size", between(0, 1 << 20)),
+      Item("context", s.context, "tokens of a sequence; 0: model.context", between(0, 1 << 24)),
+      Item("eval_every", s.eval_every, "steps between validation losses; 0: only at the end", cosmetic(at_least(0))),
+      Item("eval_batches", s.eval_batches, "validation batches", at_least(1)),
+      Group("optimizer", s.optimizer, "AdamW and its learning rate in pretraining"));
+}
+
+void list(Lister& l, Sft& s) {
+  l.members(
+      s,  //
+      Item("steps", s.steps, "updates", at_least(0)),
+      Item("batch_size", s.batch_size, "problems per update", between(1, 1 << 20)),
+      Item("micro_batch", s.micro_batch, "problems per forward pass; 0: batch_size", between(0, 1 << 20)),
+      Item("eval_every", s.eval_every, "steps between task evaluations; 0: only at the end", cosmetic(at_least(0))),
+      Group("optimizer", s.optimizer, "AdamW and its learning rate in supervised fine-tuning"));
+}
+
+void list(Lister& l, Penalty& s) {
+  l.members(
+      s,  //
+      Item("kind", s.kind, "how length is priced; adaptive finds the shortest length at no loss of accuracy by itself",
+           one_of({"none", "truncation", "group_relative", "adaptive"})),
+      Item("limit", s.limit, "truncation: longest response that counts as finished, tokens", at_least(0)),
+      Item("strength", s.strength, "group_relative: share of the reward that length can take", between(0, 1)));
+}
+
+void list(Lister& l, Rl& s) {
+  l.members(s,  //
+            Item("steps", s.steps, "batches of rollouts", at_least(0)),
+            Item("prompts", s.prompts, "groups per batch", between(1, 1 << 20)),
+            Item("group_size", s.group_size, "rollouts per prompt", between(2, 1 << 16)),
+            Item("micro_batch", s.micro_batch, "rollouts per forward pass; 0: all", between(0, 1 << 20)),
+            Item("updates_per_batch", s.updates_per_batch, "optimizer steps per batch of rollouts", between(1, 1000)),
+            Item("advantage_norm", s.advantage_norm, "whose standard deviation divides the advantage",
+                 one_of({"batch", "group", "none"})),
+            Item("loss", s.loss, "policy loss", one_of({"grpo", "dapo", "dr_grpo", "gspo", "cispo", "reinforce"})),
+            Item("clip_low", s.clip_low, "the ratio is clipped from below at 1 - clip_low (gspo wants about 3e-4)",
+                 between(0, 1)),
+            Item("clip_high", s.clip_high, "the ratio is clipped from above at 1 + clip_high (gspo wants about 4e-4)",
+                 between(0, 100)),
+            Item("entropy_bonus", s.entropy_bonus,
+                 "weight of the entropy term; the entropy controller raises it when entropy collapses", between(0, 10)),
+            Item("resample_uniform", s.resample_uniform,
+                 "replace groups without a learning signal (all right or all wrong) by fresh prompts"),
+            Item("max_resample_rounds", s.max_resample_rounds, "how often a batch is topped up with fresh prompts",
+                 between(0, 1000)),
+            Item("replay", s.replay, "supervised traces mixed into each update; 0: none", between(0, 1 << 20)),
+            Item("replay_weight", s.replay_weight, "their weight beside the policy loss", between(0, 1000)),
+            Group("penalty", s.penalty, "How length is priced"),
+            Item("eval_every", s.eval_every, "steps between evaluations; 0: only at the end", cosmetic(at_least(0))),
+            Item("trace_every", s.trace_every, "steps between sampled traces written to traces/; 0: none",
+                 cosmetic(at_least(0))),
+            Group("optimizer", s.optimizer, "AdamW and its learning rate in reinforcement learning"));
+}
+
+void list(Lister& l, Eval& s) {
+  l.members(s,  //
+            Item("problems_per_difficulty", s.problems_per_difficulty,
+                 "problems of each difficulty in the evaluation that ends a stage", between(1, 1 << 20)),
+            Item("samples", s.samples, "samples of each problem", between(1, 1 << 16)),
+            Item("quick_problems_per_difficulty", s.quick_problems_per_difficulty,
+                 "problems of each difficulty in evaluations during training", between(1, 1 << 20)),
+            Item("temperature", s.temperature, "of the sampling", above_up_to(0, 100)));
+}
+
+void list(Lister& l, Engine& s) {
+  l.members(
+      s,  //
+      Item("max_batch", s.max_batch, "sequences that decode together", between(1, 1 << 20)),
+      Item("max_new_tokens", s.max_new_tokens, "longest response, tokens; 0: the task's own limit",
+           between(0, 1 << 24)),
+      Item("temperature", s.temperature, "of the sampling of rollouts", above_up_to(0, 100)),
+      Item("top_k", s.top_k, "sample among the k likeliest tokens; 0: all", at_least(0)),
+      Item("top_p", s.top_p, "sample among the likeliest tokens that hold this probability; 1: all", above_up_to(0, 1)),
+      Item("min_p", s.min_p, "leave out tokens less likely than this share of the likeliest; 0: none",
+           from_up_to_below(0, 1)));
+}
+
+void list(Lister& l, Checkpoint& s) {
+  l.members(s,  //
+            Item("every", s.every, "steps between checkpoints; 0: only at the end of a stage", cosmetic(at_least(0))),
+            Item("keep", s.keep, "newest good checkpoints kept, besides the best", cosmetic(between(2, 1'000'000))),
+            Item("async", s.async, "write in the background", cosmetic()));
+}
+
+void list(Lister& l, RunConfig& s) {
+  l.members(
+      s,  //
+      Item("stages", s.stages, "what the run does, in this order", one_of({"pretrain", "sft", "rl", "eval"})),
+      Group("run", s.run, "The run as a whole"),  //
+      Group("model", s.model, "The transformer"), Group("tokenizer", s.tokenizer, "Text to token ids"),
+      Group("data", s.data, "Texts for pretraining"),
+      Group("task", s.task, "Problems with checkable answers, for fine-tuning, reinforcement learning and evaluation"),
+      Group("pretrain", s.pretrain, "Next-token prediction on texts"),
+      Group("sft", s.sft, "Supervised fine-tuning on traces of the task"),
+      Group("rl", s.rl, "Reinforcement learning with thought compression"),
+      Group("eval", s.eval, "Evaluation on the task, after each stage that trains on it"),
+      Group("engine", s.engine, "Generation of rollouts"), Group("checkpoint", s.checkpoint, "Saving and resuming"));
+}
+
+}  // namespace
+
+Rule at_least(double min) {
+  Rule rule;
+  rule.min = min;
+  return rule;
+}
+
+Rule above(double min) {
+  Rule rule = at_least(min);
+  rule.min_excluded = true;
+  return rule;
+}
+
+Rule between(double min, double max) {
+  Rule rule = at_least(min);
+  rule.max = max;
+  return rule;
+}
+
+Rule above_up_to(double min, double max) {
+  Rule rule = between(min, max);
+  rule.min_excluded = true;
+  return rule;
+}
+
+Rule from_up_to_below(double min, double max) {
+  Rule rule = between(min, max);
+  rule.max_excluded = true;
+  return rule;
+}
+
+Rule one_of(std::vector<std::string> choices) {
+  Rule rule;
+  rule.choices = std::move(choices);
+  return rule;
+}
+
+Rule input_file() {
+  Rule rule;
+  rule.input_file = true;
+  return rule;
+}
+
+Rule cosmetic(Rule rule) {
+  rule.changes_numbers = false;
+  return rule;
+}
+
+FieldTable list_fields(RunConfig& config) {
+  FieldTable table;
+  Lister lister(table, "");
+  list(lister, config);
+  return table;
+}
+
+const Field* FieldTable::find(std::string_view path) const {
+  const auto found = std::find_if(fields.begin(), fields.end(), [&](const Field& field) { return field.path == path; });
+  return found == fields.end() ? nullptr : &*found;
+}
+
+bool FieldTable::is_section(std::string_view path) const {
+  return path.empty() ||
+         std::any_of(sections.begin(), sections.end(), [&](const Section& s) { return s.path == path; });
+}
+
+std::vector<std::string> FieldTable::keys_of(std::string_view section) const {
+  std::vector<std::string> keys;
+  for (const Field& field : fields) {
+    if (parent_of(field.path) == section) keys.emplace_back(last_of(field.path));
+  }
+  for (const Section& inner : sections) {
+    if (parent_of(inner.path) == section) keys.emplace_back(last_of(inner.path));
+  }
+  return keys;
+}
+
+std::string_view parent_of(std::string_view path) {
+  const size_t dot = path.rfind('.');
+  return dot == std::string_view::npos ? std::string_view() : path.substr(0, dot);
+}
+
+std::string_view last_of(std::string_view path) {
+  const size_t dot = path.rfind('.');
+  return dot == std::string_view::npos ? path : path.substr(dot + 1);
+}
+
+std::string join(std::string_view section, std::string_view key) {
+  return section.empty() ? std::string(key) : std::string(section) + "." + std::string(key);
+}
+
+}  // namespace terse::configs

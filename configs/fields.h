@@ -1,0 +1,76 @@
+// The one list of every option: its dotted path, where its value lies, what it means and which values are allowed.
+//
+// fields.cpp declares one list per struct of run_config.h; forgetting a member does not compile. YAML parsing, --set,
+// error messages, the printed config, the JSON schema, docs/config.md, comparison and the hash all walk the FieldTable
+// made from it.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "configs/run_config.h"
+
+namespace terse::configs {
+
+// Points into the RunConfig that the table was made from. A new type of option is one more alternative here; the
+// visitors of the other files then fail to compile until they handle it.
+using ValuePtr =
+    std::variant<bool*, int64_t*, double*, std::string*, std::vector<std::string>*, std::map<std::string, double>*>;
+
+// Which values an option takes. The bounds hold for numbers and for the values of a map, the choices for texts, the
+// elements of a list and the keys of a map.
+struct Rule {
+  double min = -std::numeric_limits<double>::infinity();
+  double max = std::numeric_limits<double>::infinity();
+  bool min_excluded = false;
+  bool max_excluded = false;
+  std::vector<std::string> choices;  // empty: any text
+  bool input_file = false;           // names a file that is read: resolved and looked for by load()
+  bool changes_numbers = true;       // part of numerics_hash()
+};
+
+Rule at_least(double min);
+Rule above(double min);                         // min excluded
+Rule above_up_to(double min, double max);       // min excluded, max allowed
+Rule between(double min, double max);           // both allowed
+Rule from_up_to_below(double min, double max);  // max excluded
+Rule one_of(std::vector<std::string> choices);
+Rule input_file();
+Rule cosmetic(
+    Rule rule = {});  // the same rule for an option that changes no number of a run: names, folders, cadences, logs
+
+struct Field {
+  std::string path;  // "rl.optimizer.lr"
+  ValuePtr value;
+  std::string help;  // one line, with the unit, without a full stop
+  Rule rule;
+};
+
+struct Section {
+  std::string path;  // "rl.optimizer"
+  std::string help;
+};
+
+struct FieldTable {
+  std::vector<Field> fields;  // in the order of declaration, parents before children
+  std::vector<Section> sections;
+
+  const Field* find(std::string_view path) const;
+  bool is_section(std::string_view path) const;                      // "" is the whole configuration
+  std::vector<std::string> keys_of(std::string_view section) const;  // fields and subsections directly in it
+};
+
+// The table points into `config`, which must outlive it.
+FieldTable list_fields(RunConfig& config);
+
+// "rl.optimizer.lr" -> "rl.optimizer" and "lr".
+std::string_view parent_of(std::string_view path);
+std::string_view last_of(std::string_view path);
+std::string join(std::string_view section, std::string_view key);
+
+}  // namespace terse::configs

@@ -1,0 +1,154 @@
+// load(): files, overrides, derivation, rules, input files, and one error for everything that is wrong.
+#include "configs/load.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <tuple>
+
+#include "configs/check.h"
+#include "configs/field_text.h"
+#include "configs/merge.h"
+#include "configs/sources.h"
+
+namespace terse::configs {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kMostMistakesShown = 100;
+
+// Whether the value at `key` or one of the sections around it is already complained about.
+bool is_tainted(const Merger& merger, std::string_view key) {
+  for (; !key.empty(); key = parent_of(key)) {
+    if (merger.tainted().contains(std::string(key))) return true;
+  }
+  return false;
+}
+
+// Puts the violation where the nearest of its options was set, and says where the others were.
+Mistake located(const Violation& violation, const Merger& merger, const std::string& main_source) {
+  const Place* nearest_place = nullptr;
+  std::vector<std::string> others;
+  for (const std::string& key : violation.keys) {
+    const auto found = merger.places().find(key);
+    if (found == merger.places().end()) continue;
+    others.push_back(fmt::format("{}: {}", key, found->second.str()));
+    if (!nearest_place || found->second.rank > nearest_place->rank) nearest_place = &found->second;
+  }
+  std::string text = violation.keys[0] + ": " + violation.text;
+  if (others.size() > 1) text += fmt::format(" ({})", fmt::join(others, ", "));
+  return {nearest_place ? nearest_place->source : main_source, nearest_place ? nearest_place->mark : Mark{}, text};
+}
+
+// Without a throw when the working directory is gone, and for "" too.
+fs::path resolved(const fs::path& path) {
+  std::error_code error;
+  return (path.is_absolute() ? path : fs::current_path(error) / path).lexically_normal();
+}
+
+void find_input_file(const Field& field, const Merger& merger, const std::string& main_source, Mistakes& mistakes) {
+  std::string& value = *std::get<std::string*>(field.value);
+  if (value.empty()) return;
+  const auto placed = merger.places().find(field.path);
+  const Place place = placed == merger.places().end() ? Place{main_source, {}, 0, {}} : placed->second;
+  const fs::path written(value);
+  std::vector<fs::path> candidates = {written};
+  // An override is relative to the working directory alone.
+  if (written.is_relative() && placed != merger.places().end() && place.source != "--set") {
+    const fs::path folder = resolved(place.folder);
+    for (const fs::path& base : {folder, folder / ".."}) candidates.push_back((base / written).lexically_normal());
+  }
+  std::error_code error;
+  for (const fs::path& candidate : candidates) {
+    if (!fs::exists(candidate, error)) continue;
+    if (fs::is_directory(candidate, error)) {
+      mistakes.push_back({place.source, place.mark,
+                          fmt::format("{}: {} is a folder, expected a file", field.path, candidate.string())});
+      return;
+    }
+    value = candidate.string();
+    return;
+  }
+  std::vector<std::string> looked_for;
+  for (const fs::path& candidate : candidates) {
+    const std::string path = resolved(candidate).string();
+    if (std::find(looked_for.begin(), looked_for.end(), path) == looked_for.end()) looked_for.push_back(path);
+  }
+  const std::string hint =
+      value.starts_with("~") ? "; '~' is not expanded, write the whole path" : nearest_file_hint(written);
+  mistakes.push_back({place.source, place.mark,
+                      fmt::format("{}: no such file {}; looked for {}{}", field.path, shown(value),
+                                  fmt::join(looked_for, ", "), hint)});
+}
+
+[[noreturn]] void throw_all(Mistakes mistakes, const SourceChain& chain) {
+  // By file, nearest first, then by line; overrides and what has no file last.
+  const auto order = [&](const Mistake& mistake) {
+    const auto found = std::find_if(chain.files.begin(), chain.files.end(),
+                                    [&](const SourceFile& f) { return f.name == mistake.source; });
+    return found - chain.files.begin();
+  };
+  std::stable_sort(mistakes.begin(), mistakes.end(), [&](const Mistake& a, const Mistake& b) {
+    return std::tuple(order(a), a.mark.line, a.mark.column) < std::tuple(order(b), b.mark.line, b.mark.column);
+  });
+  if (mistakes.size() == 1) throw ConfigError(mistakes[0].str());
+  std::string text = fmt::format("{} mistakes in the configuration:", mistakes.size());
+  for (size_t i = 0; i < std::min(mistakes.size(), kMostMistakesShown); ++i) text += "\n  " + mistakes[i].str();
+  if (mistakes.size() > kMostMistakesShown)
+    text += fmt::format("\n  ... and {} more", mistakes.size() - kMostMistakesShown);
+  throw ConfigError(text);
+}
+
+LoadedConfig resolve(const SourceChain& chain, Mistakes mistakes, const std::string& main_source,
+                     const std::vector<std::string>& overrides, InputFiles files) {
+  LoadedConfig loaded;
+  Merger merger(loaded.config);
+  const int file_count = static_cast<int>(chain.files.size());
+  for (int i = file_count - 1; i >= 0; --i) {
+    const SourceFile& file = chain.files[static_cast<size_t>(i)];
+    if (file.root) merger.apply_file(*file.root, file.name, file_count - 1 - i, file.folder);
+  }
+  for (const std::string& text : overrides) merger.apply_override(text, file_count);
+  merger.derive_from_depth();
+  mistakes.insert(mistakes.end(), merger.mistakes().begin(), merger.mistakes().end());
+
+  for (const Violation& violation : cross_field_violations(loaded.config)) {
+    const auto any = [&](const auto& holds) {
+      return std::any_of(violation.keys.begin(), violation.keys.end(), holds);
+    };
+    if (any([&](const std::string& key) { return is_tainted(merger, key); })) continue;
+    // With a part of the files missing, only what stands here is certain.
+    if (!chain.complete && any([&](const std::string& key) { return !merger.places().contains(key); })) continue;
+    mistakes.push_back(located(violation, merger, main_source));
+  }
+  for (const Field& field : merger.table().fields) {
+    if (!field.rule.input_file || is_tainted(merger, field.path)) continue;
+    Mistakes found;
+    find_input_file(field, merger, main_source, found);
+    if (files == InputFiles::kMustExist) mistakes.insert(mistakes.end(), found.begin(), found.end());
+  }
+  if (!mistakes.empty()) throw_all(std::move(mistakes), chain);
+
+  for (const auto& [key, place] : merger.places()) loaded.origin[key] = place.str();
+  for (const std::string& key : merger.derived()) loaded.origin[key] = "derived from model.depth";
+  return loaded;
+}
+
+}  // namespace
+
+LoadedConfig load(const std::string& path, const std::vector<std::string>& overrides, InputFiles files) {
+  Mistakes mistakes;
+  const SourceChain chain = read_chain(path, mistakes);
+  return resolve(chain, std::move(mistakes), path, overrides, files);
+}
+
+LoadedConfig load_text(std::string_view yaml, const std::string& name, const std::vector<std::string>& overrides,
+                       InputFiles files) {
+  Mistakes mistakes;
+  const SourceChain chain = read_chain(yaml, name, mistakes);
+  return resolve(chain, std::move(mistakes), name, overrides, files);
+}
+
+}  // namespace terse::configs

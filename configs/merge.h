@@ -1,0 +1,61 @@
+// Lays files and --set overrides over the defaults, nearer ones last, and remembers where every value came from.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <set>
+#include <string>
+
+#include "configs/fields.h"
+#include "configs/mistake.h"
+#include "configs/yaml_tree.h"
+
+namespace terse::configs {
+
+// Where a value was set. Sources are ranked: 0 is the farthest base file, overrides stand above all files.
+struct Place {
+  std::string source;  // "configs/quickstart.yaml" or "--set"
+  Mark mark;
+  int rank = 0;
+  std::filesystem::path folder;  // of the file: where a relative input file may lie
+
+  std::string str() const;  // "configs/quickstart.yaml:12", "--set"
+};
+
+class Merger {
+ public:
+  explicit Merger(RunConfig& config) : config_(config), table_(list_fields(config)) {}
+
+  // `root`: the document of the file `source`; its `base` is the caller's business.
+  void apply_file(const Node& root, const std::string& source, int rank, const std::filesystem::path& folder);
+  // "a.b=c"; all overrides share one rank.
+  void apply_override(const std::string& text, int rank);
+  // model.depth into layers, width, heads and what follows from them; a value that was set in the same source as depth
+  // or in a nearer one stays.
+  void derive_from_depth();
+
+  const FieldTable& table() const { return table_; }
+  const std::map<std::string, Place>& places() const { return places_; }
+  const std::set<std::string>& derived() const { return derived_; }  // keys that derive_from_depth() set
+  // Keys whose value is not what the user meant, because of a mistake: no rule should complain about them again.
+  const std::set<std::string>& tainted() const { return tainted_; }
+  Mistakes& mistakes() { return mistakes_; }
+
+ private:
+  void apply_section(const std::string& section, const Node& node, const Place& file);
+  void apply_entry(const std::string& section, const Entry& entry, const Place& file);
+  void unknown_key(const std::string& section, const Entry& entry, const Place& file);
+  void set_path(const std::string& source, const std::string& path, const std::string& value, int rank);
+  void unknown_override(const std::string& source, const std::string& path);
+  NodePtr override_node(const std::string& source, const Field& field, bool is_entry, const std::string& value);
+  std::string unknown_path_hint(const std::string& section, const std::string& key);
+
+  RunConfig& config_;
+  FieldTable table_;
+  std::map<std::string, Place> places_;
+  std::set<std::string> derived_;
+  std::set<std::string> tainted_;
+  Mistakes mistakes_;
+};
+
+}  // namespace terse::configs

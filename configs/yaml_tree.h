@@ -1,0 +1,53 @@
+// YAML text to a tree that keeps places and duplicates, behind guards against hostile or broken input.
+//
+// yaml-cpp's own node tree drops duplicate keys silently and expands aliases without limit; this one is built from its
+// events.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "configs/mistake.h"
+
+namespace terse::configs {
+
+constexpr size_t kMaxYamlBytes = 1 << 20;
+constexpr int64_t kMaxYamlNodes = 10'000;  // after expansion of aliases
+constexpr int64_t kMaxYamlDepth = 32;
+
+struct Node;
+using NodePtr = std::shared_ptr<const Node>;
+
+struct Entry {
+  std::string key;
+  Mark mark;  // of the key
+  NodePtr value;
+};
+
+struct Node {
+  enum class Kind { kNull, kScalar, kList, kMap };
+  Kind kind = Kind::kNull;
+  Mark mark;
+  std::string text;            // kScalar
+  bool quoted = false;         // kScalar
+  std::vector<NodePtr> items;  // kList
+  std::vector<Entry> entries;  // kMap, in the order of the file, each key once
+  int64_t size = 1;            // nodes of the expanded subtree
+  int64_t height = 1;
+};
+
+// "a list", "a section", "nothing", "'abc'", "text 'abc' in quotes": what a node is, for messages.
+std::string shown(const Node& node);
+
+// The root of the one document in `text`; null with at least one more entry in `mistakes` when it cannot be used (too
+// large, not UTF-8, not YAML, too deep, too many nodes). Duplicate keys, tags and keys that are no plain words are
+// reported too and left out of the tree. An empty document is a node of kind kNull.
+NodePtr parse_yaml(std::string_view text, const std::string& source, Mistakes& mistakes);
+
+// Offset of the first byte that is not part of well-formed UTF-8, or npos.
+size_t find_invalid_utf8(std::string_view text);
+
+}  // namespace terse::configs
