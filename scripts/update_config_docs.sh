@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Writes docs/config.md anew from the field lists in configs/fields.cpp. A test fails while the two differ.
+#
+#   scripts/update_config_docs.sh
+set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "$0")/common.sh"
+case ${1:-} in
+  '') ;;
+  -h | --help) usage; exit 0 ;;
+  *) die 64 "unknown argument '$1' (there are none)" ;;
+esac
+build release auto configs_tests
+TERSE_UPDATE_DOCS=1 "$repo/build/tests/configs_tests" --gtest_filter='Reference.DocsAreUpToDate'

@@ -1,0 +1,290 @@
+// Files, bases, overrides, derivation and input files.
+#include "configs/load.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include "tests/configs/test_files.h"
+
+namespace terse::configs {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+// The working directory of the process, put back at the end.
+class WorkingDirectory {
+ public:
+  explicit WorkingDirectory(const fs::path& path) : old_(fs::current_path()) { fs::current_path(path); }
+  ~WorkingDirectory() { fs::current_path(old_); }
+
+ private:
+  fs::path old_;
+};
+
+TEST(Load, MissingFileSuggestsItsNeighbours) {
+  support::TemporaryFolder folder;
+  write(folder.path() / "quickstart.yaml", kValid);
+  EXPECT_EQ(refusal_of_file(folder.path() / "quikstart.yaml"),
+            "configuration: no such file: " + (folder.path() / "quikstart.yaml").string() + "; did you mean " +
+                (folder.path() / "quickstart.yaml").string() + "?");
+  EXPECT_THAT(refusal_of_file(folder.path() / "quickstart"), HasSubstr("quickstart.yaml?"));
+  EXPECT_THAT(refusal_of_file(folder.path() / "quickstart.yml"), HasSubstr("quickstart.yaml?"));
+  EXPECT_THAT(refusal_of_file(folder.path() / "zebra.yaml"), HasSubstr("in that folder: quickstart.yaml"));
+  EXPECT_THAT(refusal_of_file(folder.path() / "none" / "x.yaml"),
+              HasSubstr("there is no folder " + (folder.path() / "none").string()));
+  EXPECT_THAT(refusal_of_file(folder.path()), HasSubstr("is a folder, expected a YAML file"));
+}
+
+TEST(Load, NearerFilesWinOverTheirBases) {
+  support::TemporaryFolder folder;
+  write(folder.path() / "deep/far.yaml",
+        "stages: [sft, rl]\nsft: {steps: 1}\nrl: {steps: 1, prompts: 5, replay: 7}\ntask: {forms: {states: 1, direct: "
+        "1}}\n");
+  write(folder.path() / "middle.yaml", "base: deep/far.yaml\nrl:\n  prompts: 6\ntask: {forms: {compact: 2}}\n");
+  const auto path = write(folder.path() / "near.yaml", "base: middle.yaml\nstages: [rl]\nrl:\n  steps: 9\n");
+  const LoadedConfig loaded = load(path.string());
+  EXPECT_EQ(loaded.config.rl.steps, 9);
+  EXPECT_EQ(loaded.config.rl.prompts, 6);
+  EXPECT_EQ(loaded.config.rl.replay, 7);
+  EXPECT_THAT(loaded.config.stages, ElementsAre("rl"));
+  EXPECT_THAT(loaded.config.task.forms, ElementsAre(testing::Pair("compact", 2.0)));  // replaced as a whole
+  EXPECT_EQ(loaded.origin.at("rl.steps"), path.string() + ":4");
+  EXPECT_EQ(loaded.origin.at("rl.prompts"), (folder.path() / "middle.yaml:3").string());
+  EXPECT_EQ(loaded.origin.at("rl.replay"), (folder.path() / "deep/far.yaml:3").string());
+  EXPECT_EQ(loaded.origin.count("rl.group_size"), 0u);
+}
+
+TEST(Load, MistakesOfAllFilesAreShownTogether) {
+  support::TemporaryFolder folder;
+  write(folder.path() / "base.yaml", "stages: [sft]\nsft: {steps: x}\n");
+  const std::string text =
+      refusal_of_file(write(folder.path() / "my.yaml", "base: base.yaml\nrun: {seed: y}\n"), {"engine.top_k=z"});
+  EXPECT_THAT(text, StartsWith("3 mistakes"));
+  EXPECT_LT(text.find("my.yaml:2:13"), text.find("base.yaml:2:14"));
+  EXPECT_LT(text.find("base.yaml:2:14"), text.find("--set 'engine.top_k=z'"));
+}
+
+TEST(Load, CyclesOfBasesAreNamed) {
+  support::TemporaryFolder folder;
+  write(folder.path() / "b.yaml", "base: ./c.yaml\n");
+  write(folder.path() / "c.yaml", kValid + "base: a.yaml\n");
+  const std::string text = refusal_of_file(write(folder.path() / "a.yaml", "base: b.yaml\n"));
+  const auto at = [&](const char* name) { return (folder.path() / name).string(); };
+  EXPECT_EQ(text, at("c.yaml:4:7: base: base files form a cycle: ") + at("a.yaml -> ") + at("b.yaml -> ") +
+                      at("c.yaml -> ") + at("a.yaml"));
+  EXPECT_THAT(refusal_of_file(write(folder.path() / "self.yaml", "base: self.yaml\n")), HasSubstr("form a cycle"));
+}
+
+TEST(Load, BadBasesAreNamedWhereTheyStand) {
+  support::TemporaryFolder folder;
+  write(folder.path() / "quickstart.yaml", kValid);
+  const auto with_base = [&](const std::string& base) {
+    return refusal_of_file(write(folder.path() / "my.yaml", "base: " + base + "\nrun: {seed: x}\n"));
+  };
+  EXPECT_THAT(with_base("quikstart.yaml"),
+              AllOf(HasSubstr("my.yaml:1:7: base: no such file: "), HasSubstr("did you mean"), HasSubstr("run.seed")));
+  EXPECT_THAT(with_base("[a.yaml]"), HasSubstr("base: expected the path of one YAML file, found a list"));
+  EXPECT_THAT(with_base(""), HasSubstr("found nothing"));
+  EXPECT_THAT(with_base("."), HasSubstr("is a folder"));
+}
+
+TEST(Load, AMissingBaseRaisesNoComplaintsAboutWhatItMayHold) {
+  support::TemporaryFolder folder;
+  const std::string text =
+      refusal_of_file(write(folder.path() / "my.yaml", "base: gone.yaml\nstages: [sft]\nmodel: {heads: 5}\n"));
+  EXPECT_THAT(text, Not(HasSubstr("mistakes")));
+}
+
+TEST(Load, EndlessChainsEnd) {
+  support::TemporaryFolder folder;
+  for (int i = 0; i < 40; ++i) write(folder.path() / fmt::format("{}.yaml", i), fmt::format("base: {}.yaml\n", i + 1));
+  EXPECT_THAT(refusal_of_file(folder.path() / "0.yaml"), HasSubstr("more than 32 base files"));
+}
+
+TEST(Load, OverridesWinInOrder) {
+  const LoadedConfig loaded = load_text(
+      kValid, "my.yaml", {"run.seed=3", " run.seed = 4 ", "stages=[sft, rl]", "rl.steps=2", "rl.optimizer.lr=1e-3"});
+  EXPECT_EQ(loaded.config.run.seed, 4);
+  EXPECT_THAT(loaded.config.stages, ElementsAre("sft", "rl"));
+  EXPECT_EQ(loaded.config.rl.optimizer.lr, 1e-3);
+  EXPECT_EQ(loaded.origin.at("run.seed"), "--set");
+  EXPECT_EQ(loaded.origin.at("sft.steps"), "my.yaml:3");
+}
+
+TEST(Load, OverridesTakeTextsAsTheyStand) {
+  const auto separator = [](const std::string& text) {
+    return accepted(kValid, {"data.separator=" + text}).data.separator;
+  };
+  EXPECT_EQ(separator("a: [b}, #c"), "a: [b}, #c");
+  EXPECT_EQ(separator(""), "");
+  EXPECT_EQ(separator("a=b"), "a=b");
+  EXPECT_EQ(separator("\"\\n\\n\""), "\n\n");
+  EXPECT_EQ(separator("'it''s'"), "it's");
+  EXPECT_EQ(separator("null"), "null");
+}
+
+TEST(Load, OverridesChangeMapsByEntryOrAsAWhole) {
+  const std::string yaml = kValid + "task: {forms: {states: 1, direct: 2}}\n";
+  EXPECT_THAT(accepted(yaml, {"task.forms.states=0.5"}).task.forms,
+              ElementsAre(testing::Pair("direct", 2.0), testing::Pair("states", 0.5)));
+  EXPECT_THAT(accepted(yaml, {"task.forms={compact: 1}"}).task.forms, ElementsAre(testing::Pair("compact", 1.0)));
+  EXPECT_THAT(accepted(yaml, {"task.forms={}"}).task.forms, IsEmpty());
+}
+
+TEST(Load, BadOverridesAreNamed) {
+  const auto bad = [](const std::string& text) { return refusal(kValid, {text}); };
+  EXPECT_EQ(bad("run.seed"), "--set 'run.seed': has no '='; expected key=value, e.g. --set run.seed=...");
+  EXPECT_THAT(bad("seed=3"),
+              AllOf(StartsWith("--set 'seed=3': unknown key 'seed'"), HasSubstr("did you mean run.seed?")));
+  EXPECT_THAT(bad("sft.step=3"), HasSubstr("did you mean sft.steps?"));
+  EXPECT_THAT(bad("sftt.steps=3"), HasSubstr("did you mean sft.steps?"));
+  EXPECT_THAT(bad("lr=3"), HasSubstr("did you mean pretrain.optimizer.lr, sft.optimizer.lr or rl.optimizer.lr?"));
+  EXPECT_THAT(bad("rl.lr=3"), HasSubstr("did you mean rl.optimizer.lr?"));
+  EXPECT_THAT(bad("run.seed=three"),
+              HasSubstr("--set 'run.seed=three': run.seed: expected a whole number, found 'three'"));
+  EXPECT_THAT(bad("run.seed="), HasSubstr("expected a whole number, found ''"));
+  EXPECT_THAT(bad("run.seed=\"3\""), HasSubstr("remove the quotes"));
+  EXPECT_THAT(bad("model=3"), HasSubstr("model is a section; set one of its keys: depth, layers"));
+  EXPECT_THAT(bad("model.heads.x=3"), HasSubstr("model.heads is a value and has no keys below it"));
+  EXPECT_THAT(bad("stages=sft"), HasSubstr("write [sft]"));
+  EXPECT_THAT(bad("stages=[sft"), HasSubstr("not valid YAML"));
+  EXPECT_THAT(bad("stages="), HasSubstr("found nothing"));
+  EXPECT_THAT(bad("task.forms.stats=1"), HasSubstr("did you mean states?"));
+  EXPECT_THAT(bad("task.forms.states=lots"), HasSubstr("task.forms.states: expected a number"));
+  EXPECT_THAT(bad("base=x.yaml"), HasSubstr("it cannot be set here"));
+  EXPECT_THAT(bad("=3"), HasSubstr("unknown key ''"));
+  EXPECT_THAT(bad(""), HasSubstr("has no '='"));
+  EXPECT_THAT(bad("run.name=\xff"), HasSubstr("not UTF-8"));
+  EXPECT_THAT(bad("..=1"), HasSubstr("unknown key"));
+  EXPECT_THAT(bad("sft..steps=1"), HasSubstr("did you mean sft.steps?"));
+}
+
+TEST(Load, OverridesCanMendAFile) {
+  EXPECT_EQ(accepted("stages: [sft]\n", {"sft.steps=3"}).sft.steps, 3);
+  EXPECT_EQ(accepted(kValid + "model: {heads: 5}\n", {"model.width=80"}).model.width, 80);
+}
+
+TEST(Depth, DerivesTheShape) {
+  const LoadedConfig loaded = load_text(kValid + "model: {depth: 6}\n", "my.yaml");
+  const Model& model = loaded.config.model;
+  EXPECT_THAT((std::vector{model.layers, model.width, model.heads, model.kv_heads, model.ffn_width}),
+              ElementsAre(6, 384, 6, 0, 0));
+  EXPECT_EQ(loaded.origin.at("model.width"), "derived from model.depth");
+  EXPECT_EQ(loaded.origin.at("model.depth"), "my.yaml:4");
+}
+
+TEST(Depth, LeavesWhatIsSetBesideIt) {
+  const Model model = accepted(kValid + "model: {depth: 6, width: 96}\n").model;
+  EXPECT_THAT((std::vector{model.layers, model.width, model.heads}), ElementsAre(6, 96, 1));
+  EXPECT_EQ(accepted(kValid + "model: {depth: 2, heads: 8}\n").model.heads, 8);
+  EXPECT_EQ(accepted(kValid + "model: {depth: 4, head_width: 32}\n").model.heads, 8);
+}
+
+TEST(Depth, ReplacesWhatIsSetFartherAway) {
+  const std::string yaml = kValid + "model: {layers: 3, width: 64, heads: 4, kv_heads: 4, ffn_width: 192}\n";
+  const Model model = accepted(yaml, {"model.depth=2", "model.layers=5"}).model;
+  EXPECT_THAT((std::vector{model.layers, model.width, model.heads, model.kv_heads, model.ffn_width}),
+              ElementsAre(5, 128, 2, 0, 0));
+  EXPECT_EQ(accepted(yaml, {"model.depth=0"}).model.width, 64);
+}
+
+TEST(Depth, IsValidForAnyWidth) {
+  for (int width = 2; width <= 1000; width += 2) {
+    const RunConfig config = accepted(kValid + fmt::format("model: {{depth: 3, width: {}}}\n", width));
+    EXPECT_THAT(check(config), IsEmpty()) << width;
+  }
+}
+
+TEST(InputFiles, AreFoundFromWorkingDirectoryThenFolderThenItsParent) {
+  support::TemporaryFolder folder;
+  const fs::path root = fs::canonical(folder.path());
+  const auto path =
+      write(root / "project/configs/my.yaml", "stages: [pretrain]\npretrain: {steps: 1}\ndata: {train: data/x.txt}\n");
+  fs::create_directories(root / "elsewhere");
+  const auto found = [&](const fs::path& cwd) {
+    const WorkingDirectory at(cwd);
+    return load(fs::relative(path, cwd).string()).config.data.train;
+  };
+  write(root / "project/data/x.txt", "text");
+  EXPECT_EQ(found(root / "project"), "data/x.txt");
+  EXPECT_EQ(found(root / "elsewhere"), (root / "project/data/x.txt").string());
+  EXPECT_EQ(found(root / "project/configs"), (root / "project/data/x.txt").string());
+  write(root / "project/configs/data/x.txt", "text");
+  EXPECT_EQ(found(root / "elsewhere"), (root / "project/configs/data/x.txt").string());
+  EXPECT_EQ(found(root / "project"), "data/x.txt");
+}
+
+TEST(InputFiles, OfABaseAreFoundBesideTheBase) {
+  support::TemporaryFolder folder;
+  write(folder.path() / "a/base.yaml", "stages: [pretrain]\npretrain: {steps: 1}\ndata: {train: x.txt}\n");
+  write(folder.path() / "a/x.txt", "text");
+  const auto path = write(folder.path() / "b/c/my.yaml", "base: ../../a/base.yaml\n");
+  EXPECT_EQ(load(path.string()).config.data.train, (folder.path() / "a/x.txt").string());
+}
+
+TEST(InputFiles, MissingOnesAreNamedAsWrittenAndAsResolved) {
+  support::TemporaryFolder folder;
+  const auto path = write(folder.path() / "configs/my.yaml",
+                          "stages: [pretrain]\npretrain: {steps: 1}\ndata:\n  train: data/nix.txt\n");
+  const std::string text = refusal_of_file(path);
+  EXPECT_THAT(text, StartsWith(path.string() + ":4:3: data.train: no such file 'data/nix.txt'; looked for "));
+  EXPECT_THAT(text, AllOf(HasSubstr((fs::current_path() / "data/nix.txt").string()),
+                          HasSubstr((folder.path() / "configs/data/nix.txt").string()),
+                          HasSubstr((folder.path() / "data/nix.txt").string())));
+  EXPECT_EQ(load(path.string(), {}, InputFiles::kMayBeMissing).config.data.train, "data/nix.txt");
+  EXPECT_THAT(refusal_of_file(path, {"data.train=~/x.txt"}), HasSubstr("'~' is not expanded"));
+  EXPECT_THAT(refusal_of_file(path, {"data.train=" + folder.path().string()}),
+              HasSubstr("is a folder, expected a file"));
+  write(folder.path() / "corpus.txt", "x");
+  EXPECT_THAT(refusal_of_file(path, {"data.train=" + (folder.path() / "corpsu.txt").string()}),
+              HasSubstr("did you mean"));
+}
+
+TEST(Hash, ChangesWithTheNumbersOnly) {
+  const auto hash = [](const std::vector<std::string>& overrides) {
+    return numerics_hash(accepted(kValid, overrides));
+  };
+  const std::string plain = hash({});
+  EXPECT_EQ(plain.size(), 16u);
+  for (const char* same : {"run.name=other", "run.dir=/tmp/x", "run.device=cpu", "run.log_every=3",
+                           "checkpoint.every=7", "checkpoint.keep=5", "checkpoint.async=false", "rl.eval_every=3",
+                           "sft.eval_every=9", "rl.trace_every=1", "pretrain.eval_every=1"}) {
+    EXPECT_EQ(hash({same}), plain) << same;
+  }
+  for (const char* other :
+       {"run.seed=2", "run.threads=3", "sft.steps=11", "model.layers=4", "rl.optimizer.lr=0.01", "engine.max_batch=8",
+        "task.forms.states=1", "stages=[sft, eval]", "eval.samples=5", "data.separator=x"}) {
+    EXPECT_NE(hash({other}), plain) << other;
+  }
+  EXPECT_EQ(hash({"model.depth=2"}), hash({"model.layers=2", "model.width=128", "model.heads=2"}));
+}
+
+TEST(Hash, TakesTheNameOfAnInputFileWithoutItsFolder) {
+  RunConfig a, b;
+  a.data.train = "data/x.txt";
+  b.data.train = "/somewhere/else/x.txt";
+  EXPECT_EQ(numerics_hash(a), numerics_hash(b));
+  b.data.train = "data/y.txt";
+  EXPECT_NE(numerics_hash(a), numerics_hash(b));
+}
+
+TEST(Differences, NameKeysAndBothValues) {
+  const RunConfig a = accepted(kValid), b = accepted(kValid, {"model.layers=4", "run.name=x"});
+  EXPECT_EQ(a, a);
+  EXPECT_FALSE(a == b);
+  const auto found = differences(a, b);
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].key + found[0].before + found[0].after, "run.namerunx");
+  EXPECT_FALSE(found[0].changes_numbers);
+  EXPECT_EQ(found[1].key + found[1].before + found[1].after, "model.layers34");
+  EXPECT_TRUE(found[1].changes_numbers);
+}
+
+}  // namespace
+}  // namespace terse::configs

@@ -1,0 +1,119 @@
+// Rules that tie several options together, and the places that their messages name.
+#include <gmock/gmock.h>
+
+#include "tests/configs/test_files.h"
+
+namespace terse::configs {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+
+RunConfig valid() {
+  return accepted(kValid);
+}
+
+TEST(Rules, AcceptTheSmallestConfiguration) {
+  EXPECT_THAT(check(valid()), IsEmpty());
+}
+
+TEST(Rules, HeadsMustDivideTheWidth) {
+  EXPECT_EQ(
+      refusal(kValid + "model:\n  heads: 5\n"),
+      "my.yaml:5:3: model.heads: 5 heads do not divide width 64; choose a divisor of 64, or set model.head_width");
+  EXPECT_THAT(refusal(kValid + "model: {heads: 5, width: 96}\n"),
+              HasSubstr("(model.heads: my.yaml:4, model.width: my.yaml:4)"));
+  EXPECT_EQ(accepted(kValid + "model: {heads: 5, head_width: 16}\n").model.heads, 5);
+}
+
+TEST(Rules, KeyValueHeadsMustDivideTheHeads) {
+  EXPECT_THAT(refusal(kValid + "model: {kv_heads: 3}\n"),
+              HasSubstr("model.kv_heads: 3 key/value heads do not divide 4 query heads"));
+  EXPECT_EQ(accepted(kValid + "model: {kv_heads: 2}\n").model.kv_heads, 2);
+}
+
+TEST(Rules, HeadWidthMustBeEven) {
+  EXPECT_THAT(refusal(kValid + "model: {width: 12, heads: 4}\n"), HasSubstr("head width of 3 (width 12 / 4 heads)"));
+  EXPECT_THAT(refusal(kValid + "model: {head_width: 7}\n"), HasSubstr("model.head_width: makes a head width of 7"));
+}
+
+TEST(Rules, StagesAreNamedOnceAndAtLeastOne) {
+  EXPECT_THAT(refusal("stages: [sft, sft]\nsft: {steps: 1}\n"), HasSubstr("my.yaml:1:1: stages: names sft twice"));
+  EXPECT_THAT(refusal("stages: []\n"), HasSubstr("stages: is empty"));
+  EXPECT_THAT(accepted("stages: [eval]\n").stages, ElementsAre("eval"));
+}
+
+TEST(Rules, AStageThatTrainsNeedsSteps) {
+  EXPECT_THAT(refusal("stages: [sft]\n"),
+              AllOf(StartsWith("my.yaml:1:1: sft.steps: is 0"), HasSubstr("take sft out of stages")));
+  EXPECT_THAT(refusal("stages: [rl]\nrl:\n  steps: 0\n"), HasSubstr("(rl.steps: my.yaml:3, stages: my.yaml:1)"));
+  EXPECT_THAT(refusal("stages: [pretrain]\n"),
+              AllOf(HasSubstr("pretrain.steps: is 0"), HasSubstr("data.train: is empty")));
+}
+
+TEST(Rules, PretrainingNeedsData) {
+  EXPECT_THAT(refusal("stages: [pretrain]\npretrain: {steps: 5}\n"),
+              HasSubstr("data.train: is empty, but stages has pretrain"));
+}
+
+TEST(Rules, TaskBoundsAreOrdered) {
+  EXPECT_THAT(refusal(kValid + "task: {k_min: 5, k_max: 3}\n"), HasSubstr("task.k_min: is 5, above task.k_max 3"));
+  EXPECT_THAT(refusal(kValid + "task: {k_max: 9}\n"), HasSubstr("task.align_to: is 8, below task.k_max 9"));
+  EXPECT_EQ(accepted(kValid + "task: {k_max: 9, align: false}\n").task.k_max, 9);
+  EXPECT_EQ(accepted(kValid + "task: {k_max: 9, align_to: 9}\n").task.align_to, 9);
+}
+
+TEST(Rules, FormsNeedOneShareAboveZero) {
+  EXPECT_THAT(refusal(kValid + "task: {forms: {states: 0}}\n"), HasSubstr("gives no form a share above 0"));
+}
+
+TEST(Rules, RunNameIsASafeFolderName) {
+  for (const char* name : {"../x", "a/b", "\"\"", ".hidden", "-x", "\"a b\"", "\"a\\0b\""}) {
+    EXPECT_THAT(refusal(kValid + "run: {name: " + name + "}\n"), HasSubstr("run.name: ")) << name;
+  }
+  EXPECT_THAT(refusal(kValid + "run: {name: " + std::string(101, 'a') + "}\n"), HasSubstr("at most 100"));
+  EXPECT_EQ(accepted(kValid + "run: {name: 7b-v1.2_x}\n").run.name, "7b-v1.2_x");
+}
+
+TEST(Rules, TrainingSizesFit) {
+  EXPECT_THAT(refusal("stages: [sft]\nsft: {steps: 1, batch_size: 8, micro_batch: 9}\n"),
+              HasSubstr("sft.micro_batch: is 9, more than"));
+  EXPECT_THAT(refusal(kValid + "pretrain: {context: 1000}\n"),
+              HasSubstr("pretrain.context: is 1000, more than model.context 256"));
+  EXPECT_THAT(refusal("stages: [sft]\nsft: {steps: 10, optimizer: {warmup_steps: 11}}\n"),
+              HasSubstr("more than the 10 steps of sft"));
+  EXPECT_THAT(refusal(kValid + "rl: {penalty: {kind: truncation}}\n"), HasSubstr("rl.penalty.limit: is 0"));
+  EXPECT_THAT(refusal(kValid + "rl: {loss: reinforce, updates_per_batch: 2}\n"),
+              HasSubstr("rl.updates_per_batch: is 2"));
+}
+
+TEST(Rules, NameTheNearestOfTheFilesThatClash) {
+  support::TemporaryFolder folder;
+  write(folder.path() / "base.yaml", kValid + "model:\n  width: 96\n");
+  const std::string text = refusal_of_file(write(folder.path() / "my.yaml", "base: base.yaml\nmodel:\n  heads: 5\n"));
+  EXPECT_THAT(text, StartsWith((folder.path() / "my.yaml:3:3: model.heads").string()));
+  EXPECT_THAT(text, HasSubstr("model.width: " + (folder.path() / "base.yaml:5").string()));
+}
+
+TEST(Rules, CheckReportsRangesAndChoicesOfConfigsMadeInCode) {
+  RunConfig config = valid();
+  config.model.layers = -1;
+  config.rl.penalty.kind = "magic";
+  config.stages = {"sft", "dance"};
+  config.task.forms["states"] = -2;
+  config.task.k_min = 9;
+  EXPECT_THAT(check(config),
+              ElementsAre(HasSubstr("stages: 'dance' is unknown"), HasSubstr("model.layers: -1 is out of range"),
+                          HasSubstr("task.forms: states: -2 is out of range"), HasSubstr("rl.penalty.kind: 'magic'"),
+                          HasSubstr("task.k_min: is 9, above")));
+  config = valid();
+  config.model.width = 0;
+  config.model.heads = 0;
+  EXPECT_THAT(check(config), ElementsAre(HasSubstr("model.width"), HasSubstr("model.heads")));
+}
+
+}  // namespace
+}  // namespace terse::configs
