@@ -13,9 +13,9 @@ namespace terse::data {
 struct BuildOptions {
   // Splits the text into documents and is not part of them; empty documents are left out. Empty: each file is one
   // document.
-  std::string separator;
-  bool overwrite = false;                                     // replace an existing output
-  std::function<void(int64_t done, int64_t total)> progress;  // bytes of text; called every few MiB and at the end
+  std::string separator = {};
+  bool overwrite = false;                                          // replace an existing output
+  std::function<void(int64_t done, int64_t total)> progress = {};  // bytes of text; called every few MiB and at the end
 };
 
 // With a separator, or several inputs, every document is ended by the tokenizer's <eos>, if it has one. The store

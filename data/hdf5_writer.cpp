@@ -43,12 +43,12 @@ void Hdf5Writer::text(const char* name, const std::string& value) {
   expect(handle.get() >= 0 && H5Awrite(handle.get(), type.get(), value.c_str()) >= 0, "write an attribute of");
 }
 
-Hdf5Handle Hdf5Writer::dataset(const char* name, hid_t type) {
+Hdf5Handle Hdf5Writer::dataset(const char* name, hid_t type, hsize_t chunk) {
   const hsize_t none = 0;
   const hsize_t unlimited = H5S_UNLIMITED;
   const Hdf5Handle space(H5Screate_simple(1, &none, &unlimited), H5Sclose);
   const Hdf5Handle layout(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
-  H5Pset_chunk(layout.get(), 1, &kStoreChunk);
+  H5Pset_chunk(layout.get(), 1, &chunk);
   H5Pset_fletcher32(layout.get());
   Hdf5Handle handle(H5Dcreate2(file_.get(), name, type, space.get(), H5P_DEFAULT, layout.get(), H5P_DEFAULT), H5Dclose);
   expect(handle.get() >= 0, "create a dataset in");

@@ -9,7 +9,6 @@
 
 namespace terse::data {
 
-constexpr hsize_t kStoreChunk = 16384;  // elements: small enough that a random read checks little more than it needs
 constexpr int64_t kMaxTextAttribute = 60000;  // bytes; an object header message holds at most 64 KiB
 
 // A new file. Every failure is a DiskError.
@@ -19,8 +18,8 @@ class Hdf5Writer {
 
   void integer(const char* attribute, int64_t value);
   void text(const char* attribute, const std::string& value);
-  // An empty dataset that append() makes longer.
-  Hdf5Handle dataset(const char* name, hid_t type);
+  // An empty dataset that append() makes longer, stored in chunks of `chunk` elements.
+  Hdf5Handle dataset(const char* name, hid_t type, hsize_t chunk);
   void append(const Hdf5Handle& dataset, hid_t type, int64_t count, const void* elements);
   // Flushes and closes; all datasets must be closed before.
   void close();

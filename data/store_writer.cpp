@@ -11,8 +11,11 @@ namespace terse::data {
 
 namespace {
 
-constexpr size_t kBlock = 16 * kStoreChunk;
-constexpr size_t kMaxSourceList = 30000;  // bytes; the list is for people
+constexpr hsize_t kTokenChunk = 16384;  // small enough that a random read checks little more than it needs
+constexpr hsize_t kDocumentChunk = 1024;
+constexpr hsize_t kTokenizerChunk = 1024;
+constexpr size_t kBlock = 16 * kTokenChunk;  // tokens written at once
+constexpr size_t kMaxSourceList = 30000;     // bytes; the list is for people
 
 template <typename T>
 std::vector<uint8_t> narrow(const std::vector<int32_t>& tokens) {
@@ -47,7 +50,7 @@ StoreWriter::StoreWriter(const std::filesystem::path& output, const Tokenizer& t
     : temporary_(output), tokenizer_(tokenizer), hash_(tokenizer.id()), file_(temporary_.path()) {
   const int64_t width = token_width(tokenizer.vocab_size());
   type_ = width == 1 ? H5T_STD_U8LE : width == 2 ? H5T_STD_U16LE : H5T_STD_U32LE;
-  tokens_ = file_.dataset("tokens", type_);
+  tokens_ = file_.dataset("tokens", type_, kTokenChunk);
   pending_.reserve(kBlock);
 }
 
@@ -85,10 +88,10 @@ void StoreWriter::finish(const std::vector<std::string>& sources, const std::str
   flush();
   tokens_.close();
   {
-    const Hdf5Handle documents = file_.dataset("documents", H5T_STD_I64LE);
+    const Hdf5Handle documents = file_.dataset("documents", H5T_STD_I64LE, kDocumentChunk);
     file_.append(documents, H5T_STD_I64LE, static_cast<int64_t>(documents_.size()), documents_.data());
     const std::string definition = tokenizer_.definition();
-    const Hdf5Handle tokenizer = file_.dataset("tokenizer", H5T_STD_U8LE);
+    const Hdf5Handle tokenizer = file_.dataset("tokenizer", H5T_STD_U8LE, kTokenizerChunk);
     file_.append(tokenizer, H5T_STD_U8LE, static_cast<int64_t>(definition.size()), definition.data());
   }
   file_.integer("format_version", 1);
