@@ -7,7 +7,7 @@ import unittest
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-PROGRAMS = ["setup.sh", "quickstart.sh", "test.sh", "format.sh", "smoke_gpu.sh", "check_includes"]
+PROGRAMS = ["setup.sh", "quickstart.sh", "test.sh", "format.sh", "smoke_gpu.sh", "update_config_docs.sh", "check_includes"]
 
 
 def run(*command, **environment):
