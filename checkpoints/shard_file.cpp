@@ -107,23 +107,38 @@ void require(bool ok, const Piece& piece, const std::string& what) {
   if (!ok) throw Hdf5Error(fmt::format("dataset {}: {}", piece.name, what));
 }
 
-void check_layout(hid_t dataset, const Piece& piece) {
-  const Hdf5Handle layout(H5Dget_create_plist(dataset), H5Pclose, "read the layout of dataset " + piece.name);
+// Before anything that might make HDF5 look at the data.
+void check_storage(const Hdf5Handle& layout, const Piece& piece) {
   require(H5Pget_external_count(layout) == 0, piece, "its bytes lie in another file");
   const H5D_layout_t kind = H5Pget_layout(layout);
   if (piece.elements() == 0) {
     require(kind == H5D_CONTIGUOUS && H5Pget_nfilters(layout) == 0, piece, "the layout is not that of an empty tensor");
-    return;
+  } else {
+    require(kind == H5D_CHUNKED, piece, "the layout is not chunked");
   }
-  require(kind == H5D_CHUNKED, piece, "the layout is not chunked");
+}
+
+void check_extent(hid_t dataset, const Piece& piece) {
+  const Hdf5Handle space(H5Dget_space(dataset), H5Sclose, "read the size of dataset " + piece.name);
+  hsize_t elements = 0;
+  const bool flat = H5Sis_simple(space) > 0 && H5Sget_simple_extent_ndims(space) == 1 &&
+                    H5Sget_simple_extent_dims(space, &elements, nullptr) == 1;
+  require(flat && elements == static_cast<hsize_t>(piece.elements()), piece,
+          fmt::format("it has {} elements, the manifest says {}", elements, piece.elements()));
+}
+
+void check_chunks(hid_t dataset, const Hdf5Handle& layout, const Piece& piece) {
+  if (piece.elements() == 0) return;
   unsigned flags = 0;
   size_t values = 0;
   const bool fletcher32 = H5Pget_nfilters(layout) == 1 && H5Pget_filter2(layout, 0, &flags, &values, nullptr, 0,
                                                                          nullptr, nullptr) == H5Z_FILTER_FLETCHER32;
   require(fletcher32, piece, "its filter is not Fletcher32 alone");
-  hsize_t chunk[2] = {0, 0};
-  require(H5Pget_chunk(layout, 2, chunk) == 1 && chunk[0] >= 1 && chunk[0] <= static_cast<hsize_t>(piece.elements()),
-          piece, "its chunks do not fit its size");
+  hsize_t chunk = 0;
+  require(H5Pget_chunk(layout, 1, &chunk) == 1 && chunk >= 1 && chunk <= static_cast<hsize_t>(piece.elements()), piece,
+          "its chunks do not fit its size");
+  // A few bytes of metadata can declare any size; data that was never stored would be read as zeros.
+  require(H5Dget_storage_size(dataset) >= piece.bytes(), piece, "not all its elements are stored");
 }
 
 void check_dtype(hid_t dataset, const Piece& piece) {
@@ -142,17 +157,6 @@ void check_dtype(hid_t dataset, const Piece& piece) {
   require(same, piece, fmt::format("its dtype attribute is not {}", piece.dtype->name));
 }
 
-void check_extent(hid_t dataset, const Piece& piece) {
-  const Hdf5Handle space(H5Dget_space(dataset), H5Sclose, "read the size of dataset " + piece.name);
-  hsize_t elements = 0;
-  const bool flat = H5Sis_simple(space) > 0 && H5Sget_simple_extent_ndims(space) == 1 &&
-                    H5Sget_simple_extent_dims(space, &elements, nullptr) == 1;
-  require(flat && elements == static_cast<hsize_t>(piece.elements()), piece,
-          fmt::format("it has {} elements, the manifest says {}", elements, piece.elements()));
-  // A few bytes of metadata can declare any size; data that was never stored would be read as zeros.
-  require(H5Dget_storage_size(dataset) >= piece.bytes(), piece, "not all its elements are stored");
-}
-
 void read_piece(hid_t file, const Piece& piece, const torch::Tensor& data) {
   const std::string what = "read dataset " + piece.name;
   const std::string link = link_name(piece.name);
@@ -161,8 +165,10 @@ void read_piece(hid_t file, const Piece& piece, const torch::Tensor& data) {
   require(info.type == H5L_TYPE_HARD, piece, "it is a soft or external link, which a shard never holds");
   const Hdf5Handle object(H5Oopen(file, link.c_str(), H5P_DEFAULT), H5Oclose, what);
   require(H5Iget_type(object) == H5I_DATASET, piece, "it is not a dataset");
-  check_layout(object, piece);
+  const Hdf5Handle layout(H5Dget_create_plist(object), H5Pclose, "read the layout of dataset " + piece.name);
+  check_storage(layout, piece);
   check_extent(object, piece);
+  check_chunks(object, layout, piece);
   check_dtype(object, piece);
   if (piece.elements() == 0) return;
   const torch::Tensor target = data.defined() ? data : torch::empty({piece.elements()}, piece.dtype->type);

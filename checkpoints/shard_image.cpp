@@ -45,6 +45,7 @@ std::string unique_name(const void* owner) {
 Hdf5Handle core_driver() {
   Hdf5Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "set up HDF5");
   hdf5_check(H5Pset_fapl_core(access, kGrowth, /*backing_store=*/0), "set up HDF5");
+  hdf5_check(H5Pset_fclose_degree(access, H5F_CLOSE_STRONG), "set up HDF5");
   return access;
 }
 
