@@ -181,7 +181,10 @@ void TokenStore::verify() const {
 
 bool is_hdf5(const std::filesystem::path& path) {
   std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) throw DataError(fmt::format("{}: no such file", path.string()));
+  if (!std::filesystem::is_regular_file(path, error)) {
+    const char* what = std::filesystem::exists(path, error) ? "not a regular file" : "no such file";
+    throw DataError(fmt::format("{}: {}", path.string(), what));
+  }
   std::ifstream file(path, std::ios::binary);
   if (!file) throw DataError(fmt::format("cannot read {}", path.string()));
   char start[8] = {};

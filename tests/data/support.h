@@ -34,7 +34,8 @@ class TempDir {
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
   std::filesystem::path write(const std::string& name, const std::string& content) const {
-    std::filesystem::remove(path_ / name);  // cutting a file to nothing and writing it anew makes ext4 wait for the disk
+    std::filesystem::remove(path_ /
+                            name);  // cutting a file to nothing and writing it anew makes ext4 wait for the disk
     std::ofstream(path_ / name, std::ios::binary) << content;
     return path_ / name;
   }

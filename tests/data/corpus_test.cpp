@@ -1,0 +1,169 @@
+#include "data/corpus.h"
+
+#include <cmath>
+
+#include "configs/load.h"
+#include "data/build_store.h"
+#include "data/byte_tokenizer.h"
+#include "data/char_tokenizer.h"
+#include "data/errors.h"
+#include "data/pretrain_stream.h"
+#include "data/symbol_tokenizer.h"
+#include "tests/data/support.h"
+
+namespace terse::data {
+namespace {
+
+configs::Tokenizer kind(const std::string& name) {
+  configs::Tokenizer config;
+  config.kind = name;
+  return config;
+}
+
+configs::Data data(const std::string& train, const std::string& val = "", double fraction = 0.1,
+                   const std::string& separator = "") {
+  configs::Data config;
+  config.train = train;
+  config.val = val;
+  config.val_fraction = fraction;
+  config.separator = separator;
+  return config;
+}
+
+std::string text_of(const Corpus& corpus, const TokenRange& range) {
+  std::vector<int32_t> tokens(range.size());
+  range.source->read(range.begin, tokens);
+  return corpus.tokenizer->decode(tokens);
+}
+
+TEST(Corpus, HoldsOutTheEndOfATextFile) {
+  const TempDir dir;
+  const auto text = dir.write("text.txt", "abcdefghijklmnopqrst");
+  const Corpus corpus = open_corpus(data(text), kind("char"), dir / "cache");
+  EXPECT_EQ(corpus.tokenizer->vocab_size(), 20);
+  EXPECT_EQ(text_of(corpus, corpus.train), "abcdefghijklmnopqr");
+  EXPECT_EQ(text_of(corpus, corpus.val), "st");
+  EXPECT_EQ(corpus.bytes_per_token, 1);
+}
+
+TEST(Corpus, SplitsWhereTheUsualCharacterBenchmarkDoes) {
+  const TempDir dir;
+  const auto text = dir.write("text.txt", std::string(111539, 'x'));
+  const Corpus corpus = open_corpus(data(text), kind("auto"), dir / "cache");
+  EXPECT_EQ(corpus.train.size(), 100385) << "int(n * 0.9)";
+}
+
+TEST(Corpus, TakesAValidationFileOfItsOwn) {
+  const TempDir dir;
+  const Corpus corpus =
+      open_corpus(data(dir.write("train.txt", "abcabc"), dir.write("val.txt", "cab")), kind("char"), dir / "cache");
+  EXPECT_EQ(text_of(corpus, corpus.train), "abcabc");
+  EXPECT_EQ(text_of(corpus, corpus.val), "cab");
+  const std::string message = message_of<DataError>(
+      [&] { open_corpus(data(dir / "train.txt", dir.write("other.txt", "abd")), kind("char"), dir / "cache"); });
+  EXPECT_NE(message.find("other.txt:1: character 'd'"), std::string::npos) << message;
+}
+
+TEST(Corpus, NoValidationWhenNoneIsAskedFor) {
+  const TempDir dir;
+  const Corpus corpus = open_corpus(data(dir.write("train.txt", "abcabc"), "", 0), kind("byte"), dir / "cache");
+  EXPECT_FALSE(corpus.val);
+  EXPECT_EQ(corpus.train.size(), 6);
+}
+
+TEST(Corpus, BytesPerTokenCountsTheSourceText) {
+  const TempDir dir;
+  const auto text = dir.write("text.txt", "\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xACx");
+  EXPECT_DOUBLE_EQ(open_corpus(data(text, "", 0), kind("char"), dir / "cache").bytes_per_token, 2.5);
+}
+
+TEST(Corpus, ReadsATokenStoreWithItsOwnTokenizer) {
+  const TempDir dir;
+  const auto text = dir.write("text.txt", "a|b|c|d|e|f");
+  build_store({text}, dir / "text.h5", CharTokenizer({'a', 'b', 'c', 'd', 'e', 'f'}), {.separator = "|"});
+  for (const char* name : {"auto", "char"}) {
+    const Corpus corpus = open_corpus(data(dir / "text.h5", "", 0.5), kind(name), dir / "cache");
+    EXPECT_EQ(text_of(corpus, corpus.train), "abc");
+    EXPECT_EQ(corpus.train.source->documents().size(), 6u);
+  }
+  EXPECT_FALSE(std::filesystem::exists(dir / "cache"));
+}
+
+TEST(Corpus, NamesBothTokenizersOfAMismatch) {
+  const TempDir dir;
+  build_store({dir.write("text.txt", "abc")}, dir / "text.h5", CharTokenizer({'a', 'b', 'c'}));
+  const std::string message =
+      message_of<configs::ConfigError>([&] { open_corpus(data(dir / "text.h5"), kind("byte"), dir / "cache"); });
+  EXPECT_NE(message.find(CharTokenizer({'a', 'b', 'c'}).id()), std::string::npos) << message;
+  EXPECT_NE(message.find("this run has byte"), std::string::npos) << message;
+}
+
+TEST(Corpus, RefusesWhatTheConfigGetsWrong) {
+  const TempDir dir;
+  const auto text = dir.write("text.txt", "abcdefghij");
+  build_store({text}, dir / "text.h5", ByteTokenizer());
+  const auto error = [&](const configs::Data& config) {
+    return message_of<configs::ConfigError>([&] { open_corpus(config, kind("byte"), dir / "cache"); });
+  };
+  EXPECT_NE(error(data("")).find("data.train is empty"), std::string::npos);
+  EXPECT_NE(error(data(dir / "absent.txt")).find("data.train: no such file"), std::string::npos);
+  EXPECT_NE(error(data(text, dir / "absent.txt")).find("data.val: no such file"), std::string::npos);
+  EXPECT_NE(error(data(text, "", 1)).find("data.val_fraction is 1"), std::string::npos);
+  EXPECT_NE(error(data(text, "", -0.5)).find("data.val_fraction"), std::string::npos);
+  EXPECT_NE(error(data(text, "", std::nan(""))).find("data.val_fraction"), std::string::npos);
+  EXPECT_NE(error(data(text, "", 0.05)).find("1 tokens of 10"), std::string::npos);
+  EXPECT_NE(error(data(text, "", 0.95)).find("data.train (less data.val_fraction) has 0 tokens of 10"),
+            std::string::npos);
+  EXPECT_NE(error(data(dir / "text.h5", "", 0, "|")).find("data.separator"), std::string::npos);
+}
+
+TEST(Corpus, RefusesFilesThatAreNotWhatTheySeem) {
+  const TempDir dir;
+  EXPECT_THROW(open_corpus(data(dir.write("fake.h5", "text")), kind("byte"), dir / "cache"), DataError);
+  EXPECT_THROW(open_corpus(data(dir.write("empty.txt", "")), kind("byte"), dir / "cache"), DataError);
+  EXPECT_THROW(open_corpus(data(dir.write("empty.txt", "")), kind("char"), dir / "cache"), DataError);
+  EXPECT_THROW(open_corpus(data(dir.write("bad.txt", "ab\xFF")), kind("char"), dir / "cache"), DataError);
+  EXPECT_THROW(open_corpus(data(dir.path()), kind("byte"), dir / "cache"), DataError);
+}
+
+TEST(Corpus, BuildsAStoreOnceAndAgainWhenItIsDamaged) {
+  const TempDir dir;
+  const auto text = dir.write("text.txt", std::string(1000, 'x') + "yz");
+  int built = 0;
+  const auto open = [&](const char* name, const std::string& separator = "") {
+    return open_corpus(data(text, "", 0.1, separator), kind(name), dir / "cache", [&](int64_t, int64_t) { ++built; });
+  };
+  const std::string hash = open("byte").train.source->content_hash();
+  EXPECT_EQ(built, 1);
+  open("byte");
+  EXPECT_EQ(built, 1) << "found again";
+  open("char");
+  open("byte", "y");
+  EXPECT_EQ(built, 3) << "another tokenizer, another separator";
+
+  for (const auto& entry : std::filesystem::directory_iterator(dir / "cache")) {
+    std::string bytes = read_file(entry.path());
+    bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 0x10);
+    std::ofstream(entry.path(), std::ios::binary) << bytes.substr(0, bytes.size() - 10);
+  }
+  EXPECT_EQ(open("byte").train.source->content_hash(), hash);
+  EXPECT_EQ(built, 4);
+
+  dir.write("text.txt", std::string(1000, 'x') + "yy");
+  EXPECT_NE(open("byte").train.source->content_hash(), hash);
+  EXPECT_EQ(built, 5) << "another text";
+}
+
+TEST(Corpus, WorksWithATokenizerThatIsGiven) {
+  const TempDir dir;
+  const auto text = dir.write("text.txt", "1 + 2\n2 + 1\n1 + 1\n");
+  const auto symbols = std::make_shared<SymbolTokenizer>("sum", std::vector<std::string>{"1", "2", "+", "<eos>"});
+  const Corpus corpus = open_corpus(data(text, "", 0, "\n"), symbols, dir / "cache");
+  EXPECT_EQ(corpus.train.size(), 12);
+  EXPECT_EQ(text_of(corpus, corpus.train), "1+2 <eos> 2+1 <eos> 1+1 <eos>");
+  PretrainStream stream(corpus.train, {.context = 4, .batch_size = 2, .seed = 1});
+  EXPECT_LE(stream.next().tokens.max().item<int64_t>(), 3);
+}
+
+}  // namespace
+}  // namespace terse::data
