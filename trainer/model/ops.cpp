@@ -60,8 +60,9 @@ struct RmsNorm : Function<RmsNorm> {
 };
 
 struct Linear : Function<Linear> {
-  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight, const std::optional<Tensor>& optional_bias) {
     const int64_t rows = x.size(0), n = weight.size(0), k = weight.size(1);
+    const Tensor bias = optional_bias.value_or(Tensor());
     ctx->saved_data["bias"] = bias;
     if (weight.scalar_type() != torch::kFloat32) {
       const Tensor rounded = x.to(weight.scalar_type());
@@ -199,7 +200,8 @@ Tensor rms_norm(const Tensor& x, const Tensor& weight, double eps) {
 }
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  return on_kernels(x) ? Linear::apply(x, weight, bias) : aten::linear(x, weight, bias);
+  // Functions refuse undefined tensors but take absent ones.
+  return on_kernels(x) ? Linear::apply(x, weight, bias.defined() ? std::optional(bias) : std::nullopt) : aten::linear(x, weight, bias);
 }
 
 Tensor qk_norm(const Tensor& qkv, const Tensor& q_norm, const Tensor& k_norm, const ModelSpec& spec) {

@@ -1,0 +1,66 @@
+// Finds the shortest thinking at no loss of accuracy, difficulty by difficulty, without a constant to tune.
+//
+// For each difficulty the controller stands on a rung of the ladder (rl/ladder.h). The rung's length is the limit: a correct response
+// counts only within it. It moves
+//   down, to the shortest rung whose own-length rollouts are as accurate as the difficulty has ever been (less a tolerance for
+//         sampling noise): the policy has mastered that length before pressure is put on it;
+//   up,   when success within the limit stays below the floor: the difficulty is not sacrificed for the mean.
+// Between moves the next rung is practised: supervised traces of it are mixed into the updates (replay), because on-policy sampling
+// alone finds no shorter form once its entropy is gone.
+#pragma once
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "rl/ladder.h"
+#include "rl/types.h"
+
+namespace terse::rl {
+
+class CompressionController {
+ public:
+  explicit CompressionController(const Task& task);
+
+  // Longest response that counts at this difficulty, tokens; infinite before anything was observed.
+  double limit(int64_t difficulty) const;
+  // The rung that replay should practise for this difficulty. `progress` in [0, 1] is the share of the stage done: towards the end
+  // only the rung already stood on is practised, so that the run ends consolidated.
+  int64_t practice_rung(int64_t difficulty, double progress) const;
+  int64_t rung(int64_t difficulty) const { return states_.at(difficulty).rung; }
+
+  // Takes account of the rollouts of one step (raw outcomes), then moves.
+  void observe(const std::vector<RolloutGroup>& groups, double progress);
+
+  // Mean over difficulties of 1 - limit / (length of the most verbose rung): 0 no pressure, towards 1 strong.
+  double pressure() const;
+  // Moves up so far: how often a floor was hit.
+  int64_t backoffs() const { return backoffs_; }
+
+  const Ladder& ladder() const { return ladder_; }
+  nlohmann::json state() const;
+  void restore(const nlohmann::json& state);
+
+ private:
+  // Exponentially weighted counts.
+  struct Tally {
+    double count = 0, correct = 0;
+    double rate() const { return count > 0 ? correct / count : 0; }
+  };
+  struct State {
+    int64_t rung = 0;
+    double reference = 0;        // best accuracy seen, smoothed
+    Tally overall;               // raw accuracy of all rollouts
+    Tally within;                // success: correct and within the limit
+    std::vector<Tally> by_rung;  // rollouts by the rung whose length they have
+    int64_t since_move = 0;      // rollouts observed since the last move
+  };
+  int64_t rung_of(int64_t difficulty, double length) const;
+  void move(int64_t difficulty, State& state, double progress);
+
+  Ladder ladder_;
+  std::map<int64_t, State> states_;
+  int64_t backoffs_ = 0;
+};
+
+}  // namespace terse::rl

@@ -1,0 +1,108 @@
+// Counts, and nothing but counts, of raw outcomes.
+#include "rl/eval/evaluation.h"
+
+#include <algorithm>
+
+namespace terse::rl {
+
+namespace {
+
+constexpr int64_t kProblemsAtOnce = 256;
+
+void count(Evaluation::Bucket& bucket, const Rollout& rollout) {
+  bucket.n += 1;
+  bucket.correct += rollout.correct ? 1 : 0;
+  bucket.tokens += rollout.length();
+  bucket.clipped += rollout.finish == FinishReason::kLength ? 1 : 0;
+}
+
+// Chance that at least one of k samples, drawn without replacement from n of which c are correct, is correct.
+double pass_at(int64_t n, int64_t c, int64_t k) {
+  if (n - c < k) return 1.0;
+  double all_wrong = 1.0;
+  for (int64_t i = n - c + 1; i <= n; ++i) all_wrong *= 1.0 - static_cast<double>(k) / static_cast<double>(i);
+  return 1.0 - all_wrong;
+}
+
+}  // namespace
+
+EvalOptions full_evaluation(const configs::RunConfig& config) {
+  return {config.eval.problems_per_difficulty, config.eval.samples, config.eval.temperature, static_cast<uint64_t>(config.run.seed)};
+}
+
+EvalOptions quick_evaluation(const configs::RunConfig& config) {
+  EvalOptions options = full_evaluation(config);
+  options.problems_per_difficulty = config.eval.quick_problems_per_difficulty;
+  options.samples = 1;
+  return options;
+}
+
+Evaluation evaluate(Engine& engine, const Task& task, const EvalOptions& options,
+                    const std::function<void(const RolloutGroup&)>& inspect) {
+  Evaluation result;
+  result.task = task.name();
+  result.samples = options.samples;
+  SamplingOptions sampling;
+  sampling.transform.temperature = options.temperature;
+  sampling.max_new_tokens = task.max_response_tokens();
+  sampling.end_token = task.tokenizer().eos();
+  sampling.seed = options.seed;
+  sampling.stream = data::RandomStream::kEvalSample;
+
+  std::vector<Problem> problems;
+  for (const int64_t difficulty : task.difficulties()) {
+    for (int64_t i = 0; i < options.problems_per_difficulty; ++i) problems.push_back(task.problem(Split::kEval, i, difficulty));
+  }
+  const double total = static_cast<double>(problems.size());
+  for (size_t begin = 0; begin < problems.size(); begin += kProblemsAtOnce) {
+    const size_t end = std::min(problems.size(), begin + kProblemsAtOnce);
+    const std::vector<Problem> part(problems.begin() + static_cast<std::ptrdiff_t>(begin), problems.begin() + static_cast<std::ptrdiff_t>(end));
+    for (const RolloutGroup& group : roll_out(engine, task, part, options.samples, sampling)) {
+      int64_t correct = 0;
+      for (const Rollout& rollout : group.rollouts) {
+        count(result.all, rollout);
+        count(rollout.correct ? result.correct : result.wrong, rollout);
+        count(result.by_difficulty[group.problem.difficulty], rollout);
+        count(result.forms[rollout.form], rollout);
+        correct += rollout.correct ? 1 : 0;
+      }
+      for (int64_t k = 1; k <= options.samples; k *= 2) result.pass_at_k[k] += pass_at(options.samples, correct, k) / total;
+      if (inspect) inspect(group);
+    }
+  }
+  return result;
+}
+
+nlohmann::json Evaluation::to_json() const {
+  nlohmann::json json = {{"task", task}, {"samples", samples}, {"n", all.n}, {"accuracy", all.accuracy()},
+                         {"mean_tokens", all.mean_tokens()}, {"mean_tokens_correct", correct.mean_tokens()},
+                         {"mean_tokens_wrong", wrong.mean_tokens()}};
+  for (const auto& [k, value] : pass_at_k) json["pass_at_k"][std::to_string(k)] = value;
+  for (const auto& [difficulty, bucket] : by_difficulty) {
+    json["by_difficulty"][std::to_string(difficulty)] = {
+        {"n", bucket.n}, {"accuracy", bucket.accuracy()}, {"mean_tokens", bucket.mean_tokens()}};
+  }
+  for (const auto& [form, bucket] : forms) {
+    json["forms"][form] = {{"share", static_cast<double>(bucket.n) / static_cast<double>(all.n)}, {"accuracy", bucket.accuracy()}};
+  }
+  return json;
+}
+
+std::map<std::string, double> Evaluation::metrics() const {
+  std::map<std::string, double> out = {{"eval/accuracy", all.accuracy()}, {"eval/mean_tokens", all.mean_tokens()},
+                                       {"eval/mean_tokens_correct", correct.mean_tokens()},
+                                       {"eval/mean_tokens_wrong", wrong.mean_tokens()},
+                                       {"eval/clipped_ratio", static_cast<double>(all.clipped) / static_cast<double>(all.n)}};
+  for (const auto& [k, value] : pass_at_k) out["eval/pass_at_" + std::to_string(k)] = value;
+  for (const auto& [difficulty, bucket] : by_difficulty) {
+    const std::string suffix = "/difficulty_" + std::to_string(difficulty);
+    out["eval/accuracy" + suffix] = bucket.accuracy();
+    out["eval/mean_tokens" + suffix] = bucket.mean_tokens();
+  }
+  for (const auto& [form, bucket] : forms) {
+    out["eval/forms/" + form] = static_cast<double>(bucket.n) / static_cast<double>(all.n);
+  }
+  return out;
+}
+
+}  // namespace terse::rl

@@ -1,0 +1,123 @@
+// One RL step is a page of numbered phases; what each phase does lies in the file it calls.
+#include "rl/learner.h"
+
+#include <chrono>
+#include <cmath>
+
+#include "rl/compression_controller.h"
+#include "rl/entropy_controller.h"
+#include "rl/eval/evaluation.h"
+#include "rl/policy_update.h"
+#include "rl/rl_metrics.h"
+#include "rl/rollout_source.h"
+#include "rl/trace_log.h"
+#include "trainer/skip_guard.h"
+
+namespace terse::rl {
+
+namespace {
+
+constexpr int64_t kFirstReplay = int64_t{1} << 40;  // replayed problems start beyond those of SFT and of rollouts
+
+// Traces of the rungs that the controller wants practised, of problems never used before.
+std::vector<data::Sequence> draw_replay(const Task& task, const CompressionController& controller, int64_t count, double progress,
+                                        int64_t& cursor) {
+  std::vector<data::Sequence> replay;
+  for (int64_t i = 0; i < count; ++i) {
+    const Problem problem = task.problem(Split::kTrain, kFirstReplay + cursor++);
+    const int64_t rung = controller.practice_rung(problem.difficulty, progress);
+    replay.push_back(data::prompt_and_response(problem.prompt, controller.ladder().trace(problem, rung)));
+  }
+  return replay;
+}
+
+double seconds_since(std::chrono::steady_clock::time_point& mark) {
+  const auto now = std::chrono::steady_clock::now();
+  const double seconds = std::chrono::duration<double>(now - mark).count();
+  mark = now;
+  return seconds;
+}
+
+}  // namespace
+
+trainer::StageProgress learn(trainer::Session& session, const Task& task) {
+  const configs::RunConfig& config = session.config();
+  const configs::Rl& rl = config.rl;
+  trainer::Transformer& model = session.model();
+  trainer::AdamW optimizer(model.params(), rl.optimizer);
+  trainer::SkipGuard guard(rl.optimizer.max_nonfinite_steps);
+  Engine engine(model, config.engine.max_batch);
+  CompressionController controller(task);
+  EntropyController entropy(rl.entropy_bonus);
+  RolloutSource source(config, task, engine, controller);
+  TraceLog traces(session.dir() / "traces", task);
+  const bool adaptive = rl.penalty.kind == "adaptive";
+  trainer::StageProgress progress{"rl", 0, 0, 0, {}};
+  int64_t replayed = 0;
+  if (auto resumed = session.resume("rl")) {
+    progress = resumed->progress;
+    optimizer.restore(resumed->state);
+    controller.restore(progress.extra.at("controller"));
+    entropy.restore(progress.extra.at("entropy"));
+    guard.restore(progress.extra.at("skipped"));
+    source.restore(progress.extra.at("problems"));
+    replayed = progress.extra.at("replayed");
+  }
+
+  session.metrics().begin_stage("rl", progress.step, rl.steps);
+  while (progress.step < rl.steps) {
+    auto mark = std::chrono::steady_clock::now();
+    const double done = static_cast<double>(progress.step) / static_cast<double>(rl.steps);
+    StepRecord record;
+
+    // 1. Rollouts with the present weights, verified, priced, with advantages.
+    engine.refresh(progress.step);
+    record.batch = source.next();
+    record.rollout_seconds = seconds_since(mark);
+
+    // 2. The controller moves its limits, and says what is to be practised.
+    if (adaptive) controller.observe(record.batch.sampled, done);
+    const std::vector<data::Sequence> replay =
+        adaptive && rl.replay > 0 ? draw_replay(task, controller, rl.replay, done, replayed) : std::vector<data::Sequence>{};
+
+    // 3. Updates: policy loss, entropy bonus and replay; the groups are shared out over updates_per_batch of them.
+    const UpdateOptions options{rl.loss, {rl.clip_low, rl.clip_high, static_cast<double>(task.max_response_tokens())},
+                                rollout_sampling(config, task).transform, entropy.weight(), rl.micro_batch, rl.replay_weight};
+    record.lr = trainer::learning_rate(rl.optimizer, progress.step, rl.steps);
+    const size_t groups = record.batch.groups.size(), updates = static_cast<size_t>(rl.updates_per_batch);
+    for (size_t u = 0; u < updates; ++u) {
+      const size_t begin = groups * u / updates, end = groups * (u + 1) / updates;
+      model.params().zero_grad();
+      const UpdateResult update =
+          accumulate_update(model, std::span(record.batch.groups).subspan(begin, end - begin), replay, options);
+      const trainer::AdamW::Update applied = optimizer.step(record.lr);
+      guard.check(applied.applied && std::isfinite(update.policy_loss), "rl", progress.step);
+      record.add(update, applied.grad_norm, u == 0);
+    }
+    entropy.observe(record.sampled_entropy());
+    record.train_seconds = seconds_since(mark);
+
+    // 4. Account.
+    progress.step += 1;
+    session.step_done();
+    progress.tokens += record.generated_tokens();
+    progress.seconds += record.rollout_seconds + record.train_seconds;
+    trainer::Metrics metrics = record.metrics(adaptive ? &controller : nullptr, entropy.weight());
+    if (rl.trace_every > 0 && progress.step % rl.trace_every == 0) traces.training(progress.step, record.batch.groups);
+
+    // 5. Evaluate, log, save.
+    const bool last = progress.step == rl.steps;
+    const bool evaluate_now = !last && rl.eval_every > 0 && progress.step % rl.eval_every == 0;
+    if (evaluate_now) {
+      engine.refresh(progress.step);
+      metrics.merge(evaluate(engine, task, quick_evaluation(config)).metrics());
+    }
+    if (evaluate_now || last || progress.step % config.run.log_every == 0) session.log(progress, metrics);
+    progress.extra = {{"controller", controller.state()}, {"entropy", entropy.state()}, {"skipped", guard.state()},
+                      {"problems", source.cursor()}, {"replayed", replayed}};
+    if (!last) session.maybe_save(progress, optimizer, metrics.at("accuracy"));
+  }
+  return progress;
+}
+
+}  // namespace terse::rl

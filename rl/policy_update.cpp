@@ -1,0 +1,108 @@
+// Packing of rollouts and the combined loss, micro-batch by micro-batch.
+#include "rl/policy_update.h"
+
+#include <algorithm>
+
+#include "trainer/train.h"
+
+namespace terse::rl {
+
+namespace {
+
+struct Item {
+  const Problem* problem;
+  const Rollout* rollout;
+};
+
+// Values of response tokens beside the prompt's zeros, laid out for data::pack_values.
+std::vector<float> beside_prompt(const Item& item, const std::vector<float>& values) {
+  std::vector<float> out(item.problem->prompt.size(), 0.0f);
+  out.insert(out.end(), values.begin(), values.end());
+  return out;
+}
+
+struct MicroBatch {
+  data::Batch batch;
+  torch::Tensor rows;  // that carry a loss
+  PolicyLossInput input;
+};
+
+MicroBatch pack_rollouts(std::span<const Item> items, torch::Device device) {
+  std::vector<data::Sequence> sequences;
+  std::vector<std::vector<float>> old_logprobs, advantages, ids;
+  for (size_t i = 0; i < items.size(); ++i) {
+    const Rollout& rollout = *items[i].rollout;
+    sequences.push_back(data::prompt_and_response(items[i].problem->prompt, rollout.tokens));
+    old_logprobs.push_back(beside_prompt(items[i], rollout.logprobs));
+    advantages.push_back(beside_prompt(items[i], std::vector<float>(rollout.tokens.size(), static_cast<float>(rollout.advantage))));
+    ids.push_back(beside_prompt(items[i], std::vector<float>(rollout.tokens.size(), static_cast<float>(i))));
+  }
+  MicroBatch micro;
+  micro.batch = trainer::to_device(data::pack(sequences), device);
+  micro.rows = micro.batch.weights.nonzero().squeeze(1);
+  const auto picked = [&](const std::vector<std::vector<float>>& values) {
+    return data::pack_values(values).to(device).index_select(0, micro.rows);
+  };
+  micro.input.old_logprob = picked(old_logprobs);
+  micro.input.advantage = picked(advantages);
+  micro.input.sequence = picked(ids).to(torch::kInt64);
+  micro.input.mask = torch::ones_like(micro.input.old_logprob);
+  micro.input.sequences = static_cast<int64_t>(items.size());
+  return micro;
+}
+
+// Rollouts that train, and the counts of all that were verified: known before the first backward pass.
+std::vector<Item> select(std::span<const RolloutGroup> groups, PolicyTotals& totals) {
+  std::vector<Item> items;
+  for (const RolloutGroup& group : groups) {
+    for (const Rollout& rollout : group.rollouts) {
+      if (rollout.status != VerifyStatus::kOk) continue;
+      totals += {rollout.length(), 1};
+      if (rollout.advantage != 0) items.push_back({&group.problem, &rollout});
+    }
+  }
+  return items;
+}
+
+}  // namespace
+
+UpdateResult accumulate_update(trainer::Transformer& model, std::span<const RolloutGroup> groups,
+                               const std::vector<data::Sequence>& replay, const UpdateOptions& options) {
+  UpdateResult result;
+  PolicyTotals totals;
+  const std::vector<Item> items = select(groups, totals);
+  const double count = policy_loss_count(options.loss, totals, options.policy);
+  double trained_tokens = 0, diff_sum = 0, entropy_sum = 0;
+  const size_t chunk = options.micro_batch > 0 ? static_cast<size_t>(options.micro_batch) : std::max<size_t>(1, items.size());
+  for (size_t begin = 0; begin < items.size(); begin += chunk) {
+    MicroBatch micro = pack_rollouts(std::span(items).subspan(begin, std::min(chunk, items.size() - begin)), model.device());
+    const auto probs = model.logprobs(micro.batch, micro.rows, options.transform);
+    micro.input.logprob = probs.logprob;
+    const PolicyLossResult loss = policy_loss(options.loss, micro.input, options.policy);
+    // The entropy bonus is a mean over all verified tokens, whatever the policy loss divides by.
+    const torch::Tensor bonus = probs.entropy.sum() * (options.entropy_weight / static_cast<double>(totals.tokens));
+    (loss.sum / count - bonus).backward();
+    model.params().collect_grad();
+
+    const torch::Tensor diff = (probs.logprob.detach() - micro.input.old_logprob).abs();
+    result.logp_diff_max = std::max(result.logp_diff_max, diff.max().item<double>());
+    diff_sum += diff.sum().item<double>();
+    entropy_sum += probs.entropy.sum().item<double>();
+    trained_tokens += static_cast<double>(diff.numel());
+    result.policy_loss += loss.sum.item<double>() / count;
+    result.tokens += micro.batch.token_count();
+    result.stats.add(loss.stats);
+  }
+  if (trained_tokens > 0) {
+    result.entropy = entropy_sum / trained_tokens;
+    result.logp_diff_mean = diff_sum / trained_tokens;
+  }
+  if (!replay.empty() && options.replay_weight > 0) {
+    const data::Batch batch = data::pack(replay);
+    result.replay_loss = trainer::accumulate_cross_entropy(model, batch, options.micro_batch, options.replay_weight).mean();
+    result.tokens += batch.token_count();
+  }
+  return result;
+}
+
+}  // namespace terse::rl

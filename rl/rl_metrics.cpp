@@ -1,0 +1,102 @@
+// Aggregation over the rollouts of a step. All generated groups count, so that resampling does not bias what is reported.
+#include "rl/rl_metrics.h"
+
+namespace terse::rl {
+
+namespace {
+
+struct Mean {
+  double sum = 0, count = 0;
+  void add(double value) { sum += value, count += 1; }
+  double value() const { return count > 0 ? sum / count : 0; }
+};
+
+}  // namespace
+
+void StepRecord::add(const UpdateResult& result, double norm, bool first) {
+  if (first) update = result;
+  grad_norm = norm;
+}
+
+int64_t StepRecord::generated_tokens() const {
+  int64_t tokens = 0;
+  for (const RolloutGroup& group : batch.sampled) {
+    for (const Rollout& rollout : group.rollouts) tokens += rollout.length();
+  }
+  return tokens;
+}
+
+double StepRecord::sampled_entropy() const {
+  Mean mean;
+  for (const RolloutGroup& group : batch.sampled) {
+    for (const Rollout& rollout : group.rollouts) {
+      for (float e : rollout.entropies) mean.add(e);
+    }
+  }
+  return mean.value();
+}
+
+trainer::Metrics StepRecord::metrics(const CompressionController* controller, double entropy_weight) const {
+  Mean reward, accuracy, length, length_correct, length_wrong, clipped;
+  std::map<int64_t, Mean> accuracy_of, length_of;
+  std::map<std::string, Mean> forms;
+  for (const RolloutGroup& group : batch.sampled) {
+    for (const Rollout& rollout : group.rollouts) {
+      if (rollout.status != VerifyStatus::kOk) continue;
+      const double tokens = static_cast<double>(rollout.length()), right = rollout.correct ? 1 : 0;
+      reward.add(rollout.reward);
+      accuracy.add(right);
+      length.add(tokens);
+      (rollout.correct ? length_correct : length_wrong).add(tokens);
+      clipped.add(rollout.finish == FinishReason::kLength ? 1 : 0);
+      accuracy_of[group.problem.difficulty].add(right);
+      length_of[group.problem.difficulty].add(tokens);
+      forms[rollout.form].add(1);
+    }
+  }
+  const AdvantageStats& a = batch.advantage;
+  const double seconds = rollout_seconds + train_seconds, generated = static_cast<double>(generated_tokens());
+  trainer::Metrics m = {
+      {"reward", reward.value()},
+      {"reward_std", a.reward_std},
+      {"accuracy", accuracy.value()},
+      {"completions/mean_length", length.value()},
+      {"completions/mean_length_correct", length_correct.value()},
+      {"completions/mean_length_wrong", length_wrong.value()},
+      {"completions/clipped_ratio", clipped.value()},
+      {"entropy", sampled_entropy()},
+      {"entropy_weight", entropy_weight},
+      {"kl", update.stats.approx_kl()},
+      {"grad_norm", grad_norm},
+      {"loss", update.policy_loss},
+      {"replay_loss", update.replay_loss},
+      {"lr", lr},
+      {"clip_ratio/region_mean", update.stats.clip_fraction()},
+      {"frac_reward_zero_std", static_cast<double>(a.uniform_groups) / static_cast<double>(batch.groups.size())},
+      {"sampling/logp_diff/mean", update.logp_diff_mean},
+      {"sampling/logp_diff/max", update.logp_diff_max},
+      {"compression/correct_negative", a.correct > 0 ? static_cast<double>(a.correct_negative) / static_cast<double>(a.correct) : 0},
+      {"staleness/mean", 0},
+      {"staleness/max", 0},
+      {"time/rollout", rollout_seconds},
+      {"time/train", train_seconds},
+      {"step_time", seconds},
+      {"tokens_per_s", (generated + static_cast<double>(update.tokens)) / seconds},
+      {"rollout/tokens_per_s", generated / rollout_seconds},
+      {"rollout/groups", static_cast<double>(batch.sampled.size())},
+  };
+  for (const auto& [difficulty, mean] : accuracy_of) {
+    const std::string suffix = "/difficulty_" + std::to_string(difficulty);
+    m["accuracy" + suffix] = mean.value();
+    m["completions/mean_length" + suffix] = length_of[difficulty].value();
+    if (controller != nullptr) m["compression/limit" + suffix] = controller->limit(difficulty);
+  }
+  for (const auto& [form, mean] : forms) m["forms/" + form] = mean.count / accuracy.count;
+  if (controller != nullptr) {
+    m["compression/pressure"] = controller->pressure();
+    m["compression/backoffs"] = static_cast<double>(controller->backoffs());
+  }
+  return m;
+}
+
+}  // namespace terse::rl

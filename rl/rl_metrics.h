@@ -1,0 +1,25 @@
+// What one RL step reports.
+#pragma once
+
+#include "rl/compression_controller.h"
+#include "rl/policy_update.h"
+#include "rl/rollout_source.h"
+
+namespace terse::rl {
+
+struct StepRecord {
+  RolloutBatch batch;
+  UpdateResult update;      // of the first update
+  double grad_norm = 0;     // of the last update
+  double lr = 0;
+  double rollout_seconds = 0;
+  double train_seconds = 0;
+
+  void add(const UpdateResult& result, double norm, bool first);
+  int64_t generated_tokens() const;
+  double sampled_entropy() const;  // mean over all sampled tokens, nats
+  // Flat names as in docs/metrics.md; by difficulty and by form where the rollouts have them.
+  trainer::Metrics metrics(const CompressionController* controller, double entropy_weight) const;
+};
+
+}  // namespace terse::rl

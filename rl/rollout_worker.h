@@ -1,0 +1,16 @@
+// From problems to verified rollout groups.
+#pragma once
+
+#include <vector>
+
+#include "rl/engine/engine.h"
+#include "rl/env/task.h"
+
+namespace terse::rl {
+
+
+// Generates `group_size` responses to each problem and verifies them. Rewards and advantages are left at 0.
+std::vector<RolloutGroup> roll_out(Engine& engine, const Task& task, std::vector<Problem> problems, int64_t group_size,
+                                   const SamplingOptions& sampling);
+
+}  // namespace terse::rl

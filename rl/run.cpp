@@ -1,0 +1,129 @@
+// Stages in order, each evaluated where it trained on a task, and the summary of them all.
+#include "rl/run.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <fstream>
+
+#include "checkpoints/io.h"
+#include "data/corpus.h"
+#include "data/pretrain_stream.h"
+#include "rl/eval/evaluation.h"
+#include "rl/learner.h"
+#include "rl/trace_log.h"
+#include "rl/trace_stream.h"
+#include "rl/vocabulary.h"
+#include "trainer/device.h"
+#include "trainer/train.h"
+
+namespace terse::rl {
+
+namespace {
+
+using trainer::Metrics;
+using trainer::Session;
+using trainer::StageProgress;
+
+struct StageResult {
+  StageProgress progress;
+  double score = 0;       // larger is better; retention keeps the best checkpoint
+};
+
+StageResult pretrain(Session& session, const Vocabulary& vocabulary) {
+  const configs::RunConfig& config = session.config();
+  const configs::Pretrain& p = config.pretrain;
+  const int64_t context = p.context > 0 ? p.context : config.model.context;
+  const uint64_t seed = static_cast<uint64_t>(config.run.seed);
+  const data::Corpus& corpus = *vocabulary.corpus;
+  data::PretrainStream stream(corpus.train, {.context = context, .batch_size = p.batch_size, .seed = seed});
+  const data::ValidationSet validation(corpus.val, context, p.batch_size, p.eval_batches, seed);
+  double last_loss = 0;
+  const auto evaluate = [&](int64_t) {
+    trainer::LossSum loss;
+    for (int64_t i = 0; i < validation.size(); ++i) loss += trainer::cross_entropy(session.model(), validation.batch(i));
+    last_loss = loss.mean();
+    return Metrics{{"val_loss", last_loss}, {"bits_per_byte", last_loss / std::log(2.0) / corpus.bytes_per_token}};
+  };
+  StageResult result;
+  result.progress = trainer::train(session, {"pretrain", p.steps, p.micro_batch, p.eval_every, p.optimizer, &stream, evaluate});
+  result.score = -last_loss;
+  return result;
+}
+
+StageResult finetune(Session& session, const Task& task) {
+  const configs::RunConfig& config = session.config();
+  TraceStream stream(task, config.sft.batch_size, static_cast<uint64_t>(config.run.seed));
+  Engine engine(session.model(), config.engine.max_batch);
+  const auto evaluate_now = [&](int64_t step) {
+    engine.refresh(step);
+    return evaluate(engine, task, quick_evaluation(config)).metrics();
+  };
+  // The evaluation after the stage covers the last step.
+  const bool during = config.sft.eval_every > 0;
+  StageResult result;
+  result.progress = trainer::train(session, {"sft", config.sft.steps, config.sft.micro_batch, config.sft.eval_every,
+                                             config.sft.optimizer, &stream,
+                                             during ? std::function<Metrics(int64_t)>(evaluate_now) : nullptr});
+  return result;
+}
+
+// The full evaluation after a stage, in metrics, traces and summary.
+Evaluation evaluate_stage(Session& session, const Task& task, const StageProgress& progress) {
+  Engine engine(session.model(), session.config().engine.max_batch);
+  const TraceLog traces(session.dir() / "traces", task);
+  constexpr int64_t kTracedProblems = 4;  // of each difficulty
+  const Evaluation evaluation = evaluate(engine, task, full_evaluation(session.config()), [&](const RolloutGroup& group) {
+    if (group.problem.index < kTracedProblems) traces.evaluation(progress.stage, progress.step, group);
+  });
+  session.log(progress, evaluation.metrics());
+  return evaluation;
+}
+
+void run_stage(Session& session, const std::string& stage, const Vocabulary& vocabulary) {
+  const auto start = std::chrono::steady_clock::now();
+  StageResult result;
+  result.progress.stage = stage;
+  if (stage == "pretrain") result = pretrain(session, vocabulary);
+  if (stage == "sft") result = finetune(session, *vocabulary.task);
+  if (stage == "rl") result.progress = learn(session, *vocabulary.task);
+  nlohmann::json entry = {{"stage", stage}, {"steps", result.progress.step}, {"tokens", result.progress.tokens}};
+  const double trained = result.progress.seconds;
+  if (vocabulary.task) {
+    const Evaluation evaluation = evaluate_stage(session, *vocabulary.task, result.progress);
+    entry["eval"] = evaluation.to_json();
+    result.score = evaluation.all.accuracy();
+  }
+  if (stage == "pretrain") entry["val_loss"] = -result.score;
+  const double wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  entry["wall_s"] = std::max(trained, wall);
+  entry["train_s"] = trained;
+  session.finish_stage(result.progress, std::move(entry), result.score);
+}
+
+nlohmann::json write_summary(const RunRequest& request, const nlohmann::json& stages) {
+  double wall = 0;
+  for (const nlohmann::json& stage : stages) wall += stage.at("wall_s").get<double>();
+  const nlohmann::json summary = {{"run", request.config.run.name}, {"commit", request.commit}, {"stages", stages}, {"wall_s", wall}};
+  const auto part = request.dir / "summary.json.tmp";
+  std::ofstream(part) << summary.dump(2) << '\n';
+  std::filesystem::rename(part, request.dir / "summary.json");
+  return summary;
+}
+
+}  // namespace
+
+nlohmann::json run(const RunRequest& request) {
+  trainer::set_threads(request.config.run.threads);
+  const Vocabulary vocabulary = open_vocabulary(request.config, request.dir);
+  Session session(request.config, request.dir, vocabulary.tokenizer->vocab_size(), request.interrupts);
+  const std::vector<std::string>& stages = request.config.stages;
+  for (size_t i = session.finished_stages().size(); i < stages.size(); ++i) {
+    run_stage(session, stages[i], vocabulary);
+    write_summary(request, session.finished_stages());
+  }
+  session.close();
+  return write_summary(request, session.finished_stages());
+}
+
+}  // namespace terse::rl

@@ -1,0 +1,25 @@
+// Supervised batches of a task: problems with traces in the task's forms, drawn by counter.
+#pragma once
+
+#include "data/batch_stream.h"
+#include "rl/env/task.h"
+
+namespace terse::rl {
+
+class TraceStream final : public data::BatchStream {
+ public:
+  // Batches of `batch_size` problems; each one's form is drawn from the task's shares.
+  TraceStream(const Task& task, int64_t batch_size, uint64_t seed);
+
+  data::Batch next() override;
+  nlohmann::json state() const override;
+  void restore(const nlohmann::json& state) override;
+
+ private:
+  const Task& task_;
+  int64_t batch_size_;
+  uint64_t seed_;
+  int64_t cursor_ = 0;  // problems given so far
+};
+
+}  // namespace terse::rl

@@ -1,0 +1,84 @@
+// What all stages of one run share: the model, where results go, and how state is saved and found again.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "checkpoints/store.h"
+#include "configs/run_config.h"
+#include "trainer/interrupts.h"
+#include "trainer/metrics/metric_logger.h"
+#include "trainer/model/transformer.h"
+#include "trainer/optimizer.h"
+
+namespace terse::trainer {
+
+using Metrics = std::map<std::string, double>;
+
+// How far a stage is. Everything a stage adds to a checkpoint beside weights and optimizer lies in `extra`.
+struct StageProgress {
+  std::string stage;
+  int64_t step = 0;            // updates done
+  int64_t tokens = 0;          // trained or generated so far
+  double seconds = 0;          // spent so far, over all starts
+  nlohmann::json extra;        // data cursor, controllers
+};
+
+class Session {
+ public:
+  // Builds the model from the config, opens metrics and checkpoints in `dir` and, when there is a usable checkpoint, restores
+  // weights, global step and finished stages from it; the interrupted stage then finds its progress in resume().
+  Session(const configs::RunConfig& config, std::filesystem::path dir, int64_t vocab, Interrupts* interrupts);
+
+  const configs::RunConfig& config() const { return config_; }
+  const std::filesystem::path& dir() const { return dir_; }
+  Transformer& model() { return *model_; }
+  MetricLogger& metrics() { return *metrics_; }
+
+  // The progress and optimizer state of `stage` to go on from, or nothing when it starts afresh. Can be taken once.
+  struct Resume {
+    StageProgress progress;
+    checkpoints::StateDict state;
+  };
+  std::optional<Resume> resume(const std::string& stage);
+
+  // Results of the stages that are finished, in order: the `stages` of summary.json.
+  const nlohmann::json& finished_stages() const { return finished_; }
+  // Records a stage's result, then saves a checkpoint so that it is never run again.
+  void finish_stage(const StageProgress& progress, nlohmann::json result, double score);
+  // Waits for the last checkpoint. Throws checkpoints::DiskError when it could not be written.
+  void close();
+
+  // Saves when a checkpoint is due at this step, or a signal asks for one; throws SavedAndStopped once a requested stop is on disk.
+  // A full disk or a failed write is reported and counted, and training goes on with the older checkpoints.
+  void maybe_save(const StageProgress& progress, const AdamW& optimizer, double score);
+
+  // One more update of any stage is done; comes before log() and maybe_save() of that update.
+  void step_done() {
+    ++global_step_;
+    metrics_->step_done();
+  }
+  void log(const StageProgress& progress, const Metrics& metrics);
+
+ private:
+  void save(const StageProgress& progress, const AdamW* optimizer, double score);
+  void restore(checkpoints::Store::Loaded loaded);
+
+  configs::RunConfig config_;
+  std::filesystem::path dir_;
+  Interrupts* interrupts_;
+  std::unique_ptr<Transformer> model_;
+  std::unique_ptr<MetricLogger> metrics_;
+  std::unique_ptr<checkpoints::Store> store_;
+  std::optional<Resume> resume_;
+  nlohmann::json finished_ = nlohmann::json::array();
+  int64_t global_step_ = 0;    // updates over all stages
+  int64_t failed_saves_ = 0;
+};
+
+}  // namespace terse::trainer

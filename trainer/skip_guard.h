@@ -1,0 +1,40 @@
+// Counts updates that were skipped because the loss or the gradient was not finite, and stops a run that cannot recover.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string>
+
+namespace terse::trainer {
+
+class SkipGuard {
+ public:
+  explicit SkipGuard(int64_t most_in_a_row) : most_(most_in_a_row) {}
+
+  // Throws std::runtime_error naming stage and step once more than `most_in_a_row` updates in a row were skipped.
+  void check(bool applied, const std::string& stage, int64_t step) {
+    in_a_row_ = applied ? 0 : in_a_row_ + 1;
+    total_ += applied ? 0 : 1;
+    if (in_a_row_ > most_) {
+      throw std::runtime_error(fmt::format(
+          "{}: the loss or gradient was not finite in {} updates in a row, the last at step {}. The weights of the last checkpoint "
+          "are still good; lower {}.optimizer.lr or raise warmup_steps and run the same command again in a new --run-dir",
+          stage, in_a_row_, step, stage));
+    }
+  }
+  int64_t total() const { return total_; }
+  nlohmann::json state() const { return {in_a_row_, total_}; }
+  void restore(const nlohmann::json& state) {
+    in_a_row_ = state.at(0);
+    total_ = state.at(1);
+  }
+
+ private:
+  int64_t most_;
+  int64_t in_a_row_ = 0;
+  int64_t total_ = 0;
+};
+
+}  // namespace terse::trainer

@@ -1,0 +1,99 @@
+// The supervised loop, one page; see train.h.
+#include "trainer/train.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cmath>
+#include <stdexcept>
+
+#include "data/pack.h"
+#include "trainer/skip_guard.h"
+
+namespace terse::trainer {
+
+namespace {
+
+// Rows that carry a loss, and the weighted negative log-likelihood over them.
+struct WeightedLoss {
+  torch::Tensor sum;  // scalar with gradient
+  double weight = 0;
+};
+
+WeightedLoss weighted_loss(const Transformer& model, const data::Batch& batch) {
+  const torch::Tensor rows = batch.weights.nonzero().squeeze(1);
+  const torch::Tensor weights = batch.weights.index_select(0, rows);
+  return {-(model.logprobs(batch, rows).logprob * weights).sum(), weights.sum().item<double>()};
+}
+
+}  // namespace
+
+LossSum accumulate_cross_entropy(Transformer& model, const data::Batch& batch, int64_t segments, double scale) {
+  const double total = batch.weights.sum().item<double>();
+  LossSum loss;
+  if (total == 0) return loss;
+  for (const data::Batch& part : data::split(batch, segments > 0 ? segments : batch.segment_count())) {
+    const WeightedLoss micro = weighted_loss(model, to_device(part, model.device()));
+    if (micro.weight == 0) continue;
+    (micro.sum * (scale / total)).backward();
+    model.params().collect_grad();
+    loss += {micro.sum.item<double>(), micro.weight};
+  }
+  return loss;
+}
+
+LossSum cross_entropy(const Transformer& model, const data::Batch& batch) {
+  torch::NoGradGuard no_grad;
+  const WeightedLoss loss = weighted_loss(model, to_device(batch, model.device()));
+  return {loss.sum.item<double>(), loss.weight};
+}
+
+StageProgress train(Session& session, const SupervisedStage& stage) {
+  using Clock = std::chrono::steady_clock;
+  Transformer& model = session.model();
+  AdamW optimizer(model.params(), stage.optimizer);
+  SkipGuard guard(stage.optimizer.max_nonfinite_steps);
+  StageProgress progress{stage.name, 0, 0, 0, {}};
+  if (auto resumed = session.resume(stage.name)) {
+    progress = resumed->progress;
+    optimizer.restore(resumed->state);
+    stage.stream->restore(progress.extra.at("stream"));
+    guard.restore(progress.extra.at("skipped"));
+  }
+
+  session.metrics().begin_stage(stage.name, progress.step, stage.steps);
+  while (progress.step < stage.steps) {
+    const auto start = Clock::now();
+    // 1. Data.
+    const data::Batch batch = stage.stream->next();
+
+    // 2. Loss and gradient, micro-batch by micro-batch.
+    model.params().zero_grad();
+    const LossSum loss = accumulate_cross_entropy(model, batch, stage.micro_batch);
+
+    // 3. Update.
+    const double lr = learning_rate(stage.optimizer, progress.step, stage.steps);
+    const AdamW::Update update = optimizer.step(lr);
+    guard.check(update.applied && std::isfinite(loss.mean()), stage.name, progress.step);
+
+    // 4. Account.
+    progress.step += 1;
+    session.step_done();
+    progress.tokens += batch.token_count();
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    progress.seconds += seconds;
+    Metrics metrics = {{"loss", loss.mean()}, {"lr", lr}, {"grad_norm", update.grad_norm}, {"step_time", seconds},
+                       {"tokens_per_s", static_cast<double>(batch.token_count()) / seconds}};
+
+    // 5. Evaluate, log, save.
+    const bool last = progress.step == stage.steps;
+    const bool evaluate = stage.evaluate && (last || (stage.eval_every > 0 && progress.step % stage.eval_every == 0));
+    if (evaluate) metrics.merge(stage.evaluate(progress.step));
+    if (evaluate || progress.step % session.config().run.log_every == 0) session.log(progress, metrics);
+    progress.extra = {{"stream", stage.stream->state()}, {"skipped", guard.state()}};
+    if (!last) session.maybe_save(progress, optimizer, -loss.mean());
+  }
+  return progress;
+}
+
+}  // namespace terse::trainer

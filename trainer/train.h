@@ -1,0 +1,33 @@
+// The supervised loop: pretraining and fine-tuning differ in their batches and in how they are evaluated, not in the loop.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "data/batch_stream.h"
+#include "trainer/loss.h"
+#include "trainer/session.h"
+
+namespace terse::trainer {
+
+struct SupervisedStage {
+  std::string name;              // "pretrain" or "sft"
+  int64_t steps = 0;
+  int64_t micro_batch = 0;       // segments per forward pass; 0: all
+  int64_t eval_every = 0;        // steps; 0: never during training
+  configs::Optimizer optimizer;
+  data::BatchStream* stream = nullptr;
+  // Called before every eval_every-th step's record and given the step; its values join the metrics. May be empty.
+  std::function<Metrics(int64_t step)> evaluate;
+};
+
+// Runs the stage from where it was interrupted, or from the start, to its last step. Returns its progress.
+StageProgress train(Session& session, const SupervisedStage& stage);
+
+// Forward, loss and backward of a batch in micro-batches of at most `segments` segments (0: all): adds the gradient of
+// sum(weight * -logprob) / total_weight to the model's, and returns the loss sum. `scale` multiplies the loss.
+LossSum accumulate_cross_entropy(Transformer& model, const data::Batch& batch, int64_t segments, double scale = 1.0);
+// Mean loss without gradients.
+LossSum cross_entropy(const Transformer& model, const data::Batch& batch);
+
+}  // namespace terse::trainer
