@@ -5,7 +5,7 @@
 #   scripts/setup.sh [--check] [--cpu|--cuda]
 #
 #   --check   change nothing; list what is missing and exit 1 if anything is
-#   --cuda    also fetch LibTorch's CUDA libraries (2.4 GB to download); the default where nvcc or an NVIDIA GPU is found
+#   --cuda    also fetch LibTorch's CUDA libraries (1.9 GB to download); the default where nvcc or an NVIDIA GPU is found
 #   --cpu     do without them
 #
 # TERSE_CACHE (default ~/.cache/terse) holds LibTorch and the test environment. TERSE_LIBTORCH=DIR names a LibTorch of your own,
