@@ -42,8 +42,8 @@ void row_head(const AttentionDecode& args, int64_t row, int64_t kv_head) {
       product_args.c = scores + from;
       product(product_args, rows, min_of(layout.page_tokens, padded - from));
     }
-    float inverse[kTileRows];
-    for (int64_t r = 0; r < rows; ++r) inverse[r] = 1.0f / softmax_row(scores + r * padded, tokens, args.scale).sum;
+    SoftmaxRow softmax[kTileRows];
+    softmax_rows(scores, padded, rows, tokens, 0, args.scale, softmax);
     product_args = {.a_row = padded, .a_step = 1, .b_step = width, .c = out, .c_row = width};
     for (int64_t from = 0; from < tokens; from += layout.page_tokens) {
       product_args.count = min_of(layout.page_tokens, tokens - from);
@@ -53,12 +53,14 @@ void row_head(const AttentionDecode& args, int64_t row, int64_t kv_head) {
       product_args.start = out;
       product_args.start_row = width;
     }
-    for (int64_t r = 0; r < rows; ++r)
+    for (int64_t r = 0; r < rows; ++r) {
+      const F16 inverse = splat(1.0f / softmax[r].sum);
       for (int64_t c = 0; c < width; c += kLanes) {
         const int64_t n = min_of(kLanes, width - c);
         float* to = out + r * width + c;
-        store_some(to, mul(load_some(to, n), splat(inverse[r])), n);
+        store_some(to, mul(load_some(to, n), inverse), n);
       }
+    }
   }
 }
 

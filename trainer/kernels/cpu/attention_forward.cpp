@@ -8,35 +8,72 @@
 
 namespace terse::trainer::kernels::TERSE_ISA {
 
-SoftmaxRow softmax_row(float* scores, int64_t keys, float scale) {
+// All rows take the first pass, then all the second: the reductions at the end of each row overlap.
+void softmax_rows(float* scores, int64_t stride, int64_t rows, int64_t keys, int64_t more, float scale,
+                  SoftmaxRow* results) {
   const F16 minus_inf = splat(-__builtin_inff()), scales = splat(scale);
-  F16 top = minus_inf;
-  for (int64_t j = 0; j < keys; j += kLanes) {
-    F16 s = mul(load(scores + j), scales);
-    if (keys - j < kLanes) s = keep_first(s, keys - j, minus_inf);
-    store(scores + j, s);
-    top = max(top, s);
+  for (int64_t r = 0; r < rows; ++r) {
+    float* row = scores + r * stride;
+    const int64_t n = keys + r * more, whole = n / kLanes * kLanes;
+    F16 top = minus_inf;
+    for (int64_t j = 0; j < whole; j += kLanes) {
+      const F16 s = mul(load(row + j), scales);
+      store(row + j, s);
+      top = max(top, s);
+    }
+    if (whole < n) {
+      const F16 s = keep_first(mul(load(row + whole), scales), n - whole, minus_inf);
+      store(row + whole, s);
+      top = max(top, s);
+    }
+    results[r].max = max_lanes(top);
   }
-  const float highest = max_lanes(top);
-  F16 sum = zero();
-  for (int64_t j = 0; j < keys; j += kLanes) {
-    F16 p = exp(sub(load(scores + j), splat(highest)));
-    if (keys - j < kLanes) p = keep_first(p, keys - j, zero());
-    store(scores + j, p);
-    sum = add(sum, p);
+  for (int64_t r = 0; r < rows; ++r) {
+    float* row = scores + r * stride;
+    const F16 highest = splat(results[r].max);
+    F16 sum = zero();
+    for (int64_t j = 0; j < keys + r * more; j += kLanes) {
+      const F16 p = exp(sub(load(row + j), highest));  // exp(-inf) = 0 past the end
+      store(row + j, p);
+      sum = add(sum, p);
+    }
+    results[r].sum = sum_lanes(sum);
   }
-  return {highest, sum_lanes(sum)};
 }
 
+namespace {
+
+// Transposes 8 x 8 floats: row i of `from` becomes column i of `to`. Rows from `rows` on count as zeros.
+void transpose_8x8(const float* from, int64_t from_row, int64_t rows, float* to, int64_t to_row) {
+  __m256 r[8], t[8];
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i) r[i] = i < rows ? _mm256_loadu_ps(from + i * from_row) : _mm256_setzero_ps();
+#pragma GCC unroll 4
+  for (int i = 0; i < 8; i += 2) {  // pairs of rows, interleaved
+    t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+    t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < 8; i += 4) {  // fours of rows
+    r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+    r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+    r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+    r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    _mm256_storeu_ps(to + i * to_row, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+    _mm256_storeu_ps(to + (i + 4) * to_row, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+  }
+}
+
+}  // namespace
+
 void transpose_blocks(const float* rows, int64_t row_stride, int64_t tokens, int64_t head_width, float* blocks) {
-  for (int64_t t = 0; t < tokens; ++t) {
-    float* column = blocks + key_at(t, head_width);
-    for (int64_t c = 0; c < head_width; ++c) column[c * kLanes] = rows[t * row_stride + c];
-  }
-  for (int64_t t = tokens; t < round_up(tokens, kLanes); ++t) {
-    float* column = blocks + key_at(t, head_width);
-    for (int64_t c = 0; c < head_width; ++c) column[c * kLanes] = 0.0f;
-  }
+  for (int64_t t = 0; t < round_up(tokens, kLanes); t += 8)
+    for (int64_t c = 0; c < head_width; c += 8)
+      transpose_8x8(rows + t * row_stride + c, row_stride, tokens - t, blocks + key_at(t, head_width) + c * kLanes,
+                    kLanes);
 }
 
 namespace {
@@ -53,7 +90,7 @@ struct QueryTile {
 };
 
 void query_tile(const Attention& args, const QueryTile& tile, int64_t first, int64_t rows) {
-  const int64_t width = args.head_width, out_stride = args.heads * width;
+  const int64_t width = args.head_width;
   product({.count = width,
            .a = tile.q,
            .a_row = args.q_stride,
@@ -64,37 +101,22 @@ void query_tile(const Attention& args, const QueryTile& tile, int64_t first, int
            .c = tile.scores,
            .c_row = tile.score_stride},
           rows, round_up(first + rows, kLanes));
+  SoftmaxRow softmax[kTileRows];
+  softmax_rows(tile.scores, tile.score_stride, rows, first + 1, 1, args.scale, softmax);
   float inverse[kTileRows];
-  for (int64_t r = 0; r < rows; ++r) {
-    const SoftmaxRow row = softmax_row(tile.scores + r * tile.score_stride, first + r + 1, args.scale);
-    inverse[r] = 1.0f / row.sum;
-    if (tile.lse != nullptr) tile.lse[r * args.heads] = row.max + log(row.sum);
+  for (int64_t r = 0; r < rows; ++r) inverse[r] = 1.0f / softmax[r].sum;
+  if (tile.lse != nullptr) {
+    for (int64_t r = 0; r < rows; ++r) tile.lse[r * args.heads] = softmax[r].max + log(softmax[r].sum);
   }
-  // The keys that all queries of the tile see, then what each sees beyond them: a zero probability is not multiplied
-  // with a later value, which might not be finite.
-  Product values{.count = first + 1,
-                 .a = tile.scores,
-                 .a_row = tile.score_stride,
-                 .a_step = 1,
-                 .b = tile.v,
-                 .b_step = args.kv_stride,
-                 .c = tile.out,
-                 .c_row = out_stride};
-  product(values, rows, width);
-  for (int64_t r = 0; r < rows; ++r) {
-    float* out = tile.out + r * out_stride;
-    if (r > 0) {
-      values.count = r;
-      values.a = tile.scores + r * tile.score_stride + first + 1;
-      values.b = tile.v + (first + 1) * args.kv_stride;
-      values.start = values.c = out;
-      product(values, 1, width);
-    }
-    for (int64_t c = 0; c < width; c += kLanes) {
-      const int64_t n = min_of(kLanes, width - c);
-      store_some(out + c, mul(load_some(out + c, n), splat(inverse[r])), n);
-    }
-  }
+  causal_product({.count = first + 1,
+                  .a = tile.scores,
+                  .a_row = tile.score_stride,
+                  .a_step = 1,
+                  .b = tile.v,
+                  .b_step = args.kv_stride,
+                  .c = tile.out,
+                  .c_row = args.heads * width},
+                 inverse, rows, width);
 }
 
 // All queries that read one key/value head in one segment.

@@ -11,12 +11,13 @@ static_assert(kKeyBlock == kLanes);
 
 struct SoftmaxRow {
   float max;  // of the scaled scores
-  float sum;  // of exp(score - max)
+  float sum;  // of exp(scaled score - max)
 };
 
-// In place: scores[0, keys) become exp(scale * score - max), not divided by their sum. Lanes up to a multiple of 16
-// become zero, whatever they held.
-SoftmaxRow softmax_row(float* scores, int64_t keys, float scale);
+// In place, for at most kTileRows rows: row r, of keys + r * more keys, becomes exp(scale * score - max), not divided
+// by its sum. Lanes up to a multiple of 16 become zero, whatever they held.
+void softmax_rows(float* scores, int64_t stride, int64_t rows, int64_t keys, int64_t more, float scale,
+                  SoftmaxRow* results);
 
 // Where token `token` of a transposed key array starts: its elements are kLanes apart.
 TERSE_INLINE int64_t key_at(int64_t token, int64_t head_width) {

@@ -57,19 +57,31 @@ void norm_vector_backward(const float* dy, const float* x, const float* weight, 
   }
 }
 
-// dweight[begin, end) += the chain over (row, group) of dy * (x * rstd).
-void weight_columns(const RmsNormGrad& args, int64_t dy_stride, int64_t x_stride, int64_t begin, int64_t end) {
-  for (int64_t i = begin; i < end; i += kLanes) {
-    const int64_t n = min_of(kLanes, end - i);
-    F16 sum = load_some(args.dweight + i, n);
-    for (int64_t row = 0; row < args.rows; ++row)
-      for (int64_t group = 0; group < args.groups; ++group) {
-        const int64_t at = group * args.width + i;
-        const F16 x_hat = mul(load_some(args.x + row * x_stride + at, n), splat(args.rstd[row * args.groups + group]));
-        sum = fma(load_some(args.dy + row * dy_stride + at, n), x_hat, sum);
+// dweight[begin, begin + 16 NV) += the chain over (row, group) of dy * (x * rstd); `last` columns in the last vector.
+template <int NV>
+void weight_columns(const RmsNormGrad& args, int64_t dy_stride, int64_t x_stride, int64_t begin, int64_t last) {
+  F16 sums[NV];
+  const auto lanes = [last](int v) { return v == NV - 1 ? last : kLanes; };
+#pragma GCC unroll 4
+  for (int v = 0; v < NV; ++v) sums[v] = load_some(args.dweight + begin + v * kLanes, lanes(v));
+  for (int64_t row = 0; row < args.rows; ++row)
+    for (int64_t group = 0; group < args.groups; ++group) {
+      const float* x = args.x + row * x_stride + group * args.width + begin;
+      const float* dy = args.dy + row * dy_stride + group * args.width + begin;
+      const F16 rstd = splat(args.rstd[row * args.groups + group]);
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; ++v) {
+        const F16 x_hat = mul(load_some(x + v * kLanes, lanes(v)), rstd);
+        sums[v] = fma(load_some(dy + v * kLanes, lanes(v)), x_hat, sums[v]);
       }
-    store_some(args.dweight + i, sum, n);
-  }
+    }
+#pragma GCC unroll 4
+  for (int v = 0; v < NV; ++v) store_some(args.dweight + begin + v * kLanes, sums[v], lanes(v));
+}
+
+void weight_range(const RmsNormGrad& args, int64_t dy_stride, int64_t x_stride, int64_t begin, int64_t end) {
+  for (; end - begin >= 4 * kLanes; begin += 4 * kLanes) weight_columns<4>(args, dy_stride, x_stride, begin, kLanes);
+  for (; begin < end; begin += kLanes) weight_columns<1>(args, dy_stride, x_stride, begin, min_of(kLanes, end - begin));
 }
 
 }  // namespace
@@ -101,7 +113,7 @@ void rms_norm_backward(const RmsNormGrad& args) {
   const int64_t dx_stride = args.dx_stride != 0 ? args.dx_stride : full;
   // The weight first: dx may overwrite dy.
   parallel_ranges(args.width, 4 * args.rows * args.groups, kLanes,
-                  [&](int64_t begin, int64_t end) { weight_columns(args, dy_stride, x_stride, begin, end); });
+                  [&](int64_t begin, int64_t end) { weight_range(args, dy_stride, x_stride, begin, end); });
   parallel_ranges(args.rows, 8 * full, 1, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row)
       for (int64_t group = 0; group < args.groups; ++group) {

@@ -1,64 +1,155 @@
-// Instances of the register tiles, and products put together from them.
+// The register tiles, and products put together from them.
 #include "trainer/kernels/cpu/tile.h"
 
 namespace terse::trainer::kernels::TERSE_ISA {
 namespace {
 
+// One tile in registers. kMasked: only `cols` columns exist, 16 (NV - 1) < cols < 16 NV; no memory past them is
+// touched.
+template <int R, int NV, bool kMasked>
+struct Tile {
+  F16 acc[R][NV];
+  int64_t last;  // columns of the last vector
+
+  TERSE_INLINE explicit Tile(int64_t cols) : last(cols - (NV - 1) * kLanes) {}
+
+  TERSE_INLINE F16 get(const float* p, int v) const { return kMasked && v == NV - 1 ? load_first(p, last) : load(p); }
+  TERSE_INLINE void put(float* p, F16 x, int v) const {
+    if (kMasked && v == NV - 1) {
+      store_first(p, x, last);
+    } else {
+      store(p, x);
+    }
+  }
+
+  // One step of the rows from kFirst on.
+  template <int kFirst>
+  TERSE_INLINE void step(const float* a, int64_t a_row, const float* b, int64_t b_vector) {
+    F16 row[NV];
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v) row[v] = get(b + v * b_vector, v);
+#pragma GCC unroll 16
+    for (int r = kFirst; r < R; ++r) {
+      const F16 x = splat(a[r * a_row]);
+#pragma GCC unroll 8
+      for (int v = 0; v < NV; ++v) acc[r][v] = fma(x, row[v], acc[r][v]);
+    }
+  }
+
+  // The steps that only the rows after kRow take, one fewer each time.
+  template <int kRow>
+  TERSE_INLINE void triangle(const float* a, int64_t a_row, const float* b, int64_t b_step) {
+    if constexpr (kRow < R) {
+      step<kRow>(a, a_row, b, kLanes);
+      triangle<kRow + 1>(a + 1, a_row, b + b_step, b_step);
+    }
+  }
+};
+
+template <int R, int NV, bool kMasked>
+void product_tile(const Product& args, const float*, int64_t cols) {
+  Tile<R, NV, kMasked> tile(cols);
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v) tile.acc[r][v] = tile.get(args.start + r * args.start_row + v * kLanes, v);
+  const float* a = args.a;
+  const float* b = args.b;
+  const int64_t a_row = args.a_row, a_step = args.a_step, b_step = args.b_step, b_vector = args.b_vector;
+  for (int64_t p = args.count; p > 0; --p, a += a_step, b += b_step) tile.template step<0>(a, a_row, b, b_vector);
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v) tile.put(args.c + r * args.c_row + v * kLanes, tile.acc[r][v], v);
+}
+
+template <int R, int NV, bool kMasked>
+void causal_tile(const Product& args, const float* row_scale, int64_t cols) {
+  Tile<R, NV, kMasked> tile(cols);
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v) tile.acc[r][v] = zero();
+  const float* a = args.a;
+  const float* b = args.b;
+  const int64_t a_row = args.a_row, b_step = args.b_step;
+  for (int64_t p = args.count; p > 0; --p, ++a, b += b_step) tile.template step<0>(a, a_row, b, kLanes);
+  tile.template triangle<1>(a, a_row, b, b_step);
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v)
+      tile.put(args.c + r * args.c_row + v * kLanes, mul(tile.acc[r][v], splat(row_scale[r])), v);
+}
+
+// The tile functions by number of rows and vectors; null where a tile would not fit into the registers.
+using TileFunction = void (*)(const Product&, const float* row_scale, int64_t cols);
+struct TileRow {
+  TileFunction full[kWideVectors + 1], masked[kWideVectors + 1];
+};
+struct Tiles {
+  TileRow plain[kTileRows + 1], causal[kTileRows + 1];
+};
+
 template <int R, int NV>
-constexpr void add(TileRow& row) {
+constexpr void add(Tiles& tiles) {
   if constexpr (R * NV <= kTileRows * kTileVectors) {
-    row.full[NV] = product_tile<R, NV, false>;
-    row.masked[NV] = product_tile<R, NV, true>;
+    tiles.plain[R].full[NV] = product_tile<R, NV, false>;
+    tiles.plain[R].masked[NV] = product_tile<R, NV, true>;
+    tiles.causal[R].full[NV] = causal_tile<R, NV, false>;
+    tiles.causal[R].masked[NV] = causal_tile<R, NV, true>;
   }
 }
 
 template <int R>
-constexpr TileRow tile_row() {
-  TileRow row = {};
-  add<R, 1>(row);
-  add<R, 2>(row);
-  add<R, 3>(row);
-  add<R, 4>(row);
-  return row;
+constexpr void add_rows(Tiles& tiles) {
+  if constexpr (R > 0) {
+    add<R, 1>(tiles);
+    add<R, 2>(tiles);
+    add<R, 3>(tiles);
+    add<R, 4>(tiles);
+    add_rows<R - 1>(tiles);
+  }
+}
+
+constexpr Tiles make_tiles() {
+  Tiles tiles = {};
+  add_rows<kTileRows>(tiles);
+  return tiles;
+}
+
+constexpr Tiles kTiles = make_tiles();
+
+// One row of tiles; args is moved along the columns.
+void tile_row(const TileRow& tiles, int64_t rows, Product& args, const float* row_scale, int64_t cols) {
+  const int64_t widest = rows * kWideVectors <= kTileRows * kTileVectors ? kWideVectors : kTileVectors;
+  for (int64_t left = cols; left > 0;) {
+    const int64_t vectors = left >= widest * kLanes ? widest : (left + kLanes - 1) / kLanes;
+    const int64_t width = left < vectors * kLanes ? left : vectors * kLanes;
+    (width == vectors * kLanes ? tiles.full : tiles.masked)[vectors](args, row_scale, width);
+    args.b += vectors * args.b_vector;
+    if (args.start != kZeros) args.start += width;
+    args.c += width;
+    left -= width;
+  }
 }
 
 }  // namespace
 
-constexpr TileRow kTiles[kTileRows + 1] = {
-    {},
-    tile_row<1>(),
-    tile_row<2>(),
-    tile_row<3>(),
-    tile_row<4>(),
-    tile_row<5>(),
-    tile_row<6>(),
-#ifdef __AVX512F__
-    tile_row<7>(),
-    tile_row<8>(),
-    tile_row<9>(),
-    tile_row<10>(),
-    tile_row<11>(),
-    tile_row<12>(),
-#endif
-};
-
 void product(const Product& args, int64_t rows, int64_t cols) {
-  Product tile = args;
   for (int64_t r = 0; r < rows; r += kTileRows) {
     const int64_t tile_rows = rows - r < kTileRows ? rows - r : kTileRows;
-    const int widest = tile_vectors(tile_rows);
+    Product tile = args;
     tile.a = args.a + r * args.a_row;
-    for (int64_t col = 0; col < cols;) {
-      const int64_t left = cols - col;
-      const int64_t vectors = left >= widest * kLanes ? widest : (left + kLanes - 1) / kLanes;
-      const int64_t width = left < vectors * kLanes ? left : vectors * kLanes;
-      tile.b = args.b + col / kLanes * args.b_vector;
-      tile.start = args.start_at(r, col);
-      tile.c = args.c + r * args.c_row + col;
-      (width == vectors * kLanes ? kTiles[tile_rows].full : kTiles[tile_rows].masked)[vectors](tile, width);
-      col += width;
-    }
+    tile.start = args.start_at(r, 0);
+    tile.c = args.c + r * args.c_row;
+    tile_row(kTiles.plain[tile_rows], tile_rows, tile, nullptr, cols);
   }
+}
+
+void causal_product(const Product& args, const float* row_scale, int64_t rows, int64_t cols) {
+  Product tile = args;
+  tile_row(kTiles.causal[rows], rows, tile, row_scale, cols);
 }
 
 }  // namespace terse::trainer::kernels::TERSE_ISA

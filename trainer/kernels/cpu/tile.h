@@ -12,11 +12,9 @@ inline constexpr int kTileRows = 12, kTileVectors = 2;
 inline constexpr int kTileRows = 6, kTileVectors = 1;
 #endif
 inline constexpr int64_t kTileCols = kTileVectors * kLanes;
-inline constexpr int kWideVectors =
-    4;  // the width of a tile of few rows, so that it still has enough independent chains
-inline constexpr int64_t kWideCols = kWideVectors * kLanes;
+inline constexpr int kWideVectors = 4;  // of a tile of few rows, so that it still has enough independent chains
 
-alignas(64) inline constexpr float kZeros[kWideCols] = {};
+alignas(64) inline constexpr float kZeros[kWideVectors * kLanes] = {};
 
 // c[r, col] = start[r, col] + the chain over p of a[r * a_row + p * a_step] * b[p * b_step + col], one fused
 // multiply-add each. Vector v of b (columns 16 v and on) lies b_vector floats after the one before. `start` is c itself
@@ -37,61 +35,12 @@ struct Product {
   }
 };
 
-// kMasked: only `cols` columns exist, 16 (NV - 1) < cols < 16 NV; no memory past them is touched.
-template <int R, int NV, bool kMasked>
-void product_tile(const Product& args, int64_t cols) {
-  const int64_t last = cols - (NV - 1) * kLanes;
-  const auto get = [last](const float* p, int v) __attribute__((always_inline)) {
-    return kMasked && v == NV - 1 ? load_first(p, last) : load(p);
-  };
-  const float* a = args.a;
-  const float* b = args.b;
-  const int64_t a_row = args.a_row, a_step = args.a_step, b_step = args.b_step, b_vector = args.b_vector;
-  F16 acc[R][NV];
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 8
-    for (int v = 0; v < NV; ++v) acc[r][v] = get(args.start + r * args.start_row + v * kLanes, v);
-  for (int64_t p = args.count; p > 0; --p) {
-    F16 row[NV];
-#pragma GCC unroll 8
-    for (int v = 0; v < NV; ++v) row[v] = get(b + v * b_vector, v);
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) {
-      const F16 x = splat(a[r * a_row]);
-#pragma GCC unroll 8
-      for (int v = 0; v < NV; ++v) acc[r][v] = fma(x, row[v], acc[r][v]);
-    }
-    a += a_step;
-    b += b_step;
-  }
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 8
-    for (int v = 0; v < NV; ++v) {
-      float* out = args.c + r * args.c_row + v * kLanes;
-      if (kMasked && v == NV - 1) {
-        store_first(out, acc[r][v], last);
-      } else {
-        store(out, acc[r][v]);
-      }
-    }
-}
-
-// The tile functions for 1..kTileRows rows, chosen at run time.
-using TileFunction = void (*)(const Product&, int64_t cols);
-struct TileRow {
-  TileFunction full[kWideVectors + 1],
-      masked[kWideVectors + 1];  // by number of vectors; null where no such tile is built
-};
-extern const TileRow kTiles[kTileRows + 1];  // by number of rows
-
-// The number of vectors of the widest tile of so many rows.
-TERSE_INLINE int tile_vectors(int64_t rows) {
-  return rows * kWideVectors <= kTileRows * kTileVectors ? kWideVectors : kTileVectors;
-}
-
-// Product of any number of rows and columns, tile by tile; b has b_vector between any two of its vectors.
+// The product of any number of rows and columns, tile by tile.
 void product(const Product& args, int64_t rows, int64_t cols);
+
+// The product for probabilities times values under a causal mask, for at most kTileRows rows: row r takes r steps more
+// than args.count, from zero, and its result is multiplied by row_scale[r]. Steps that a row does not take are not
+// multiplied by zero but left out, as what lies there may not be finite.
+void causal_product(const Product& args, const float* row_scale, int64_t rows, int64_t cols);
 
 }  // namespace terse::trainer::kernels::TERSE_ISA

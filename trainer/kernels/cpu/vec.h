@@ -97,6 +97,10 @@ TERSE_INLINE F16 pow2(I16 x) {
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(x.v, _mm512_set1_epi32(127)), 23))};
 }
 
+// The first 8 lanes, then zeros.
+TERSE_INLINE F16 load_half(const float* p) {
+  return {_mm512_zextps256_ps512(_mm256_loadu_ps(p))};
+}
 TERSE_INLINE __m256 low(F16 x) {
   return _mm512_castps512_ps256(x.v);
 }
@@ -189,6 +193,9 @@ TERSE_INLINE F16 pow2(I16 x) {
           _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(x.hi, bias), 23))};
 }
 
+TERSE_INLINE F16 load_half(const float* p) {
+  return {_mm256_loadu_ps(p), _mm256_setzero_ps()};
+}
 TERSE_INLINE __m256 low(F16 x) {
   return x.lo;
 }
@@ -202,12 +209,18 @@ TERSE_INLINE F16 zero() {
   return splat(0.0f);
 }
 
-// 1 <= n <= 16 lanes, fast for all 16.
+// 1 <= n <= 16 lanes, without a mask for 16 and 8.
 TERSE_INLINE F16 load_some(const float* p, int64_t n) {
-  return n == kLanes ? load(p) : load_first(p, n);
+  return n == kLanes ? load(p) : n == kLanes / 2 ? load_half(p) : load_first(p, n);
 }
 TERSE_INLINE void store_some(float* p, F16 x, int64_t n) {
-  n == kLanes ? store(p, x) : store_first(p, x, n);
+  if (n == kLanes) {
+    store(p, x);
+  } else if (n == kLanes / 2) {
+    _mm256_storeu_ps(p, low(x));
+  } else {
+    store_first(p, x, n);
+  }
 }
 
 // The sum of the lanes as a fixed tree: lanes 8 apart, then 4, 2 and 1.
