@@ -1,0 +1,47 @@
+// configs/ stands below rl/ and cannot see its tables, so it lists their names once more: here the two are compared.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "configs/load.h"
+#include "rl/advantage.h"
+#include "rl/env/task.h"
+#include "rl/policy_loss.h"
+#include "rl/reward/length_penalty.h"
+
+namespace terse::rl {
+namespace {
+
+using Names = std::vector<std::string>;
+using testing::UnorderedElementsAreArray;
+
+// The schema of a dotted key.
+nlohmann::json schema_of(const std::string& key) {
+  nlohmann::json schema = nlohmann::json::parse(configs::json_schema());
+  std::string path = "/properties/";
+  for (const char c : key) path += c == '.' ? "/properties/" : std::string(1, c);
+  return schema.at(nlohmann::json::json_pointer(path));
+}
+
+TEST(ConfigNames, EveryChoiceOfTheConfigIsInItsTableAndTheOtherWayRound) {
+  EXPECT_THAT(schema_of("task.name").at("enum").get<Names>(), UnorderedElementsAreArray(task_names()));
+  EXPECT_THAT(schema_of("rl.penalty.kind").at("enum").get<Names>(), UnorderedElementsAreArray(penalty_names()));
+  EXPECT_THAT(schema_of("rl.advantage_norm").at("enum").get<Names>(),
+              UnorderedElementsAreArray(advantage_norm_names()));
+  EXPECT_THAT(schema_of("rl.loss").at("enum").get<Names>(), UnorderedElementsAreArray(policy_loss_names()));
+}
+
+TEST(ConfigNames, TraceFormsAreThoseOfTheTasks) {
+  std::set<std::string> forms;
+  for (const std::string& name : task_names()) {
+    configs::Task config;
+    config.name = name;
+    for (const std::string& form : make_task(config, 1)->forms()) forms.insert(form);
+  }
+  EXPECT_THAT(schema_of("task.forms").at("propertyNames").at("enum").get<Names>(), UnorderedElementsAreArray(forms));
+}
+
+}  // namespace
+}  // namespace terse::rl
