@@ -25,11 +25,7 @@ void Session::restore(checkpoints::Store::Loaded loaded) {
   for (const std::string& defect : loaded.rejected) {
     metrics_->say(fmt::format("damaged checkpoint {}; using {} instead", defect, loaded.path.filename().string()));
   }
-  torch::NoGradGuard no_grad;
-  for (const ParamInfo& info : model_->params().infos()) {
-    model_->params().named_master(info).copy_(loaded.state.whole(info.name));
-  }
-  model_->params().publish();
+  model_->restore(loaded.state);
   const nlohmann::json& extra = loaded.state.extra;
   global_step_ = loaded.info.step;
   finished_ = extra.at("finished");
@@ -51,7 +47,7 @@ void Session::log(const StageProgress& progress, const Metrics& metrics) {
 
 void Session::save(const StageProgress& progress, const AdamW* optimizer, double score) {
   checkpoints::StateDict state;
-  for (const ParamInfo& info : model_->params().infos()) state.add(info.name, model_->params().named_master(info));
+  model_->save(state);
   if (optimizer != nullptr) optimizer->save(state);
   state.extra = {{"finished", finished_},
                  {"metrics", metrics_->position()},

@@ -1,12 +1,34 @@
 // The forward pass, a page.
 #include "trainer/model/transformer.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <stdexcept>
+
 #include "trainer/model/recompute.h"
 
 namespace terse::trainer {
 
 Transformer::Transformer(const ModelSpec& spec, torch::Device device, uint64_t seed)
     : spec_(spec), device_(device), params_(spec, device, seed), rope_(ops::make_rope_table(spec, device)) {}
+
+void Transformer::save(checkpoints::StateDict& state) const {
+  for (const ParamInfo& info : params_.infos()) state.add(info.name, params_.named_master(info));
+}
+
+void Transformer::restore(const checkpoints::StateDict& state) {
+  torch::NoGradGuard no_grad;
+  for (const ParamInfo& info : params_.infos()) {
+    const torch::Tensor saved = state.whole(info.name);
+    if (saved.sizes() != at::IntArrayRef(info.shape)) {
+      throw std::invalid_argument(fmt::format("the checkpoint's {} has shape [{}], the config's model wants [{}]", info.name,
+                                              fmt::join(saved.sizes(), ", "), fmt::join(info.shape, ", ")));
+    }
+    params_.named_master(info).copy_(saved);
+  }
+  params_.publish();
+}
 
 torch::Tensor Transformer::block(const torch::Tensor& x, const BlockWeights& w, const data::Batch& batch) const {
   torch::Tensor qkv = ops::linear(ops::rms_norm(x, w.attention_norm, spec_.norm_eps), w.qkv, w.qkv_bias);

@@ -2,6 +2,7 @@
 // of Llama, Qwen2 (qkv_bias) and Qwen3 (qk_norm), tied or untied.
 #pragma once
 
+#include "checkpoints/state_dict.h"
 #include "data/batch.h"
 #include "trainer/model/ops.h"
 #include "trainer/model/params.h"
@@ -17,6 +18,10 @@ class Transformer {
   FlatParams& params() { return params_; }
   const FlatParams& params() const { return params_; }
   const torch::Tensor& rope() const { return rope_; }
+
+  // The master weights under Hugging Face's names. restore() throws naming the tensor that is missing or has another shape.
+  void save(checkpoints::StateDict& state) const;
+  void restore(const checkpoints::StateDict& state);
 
   // Hidden states of every token after the final norm: [N, D]. `batch` must be on device().
   torch::Tensor hidden(const data::Batch& batch) const;
