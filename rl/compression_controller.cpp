@@ -11,8 +11,9 @@ namespace {
 constexpr double kMemory = 300;     // rollouts of a difficulty that a tally remembers
 constexpr double kEvidence = 60;    // rollouts that a tally must hold before it decides anything
 constexpr double kTolerance = 0.02; // accuracy below the reference that counts as no loss: about two standard errors of a tally
-constexpr double kFloor = 0.10;     // success this far below the reference moves a difficulty back up
+constexpr double kFloor = 0.10;     // accuracy at the limit's own length so far below the reference moves a difficulty back up
 constexpr double kConsolidate = 0.8;  // share of the stage after which no shorter rung is practised
+constexpr double kPatience = 0.35;    // share of the stage for which one rung is practised before it counts as out of reach
 
 }  // namespace
 
@@ -29,8 +30,12 @@ double CompressionController::limit(int64_t difficulty) const {
 }
 
 int64_t CompressionController::practice_rung(int64_t difficulty, double progress) const {
-  const int64_t stand = states_.at(difficulty).rung;
-  return progress < kConsolidate ? std::min(stand + 1, ladder_.last(difficulty)) : stand;
+  const State& state = states_.at(difficulty);
+  return practises_next(state, progress) ? std::min(state.rung + 1, ladder_.last(difficulty)) : state.rung;
+}
+
+bool CompressionController::practises_next(const State& state, double progress) {
+  return progress < kConsolidate && progress - state.moved_at < kPatience;
 }
 
 int64_t CompressionController::rung_of(int64_t difficulty, double length) const {
@@ -48,20 +53,16 @@ void CompressionController::observe(const std::vector<RolloutGroup>& groups, dou
     const double keep = std::max(0.0, 1 - static_cast<double>(seen[difficulty]) / kMemory);
     const auto fade = [&](Tally& t) { t.count *= keep, t.correct *= keep; };
     fade(state.overall);
-    fade(state.within);
     for (Tally& t : state.by_rung) fade(t);
   }
   for (const RolloutGroup& group : groups) {
     State& state = states_.at(group.problem.difficulty);
-    const double bound = limit(group.problem.difficulty);
     for (const Rollout& rollout : group.rollouts) {
       if (rollout.status != VerifyStatus::kOk) continue;
       const double length = static_cast<double>(rollout.length());
       const auto add = [](Tally& t, bool correct) { t.count += 1, t.correct += correct ? 1 : 0; };
       add(state.overall, rollout.correct);
-      add(state.within, rollout.correct && length <= bound);
       add(state.by_rung[static_cast<size_t>(rung_of(group.problem.difficulty, length))], rollout.correct);
-      ++state.since_move;
     }
   }
   for (auto& [difficulty, state] : states_) move(difficulty, state, progress);
@@ -75,16 +76,17 @@ void CompressionController::move(int64_t difficulty, State& state, double progre
     const Tally& tally = state.by_rung[static_cast<size_t>(rung)];
     if (tally.count < kEvidence || tally.rate() < state.reference - kTolerance) continue;
     state.rung = rung;
-    state.within = tally;
-    state.since_move = 0;
+    state.moved_at = progress;
     return;
   }
-  // Up: the floor.
-  const bool settled = static_cast<double>(state.since_move) > 2 * kMemory;
-  if (settled && state.rung > 0 && state.within.rate() < state.reference - kFloor) {
+  // Up: responses of this very length fail although it is what is practised. While a shorter rung is practised its failures are the
+  // price of learning it, and say nothing about the limit.
+  const Tally& here = state.by_rung[static_cast<size_t>(state.rung)];
+  if (practises_next(state, progress) || state.rung == 0 || here.count < kEvidence) return;
+  if (here.rate() < state.reference - kFloor) {
     --state.rung;
     ++backoffs_;
-    state.since_move = 0;
+    state.moved_at = std::min(progress, kConsolidate) - kPatience;  // and is not tried again
   }
 }
 
@@ -104,8 +106,8 @@ nlohmann::json CompressionController::state() const {
     nlohmann::json rungs = nlohmann::json::array();
     for (const Tally& t : s.by_rung) rungs.push_back(tally(t));
     out["difficulties"].push_back({{"difficulty", difficulty}, {"rung", s.rung}, {"reference", s.reference},
-                                   {"overall", tally(s.overall)}, {"within", tally(s.within)}, {"by_rung", rungs},
-                                   {"since_move", s.since_move}});
+                                   {"overall", tally(s.overall)}, {"by_rung", rungs},
+                                   {"moved_at", s.moved_at}});
   }
   return out;
 }
@@ -118,8 +120,7 @@ void CompressionController::restore(const nlohmann::json& state) {
     s.rung = j.at("rung");
     s.reference = j.at("reference");
     s.overall = tally(j.at("overall"));
-    s.within = tally(j.at("within"));
-    s.since_move = j.at("since_move");
+    s.moved_at = j.at("moved_at");
     for (size_t r = 0; r < s.by_rung.size(); ++r) s.by_rung[r] = tally(j.at("by_rung").at(r));
   }
 }

@@ -4,7 +4,7 @@
 // counts only within it. It moves
 //   down, to the shortest rung whose own-length rollouts are as accurate as the difficulty has ever been (less a tolerance for
 //         sampling noise): the policy has mastered that length before pressure is put on it;
-//   up,   when success within the limit stays below the floor: the difficulty is not sacrificed for the mean.
+//   up,   when rollouts of the limit's own length stay below the floor: the difficulty is not sacrificed for the mean.
 // Between moves the next rung is practised: supervised traces of it are mixed into the updates (replay), because on-policy sampling
 // alone finds no shorter form once its entropy is gone.
 #pragma once
@@ -51,10 +51,10 @@ class CompressionController {
     int64_t rung = 0;
     double reference = 0;        // best accuracy seen, smoothed
     Tally overall;               // raw accuracy of all rollouts
-    Tally within;                // success: correct and within the limit
     std::vector<Tally> by_rung;  // rollouts by the rung whose length they have
-    int64_t since_move = 0;      // rollouts observed since the last move
+    double moved_at = 0;         // progress of the stage at the last move
   };
+  static bool practises_next(const State& state, double progress);
   int64_t rung_of(int64_t difficulty, double length) const;
   void move(int64_t difficulty, State& state, double progress);
 
