@@ -1,5 +1,5 @@
-// Keeps a policy from losing the diversity that exploration needs: raises the weight of the entropy bonus while the entropy of
-// sampled distributions is below a floor, and lets it fall back above.
+// Keeps a policy from losing the diversity that exploration needs: raises the weight of the entropy bonus while the
+// entropy of sampled distributions is below a floor, and lets it fall back above.
 #pragma once
 
 #include <algorithm>

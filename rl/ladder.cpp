@@ -10,7 +10,9 @@ namespace {
 constexpr int64_t kSampled = 16;  // problems that a rung's mean length is measured on
 
 // Thinking tokens of a correct trace: all before the closing mark, the answer and the end token.
-size_t thinking(const Problem& problem, const std::vector<int32_t>& trace) { return trace.size() - problem.answer.size() - 2; }
+size_t thinking(const Problem& problem, const std::vector<int32_t>& trace) {
+  return trace.size() - problem.answer.size() - 2;
+}
 
 }  // namespace
 
@@ -27,7 +29,8 @@ Ladder::Ladder(const Task& task) : task_(task) {
     Difficulty entry{difficulty, {}};
     for (int64_t rung = 0; rung < count(); ++rung) {
       double total = 0;
-      for (int64_t i = 0; i < kSampled; ++i) total += static_cast<double>(trace(task.problem(Split::kTrain, i, difficulty), rung).size());
+      for (int64_t i = 0; i < kSampled; ++i)
+        total += static_cast<double>(trace(task.problem(Split::kTrain, i, difficulty), rung).size());
       entry.lengths.push_back(total / kSampled);
     }
     difficulties_.push_back(std::move(entry));
@@ -46,7 +49,9 @@ std::vector<int32_t> Ladder::trace(const Problem& problem, int64_t rung) const {
 }
 
 const std::vector<double>& Ladder::lengths(int64_t difficulty) const {
-  return std::find_if(difficulties_.begin(), difficulties_.end(), [&](const Difficulty& d) { return d.value == difficulty; })->lengths;
+  return std::find_if(difficulties_.begin(), difficulties_.end(),
+                      [&](const Difficulty& d) { return d.value == difficulty; })
+      ->lengths;
 }
 
 int64_t Ladder::last(int64_t difficulty) const {

@@ -1,8 +1,8 @@
 // The rungs from verbose to direct that the compression controller walks down, rendered for any problem of a task.
 //
-// First the taught forms that think, longest first; then the shortest of them with only every m-th thinking token kept (m = 1
-// leaves out the last, which the answer repeats or follows from); at last no thinking at all. Rungs past the taught forms are taught
-// by no one: the controller proposes them, and keeps them only if the policy masters them.
+// First the taught forms that think, longest first; then the shortest of them with only every m-th thinking token kept
+// (m = 1 leaves out the last, which the answer repeats or follows from); at last no thinking at all. Rungs past the
+// taught forms are taught by no one: the controller proposes them, and keeps them only if the policy masters them.
 #pragma once
 
 #include <cstdint>

@@ -20,8 +20,8 @@ namespace {
 constexpr int64_t kFirstReplay = int64_t{1} << 40;  // replayed problems start beyond those of SFT and of rollouts
 
 // Traces of the rungs that the controller wants practised, of problems never used before.
-std::vector<data::Sequence> draw_replay(const Task& task, const CompressionController& controller, int64_t count, double progress,
-                                        int64_t& cursor) {
+std::vector<data::Sequence> draw_replay(const Task& task, const CompressionController& controller, int64_t count,
+                                        double progress, int64_t& cursor) {
   std::vector<data::Sequence> replay;
   for (int64_t i = 0; i < count; ++i) {
     const Problem problem = task.problem(Split::kTrain, kFirstReplay + cursor++);
@@ -77,12 +77,17 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task) {
 
     // 2. The controller moves its limits, and says what is to be practised.
     if (adaptive) controller.observe(record.batch.sampled, done);
-    const std::vector<data::Sequence> replay =
-        adaptive && rl.replay > 0 ? draw_replay(task, controller, rl.replay, done, replayed) : std::vector<data::Sequence>{};
+    const std::vector<data::Sequence> replay = adaptive && rl.replay > 0
+                                                   ? draw_replay(task, controller, rl.replay, done, replayed)
+                                                   : std::vector<data::Sequence>{};
 
     // 3. Updates: policy loss, entropy bonus and replay; the groups are shared out over updates_per_batch of them.
-    const UpdateOptions options{rl.loss, {rl.clip_low, rl.clip_high, static_cast<double>(task.max_response_tokens())},
-                                rollout_sampling(config, task).transform, entropy.weight(), rl.micro_batch, rl.replay_weight};
+    const UpdateOptions options{rl.loss,
+                                {rl.clip_low, rl.clip_high, static_cast<double>(task.max_response_tokens())},
+                                rollout_sampling(config, task).transform,
+                                entropy.weight(),
+                                rl.micro_batch,
+                                rl.replay_weight};
     record.lr = trainer::learning_rate(rl.optimizer, progress.step, rl.steps);
     const size_t groups = record.batch.groups.size(), updates = static_cast<size_t>(rl.updates_per_batch);
     for (size_t u = 0; u < updates; ++u) {
@@ -113,8 +118,11 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task) {
       metrics.merge(evaluate(engine, task, quick_evaluation(config)).metrics());
     }
     if (evaluate_now || last || progress.step % config.run.log_every == 0) session.log(progress, metrics);
-    progress.extra = {{"controller", controller.state()}, {"entropy", entropy.state()}, {"skipped", guard.state()},
-                      {"problems", source.cursor()}, {"replayed", replayed}};
+    progress.extra = {{"controller", controller.state()},
+                      {"entropy", entropy.state()},
+                      {"skipped", guard.state()},
+                      {"problems", source.cursor()},
+                      {"replayed", replayed}};
     if (!last) session.maybe_save(progress, optimizer, metrics.at("accuracy"));
   }
   return progress;

@@ -34,7 +34,8 @@ MicroBatch pack_rollouts(std::span<const Item> items, torch::Device device) {
     const Rollout& rollout = *items[i].rollout;
     sequences.push_back(data::prompt_and_response(items[i].problem->prompt, rollout.tokens));
     old_logprobs.push_back(beside_prompt(items[i], rollout.logprobs));
-    advantages.push_back(beside_prompt(items[i], std::vector<float>(rollout.tokens.size(), static_cast<float>(rollout.advantage))));
+    advantages.push_back(
+        beside_prompt(items[i], std::vector<float>(rollout.tokens.size(), static_cast<float>(rollout.advantage))));
     ids.push_back(beside_prompt(items[i], std::vector<float>(rollout.tokens.size(), static_cast<float>(i))));
   }
   MicroBatch micro;
@@ -73,9 +74,11 @@ UpdateResult accumulate_update(trainer::Transformer& model, std::span<const Roll
   const std::vector<Item> items = select(groups, totals);
   const double count = policy_loss_count(options.loss, totals, options.policy);
   double trained_tokens = 0, diff_sum = 0, entropy_sum = 0;
-  const size_t chunk = options.micro_batch > 0 ? static_cast<size_t>(options.micro_batch) : std::max<size_t>(1, items.size());
+  const size_t chunk =
+      options.micro_batch > 0 ? static_cast<size_t>(options.micro_batch) : std::max<size_t>(1, items.size());
   for (size_t begin = 0; begin < items.size(); begin += chunk) {
-    MicroBatch micro = pack_rollouts(std::span(items).subspan(begin, std::min(chunk, items.size() - begin)), model.device());
+    MicroBatch micro =
+        pack_rollouts(std::span(items).subspan(begin, std::min(chunk, items.size() - begin)), model.device());
     const auto probs = model.logprobs(micro.batch, micro.rows, options.transform);
     micro.input.logprob = probs.logprob;
     const PolicyLossResult loss = policy_loss(options.loss, micro.input, options.policy);
@@ -99,7 +102,8 @@ UpdateResult accumulate_update(trainer::Transformer& model, std::span<const Roll
   }
   if (!replay.empty() && options.replay_weight > 0) {
     const data::Batch batch = data::pack(replay);
-    result.replay_loss = trainer::accumulate_cross_entropy(model, batch, options.micro_batch, options.replay_weight).mean();
+    result.replay_loss =
+        trainer::accumulate_cross_entropy(model, batch, options.micro_batch, options.replay_weight).mean();
     result.tokens += batch.token_count();
   }
   return result;

@@ -13,26 +13,26 @@
 namespace terse::rl {
 
 struct UpdateOptions {
-  std::string loss;                    // rl.loss
+  std::string loss;  // rl.loss
   PolicyLossOptions policy;
-  trainer::LogitTransform transform;   // what the rollouts were sampled with
+  trainer::LogitTransform transform;  // what the rollouts were sampled with
   double entropy_weight = 0;
-  int64_t micro_batch = 0;             // rollouts per forward pass; 0: all
+  int64_t micro_batch = 0;  // rollouts per forward pass; 0: all
   double replay_weight = 0;
 };
 
 struct UpdateResult {
   double policy_loss = 0;
-  double replay_loss = 0;              // mean negative log-likelihood of the replayed traces' tokens
-  double entropy = 0;                  // mean over trained response tokens, nats
-  double logp_diff_max = 0;            // |learner's - sampler's| log-probability; meaningful on the first update of a batch
+  double replay_loss = 0;    // mean negative log-likelihood of the replayed traces' tokens
+  double entropy = 0;        // mean over trained response tokens, nats
+  double logp_diff_max = 0;  // |learner's - sampler's| log-probability; meaningful on the first update of a batch
   double logp_diff_mean = 0;
-  int64_t tokens = 0;                  // packed tokens that went through the model
+  int64_t tokens = 0;  // packed tokens that went through the model
   PolicyStats stats;
 };
 
-// Adds the gradient of policy loss - entropy_weight * entropy + replay_weight * replay loss to the model's. Rollouts with advantage 0
-// count in the denominators and are not run.
+// Adds the gradient of policy loss - entropy_weight * entropy + replay_weight * replay loss to the model's. Rollouts
+// with advantage 0 count in the denominators and are not run.
 UpdateResult accumulate_update(trainer::Transformer& model, std::span<const RolloutGroup> groups,
                                const std::vector<data::Sequence>& replay, const UpdateOptions& options);
 

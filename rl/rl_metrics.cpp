@@ -1,4 +1,5 @@
-// Aggregation over the rollouts of a step. All generated groups count, so that resampling does not bias what is reported.
+// Aggregation over the rollouts of a step. All generated groups count, so that resampling does not bias what is
+// reported.
 #include "rl/rl_metrics.h"
 
 namespace terse::rl {
@@ -75,7 +76,8 @@ trainer::Metrics StepRecord::metrics(const CompressionController* controller, do
       {"frac_reward_zero_std", static_cast<double>(a.uniform_groups) / static_cast<double>(batch.groups.size())},
       {"sampling/logp_diff/mean", update.logp_diff_mean},
       {"sampling/logp_diff/max", update.logp_diff_max},
-      {"compression/correct_negative", a.correct > 0 ? static_cast<double>(a.correct_negative) / static_cast<double>(a.correct) : 0},
+      {"compression/correct_negative",
+       a.correct > 0 ? static_cast<double>(a.correct_negative) / static_cast<double>(a.correct) : 0},
       {"staleness/mean", 0},
       {"staleness/max", 0},
       {"time/rollout", rollout_seconds},

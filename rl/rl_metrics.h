@@ -9,8 +9,8 @@ namespace terse::rl {
 
 struct StepRecord {
   RolloutBatch batch;
-  UpdateResult update;      // of the first update
-  double grad_norm = 0;     // of the last update
+  UpdateResult update;   // of the first update
+  double grad_norm = 0;  // of the last update
   double lr = 0;
   double rollout_seconds = 0;
   double train_seconds = 0;

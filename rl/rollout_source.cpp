@@ -7,9 +7,11 @@ namespace terse::rl {
 
 namespace {
 
-constexpr int64_t kFirstProblem = int64_t{1} << 32;  // RL's training problems start beyond those of supervised fine-tuning
+constexpr int64_t kFirstProblem = int64_t{1}
+                                  << 32;  // RL's training problems start beyond those of supervised fine-tuning
 
-// A group teaches something when its rewards differ and at least one answer is right: length alone is no reason to train.
+// A group teaches something when its rewards differ and at least one answer is right: length alone is no reason to
+// train.
 bool has_signal(const RolloutGroup& group) {
   double low = 0, high = 0;
   bool any = false, correct = false;
@@ -28,7 +30,8 @@ bool has_signal(const RolloutGroup& group) {
 SamplingOptions rollout_sampling(const configs::RunConfig& config, const Task& task) {
   SamplingOptions sampling;
   sampling.transform = {config.engine.temperature, config.engine.top_k, config.engine.top_p, config.engine.min_p};
-  sampling.max_new_tokens = config.engine.max_new_tokens > 0 ? config.engine.max_new_tokens : task.max_response_tokens();
+  sampling.max_new_tokens =
+      config.engine.max_new_tokens > 0 ? config.engine.max_new_tokens : task.max_response_tokens();
   sampling.end_token = task.tokenizer().eos();
   sampling.seed = static_cast<uint64_t>(config.run.seed);
   sampling.stream = data::RandomStream::kSample;
@@ -65,7 +68,8 @@ RolloutBatch RolloutSource::next() {
   RolloutBatch batch;
   std::vector<RolloutGroup> uniform;
   int64_t rounds = config_.resample_uniform ? config_.max_resample_rounds : 0;
-  for (int64_t wanted = config_.prompts; wanted > 0; wanted = config_.prompts - static_cast<int64_t>(batch.groups.size())) {
+  for (int64_t wanted = config_.prompts; wanted > 0;
+       wanted = config_.prompts - static_cast<int64_t>(batch.groups.size())) {
     for (RolloutGroup& group : sample(wanted)) {
       batch.sampled.push_back(group);
       (has_signal(group) ? batch.groups : uniform).push_back(std::move(group));

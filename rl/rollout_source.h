@@ -1,4 +1,5 @@
-// The rollouts of one RL step: fresh problems, generated, priced for length, and replaced where a group teaches nothing.
+// The rollouts of one RL step: fresh problems, generated, priced for length, and replaced where a group teaches
+// nothing.
 #pragma once
 
 #include <vector>
@@ -11,15 +12,16 @@
 namespace terse::rl {
 
 struct RolloutBatch {
-  std::vector<RolloutGroup> groups;    // rl.prompts of them, rewards and advantages set
-  std::vector<RolloutGroup> sampled;   // every group generated for this step, the replaced ones included, rewards set
+  std::vector<RolloutGroup> groups;   // rl.prompts of them, rewards and advantages set
+  std::vector<RolloutGroup> sampled;  // every group generated for this step, the replaced ones included, rewards set
   AdvantageStats advantage;
 };
 
 class RolloutSource {
  public:
   // References must outlive the source. `controller` limits lengths when rl.penalty.kind is adaptive.
-  RolloutSource(const configs::RunConfig& config, const Task& task, Engine& engine, const CompressionController& controller);
+  RolloutSource(const configs::RunConfig& config, const Task& task, Engine& engine,
+                const CompressionController& controller);
 
   RolloutBatch next();
 

@@ -6,7 +6,9 @@ namespace terse::rl {
 namespace {
 
 // The same index may stand for one problem per difficulty; random numbers must not be shared between them.
-int64_t draw_key(const Problem& problem) { return problem.index * 4096 + problem.difficulty; }
+int64_t draw_key(const Problem& problem) {
+  return problem.index * 4096 + problem.difficulty;
+}
 
 }  // namespace
 
@@ -14,7 +16,8 @@ std::vector<RolloutGroup> roll_out(Engine& engine, const Task& task, std::vector
                                    const SamplingOptions& sampling) {
   std::vector<GenerationRequest> requests;
   for (const Problem& problem : problems) {
-    for (int64_t sample = 0; sample < group_size; ++sample) requests.push_back({problem.prompt, draw_key(problem), sample});
+    for (int64_t sample = 0; sample < group_size; ++sample)
+      requests.push_back({problem.prompt, draw_key(problem), sample});
   }
   std::vector<Completion> completions = engine.generate(requests, sampling);
   std::vector<RolloutGroup> groups;

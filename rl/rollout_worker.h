@@ -8,7 +8,6 @@
 
 namespace terse::rl {
 
-
 // Generates `group_size` responses to each problem and verifies them. Rewards and advantages are left at 0.
 std::vector<RolloutGroup> roll_out(Engine& engine, const Task& task, std::vector<Problem> problems, int64_t group_size,
                                    const SamplingOptions& sampling);

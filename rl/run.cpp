@@ -27,7 +27,7 @@ using trainer::StageProgress;
 
 struct StageResult {
   StageProgress progress;
-  double score = 0;       // larger is better; retention keeps the best checkpoint
+  double score = 0;  // larger is better; retention keeps the best checkpoint
 };
 
 StageResult pretrain(Session& session, const Vocabulary& vocabulary) {
@@ -41,12 +41,14 @@ StageResult pretrain(Session& session, const Vocabulary& vocabulary) {
   double last_loss = 0;
   const auto evaluate = [&](int64_t) {
     trainer::LossSum loss;
-    for (int64_t i = 0; i < validation.size(); ++i) loss += trainer::cross_entropy(session.model(), validation.batch(i));
+    for (int64_t i = 0; i < validation.size(); ++i)
+      loss += trainer::cross_entropy(session.model(), validation.batch(i));
     last_loss = loss.mean();
     return Metrics{{"val_loss", last_loss}, {"bits_per_byte", last_loss / std::log(2.0) / corpus.bytes_per_token}};
   };
   StageResult result;
-  result.progress = trainer::train(session, {"pretrain", p.steps, p.micro_batch, p.eval_every, p.optimizer, &stream, evaluate});
+  result.progress =
+      trainer::train(session, {"pretrain", p.steps, p.micro_batch, p.eval_every, p.optimizer, &stream, evaluate});
   result.score = -last_loss;
   return result;
 }
@@ -62,9 +64,9 @@ StageResult finetune(Session& session, const Task& task) {
   // The evaluation after the stage covers the last step.
   const bool during = config.sft.eval_every > 0;
   StageResult result;
-  result.progress = trainer::train(session, {"sft", config.sft.steps, config.sft.micro_batch, config.sft.eval_every,
-                                             config.sft.optimizer, &stream,
-                                             during ? std::function<Metrics(int64_t)>(evaluate_now) : nullptr});
+  result.progress = trainer::train(
+      session, {"sft", config.sft.steps, config.sft.micro_batch, config.sft.eval_every, config.sft.optimizer, &stream,
+                during ? std::function<Metrics(int64_t)>(evaluate_now) : nullptr});
   return result;
 }
 
@@ -73,9 +75,10 @@ Evaluation evaluate_stage(Session& session, const Task& task, const StageProgres
   Engine engine(session.model(), session.config().engine.max_batch);
   const TraceLog traces(session.dir() / "traces", task);
   constexpr int64_t kTracedProblems = 4;  // of each difficulty
-  const Evaluation evaluation = evaluate(engine, task, full_evaluation(session.config()), [&](const RolloutGroup& group) {
-    if (group.problem.index < kTracedProblems) traces.evaluation(progress.stage, progress.step, group);
-  });
+  const Evaluation evaluation =
+      evaluate(engine, task, full_evaluation(session.config()), [&](const RolloutGroup& group) {
+        if (group.problem.index < kTracedProblems) traces.evaluation(progress.stage, progress.step, group);
+      });
   session.log(progress, evaluation.metrics());
   return evaluation;
 }
@@ -104,7 +107,8 @@ void run_stage(Session& session, const std::string& stage, const Vocabulary& voc
 nlohmann::json write_summary(const RunRequest& request, const nlohmann::json& stages) {
   double wall = 0;
   for (const nlohmann::json& stage : stages) wall += stage.at("wall_s").get<double>();
-  const nlohmann::json summary = {{"run", request.config.run.name}, {"commit", request.commit}, {"stages", stages}, {"wall_s", wall}};
+  const nlohmann::json summary = {
+      {"run", request.config.run.name}, {"commit", request.commit}, {"stages", stages}, {"wall_s", wall}};
   const auto part = request.dir / "summary.json.tmp";
   std::ofstream(part) << summary.dump(2) << '\n';
   std::filesystem::rename(part, request.dir / "summary.json");

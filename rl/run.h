@@ -11,14 +11,14 @@
 namespace terse::rl {
 
 struct RunRequest {
-  configs::RunConfig config;            // resolved and checked
-  std::filesystem::path dir;            // run folder; exists and is locked by the caller
-  std::string commit;                   // of the program, for summary.json
+  configs::RunConfig config;  // resolved and checked
+  std::filesystem::path dir;  // run folder; exists and is locked by the caller
+  std::string commit;         // of the program, for summary.json
   trainer::Interrupts* interrupts = nullptr;
 };
 
-// Runs (or continues) all stages; writes metrics, traces, checkpoints and summary.json into the folder and returns the summary.
-// Throws trainer::SavedAndStopped, checkpoints::CorruptError, checkpoints::DiskError, or std::runtime_error.
+// Runs (or continues) all stages; writes metrics, traces, checkpoints and summary.json into the folder and returns the
+// summary. Throws trainer::SavedAndStopped, checkpoints::CorruptError, checkpoints::DiskError, or std::runtime_error.
 nlohmann::json run(const RunRequest& request);
 
 }  // namespace terse::rl

@@ -16,11 +16,13 @@ class TraceLog {
 
   // The first two groups of a training step, one right and one wrong rollout of each where there are both.
   void training(int64_t step, const std::vector<RolloutGroup>& groups) const;
-  // The first sample of an evaluation group. The same problems come back at every evaluation, so that traces can be compared.
+  // The first sample of an evaluation group. The same problems come back at every evaluation, so that traces can be
+  // compared.
   void evaluation(const std::string& stage, int64_t step, const RolloutGroup& group) const;
 
  private:
-  void write(const std::string& stage, int64_t step, const char* logged_for, const Problem& problem, const Rollout& rollout) const;
+  void write(const std::string& stage, int64_t step, const char* logged_for, const Problem& problem,
+             const Rollout& rollout) const;
 
   std::filesystem::path folder_;
   const Task& task_;

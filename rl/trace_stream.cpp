@@ -28,7 +28,9 @@ data::Batch TraceStream::next() {
   return data::pack(sequences);
 }
 
-nlohmann::json TraceStream::state() const { return {{"task", task_.name()}, {"cursor", cursor_}}; }
+nlohmann::json TraceStream::state() const {
+  return {{"task", task_.name()}, {"cursor", cursor_}};
+}
 
 void TraceStream::restore(const nlohmann::json& state) {
   if (state.at("task") != task_.name()) {

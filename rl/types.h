@@ -10,10 +10,10 @@ namespace terse::rl {
 // A prompt and what is needed to check an answer. Made by a Task from (split, index) alone.
 struct Problem {
   int64_t index = 0;
-  int64_t difficulty = 0;        // the task's own scale; reports and controllers work per difficulty
-  std::vector<int32_t> prompt;   // token ids
-  std::vector<int32_t> answer;   // token ids of the reference answer
-  std::string meta;              // task-private, e.g. the operations; enough to verify and to render traces
+  int64_t difficulty = 0;       // the task's own scale; reports and controllers work per difficulty
+  std::vector<int32_t> prompt;  // token ids
+  std::vector<int32_t> answer;  // token ids of the reference answer
+  std::string meta;             // task-private, e.g. the operations; enough to verify and to render traces
 };
 
 enum class FinishReason { kStop, kLength };  // sampled its end token; cut at the token limit
@@ -22,16 +22,16 @@ enum class FinishReason { kStop, kLength };  // sampled its end token; cut at th
 enum class VerifyStatus { kOk, kTimeout, kError };
 
 struct Rollout {
-  int64_t sample = 0;                 // index inside its group
-  std::vector<int32_t> tokens;        // response, the end token included
-  std::vector<float> logprobs;        // of each response token under the policy that sampled it, after the logit transform
-  std::vector<float> entropies;       // of each sampled distribution, nats
+  int64_t sample = 0;            // index inside its group
+  std::vector<int32_t> tokens;   // response, the end token included
+  std::vector<float> logprobs;   // of each response token under the policy that sampled it, after the logit transform
+  std::vector<float> entropies;  // of each sampled distribution, nats
   int64_t weight_version = 0;
   FinishReason finish = FinishReason::kStop;
   VerifyStatus status = VerifyStatus::kOk;
-  bool correct = false;               // raw outcome: what filters, evaluation and "is it solved" look at
-  std::string form;                   // trace form that the response follows, or "other"
-  double reward = 0;                  // shaped: what the advantage is computed from
+  bool correct = false;  // raw outcome: what filters, evaluation and "is it solved" look at
+  std::string form;      // trace form that the response follows, or "other"
+  double reward = 0;     // shaped: what the advantage is computed from
   double advantage = 0;
 
   int64_t length() const { return static_cast<int64_t>(tokens.size()); }

@@ -12,8 +12,8 @@
 namespace terse::rl {
 
 struct Vocabulary {
-  std::unique_ptr<Task> task;            // where a stage needs one
-  std::optional<data::Corpus> corpus;    // where a stage pretrains
+  std::unique_ptr<Task> task;          // where a stage needs one
+  std::optional<data::Corpus> corpus;  // where a stage pretrains
   std::shared_ptr<const data::Tokenizer> tokenizer;
 };
 

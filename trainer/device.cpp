@@ -17,11 +17,13 @@ namespace {
 // Empty when LibTorch can use a GPU now, else why not.
 std::string load_cuda() {
   static const std::string problem = [] {
-    if (dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL) == nullptr) return std::string("this machine has no NVIDIA driver (libcuda.so.1)");
+    if (dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL) == nullptr)
+      return std::string("this machine has no NVIDIA driver (libcuda.so.1)");
     if (dlopen(TERSE_TORCH_LIB "/libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) == nullptr) {
       return fmt::format("LibTorch's CUDA libraries cannot be loaded (run scripts/setup.sh --cuda): {}", dlerror());
     }
-    if (!at::globalContext().hasCUDA() || at::detail::getCUDAHooks().deviceCount() == 0) return std::string("no usable GPU");
+    if (!at::globalContext().hasCUDA() || at::detail::getCUDAHooks().deviceCount() == 0)
+      return std::string("no usable GPU");
     return std::string();
   }();
   return problem;

@@ -48,8 +48,9 @@ AdamW::Update AdamW::step(double lr) {
     const int64_t begin = bounds[part], length = bounds[part + 1] - begin;
     if (length == 0) continue;
     auto range = [&](const torch::Tensor& t) { return std::vector<torch::Tensor>{t.narrow(0, begin, length)}; };
-    at::_fused_adamw_(range(params_.master()), range(grad), range(m_), range(v_), {}, std::vector<torch::Tensor>{count_}, lr,
-                      config_.beta1, config_.beta2, part == 0 ? config_.weight_decay : 0.0, config_.eps, false, false);
+    at::_fused_adamw_(range(params_.master()), range(grad), range(m_), range(v_), {},
+                      std::vector<torch::Tensor>{count_}, lr, config_.beta1, config_.beta2,
+                      part == 0 ? config_.weight_decay : 0.0, config_.eps, false, false);
   }
   params_.publish();
   return update;

@@ -1,5 +1,5 @@
-// AdamW on the flat parameter buffer (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019), with global-norm
-// clipping and a guard against non-finite updates.
+// AdamW on the flat parameter buffer (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019), with
+// global-norm clipping and a guard against non-finite updates.
 #pragma once
 
 #include <string>
@@ -19,8 +19,8 @@ class AdamW {
   AdamW(FlatParams& params, const configs::Optimizer& config);
 
   struct Update {
-    double grad_norm = 0;   // global norm before clipping
-    bool applied = true;    // false: the gradient was not finite and nothing changed
+    double grad_norm = 0;  // global norm before clipping
+    bool applied = true;   // false: the gradient was not finite and nothing changed
   };
   // Clips params.grad(), applies one update at rate `lr` and publishes the weights.
   Update step(double lr);
@@ -31,8 +31,8 @@ class AdamW {
  private:
   FlatParams& params_;
   configs::Optimizer config_;
-  torch::Tensor m_, v_;     // fp32 moments [P]
-  torch::Tensor count_;     // updates so far, one float: what the fused kernel wants
+  torch::Tensor m_, v_;  // fp32 moments [P]
+  torch::Tensor count_;  // updates so far, one float: what the fused kernel wants
 };
 
 }  // namespace terse::trainer

@@ -32,7 +32,8 @@ void Session::restore(checkpoints::Store::Loaded loaded) {
   metrics_->rewind(extra.at("metrics"));
   const nlohmann::json& p = extra.at("progress");
   StageProgress progress{p.at("stage"), p.at("step"), p.at("tokens"), p.at("seconds"), p.at("extra")};
-  metrics_->say(fmt::format("resumed at step {} of stage {} from {}", progress.step, progress.stage, loaded.path.filename().string()));
+  metrics_->say(fmt::format("resumed at step {} of stage {} from {}", progress.step, progress.stage,
+                            loaded.path.filename().string()));
   resume_ = Resume{std::move(progress), std::move(loaded.state)};
 }
 
@@ -51,8 +52,12 @@ void Session::save(const StageProgress& progress, const AdamW* optimizer, double
   if (optimizer != nullptr) optimizer->save(state);
   state.extra = {{"finished", finished_},
                  {"metrics", metrics_->position()},
-                 {"progress", {{"stage", progress.stage}, {"step", progress.step}, {"tokens", progress.tokens},
-                               {"seconds", progress.seconds}, {"extra", progress.extra}}}};
+                 {"progress",
+                  {{"stage", progress.stage},
+                   {"step", progress.step},
+                   {"tokens", progress.tokens},
+                   {"seconds", progress.seconds},
+                   {"extra", progress.extra}}}};
   store_->save({global_step_, progress.stage, configs::numerics_hash(config_), score}, state);
 }
 
@@ -70,8 +75,8 @@ void Session::maybe_save(const StageProgress& progress, const AdamW& optimizer, 
     metrics_->say(fmt::format("checkpoint not written, training goes on with the older ones: {}", error.what()));
   }
   if (interrupt == Interrupt::kSaveAndStop) {
-    throw SavedAndStopped(fmt::format("saved at step {} of stage {} on a signal; the same command goes on from there", progress.step,
-                                      progress.stage));
+    throw SavedAndStopped(fmt::format("saved at step {} of stage {} on a signal; the same command goes on from there",
+                                      progress.step, progress.stage));
   }
 }
 
@@ -80,6 +85,8 @@ void Session::finish_stage(const StageProgress& progress, nlohmann::json result,
   save({progress.stage, progress.step, progress.tokens, progress.seconds, {}}, nullptr, score);
 }
 
-void Session::close() { store_->wait(); }
+void Session::close() {
+  store_->wait();
+}
 
 }  // namespace terse::trainer

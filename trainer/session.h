@@ -23,16 +23,17 @@ using Metrics = std::map<std::string, double>;
 // How far a stage is. Everything a stage adds to a checkpoint beside weights and optimizer lies in `extra`.
 struct StageProgress {
   std::string stage;
-  int64_t step = 0;            // updates done
-  int64_t tokens = 0;          // trained or generated so far
-  double seconds = 0;          // spent so far, over all starts
-  nlohmann::json extra;        // data cursor, controllers
+  int64_t step = 0;      // updates done
+  int64_t tokens = 0;    // trained or generated so far
+  double seconds = 0;    // spent so far, over all starts
+  nlohmann::json extra;  // data cursor, controllers
 };
 
 class Session {
  public:
-  // Builds the model from the config, opens metrics and checkpoints in `dir` and, when there is a usable checkpoint, restores
-  // weights, global step and finished stages from it; the interrupted stage then finds its progress in resume().
+  // Builds the model from the config, opens metrics and checkpoints in `dir` and, when there is a usable checkpoint,
+  // restores weights, global step and finished stages from it; the interrupted stage then finds its progress in
+  // resume().
   Session(const configs::RunConfig& config, std::filesystem::path dir, int64_t vocab, Interrupts* interrupts);
 
   const configs::RunConfig& config() const { return config_; }
@@ -54,8 +55,8 @@ class Session {
   // Waits for the last checkpoint. Throws checkpoints::DiskError when it could not be written.
   void close();
 
-  // Saves when a checkpoint is due at this step, or a signal asks for one; throws SavedAndStopped once a requested stop is on disk.
-  // A full disk or a failed write is reported and counted, and training goes on with the older checkpoints.
+  // Saves when a checkpoint is due at this step, or a signal asks for one; throws SavedAndStopped once a requested stop
+  // is on disk. A full disk or a failed write is reported and counted, and training goes on with the older checkpoints.
   void maybe_save(const StageProgress& progress, const AdamW& optimizer, double score);
 
   // One more update of any stage is done; comes before log() and maybe_save() of that update.
@@ -77,7 +78,7 @@ class Session {
   std::unique_ptr<checkpoints::Store> store_;
   std::optional<Resume> resume_;
   nlohmann::json finished_ = nlohmann::json::array();
-  int64_t global_step_ = 0;    // updates over all stages
+  int64_t global_step_ = 0;  // updates over all stages
   int64_t failed_saves_ = 0;
 };
 

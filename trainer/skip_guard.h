@@ -1,4 +1,5 @@
-// Counts updates that were skipped because the loss or the gradient was not finite, and stops a run that cannot recover.
+// Counts updates that were skipped because the loss or the gradient was not finite, and stops a run that cannot
+// recover.
 #pragma once
 
 #include <fmt/format.h>
@@ -18,10 +19,12 @@ class SkipGuard {
     in_a_row_ = applied ? 0 : in_a_row_ + 1;
     total_ += applied ? 0 : 1;
     if (in_a_row_ > most_) {
-      throw std::runtime_error(fmt::format(
-          "{}: the loss or gradient was not finite in {} updates in a row, the last at step {}. The weights of the last checkpoint "
-          "are still good; lower {}.optimizer.lr or raise warmup_steps and run the same command again in a new --run-dir",
-          stage, in_a_row_, step, stage));
+      throw std::runtime_error(
+          fmt::format("{}: the loss or gradient was not finite in {} updates in a row, the last at step {}. The "
+                      "weights of the last checkpoint "
+                      "are still good; lower {}.optimizer.lr or raise warmup_steps and run the same command again in a "
+                      "new --run-dir",
+                      stage, in_a_row_, step, stage));
     }
   }
   int64_t total() const { return total_; }

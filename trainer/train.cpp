@@ -82,7 +82,10 @@ StageProgress train(Session& session, const SupervisedStage& stage) {
     progress.tokens += batch.token_count();
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     progress.seconds += seconds;
-    Metrics metrics = {{"loss", loss.mean()}, {"lr", lr}, {"grad_norm", update.grad_norm}, {"step_time", seconds},
+    Metrics metrics = {{"loss", loss.mean()},
+                       {"lr", lr},
+                       {"grad_norm", update.grad_norm},
+                       {"step_time", seconds},
                        {"tokens_per_s", static_cast<double>(batch.token_count()) / seconds}};
 
     // 5. Evaluate, log, save.

@@ -1,4 +1,5 @@
-// The supervised loop: pretraining and fine-tuning differ in their batches and in how they are evaluated, not in the loop.
+// The supervised loop: pretraining and fine-tuning differ in their batches and in how they are evaluated, not in the
+// loop.
 #pragma once
 
 #include <functional>
@@ -11,10 +12,10 @@
 namespace terse::trainer {
 
 struct SupervisedStage {
-  std::string name;              // "pretrain" or "sft"
+  std::string name;  // "pretrain" or "sft"
   int64_t steps = 0;
-  int64_t micro_batch = 0;       // segments per forward pass; 0: all
-  int64_t eval_every = 0;        // steps; 0: never during training
+  int64_t micro_batch = 0;  // segments per forward pass; 0: all
+  int64_t eval_every = 0;   // steps; 0: never during training
   configs::Optimizer optimizer;
   data::BatchStream* stream = nullptr;
   // Called before every eval_every-th step's record and given the step; its values join the metrics. May be empty.

@@ -15,7 +15,8 @@ class AtenDecoder final : public Decoder {
  public:
   AtenDecoder(const trainer::Transformer& model, int64_t slots, int64_t capacity)
       : model_(model), spec_(model.spec()), capacity_(capacity) {
-    const auto options = torch::TensorOptions().device(model.device()).dtype(spec_.bf16 ? torch::kBFloat16 : torch::kFloat32);
+    const auto options =
+        torch::TensorOptions().device(model.device()).dtype(spec_.bf16 ? torch::kBFloat16 : torch::kFloat32);
     for (int64_t layer = 0; layer < spec_.layers; ++layer) {
       keys_.push_back(torch::zeros({slots, capacity, spec_.kv_heads, spec_.head_width}, options));
       values_.push_back(torch::zeros_like(keys_.back()));
@@ -26,13 +27,16 @@ class AtenDecoder final : public Decoder {
 
   Tensor forward(const DecodeRows& rows) override {
     torch::NoGradGuard no_grad;
-    const auto indices = [this](const std::vector<int64_t>& v) { return torch::tensor(v, torch::kInt64).to(model_.device()); };
+    const auto indices = [this](const std::vector<int64_t>& v) {
+      return torch::tensor(v, torch::kInt64).to(model_.device());
+    };
     const Tensor slots = indices(rows.slots), positions = indices(rows.positions);
     // Row r may read the cached tokens 0..position of its own slot.
     const Tensor mask = torch::arange(capacity_, positions.options()).unsqueeze(0) <= positions.unsqueeze(1);
     Tensor x = ops::embed(indices(rows.tokens), model_.params().embedding());
     for (size_t layer = 0; layer < keys_.size(); ++layer) x = block(layer, x, slots, positions, mask);
-    x = ops::rms_norm(x.index_select(0, indices(rows.wanted)), norm_weight(model_.params().final_norm(), x), spec_.norm_eps);
+    x = ops::rms_norm(x.index_select(0, indices(rows.wanted)), norm_weight(model_.params().final_norm(), x),
+                      spec_.norm_eps);
     return ops::linear(x, model_.params().head(), {}).to(torch::kFloat32).to(torch::kCPU).contiguous();
   }
 
@@ -55,7 +59,9 @@ class AtenDecoder final : public Decoder {
     const Tensor q = ops::rotate(parts[0], positions, model_.rope());
     keys_[layer].index_put_({slots, positions}, ops::rotate(parts[1], positions, model_.rope()));
     values_[layer].index_put_({slots, positions}, parts[2]);
-    const auto cached = [&](const Tensor& cache) { return cache.index_select(0, slots).transpose(1, 2); };  // [R, K, T, C]
+    const auto cached = [&](const Tensor& cache) {
+      return cache.index_select(0, slots).transpose(1, 2);
+    };  // [R, K, T, C]
     const Tensor attended = at::scaled_dot_product_attention(
         q.unsqueeze(2), cached(keys_[layer]), cached(values_[layer]), mask.view({n, 1, 1, capacity_}), 0.0, false,
         spec_.attention_scale(), spec_.heads != spec_.kv_heads);

@@ -1,5 +1,5 @@
-// The model side of generation: runs tokens of many sequences against their caches of keys and values. Which sequence goes when is
-// the engine's business.
+// The model side of generation: runs tokens of many sequences against their caches of keys and values. Which sequence
+// goes when is the engine's business.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 namespace terse::rl {
 
-// New tokens to run, R rows. Rows of one sequence come in order of position, and a row attends to everything of its sequence up to
-// its own position, rows of the same call included.
+// New tokens to run, R rows. Rows of one sequence come in order of position, and a row attends to everything of its
+// sequence up to its own position, rows of the same call included.
 struct DecodeRows {
   std::vector<int64_t> slots;      // [R] cache slot of the row's sequence
   std::vector<int64_t> tokens;     // [R]
@@ -23,7 +23,8 @@ struct DecodeRows {
 class Decoder {
  public:
   virtual ~Decoder() = default;
-  // Reads the model's present weights; call after every change of them. Shares or repacks them, never keeps the caller's gradients.
+  // Reads the model's present weights; call after every change of them. Shares or repacks them, never keeps the
+  // caller's gradients.
   virtual void refresh() = 0;
   // Writes the keys and values of all rows; returns the logits of the wanted ones: [wanted, V] fp32 on the CPU.
   virtual torch::Tensor forward(const DecodeRows& rows) = 0;
@@ -31,8 +32,9 @@ class Decoder {
   virtual void copy_prefix(int64_t from, int64_t to, int64_t length) = 0;
 };
 
-// The decoder for the model's device and dtype, with `slots` caches of `capacity` tokens each: row-invariant kernels for fp32 on
-// the CPU (the same bits as the learner's forward pass), LibTorch operations elsewhere. The model must outlive it.
+// The decoder for the model's device and dtype, with `slots` caches of `capacity` tokens each: row-invariant kernels
+// for fp32 on the CPU (the same bits as the learner's forward pass), LibTorch operations elsewhere. The model must
+// outlive it.
 std::unique_ptr<Decoder> make_decoder(const trainer::Transformer& model, int64_t slots, int64_t capacity);
 
 // The two implementations by name, for tests that hold one against the other.

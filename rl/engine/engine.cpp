@@ -34,7 +34,8 @@ void Engine::check(const std::vector<GenerationRequest>& requests, const Samplin
   }
 }
 
-std::vector<Completion> Engine::generate(const std::vector<GenerationRequest>& requests, const SamplingOptions& options) {
+std::vector<Completion> Engine::generate(const std::vector<GenerationRequest>& requests,
+                                         const SamplingOptions& options) {
   check(requests, options);
   Job job{requests, options, std::vector<Completion>(requests.size()), 0, {}};
   while (job.next < requests.size() || !job.live.empty()) {
@@ -47,9 +48,10 @@ std::vector<Completion> Engine::generate(const std::vector<GenerationRequest>& r
 void Engine::admit(Job& job) {
   DecodeRows rows;
   std::vector<Sequence> admitted;
-  std::vector<int64_t> source;       // for each admitted sequence, the one whose prompt pass it shares
+  std::vector<int64_t> source;  // for each admitted sequence, the one whose prompt pass it shares
   std::vector<int64_t> logits_row;
-  while (job.next < job.requests.size() && !free_slots_.empty() && static_cast<int64_t>(rows.tokens.size()) < kPrefillRows) {
+  while (job.next < job.requests.size() && !free_slots_.empty() &&
+         static_cast<int64_t>(rows.tokens.size()) < kPrefillRows) {
     const GenerationRequest& request = job.requests[job.next];
     const int64_t length = static_cast<int64_t>(request.prompt.size()), slot = free_slots_.back();
     free_slots_.pop_back();

@@ -1,4 +1,5 @@
-// Generation with continuous batching: sequences join and leave the running batch at every step. Token ids in, token ids out.
+// Generation with continuous batching: sequences join and leave the running batch at every step. Token ids in, token
+// ids out.
 #pragma once
 
 #include <deque>
@@ -37,14 +38,16 @@ struct Completion {
 
 class Engine {
  public:
-  // Shares `model`, which must outlive the engine. `max_batch` sequences decode together; their number changes no token.
+  // Shares `model`, which must outlive the engine. `max_batch` sequences decode together; their number changes no
+  // token.
   Engine(const trainer::Transformer& model, int64_t max_batch);
 
   // The model's weights have changed; completions carry `version` from now on.
   void refresh(int64_t version);
 
-  // Runs all requests to their ends; the i-th completion belongs to the i-th request. Requests with equal prompts that follow each
-  // other share one pass over the prompt. Throws std::invalid_argument when a prompt plus max_new_tokens exceeds the context.
+  // Runs all requests to their ends; the i-th completion belongs to the i-th request. Requests with equal prompts that
+  // follow each other share one pass over the prompt. Throws std::invalid_argument when a prompt plus max_new_tokens
+  // exceeds the context.
   std::vector<Completion> generate(const std::vector<GenerationRequest>& requests, const SamplingOptions& options);
 
  private:
@@ -58,7 +61,7 @@ class Engine {
     const std::vector<GenerationRequest>& requests;
     const SamplingOptions& options;
     std::vector<Completion> completions;
-    size_t next = 0;               // first request that has not been admitted
+    size_t next = 0;  // first request that has not been admitted
     std::vector<Sequence> live;
   };
 

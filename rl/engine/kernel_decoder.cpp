@@ -11,7 +11,9 @@ namespace {
 namespace kernels = trainer::kernels;
 using torch::Tensor;
 
-Tensor fp32(at::IntArrayRef shape) { return torch::empty(shape, torch::kFloat32); }
+Tensor fp32(at::IntArrayRef shape) {
+  return torch::empty(shape, torch::kFloat32);
+}
 
 // Weights of one block, matrices transposed to [in, out].
 struct PackedBlock {
@@ -20,7 +22,8 @@ struct PackedBlock {
 
 class KernelDecoder final : public Decoder {
  public:
-  KernelDecoder(const trainer::Transformer& model, int64_t slots, int64_t capacity) : model_(model), spec_(model.spec()) {
+  KernelDecoder(const trainer::Transformer& model, int64_t slots, int64_t capacity)
+      : model_(model), spec_(model.spec()) {
     const int64_t page = (capacity + kernels::kKeyBlock - 1) / kernels::kKeyBlock * kernels::kKeyBlock;
     layout_ = {.kv_heads = spec_.kv_heads, .head_width = spec_.head_width, .page_tokens = page};
     cache_ = fp32({slots, spec_.layers * layout_.floats()});
@@ -33,8 +36,9 @@ class KernelDecoder final : public Decoder {
     const auto transposed = [](const Tensor& w) { return w.detach().to(torch::kFloat32).t().contiguous(); };
     const auto vector = [](const Tensor& w) { return w.defined() ? w.detach().to(torch::kFloat32).clone() : Tensor(); };
     for (const trainer::BlockWeights& w : model_.params().blocks()) {
-      blocks_.push_back({vector(w.attention_norm), transposed(w.qkv), vector(w.qkv_bias), vector(w.q_norm), vector(w.k_norm),
-                         transposed(w.out), vector(w.ffn_norm), transposed(w.gate_up), transposed(w.down)});
+      blocks_.push_back({vector(w.attention_norm), transposed(w.qkv), vector(w.qkv_bias), vector(w.q_norm),
+                         vector(w.k_norm), transposed(w.out), vector(w.ffn_norm), transposed(w.gate_up),
+                         transposed(w.down)});
     }
     embedding_ = model_.params().embedding().detach().to(torch::kFloat32).clone();
     final_norm_ = vector(model_.params().final_norm());
@@ -54,7 +58,8 @@ class KernelDecoder final : public Decoder {
   }
 
   void copy_prefix(int64_t from, int64_t to, int64_t length) override {
-    // Inside a layer the cache is [K][blocks][C][16] keys, then [K][tokens][C] values: whole key blocks, then rows of values.
+    // Inside a layer the cache is [K][blocks][C][16] keys, then [K][tokens][C] values: whole key blocks, then rows of
+    // values.
     const int64_t c = spec_.head_width, page = layout_.page_tokens;
     const int64_t blocks = (length + kernels::kKeyBlock - 1) / kernels::kKeyBlock;
     const auto copy = [&](int64_t offset, int64_t count) {
@@ -73,23 +78,34 @@ class KernelDecoder final : public Decoder {
  private:
   Tensor gemm(const Tensor& x, const Tensor& weight, const Tensor& bias = {}) const {
     Tensor y = fp32({x.size(0), weight.size(1)});
-    kernels::cpu().gemm(x.data_ptr<float>(), weight.data_ptr<float>(), bias.defined() ? bias.data_ptr<float>() : nullptr,
-                        y.data_ptr<float>(), x.size(0), weight.size(1), weight.size(0), false);
+    kernels::cpu().gemm(x.data_ptr<float>(), weight.data_ptr<float>(),
+                        bias.defined() ? bias.data_ptr<float>() : nullptr, y.data_ptr<float>(), x.size(0),
+                        weight.size(1), weight.size(0), false);
     return y;
   }
 
   Tensor norm(const Tensor& x, const Tensor& weight) const {
     Tensor y = torch::empty_like(x);
-    kernels::cpu().rms_norm({.x = x.data_ptr<float>(), .weight = weight.data_ptr<float>(),
-                             .eps = static_cast<float>(spec_.norm_eps), .y = y.data_ptr<float>(), .rows = x.size(0),
-                             .groups = 1, .width = x.size(1)});
+    kernels::cpu().rms_norm({.x = x.data_ptr<float>(),
+                             .weight = weight.data_ptr<float>(),
+                             .eps = static_cast<float>(spec_.norm_eps),
+                             .y = y.data_ptr<float>(),
+                             .rows = x.size(0),
+                             .groups = 1,
+                             .width = x.size(1)});
     return y;
   }
 
   void norm_heads(const Tensor& qkv, int64_t first, int64_t groups, const Tensor& weight) const {
     float* x = qkv.data_ptr<float>() + first * spec_.head_width;
-    kernels::cpu().rms_norm({.x = x, .weight = weight.data_ptr<float>(), .eps = static_cast<float>(spec_.norm_eps), .y = x,
-                             .rows = qkv.size(0), .groups = groups, .width = spec_.head_width, .x_stride = qkv.size(1),
+    kernels::cpu().rms_norm({.x = x,
+                             .weight = weight.data_ptr<float>(),
+                             .eps = static_cast<float>(spec_.norm_eps),
+                             .y = x,
+                             .rows = qkv.size(0),
+                             .groups = groups,
+                             .width = spec_.head_width,
+                             .x_stride = qkv.size(1),
                              .y_stride = qkv.size(1)});
   }
 
@@ -107,14 +123,23 @@ class KernelDecoder final : public Decoder {
       norm_heads(qkv, spec_.heads, spec_.kv_heads, w.k_norm);
     }
     float* q = qkv.data_ptr<float>();
-    k.rope({.x = q, .positions = rows.positions.data(), .table = model_.rope().data_ptr<float>(), .rows = n,
-            .heads = spec_.heads + spec_.kv_heads, .head_width = c, .row_stride = stride});
+    k.rope({.x = q,
+            .positions = rows.positions.data(),
+            .table = model_.rope().data_ptr<float>(),
+            .rows = n,
+            .heads = spec_.heads + spec_.kv_heads,
+            .head_width = c,
+            .row_stride = stride});
     kernels::KvRows kv{.layout = layout_, .pages = pages.data(), .positions = rows.positions.data(), .rows = n};
     kv.layout.offset = layer * layout_.floats();
     k.kv_append({.to = kv, .k = q + spec_.heads * c, .v = q + (spec_.heads + spec_.kv_heads) * c, .kv_stride = stride});
     Tensor attended = fp32({n, spec_.attention_width()});
-    k.attention_decode({.from = kv, .q = q, .heads = spec_.heads, .q_stride = stride,
-                        .scale = static_cast<float>(spec_.attention_scale()), .out = attended.data_ptr<float>()});
+    k.attention_decode({.from = kv,
+                        .q = q,
+                        .heads = spec_.heads,
+                        .q_stride = stride,
+                        .scale = static_cast<float>(spec_.attention_scale()),
+                        .out = attended.data_ptr<float>()});
     add(x, gemm(attended, w.out));
     const Tensor gate_up = gemm(norm(x, w.ffn_norm), w.gate_up);
     Tensor hidden = fp32({n, spec_.ffn_width});

@@ -36,17 +36,22 @@ std::vector<Draw> sample_rows(float* logits, int64_t rows, int64_t vocab, const 
                               const std::vector<DrawKey>& keys) {
   namespace kernels = trainer::kernels;
   const size_t n = static_cast<size_t>(rows);
-  const float scale = trainer::apply_rows(transform, logits, rows, vocab);
+  const float scale = trainer::cut_rows(transform, logits, rows, vocab);
   std::vector<float> lse(n), entropy(n), logprob(n), probs(n * static_cast<size_t>(vocab));
   std::vector<int64_t> tokens(n);
-  kernels::cpu().logprob({.logits = logits, .scale = scale, .rows = rows, .vocab = vocab, .lse = lse.data(),
-                          .entropy = entropy.data()});
+  kernels::cpu().logprob(
+      {.logits = logits, .scale = scale, .rows = rows, .vocab = vocab, .lse = lse.data(), .entropy = entropy.data()});
   kernels::cpu().softmax(logits, scale, lse.data(), probs.data(), rows, vocab);
   for (size_t r = 0; r < n; ++r) {
-    if (!std::isfinite(lse[r])) throw std::runtime_error(fmt::format("the model's logits for problem {} are not finite", keys[r].problem));
+    if (!std::isfinite(lse[r]))
+      throw std::runtime_error(fmt::format("the model's logits for problem {} are not finite", keys[r].problem));
     tokens[r] = invert(probs.data() + r * static_cast<size_t>(vocab), vocab, uniform(keys[r]));
   }
-  kernels::cpu().logprob({.logits = logits, .targets = tokens.data(), .scale = scale, .rows = rows, .vocab = vocab,
+  kernels::cpu().logprob({.logits = logits,
+                          .targets = tokens.data(),
+                          .scale = scale,
+                          .rows = rows,
+                          .vocab = vocab,
                           .logprob = logprob.data()});
   std::vector<Draw> draws(n);
   for (size_t r = 0; r < n; ++r) draws[r] = {tokens[r], logprob[r], entropy[r]};

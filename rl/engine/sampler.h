@@ -1,4 +1,5 @@
-// From logits to a token: the same token for the same (seed, stream, problem, sample, position) and logits, whoever shares the batch.
+// From logits to a token: the same token for the same (seed, stream, problem, sample, position) and logits, whoever
+// shares the batch.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +25,8 @@ struct Draw {
   float entropy = 0;  // of that distribution, nats
 };
 
-// Draws one token per row of logits [rows, vocab] (overwritten). Inverse of the cumulative distribution in vocabulary order.
-// Throws std::runtime_error when a row is not finite.
+// Draws one token per row of logits [rows, vocab] (overwritten). Inverse of the cumulative distribution in vocabulary
+// order. Throws std::runtime_error when a row is not finite.
 std::vector<Draw> sample_rows(float* logits, int64_t rows, int64_t vocab, const trainer::LogitTransform& transform,
                               const std::vector<DrawKey>& keys);
 

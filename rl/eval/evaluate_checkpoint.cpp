@@ -23,20 +23,24 @@ struct Opened {
   std::unique_ptr<trainer::Transformer> model;
 };
 
-bool is_checkpoint(const fs::path& folder) { return fs::exists(folder / "MANIFEST.json"); }
+bool is_checkpoint(const fs::path& folder) {
+  return fs::exists(folder / "MANIFEST.json");
+}
 
 checkpoints::Store::Loaded load_weights(const fs::path& target) {
   if (is_checkpoint(target)) return checkpoints::load(target);
   if (fs::is_directory(target / "checkpoints")) {
     if (auto loaded = checkpoints::load_latest(target / "checkpoints")) return std::move(*loaded);
   }
-  throw std::invalid_argument(fmt::format(
-      "{} holds no checkpoint. Expected a run folder (runs/NAME) after its first save, or one of its checkpoints/step-N folders",
-      target.string()));
+  throw std::invalid_argument(
+      fmt::format("{} holds no checkpoint. Expected a run folder (runs/NAME) after its first save, or one of its "
+                  "checkpoints/step-N folders",
+                  target.string()));
 }
 
 Opened open(const fs::path& target, const std::string& task, const std::string& device) {
-  const fs::path run = is_checkpoint(target) ? fs::absolute(target).lexically_normal().parent_path().parent_path() : target;
+  const fs::path run =
+      is_checkpoint(target) ? fs::absolute(target).lexically_normal().parent_path().parent_path() : target;
   if (!fs::exists(target)) throw std::invalid_argument(fmt::format("{} does not exist", target.string()));
   if (!fs::exists(run / "config.yaml")) {
     throw std::invalid_argument(fmt::format("{} holds no config.yaml, so it is not a run folder", run.string()));
@@ -58,7 +62,8 @@ Opened open(const fs::path& target, const std::string& task, const std::string& 
 
 nlohmann::json evaluate_checkpoint(const EvalRequest& request) {
   const Opened opened = open(request.target, request.task, request.device);
-  if (!opened.vocabulary.task) throw std::invalid_argument("this run has no stage that uses a task, so there is nothing to evaluate on");
+  if (!opened.vocabulary.task)
+    throw std::invalid_argument("this run has no stage that uses a task, so there is nothing to evaluate on");
   EvalOptions options = full_evaluation(opened.config);
   if (request.samples > 0) options.samples = request.samples;
   if (request.problems_per_difficulty > 0) options.problems_per_difficulty = request.problems_per_difficulty;
@@ -86,8 +91,8 @@ void generate(const GenerateRequest& request, const EmitSample& emit) {
   Engine engine(*opened.model, std::min(request.samples, opened.config.engine.max_batch));
   const std::vector<Completion> completions = engine.generate(requests, sampling);
   for (size_t i = 0; i < completions.size(); ++i) {
-    emit(static_cast<int64_t>(i), tokenizer.decode(completions[i].tokens), static_cast<int64_t>(completions[i].tokens.size()),
-         completions[i].finish == FinishReason::kStop);
+    emit(static_cast<int64_t>(i), tokenizer.decode(completions[i].tokens),
+         static_cast<int64_t>(completions[i].tokens.size()), completions[i].finish == FinishReason::kStop);
   }
 }
 

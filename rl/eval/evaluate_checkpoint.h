@@ -12,20 +12,21 @@
 namespace terse::rl {
 
 struct EvalRequest {
-  std::filesystem::path target;   // run folder or checkpoint folder (its run folder's config.yaml is used)
-  std::string task;               // empty: the run's own
-  int64_t samples = 0;            // 0: the config's eval.samples
+  std::filesystem::path target;         // run folder or checkpoint folder (its run folder's config.yaml is used)
+  std::string task;                     // empty: the run's own
+  int64_t samples = 0;                  // 0: the config's eval.samples
   int64_t problems_per_difficulty = 0;  // 0: the config's
   std::string device = "auto";
 };
-// Returns the `eval` object of summary.json. Throws std::invalid_argument with advice when the target holds no usable checkpoint.
+// Returns the `eval` object of summary.json. Throws std::invalid_argument with advice when the target holds no usable
+// checkpoint.
 nlohmann::json evaluate_checkpoint(const EvalRequest& request);
 
 struct GenerateRequest {
   std::filesystem::path target;
-  std::string prompt;             // text in the run's tokenizer
+  std::string prompt;  // text in the run's tokenizer
   int64_t samples = 1;
-  int64_t max_new_tokens = 0;     // 0: task limit, or the model's context
+  int64_t max_new_tokens = 0;  // 0: task limit, or the model's context
   double temperature = 1.0;
   int64_t top_k = 0;
   double top_p = 1.0;

@@ -27,7 +27,8 @@ double pass_at(int64_t n, int64_t c, int64_t k) {
 }  // namespace
 
 EvalOptions full_evaluation(const configs::RunConfig& config) {
-  return {config.eval.problems_per_difficulty, config.eval.samples, config.eval.temperature, static_cast<uint64_t>(config.run.seed)};
+  return {config.eval.problems_per_difficulty, config.eval.samples, config.eval.temperature,
+          static_cast<uint64_t>(config.run.seed)};
 }
 
 EvalOptions quick_evaluation(const configs::RunConfig& config) {
@@ -51,12 +52,14 @@ Evaluation evaluate(Engine& engine, const Task& task, const EvalOptions& options
 
   std::vector<Problem> problems;
   for (const int64_t difficulty : task.difficulties()) {
-    for (int64_t i = 0; i < options.problems_per_difficulty; ++i) problems.push_back(task.problem(Split::kEval, i, difficulty));
+    for (int64_t i = 0; i < options.problems_per_difficulty; ++i)
+      problems.push_back(task.problem(Split::kEval, i, difficulty));
   }
   const double total = static_cast<double>(problems.size());
   for (size_t begin = 0; begin < problems.size(); begin += kProblemsAtOnce) {
     const size_t end = std::min(problems.size(), begin + kProblemsAtOnce);
-    const std::vector<Problem> part(problems.begin() + static_cast<std::ptrdiff_t>(begin), problems.begin() + static_cast<std::ptrdiff_t>(end));
+    const std::vector<Problem> part(problems.begin() + static_cast<std::ptrdiff_t>(begin),
+                                    problems.begin() + static_cast<std::ptrdiff_t>(end));
     for (const RolloutGroup& group : roll_out(engine, task, part, options.samples, sampling)) {
       int64_t correct = 0;
       for (const Rollout& rollout : group.rollouts) {
@@ -66,7 +69,8 @@ Evaluation evaluate(Engine& engine, const Task& task, const EvalOptions& options
         count(result.forms[rollout.form], rollout);
         correct += rollout.correct ? 1 : 0;
       }
-      for (int64_t k = 1; k <= options.samples; k *= 2) result.pass_at_k[k] += pass_at(options.samples, correct, k) / total;
+      for (int64_t k = 1; k <= options.samples; k *= 2)
+        result.pass_at_k[k] += pass_at(options.samples, correct, k) / total;
       if (inspect) inspect(group);
     }
   }
@@ -74,8 +78,12 @@ Evaluation evaluate(Engine& engine, const Task& task, const EvalOptions& options
 }
 
 nlohmann::json Evaluation::to_json() const {
-  nlohmann::json json = {{"task", task}, {"samples", samples}, {"n", all.n}, {"accuracy", all.accuracy()},
-                         {"mean_tokens", all.mean_tokens()}, {"mean_tokens_correct", correct.mean_tokens()},
+  nlohmann::json json = {{"task", task},
+                         {"samples", samples},
+                         {"n", all.n},
+                         {"accuracy", all.accuracy()},
+                         {"mean_tokens", all.mean_tokens()},
+                         {"mean_tokens_correct", correct.mean_tokens()},
                          {"mean_tokens_wrong", wrong.mean_tokens()}};
   for (const auto& [k, value] : pass_at_k) json["pass_at_k"][std::to_string(k)] = value;
   for (const auto& [difficulty, bucket] : by_difficulty) {
@@ -83,16 +91,19 @@ nlohmann::json Evaluation::to_json() const {
         {"n", bucket.n}, {"accuracy", bucket.accuracy()}, {"mean_tokens", bucket.mean_tokens()}};
   }
   for (const auto& [form, bucket] : forms) {
-    json["forms"][form] = {{"share", static_cast<double>(bucket.n) / static_cast<double>(all.n)}, {"accuracy", bucket.accuracy()}};
+    json["forms"][form] = {{"share", static_cast<double>(bucket.n) / static_cast<double>(all.n)},
+                           {"accuracy", bucket.accuracy()}};
   }
   return json;
 }
 
 std::map<std::string, double> Evaluation::metrics() const {
-  std::map<std::string, double> out = {{"eval/accuracy", all.accuracy()}, {"eval/mean_tokens", all.mean_tokens()},
-                                       {"eval/mean_tokens_correct", correct.mean_tokens()},
-                                       {"eval/mean_tokens_wrong", wrong.mean_tokens()},
-                                       {"eval/clipped_ratio", static_cast<double>(all.clipped) / static_cast<double>(all.n)}};
+  std::map<std::string, double> out = {
+      {"eval/accuracy", all.accuracy()},
+      {"eval/mean_tokens", all.mean_tokens()},
+      {"eval/mean_tokens_correct", correct.mean_tokens()},
+      {"eval/mean_tokens_wrong", wrong.mean_tokens()},
+      {"eval/clipped_ratio", static_cast<double>(all.clipped) / static_cast<double>(all.n)}};
   for (const auto& [k, value] : pass_at_k) out["eval/pass_at_" + std::to_string(k)] = value;
   for (const auto& [difficulty, bucket] : by_difficulty) {
     const std::string suffix = "/difficulty_" + std::to_string(difficulty);

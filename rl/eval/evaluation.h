@@ -13,7 +13,7 @@ namespace terse::rl {
 
 struct EvalOptions {
   int64_t problems_per_difficulty = 300;
-  int64_t samples = 4;         // of each problem
+  int64_t samples = 4;  // of each problem
   double temperature = 1.0;
   uint64_t seed = 1;
 };
@@ -29,18 +29,18 @@ struct Evaluation {
     double mean_tokens() const { return n > 0 ? static_cast<double>(tokens) / static_cast<double>(n) : 0; }
   };
   std::string task;
-  int64_t samples = 0;                        // per problem
-  Bucket all, correct, wrong;                 // all samples; those that came out right; the others
+  int64_t samples = 0;         // per problem
+  Bucket all, correct, wrong;  // all samples; those that came out right; the others
   std::map<int64_t, Bucket> by_difficulty;
   std::map<std::string, Bucket> forms;
-  std::map<int64_t, double> pass_at_k;        // k = 1, 2, 4, .. up to samples; unbiased (Chen et al. 2021, eq. 1)
+  std::map<int64_t, double> pass_at_k;  // k = 1, 2, 4, .. up to samples; unbiased (Chen et al. 2021, eq. 1)
 
-  nlohmann::json to_json() const;             // the `eval` object of summary.json
+  nlohmann::json to_json() const;                 // the `eval` object of summary.json
   std::map<std::string, double> metrics() const;  // flat names, "eval/accuracy" and so on
 };
 
-// Evaluates on the task's evaluation split: the same problems and random numbers at every call with equal options. `inspect`, when
-// given, sees every group.
+// Evaluates on the task's evaluation split: the same problems and random numbers at every call with equal options.
+// `inspect`, when given, sees every group.
 Evaluation evaluate(Engine& engine, const Task& task, const EvalOptions& options,
                     const std::function<void(const RolloutGroup&)>& inspect = {});
 

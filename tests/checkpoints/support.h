@@ -84,7 +84,7 @@ inline std::vector<std::string> names_in(const Path& dir) {
 }
 
 // Two good checkpoints, 100 and 200, in folder `dir`.
-inline void save_two(const Path& dir, StoreOptions options = {.async = false}) {
+inline void save_two(const Path& dir, StoreOptions options = {.async = false, .io = support::unsynced_io()}) {
   Store store(dir, std::move(options));
   store.save(example_info(100), example_state(100));
   store.save(example_info(200), example_state(200));

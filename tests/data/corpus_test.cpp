@@ -111,6 +111,7 @@ TEST(Corpus, RefusesWhatTheConfigGetsWrong) {
   EXPECT_NE(error(data(text, "", 1)).find("data.val_fraction is 1"), std::string::npos);
   EXPECT_NE(error(data(text, "", -0.5)).find("data.val_fraction"), std::string::npos);
   EXPECT_NE(error(data(text, "", std::nan(""))).find("data.val_fraction"), std::string::npos);
+  EXPECT_NE(error(data(dir.write("one.txt", "x"), "", 0)).find("has 1 tokens of 1"), std::string::npos);
   EXPECT_NE(error(data(text, "", 0.05)).find("1 tokens of 10"), std::string::npos);
   EXPECT_NE(error(data(text, "", 0.95)).find("data.train (less data.val_fraction) has 0 tokens of 10"),
             std::string::npos);

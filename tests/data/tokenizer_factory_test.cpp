@@ -62,6 +62,27 @@ TEST(TokenizerFactory, RefusesFilesThatAreNotTokenizers) {
   EXPECT_THROW(load_tokenizer(dir.path()), DataError);
 }
 
+TEST(TokenizerFactory, ADamagedDefinitionIsRefusedOrAnotherTokenizer) {
+  std::mt19937_64 random(8);
+  const std::string definition = SymbolTokenizer("s", {"a", "b", "<eos>", "\xC3\xA9"}).definition();
+  for (int round = 0; round < 1000; ++round) {
+    std::string damaged = definition;
+    for (int64_t times = below(random, 3); times >= 0; --times) {
+      const int64_t at = below(random, static_cast<int64_t>(damaged.size()));
+      if (below(random, 4) == 0) {
+        damaged.erase(at, 1 + below(random, 8));
+      } else {
+        damaged[at] = static_cast<char>(below(random, 2) == 0 ? random() : damaged[at] ^ (1 << below(random, 7)));
+      }
+    }
+    try {
+      const auto tokenizer = parse_tokenizer(damaged, "test");
+      EXPECT_EQ(parse_tokenizer(tokenizer->definition(), "test")->id(), tokenizer->id());
+    } catch (const DataError&) {
+    }
+  }
+}
+
 TEST(TokenizerFactory, MakesWhatTheConfigAsksFor) {
   const TempDir dir;
   const auto text = dir.write("text.txt", "hello");

@@ -15,40 +15,37 @@ namespace {
 float threshold(const LogitTransform& transform, const std::vector<float>& sorted) {
   size_t kept = sorted.size();
   if (transform.top_k > 0) kept = std::min(kept, static_cast<size_t>(transform.top_k));
-  const double top = sorted[0];
+  const double top = sorted[0], scale = 1.0 / transform.temperature;
   if (transform.top_p < 1.0) {
     double total = 0;
-    for (size_t i = 0; i < kept; ++i) total += std::exp(sorted[i] - top);
+    for (size_t i = 0; i < kept; ++i) total += std::exp(scale * (sorted[i] - top));
     double mass = 0;
     size_t n = 0;
-    while (n < kept && mass < transform.top_p * total) mass += std::exp(sorted[n++] - top);
+    while (n < kept && mass < transform.top_p * total) mass += std::exp(scale * (sorted[n++] - top));
     kept = std::max<size_t>(1, n);
   }
-  float cut = sorted[kept - 1];
-  if (transform.min_p > 0) cut = std::max(cut, static_cast<float>(top + std::log(transform.min_p)));
-  return cut;
+  float lowest = sorted[kept - 1];
+  if (transform.min_p > 0)
+    lowest = std::max(lowest, static_cast<float>(top + std::log(transform.min_p) * transform.temperature));
+  return lowest;
 }
 
 }  // namespace
 
-void apply(const LogitTransform& transform, float* logits, int64_t vocab, int64_t keep) {
-  if (transform.temperature != 1.0) {
-    const float inverse = static_cast<float>(1.0 / transform.temperature);
-    for (int64_t i = 0; i < vocab; ++i) logits[i] *= inverse;
-  }
+void cut(const LogitTransform& transform, float* logits, int64_t vocab, int64_t keep) {
   if (!transform.cuts()) return;
   std::vector<float> sorted(logits, logits + vocab);
   std::sort(sorted.begin(), sorted.end(), std::greater<>());
-  const float cut = threshold(transform, sorted);
+  const float lowest = threshold(transform, sorted);
   for (int64_t i = 0; i < vocab; ++i) {
-    if (logits[i] < cut && i != keep) logits[i] = -std::numeric_limits<float>::infinity();
+    if (logits[i] < lowest && i != keep) logits[i] = -std::numeric_limits<float>::infinity();
   }
 }
 
-float apply_rows(const LogitTransform& transform, float* logits, int64_t rows, int64_t vocab, const int64_t* keep) {
-  if (!transform.cuts()) return static_cast<float>(1.0 / transform.temperature);
-  for (int64_t row = 0; row < rows; ++row) apply(transform, logits + row * vocab, vocab, keep == nullptr ? -1 : keep[row]);
-  return 1.0f;
+float cut_rows(const LogitTransform& transform, float* logits, int64_t rows, int64_t vocab, const int64_t* keep) {
+  for (int64_t row = 0; row < rows; ++row)
+    cut(transform, logits + row * vocab, vocab, keep == nullptr ? -1 : keep[row]);
+  return static_cast<float>(1.0 / transform.temperature);
 }
 
 }  // namespace terse::trainer

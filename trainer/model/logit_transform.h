@@ -1,5 +1,5 @@
-// What is done to logits before a token is sampled. It travels with the sample: sampler and learner apply the same transform, so
-// that a recorded log-probability is the policy's own.
+// What is done to logits before a token is sampled. It travels with the sample: sampler and learner apply the same
+// transform, so that a recorded log-probability is the policy's own.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +16,14 @@ struct LogitTransform {
   bool identity() const { return temperature == 1.0 && !cuts(); }
 };
 
-// Applies the transform in place to one row of V logits: dropped entries become -inf. `keep` (or -1) is never dropped: the
-// learner passes the token that was sampled. Ties at a cut are all kept. Order: temperature, top-k, top-p, min-p.
-void apply(const LogitTransform& transform, float* logits, int64_t vocab, int64_t keep = -1);
+// Makes the logits that the transform drops -inf, in one row of V; leaves the others as they are (not divided by the
+// temperature, which the cuts take into account). `keep` (or -1) is never dropped: the learner passes the token that
+// was sampled. Ties at a cut are all kept. Order: top-k, top-p, min-p.
+void cut(const LogitTransform& transform, float* logits, int64_t vocab, int64_t keep = -1);
 
-// The same for `rows` rows, leaving a pure temperature to the caller: returns the factor that logits are still to be multiplied by
-// (the kernels take it as their scale). `keep` [rows] or null. Sampler and learner both call this, so they agree to the bit.
-float apply_rows(const LogitTransform& transform, float* logits, int64_t rows, int64_t vocab, const int64_t* keep = nullptr);
+// The same for `rows` rows, and the factor 1 / temperature that remains to be multiplied in: the kernels take it as
+// their scale. `keep` [rows] or null. Sampler and learner both call this, so they agree to the bit.
+float cut_rows(const LogitTransform& transform, float* logits, int64_t rows, int64_t vocab,
+               const int64_t* keep = nullptr);
 
 }  // namespace terse::trainer

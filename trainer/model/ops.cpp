@@ -17,11 +17,19 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-const float* in(const Tensor& t) { return t.data_ptr<float>(); }
-float* out(const Tensor& t) { return t.data_ptr<float>(); }
+const float* in(const Tensor& t) {
+  return t.data_ptr<float>();
+}
+float* out(const Tensor& t) {
+  return t.data_ptr<float>();
+}
 // Where the gradient of a weight is added to: fp32 on the CPU, whatever the weight's dtype.
-float* grad_of(const Tensor& weight) { return weight.grad().data_ptr<float>(); }
-Tensor fp32(at::IntArrayRef shape) { return torch::empty(shape, torch::kFloat32); }
+float* grad_of(const Tensor& weight) {
+  return weight.grad().data_ptr<float>();
+}
+Tensor fp32(at::IntArrayRef shape) {
+  return torch::empty(shape, torch::kFloat32);
+}
 
 struct Embed : Function<Embed> {
   static Tensor forward(AutogradContext* ctx, const Tensor& tokens, const Tensor& weight) {
@@ -43,8 +51,14 @@ struct RmsNorm : Function<RmsNorm> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight, double eps) {
     const int64_t rows = x.size(0), width = x.size(1);
     Tensor y = torch::empty_like(x), rstd = fp32({rows});
-    kernels::cpu().rms_norm({.x = in(x), .weight = in(weight), .eps = static_cast<float>(eps), .y = out(y), .rstd = out(rstd),
-                             .rows = rows, .groups = 1, .width = width});
+    kernels::cpu().rms_norm({.x = in(x),
+                             .weight = in(weight),
+                             .eps = static_cast<float>(eps),
+                             .y = out(y),
+                             .rstd = out(rstd),
+                             .rows = rows,
+                             .groups = 1,
+                             .width = width});
     ctx->save_for_backward({x, weight, rstd});
     return y;
   }
@@ -52,15 +66,22 @@ struct RmsNorm : Function<RmsNorm> {
     const auto saved = ctx->get_saved_variables();
     const Tensor dy = grads[0].contiguous();
     Tensor dx = torch::empty_like(dy);
-    kernels::cpu().rms_norm_backward({.dy = in(dy), .x = in(saved[0]), .weight = in(saved[1]), .rstd = in(saved[2]),
-                                      .dx = out(dx), .dweight = grad_of(saved[1]), .rows = dy.size(0), .groups = 1,
+    kernels::cpu().rms_norm_backward({.dy = in(dy),
+                                      .x = in(saved[0]),
+                                      .weight = in(saved[1]),
+                                      .rstd = in(saved[2]),
+                                      .dx = out(dx),
+                                      .dweight = grad_of(saved[1]),
+                                      .rows = dy.size(0),
+                                      .groups = 1,
                                       .width = dy.size(1)});
     return {dx, Tensor(), Tensor()};
   }
 };
 
 struct Linear : Function<Linear> {
-  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight, const std::optional<Tensor>& optional_bias) {
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight,
+                        const std::optional<Tensor>& optional_bias) {
     const int64_t rows = x.size(0), n = weight.size(0), k = weight.size(1);
     const Tensor bias = optional_bias.value_or(Tensor());
     ctx->saved_data["bias"] = bias;
@@ -95,14 +116,21 @@ struct Linear : Function<Linear> {
 };
 
 struct QkNorm : Function<QkNorm> {
-  static Tensor forward(AutogradContext* ctx, const Tensor& qkv, const Tensor& q_norm, const Tensor& k_norm, int64_t heads,
-                        int64_t kv_heads, double eps) {
+  static Tensor forward(AutogradContext* ctx, const Tensor& qkv, const Tensor& q_norm, const Tensor& k_norm,
+                        int64_t heads, int64_t kv_heads, double eps) {
     const int64_t rows = qkv.size(0), c = q_norm.size(0), stride = qkv.size(1);
     Tensor y = qkv.clone(), q_rstd = fp32({rows, heads}), k_rstd = fp32({rows, kv_heads});
     const auto norm = [&](int64_t first, int64_t groups, const Tensor& weight, const Tensor& rstd) {
-      kernels::cpu().rms_norm({.x = in(qkv) + first * c, .weight = in(weight), .eps = static_cast<float>(eps),
-                               .y = out(y) + first * c, .rstd = out(rstd), .rows = rows, .groups = groups, .width = c,
-                               .x_stride = stride, .y_stride = stride});
+      kernels::cpu().rms_norm({.x = in(qkv) + first * c,
+                               .weight = in(weight),
+                               .eps = static_cast<float>(eps),
+                               .y = out(y) + first * c,
+                               .rstd = out(rstd),
+                               .rows = rows,
+                               .groups = groups,
+                               .width = c,
+                               .x_stride = stride,
+                               .y_stride = stride});
     };
     norm(0, heads, q_norm, q_rstd);
     norm(heads, kv_heads, k_norm, k_rstd);
@@ -115,9 +143,17 @@ struct QkNorm : Function<QkNorm> {
     const int64_t rows = qkv.size(0), c = saved[1].size(0), stride = qkv.size(1);
     Tensor d = grads[0].contiguous().clone();
     const auto norm = [&](int64_t first, int64_t groups, const Tensor& weight, const Tensor& rstd) {
-      kernels::cpu().rms_norm_backward({.dy = in(d) + first * c, .x = in(qkv) + first * c, .weight = in(weight),
-                                        .rstd = in(rstd), .dx = out(d) + first * c, .dweight = grad_of(weight), .rows = rows,
-                                        .groups = groups, .width = c, .dy_stride = stride, .x_stride = stride,
+      kernels::cpu().rms_norm_backward({.dy = in(d) + first * c,
+                                        .x = in(qkv) + first * c,
+                                        .weight = in(weight),
+                                        .rstd = in(rstd),
+                                        .dx = out(d) + first * c,
+                                        .dweight = grad_of(weight),
+                                        .rows = rows,
+                                        .groups = groups,
+                                        .width = c,
+                                        .dy_stride = stride,
+                                        .x_stride = stride,
                                         .dx_stride = stride});
     };
     const int64_t heads = saved[3].size(1);
@@ -131,16 +167,32 @@ struct QkNorm : Function<QkNorm> {
 kernels::Attention attention_args(const Tensor& qkv, const Tensor& segments, const Tensor& result, const Tensor& lse,
                                   int64_t heads, int64_t kv_heads, double scale) {
   const int64_t stride = qkv.size(1), c = stride / (heads + 2 * kv_heads);
-  return {.q = in(qkv), .k = in(qkv) + heads * c, .v = in(qkv) + (heads + kv_heads) * c,
-          .segments = segments.data_ptr<int32_t>(), .segment_count = segments.size(0) - 1, .heads = heads,
-          .kv_heads = kv_heads, .head_width = c, .q_stride = stride, .kv_stride = stride, .scale = static_cast<float>(scale),
-          .out = out(result), .lse = out(lse)};
+  return {.q = in(qkv),
+          .k = in(qkv) + heads * c,
+          .v = in(qkv) + (heads + kv_heads) * c,
+          .segments = segments.data_ptr<int32_t>(),
+          .segment_count = segments.size(0) - 1,
+          .heads = heads,
+          .kv_heads = kv_heads,
+          .head_width = c,
+          .q_stride = stride,
+          .kv_stride = stride,
+          .scale = static_cast<float>(scale),
+          .out = out(result),
+          .lse = out(lse)};
 }
 
 struct RopeAttention : Function<RopeAttention> {
-  static kernels::Rope rope_args(const Tensor& qkv, const Tensor& positions, const Tensor& table, int64_t heads, bool inverse) {
-    return {.x = out(qkv), .positions = positions.data_ptr<int64_t>(), .table = in(table), .rows = qkv.size(0), .heads = heads,
-            .head_width = table.size(1), .row_stride = qkv.size(1), .inverse = inverse};
+  static kernels::Rope rope_args(const Tensor& qkv, const Tensor& positions, const Tensor& table, int64_t heads,
+                                 bool inverse) {
+    return {.x = out(qkv),
+            .positions = positions.data_ptr<int64_t>(),
+            .table = in(table),
+            .rows = qkv.size(0),
+            .heads = heads,
+            .head_width = table.size(1),
+            .row_stride = qkv.size(1),
+            .inverse = inverse};
   }
   static Tensor forward(AutogradContext* ctx, const Tensor& qkv, const Tensor& positions, const Tensor& segments,
                         const Tensor& table, int64_t heads, int64_t kv_heads, double scale) {
@@ -158,9 +210,12 @@ struct RopeAttention : Function<RopeAttention> {
     const Tensor &qkv = saved[0], &table = saved[3], dy = grads[0].contiguous();
     const int64_t heads = saved[5].size(1), kv_heads = ctx->saved_data["kv_heads"].toInt(), c = table.size(1);
     Tensor d = torch::empty_like(qkv);
-    kernels::cpu().attention_backward(
-        {.forward = attention_args(qkv, saved[2], saved[4], saved[5], heads, kv_heads, ctx->saved_data["scale"].toDouble()),
-         .d_out = in(dy), .dq = out(d), .dk = out(d) + heads * c, .dv = out(d) + (heads + kv_heads) * c});
+    kernels::cpu().attention_backward({.forward = attention_args(qkv, saved[2], saved[4], saved[5], heads, kv_heads,
+                                                                 ctx->saved_data["scale"].toDouble()),
+                                       .d_out = in(dy),
+                                       .dq = out(d),
+                                       .dk = out(d) + heads * c,
+                                       .dv = out(d) + (heads + kv_heads) * c});
     kernels::cpu().rope(rope_args(d, saved[1], table, heads + kv_heads, true));
     return {d, Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
   }
@@ -181,7 +236,9 @@ struct SwiGlu : Function<SwiGlu> {
   }
 };
 
-bool on_kernels(const Tensor& x) { return x.device().is_cpu(); }
+bool on_kernels(const Tensor& x) {
+  return x.device().is_cpu();
+}
 
 }  // namespace
 
@@ -201,7 +258,8 @@ Tensor rms_norm(const Tensor& x, const Tensor& weight, double eps) {
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   // Functions refuse undefined tensors but take absent ones.
-  return on_kernels(x) ? Linear::apply(x, weight, bias.defined() ? std::optional(bias) : std::nullopt) : aten::linear(x, weight, bias);
+  return on_kernels(x) ? Linear::apply(x, weight, bias.defined() ? std::optional(bias) : std::nullopt)
+                       : aten::linear(x, weight, bias);
 }
 
 Tensor qk_norm(const Tensor& qkv, const Tensor& q_norm, const Tensor& k_norm, const ModelSpec& spec) {
@@ -209,12 +267,15 @@ Tensor qk_norm(const Tensor& qkv, const Tensor& q_norm, const Tensor& k_norm, co
                          : aten::qk_norm(qkv, q_norm, k_norm, spec);
 }
 
-Tensor attention(const Tensor& qkv, const Tensor& positions, const Tensor& segments, const Tensor& rope, const ModelSpec& spec) {
+Tensor attention(const Tensor& qkv, const Tensor& positions, const Tensor& segments, const Tensor& rope,
+                 const ModelSpec& spec) {
   return on_kernels(qkv)
              ? RopeAttention::apply(qkv, positions, segments, rope, spec.heads, spec.kv_heads, spec.attention_scale())
              : aten::attention(qkv, positions, segments, rope, spec);
 }
 
-Tensor swiglu(const Tensor& gate_up) { return on_kernels(gate_up) ? SwiGlu::apply(gate_up) : aten::swiglu(gate_up); }
+Tensor swiglu(const Tensor& gate_up) {
+  return on_kernels(gate_up) ? SwiGlu::apply(gate_up) : aten::swiglu(gate_up);
+}
 
 }  // namespace terse::trainer::ops

@@ -1,10 +1,11 @@
 // The differentiable operations that a transformer is made of. Each picks its implementation by device and dtype:
 //   CPU: our row-invariant fp32 kernels (trainer/kernels), with bf16 weights multiplied by LibTorch;
-//   elsewhere: LibTorch's own operations (ops_aten.cpp), which are also the reference that tests hold the kernels against.
+//   elsewhere: LibTorch's own operations (ops_aten.cpp), which are also the reference that tests hold the kernels
+//   against.
 //
-// On the CPU weight gradients are added straight to weight.grad() in token order, so that splitting a batch into micro-batches
-// does not change a bit of the sum. Letters: N packed tokens, D width, H query heads, K key/value heads, C head width,
-// F feed-forward width, V vocabulary, M rows that carry a loss.
+// On the CPU weight gradients are added straight to weight.grad() in token order, so that splitting a batch into
+// micro-batches does not change a bit of the sum. Letters: N packed tokens, D width, H query heads, K key/value heads,
+// C head width, F feed-forward width, V vocabulary, M rows that carry a loss.
 #pragma once
 
 #include <torch/types.h>
@@ -24,15 +25,16 @@ torch::Tensor rms_norm(const torch::Tensor& x, const torch::Tensor& weight, doub
 // x [N, in], weight [out, in], bias [out] or undefined -> [N, out]
 torch::Tensor linear(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias = {});
 // RMSNorm on each query and key head of qkv [N, (H + 2K) C], as Qwen3 does before RoPE.
-torch::Tensor qk_norm(const torch::Tensor& qkv, const torch::Tensor& q_norm, const torch::Tensor& k_norm, const ModelSpec& spec);
+torch::Tensor qk_norm(const torch::Tensor& qkv, const torch::Tensor& q_norm, const torch::Tensor& k_norm,
+                      const ModelSpec& spec);
 // RoPE on queries and keys, then causal attention inside each segment: qkv [N, (H + 2K) C] -> [N, H C].
 torch::Tensor attention(const torch::Tensor& qkv, const torch::Tensor& positions, const torch::Tensor& segments,
                         const torch::Tensor& rope, const ModelSpec& spec);
 // gate_up [N, 2F] -> silu(gate) * up [N, F]
 torch::Tensor swiglu(const torch::Tensor& gate_up);
 
-// Log-probability of each target and entropy of each distribution, both [M] fp32 in nats and differentiable, without ever
-// holding more than a chunk of the logits. x [M, D], head [V, D], targets [M] int64.
+// Log-probability of each target and entropy of each distribution, both [M] fp32 in nats and differentiable, without
+// ever holding more than a chunk of the logits. x [M, D], head [V, D], targets [M] int64.
 struct TokenLogProbs {
   torch::Tensor logprob;
   torch::Tensor entropy;

@@ -8,7 +8,9 @@
 
 namespace terse::trainer::ops::aten {
 
-torch::Tensor embed(const torch::Tensor& tokens, const torch::Tensor& weight) { return weight.index_select(0, tokens); }
+torch::Tensor embed(const torch::Tensor& tokens, const torch::Tensor& weight) {
+  return weight.index_select(0, tokens);
+}
 
 torch::Tensor rms_norm(const torch::Tensor& x, const torch::Tensor& weight, double eps) {
   return at::rms_norm(x, {x.size(-1)}, weight, eps);
@@ -18,7 +20,8 @@ torch::Tensor linear(const torch::Tensor& x, const torch::Tensor& weight, const 
   return bias.defined() ? at::linear(x, weight, bias) : at::linear(x, weight);
 }
 
-torch::Tensor qk_norm(const torch::Tensor& qkv, const torch::Tensor& q_norm, const torch::Tensor& k_norm, const ModelSpec& spec) {
+torch::Tensor qk_norm(const torch::Tensor& qkv, const torch::Tensor& q_norm, const torch::Tensor& k_norm,
+                      const ModelSpec& spec) {
   const int64_t n = qkv.size(0), c = spec.head_width;
   const auto parts = qkv.view({n, -1, c}).split_with_sizes({spec.heads, spec.kv_heads, spec.kv_heads}, 1);
   return torch::cat({rms_norm(parts[0], q_norm, spec.norm_eps), rms_norm(parts[1], k_norm, spec.norm_eps), parts[2]}, 1)
@@ -47,13 +50,15 @@ torch::Tensor attention(const torch::Tensor& qkv, const torch::Tensor& positions
   const torch::Tensor q = rotate(parts[0], positions, rope), k = rotate(parts[1], positions, rope);
   if (qkv.is_cuda() && qkv.scalar_type() == torch::kBFloat16) {
     const int64_t longest = (segments.slice(0, 1) - segments.slice(0, 0, -1)).max().item<int64_t>();
-    return std::get<0>(at::_flash_attention_forward(q, k, parts[2].contiguous(), segments, segments, longest, longest, 0.0,
+    return std::get<0>(at::_flash_attention_forward(q, k, parts[2].contiguous(), segments, segments, longest, longest,
+                                                    0.0,
                                                     /*is_causal=*/true, false, spec.attention_scale()))
         .reshape({n, -1});
   }
   const auto heads_first = [](const torch::Tensor& x) { return x.transpose(0, 1).unsqueeze(0); };
-  return at::scaled_dot_product_attention(heads_first(q), heads_first(k), heads_first(parts[2]), segment_mask(segments, n), 0.0,
-                                          false, spec.attention_scale(), spec.heads != spec.kv_heads)
+  return at::scaled_dot_product_attention(heads_first(q), heads_first(k), heads_first(parts[2]),
+                                          segment_mask(segments, n), 0.0, false, spec.attention_scale(),
+                                          spec.heads != spec.kv_heads)
       .squeeze(0)
       .transpose(0, 1)
       .reshape({n, -1});
@@ -69,14 +74,14 @@ TokenLogProbs token_logprobs(const torch::Tensor& x, const torch::Tensor& head, 
   torch::Tensor logits = at::linear(x, head).to(torch::kFloat32);
   if (transform.temperature != 1.0) logits = logits * static_cast<float>(1.0 / transform.temperature);
   if (transform.cuts()) {
-    torch::Tensor cut = logits.detach().to(torch::kCPU).contiguous().clone();
+    torch::Tensor kept = logits.detach().to(torch::kCPU).contiguous().clone();
     const torch::Tensor keep = targets.to(torch::kCPU);
     LogitTransform rest = transform;
     rest.temperature = 1.0;
-    for (int64_t row = 0; row < cut.size(0); ++row) {
-      apply(rest, cut[row].data_ptr<float>(), cut.size(1), keep[row].item<int64_t>());
+    for (int64_t row = 0; row < kept.size(0); ++row) {
+      cut(rest, kept[row].data_ptr<float>(), kept.size(1), keep[row].item<int64_t>());
     }
-    logits = logits.masked_fill(cut.to(logits.device()).isinf(), -std::numeric_limits<float>::infinity());
+    logits = logits.masked_fill(kept.to(logits.device()).isinf(), -std::numeric_limits<float>::infinity());
   }
   const torch::Tensor logp = at::log_softmax(logits, -1);
   const torch::Tensor p = logp.exp();

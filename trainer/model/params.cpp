@@ -30,7 +30,9 @@ void FlatParams::lay_out(const ModelSpec& spec) {
   const double std = spec.init_std;
   const double residual_std = std / std::sqrt(2.0 * static_cast<double>(spec.layers));
   std::vector<ParamInfo> decayed, plain;
-  auto matrix = [&](std::string name, int64_t out, int64_t in, double s) { decayed.push_back({name, {out, in}, 0, s, 0}); };
+  auto matrix = [&](std::string name, int64_t out, int64_t in, double s) {
+    decayed.push_back({name, {out, in}, 0, s, 0});
+  };
   auto vector = [&](std::string name, int64_t n, double value) { plain.push_back({name, {n}, 0, 0, value}); };
   plain.push_back({"model.embed_tokens.weight", {spec.vocab, spec.width}, 0, std, 0});
   for (int64_t l = 0; l < spec.layers; ++l) {
@@ -130,7 +132,9 @@ void FlatParams::publish() {
   if (!working_.is_same(master_)) working_.copy_(master_);
 }
 
-void FlatParams::zero_grad() { grad_.zero_(); }
+void FlatParams::zero_grad() {
+  grad_.zero_();
+}
 
 void FlatParams::collect_grad() {
   if (working_grad_.is_same(grad_)) return;

@@ -1,7 +1,8 @@
 // All weights of a model in one flat buffer with named views, and the flat gradient beside it.
 //
-// The flat buffer starts with the tensors that weight decay applies to (matrices) and ends with those it does not (embedding,
-// norms, biases), so an optimizer needs two calls. Tensors that are used as one matrix (q, k, v; gate, up) lie side by side.
+// The flat buffer starts with the tensors that weight decay applies to (matrices) and ends with those it does not
+// (embedding, norms, biases), so an optimizer needs two calls. Tensors that are used as one matrix (q, k, v; gate, up)
+// lie side by side.
 #pragma once
 
 #include <torch/types.h>
@@ -15,10 +16,10 @@
 namespace terse::trainer {
 
 struct ParamInfo {
-  std::string name;            // Hugging Face's name
+  std::string name;  // Hugging Face's name
   std::vector<int64_t> shape;
-  int64_t offset = 0;          // elements from the start of the flat buffer
-  double init_std = 0;         // 0: constant `init_value`
+  int64_t offset = 0;   // elements from the start of the flat buffer
+  double init_std = 0;  // 0: constant `init_value`
   double init_value = 0;
 
   int64_t numel() const;
@@ -44,20 +45,21 @@ class FlatParams {
   // fp32 master weights [P]. After changing them call publish() to refresh the working copy.
   torch::Tensor& master() { return master_; }
   const torch::Tensor& master() const { return master_; }
-  // fp32 gradient [P] of the update so far. On the CPU the operations of ops.h add to it directly, also for bf16 weights.
+  // fp32 gradient [P] of the update so far. On the CPU the operations of ops.h add to it directly, also for bf16
+  // weights.
   torch::Tensor& grad() { return grad_; }
   int64_t decayed() const { return decayed_; }  // the first so many elements decay
   int64_t size() const { return master_.numel(); }
   const std::vector<ParamInfo>& infos() const { return infos_; }
   torch::Tensor named_master(const ParamInfo& info) const;
 
-  void publish();            // working copy := master (a no-op in fp32, where they are one)
+  void publish();  // working copy := master (a no-op in fp32, where they are one)
   void zero_grad();
-  void collect_grad();       // adds the working gradient of one backward pass to grad() (a no-op in fp32)
+  void collect_grad();  // adds the working gradient of one backward pass to grad() (a no-op in fp32)
 
-  const torch::Tensor& embedding() const { return embedding_; }   // [V, D]
-  const torch::Tensor& head() const { return head_; }             // [V, D]; the embedding when tied
-  const torch::Tensor& final_norm() const { return final_norm_; } // [D]
+  const torch::Tensor& embedding() const { return embedding_; }    // [V, D]
+  const torch::Tensor& head() const { return head_; }              // [V, D]; the embedding when tied
+  const torch::Tensor& final_norm() const { return final_norm_; }  // [D]
   const std::vector<BlockWeights>& blocks() const { return blocks_; }
 
  private:
@@ -69,9 +71,9 @@ class FlatParams {
   std::vector<ParamInfo> infos_;
   std::map<std::string, int64_t> offset_;
   int64_t decayed_ = 0;
-  torch::Tensor master_, grad_;            // fp32
-  torch::Tensor working_;       // model dtype; the same tensor as master_ in fp32
-  torch::Tensor working_grad_;  // what one backward pass writes; grad_ itself in fp32 and on the CPU
+  torch::Tensor master_, grad_;  // fp32
+  torch::Tensor working_;        // model dtype; the same tensor as master_ in fp32
+  torch::Tensor working_grad_;   // what one backward pass writes; grad_ itself in fp32 and on the CPU
   torch::Tensor embedding_, head_, final_norm_;
   std::vector<BlockWeights> blocks_;
 };

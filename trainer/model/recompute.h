@@ -1,5 +1,5 @@
-// Activation checkpointing: keep a segment's input only, and run the segment again in backward (Chen et al., "Training deep nets
-// with sublinear memory cost", 2016).
+// Activation checkpointing: keep a segment's input only, and run the segment again in backward (Chen et al., "Training
+// deep nets with sublinear memory cost", 2016).
 #pragma once
 
 #include <torch/types.h>
@@ -8,7 +8,8 @@
 
 namespace terse::trainer {
 
-// Equal to segment(x), in values and gradients. `segment` may be called a second time, during backward, and must be pure.
+// Equal to segment(x), in values and gradients. `segment` may be called a second time, during backward, and must be
+// pure.
 torch::Tensor recompute(std::function<torch::Tensor(const torch::Tensor&)> segment, const torch::Tensor& x);
 
 }  // namespace terse::trainer

@@ -8,7 +8,9 @@
 
 namespace terse::trainer {
 
-double ModelSpec::attention_scale() const { return 1.0 / std::sqrt(static_cast<double>(head_width)); }
+double ModelSpec::attention_scale() const {
+  return 1.0 / std::sqrt(static_cast<double>(head_width));
+}
 
 double ModelSpec::flops_per_token(double sequence_length) const {
   const double block = static_cast<double>(width * qkv_width() + attention_width() * width + 3 * width * ffn_width);
@@ -34,12 +36,15 @@ ModelSpec resolve(const configs::Model& model, int64_t vocab) {
   spec.init_std = model.init_std;
   spec.bf16 = model.precision == "bf16";
   spec.activation_checkpointing = model.activation_checkpointing;
-  if (vocab < 2) throw std::invalid_argument(fmt::format("a model needs a vocabulary of at least 2 tokens, got {}", vocab));
+  if (vocab < 2)
+    throw std::invalid_argument(fmt::format("a model needs a vocabulary of at least 2 tokens, got {}", vocab));
   if (spec.heads % spec.kv_heads != 0) {
-    throw std::invalid_argument(fmt::format("model.heads ({}) must be a multiple of model.kv_heads ({})", spec.heads, spec.kv_heads));
+    throw std::invalid_argument(
+        fmt::format("model.heads ({}) must be a multiple of model.kv_heads ({})", spec.heads, spec.kv_heads));
   }
   if (spec.head_width % 2 != 0) {
-    throw std::invalid_argument(fmt::format("the head width must be even for rotary positions, got {}", spec.head_width));
+    throw std::invalid_argument(
+        fmt::format("the head width must be even for rotary positions, got {}", spec.head_width));
   }
   return spec;
 }

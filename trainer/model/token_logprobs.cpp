@@ -1,5 +1,5 @@
-// The output head and its log-probabilities, a chunk of rows at a time: logits exist for one chunk only, and are computed again in
-// backward.
+// The output head and its log-probabilities, a chunk of rows at a time: logits exist for one chunk only, and are
+// computed again in backward.
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
@@ -54,15 +54,21 @@ struct TokenLogProbsFunction : Function<TokenLogProbsFunction> {
     ctx->saved_data["min_p"] = min_p;
     const LogitTransform transform = transform_of(ctx);
     const int64_t rows = x.size(0), vocab = weight.size(0), chunk = std::max<int64_t>(1, kChunkLogits / vocab);
-    Tensor logprob = torch::empty({rows}, torch::kFloat32), entropy = torch::empty_like(logprob), lse = torch::empty_like(logprob);
+    Tensor logprob = torch::empty({rows}, torch::kFloat32), entropy = torch::empty_like(logprob),
+           lse = torch::empty_like(logprob);
     const Head head(weight);
     for (int64_t begin = 0; begin < rows; begin += chunk) {
       const int64_t n = std::min(chunk, rows - begin);
       const int64_t* target = targets.data_ptr<int64_t>() + begin;
       Tensor logits = head.logits(x.narrow(0, begin, n));
-      const float scale = apply_rows(transform, logits.data_ptr<float>(), n, vocab, target);
-      kernels::cpu().logprob({.logits = logits.data_ptr<float>(), .targets = target, .scale = scale, .rows = n, .vocab = vocab,
-                              .logprob = logprob.data_ptr<float>() + begin, .lse = lse.data_ptr<float>() + begin,
+      const float scale = cut_rows(transform, logits.data_ptr<float>(), n, vocab, target);
+      kernels::cpu().logprob({.logits = logits.data_ptr<float>(),
+                              .targets = target,
+                              .scale = scale,
+                              .rows = n,
+                              .vocab = vocab,
+                              .logprob = logprob.data_ptr<float>() + begin,
+                              .lse = lse.data_ptr<float>() + begin,
                               .entropy = entropy.data_ptr<float>() + begin});
     }
     ctx->save_for_backward({x, weight, targets, lse, entropy});
@@ -84,18 +90,22 @@ struct TokenLogProbsFunction : Function<TokenLogProbsFunction> {
       const int64_t* target = targets.data_ptr<int64_t>() + begin;
       const Tensor x_chunk = x.narrow(0, begin, n);
       Tensor logits = head.logits(x_chunk);
-      const float scale = apply_rows(transform, logits.data_ptr<float>(), n, vocab, target);
-      kernels::cpu().logprob_backward({.logits = logits.data_ptr<float>(), .targets = target, .scale = scale, .rows = n,
-                                       .vocab = vocab, .lse = saved[3].data_ptr<float>() + begin,
+      const float scale = cut_rows(transform, logits.data_ptr<float>(), n, vocab, target);
+      kernels::cpu().logprob_backward({.logits = logits.data_ptr<float>(),
+                                       .targets = target,
+                                       .scale = scale,
+                                       .rows = n,
+                                       .vocab = vocab,
+                                       .lse = saved[3].data_ptr<float>() + begin,
                                        .entropy = saved[4].data_ptr<float>() + begin,
                                        .d_logprob = d_logprob.data_ptr<float>() + begin,
                                        .d_entropy = d_entropy.defined() ? d_entropy.data_ptr<float>() + begin : nullptr,
                                        .dlogits = logits.data_ptr<float>()});
       if (head.transposed.defined()) {
-        kernels::cpu().gemm(logits.data_ptr<float>(), weight.data_ptr<float>(), nullptr, dx.data_ptr<float>() + begin * width, n,
-                            width, vocab, false);
-        kernels::cpu().gemm_tn(logits.data_ptr<float>(), x_chunk.data_ptr<float>(), weight.grad().data_ptr<float>(), n, vocab,
-                               width, true);
+        kernels::cpu().gemm(logits.data_ptr<float>(), weight.data_ptr<float>(), nullptr,
+                            dx.data_ptr<float>() + begin * width, n, width, vocab, false);
+        kernels::cpu().gemm_tn(logits.data_ptr<float>(), x_chunk.data_ptr<float>(), weight.grad().data_ptr<float>(), n,
+                               vocab, width, true);
       } else {
         const Tensor rounded = logits.to(weight.scalar_type());
         dx.narrow(0, begin, n).copy_(at::mm(rounded, weight));
@@ -108,7 +118,8 @@ struct TokenLogProbsFunction : Function<TokenLogProbsFunction> {
 
 }  // namespace
 
-TokenLogProbs token_logprobs(const Tensor& x, const Tensor& head, const Tensor& targets, const LogitTransform& transform) {
+TokenLogProbs token_logprobs(const Tensor& x, const Tensor& head, const Tensor& targets,
+                             const LogitTransform& transform) {
   if (!x.device().is_cpu()) return aten::token_logprobs(x, head, targets, transform);
   const variable_list result = TokenLogProbsFunction::apply(x, head, targets, transform.temperature, transform.top_k,
                                                             transform.top_p, transform.min_p);

@@ -22,8 +22,8 @@ void Transformer::restore(const checkpoints::StateDict& state) {
   for (const ParamInfo& info : params_.infos()) {
     const torch::Tensor saved = state.whole(info.name);
     if (saved.sizes() != at::IntArrayRef(info.shape)) {
-      throw std::invalid_argument(fmt::format("the checkpoint's {} has shape [{}], the config's model wants [{}]", info.name,
-                                              fmt::join(saved.sizes(), ", "), fmt::join(info.shape, ", ")));
+      throw std::invalid_argument(fmt::format("the checkpoint's {} has shape [{}], the config's model wants [{}]",
+                                              info.name, fmt::join(saved.sizes(), ", "), fmt::join(info.shape, ", ")));
     }
     params_.named_master(info).copy_(saved);
   }

@@ -1,5 +1,5 @@
-// The one model definition: a decoder-only transformer (RMSNorm, RoPE, grouped-query attention, SwiGLU) that covers the shapes
-// of Llama, Qwen2 (qkv_bias) and Qwen3 (qk_norm), tied or untied.
+// The one model definition: a decoder-only transformer (RMSNorm, RoPE, grouped-query attention, SwiGLU) that covers the
+// shapes of Llama, Qwen2 (qkv_bias) and Qwen3 (qk_norm), tied or untied.
 #pragma once
 
 #include "checkpoints/state_dict.h"
@@ -19,14 +19,17 @@ class Transformer {
   const FlatParams& params() const { return params_; }
   const torch::Tensor& rope() const { return rope_; }
 
-  // The master weights under Hugging Face's names. restore() throws naming the tensor that is missing or has another shape.
+  // The master weights under Hugging Face's names. restore() throws naming the tensor that is missing or has another
+  // shape.
   void save(checkpoints::StateDict& state) const;
   void restore(const checkpoints::StateDict& state);
 
   // Hidden states of every token after the final norm: [N, D]. `batch` must be on device().
   torch::Tensor hidden(const data::Batch& batch) const;
-  // Log-probability and entropy at the given rows [M] of the batch, whose targets it holds. Only these rows pass the head.
-  ops::TokenLogProbs logprobs(const data::Batch& batch, const torch::Tensor& rows, const LogitTransform& transform = {}) const;
+  // Log-probability and entropy at the given rows [M] of the batch, whose targets it holds. Only these rows pass the
+  // head.
+  ops::TokenLogProbs logprobs(const data::Batch& batch, const torch::Tensor& rows,
+                              const LogitTransform& transform = {}) const;
 
  private:
   torch::Tensor block(const torch::Tensor& x, const BlockWeights& weights, const data::Batch& batch) const;

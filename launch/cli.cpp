@@ -1,0 +1,131 @@
+#include "launch/cli.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "launch/commands/command.h"
+#include "launch/exit_codes.h"
+#include "launch/machine/libraries.h"
+#include "launch/usage.h"
+
+namespace terse::launch {
+namespace {
+
+std::string version_text() {
+  const Build program = build();
+  std::string text = fmt::format("terse {} (commit {}, {}, {})", program.version, commit_text(program),
+                                 program.compiler, program.type);
+  for (const Library& library : linked_libraries()) text += fmt::format("\n  {:<14} {}", library.name, library.version);
+  return text;
+}
+
+std::string root_footer() {
+  return "Start here:\n"
+         "  terse doctor                         what this machine has and what to fix\n"
+         "  terse run configs/quickstart.yaml    train a small model to think shorter; minutes on a CPU\n"
+         "  terse run --help                     any command tells its options and examples\n\n" +
+         exit_code_help();
+}
+
+std::unique_ptr<CLI::App> make_app(Invocation& invocation) {
+  auto app = std::make_unique<CLI::App>("terse trains language models that think less and solve more.", "terse");
+  auto formatter = std::make_shared<CLI::Formatter>();
+  formatter->label("Positionals", "Arguments");
+  formatter->label("OPTIONS", "options");
+  formatter->label("SUBCOMMAND", "COMMAND");
+  formatter->label("REQUIRED", "");
+  formatter->column_width(34);
+  app->formatter(formatter);
+  app->set_help_flag("-h,--help", "Show this help and exit");
+  app->set_version_flag("--version", version_text, "Show the version, the commit and the libraries, and exit");
+  const Command root(*app, invocation);
+  root.global_options(kAllGlobals);
+  add_run(root);
+  add_eval(root);
+  add_generate(root);
+  add_report(root);
+  add_verify(root);
+  add_config(root);
+  add_data(root);
+  add_tokenizer(root);
+  add_doctor(root);
+  app->require_subcommand(0, 1);
+  app->footer(root_footer());
+  return app;
+}
+
+// CLI11 reads the last element first. `terse help run` is `terse run --help`.
+std::vector<std::string> reversed_arguments(const std::vector<std::string>& words) {
+  std::vector<std::string> arguments(words.rbegin(), words.rend());
+  if (!arguments.empty() && arguments.back() == "help") {
+    arguments.pop_back();
+    arguments.insert(arguments.begin(), "--help");
+  }
+  return arguments;
+}
+
+void note_unused(const Invocation& invocation, const std::string& command) {
+  const GlobalOptions& globals = invocation.globals;
+  const auto note = [&](bool given, Uses use, const char* option) {
+    if (given && (invocation.uses & use) == 0) fmt::print(stderr, "note: {} has no effect on `{}`\n", option, command);
+  };
+  note(!globals.set.empty(), kSet, "--set");
+  note(globals.run_dir.has_value(), kRunDir, "--run-dir");
+  note(globals.seed.has_value(), kSeed, "--seed");
+  note(globals.device.has_value(), kDevice, "--device");
+}
+
+int parse_and_run(const std::vector<std::string>& words) {
+  Invocation invocation;
+  invocation.command_line = words;
+  const std::unique_ptr<CLI::App> app = make_app(invocation);
+  try {
+    app->parse(reversed_arguments({words.begin() + 1, words.end()}));
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", help_text(*app));
+    return kDone;
+  } catch (const CLI::CallForVersion& version) {
+    fmt::print("{}\n", version.what());
+    return kDone;
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(explain(*app, error));
+  }
+  if (!invocation.action) {  // `terse`, or `terse data`, alone
+    fmt::print(stderr, "{}", help_text(*app));
+    return kUsage;
+  }
+  note_unused(invocation, full_name(named_command(*app)));
+  return invocation.action();
+}
+
+// Output that did not reach its destination is an error, unless the reader went away on purpose (`| head`).
+void flush_output() {
+  errno = 0;
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return;
+  if (errno != EPIPE) throw std::system_error(errno, std::generic_category(), "standard output");
+}
+
+}  // namespace
+
+int run_program(int argc, const char* const* argv) noexcept {
+  try {
+    const int code = parse_and_run({argv, argv + argc});
+    flush_output();
+    return code;
+  } catch (...) {
+    std::fflush(stdout);
+    const Failure failure = describe_failure(std::current_exception());
+    if (!failure.message.empty()) std::fputs(fmt::format("terse: {}\n", failure.message).c_str(), stderr);
+    return failure.code;
+  }
+}
+
+}  // namespace terse::launch

@@ -1,0 +1,102 @@
+#include "launch/commands/command.h"
+
+#include <CLI/CLI.hpp>
+#include <utility>
+
+namespace terse::launch {
+
+Command Command::add(const std::string& name, const std::string& help) const {
+  return {*app_->add_subcommand(name, help)->group("Commands"), *invocation_};
+}
+
+void Command::argument(const std::string& name, std::string& value, const std::string& help) const {
+  app_->add_option(name, value, help)->type_name("")->required();
+}
+
+void Command::arguments(const std::string& name, std::vector<std::string>& values, const std::string& help) const {
+  app_->add_option(name, values, help)->type_name("")->required();
+}
+
+void Command::optional_argument(const std::string& name, std::optional<std::string>& value,
+                                const std::string& help) const {
+  app_->add_option_function<std::string>(
+          name, [&value](const std::string& text) { value = text; }, help)
+      ->type_name("");
+}
+
+void Command::optional_arguments(const std::string& name, std::vector<std::string>& values,
+                                 const std::string& help) const {
+  app_->add_option(name, values, help)->type_name("");
+}
+
+void Command::option(const std::string& names, const std::string& type, std::string& value,
+                     const std::string& help) const {
+  app_->add_option(names, value, help)->type_name(type);
+}
+
+void Command::required_option(const std::string& names, const std::string& type, std::string& value,
+                              const std::string& help) const {
+  app_->add_option(names, value, help)->type_name(type)->required();
+}
+
+void Command::choice(const std::string& names, const std::string& type, std::string& value,
+                     const std::vector<std::string>& allowed, const std::string& help) const {
+  app_->add_option(names, value, help)->type_name(type)->check(CLI::IsMember(allowed).description(""));
+}
+
+void Command::number(const std::string& names, int64_t& value, double min, double max, const std::string& help) const {
+  app_->add_option(names, value, help)->type_name("N")->check(CLI::Range(min, max).description(""));
+}
+
+void Command::number(const std::string& names, double& value, double min, double max, const std::string& help) const {
+  app_->add_option(names, value, help)->type_name("X")->check(CLI::Range(min, max).description(""));
+}
+
+void Command::flag(const std::string& names, bool& value, const std::string& help) const {
+  app_->add_flag(names, value, help);
+}
+
+void Command::global_options(unsigned listed) const {
+  GlobalOptions& globals = invocation_->globals;
+  const auto group = [listed](Uses use) { return (listed & use) != 0 ? "Global options" : ""; };
+  // Values are appended, not assigned: the option may stand before the command and after it.
+  const auto append = [&globals](const std::vector<std::string>& values) {
+    globals.set.insert(globals.set.end(), values.begin(), values.end());
+  };
+  app_->add_option_function<std::vector<std::string>>("--set", append,
+                                                      "Override one value of the configuration; repeatable")
+      ->type_name("KEY=VALUE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->allow_extra_args(false)
+      ->group(group(kSet));
+  const auto set_run_dir = [&globals](const std::string& dir) { globals.run_dir = dir; };
+  app_->add_option_function<std::string>("--run-dir", set_run_dir, "Run folder (default: runs/<run.name>)")
+      ->type_name("DIR")
+      ->group(group(kRunDir));
+  const auto set_seed = [&globals](const int64_t& seed) { globals.seed = seed; };
+  app_->add_option_function<int64_t>("--seed", set_seed, "Seed of every random number (= run.seed)")
+      ->type_name("N")
+      ->group(group(kSeed));
+  const auto set_device = [&globals](const std::string& device) { globals.device = device; };
+  app_->add_option_function<std::string>("--device", set_device, "Where to compute: auto, cpu or cuda (= run.device)")
+      ->type_name("DEVICE")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}).description(""))
+      ->group(group(kDevice));
+}
+
+void Command::finish(unsigned uses, const std::string& more, std::function<int()> action) const {
+  global_options(uses);
+  app_->footer(more);
+  app_->callback([invocation = invocation_, uses, action = std::move(action)] {
+    invocation->uses = uses;
+    invocation->action = action;
+  });
+}
+
+void Command::finish_group() const {
+  app_->require_subcommand(0, 1);
+  global_options(kNoGlobals);
+}
+
+}  // namespace terse::launch

@@ -1,0 +1,76 @@
+// terse config: what a configuration means, whether it is right, and what it may hold.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "launch/commands/command.h"
+#include "launch/exit_codes.h"
+#include "launch/resolve.h"
+#include "launch/run_dir.h"
+
+namespace terse::launch {
+namespace {
+
+void add_print(const Command& parent) {
+  const Command command = parent.add("print", "Print every value, and where each that is not a default came from");
+  const auto path = std::make_shared<std::string>();
+  const auto plain = std::make_shared<bool>(false);
+  command.argument("CONFIG", *path, "Configuration file (YAML)");
+  command.flag("--plain", *plain, "Without the origins");
+  command.finish(kAllGlobals,
+                 "The output is a complete configuration itself.\n\n"
+                 "Examples:\n"
+                 "  terse config print configs/quickstart.yaml\n"
+                 "  terse config print configs/quickstart.yaml --set rl.steps=500 --plain >mine.yaml",
+                 [=] {
+                   const configs::LoadedConfig loaded = resolve_config(*path, command.globals());
+                   fmt::print("{}", configs::to_yaml(loaded.config, *plain ? nullptr : &loaded.origin));
+                   return kDone;
+                 });
+}
+
+void add_check(const Command& parent) {
+  const Command command =
+      parent.add("check", "Say whether a configuration is right; exit 78 with every mistake if not");
+  const auto path = std::make_shared<std::string>();
+  command.argument("CONFIG", *path, "Configuration file (YAML)");
+  command.finish(kAllGlobals,
+                 "Examples:\n"
+                 "  terse config check configs/quickstart.yaml\n"
+                 "  terse config check configs/quickstart.yaml --set model.width=96",
+                 [=] {
+                   const configs::RunConfig config = resolve_config(*path, command.globals()).config;
+                   fmt::print("ok: {} (stages {}, run folder {})\n", *path, fmt::join(config.stages, ", "),
+                              run_dir_of(config).string());
+                   return kDone;
+                 });
+}
+
+void add_schema(const Command& parent) {
+  const Command command = parent.add("schema", "Print the JSON schema of a configuration");
+  const auto markdown = std::make_shared<bool>(false);
+  command.flag("--markdown", *markdown, "Print the reference for people instead (docs/config.md)");
+  command.finish(kNoGlobals,
+                 "Editors that know YAML schemas complete and check configurations with it.\n\n"
+                 "Examples:\n"
+                 "  terse config schema >terse.schema.json\n"
+                 "  terse config schema --markdown | less",
+                 [=] {
+                   fmt::print("{}", *markdown ? configs::markdown_reference() : configs::json_schema());
+                   return kDone;
+                 });
+}
+
+}  // namespace
+
+void add_config(const Command& parent) {
+  const Command command = parent.add("config", "Print or check a configuration; print its schema");
+  add_print(command);
+  add_check(command);
+  add_schema(command);
+  command.finish_group();
+}
+
+}  // namespace terse::launch

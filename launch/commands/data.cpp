@@ -1,0 +1,155 @@
+// terse data: text files to a token store, and a look into one.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "data/build_store.h"
+#include "data/tokenizer_factory.h"
+#include "data/utf8.h"
+#include "launch/commands/command.h"
+#include "launch/exit_codes.h"
+#include "launch/resolve.h"
+#include "launch/text.h"
+
+namespace terse::launch {
+namespace {
+
+struct BuildRequest {
+  std::vector<std::string> inputs;
+  std::string output;
+  std::string tokenizer = "byte";
+  std::string separator;
+  bool overwrite = false;
+};
+
+constexpr const char* kBuildMore =
+    "Tokenizers: `byte` (every byte a token), `char` (the characters of the inputs), the name of a task, a file "
+    "written by\n"
+    "`terse tokenizer train`, or another token store, whose tokenizer is used again. The store holds its tokenizer and "
+    "a hash of its\n"
+    "content. The separator understands \\n, \\t, \\r, \\0 and \\\\.\n\n"
+    "Examples:\n"
+    "  terse data build shakespeare.txt -o shakespeare.h5 --tokenizer char\n"
+    "  terse data build part-*.txt -o corpus.h5 --separator '\\n\\n'\n"
+    "  terse data build validation.txt -o validation.h5 --tokenizer corpus.h5";
+
+constexpr const char* kInspectMore =
+    "Examples:\n"
+    "  terse data inspect corpus.h5\n"
+    "  terse data inspect corpus.h5 --verify";
+
+// A line that counts up on a terminal; silent elsewhere.
+void show_progress(int64_t done, int64_t total) {
+  if (isatty(STDERR_FILENO) == 0) return;
+  const double percent = total > 0 ? 100.0 * static_cast<double>(done) / static_cast<double>(total) : 100.0;
+  fmt::print(stderr, "\r{} of {} ({:.0f}%) {}", byte_size(done), byte_size(total), percent, done >= total ? "\n" : "");
+  std::fflush(stderr);
+}
+
+void require_files(const std::vector<std::string>& names) {
+  std::error_code ignored;
+  for (const std::string& name : names)
+    if (!std::filesystem::exists(name, ignored)) throw UsageError(fmt::format("there is no file {}.", name));
+}
+
+int build_data(const BuildRequest& request) {
+  require_files(request.inputs);
+  std::error_code ignored;
+  if (std::filesystem::exists(request.output, ignored) && !request.overwrite)
+    throw UsageError(fmt::format("{} exists already; --overwrite replaces it.", request.output));
+  const std::vector<std::filesystem::path> inputs(request.inputs.begin(), request.inputs.end());
+  data::BuildOptions options;
+  options.separator = unescape(request.separator);
+  options.overwrite = request.overwrite;
+  options.progress = show_progress;
+  const auto tokenizer = request.tokenizer == "char" ? data::train_char_tokenizer(inputs, options.separator)
+                                                     : resolve_tokenizer(request.tokenizer);
+  fmt::print("{}", data::to_text(data::build_store(inputs, request.output, *tokenizer, options)));
+  return kDone;
+}
+
+// The beginning of the first document, safe to print.
+std::string first_text(const data::TokenStore& store) {
+  constexpr int64_t kShown = 200;  // tokens
+  const auto& starts = store.documents();
+  const int64_t end = starts.size() > 1 ? starts[1] : store.size();
+  std::vector<int32_t> ids(static_cast<size_t>(std::min(end, kShown)));
+  if (ids.empty()) return "";
+  store.read(0, ids);
+  return data::printable(store.tokenizer()->decode(ids)) + (end > kShown ? " ..." : "");
+}
+
+nlohmann::json to_json(const data::StoreInfo& info) {
+  return {{"path", info.path},
+          {"file_bytes", info.file_bytes},
+          {"format_version", info.format_version},
+          {"tokens", info.tokens},
+          {"documents", info.documents},
+          {"longest_document", info.longest_document},
+          {"shortest_document", info.shortest_document},
+          {"token_bytes", info.token_bytes},
+          {"text_bytes", info.text_bytes},
+          {"vocab_size", info.vocab_size},
+          {"tokenizer", info.tokenizer_id},
+          {"content_sha256", info.content_sha256},
+          {"separator", info.separator},
+          {"sources", info.sources},
+          {"created_by", info.created_by}};
+}
+
+int inspect_data(const std::string& path, bool verify, bool json) {
+  require_files({path});
+  if (!data::is_hdf5(path))
+    throw UsageError(fmt::format("{0} is not a token store. If it is text: terse data build {0} -o {1}", path,
+                                 std::filesystem::path(path).replace_extension(".h5").string()));
+  const auto store = data::TokenStore::open(path);
+  if (verify) store->verify();
+  if (json) {
+    nlohmann::json object = to_json(store->info());
+    object["first_text"] = first_text(*store);
+    if (verify) object["verified"] = true;
+    fmt::print("{}\n", object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    return kDone;
+  }
+  fmt::print("{}", data::to_text(store->info()));
+  if (verify) fmt::print("every token read; the content hash is right\n");
+  fmt::print("\nfirst document:\n{}\n", first_text(*store));
+  return kDone;
+}
+
+void add_build(const Command& parent) {
+  const Command command = parent.add("build", "Make a token store of text files");
+  const auto request = std::make_shared<BuildRequest>();
+  command.arguments("INPUT", request->inputs, "Text files (UTF-8, or any bytes with the byte tokenizer)");
+  command.required_option("-o,--output", "FILE", request->output, "Token store to write (HDF5)");
+  command.option("--tokenizer", "NAME|FILE", request->tokenizer,
+                 "byte, char, a task, a tokenizer file or a token store (default: byte)");
+  command.option("--separator", "S", request->separator, "Text that separates documents (default: each file is one)");
+  command.flag("--overwrite", request->overwrite, "Replace an existing output");
+  command.finish(kNoGlobals, kBuildMore, [request] { return build_data(*request); });
+}
+
+void add_inspect(const Command& parent) {
+  const Command command = parent.add("inspect", "Tell what a token store holds");
+  const auto path = std::make_shared<std::string>();
+  const auto verify = std::make_shared<bool>(false), json = std::make_shared<bool>(false);
+  command.argument("FILE", *path, "Token store (HDF5)");
+  command.flag("--verify", *verify, "Read everything and compare with the stored hash");
+  command.flag("--json", *json, "Print as JSON");
+  command.finish(kNoGlobals, kInspectMore, [=] { return inspect_data(*path, *verify, *json); });
+}
+
+}  // namespace
+
+void add_data(const Command& parent) {
+  const Command command = parent.add("data", "Build or inspect a token store");
+  add_build(command);
+  add_inspect(command);
+  command.finish_group();
+}
+
+}  // namespace terse::launch

@@ -1,0 +1,73 @@
+// terse generate: what a model says to a prompt.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "launch/commands/command.h"
+#include "launch/exit_codes.h"
+#include "launch/resolve.h"
+#include "rl/eval/evaluate_checkpoint.h"
+
+namespace terse::launch {
+namespace {
+
+struct Options {
+  std::string target;
+  std::optional<std::string> prompt;
+  rl::GenerateRequest request;
+  bool json = false;
+};
+
+constexpr const char* kMore =
+    "The prompt is text in the run's tokenizer; for a task, one in the task's own language (its traces/ hold "
+    "examples). Without a\n"
+    "prompt, or with `-`, it is read from standard input. The same seed and prompt give the same text.\n\n"
+    "Examples:\n"
+    "  terse generate runs/shakespeare \"ROMEO:\" --max-new-tokens 200 --temperature 0.8\n"
+    "  terse generate runs/quickstart --samples 4 --json <prompt.txt";
+
+int generate(Options& options, const GlobalOptions& globals) {
+  rl::GenerateRequest& request = options.request;
+  request.target = resolve_target(options.target);
+  request.prompt = text_or_input(options.prompt, /*trim=*/true);
+  request.seed = globals.seed.value_or(1);
+  request.device = globals.device.value_or("auto");
+  const auto emit = [&](int64_t sample, const std::string& text, int64_t tokens, bool finished) {
+    if (options.json) {
+      const nlohmann::json line = {{"sample", sample}, {"text", text}, {"tokens", tokens}, {"finished", finished}};
+      fmt::print("{}\n", line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    } else {
+      if (request.samples > 1)
+        fmt::print("{}--- sample {}, {} tokens{}\n", sample > 0 ? "\n" : "", sample + 1, tokens,
+                   finished ? "" : ", cut at the limit");
+      fmt::print("{}\n", text);
+    }
+    std::fflush(stdout);
+  };
+  on_user_input([&] { rl::generate(request, emit); });
+  return kDone;
+}
+
+}  // namespace
+
+void add_generate(const Command& parent) {
+  const Command command = parent.add("generate", "Sample from a prompt");
+  const auto options = std::make_shared<Options>();
+  rl::GenerateRequest& request = options->request;
+  command.argument("RUN|CHECKPOINT", options->target, "Run folder, or one folder of its checkpoints/");
+  command.optional_argument("PROMPT", options->prompt, "Text to continue (default: standard input)");
+  command.number("--samples", request.samples, 1, 1e6, "Number of samples (default: 1)");
+  command.number("--max-new-tokens", request.max_new_tokens, 1, 1e9,
+                 "Longest answer (default: the task's limit, or the model's context)");
+  command.number("--temperature", request.temperature, 0, 100,
+                 "Above 1 wilder, below 1 tamer, 0 always the likeliest (default: 1)");
+  command.number("--top-k", request.top_k, 0, 1e9, "Keep the K likeliest tokens (default: 0, off)");
+  command.number("--top-p", request.top_p, 1e-6, 1, "Keep the likeliest tokens that sum to P (default: 1, off)");
+  command.number("--min-p", request.min_p, 0, 1, "Drop tokens below P times the likeliest (default: 0, off)");
+  command.flag("--json", options->json, "One JSON object for each sample");
+  command.finish(kSeed | kDevice, kMore, [=] { return generate(*options, command.globals()); });
+}
+
+}  // namespace terse::launch

@@ -1,0 +1,125 @@
+// terse tokenizer: make a vocabulary; text to token ids and back.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <charconv>
+#include <cstdio>
+#include <memory>
+#include <sstream>
+
+#include "data/tokenizer_factory.h"
+#include "launch/commands/command.h"
+#include "launch/exit_codes.h"
+#include "launch/resolve.h"
+#include "launch/text.h"
+
+namespace terse::launch {
+namespace {
+
+constexpr const char* kNames = "`byte`, the name of a task, a tokenizer file, or a token store";
+
+struct TrainRequest {
+  std::vector<std::string> inputs;
+  std::string output;
+  std::string kind = "char";
+  std::string separator;
+};
+
+int train(const TrainRequest& request) {
+  std::error_code ignored;
+  for (const std::string& name : request.inputs)
+    if (!std::filesystem::exists(name, ignored)) throw UsageError(fmt::format("there is no file {}.", name));
+  const auto tokenizer =
+      data::train_char_tokenizer({request.inputs.begin(), request.inputs.end()}, unescape(request.separator));
+  data::save_tokenizer(request.output, *tokenizer);
+  fmt::print("{}: {}, {} tokens\n", request.output, tokenizer->id(), with_thousands(tokenizer->vocab_size()));
+  return kDone;
+}
+
+int encode(const std::string& tokenizer, const std::optional<std::string>& text) {
+  const auto chosen = resolve_tokenizer(tokenizer);
+  const std::vector<int32_t> ids = on_user_input([&] { return chosen->encode(text_or_input(text, /*trim=*/false)); });
+  fmt::print("{}\n", fmt::join(ids, " "));
+  return kDone;
+}
+
+std::vector<int32_t> parse_ids(const std::string& text) {
+  std::vector<int32_t> ids;
+  std::istringstream words(text);
+  for (std::string word; words >> word;) {
+    int32_t id = 0;
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), id);
+    if (error != std::errc() || end != word.data() + word.size())
+      throw UsageError(fmt::format("'{}' is not a token id; expected whole numbers, separated by spaces.", word));
+    ids.push_back(id);
+  }
+  return ids;
+}
+
+int decode(const std::string& tokenizer, const std::vector<std::string>& words) {
+  const auto chosen = resolve_tokenizer(tokenizer);
+  const std::optional<std::string> argument =
+      words.empty() ? std::nullopt : std::optional<std::string>(fmt::format("{}", fmt::join(words, " ")));
+  const std::vector<int32_t> ids = parse_ids(text_or_input(argument, /*trim=*/false));
+  try {
+    const std::string text = chosen->decode(ids);
+    std::fwrite(text.data(), 1, text.size(), stdout);  // any bytes, as they are
+  } catch (const std::out_of_range& error) {
+    throw UsageError(error.what());
+  }
+  std::fputc('\n', stdout);
+  return kDone;
+}
+
+void add_train(const Command& parent) {
+  const Command command = parent.add("train", "Make a vocabulary from text files");
+  const auto request = std::make_shared<TrainRequest>();
+  command.arguments("INPUT", request->inputs, "Text files (UTF-8)");
+  command.required_option("-o,--output", "FILE", request->output, "Tokenizer file to write");
+  command.choice("--kind", "KIND", request->kind, {"char"},
+                 "char: the characters of the inputs (default, the only kind so far)");
+  command.option("--separator", "S", request->separator, "Document separator; does not count as text");
+  command.finish(kNoGlobals,
+                 "Use the file with `tokenizer.path` in a configuration, or with `terse data build --tokenizer`.\n\n"
+                 "Examples:\n"
+                 "  terse tokenizer train shakespeare.txt -o shakespeare.tokenizer.json",
+                 [request] { return train(*request); });
+}
+
+void add_encode(const Command& parent) {
+  const Command command = parent.add("encode", "Text to token ids");
+  const auto tokenizer = std::make_shared<std::string>();
+  const auto text = std::make_shared<std::optional<std::string>>();
+  command.argument("TOKENIZER", *tokenizer, kNames);
+  command.optional_argument("TEXT", *text, "Text (default: standard input, line ends included)");
+  command.finish(kNoGlobals,
+                 "Examples:\n"
+                 "  terse tokenizer encode byte 'hello'\n"
+                 "  terse tokenizer encode corpus.h5 <sample.txt",
+                 [=] { return encode(*tokenizer, *text); });
+}
+
+void add_decode(const Command& parent) {
+  const Command command = parent.add("decode", "Token ids to text");
+  const auto tokenizer = std::make_shared<std::string>();
+  const auto ids = std::make_shared<std::vector<std::string>>();
+  command.argument("TOKENIZER", *tokenizer, kNames);
+  command.optional_arguments("IDS", *ids, "Token ids (default: standard input)");
+  command.finish(kNoGlobals,
+                 "Examples:\n"
+                 "  terse tokenizer decode byte 104 101 108 108 111\n"
+                 "  terse tokenizer encode byte <text.txt | terse tokenizer decode byte",
+                 [=] { return decode(*tokenizer, *ids); });
+}
+
+}  // namespace
+
+void add_tokenizer(const Command& parent) {
+  const Command command = parent.add("tokenizer", "Train a tokenizer; encode or decode with one");
+  add_train(command);
+  add_encode(command);
+  add_decode(command);
+  command.finish_group();
+}
+
+}  // namespace terse::launch

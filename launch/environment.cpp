@@ -1,0 +1,59 @@
+#include "launch/environment.h"
+
+#include <unistd.h>
+
+#include <fstream>
+
+#include "data/durable.h"
+#include "launch/clock.h"
+#include "launch/machine/cpu.h"
+#include "launch/machine/gpu.h"
+#include "launch/machine/host.h"
+#include "launch/machine/libraries.h"
+
+namespace terse::launch {
+namespace {
+
+nlohmann::json earlier_starts(const std::filesystem::path& file) {
+  std::ifstream stream(file);
+  const auto record = nlohmann::json::parse(stream, nullptr, /*allow_exceptions=*/false);
+  if (!record.is_object() || !record.contains("starts") || !record["starts"].is_array()) return nlohmann::json::array();
+  return record["starts"];
+}
+
+}  // namespace
+
+nlohmann::json record_start(const std::filesystem::path& dir, const configs::RunConfig& config,
+                            const std::vector<std::string>& command) {
+  const std::filesystem::path file = dir / "environment.json";
+  const Build program = build();
+  const Cpu cpu = inspect_cpu();
+  nlohmann::json starts = earlier_starts(file);
+  const std::string now = utc_now();
+  starts.push_back({{"time", now}, {"host", host_name()}, {"pid", getpid()}, {"commit", commit_text(program)}});
+  std::error_code ignored;
+  nlohmann::json record = {
+      {"commit", program.commit},
+      {"dirty", program.dirty},
+      {"version", program.version},
+      {"build", {{"compiler", program.compiler}, {"type", program.type}}},
+      {"libraries", to_json(linked_libraries())},
+      {"host", host_name()},
+      {"system", system_name()},
+      {"cpu", to_json(cpu)},
+      {"memory", to_json(inspect_memory())},
+      {"gpu", to_json(inspect_gpus())},
+      {"device", config.run.device},
+      {"threads", config.run.threads > 0 ? config.run.threads : cpu.cores_allowed},
+      {"command", command},
+      {"working_folder", std::filesystem::current_path(ignored).string()},
+      {"start", now},
+      {"restarts", starts.size() - 1},
+      {"starts", std::move(starts)},
+  };
+  // Command lines and file names need not be UTF-8.
+  data::write_durably(file, record.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  return record;
+}
+
+}  // namespace terse::launch

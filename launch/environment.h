@@ -1,0 +1,19 @@
+// environment.json: what a run was started with, so that it can be repeated. Holds no environment variables: those
+// carry secrets.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "configs/run_config.h"
+
+namespace terse::launch {
+
+// Reads the record of earlier starts from `dir` (none: a first start; unreadable: counted as none), adds this start and
+// writes it back atomically. Returns the record. Throws data::DiskError.
+nlohmann::json record_start(const std::filesystem::path& dir, const configs::RunConfig& config,
+                            const std::vector<std::string>& command);
+
+}  // namespace terse::launch

@@ -1,0 +1,49 @@
+// The exit codes of `terse`, and the one place where exceptions become an exit code and a message.
+#pragma once
+
+#include <exception>
+#include <stdexcept>
+#include <string>
+
+namespace terse::launch {
+
+enum ExitCode : int {
+  kDone = 0,
+  kUsage = 64,               // wrong command line, or a run folder that another process holds
+  kCorrupt = 65,             // corrupt data and nothing to fall back to
+  kBug = 70,                 // a bug in terse
+  kOutOfMemory = 71,         // the device, or the host, is out of memory
+  kDisk = 74,                // the disk refused a read or a write
+  kSavedPleaseRequeue = 75,  // saved on a signal: the same command continues
+  kBadConfig = 78,           // bad configuration, or a run folder that does not fit it
+  kSecondInterrupt = 130,    // a second Ctrl-C: left at once, without saving
+};
+
+// The user asked for something that cannot be done; the message says what and what would work. Exit code 64.
+class UsageError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// Runs `work` on what the user gave: its std::invalid_argument is the user's mistake, not a bug.
+template <typename Work>
+auto on_user_input(Work&& work) {
+  try {
+    return work();
+  } catch (const std::invalid_argument& error) {
+    throw UsageError(error.what());
+  }
+}
+
+struct Failure {
+  int code = kBug;
+  std::string message;  // a paragraph for standard error, without a trailing newline; empty: nothing to say
+};
+
+// What `error` means to the user. Never throws.
+Failure describe_failure(const std::exception_ptr& error) noexcept;
+
+// The table of exit codes that `terse --help` prints.
+std::string exit_code_help();
+
+}  // namespace terse::launch

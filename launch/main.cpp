@@ -1,0 +1,8 @@
+// The program `terse`.
+#include "launch/cli.h"
+#include "launch/startup.h"
+
+int main(int argc, char** argv) {
+  terse::launch::prepare_process();
+  return terse::launch::run_program(argc, argv);
+}

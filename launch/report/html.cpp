@@ -1,0 +1,86 @@
+// Everything that reaches the page goes through escape() or json_for_script().
+#include "launch/report/html.h"
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "configs/sha256.h"
+#include "data/utf8.h"
+#include "launch/text.h"
+
+namespace terse::launch::report {
+
+std::string escape(std::string_view text) {
+  std::string out;
+  for (char c : data::printable(text)) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      case '\n':
+      case '\t':
+        out += c;
+        break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+          out += "\xEF\xBF\xBD";
+        } else {
+          out += c;
+        }
+    }
+  }
+  return out;
+}
+
+std::string json_for_script(const nlohmann::json& json) {
+  std::string out;
+  for (char c : json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)) {
+    if (c == '<' || c == '>' || c == '&') {
+      out += fmt::format("\\u{:04x}", static_cast<int>(c));
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::string accuracy_text(double accuracy) {
+  const std::string text = fmt::format("{:.3f}", accuracy);
+  return text.starts_with("0.") ? text.substr(1) : text;
+}
+
+std::string tokens_text(double tokens) {
+  return tokens < 999.95 ? fmt::format("{:.1f}", tokens) : with_thousands(std::llround(tokens));
+}
+
+std::string percent_change(double before, double after) {
+  if (before == 0) return "";
+  const auto percent = std::llround(100 * (after - before) / before);
+  if (percent == 0) return "±0\u00a0%";
+  return fmt::format("{}{}\u00a0%", percent < 0 ? "−" : "+", std::abs(percent));
+}
+
+std::string csp_hash(std::string_view content) {
+  const std::string hex = configs::sha256_bytes(content);
+  unsigned char digest[32], text[48];
+  for (size_t i = 0; i < 32; ++i) digest[i] = static_cast<unsigned char>(std::stoi(hex.substr(2 * i, 2), nullptr, 16));
+  const int size = EVP_EncodeBlock(text, digest, 32);
+  return fmt::format("'sha256-{}'", std::string_view(reinterpret_cast<char*>(text), static_cast<size_t>(size)));
+}
+
+}  // namespace terse::launch::report

@@ -1,0 +1,67 @@
+// Fields of JSON that somebody else wrote: absent, or of another type, is an answer and not an error.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+namespace terse::launch::report {
+
+inline std::optional<double> number_of(const nlohmann::json& object, const std::string& key) {
+  if (!object.is_object()) return std::nullopt;
+  const auto found = object.find(key);
+  if (found == object.end() || !found->is_number()) return std::nullopt;
+  const double value = found->get<double>();
+  return std::isfinite(value) ? std::optional(value) : std::nullopt;
+}
+
+inline int64_t integer_of(const nlohmann::json& object, const std::string& key, int64_t otherwise = 0) {
+  const double value = number_of(object, key).value_or(static_cast<double>(otherwise));
+  return std::abs(value) < 9e15 ? static_cast<int64_t>(value) : otherwise;
+}
+
+inline std::string text_of(const nlohmann::json& object, const std::string& key) {
+  if (!object.is_object()) return "";
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+inline bool flag_of(const nlohmann::json& object, const std::string& key) {
+  if (!object.is_object()) return false;
+  const auto found = object.find(key);
+  return found != object.end() && found->is_boolean() && found->get<bool>();
+}
+
+// "accuracy/difficulty_3" with prefix "accuracy/difficulty_" is 3.
+inline std::optional<int64_t> number_behind(const std::string& name, const std::string& prefix) {
+  if (!name.starts_with(prefix) || name.size() == prefix.size() || name.size() > prefix.size() + 9) return std::nullopt;
+  int64_t value = 0;
+  for (char c : name.substr(prefix.size())) {
+    if (c < '0' || c > '9') return std::nullopt;
+    value = 10 * value + (c - '0');
+  }
+  return value;
+}
+
+// Calls `use` with every line of a file of JSON objects; returns the number of lines that are none. A missing file has
+// no lines.
+template <typename Use>
+int64_t for_each_object(const std::string& path, Use&& use) {
+  std::ifstream stream(path, std::ios::binary);
+  int64_t skipped = 0;
+  for (std::string line; std::getline(stream, line);) {
+    if (line.empty()) continue;
+    const auto object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (object.is_object()) {
+      use(object);
+    } else {
+      ++skipped;
+    }
+  }
+  return skipped;
+}
+
+}  // namespace terse::launch::report

@@ -1,0 +1,187 @@
+// The top of the page: what came out, and the figures behind it.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "launch/report/html.h"
+#include "launch/report/json_fields.h"
+#include "launch/report/sections.h"
+#include "launch/text.h"
+
+namespace terse::launch::report {
+namespace {
+
+std::string arrow(const std::string& from, const std::string& to) {
+  return from + " → " + to;
+}
+
+// The sentence in parts, so that the numbers can be set apart: text, number, text, number, ...
+using Parts = std::vector<std::string>;
+
+// First and last value of a loss, of pretraining before fine-tuning.
+Parts loss_parts(const RunData& run) {
+  const std::pair<const char*, const char*> losses[] = {{"val_loss", "Validation loss "}, {"loss", "Loss "}};
+  for (const auto& [metric, label] : losses) {
+    for (const Stage& stage : run.stages) {
+      const auto found = stage.curves.find(metric);
+      if (found == stage.curves.end() || found->second.empty()) continue;
+      const auto points = found->second.points();
+      const std::string last = fmt::format("{:.3f}", points.back().y);
+      if (points.size() == 1) return {label, last};
+      return {label, arrow(fmt::format("{:.3f}", points.front().y), last)};
+    }
+  }
+  return {"No results yet", ""};
+}
+
+Parts outcome_parts(const RunData& run) {
+  Parts parts;
+  if (run.compares()) {
+    const Evaluation &a = run.at_before(), &b = run.at_after();
+    parts = {"Accuracy ", arrow(accuracy_text(a.accuracy), accuracy_text(b.accuracy)), ", tokens ",
+             arrow(tokens_text(a.mean_tokens), tokens_text(b.mean_tokens))};
+    if (const std::string change = percent_change(a.mean_tokens, b.mean_tokens); !change.empty())
+      parts.insert(parts.end(), {" (" + change + ")", ""});
+  } else if (run.after) {
+    parts = {"Accuracy ", accuracy_text(run.at_after().accuracy),
+             " at ",      tokens_text(run.at_after().mean_tokens),
+             " tokens",   ""};
+  } else {
+    parts = loss_parts(run);
+  }
+  if (run.wall_s > 0) parts.insert(parts.end(), {" in " + duration(run.wall_s), ""});
+  return parts;
+}
+
+std::string tile(const std::string& label, const std::string& value, const std::string& note) {
+  return fmt::format(R"(<div class="tile"><dt>{}</dt><dd>{}<small>{}</small></dd></div>)", escape(label), escape(value),
+                     escape(note));
+}
+
+std::string lowest_tile(const RunData& run) {
+  const auto& cells = run.at_after().by_difficulty;
+  if (cells.size() < 2) return "";
+  const auto lowest = std::min_element(
+      cells.begin(), cells.end(), [](const auto& a, const auto& b) { return a.second.accuracy < b.second.accuracy; });
+  std::string note = fmt::format("at difficulty {}", lowest->first);
+  if (run.compares() && run.at_before().by_difficulty.contains(lowest->first))
+    note += ", was " + accuracy_text(run.at_before().by_difficulty.at(lowest->first).accuracy);
+  return tile("Weakest difficulty", accuracy_text(lowest->second.accuracy), note);
+}
+
+std::string time_tile(const RunData& run) {
+  if (run.wall_s <= 0) return "";
+  std::string parts;
+  for (const Stage& stage : run.stages)
+    if (stage.wall_s > 0) parts += (parts.empty() ? "" : ", ") + stage.name + " " + duration(stage.wall_s);
+  return tile("Time", duration(run.wall_s), parts);
+}
+
+std::string loss_tiles(const RunData& run) {
+  const std::pair<const char*, const char*> losses[] = {
+      {"val_loss", "Validation loss"}, {"loss", "Training loss"}, {"bits_per_byte", "Bits per byte"}};
+  std::string tiles;
+  const Stage& stage = run.stages.front();
+  for (const auto& [metric, label] : losses) {
+    const auto found = stage.curves.find(metric);
+    if (found != stage.curves.end() && !found->second.empty())
+      tiles +=
+          tile(label, fmt::format("{:.3f}", found->second.last().y),
+               fmt::format("{} step {}", stage.name, with_thousands(static_cast<int64_t>(found->second.last().x))));
+  }
+  if (stage.tokens > 0) tiles += tile("Tokens", with_thousands(stage.tokens), stage.name);
+  return tiles;
+}
+
+std::string tiles(const RunData& run) {
+  std::string out;
+  if (run.after) {
+    const Evaluation& b = run.at_after();
+    out += tile("Accuracy", accuracy_text(b.accuracy),
+                run.compares() ? "was " + accuracy_text(run.at_before().accuracy) : "share of right answers");
+    out += tile("Tokens per response", tokens_text(b.mean_tokens),
+                run.compares() ? fmt::format("was {}, {}", tokens_text(run.at_before().mean_tokens),
+                                             percent_change(run.at_before().mean_tokens, b.mean_tokens))
+                               : "mean");
+    out += lowest_tile(run);
+  } else if (!run.stages.empty()) {
+    out += loss_tiles(run);
+  }
+  out += time_tile(run);
+  return out.empty() ? "" : "<dl class=\"tiles\">" + out + "</dl>\n";
+}
+
+// What a reader may look for and will not find, in one sentence.
+std::string missing(const RunData& run) {
+  Parts gone;
+  if (run.stage("rl") == nullptr) gone.push_back("no RL stage");
+  if (!run.after)
+    gone.push_back("no evaluation on a task");
+  else if (!run.compares())
+    gone.push_back("only one evaluation, so no before and after");
+  if (run.after && run.traces.empty()) gone.push_back("no pairs of traces");
+  if (run.config.empty()) gone.push_back("no config.yaml");
+  if (run.environment.is_null()) gone.push_back("no environment.json");
+  if (gone.empty()) return "";
+  std::string text;
+  for (size_t i = 0; i < gone.size(); ++i) text += (i == 0 ? "" : i + 1 == gone.size() ? " and " : ", ") + gone[i];
+  text += " in this run.";
+  text[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(text[0])));
+  return text;
+}
+
+std::string stages_text(const RunData& run) {
+  std::string text;
+  for (const Stage& stage : run.stages) {
+    text += (text.empty() ? "" : ", ") + stage.name;
+    if (stage.steps > 0) text += " " + with_thousands(stage.steps) + " steps";
+  }
+  return text;
+}
+
+std::string notes(const Runs& runs) {
+  std::string out;
+  for (const RunData& run : runs) {
+    Parts lines = run.notes;
+    if (const std::string text = missing(run); !text.empty()) lines.insert(lines.begin(), text);
+    for (const std::string& line : lines)
+      out += "<li>" + (runs.size() > 1 ? "<b>" + escape(run.name) + ":</b> " : "") + escape(line) + "</li>";
+  }
+  return out.empty() ? "" : "<ul class=\"notes\">" + out + "</ul>\n";
+}
+
+}  // namespace
+
+std::string headline(const RunData& run) {
+  std::string html;
+  const Parts parts = outcome_parts(run);
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (parts[i].empty()) continue;
+    html += i % 2 == 0 ? escape(parts[i]) : "<b>" + escape(parts[i]) + "</b>";
+  }
+  return html;
+}
+
+std::string plain_headline(const RunData& run) {
+  std::string text;
+  for (const std::string& part : outcome_parts(run)) text += part;
+  return text;
+}
+
+std::string header_section(const Runs& runs) {
+  const RunData& first = runs.front();
+  std::string html = "<header class=\"top\">\n";
+  if (runs.size() == 1) {
+    html += fmt::format(
+        "<p class=\"eyebrow\">terse run report</p>\n<h1>{}</h1>\n<p class=\"lede\">Run <b>{}</b>{}: {}.</p>\n",
+        headline(first), escape(first.name), first.task.empty() ? "" : " on task <b>" + escape(first.task) + "</b>",
+        escape(stages_text(first)));
+    html += tiles(first);
+  } else {
+    html += fmt::format("<p class=\"eyebrow\">terse run report</p>\n<h1>{} runs compared</h1>\n", runs.size());
+  }
+  return html + notes(runs) + "</header>\n";
+}
+
+}  // namespace terse::launch::report

@@ -1,0 +1,103 @@
+#include "launch/run_dir.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "configs/load.h"
+#include "data/durable.h"
+#include "launch/environment.h"
+
+namespace terse::launch {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* kDefaultParent = "runs";
+
+[[noreturn]] void refuse(const fs::path& dir, const std::string& reason) {
+  throw configs::ConfigError(fmt::format("the run folder {} cannot be used: {}", dir.string(), reason));
+}
+
+void create_folder(const fs::path& dir) {
+  std::error_code error;
+  const fs::file_status status = fs::status(dir, error);
+  if (fs::is_directory(status)) return;
+  if (fs::exists(status)) refuse(dir, "it is a file. Choose another folder with --run-dir, or move the file away.");
+  const fs::path parent = dir.has_parent_path() ? dir.parent_path() : fs::path(".");
+  if (parent == kDefaultParent) fs::create_directory(parent, error);
+  if (!fs::exists(parent))
+    refuse(dir, fmt::format("its parent folder does not exist. If the path is right, create it: mkdir -p {}",
+                            parent.string()));
+  if (!fs::is_directory(parent)) refuse(dir, fmt::format("{} is a file.", parent.string()));
+  fs::create_directory(dir, error);
+  if (error) refuse(dir, fmt::format("it cannot be created ({}). Choose another with --run-dir.", error.message()));
+}
+
+// True when the folder holds something that no start of a run leaves behind before config.yaml is there.
+bool holds_foreign_files(const fs::path& dir) {
+  constexpr std::array<const char*, 2> kOurs = {"lock", "log.txt"};
+  return std::any_of(fs::directory_iterator(dir), fs::directory_iterator(), [&](const fs::directory_entry& entry) {
+    const std::string name = entry.path().filename();
+    return std::find(kOurs.begin(), kOurs.end(), name) == kOurs.end() && !name.ends_with(".tmp");
+  });
+}
+
+// What differs and matters, one indented line each.
+std::string numeric_differences(const configs::RunConfig& there, const configs::RunConfig& here) {
+  std::string lines;
+  for (const configs::Difference& difference : configs::differences(there, here))
+    if (difference.changes_numbers)
+      lines += fmt::format("  {}: {} there, {} here\n", difference.key, difference.before, difference.after);
+  return lines;
+}
+
+// True: the folder belongs to this run. False: it is empty. Refuses any other.
+bool belongs_to(const fs::path& dir, const configs::RunConfig& config) {
+  const fs::path stored = dir / "config.yaml";
+  if (!fs::exists(stored)) {
+    if (holds_foreign_files(dir))
+      refuse(dir,
+             "it holds files but no config.yaml, so it is not a run folder. Choose an empty or new folder with "
+             "--run-dir.");
+    return false;
+  }
+  configs::RunConfig there;
+  try {
+    there = configs::load(stored.string(), {}, configs::InputFiles::kMayBeMissing).config;
+  } catch (const configs::ConfigError& error) {
+    refuse(dir, fmt::format(
+                    "its config.yaml cannot be read, so the run cannot be continued safely. Choose another folder with "
+                    "--run-dir, or correct the file:\n{}",
+                    error.what()));
+  }
+  if (configs::numerics_hash(there) == configs::numerics_hash(config)) return true;
+  refuse(dir, fmt::format(
+                  "it holds a run with other settings, and continuing it with these would mix two experiments.\n{}"
+                  "Use another folder (--run-dir or run.name) for the new settings, or the same settings to continue.",
+                  numeric_differences(there, config)));
+}
+
+}  // namespace
+
+fs::path run_dir_of(const configs::RunConfig& config) {
+  fs::path dir = config.run.dir.empty() ? fs::path(kDefaultParent) / config.run.name : fs::path(config.run.dir);
+  dir = dir.lexically_normal();
+  return dir.has_filename() ? dir : dir.parent_path();  // "out/run/" is "out/run"
+}
+
+RunDir::RunDir(const configs::RunConfig& config)
+    : path_((create_folder(run_dir_of(config)), run_dir_of(config))),
+      lock_(path_),
+      resumed_(belongs_to(path_, config)) {}
+
+int64_t RunDir::record(const configs::RunConfig& config, const std::vector<std::string>& command) const {
+  data::write_durably(path_ / "config.yaml", configs::to_yaml(config));
+  return record_start(path_, config, command).at("restarts").get<int64_t>();
+}
+
+}  // namespace terse::launch

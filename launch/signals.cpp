@@ -1,0 +1,78 @@
+// A handler may touch only lock-free atomics and async-signal-safe calls, and can reach nothing but globals: hence the
+// two here.
+#include "launch/signals.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <stdexcept>
+#include <string_view>
+
+#include "launch/exit_codes.h"
+
+namespace terse::launch {
+namespace {
+
+constexpr std::array kSignals = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
+
+std::atomic<trainer::Interrupts*> target{nullptr};
+std::atomic<bool> interrupted{false};  // by SIGINT, once
+static_assert(std::atomic<trainer::Interrupts*>::is_always_lock_free);
+
+void say(std::string_view text) {
+  // Nothing can be done about a failed write here.
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text.data(), text.size());
+}
+
+void request_for(int signal) {
+  trainer::Interrupts* interrupts = target.load();
+  if (interrupts == nullptr) return;
+  if (signal == SIGUSR2) {
+    interrupts->request(trainer::Interrupt::kSaveAndContinue);
+    return;
+  }
+  if (signal == SIGINT) {
+    if (interrupted.exchange(true)) {
+      say("\nterse: second interrupt: leaving at once; the newest checkpoint is what a rerun continues from\n");
+      _exit(kSecondInterrupt);
+    }
+    say("\nterse: saving, then stopping (interrupt again to leave at once)\n");
+  }
+  interrupts->request(trainer::Interrupt::kSaveAndStop);
+}
+
+void handle(int signal) {
+  const int before = errno;  // the code that was interrupted may be about to look at it
+  request_for(signal);
+  errno = before;
+}
+
+}  // namespace
+
+struct SignalScope::Saved {
+  std::array<struct sigaction, kSignals.size()> actions;
+};
+
+SignalScope::SignalScope(trainer::Interrupts& interrupts) : saved_(std::make_unique<Saved>()) {
+  trainer::Interrupts* none = nullptr;
+  if (!target.compare_exchange_strong(none, &interrupts)) throw std::logic_error("two SignalScopes at a time");
+  interrupted.store(false);
+  struct sigaction action {};
+  action.sa_handler = handle;
+  action.sa_flags = SA_RESTART;  // reads and writes of libraries go on; the loops poll
+  sigemptyset(&action.sa_mask);
+  for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &action, &saved_->actions[i]);
+}
+
+SignalScope::~SignalScope() {
+  for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &saved_->actions[i], nullptr);
+  target.store(nullptr);
+}
+
+void ignore_broken_pipes() {
+  signal(SIGPIPE, SIG_IGN);
+}
+
+}  // namespace terse::launch

@@ -1,0 +1,27 @@
+// Signals become requests that the training loops poll between steps.
+#pragma once
+
+#include <memory>
+
+#include "trainer/interrupts.h"
+
+namespace terse::launch {
+
+// While it lives: SIGUSR1, SIGTERM and SIGINT ask to save and stop, SIGUSR2 to save and go on; a second SIGINT leaves
+// the process at once with exit code 130. The handlers before are restored at the end. At most one may live at a time.
+class SignalScope {
+ public:
+  explicit SignalScope(trainer::Interrupts& interrupts);
+  ~SignalScope();
+  SignalScope(const SignalScope&) = delete;
+  SignalScope& operator=(const SignalScope&) = delete;
+
+ private:
+  struct Saved;
+  std::unique_ptr<Saved> saved_;
+};
+
+// A reader that goes away (`terse ... | head`) is an error of that write, not the end of the process.
+void ignore_broken_pipes();
+
+}  // namespace terse::launch

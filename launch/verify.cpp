@@ -1,0 +1,206 @@
+#include "launch/verify.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "checkpoints/store.h"
+#include "configs/load.h"
+#include "launch/run_lock.h"
+#include "launch/text.h"
+
+namespace terse::launch {
+
+namespace fs = std::filesystem;
+using Kind = Finding::Kind;
+
+namespace {
+
+void check_checkpoints(const fs::path& dir, std::vector<Finding>& findings) {
+  const std::vector<fs::path> folders = checkpoints::list_checkpoints(dir);
+  if (folders.empty()) findings.push_back({Kind::kNote, "checkpoints", "none yet"});
+  for (const fs::path& folder : folders) {
+    for (Finding& finding : verify_checkpoint(folder)) {
+      finding.subject = "checkpoints/" + folder.filename().string();
+      findings.push_back(std::move(finding));
+    }
+  }
+}
+
+struct Lines {
+  int64_t count = 0;
+  bool torn = false;    // the last line has no end: the process was killed while it wrote
+  std::string mistake;  // of the first bad line
+};
+
+// Parses a file of JSON objects, one a line, and gives each to `check`, which returns what is wrong with it.
+template <typename Check>
+Lines read_lines(const fs::path& file, const Check& check) {
+  Lines lines;
+  std::ifstream stream(file);
+  if (!stream) lines.mistake = "cannot be read";
+  for (std::string line; lines.mistake.empty() && std::getline(stream, line);) {
+    ++lines.count;
+    const auto object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (object.is_object()) {
+      const std::string mistake = check(object);
+      if (!mistake.empty()) lines.mistake = fmt::format("line {}: {}", lines.count, mistake);
+    } else if (stream.eof()) {
+      lines.torn = true;
+      --lines.count;
+    } else {
+      lines.mistake = fmt::format("line {}: not a JSON object", lines.count);
+    }
+  }
+  return lines;
+}
+
+void report_lines(const std::string& subject, const Lines& lines, const char* unit, std::vector<Finding>& findings) {
+  if (!lines.mistake.empty())
+    findings.push_back({Kind::kDefect, subject, lines.mistake});
+  else if (lines.torn)
+    findings.push_back(
+        {Kind::kNote, subject,
+         fmt::format("{} {}; the last line is incomplete (the run was killed)", with_thousands(lines.count), unit)});
+  else
+    findings.push_back({Kind::kSound, subject, fmt::format("{} {}", with_thousands(lines.count), unit)});
+}
+
+// Steps never go back within a stage, and no stage comes again after another one.
+void check_metrics(const fs::path& file, std::vector<Finding>& findings) {
+  std::map<std::string, int64_t> last_step;
+  std::string current;
+  const Lines lines = read_lines(file, [&](const nlohmann::json& record) -> std::string {
+    for (const char* key : {"time", "stage", "step"})
+      if (!record.contains(key)) return fmt::format("no \"{}\"", key);
+    if (!record["time"].is_number() || !record["stage"].is_string() || !record["step"].is_number_integer())
+      return "\"time\", \"stage\" or \"step\" has the wrong type";
+    const std::string stage = record["stage"];
+    const int64_t step = record["step"];
+    const auto seen = last_step.find(stage);
+    if (seen != last_step.end() && stage != current)
+      return fmt::format("stage {} comes again after {}", stage, current);
+    if (seen != last_step.end() && step < seen->second)
+      return fmt::format("step {} of stage {} comes after step {}", step, stage, seen->second);
+    last_step[stage] = step;
+    current = stage;
+    return "";
+  });
+  report_lines("metrics.jsonl", lines, "records", findings);
+}
+
+void check_traces(const fs::path& dir, std::vector<Finding>& findings) {
+  std::error_code error;
+  std::vector<fs::path> files;
+  for (const fs::directory_entry& entry : fs::directory_iterator(dir, error))
+    if (entry.path().extension() == ".jsonl") files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  for (const fs::path& file : files)
+    report_lines("traces/" + file.filename().string(),
+                 read_lines(file, [](const nlohmann::json&) { return std::string(); }), "traces", findings);
+}
+
+// What is wrong with an evaluation, or "".
+std::string eval_mistake(const nlohmann::json& eval) {
+  const double accuracy = eval.at("accuracy"), tokens = eval.at("mean_tokens");
+  if (!(accuracy >= 0 && accuracy <= 1)) return fmt::format("accuracy {} is not between 0 and 1", accuracy);
+  if (!(tokens >= 0) || !std::isfinite(tokens)) return fmt::format("mean_tokens {} is impossible", tokens);
+  const nlohmann::json by_difficulty = eval.value("by_difficulty", nlohmann::json::object());
+  for (const auto& [difficulty, row] : by_difficulty.items()) {
+    const double one = row.at("accuracy");
+    if (row.at("n").get<int64_t>() < 0 || !(one >= 0 && one <= 1))
+      return fmt::format("difficulty {} has impossible values", difficulty);
+  }
+  return "";
+}
+
+std::string summary_mistake(const nlohmann::json& summary, const configs::RunConfig* config) {
+  std::vector<std::string> stages;
+  for (const nlohmann::json& stage : summary.at("stages")) {
+    stages.push_back(stage.at("stage"));
+    if (!(stage.at("wall_s").get<double>() >= 0) || stage.at("steps").get<int64_t>() < 0)
+      return fmt::format("stage {} has a negative time or number of steps", stages.back());
+    if (!stage.contains("eval") || stage["eval"].is_null()) continue;
+    const std::string mistake = eval_mistake(stage["eval"]);
+    if (!mistake.empty()) return fmt::format("stage {}: {}", stages.back(), mistake);
+  }
+  if (!(summary.at("wall_s").get<double>() >= 0)) return "wall_s is negative";
+  if (config == nullptr) return "";
+  if (stages.size() > config->stages.size() || !std::equal(stages.begin(), stages.end(), config->stages.begin()))
+    return fmt::format("its stages ({}) are not those of config.yaml ({})", fmt::join(stages, ", "),
+                       fmt::join(config->stages, ", "));
+  if (summary.at("run") != config->run.name)
+    return fmt::format("it is of run {}, config.yaml of run '{}'", summary.at("run").dump(), config->run.name);
+  return "";
+}
+
+void check_summary(const fs::path& file, const configs::RunConfig* config, std::vector<Finding>& findings) {
+  if (!fs::exists(file)) {
+    findings.push_back({Kind::kNote, "summary.json", "not there: the run has not finished a stage"});
+    return;
+  }
+  std::ifstream stream(file);
+  const auto summary = nlohmann::json::parse(stream, nullptr, /*allow_exceptions=*/false);
+  std::string mistake = summary.is_object() ? "" : "not a JSON object";
+  try {
+    if (mistake.empty()) mistake = summary_mistake(summary, config);
+  } catch (const nlohmann::json::exception& error) {
+    mistake = error.what();
+  }
+  findings.push_back({mistake.empty() ? Kind::kSound : Kind::kDefect, "summary.json",
+                      mistake.empty() ? fmt::format("{} stages", summary["stages"].size()) : mistake});
+}
+
+std::optional<configs::RunConfig> check_config(const fs::path& file, std::vector<Finding>& findings) {
+  try {
+    const configs::RunConfig config = configs::load(file.string(), {}, configs::InputFiles::kMayBeMissing).config;
+    findings.push_back({Kind::kSound, "config.yaml", fmt::format("stages {}", fmt::join(config.stages, ", "))});
+    return config;
+  } catch (const std::exception& error) {
+    findings.push_back({Kind::kDefect, "config.yaml", error.what()});
+    return std::nullopt;
+  }
+}
+
+void check_environment(const fs::path& file, std::vector<Finding>& findings) {
+  std::ifstream stream(file);
+  const auto record = nlohmann::json::parse(stream, nullptr, /*allow_exceptions=*/false);
+  const bool sound = record.is_object() && record.contains("commit") && record.contains("restarts");
+  findings.push_back({sound ? Kind::kSound : Kind::kDefect, "environment.json",
+                      sound ? fmt::format("commit {}, {} restarts", record["commit"].dump(), record["restarts"].dump())
+                            : "missing, or not what `terse run` writes"});
+}
+
+}  // namespace
+
+std::vector<Finding> verify_checkpoint(const fs::path& dir) {
+  const std::string subject = dir.string();
+  std::vector<Finding> findings;
+  for (const std::string& defect : checkpoints::verify(dir)) findings.push_back({Kind::kDefect, subject, defect});
+  if (findings.empty()) findings.push_back({Kind::kSound, subject, checkpoints::describe(dir)});
+  return findings;
+}
+
+std::vector<Finding> verify_run(const fs::path& dir) {
+  std::vector<Finding> findings;
+  if (RunLock::held(dir))
+    findings.push_back({Kind::kNote, "lock", "a process is running in this folder; files may change meanwhile"});
+  const auto config = check_config(dir / "config.yaml", findings);
+  check_environment(dir / "environment.json", findings);
+  if (fs::exists(dir / "metrics.jsonl"))
+    check_metrics(dir / "metrics.jsonl", findings);
+  else
+    findings.push_back({Kind::kNote, "metrics.jsonl", "not there: no step has been recorded"});
+  check_traces(dir / "traces", findings);
+  check_summary(dir / "summary.json", config ? &*config : nullptr, findings);
+  check_checkpoints(dir / "checkpoints", findings);
+  return findings;
+}
+
+}  // namespace terse::launch

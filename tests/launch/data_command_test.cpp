@@ -1,0 +1,100 @@
+// terse data and terse tokenizer, from text files to stores and back.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/launch/program.h"
+
+namespace terse::launch::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+class DataCommand : public ::testing::Test {
+ protected:
+  Result run(const std::vector<std::string>& arguments, const std::string& input = "") const {
+    return terse(arguments, {.folder = folder_.path(), .input = input});
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(DataCommand, BuildsAndInspectsAStore) {
+  folder_.write("a.txt", "one fish\n\ntwo fish\n\nred fish");
+  const Result build = run({"data", "build", "a.txt", "-o", "a.h5", "--tokenizer", "char", "--separator", "\\n\\n"});
+  EXPECT_EQ(build.code, 0) << build.err;
+  const Result inspect = run({"data", "inspect", "a.h5", "--verify"});
+  EXPECT_EQ(inspect.code, 0) << inspect.err;
+  EXPECT_THAT(inspect.out, AllOf(HasSubstr("one fish"), HasSubstr("char:"), HasSubstr("the content hash is right")));
+  const auto info = nlohmann::json::parse(run({"data", "inspect", "a.h5", "--json"}).out);
+  EXPECT_EQ(info["documents"], 3);
+  EXPECT_EQ(info["tokens"], 24);
+  EXPECT_EQ(info["first_text"], "one fish");
+}
+
+TEST_F(DataCommand, TokenizerOfOneStoreBuildsAnother) {
+  folder_.write("a.txt", "abc");
+  folder_.write("b.txt", "cab");
+  ASSERT_EQ(run({"data", "build", "a.txt", "-o", "a.h5", "--tokenizer", "char"}).code, 0);
+  const Result build = run({"data", "build", "b.txt", "-o", "b.h5", "--tokenizer", "a.h5"});
+  EXPECT_EQ(build.code, 0) << build.err;
+  folder_.write("c.txt", "abcd");
+  const Result foreign = run({"data", "build", "c.txt", "-o", "c.h5", "--tokenizer", "a.h5"});
+  EXPECT_EQ(foreign.code, 65);
+  EXPECT_THAT(foreign.err, AllOf(HasSubstr("c.txt"), HasSubstr("d")));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "c.h5"));
+}
+
+TEST_F(DataCommand, MistakesAreNamed) {
+  folder_.write("a.txt", "abc");
+  folder_.write("b.h5", "there already");
+  EXPECT_THAT(run({"data", "build", "nowhere.txt", "-o", "x.h5"}).err, HasSubstr("no file nowhere.txt"));
+  const Result existing = run({"data", "build", "a.txt", "-o", "b.h5"});
+  EXPECT_EQ(existing.code, 64);
+  EXPECT_THAT(existing.err, HasSubstr("--overwrite"));
+  EXPECT_EQ(read_file(folder_ / "b.h5"), "there already");
+  EXPECT_EQ(run({"data", "build", "a.txt", "-o", "b.h5", "--overwrite"}).code, 0);
+  EXPECT_THAT(run({"data", "inspect", "a.txt"}).err,
+              AllOf(HasSubstr("not a token store"), HasSubstr("terse data build a.txt")));
+  EXPECT_THAT(run({"data", "build", "a.txt", "-o", "x.h5", "--separator", "\\q"}).err, HasSubstr("backslash"));
+}
+
+TEST_F(DataCommand, DamagedStoreIsExitCode65) {
+  folder_.write("a.txt", std::string(5000, 'a') + "b");
+  ASSERT_EQ(run({"data", "build", "a.txt", "-o", "a.h5"}).code, 0);
+  const std::string bytes = read_file(folder_ / "a.h5");
+  folder_.write("a.h5", bytes.substr(0, bytes.size() / 2));
+  const Result result = run({"data", "inspect", "a.h5", "--verify"});
+  EXPECT_EQ(result.code, 65);
+  EXPECT_THAT(result.err, HasSubstr("a.h5"));
+}
+
+TEST_F(DataCommand, TokenizerTrainsEncodesAndDecodes) {
+  folder_.write("a.txt", "h\xC3\xA9llo\n");
+  const Result train = run({"tokenizer", "train", "a.txt", "-o", "a.json"});
+  EXPECT_EQ(train.code, 0) << train.err;
+  EXPECT_THAT(train.out, HasSubstr("5 tokens"));
+  const Result encode = run({"tokenizer", "encode", "a.json", "h\xC3\xA9"});
+  EXPECT_EQ(encode.out, "1 4\n") << encode.err;
+  EXPECT_EQ(run({"tokenizer", "decode", "a.json", "1", "4"}).out, "h\xC3\xA9\n");
+  EXPECT_EQ(run({"tokenizer", "decode", "a.json"}, "1 4\n").out, "h\xC3\xA9\n");
+  const Result foreign = run({"tokenizer", "encode", "a.json", "x"});
+  EXPECT_EQ(foreign.code, 64);
+  EXPECT_THAT(foreign.err, HasSubstr("x"));
+}
+
+TEST_F(DataCommand, BytesGoThroughUnchanged) {
+  const std::string bytes("\x00\xff\n", 3);
+  EXPECT_EQ(run({"tokenizer", "encode", "byte"}, bytes).out, "0 255 10\n");
+  EXPECT_EQ(run({"tokenizer", "decode", "byte", "0", "255", "10"}).out, bytes + "\n");
+}
+
+TEST_F(DataCommand, TasksAreTokenizersToo) {
+  const Result encode = run({"tokenizer", "encode", "chain7", "3+4"});
+  EXPECT_EQ(encode.code, 0) << encode.err;
+  EXPECT_EQ(run({"tokenizer", "decode", "chain7"}, encode.out).out, "3+4\n");
+}
+
+}  // namespace
+}  // namespace terse::launch::testing

@@ -1,0 +1,102 @@
+// Every exception has its exit code, and a message that a person can use.
+#include "launch/exit_codes.h"
+
+#include <c10/util/Exception.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/types.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <new>
+#include <system_error>
+
+#include "checkpoints/store.h"
+#include "configs/load.h"
+#include "data/errors.h"
+#include "trainer/interrupts.h"
+
+namespace terse::launch {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+template <typename Error>
+Failure failure_of(const Error& error) {
+  return describe_failure(std::make_exception_ptr(error));
+}
+
+TEST(ExitCodes, EveryErrorOfOursHasItsOwn) {
+  EXPECT_EQ(failure_of(UsageError("x")).code, 64);
+  EXPECT_EQ(failure_of(checkpoints::CorruptError("x")).code, 65);
+  EXPECT_EQ(failure_of(data::DataError("x")).code, 65);
+  EXPECT_EQ(failure_of(checkpoints::DiskError("x")).code, 74);
+  EXPECT_EQ(failure_of(data::DiskError("x")).code, 74);
+  EXPECT_EQ(failure_of(trainer::SavedAndStopped("x")).code, 75);
+  EXPECT_EQ(failure_of(configs::ConfigError("x")).code, 78);
+  EXPECT_EQ(failure_of(configs::ConfigError("a.yaml:3: what")).message, "a.yaml:3: what");
+}
+
+TEST(ExitCodes, AnythingElseIsABugToReport) {
+  const Failure failure = failure_of(std::logic_error("index 3 of 2"));
+  EXPECT_EQ(failure.code, 70);
+  EXPECT_THAT(failure.message, AllOf(HasSubstr("index 3 of 2"), HasSubstr("report it"), HasSubstr("commit")));
+  EXPECT_EQ(failure_of(42).code, 70);
+}
+
+TEST(ExitCodes, MemoryErrorsTellWhatToLower) {
+  for (const Failure& failure :
+       {failure_of(std::bad_alloc()), failure_of(std::system_error(ENOMEM, std::generic_category()))}) {
+    EXPECT_EQ(failure.code, 71);
+    EXPECT_THAT(failure.message, HasSubstr("engine.max_batch"));
+  }
+}
+
+TEST(ExitCodes, TensorLargerThanTheMachineIsOutOfMemory) {
+  try {
+    torch::empty({int64_t{1} << 50}, torch::kFloat32);
+    FAIL() << "allocated 4 PiB";
+  } catch (...) {
+    const Failure failure = describe_failure(std::current_exception());
+    EXPECT_EQ(failure.code, 71) << failure.message;
+    EXPECT_THAT(failure.message, Not(HasSubstr("frame #")));  // no backtrace
+  }
+}
+
+TEST(ExitCodes, TensorMistakeIsABugWithItsBacktrace) {
+  try {
+    torch::ones({2, 3}).matmul(torch::ones({2, 3}));
+    FAIL() << "multiplied";
+  } catch (...) {
+    EXPECT_EQ(describe_failure(std::current_exception()).code, 70);
+  }
+}
+
+TEST(ExitCodes, SystemErrorsOfTheDiskAreTheDisk) {
+  const auto code_of = [](int number) {
+    return failure_of(std::system_error(number, std::generic_category(), "x")).code;
+  };
+  EXPECT_EQ(code_of(ENOSPC), 74);
+  EXPECT_EQ(code_of(EDQUOT), 74);
+  EXPECT_EQ(code_of(EIO), 74);
+  EXPECT_EQ(code_of(EROFS), 74);
+  EXPECT_EQ(code_of(EAGAIN), 70);
+  const std::filesystem::filesystem_error denied("cannot open", "/x",
+                                                 std::make_error_code(std::errc::permission_denied));
+  EXPECT_EQ(failure_of(denied).code, 74);
+}
+
+TEST(ExitCodes, ReaderThatWentAwayNeedsNoMessage) {
+  EXPECT_EQ(failure_of(std::system_error(EPIPE, std::generic_category(), "x")).message, "");
+}
+
+TEST(ExitCodes, InvalidArgumentFromInputIsTheUsersMistake) {
+  EXPECT_THROW(on_user_input([] { throw std::invalid_argument("no such task"); }), UsageError);
+  EXPECT_EQ(on_user_input([] { return 3; }), 3);
+  EXPECT_THROW(on_user_input([] { throw std::out_of_range("bug"); }), std::out_of_range);
+}
+
+}  // namespace
+}  // namespace terse::launch

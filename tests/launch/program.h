@@ -1,0 +1,68 @@
+// Runs the built program as a user would: a process of its own, in a folder of its own.
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace terse::launch::testing {
+
+struct Result {
+  int code = -1;  // exit code; 128 + number of the signal that ended it
+  std::string out;
+  std::string err;
+};
+
+// A folder that is removed, with everything in it, at the end.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  ~TemporaryFolder();
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+  // Writes a file into it and returns its path.
+  std::filesystem::path write(const std::string& name, const std::string& text) const;
+
+ private:
+  std::filesystem::path path_;
+};
+
+std::string read_file(const std::filesystem::path& path);  // empty when absent
+
+struct Surroundings {
+  std::filesystem::path folder;               // working folder; empty: this one
+  std::vector<std::string> environment = {};  // "NAME=value", in addition to this process's own
+  std::string input = {};                     // standard input
+};
+
+// A program that has been started; killed on destruction if it still runs.
+class Program {
+ public:
+  explicit Program(const std::vector<std::string>& arguments, const Surroundings& surroundings = {});
+  ~Program();
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  pid_t pid() const { return pid_; }
+  void signal(int number) const;
+  // Waits for `condition`; false when the program ended or a minute passed first.
+  bool wait_until(const std::function<bool()>& condition) const;
+  Result wait();
+
+ private:
+  TemporaryFolder files_;
+  pid_t pid_ = -1;
+};
+
+Result terse(const std::vector<std::string>& arguments, const Surroundings& surroundings = {});
+
+// The smallest configuration that trains: a second or so for all stages.
+std::string tiny_config();
+
+}  // namespace terse::launch::testing

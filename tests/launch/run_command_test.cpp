@@ -1,0 +1,158 @@
+// terse run from the outside: a whole tiny run, interruption, resumption, and the commands on its folder.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "tests/launch/program.h"
+
+namespace terse::launch::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+class RunCommand : public ::testing::Test {
+ protected:
+  void SetUp() override { folder_.write("a.yaml", tiny_config()); }
+  Surroundings here() const { return {.folder = folder_.path()}; }
+  Result run(const std::vector<std::string>& more = {}) const { return terse(arguments(more), here()); }
+  static std::vector<std::string> arguments(const std::vector<std::string>& more) {
+    std::vector<std::string> all = {"run", "a.yaml"};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+  // The lines of metrics.jsonl without what depends on the clock.
+  std::vector<nlohmann::json> metrics(const std::string& dir) const {
+    std::vector<nlohmann::json> records;
+    std::istringstream lines(read_file(folder_ / dir / "metrics.jsonl"));
+    for (std::string line; std::getline(lines, line);) {
+      nlohmann::json record = nlohmann::json::parse(line), kept;
+      for (const auto& [name, value] : record.items())
+        if (!name.starts_with("time") && name != "step_time" && name != "tokens_per_s" && name != "mfu")
+          kept[name] = value;
+      records.push_back(kept);
+    }
+    return records;
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(RunCommand, TrainsReportsAndLeavesASoundFolder) {
+  const Result first = run();
+  ASSERT_EQ(first.code, 0) << first.out << first.err;
+  EXPECT_THAT(first.out,
+              AllOf(HasSubstr("done in "), HasSubstr("chain7: accuracy "), HasSubstr("report: runs/tiny/report.html")));
+  for (const char* file : {"config.yaml", "environment.json", "log.txt", "metrics.jsonl", "summary.json", "report.html",
+                           "checkpoints/latest"})
+    EXPECT_TRUE(fs::exists(folder_ / "runs/tiny" / file)) << file;
+  EXPECT_EQ(terse({"verify", "runs/tiny"}, here()).code, 0) << terse({"verify", "runs/tiny"}, here()).out;
+
+  const std::string metrics_before = read_file(folder_ / "runs/tiny/metrics.jsonl");
+  const Result again = run();
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_THAT(again.out, HasSubstr("runs/tiny: already complete"));
+  EXPECT_EQ(read_file(folder_ / "runs/tiny/metrics.jsonl"), metrics_before);
+
+  const Result other = run({"--set", "rl.steps=3"});
+  EXPECT_EQ(other.code, 78);
+  EXPECT_THAT(other.err, HasSubstr("rl.steps: 2 there, 3 here"));
+}
+
+TEST_F(RunCommand, CommandsWorkOnItsFolderAndItsCheckpoints) {
+  ASSERT_EQ(run().code, 0);
+  const fs::path latest = "runs/tiny/checkpoints/step-6";
+  for (const fs::path& target : {fs::path("runs/tiny"), latest}) {
+    const Result table = terse({"eval", target, "--problems", "2"}, here());
+    EXPECT_EQ(table.code, 0) << table.err;
+    EXPECT_THAT(table.out, AllOf(HasSubstr("difficulty"), HasSubstr("mean tokens"), HasSubstr("all")));
+    EXPECT_EQ(terse({"verify", target}, here()).code, 0);
+  }
+  const Result json = terse({"eval", "runs/tiny", "--problems", "2", "--samples", "1", "--json"}, here());
+  EXPECT_EQ(nlohmann::json::parse(json.out)["task"], "chain7") << json.err;
+  EXPECT_EQ(terse({"eval", "runs/tiny", "--problems", "2", "--samples", "1", "--json"}, here()).out, json.out);
+
+  const std::string problem = "3+4=";
+  const Result text = terse({"generate", "runs/tiny", problem, "--samples", "2", "--json"}, here());
+  EXPECT_EQ(text.code, 0) << text.err;
+  EXPECT_EQ(std::count(text.out.begin(), text.out.end(), '\n'), 2);
+  EXPECT_EQ(
+      terse({"generate", "runs/tiny", "--samples", "2", "--json"}, {.folder = folder_.path(), .input = problem + "\n"})
+          .out,
+      text.out);
+  const Result foreign = terse({"generate", "runs/tiny", "caf\xC3\xA9"}, here());
+  EXPECT_EQ(foreign.code, 64) << foreign.err;
+  EXPECT_EQ(terse({"report", "runs/tiny", "-o", "r.html"}, here()).code, 0);
+  EXPECT_THAT(read_file(folder_ / "r.html"), HasSubstr("<html"));
+}
+
+TEST_F(RunCommand, StoppedByASignalItSavesAndTheSameCommandGoesOnTheSame) {
+  const std::vector<std::string> longer = {"--set", "sft.steps=400", "--set", "checkpoint.every=0"};
+  std::vector<std::string> whole = longer, stopped = longer;
+  whole.insert(whole.end(), {"--run-dir", "whole"});
+  stopped.insert(stopped.end(), {"--run-dir", "stopped"});
+  ASSERT_EQ(run(whole).code, 0);
+  for (const int number : {SIGUSR1, SIGTERM, SIGINT}) {
+    fs::remove_all(folder_ / "stopped");
+    Program program(arguments(stopped), here());
+    ASSERT_TRUE(program.wait_until([&] { return !metrics("stopped").empty(); }));
+    program.signal(number);
+    const Result result = program.wait();
+    EXPECT_EQ(result.code, 75) << number << result.out << result.err;
+    EXPECT_THAT(result.err, HasSubstr("saved at step")) << number;
+    const Result resumed = run(stopped);
+    EXPECT_EQ(resumed.code, 0) << resumed.err;
+    EXPECT_EQ(metrics("stopped"), metrics("whole")) << number;
+    const auto record = nlohmann::json::parse(read_file(folder_ / "stopped/environment.json"));
+    EXPECT_EQ(record["restarts"], 1);
+  }
+}
+
+TEST_F(RunCommand, SignalDuringStartUpIsNotLost) {
+  Program program(arguments({"--set", "sft.steps=100000"}), here());
+  ASSERT_TRUE(program.wait_until([&] { return fs::exists(folder_ / "runs/tiny/environment.json"); }));
+  program.signal(SIGUSR1);
+  EXPECT_EQ(program.wait().code, 75);
+}
+
+TEST_F(RunCommand, Usr2SavesAndGoesOn) {
+  Program program(arguments({"--set", "sft.steps=100000", "--set", "checkpoint.every=0"}), here());
+  ASSERT_TRUE(program.wait_until([&] { return !read_file(folder_ / "runs/tiny/metrics.jsonl").empty(); }));
+  program.signal(SIGUSR2);
+  EXPECT_TRUE(program.wait_until([&] { return fs::exists(folder_ / "runs/tiny/checkpoints/latest"); }));
+  program.signal(SIGUSR1);
+  EXPECT_EQ(program.wait().code, 75);
+}
+
+TEST_F(RunCommand, KilledItGoesOnTheSame) {
+  const std::vector<std::string> longer = {"--set", "sft.steps=300", "--set", "checkpoint.every=20", "--run-dir"};
+  std::vector<std::string> whole = longer, killed = longer;
+  whole.push_back("whole");
+  killed.push_back("killed");
+  ASSERT_EQ(run(whole).code, 0);
+  {
+    Program program(arguments(killed), here());
+    ASSERT_TRUE(program.wait_until([&] { return metrics("killed").size() > 50; }));
+    program.signal(SIGKILL);
+    EXPECT_EQ(program.wait().code, 128 + SIGKILL);
+  }
+  const Result resumed = run(killed);
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_EQ(metrics("killed"), metrics("whole"));
+}
+
+TEST_F(RunCommand, NoUsableCheckpointIsExitCode65) {
+  ASSERT_EQ(run().code, 0);
+  for (const auto& entry : fs::directory_iterator(folder_ / "runs/tiny/checkpoints"))
+    if (entry.is_directory()) fs::resize_file(entry.path() / "MANIFEST.json", 10);
+  const Result result = run();
+  EXPECT_EQ(result.code, 65) << result.out << result.err;
+  EXPECT_THAT(result.err, HasSubstr("step-"));
+}
+
+}  // namespace
+}  // namespace terse::launch::testing

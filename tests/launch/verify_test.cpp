@@ -1,0 +1,139 @@
+// A sound folder passes; every single kind of damage is named.
+#include "launch/verify.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/types.h>
+
+#include <algorithm>
+
+#include "checkpoints/store.h"
+#include "configs/load.h"
+#include "launch/run_dir.h"
+#include "tests/launch/program.h"
+
+namespace terse::launch {
+namespace {
+
+using ::testing::HasSubstr;
+using Kind = Finding::Kind;
+
+class Verify : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    configs::RunConfig config;
+    config.run.dir = (folder_ / "run").string();
+    config.sft.steps = config.rl.steps = 2;
+    config.stages = {"sft", "rl"};
+    RunDir(config).record(config, {"terse"});
+    write("metrics.jsonl", metrics());
+    std::filesystem::create_directory(folder_ / "run/traces");
+    write("traces/rl.jsonl", "{\"step\": 1}\n{\"step\": 2}\n");
+    write("summary.json", summary());
+    checkpoints::Store store(folder_ / "run/checkpoints", /*keep=*/2, /*async=*/false);
+    for (const int64_t step : {1, 2}) {
+      checkpoints::StateDict state;
+      state.add("w", torch::full({16}, static_cast<double>(step)));
+      state.extra = {{"step", step}};
+      store.save({step, "sft", "hash", 0.5}, state);
+    }
+  }
+  void write(const std::string& name, const std::string& text) const { folder_.write("run/" + name, text); }
+  static std::string metrics() {
+    return R"({"time": 1.5, "stage": "sft", "step": 1, "loss": 2.0}
+{"time": 2.5, "stage": "sft", "step": 2, "loss": 1.0}
+{"time": 2.6, "stage": "sft", "step": 2, "accuracy": 1.0}
+{"time": 3.5, "stage": "rl", "step": 1, "loss": null}
+)";
+  }
+  static std::string summary() {
+    return R"({"run": "run", "commit": "x", "wall_s": 2.0, "stages": [
+      {"stage": "sft", "steps": 2, "wall_s": 1.0, "tokens": 10, "eval": {"accuracy": 0.5, "mean_tokens": 3.5,
+       "by_difficulty": {"1": {"n": 4, "accuracy": 0.5, "mean_tokens": 3.5}}}},
+      {"stage": "rl", "steps": 2, "wall_s": 1.0, "tokens": 10}]})";
+  }
+  std::string defects() const {
+    std::string text;
+    for (const Finding& finding : verify_run(folder_ / "run"))
+      if (finding.kind == Kind::kDefect) text += finding.subject + ": " + finding.detail + "\n";
+    return text;
+  }
+  testing::TemporaryFolder folder_;
+};
+
+TEST_F(Verify, SoundRunHasNoDefectAndEveryPartIsListed) {
+  EXPECT_EQ(defects(), "");
+  const testing::Result result = testing::terse({"verify", (folder_ / "run").string()});
+  EXPECT_EQ(result.code, 0) << result.out << result.err;
+  for (const char* part :
+       {"config.yaml", "environment.json", "metrics.jsonl", "summary.json", "traces/rl.jsonl", "step-1", "step-2"})
+    EXPECT_THAT(result.out, HasSubstr(part));
+}
+
+TEST_F(Verify, FlippedBitInACheckpointIsExitCode65AndNamed) {
+  const auto checkpoint = folder_ / "run/checkpoints/step-2";
+  const auto file = std::find_if(std::filesystem::directory_iterator(checkpoint), std::filesystem::directory_iterator(),
+                                 [](const auto& entry) { return entry.path().extension() == ".h5"; })
+                        ->path();
+  std::string bytes = testing::read_file(file);
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 4);
+  folder_.write("run/checkpoints/step-2/" + file.filename().string(), bytes);
+  EXPECT_THAT(defects(), HasSubstr(file.filename().string()));
+  for (const auto& target : {folder_ / "run", checkpoint}) {
+    const testing::Result result = testing::terse({"verify", target.string()});
+    EXPECT_EQ(result.code, 65);
+    EXPECT_THAT(result.out, HasSubstr("DEFECT"));
+    EXPECT_THAT(result.err, HasSubstr("1 defect"));
+  }
+  EXPECT_EQ(testing::terse({"verify", (folder_ / "run/checkpoints/step-1").string()}).code, 0);
+}
+
+TEST_F(Verify, MetricsThatGoBackOrDoNotParse) {
+  write("metrics.jsonl", metrics() + "{\"time\": 4, \"stage\": \"rl\", \"step\": 0}\n");
+  EXPECT_THAT(defects(), HasSubstr("metrics.jsonl: line 5: step 0 of stage rl comes after step 1"));
+  write("metrics.jsonl", metrics() + "{\"time\": 4, \"stage\": \"sft\", \"step\": 3}\n");
+  EXPECT_THAT(defects(), HasSubstr("line 5: stage sft comes again after rl"));
+  write("metrics.jsonl", "garbage\n" + metrics());
+  EXPECT_THAT(defects(), HasSubstr("line 1"));
+  write("metrics.jsonl", metrics() + "{\"time\": 4, \"step\": 3}\n");
+  EXPECT_THAT(defects(), HasSubstr("\"stage\""));
+  write("metrics.jsonl", metrics() + "{\"time\": 4, \"stage\": 4, \"step\": 3}\n");
+  EXPECT_THAT(defects(), HasSubstr("wrong type"));
+}
+
+TEST_F(Verify, LineThatAKillCutShortIsANoteOnly) {
+  write("metrics.jsonl", metrics() + "{\"time\": 4, \"sta");
+  EXPECT_EQ(defects(), "");
+}
+
+TEST_F(Verify, ImpossibleSummaries) {
+  const auto with = [](std::string text, const std::string& from, const std::string& to) {
+    return text.replace(text.find(from), from.size(), to);
+  };
+  write("summary.json", with(summary(), "\"accuracy\": 0.5", "\"accuracy\": 1.5"));
+  EXPECT_THAT(defects(), HasSubstr("summary.json: stage sft: accuracy 1.5"));
+  write("summary.json", with(summary(), "\"stage\": \"rl\"", "\"stage\": \"pretrain\""));
+  EXPECT_THAT(defects(), HasSubstr("not those of config.yaml"));
+  write("summary.json", with(summary(), "\"run\": \"run\"", "\"run\": \"other\""));
+  EXPECT_THAT(defects(), HasSubstr("other"));
+  write("summary.json", with(summary(), "\"steps\": 2", "\"steps\": \"two\""));
+  EXPECT_THAT(defects(), HasSubstr("summary.json"));
+  write("summary.json", "{");
+  EXPECT_THAT(defects(), HasSubstr("not a JSON object"));
+}
+
+TEST_F(Verify, BrokenConfigurationOrEnvironment) {
+  write("config.yaml", "modle: 3\n");
+  EXPECT_THAT(defects(), HasSubstr("config.yaml"));
+  write("environment.json", "[]");
+  EXPECT_THAT(defects(), HasSubstr("environment.json"));
+}
+
+TEST_F(Verify, YoungRunLacksThingsWithoutDefect) {
+  for (const char* name : {"metrics.jsonl", "summary.json", "traces", "checkpoints"})
+    std::filesystem::remove_all(folder_ / "run" / name);
+  EXPECT_EQ(defects(), "");
+}
+
+}  // namespace
+}  // namespace terse::launch

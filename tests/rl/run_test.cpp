@@ -1,0 +1,145 @@
+// Whole runs in miniature: they learn, and an interrupted one continues bit for bit.
+#include "rl/run.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <set>
+
+#include "checkpoints/store.h"
+#include "tests/support/temporary_folder.h"
+
+namespace terse::rl {
+namespace {
+
+namespace fs = std::filesystem;
+
+configs::RunConfig tiny_run() {
+  configs::RunConfig config;
+  config.run.device = "cpu";
+  config.run.log_every = 1;
+  config.task.k_max = 2;
+  config.task.align_to = 2;
+  config.model.layers = 2;
+  config.model.width = 32;
+  config.model.heads = 2;
+  config.model.context = 64;
+  config.model.init_std = 0.08;
+  config.sft.steps = 30;
+  config.sft.batch_size = 16;
+  config.rl.steps = 16;
+  config.rl.prompts = 4;
+  config.rl.group_size = 4;
+  config.rl.replay = 8;
+  config.rl.eval_every = 5;
+  config.eval.problems_per_difficulty = 8;
+  config.eval.quick_problems_per_difficulty = 4;
+  config.checkpoint.every = 4;
+  return config;
+}
+
+// Every record of metrics.jsonl without the fields that tell time.
+std::vector<nlohmann::json> records(const fs::path& dir) {
+  static const std::set<std::string> timing = {"time",         "step_time",  "tokens_per_s",
+                                               "time/rollout", "time/train", "rollout/tokens_per_s"};
+  std::vector<nlohmann::json> out;
+  std::ifstream file(dir / "metrics.jsonl");
+  for (std::string line; std::getline(file, line);) {
+    nlohmann::json record = nlohmann::json::parse(line);
+    for (const std::string& name : timing) record.erase(name);
+    out.push_back(std::move(record));
+  }
+  return out;
+}
+
+torch::Tensor final_weights(const fs::path& dir) {
+  std::vector<torch::Tensor> all;
+  const auto loaded = checkpoints::load_latest(dir / "checkpoints");
+  for (const auto& [name, shard] : loaded->state.tensors) all.push_back(shard.data.flatten().to(torch::kFloat64));
+  return torch::cat(all);
+}
+
+TEST(Run, StoppedAndRunAgainContinuesBitForBit) {
+  const terse::support::TemporaryFolder folder;
+  const configs::RunConfig config = tiny_run();
+  const fs::path whole = folder.path() / "whole", parts = folder.path() / "parts";
+  fs::create_directories(whole);
+  fs::create_directories(parts);
+  run({config, whole, "test", nullptr});
+  // Stopped by a signal in every stage, at the first step that notices it, again and again.
+  int starts = 0;
+  for (bool done = false; !done; ++starts) {
+    ASSERT_LT(starts, 60);
+    trainer::Interrupts interrupts;
+    interrupts.request(trainer::Interrupt::kSaveAndStop);
+    try {
+      run({config, parts, "test", &interrupts});
+      done = true;
+    } catch (const trainer::SavedAndStopped&) {
+    }
+  }
+  EXPECT_GT(starts, 40);
+  EXPECT_EQ(records(whole), records(parts));
+  EXPECT_TRUE(torch::equal(final_weights(whole), final_weights(parts)));
+}
+
+TEST(Run, AKilledRunLosesNothingButTime) {
+  const terse::support::TemporaryFolder folder;
+  const configs::RunConfig config = tiny_run();
+  const fs::path whole = folder.path() / "whole", killed = folder.path() / "killed";
+  fs::create_directories(whole);
+  run({config, whole, "test", nullptr});
+  // A kill leaves the folder as it was at some checkpoint, with more metrics than the checkpoint knows of.
+  fs::copy(whole, killed, fs::copy_options::recursive);
+  const auto all = checkpoints::list_checkpoints(killed / "checkpoints");
+  ASSERT_GE(all.size(), 2u);
+  fs::remove_all(all.front());
+  std::ofstream(killed / "metrics.jsonl", std::ios::app) << "{\"stage\":\"rl\",\"st";
+  run({config, killed, "test", nullptr});
+  EXPECT_EQ(records(whole), records(killed));
+  EXPECT_TRUE(torch::equal(final_weights(whole), final_weights(killed)));
+}
+
+TEST(Run, SamplerAndLearnerAgreeOnEveryStep) {
+  const terse::support::TemporaryFolder folder;
+  run({tiny_run(), folder.path(), "test", nullptr});
+  int steps = 0;
+  for (const nlohmann::json& record : records(folder.path())) {
+    if (!record.contains("sampling/logp_diff/max")) continue;
+    EXPECT_EQ(record["sampling/logp_diff/max"], 0.0);
+    ++steps;
+  }
+  EXPECT_EQ(steps, 16);
+}
+
+// Fails when the model stops learning: thresholds lie far from chance (1/7) and from what a sound run reaches.
+TEST(Run, LearnsTheTaskAndShortensItsThoughts) {
+  const terse::support::TemporaryFolder folder;
+  configs::RunConfig config = tiny_run();
+  config.run.log_every = 50;
+  config.model.width = 48;
+  config.model.heads = 3;
+  config.sft.steps = 600;
+  config.sft.batch_size = 32;
+  config.sft.optimizer.lr = 4e-3;
+  config.sft.optimizer.weight_decay = 0.01;
+  config.sft.optimizer.schedule = "linear";
+  config.rl.steps = 100;
+  config.rl.penalty.kind = "truncation";
+  config.rl.penalty.limit = 9;
+  config.rl.prompts = 12;
+  config.rl.group_size = 8;
+  config.rl.optimizer.lr = 5e-4;
+  config.rl.optimizer.weight_decay = 0;
+  config.rl.eval_every = 0;
+  config.eval.problems_per_difficulty = 50;
+  config.checkpoint.every = 0;
+  const nlohmann::json summary = run({config, folder.path(), "test", nullptr});
+  const nlohmann::json &before = summary["stages"][0]["eval"], &after = summary["stages"][1]["eval"];
+  EXPECT_GT(before["accuracy"].get<double>(), 0.5);
+  EXPECT_GT(after["accuracy"].get<double>(), 0.85);
+  EXPECT_LT(after["mean_tokens"].get<double>(), 0.7 * before["mean_tokens"].get<double>());
+}
+
+}  // namespace
+}  // namespace terse::rl

@@ -1,0 +1,50 @@
+// A model small enough for exhaustive tests, and random batches for it.
+#pragma once
+
+#include <vector>
+
+#include "data/pack.h"
+#include "data/philox.h"
+#include "trainer/model/transformer.h"
+
+namespace terse::support {
+
+struct TinyShape {
+  bool qk_norm = false, qkv_bias = false, tied = true, recompute = false;
+  int64_t kv_heads = 2;
+};
+
+inline trainer::ModelSpec tiny_spec(const TinyShape& shape = {}, int64_t vocab = 16) {
+  configs::Model model;
+  model.layers = 2;
+  model.width = 48;
+  model.heads = 4;
+  model.head_width = 16;
+  model.kv_heads = shape.kv_heads;
+  model.ffn_width = 80;
+  model.context = 160;
+  model.init_std = 0.15;
+  model.qk_norm = shape.qk_norm;
+  model.qkv_bias = shape.qkv_bias;
+  model.tie_embeddings = shape.tied;
+  model.activation_checkpointing = shape.recompute;
+  return trainer::resolve(model, vocab);
+}
+
+// Sequences of the given lengths with random tokens; the second half of each carries a loss.
+inline std::vector<data::Sequence> random_sequences(const std::vector<int64_t>& lengths, uint64_t seed,
+                                                    int64_t vocab = 16) {
+  std::vector<data::Sequence> sequences;
+  for (size_t s = 0; s < lengths.size(); ++s) {
+    data::Sequence sequence;
+    for (int64_t i = 0; i < lengths[s]; ++i) {
+      const auto word = data::philox(seed, data::RandomStream::kShuffle, s, static_cast<uint64_t>(i))[0];
+      sequence.tokens.push_back(static_cast<int32_t>(data::uniform_below(word, static_cast<uint32_t>(vocab))));
+      sequence.weights.push_back(i > 0 && 2 * i >= lengths[s] ? 1.0f : 0.0f);
+    }
+    sequences.push_back(std::move(sequence));
+  }
+  return sequences;
+}
+
+}  // namespace terse::support

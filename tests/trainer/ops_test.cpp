@@ -1,0 +1,113 @@
+// The operations on the CPU kernels against LibTorch's own, values and gradients.
+#include "trainer/model/ops.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/tiny_model.h"
+#include "trainer/model/ops_aten.h"
+
+namespace terse::trainer {
+namespace {
+
+using torch::Tensor;
+
+void expect_close(const Tensor& a, const Tensor& b, const char* what, double tolerance = 2e-5) {
+  ASSERT_EQ(a.sizes(), b.sizes()) << what;
+  const double scale = std::max(1.0, b.abs().max().item<double>());
+  EXPECT_LT((a - b).abs().max().item<double>(), tolerance * scale) << what;
+}
+
+// A leaf whose gradient buffer exists beforehand, as the flat parameters' views have it.
+Tensor weight(at::IntArrayRef shape) {
+  Tensor w = (torch::randn(shape) * 0.3).requires_grad_(true);
+  w.mutable_grad() = torch::zeros(shape);
+  return w;
+}
+
+Tensor grad_and_clear(const Tensor& w) {
+  Tensor g = w.grad().clone();
+  w.grad().zero_();
+  return g;
+}
+
+class Ops : public ::testing::Test {
+ protected:
+  void SetUp() override { torch::manual_seed(7); }
+};
+
+TEST_F(Ops, LinearMatchesLibTorch) {
+  for (const auto& [rows, in, out] : {std::tuple<int64_t, int64_t, int64_t>{1, 5, 3}, {37, 48, 96}, {130, 33, 17}}) {
+    const Tensor w = weight({out, in}), b = weight({out}), up = torch::randn({rows, out});
+    Tensor x = torch::randn({rows, in}).requires_grad_(true), z = x.detach().clone().requires_grad_(true);
+    const Tensor y = ops::linear(x, w, b);
+    y.backward(up);
+    const Tensor gw = grad_and_clear(w), gb = grad_and_clear(b);
+    const Tensor reference = ops::aten::linear(z, w, b);
+    reference.backward(up);
+    expect_close(y, reference, "y");
+    expect_close(x.grad(), z.grad(), "dx");
+    expect_close(gw, w.grad(), "dw");
+    expect_close(gb, b.grad(), "db");
+  }
+}
+
+TEST_F(Ops, RmsNormAndSwigluMatchLibTorch) {
+  const Tensor w = weight({48}), up = torch::randn({29, 48});
+  Tensor x = torch::randn({29, 48}).requires_grad_(true), z = x.detach().clone().requires_grad_(true);
+  const Tensor y = ops::rms_norm(x, w, 1e-6);
+  y.backward(up);
+  const Tensor gw = grad_and_clear(w), reference = ops::aten::rms_norm(z, w, 1e-6);
+  reference.backward(up);
+  expect_close(y, reference, "norm");
+  expect_close(x.grad(), z.grad(), "norm dx");
+  expect_close(gw, w.grad(), "norm dw");
+
+  Tensor g = torch::randn({29, 34}).requires_grad_(true), h = g.detach().clone().requires_grad_(true);
+  ops::swiglu(g).backward(torch::ones({29, 17}));
+  ops::aten::swiglu(h).backward(torch::ones({29, 17}));
+  expect_close(ops::swiglu(g), ops::aten::swiglu(h), "swiglu");
+  expect_close(g.grad(), h.grad(), "swiglu dx");
+}
+
+TEST_F(Ops, AttentionMatchesLibTorchWithGroupedHeadsAndQkNorm) {
+  for (const int64_t kv_heads : {1, 2, 4}) {
+    const ModelSpec spec = support::tiny_spec({.kv_heads = kv_heads});
+    const data::Batch batch = data::pack(support::random_sequences({1, 7, 40, 16, 17}, 3));
+    const Tensor rope = ops::make_rope_table(spec, torch::kCPU), q_norm = weight({16}), k_norm = weight({16});
+    const int64_t n = batch.token_count();
+    const Tensor up = torch::randn({n, spec.attention_width()});
+    Tensor x = torch::randn({n, spec.qkv_width()}).requires_grad_(true), z = x.detach().clone().requires_grad_(true);
+    const Tensor y = ops::attention(ops::qk_norm(x, q_norm, k_norm, spec), batch.positions, batch.segments, rope, spec);
+    y.backward(up);
+    const Tensor gq = grad_and_clear(q_norm), gk = grad_and_clear(k_norm);
+    const Tensor reference =
+        ops::aten::attention(ops::aten::qk_norm(z, q_norm, k_norm, spec), batch.positions, batch.segments, rope, spec);
+    reference.backward(up);
+    expect_close(y, reference, "attention");
+    expect_close(x.grad(), z.grad(), "dqkv");
+    expect_close(gq, q_norm.grad(), "dq_norm");
+    expect_close(gk, k_norm.grad(), "dk_norm");
+  }
+}
+
+TEST_F(Ops, TokenLogProbsMatchLibTorchUnderEveryTransform) {
+  const LogitTransform transforms[] = {
+      {}, {.temperature = 0.7}, {.top_k = 4}, {.top_p = 0.8}, {.temperature = 1.3, .min_p = 0.1}};
+  for (const LogitTransform& transform : transforms) {
+    const Tensor head = weight({16, 48}), targets = torch::randint(0, 16, {50}, torch::kInt64);
+    const Tensor up = torch::randn({50}), up_entropy = torch::randn({50});
+    Tensor x = torch::randn({50, 48}).requires_grad_(true), z = x.detach().clone().requires_grad_(true);
+    const auto a = ops::token_logprobs(x, head, targets, transform);
+    ((a.logprob * up).sum() + (a.entropy * up_entropy).sum()).backward();
+    const Tensor gw = grad_and_clear(head);
+    const auto b = ops::aten::token_logprobs(z, head, targets, transform);
+    ((b.logprob * up).sum() + (b.entropy * up_entropy).sum()).backward();
+    expect_close(a.logprob, b.logprob, "logprob");
+    expect_close(a.entropy, b.entropy, "entropy");
+    expect_close(x.grad(), z.grad(), "dx", 1e-4);
+    expect_close(gw, head.grad(), "dw", 1e-4);
+  }
+}
+
+}  // namespace
+}  // namespace terse::trainer

@@ -1,0 +1,107 @@
+// Loss and gradient of the whole model: independent of the split, equal with recomputation, and pointing downhill.
+#include "trainer/train.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/support/tiny_model.h"
+#include "trainer/optimizer.h"
+
+namespace terse::trainer {
+namespace {
+
+using support::random_sequences;
+using support::tiny_spec;
+
+torch::Tensor gradient(Transformer& model, const data::Batch& batch, int64_t segments, double* loss = nullptr) {
+  model.params().zero_grad();
+  const LossSum sum = accumulate_cross_entropy(model, batch, segments);
+  if (loss != nullptr) *loss = sum.mean();
+  return model.params().grad().clone();
+}
+
+TEST(Train, LossAndGradientDoNotDependOnTheMicroBatch) {
+  Transformer model(tiny_spec({.qk_norm = true, .qkv_bias = true, .tied = false}), torch::kCPU, 5);
+  const data::Batch batch = data::pack(random_sequences({9, 30, 17, 64, 5, 21, 40, 33}, 1));
+  double whole_loss = 0;
+  const torch::Tensor whole = gradient(model, batch, 0, &whole_loss);
+  for (const int64_t segments : {1, 2, 3, 4}) {
+    double loss = 0;
+    const torch::Tensor split = gradient(model, batch, segments, &loss);
+    EXPECT_NEAR(loss, whole_loss, 1e-6 * whole_loss) << segments;
+    EXPECT_TRUE(torch::equal(split, whole))
+        << segments << " segments a pass; largest difference " << (split - whole).abs().max().item<double>();
+  }
+}
+
+TEST(Train, RecomputationChangesNoBit) {
+  const data::Batch batch = data::pack(random_sequences({12, 50, 31}, 2));
+  Transformer kept(tiny_spec(), torch::kCPU, 5), recomputed(tiny_spec({.recompute = true}), torch::kCPU, 5);
+  EXPECT_TRUE(torch::equal(gradient(kept, batch, 0), gradient(recomputed, batch, 0)));
+}
+
+TEST(Train, GradientAgreesWithFiniteDifferences) {
+  Transformer model(tiny_spec({.qk_norm = true, .qkv_bias = true, .tied = false}), torch::kCPU, 9);
+  const data::Batch batch = data::pack(random_sequences({10, 25}, 3));
+  const torch::Tensor grad = gradient(model, batch, 0);
+  const torch::Tensor direction = grad / grad.norm();
+  const double step = 1e-2;
+  const auto loss_at = [&](double t) {
+    torch::NoGradGuard no_grad;
+    model.params().master().add_(direction * t);
+    const double loss = cross_entropy(model, batch).mean();
+    model.params().master().sub_(direction * t);
+    return loss;
+  };
+  const double slope = (loss_at(step) - loss_at(-step)) / (2 * step);
+  EXPECT_NEAR(slope, grad.norm().item<double>(), 0.01 * slope);
+}
+
+TEST(Train, MemorisesASmallBatch) {
+  Transformer model(tiny_spec(), torch::kCPU, 4);
+  configs::Optimizer options;
+  options.lr = 5e-3;
+  AdamW optimizer(model.params(), options);
+  const data::Batch batch = data::pack(random_sequences({20, 20, 20, 20}, 6));
+  const double before = cross_entropy(model, batch).mean();
+  for (int step = 0; step < 150; ++step) {
+    gradient(model, batch, 0);
+    optimizer.step(options.lr);
+  }
+  EXPECT_GT(before, 2.0);
+  EXPECT_LT(cross_entropy(model, batch).mean(), 0.1);
+}
+
+TEST(Train, ANonFiniteGradientChangesNothing) {
+  Transformer model(tiny_spec(), torch::kCPU, 4);
+  configs::Optimizer options;
+  AdamW optimizer(model.params(), options);
+  const torch::Tensor before = model.params().master().clone();
+  model.params().grad().fill_(1.0);
+  model.params().grad()[3] = std::nan("");
+  EXPECT_FALSE(optimizer.step(1e-3).applied);
+  EXPECT_TRUE(torch::equal(model.params().master(), before));
+}
+
+TEST(LearningRate, FollowsItsSchedule) {
+  configs::Optimizer o;
+  o.lr = 1.0;
+  o.warmup_steps = 10;
+  o.min_lr_ratio = 0.1;
+  for (const char* schedule : {"constant", "linear", "cosine", "wsd"}) {
+    o.schedule = schedule;
+    EXPECT_DOUBLE_EQ(learning_rate(o, 0, 100), 0.1) << schedule;
+    EXPECT_DOUBLE_EQ(learning_rate(o, 9, 100), 1.0) << schedule;
+    EXPECT_NEAR(learning_rate(o, 100, 100), o.schedule == "constant" ? 1.0 : 0.1, 1e-12) << schedule;
+  }
+  o.schedule = "linear";
+  EXPECT_NEAR(learning_rate(o, 55, 100), 0.55, 1e-12);
+  o.schedule = "cosine";
+  EXPECT_NEAR(learning_rate(o, 55, 100), 0.55, 1e-12);
+  o.schedule = "wsd";
+  EXPECT_DOUBLE_EQ(learning_rate(o, 80, 100), 1.0);
+}
+
+}  // namespace
+}  // namespace terse::trainer
