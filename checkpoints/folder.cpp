@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::string_view kStepPrefix = "step-";
 constexpr uint64_t kMaxHashFileBytes = 4096;
-constexpr int kScans = 5;  // of a folder whose checkpoints are pruned while we read
+constexpr int kScans = 100;  // of a folder whose checkpoints are pruned while we read
 constexpr size_t kShownDefects = 5;
 
 // One walk over a checkpoint folder, collecting defects.

@@ -126,6 +126,7 @@ void write_checkpoint(Io& io, const Io::Path& dir, const SaveJob& job) {
     remove_quietly(io, temporary);
     throw;
   }
+  io.sync_folder(dir);  // from here on the checkpoint exists
   replace_file(io, dir / kLatestName, step_name(job.info.step) + "\n");
   if (!replaced.empty()) remove_tree(io, replaced);
 }

@@ -1,4 +1,4 @@
-// Thinning of traces, and the measured length of each rung.
+// Which forms are rungs, and the measured length of each.
 #include "rl/ladder.h"
 
 #include <algorithm>
@@ -20,10 +20,7 @@ Ladder::Ladder(const Task& task) : task_(task) {
   const std::vector<int64_t> difficulties = task.difficulties();
   for (const std::string& form : task.forms()) {
     const Problem hardest = task.problem(Split::kTrain, 0, difficulties.back());
-    const size_t steps = thinking(hardest, task.trace(hardest, form));
-    if (steps == 0) continue;
-    forms_.push_back(form);
-    strides_ = static_cast<int64_t>(steps);
+    if (thinking(hardest, task.trace(hardest, form)) > 0) forms_.push_back(form);
   }
   for (const int64_t difficulty : difficulties) {
     Difficulty entry{difficulty, {}};
@@ -38,14 +35,7 @@ Ladder::Ladder(const Task& task) : task_(task) {
 }
 
 std::vector<int32_t> Ladder::trace(const Problem& problem, int64_t rung) const {
-  const int64_t taught = static_cast<int64_t>(forms_.size());
-  if (rung < taught) return task_.trace(problem, forms_[static_cast<size_t>(rung)]);
-  const std::vector<int32_t> full = task_.trace(problem, forms_.back());
-  const size_t steps = thinking(problem, full), stride = static_cast<size_t>(rung - taught + 1);
-  std::vector<int32_t> thinned;
-  for (size_t i = stride; i < steps; i += stride) thinned.push_back(full[i - 1]);
-  thinned.insert(thinned.end(), full.begin() + static_cast<std::ptrdiff_t>(steps), full.end());
-  return thinned;
+  return task_.trace(problem, forms_[static_cast<size_t>(rung)]);
 }
 
 const std::vector<double>& Ladder::lengths(int64_t difficulty) const {
