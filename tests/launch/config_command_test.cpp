@@ -129,7 +129,9 @@ TEST_F(ConfigCommand, ShippedConfigurationsAreRight) {
     if (entry.path().extension() != ".yaml") continue;
     const Result result = terse({"config", "check", entry.path().string()});
     // A data set that has to be fetched first is the only thing that may be missing.
-    if (result.code != 0) EXPECT_THAT(result.err, HasSubstr("data.")) << entry.path();
+    if (result.code != 0) {
+      EXPECT_THAT(result.err, HasSubstr("data.")) << entry.path();
+    }
   }
 }
 
