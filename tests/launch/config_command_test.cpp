@@ -121,7 +121,7 @@ TEST_F(ConfigCommand, SchemaIsJson) {
   const Result result = terse({"config", "schema"});
   EXPECT_EQ(result.code, 0);
   EXPECT_TRUE(nlohmann::json::parse(result.out).contains("properties"));
-  EXPECT_THAT(terse({"config", "schema", "--markdown"}).out, HasSubstr("rl.penalty.kind"));
+  EXPECT_THAT(terse({"config", "schema", "--markdown"}).out, HasSubstr("group_relative"));
 }
 
 TEST_F(ConfigCommand, ShippedConfigurationsAreRight) {
