@@ -34,8 +34,7 @@ void check_documents(const std::vector<int64_t>& documents, int64_t size) {
 
 void check_read(int64_t begin, size_t count, int64_t size) {
   if (begin < 0 || begin > size || static_cast<int64_t>(count) > size - begin) {
-    throw std::out_of_range(
-        fmt::format("tokens {} to {} asked for, but there are {}", begin, begin + static_cast<int64_t>(count), size));
+    throw std::out_of_range(fmt::format("{} tokens from {} on were asked for, but there are {}", count, begin, size));
   }
 }
 
