@@ -64,6 +64,35 @@ std::vector<std::string> all_paths(const FieldTable& table) {
   return paths;
 }
 
+// Whether `word` is `candidate` with letters left out: the commonest slip, so it decides between equal distances.
+bool leaves_out_letters(std::string_view word, std::string_view candidate) {
+  size_t read = 0;
+  for (const char c : candidate) read += read < word.size() && word[read] == c ? 1 : 0;
+  return read == word.size();
+}
+
+std::vector<std::string> words_of(const std::string& name) {
+  std::vector<std::string> words(1);
+  for (const char c : normalised(name)) {
+    if (c == '_') {
+      words.emplace_back();
+    } else {
+      words.back().push_back(c);
+    }
+  }
+  return words;
+}
+
+// Whether `name` is `candidate` with whole words left out, such as --max-tokens for --max-new-tokens. One word alone
+// says too little.
+bool leaves_out_words(const std::string& name, const std::string& candidate) {
+  const std::vector<std::string> words = words_of(name), all = words_of(candidate);
+  size_t read = 0;
+  for (const std::string& word : all) read += read < words.size() && words[read] == word ? 1 : 0;
+  const auto empty = std::count(words.begin(), words.end(), "");
+  return read == words.size() && std::ssize(words) - empty >= 2;
+}
+
 // Paths that end in `key`; inside `section` only, when there are some.
 std::vector<std::string> ending_in(const std::vector<std::string>& paths, std::string_view section,
                                    const std::string& key) {
@@ -104,12 +133,16 @@ std::string nearest(std::string_view word, const std::vector<std::string>& known
   for (const std::string& candidate : known) {
     const size_t distance = edit_distance(word, candidate);
     // A word that shares no letter in place with a short candidate is not meant.
-    if (distance < best_distance && distance < candidate.size()) {
-      best = candidate;
-      best_distance = distance;
-    }
+    if (distance > best_distance || distance >= candidate.size()) continue;
+    if (distance == best_distance && (best.empty() || !leaves_out_letters(word, candidate))) continue;
+    best = candidate;
+    best_distance = distance;
   }
-  return best;
+  if (!best.empty()) return best;
+  const auto longer = std::find_if(known.begin(), known.end(), [&](const std::string& candidate) {
+    return leaves_out_words(std::string(word), candidate);
+  });
+  return longer == known.end() ? "" : *longer;
 }
 
 std::vector<std::string> nearest_paths(const FieldTable& table, std::string_view section, std::string_view key) {

@@ -7,7 +7,9 @@
 #include "tests/data/support.h"
 
 // HDF5 does not free everything when it meets a damaged file. Only sanitized builds ask for this.
-extern "C" const char* __lsan_default_suppressions() { return "leak:libhdf5"; }
+extern "C" const char* __lsan_default_suppressions() {
+  return "leak:libhdf5";
+}
 
 namespace terse::data {
 namespace {
