@@ -194,6 +194,14 @@ void list(Lister& l, Penalty& s) {
       Item("strength", s.strength, "group_relative: share of the reward that length can take", between(0, 1)));
 }
 
+void list(Lister& l, Practice& s) {
+  l.members(s,  //
+            Item("updates", s.updates, "supervised updates of the copy beside each RL step; 0: no practice",
+                 between(0, 10000)),
+            Item("traces", s.traces, "traces of each update", between(1, 1 << 20)),
+            Item("lr", s.lr, "learning rate; falls to 0 over the first four fifths of the stage", above_up_to(0, 1)));
+}
+
 void list(Lister& l, Rl& s) {
   l.members(s,  //
             Item("steps", s.steps, "batches of rollouts", at_least(0)),
@@ -214,9 +222,11 @@ void list(Lister& l, Rl& s) {
                  "replace groups without a learning signal (all right or all wrong) by fresh prompts"),
             Item("max_resample_rounds", s.max_resample_rounds, "how often a batch is topped up with fresh prompts",
                  between(0, 1000)),
-            Item("replay", s.replay, "supervised traces mixed into each update; 0: none", between(0, 1 << 20)),
+            Item("replay", s.replay, "supervised traces of the mastered form mixed into each update; 0: none",
+                 between(0, 1 << 20)),
             Item("replay_weight", s.replay_weight, "their weight beside the policy loss", between(0, 1000)),
             Group("penalty", s.penalty, "How length is priced"),
+            Group("practice", s.practice, "How a copy of the policy learns a shorter form (adaptive penalty only)"),
             Item("eval_every", s.eval_every, "steps between evaluations; 0: only at the end", cosmetic(at_least(0))),
             Item("trace_every", s.trace_every, "steps between sampled traces written to traces/; 0: none",
                  cosmetic(at_least(0))),

@@ -101,6 +101,13 @@ struct Penalty {
   double strength = 0.3;          // group_relative: share of the reward that length can take
 };
 
+// What a copy of the policy does beside every RL step to learn a shorter form; only with the adaptive penalty.
+struct Practice {
+  int64_t updates = 4;  // supervised updates a step; 0: no practice
+  int64_t traces = 64;  // traces of each update
+  double lr = 1.5e-3;   // falls to 0 linearly over the part of the stage in which there is practice
+};
+
 struct Rl {
   int64_t steps = 0;
   int64_t prompts = 24;                  // groups per update
@@ -114,9 +121,10 @@ struct Rl {
   double entropy_bonus = 0.003;  // weight of the entropy term; the entropy controller raises it when entropy collapses
   bool resample_uniform = true;  // replace groups without a learning signal (all right or all wrong) by fresh prompts
   int64_t max_resample_rounds = 2;
-  int64_t replay = 32;         // supervised traces mixed into each update; 0: none
+  int64_t replay = 32;         // supervised traces of the mastered form mixed into each update; 0: none
   double replay_weight = 1.0;  // their weight beside the policy loss
   Penalty penalty;
+  Practice practice;
   int64_t eval_every = 50;   // steps between evaluations; 0: only at the end
   int64_t trace_every = 10;  // steps between sampled traces written to traces/
   Optimizer optimizer;

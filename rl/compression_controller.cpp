@@ -8,16 +8,10 @@ namespace terse::rl {
 
 namespace {
 
-constexpr double kMemory = 300;   // rollouts of a difficulty that a tally remembers
-constexpr double kEvidence = 60;  // rollouts that a tally must hold before it decides anything
-constexpr double kTolerance =
-    0.02;  // accuracy below the reference that counts as no loss: about two standard errors of a tally
-constexpr double kFloor =
-    0.10;  // accuracy at the limit's own length so far below the reference moves a difficulty back up
-constexpr double kConsolidate = 0.8;  // share of the stage after which no shorter rung is practised
-constexpr double kPatience =
-    0.4;  // share of the stage for which one rung is practised before it counts as out of reach
-constexpr double kSettling = 4 * kMemory;  // rollouts of a difficulty on a settled rung before its floor is looked at
+constexpr double kMemory = 300;      // rollouts of a difficulty that a tally remembers
+constexpr double kEvidence = 30;     // rollouts that a tally must hold before it decides anything
+constexpr double kTolerance = 0.02;  // accuracy below the reference that counts as no loss: two errors in a hundred
+constexpr double kFloor = 0.10;      // below the reference by more: the difficulty moves back up
 
 }  // namespace
 
@@ -30,39 +24,45 @@ CompressionController::CompressionController(const Task& task) : ladder_(task) {
 double CompressionController::limit(int64_t difficulty) const {
   const State& state = states_.at(difficulty);
   if (state.overall.count == 0) return std::numeric_limits<double>::infinity();
-  return ladder_.lengths(difficulty)[static_cast<size_t>(state.rung)];
+  return limit_at(difficulty, state.rung);
 }
 
-bool CompressionController::settled(double progress) const {
-  return progress >= kConsolidate || progress - frontier_since_ >= kPatience;
-}
-
-int64_t CompressionController::practice_rung(int64_t difficulty, double progress) const {
-  const int64_t stand = states_.at(difficulty).rung;
-  return settled(progress) ? stand : std::min(std::max(stand, frontier_), ladder_.last(difficulty));
-}
-
-// All difficulties practise the same rung: they share one policy, and two ways of thinking at once are harder to learn
-// than one.
-void CompressionController::advance_frontier(double progress) {
-  int64_t frontier = ladder_.count();
+std::optional<int64_t> CompressionController::next_rung() const {
+  std::optional<int64_t> next;
   for (const auto& [difficulty, state] : states_) {
-    if (state.rung < ladder_.last(difficulty)) frontier = std::min(frontier, state.rung + 1);
+    if (state.overall.count < kEvidence) return std::nullopt;
+    if (state.rung < ladder_.last(difficulty)) next = std::min(next.value_or(state.rung + 1), state.rung + 1);
   }
-  if (frontier <= frontier_) return;
-  frontier_ = frontier;
-  frontier_since_ = progress;
+  return next;
 }
 
-int64_t CompressionController::rung_of(int64_t difficulty, double length) const {
-  // The last rung that is at least as long; lengths never rise along the ladder.
+bool CompressionController::passes(const std::map<int64_t, double>& accuracy) const {
+  return std::all_of(states_.begin(), states_.end(), [&](const auto& entry) {
+    return accuracy.at(entry.first) >= entry.second.reference - kTolerance;
+  });
+}
+
+void CompressionController::promote(int64_t rung) {
+  for (auto& [difficulty, state] : states_) {
+    const int64_t target = std::min(rung, ladder_.last(difficulty));
+    if (target <= state.rung) continue;
+    state.rung = target;
+    state.by_rung[static_cast<size_t>(target)] = {};  // what the policy did at this length before says nothing now
+  }
+}
+
+int64_t CompressionController::rung_of(int64_t difficulty, int64_t stand, double length) const {
+  // The shortest rung that is at least as long; lengths never rise along the ladder. Several rungs may be equally long:
+  // then the one stood on is meant, else the first of them.
   const std::vector<double>& lengths = ladder_.lengths(difficulty);
   int64_t rung = 0;
   while (rung < ladder_.last(difficulty) && lengths[static_cast<size_t>(rung) + 1] >= length) ++rung;
-  return rung;
+  const double own = lengths[static_cast<size_t>(rung)];
+  if (lengths[static_cast<size_t>(stand)] == own) return stand;
+  return std::find(lengths.begin(), lengths.end(), own) - lengths.begin();
 }
 
-void CompressionController::observe(const std::vector<RolloutGroup>& groups, double progress) {
+void CompressionController::observe(const std::vector<RolloutGroup>& groups) {
   std::map<int64_t, int64_t> seen;
   for (const RolloutGroup& group : groups)
     seen[group.problem.difficulty] += static_cast<int64_t>(group.rollouts.size());
@@ -76,35 +76,37 @@ void CompressionController::observe(const std::vector<RolloutGroup>& groups, dou
     State& state = states_.at(group.problem.difficulty);
     for (const Rollout& rollout : group.rollouts) {
       if (rollout.status != VerifyStatus::kOk) continue;
-      if (settled(progress)) state.settled_rollouts += 1;
       const double length = static_cast<double>(rollout.length());
       const auto add = [](Tally& t, bool correct) { t.count += 1, t.correct += correct ? 1 : 0; };
       add(state.overall, rollout.correct);
-      add(state.by_rung[static_cast<size_t>(rung_of(group.problem.difficulty, length))], rollout.correct);
+      add(state.by_rung[static_cast<size_t>(rung_of(group.problem.difficulty, state.rung, length))], rollout.correct);
     }
   }
-  for (auto& [difficulty, state] : states_) move(difficulty, state, progress);
-  if (!settled(progress)) advance_frontier(progress);
+  for (auto& [difficulty, state] : states_) {
+    if (state.overall.count >= kEvidence) state.reference = std::max(state.reference, state.overall.rate());
+    back_off(state);
+  }
+  // Down: the shortest rung that all have mastered.
+  int64_t rung = ladder_.count() - 1;
+  while (rung > 0 && !mastered(rung)) --rung;
+  promote(rung);
 }
 
-void CompressionController::move(int64_t difficulty, State& state, double progress) {
-  if (state.overall.count < kEvidence) return;
-  state.reference = std::max(state.reference, state.overall.rate());
-  // Down: the shortest rung that is mastered. Not once settled: there is no time left to find out what it costs.
-  for (int64_t rung = ladder_.last(difficulty); !settled(progress) && rung > state.rung; --rung) {
-    const Tally& tally = state.by_rung[static_cast<size_t>(rung)];
-    if (tally.count < kEvidence || tally.rate() < state.reference - kTolerance) continue;
-    state.rung = rung;
-    return;
-  }
-  // Up: responses of this very length fail although nothing else has been practised for long. While a shorter rung is
-  // practised its failures are the price of learning it, and say nothing about the limit.
+bool CompressionController::mastered(int64_t rung) const {
+  return std::all_of(states_.begin(), states_.end(), [&](const auto& entry) {
+    const auto& [difficulty, state] = entry;
+    const int64_t target = std::min(rung, ladder_.last(difficulty));
+    const Tally& tally = state.by_rung[static_cast<size_t>(target)];
+    return limit_at(difficulty, target) >= limit_at(difficulty, state.rung) ||
+           (tally.count >= kEvidence && tally.rate() >= state.reference - kTolerance);
+  });
+}
+
+void CompressionController::back_off(State& state) {
   const Tally& here = state.by_rung[static_cast<size_t>(state.rung)];
-  if (state.settled_rollouts < kSettling || state.rung == 0 || here.count < kEvidence) return;
-  if (here.rate() >= state.reference - kFloor) return;
+  if (state.rung == 0 || here.count < kEvidence || here.rate() >= state.reference - kFloor) return;
   --state.rung;
   ++backoffs_;
-  state.settled_rollouts = 0;
 }
 
 double CompressionController::pressure() const {
@@ -117,10 +119,7 @@ double CompressionController::pressure() const {
 }
 
 nlohmann::json CompressionController::state() const {
-  nlohmann::json out = {{"backoffs", backoffs_},
-                        {"frontier", frontier_},
-                        {"frontier_since", frontier_since_},
-                        {"difficulties", nlohmann::json::array()}};
+  nlohmann::json out = {{"backoffs", backoffs_}, {"difficulties", nlohmann::json::array()}};
   const auto tally = [](const Tally& t) { return nlohmann::json{t.count, t.correct}; };
   for (const auto& [difficulty, s] : states_) {
     nlohmann::json rungs = nlohmann::json::array();
@@ -129,8 +128,7 @@ nlohmann::json CompressionController::state() const {
                                    {"rung", s.rung},
                                    {"reference", s.reference},
                                    {"overall", tally(s.overall)},
-                                   {"by_rung", rungs},
-                                   {"settled_rollouts", s.settled_rollouts}});
+                                   {"by_rung", rungs}});
   }
   return out;
 }
@@ -138,14 +136,11 @@ nlohmann::json CompressionController::state() const {
 void CompressionController::restore(const nlohmann::json& state) {
   const auto tally = [](const nlohmann::json& j) { return Tally{j.at(0), j.at(1)}; };
   backoffs_ = state.at("backoffs");
-  frontier_ = state.at("frontier");
-  frontier_since_ = state.at("frontier_since");
   for (const nlohmann::json& j : state.at("difficulties")) {
     State& s = states_.at(j.at("difficulty").get<int64_t>());
     s.rung = j.at("rung");
     s.reference = j.at("reference");
     s.overall = tally(j.at("overall"));
-    s.settled_rollouts = j.at("settled_rollouts");
     for (size_t r = 0; r < s.by_rung.size(); ++r) s.by_rung[r] = tally(j.at("by_rung").at(r));
   }
 }

@@ -2,18 +2,17 @@
 //
 // For each difficulty the controller stands on a rung of the ladder (rl/ladder.h). The rung's length is the limit: a
 // correct response counts only within it. It moves
-//   down, to the shortest rung whose own-length rollouts are as accurate as the difficulty has ever been (less a
-//   tolerance for
-//         sampling noise): the policy has mastered that length before pressure is put on it;
-//   up,   when rollouts of the limit's own length stay below the floor: the difficulty is not sacrificed for the mean.
-// Meanwhile the next rung is practised by all difficulties together: supervised traces of it are mixed into the updates
-// (replay), because on-policy sampling alone finds no shorter form once its entropy is gone. A rung that is not
-// mastered within its share of the stage counts as out of reach; then, and towards the end in any case, everyone
-// practises the rung stood on, so that a run ends consolidated.
+//   down, all difficulties together (they share one policy, and two ways of thinking at once are harder to learn than
+//         one), when at each of them the policy's own rollouts of the shorter length are as accurate as the difficulty
+//         has ever been, less a tolerance for sampling noise, or when the apprentice (rl/apprentice.h) has passed an
+//         exam: a length is mastered before pressure is put on it;
+//   up,   one difficulty alone, when rollouts of the limit's own length fall below the floor: no difficulty is
+//         sacrificed for the mean.
 #pragma once
 
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <vector>
 
 #include "rl/ladder.h"
@@ -23,17 +22,24 @@ namespace terse::rl {
 
 class CompressionController {
  public:
+  // Share of a stage after which no shorter rung is practised, so that a run ends with a policy at rest.
+  static constexpr double kConsolidate = 0.8;
+
   explicit CompressionController(const Task& task);
 
   // Longest response that counts at this difficulty, tokens; infinite before anything was observed.
   double limit(int64_t difficulty) const;
-  // The rung that replay should practise for this difficulty. `progress` in [0, 1] is the share of the stage done:
-  // towards the end only the rung already stood on is practised, so that the run ends consolidated.
-  int64_t practice_rung(int64_t difficulty, double progress) const;
   int64_t rung(int64_t difficulty) const { return states_.at(difficulty).rung; }
 
   // Takes account of the rollouts of one step (raw outcomes), then moves.
-  void observe(const std::vector<RolloutGroup>& groups, double progress);
+  void observe(const std::vector<RolloutGroup>& groups);
+
+  // The next rung down. Nothing before every difficulty was observed, or at the bottom of the ladder.
+  std::optional<int64_t> next_rung() const;
+  // Whether these accuracies by difficulty are no loss at any of them.
+  bool passes(const std::map<int64_t, double>& accuracy) const;
+  // The policy has mastered `rung`: every difficulty stands at least there.
+  void promote(int64_t rung);
 
   // Mean over difficulties of 1 - limit / (length of the most verbose rung): 0 no pressure, towards 1 strong.
   double pressure() const;
@@ -52,21 +58,20 @@ class CompressionController {
   };
   struct State {
     int64_t rung = 0;
-    double reference = 0;         // best accuracy seen, smoothed
-    Tally overall;                // raw accuracy of all rollouts
-    std::vector<Tally> by_rung;   // rollouts by the rung whose length they have
-    double settled_rollouts = 0;  // seen since only this rung is practised
+    double reference = 0;        // best accuracy seen, smoothed
+    Tally overall;               // raw accuracy of all rollouts
+    std::vector<Tally> by_rung;  // rollouts by the rung whose length they have
   };
-  // True once no shorter rung is practised any more: near the end of the stage, or when the frontier is out of reach.
-  bool settled(double progress) const;
-  void advance_frontier(double progress);
-  int64_t rung_of(int64_t difficulty, double length) const;
-  void move(int64_t difficulty, State& state, double progress);
+  double limit_at(int64_t difficulty, int64_t rung) const {
+    return ladder_.lengths(difficulty)[static_cast<size_t>(rung)];
+  }
+  int64_t rung_of(int64_t difficulty, int64_t stand, double length) const;
+  // Whether own-length rollouts of every difficulty that is not there yet are as accurate as they must be.
+  bool mastered(int64_t rung) const;
+  void back_off(State& state);
 
   Ladder ladder_;
   std::map<int64_t, State> states_;
-  int64_t frontier_ = 1;       // the rung that is practised
-  double frontier_since_ = 0;  // progress of the stage when it became so
   int64_t backoffs_ = 0;
 };
 

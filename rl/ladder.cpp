@@ -1,4 +1,4 @@
-// Which forms are rungs, and the measured length of each.
+// Which forms are rungs, how they are thinned, and the measured length of each rung.
 #include "rl/ladder.h"
 
 #include <algorithm>
@@ -18,10 +18,15 @@ size_t thinking(const Problem& problem, const std::vector<int32_t>& trace) {
 
 Ladder::Ladder(const Task& task) : task_(task) {
   const std::vector<int64_t> difficulties = task.difficulties();
+  const Problem hardest = task.problem(Split::kTrain, 0, difficulties.back());
+  size_t shortest = 0;
   for (const std::string& form : task.forms()) {
-    const Problem hardest = task.problem(Split::kTrain, 0, difficulties.back());
-    if (thinking(hardest, task.trace(hardest, form)) > 0) forms_.push_back(form);
+    const size_t tokens = thinking(hardest, task.trace(hardest, form));
+    if (tokens == 0) continue;
+    rungs_.push_back({form, 1});
+    shortest = tokens;
   }
+  for (size_t stride = 2; stride <= shortest; ++stride) rungs_.push_back({rungs_.back().form, stride});
   for (const int64_t difficulty : difficulties) {
     Difficulty entry{difficulty, {}};
     for (int64_t rung = 0; rung < count(); ++rung) {
@@ -34,8 +39,16 @@ Ladder::Ladder(const Task& task) : task_(task) {
   }
 }
 
-std::vector<int32_t> Ladder::trace(const Problem& problem, int64_t rung) const {
-  return task_.trace(problem, forms_[static_cast<size_t>(rung)]);
+std::vector<int32_t> Ladder::trace(const Problem& problem, int64_t index) const {
+  const Rung& rung = rungs_[static_cast<size_t>(index)];
+  const std::vector<int32_t> full = task_.trace(problem, rung.form);
+  if (rung.stride == 1) return full;
+  const size_t steps = thinking(problem, full);
+  std::vector<int32_t> thinned;
+  // The very last step repeats the answer in most forms, and is left out.
+  for (size_t i = rung.stride; i < steps; i += rung.stride) thinned.push_back(full[i - 1]);
+  thinned.insert(thinned.end(), full.begin() + static_cast<std::ptrdiff_t>(steps), full.end());
+  return thinned;
 }
 
 const std::vector<double>& Ladder::lengths(int64_t difficulty) const {

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <cmath>
 
-#include "rl/compression_controller.h"
+#include "rl/apprentice.h"
 #include "rl/entropy_controller.h"
 #include "rl/eval/evaluation.h"
 #include "rl/policy_update.h"
@@ -19,13 +19,15 @@ namespace {
 
 constexpr int64_t kFirstReplay = int64_t{1} << 40;  // replayed problems start beyond those of SFT and of rollouts
 
-// Traces of the rungs that the controller wants practised, of problems never used before.
+// Traces of the rungs that the controller stands on, of problems never used before: they keep the mastered form alive
+// while pressure is put on it. None where it stands at the top.
 std::vector<data::Sequence> draw_replay(const Task& task, const CompressionController& controller, int64_t count,
-                                        double progress, int64_t& cursor) {
+                                        int64_t& cursor) {
   std::vector<data::Sequence> replay;
   for (int64_t i = 0; i < count; ++i) {
     const Problem problem = task.problem(Split::kTrain, kFirstReplay + cursor++);
-    const int64_t rung = controller.practice_rung(problem.difficulty, progress);
+    const int64_t rung = controller.rung(problem.difficulty);
+    if (rung == 0) continue;
     replay.push_back(data::prompt_and_response(problem.prompt, controller.ladder().trace(problem, rung)));
   }
   return replay;
@@ -48,15 +50,21 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task) {
   trainer::SkipGuard guard(rl.optimizer.max_nonfinite_steps);
   Engine engine(model, config.engine.max_batch);
   CompressionController controller(task);
+  Apprentice apprentice(config, task, model);
   EntropyController entropy(rl.entropy_bonus);
   RolloutSource source(config, task, engine, controller);
   TraceLog traces(session.dir() / "traces", task);
   const bool adaptive = rl.penalty.kind == "adaptive";
   trainer::StageProgress progress{"rl", 0, 0, 0, {}};
   int64_t replayed = 0;
+  const auto save_state = [&](checkpoints::StateDict& state) {
+    optimizer.save(state);
+    apprentice.save(state);
+  };
   if (auto resumed = session.resume("rl")) {
     progress = resumed->progress;
     optimizer.restore(resumed->state);
+    apprentice.restore(resumed->state, progress.extra.at("apprentice"));
     controller.restore(progress.extra.at("controller"));
     entropy.restore(progress.extra.at("entropy"));
     guard.restore(progress.extra.at("skipped"));
@@ -75,11 +83,10 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task) {
     record.batch = source.next();
     record.rollout_seconds = seconds_since(mark);
 
-    // 2. The controller moves its limits, and says what is to be practised.
-    if (adaptive) controller.observe(record.batch.sampled, done);
-    const std::vector<data::Sequence> replay = adaptive && rl.replay > 0
-                                                   ? draw_replay(task, controller, rl.replay, done, replayed)
-                                                   : std::vector<data::Sequence>{};
+    // 2. The controller moves its limits.
+    if (adaptive) controller.observe(record.batch.sampled);
+    const std::vector<data::Sequence> replay =
+        adaptive ? draw_replay(task, controller, rl.replay, replayed) : std::vector<data::Sequence>{};
 
     // 3. Updates: policy loss, entropy bonus and replay; the groups are shared out over updates_per_batch of them.
     const UpdateOptions options{rl.loss,
@@ -102,15 +109,20 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task) {
     entropy.observe(record.sampled_entropy());
     record.train_seconds = seconds_since(mark);
 
-    // 4. Account.
+    // 4. The apprentice practises a shorter form; once it has mastered it, the policy takes its weights.
+    if (adaptive && rl.practice.updates > 0 && apprentice.step(controller, done)) optimizer.reset();
+    record.practice_seconds = seconds_since(mark);
+
+    // 5. Account.
     progress.step += 1;
     session.step_done();
     progress.tokens += record.generated_tokens();
-    progress.seconds += record.rollout_seconds + record.train_seconds;
+    progress.seconds += record.seconds();
     trainer::Metrics metrics = record.metrics(adaptive ? &controller : nullptr, entropy.weight());
+    if (adaptive) metrics.merge(apprentice.metrics());
     if (rl.trace_every > 0 && progress.step % rl.trace_every == 0) traces.training(progress.step, record.batch.groups);
 
-    // 5. Evaluate, log, save.
+    // 6. Evaluate, log, save.
     const bool last = progress.step == rl.steps;
     const bool evaluate_now = !last && rl.eval_every > 0 && progress.step % rl.eval_every == 0;
     if (evaluate_now) {
@@ -118,12 +130,10 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task) {
       metrics.merge(evaluate(engine, task, quick_evaluation(config)).metrics());
     }
     if (evaluate_now || last || progress.step % config.run.log_every == 0) session.log(progress, metrics);
-    progress.extra = {{"controller", controller.state()},
-                      {"entropy", entropy.state()},
-                      {"skipped", guard.state()},
-                      {"problems", source.cursor()},
-                      {"replayed", replayed}};
-    if (!last) session.maybe_save(progress, optimizer, metrics.at("accuracy"));
+    progress.extra = {{"controller", controller.state()}, {"apprentice", apprentice.state()},
+                      {"entropy", entropy.state()},       {"skipped", guard.state()},
+                      {"problems", source.cursor()},      {"replayed", replayed}};
+    if (!last) session.maybe_save(progress, save_state, metrics.at("accuracy"));
   }
   return progress;
 }

@@ -56,7 +56,7 @@ trainer::Metrics StepRecord::metrics(const CompressionController* controller, do
     }
   }
   const AdvantageStats& a = batch.advantage;
-  const double seconds = rollout_seconds + train_seconds, generated = static_cast<double>(generated_tokens());
+  const double generated = static_cast<double>(generated_tokens());
   trainer::Metrics m = {
       {"reward", reward.value()},
       {"reward_std", a.reward_std},
@@ -82,8 +82,9 @@ trainer::Metrics StepRecord::metrics(const CompressionController* controller, do
       {"staleness/max", 0},
       {"time/rollout", rollout_seconds},
       {"time/train", train_seconds},
-      {"step_time", seconds},
-      {"tokens_per_s", (generated + static_cast<double>(update.tokens)) / seconds},
+      {"time/practice", practice_seconds},
+      {"step_time", seconds()},
+      {"tokens_per_s", (generated + static_cast<double>(update.tokens)) / seconds()},
       {"rollout/tokens_per_s", generated / rollout_seconds},
       {"rollout/groups", static_cast<double>(batch.sampled.size())},
   };

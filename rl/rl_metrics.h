@@ -14,6 +14,9 @@ struct StepRecord {
   double lr = 0;
   double rollout_seconds = 0;
   double train_seconds = 0;
+  double practice_seconds = 0;
+
+  double seconds() const { return rollout_seconds + train_seconds + practice_seconds; }
 
   void add(const UpdateResult& result, double norm, bool first);
   int64_t generated_tokens() const;

@@ -56,17 +56,23 @@ AdamW::Update AdamW::step(double lr) {
   return update;
 }
 
-void AdamW::save(checkpoints::StateDict& state) const {
-  state.add("optimizer.m", m_);
-  state.add("optimizer.v", v_);
-  state.add("optimizer.count", count_);
+void AdamW::reset() {
+  m_.zero_();
+  v_.zero_();
+  count_.zero_();
 }
 
-void AdamW::restore(const checkpoints::StateDict& state) {
+void AdamW::save(checkpoints::StateDict& state, const std::string& prefix) const {
+  state.add(prefix + ".m", m_);
+  state.add(prefix + ".v", v_);
+  state.add(prefix + ".count", count_);
+}
+
+void AdamW::restore(const checkpoints::StateDict& state, const std::string& prefix) {
   torch::NoGradGuard no_grad;
-  m_.copy_(state.whole("optimizer.m"));
-  v_.copy_(state.whole("optimizer.v"));
-  count_.copy_(state.whole("optimizer.count"));
+  m_.copy_(state.whole(prefix + ".m"));
+  v_.copy_(state.whole(prefix + ".v"));
+  count_.copy_(state.whole(prefix + ".count"));
 }
 
 }  // namespace terse::trainer

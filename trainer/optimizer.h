@@ -25,8 +25,12 @@ class AdamW {
   // Clips params.grad(), applies one update at rate `lr` and publishes the weights.
   Update step(double lr);
 
-  void save(checkpoints::StateDict& state) const;
-  void restore(const checkpoints::StateDict& state);
+  // Forgets the moments, for weights that were replaced.
+  void reset();
+
+  // Tensors "<prefix>.m", "<prefix>.v" and "<prefix>.count".
+  void save(checkpoints::StateDict& state, const std::string& prefix = "optimizer") const;
+  void restore(const checkpoints::StateDict& state, const std::string& prefix = "optimizer");
 
  private:
   FlatParams& params_;

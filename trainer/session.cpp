@@ -46,10 +46,10 @@ void Session::log(const StageProgress& progress, const Metrics& metrics) {
   metrics_->log(progress.stage, progress.step, global_step_, metrics);
 }
 
-void Session::save(const StageProgress& progress, const AdamW* optimizer, double score) {
+void Session::save(const StageProgress& progress, const SaveState& save_state, double score) {
   checkpoints::StateDict state;
   model_->save(state);
-  if (optimizer != nullptr) optimizer->save(state);
+  if (save_state) save_state(state);
   state.extra = {{"finished", finished_},
                  {"metrics", metrics_->position()},
                  {"progress",
@@ -61,13 +61,13 @@ void Session::save(const StageProgress& progress, const AdamW* optimizer, double
   store_->save({global_step_, progress.stage, configs::numerics_hash(config_), score}, state);
 }
 
-void Session::maybe_save(const StageProgress& progress, const AdamW& optimizer, double score) {
+void Session::maybe_save(const StageProgress& progress, const SaveState& save_state, double score) {
   const Interrupt interrupt = interrupts_ != nullptr ? interrupts_->take() : Interrupt::kNone;
   const int64_t every = config_.checkpoint.every;
   const bool due = every > 0 && progress.step % every == 0;
   if (!due && interrupt == Interrupt::kNone) return;
   try {
-    save(progress, &optimizer, score);
+    save(progress, save_state, score);
     if (interrupt != Interrupt::kNone) store_->wait();
   } catch (const checkpoints::DiskError& error) {
     if (interrupt == Interrupt::kSaveAndStop) throw;

@@ -14,7 +14,6 @@
 #include "trainer/interrupts.h"
 #include "trainer/metrics/metric_logger.h"
 #include "trainer/model/transformer.h"
-#include "trainer/optimizer.h"
 
 namespace terse::trainer {
 
@@ -55,9 +54,11 @@ class Session {
   // Waits for the last checkpoint. Throws checkpoints::DiskError when it could not be written.
   void close();
 
+  // Adds a stage's own tensors (optimizer state and the like) to a checkpoint.
+  using SaveState = std::function<void(checkpoints::StateDict&)>;
   // Saves when a checkpoint is due at this step, or a signal asks for one; throws SavedAndStopped once a requested stop
   // is on disk. A full disk or a failed write is reported and counted, and training goes on with the older checkpoints.
-  void maybe_save(const StageProgress& progress, const AdamW& optimizer, double score);
+  void maybe_save(const StageProgress& progress, const SaveState& save_state, double score);
 
   // One more update of any stage is done; comes before log() and maybe_save() of that update.
   void step_done() {
@@ -67,7 +68,7 @@ class Session {
   void log(const StageProgress& progress, const Metrics& metrics);
 
  private:
-  void save(const StageProgress& progress, const AdamW* optimizer, double score);
+  void save(const StageProgress& progress, const SaveState& save_state, double score);
   void restore(checkpoints::Store::Loaded loaded);
 
   configs::RunConfig config_;

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "data/pack.h"
+#include "trainer/optimizer.h"
 #include "trainer/skip_guard.h"
 
 namespace terse::trainer {
@@ -94,7 +95,9 @@ StageProgress train(Session& session, const SupervisedStage& stage) {
     if (evaluate) metrics.merge(stage.evaluate(progress.step));
     if (evaluate || progress.step % session.config().run.log_every == 0) session.log(progress, metrics);
     progress.extra = {{"stream", stage.stream->state()}, {"skipped", guard.state()}};
-    if (!last) session.maybe_save(progress, optimizer, -loss.mean());
+    if (!last)
+      session.maybe_save(
+          progress, [&](checkpoints::StateDict& state) { optimizer.save(state); }, -loss.mean());
   }
   return progress;
 }

@@ -282,15 +282,6 @@ class Chain7 final : public Task {
     return {VerifyStatus::kOk, tail[1] == chain->last(), classify(*chain, {response.begin(), tail})};
   }
 
-  Tokens shortened(const Problem& problem, const Tokens& response, int64_t drop) const override {
-    if (drop < 0) throw std::invalid_argument(fmt::format("chain7: cannot leave out {} tokens", drop));
-    const int64_t thinking = std::ssize(response) - kTailTokens;
-    if (drop > thinking || !verify(problem, response).correct) return {};
-    Tokens out(response.begin(), response.begin() + (thinking - drop));
-    out.insert(out.end(), response.end() - kTailTokens, response.end());
-    return out;
-  }
-
  private:
   Tokens prompt(const Chain& chain) const {
     Tokens out = {kBos, chain.start};

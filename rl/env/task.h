@@ -43,15 +43,12 @@ class Task {
   // the problems. Throw std::invalid_argument when index is negative or the difficulty is not one of difficulties().
   virtual Problem problem(Split split, int64_t index) const = 0;
   virtual Problem problem(Split split, int64_t index, int64_t difficulty) const = 0;
-  // A correct response in the given form: it ends with problem.answer and the tokenizer's eos. Throws
-  // std::invalid_argument on an unknown form.
+  // A correct response in the given form: thinking tokens, one token that ends the thinking, problem.answer, the
+  // tokenizer's eos. Any thinking token can be left out without making it wrong. Throws std::invalid_argument on an
+  // unknown form.
   virtual std::vector<int32_t> trace(const Problem& problem, std::string_view form) const = 0;
   // Never throws on any token sequence. A problem that this task did not make gives kError.
   virtual Verdict verify(const Problem& problem, const std::vector<int32_t>& response) const = 0;
-  // A correct response with its last `drop` thinking tokens left out, the answer kept; empty when the response is not
-  // correct or has fewer. Lets a controller propose traces shorter than any that was taught.
-  virtual std::vector<int32_t> shortened(const Problem& problem, const std::vector<int32_t>& response,
-                                         int64_t drop) const = 0;
 };
 
 std::vector<std::string> task_names();

@@ -219,15 +219,6 @@ TEST(Chain7, TheFormIsThatOfTheThinkingAlsoWhenTheAnswerIsWrong) {
   EXPECT_EQ(verify("1213").form, "other") << "no proper end";
 }
 
-TEST(Chain7, StatesShortenToSkipsAndThenToDirect) {
-  const auto task = chain7();
-  const Tokens states = task->trace(by_hand(), "states");
-  EXPECT_EQ(task->shortened(by_hand(), states, 1), task->tokenizer().encode("121</think>3<eos>"));
-  EXPECT_EQ(task->verify(by_hand(), task->shortened(by_hand(), states, 3)).form, "skip");
-  EXPECT_EQ(task->shortened(by_hand(), states, 4), task->trace(by_hand(), "direct"));
-  EXPECT_TRUE(task->shortened(by_hand(), states, 5).empty());
-}
-
 TEST(Chain7, FormsOfTheConfigReplaceTheMixture) {
   configs::Task config;
   config.forms = {{"states", 3}, {"direct", 1}};

@@ -31,6 +31,8 @@ configs::RunConfig tiny_run() {
   config.rl.prompts = 4;
   config.rl.group_size = 4;
   config.rl.replay = 8;
+  config.rl.practice.updates = 1;
+  config.rl.practice.traces = 8;
   config.rl.eval_every = 5;
   config.eval.problems_per_difficulty = 8;
   config.eval.quick_problems_per_difficulty = 4;

@@ -12,6 +12,7 @@
 #include <set>
 
 #include "rl/env/task.h"
+#include "rl/ladder.h"
 
 namespace terse::rl {
 namespace {
@@ -230,32 +231,19 @@ TEST_P(TaskConformance, PromptsAndTracesSurviveDecodingAndEncoding) {
   }
 }
 
-TEST_P(TaskConformance, ShortenedDropsExactlyTheAskedTokensAndStaysCorrect) {
+TEST_P(TaskConformance, EveryRungOfTheLadderIsCorrectAndNeverLongerThanTheOneAbove) {
+  const Ladder ladder(*task);
+  ASSERT_GE(ladder.count(), 1);
   for (int64_t i = 0; i < kSome; ++i) {
     const Problem problem = task->problem(Split::kTrain, i);
-    for (const std::string& form : task->forms()) {
-      const Tokens trace = task->trace(problem, form);
-      int64_t drop = 0;
-      for (; drop <= std::ssize(trace); ++drop) {
-        const Tokens shorter = task->shortened(problem, trace, drop);
-        if (shorter.empty()) break;
-        ASSERT_EQ(std::ssize(shorter), std::ssize(trace) - drop);
-        ASSERT_TRUE(task->verify(problem, shorter).correct) << form << " less " << drop;
-      }
-      ASSERT_GE(drop, 1) << "nothing dropped is the trace itself";
-      ASSERT_LE(drop, std::ssize(trace)) << "the answer was dropped too";
-      ASSERT_TRUE(task->shortened(problem, trace, drop + 1).empty());
+    size_t above = static_cast<size_t>(task->max_response_tokens()) + 1;
+    for (int64_t rung = 0; rung < ladder.count(); ++rung) {
+      const Tokens trace = ladder.trace(problem, rung);
+      ASSERT_LE(trace.size(), above) << "rung " << rung;
+      ASSERT_TRUE(task->verify(problem, trace).correct) << "rung " << rung << ": " << task->tokenizer().decode(trace);
+      above = trace.size();
     }
   }
-}
-
-TEST_P(TaskConformance, ShortenedRefusesWhatIsNotCorrect) {
-  const Problem problem = task->problem(Split::kTrain, 0);
-  Tokens cut = task->trace(problem, task->forms().front());
-  cut.pop_back();
-  EXPECT_TRUE(task->shortened(problem, cut, 1).empty());
-  EXPECT_TRUE(task->shortened(problem, {}, 0).empty());
-  EXPECT_THROW(task->shortened(problem, cut, -1), std::invalid_argument);
 }
 
 INSTANTIATE_TEST_SUITE_P(Tasks, TaskConformance, testing::ValuesIn(task_names()),

@@ -1,0 +1,123 @@
+// Practice, exam and promotion of the apprentice.
+#include "rl/apprentice.h"
+
+#include <algorithm>
+
+#include "data/pack.h"
+#include "rl/rollout_source.h"
+#include "rl/rollout_worker.h"
+#include "trainer/train.h"
+
+namespace terse::rl {
+
+namespace {
+
+// Problems that neither rollouts nor replay use.
+constexpr int64_t kFirstPractised = int64_t{1} << 41;
+constexpr int64_t kFirstExamined = int64_t{1} << 42;
+constexpr int64_t kExamEvery = 10;     // steps
+constexpr int64_t kExamProblems = 64;  // of each difficulty
+constexpr double kWarmup = 5;          // steps over which the rate rises after a start
+
+}  // namespace
+
+Apprentice::Copy::Copy(const configs::RunConfig& config, const trainer::Transformer& policy)
+    : model(policy.spec(), policy.device(), 0),
+      optimizer(model.params(), config.rl.optimizer),
+      engine(model, config.engine.max_batch) {}
+
+Apprentice::Apprentice(const configs::RunConfig& config, const Task& task, trainer::Transformer& policy)
+    : config_(config), task_(task), policy_(policy) {}
+
+void Apprentice::begin(int64_t rung) {
+  copy_ = std::make_unique<Copy>(config_, policy_);
+  torch::NoGradGuard no_grad;
+  copy_->model.params().master().copy_(policy_.params().master());
+  copy_->model.params().publish();
+  rung_ = rung;
+  steps_ = 0;
+}
+
+bool Apprentice::step(CompressionController& controller, double progress) {
+  const std::optional<int64_t> rung = controller.next_rung();
+  const double left = 1 - progress / CompressionController::kConsolidate;
+  if (!rung || left <= 0) {
+    copy_.reset();
+    rung_ = -1;
+    return false;
+  }
+  if (*rung != rung_) begin(*rung);
+  const double lr = config_.rl.practice.lr * left * std::min(1.0, static_cast<double>(steps_ + 1) / kWarmup);
+  for (int64_t i = 0; i < config_.rl.practice.updates; ++i) practise(controller.ladder(), lr);
+  if (++steps_ % kExamEvery != 0) return false;
+  if (!controller.passes(examine())) return false;
+  torch::NoGradGuard no_grad;
+  policy_.params().master().copy_(copy_->model.params().master());
+  policy_.params().publish();
+  controller.promote(rung_);
+  return true;
+}
+
+void Apprentice::practise(const Ladder& ladder, double lr) {
+  std::vector<data::Sequence> traces;
+  for (int64_t i = 0; i < config_.rl.practice.traces; ++i) {
+    const Problem problem = task_.problem(Split::kTrain, kFirstPractised + practised_++);
+    const int64_t rung = std::min(rung_, ladder.last(problem.difficulty));
+    traces.push_back(data::prompt_and_response(problem.prompt, ladder.trace(problem, rung)));
+  }
+  copy_->model.params().zero_grad();
+  loss_ = trainer::accumulate_cross_entropy(copy_->model, data::pack(traces), config_.rl.micro_batch).mean();
+  copy_->optimizer.step(
+      lr);  // a non-finite gradient changes nothing, and an apprentice that learns nothing harms nobody
+}
+
+std::map<int64_t, double> Apprentice::examine() {
+  std::vector<Problem> problems;
+  for (const int64_t difficulty : task_.difficulties()) {
+    for (int64_t i = 0; i < kExamProblems; ++i)
+      problems.push_back(task_.problem(Split::kTrain, kFirstExamined + examined_ + i, difficulty));
+  }
+  examined_ += kExamProblems;
+  copy_->engine.refresh(steps_);
+  std::map<int64_t, double> accuracy;
+  exam_ = 0;
+  for (const RolloutGroup& group : roll_out(copy_->engine, task_, problems, 1, rollout_sampling(config_, task_))) {
+    const double right = group.rollouts.front().correct ? 1 : 0;
+    accuracy[group.problem.difficulty] += right / static_cast<double>(kExamProblems);
+    exam_ += right / static_cast<double>(problems.size());
+  }
+  return accuracy;
+}
+
+trainer::Metrics Apprentice::metrics() const {
+  if (!copy_) return {};
+  return {{"practice/rung", static_cast<double>(rung_)}, {"practice/loss", loss_}, {"practice/exam_accuracy", exam_}};
+}
+
+void Apprentice::save(checkpoints::StateDict& state) const {
+  if (!copy_) return;
+  state.add("apprentice.weights", copy_->model.params().master());
+  copy_->optimizer.save(state, "apprentice.optimizer");
+}
+
+nlohmann::json Apprentice::state() const {
+  return {{"rung", rung_},         {"steps", steps_}, {"practised", practised_},
+          {"examined", examined_}, {"loss", loss_},   {"exam", exam_}};
+}
+
+void Apprentice::restore(const checkpoints::StateDict& tensors, const nlohmann::json& state) {
+  if (state.at("rung") >= 0) {
+    begin(state.at("rung"));
+    torch::NoGradGuard no_grad;
+    copy_->model.params().master().copy_(tensors.whole("apprentice.weights"));
+    copy_->model.params().publish();
+    copy_->optimizer.restore(tensors, "apprentice.optimizer");
+  }
+  steps_ = state.at("steps");
+  practised_ = state.at("practised");
+  examined_ = state.at("examined");
+  loss_ = state.at("loss");
+  exam_ = state.at("exam");
+}
+
+}  // namespace terse::rl

@@ -1,0 +1,61 @@
+// A copy of the policy that practises the next rung of the ladder while the policy itself goes on unharmed.
+//
+// On-policy sampling alone finds no shorter form once its entropy is gone, so a shorter form has to be taught. Taught
+// to the policy itself, it costs accuracy until it is learned: hundreds of steps, for every difficulty. So it is taught
+// to a copy, by supervised traces only, which is also several times cheaper than rollouts. The copy is examined at the
+// policy's own temperature; when it is as accurate as the policy has ever been, at every difficulty, its weights become
+// the policy's. A rung that it never masters costs the policy nothing.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "rl/compression_controller.h"
+#include "rl/engine/engine.h"
+#include "trainer/optimizer.h"
+#include "trainer/session.h"
+
+namespace terse::rl {
+
+class Apprentice {
+ public:
+  // `policy` and `task` must outlive the apprentice.
+  Apprentice(const configs::RunConfig& config, const Task& task, trainer::Transformer& policy);
+
+  // One step's share of practice on the controller's next rung, at stage progress `progress` in [0, 1). Starts anew
+  // from the policy's weights when the rung is another than before. Returns true when the apprentice has passed an
+  // exam: the policy now has its weights, and the controller stands on the rung.
+  bool step(CompressionController& controller, double progress);
+
+  // Empty while nothing is practised.
+  trainer::Metrics metrics() const;
+
+  void save(checkpoints::StateDict& state) const;  // tensors "apprentice.*" while it practises
+  nlohmann::json state() const;
+  void restore(const checkpoints::StateDict& tensors, const nlohmann::json& state);
+
+ private:
+  struct Copy {
+    trainer::Transformer model;
+    trainer::AdamW optimizer;
+    Engine engine;
+    Copy(const configs::RunConfig& config, const trainer::Transformer& policy);
+  };
+  void begin(int64_t rung);
+  void practise(const Ladder& ladder, double lr);
+  // Accuracy by difficulty at the policy's own sampling.
+  std::map<int64_t, double> examine();
+
+  const configs::RunConfig& config_;
+  const Task& task_;
+  trainer::Transformer& policy_;
+  std::unique_ptr<Copy> copy_;  // null until there is something to practise
+  int64_t rung_ = -1;           // being practised; -1: none
+  int64_t steps_ = 0;           // on this rung
+  int64_t practised_ = 0;       // training problems used so far
+  int64_t examined_ = 0;        // exam problems used so far
+  double loss_ = 0;             // mean negative log-likelihood of the last traces practised, nats a token
+  double exam_ = 0;             // mean accuracy of the last exam
+};
+
+}  // namespace terse::rl

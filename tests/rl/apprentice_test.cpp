@@ -1,0 +1,108 @@
+// The apprentice beside a policy: it leaves the policy alone until it has passed, then hands over its weights.
+#include "rl/apprentice.h"
+
+#include <gtest/gtest.h>
+
+namespace terse::rl {
+namespace {
+
+configs::RunConfig small() {
+  configs::RunConfig config;
+  config.task.k_max = 2;
+  config.task.align_to = 2;
+  config.model.layers = 2;
+  config.model.width = 32;
+  config.model.heads = 2;
+  config.model.context = 64;
+  config.model.init_std = 0.08;
+  config.rl.practice = {4, 32, 4e-3};
+  return config;
+}
+
+class ApprenticeTest : public ::testing::Test {
+ protected:
+  // A policy whose rollouts are `accuracy` right on the top rung, as far as the controller knows.
+  void observe(double accuracy) {
+    std::vector<RolloutGroup> groups;
+    for (const int64_t difficulty : task->difficulties()) {
+      RolloutGroup group{task->problem(Split::kTrain, 0, difficulty), {}};
+      for (int64_t i = 0; i < 100; ++i) {
+        Rollout rollout;
+        rollout.tokens.resize(static_cast<size_t>(controller.ladder().lengths(difficulty)[0]));
+        rollout.correct = static_cast<double>(i) < 100 * accuracy;
+        group.rollouts.push_back(rollout);
+      }
+      groups.push_back(std::move(group));
+    }
+    controller.observe(groups);
+  }
+  torch::Tensor weights() { return policy.params().master().clone(); }
+
+  configs::RunConfig config = small();
+  std::unique_ptr<Task> task = make_task(config.task, 1);
+  trainer::Transformer policy{trainer::resolve(config.model, task->tokenizer().vocab_size()), torch::kCPU, 1};
+  CompressionController controller{*task};
+  Apprentice apprentice{config, *task, policy};
+};
+
+TEST_F(ApprenticeTest, NothingHappensBeforeThePolicyIsKnown) {
+  EXPECT_FALSE(apprentice.step(controller, 0));
+  EXPECT_TRUE(apprentice.metrics().empty());
+}
+
+TEST_F(ApprenticeTest, LearnsWithoutTouchingThePolicy) {
+  observe(1.0);
+  const torch::Tensor before = weights();
+  ASSERT_FALSE(apprentice.step(controller, 0));
+  const double first = apprentice.metrics().at("practice/loss");
+  EXPECT_EQ(apprentice.metrics().at("practice/rung"), 1);
+  for (int i = 1; i < 9; ++i) ASSERT_FALSE(apprentice.step(controller, 0));
+  EXPECT_LT(apprentice.metrics().at("practice/loss"), 0.7 * first);
+  EXPECT_TRUE(torch::equal(weights(), before));
+}
+
+TEST_F(ApprenticeTest, FailsAnExamAndThePolicyStaysAsItIs) {
+  observe(1.0);
+  const torch::Tensor before = weights();
+  for (int i = 0; i < 10; ++i) ASSERT_FALSE(apprentice.step(controller, 0));
+  EXPECT_LT(apprentice.metrics().at("practice/exam_accuracy"), 0.9);
+  EXPECT_TRUE(torch::equal(weights(), before));
+  EXPECT_EQ(controller.rung(1), 0);
+}
+
+TEST_F(ApprenticeTest, PassesAndThePolicyTakesItsWeights) {
+  observe(0.0);  // a policy that never was right asks nothing of its apprentice
+  const torch::Tensor before = weights();
+  for (int i = 0; i < 9; ++i) ASSERT_FALSE(apprentice.step(controller, 0));
+  ASSERT_TRUE(apprentice.step(controller, 0));
+  EXPECT_FALSE(torch::equal(weights(), before));
+  EXPECT_EQ(controller.rung(2), 1);
+  // The next rung starts from there.
+  ASSERT_FALSE(apprentice.step(controller, 0));
+  EXPECT_EQ(apprentice.metrics().at("practice/rung"), 2);
+}
+
+TEST_F(ApprenticeTest, RestsTowardsTheEndOfTheStage) {
+  observe(1.0);
+  apprentice.step(controller, 0);
+  apprentice.step(controller, CompressionController::kConsolidate);
+  EXPECT_TRUE(apprentice.metrics().empty());
+}
+
+TEST_F(ApprenticeTest, ResumedItGoesOnBitForBit) {
+  observe(1.0);
+  for (int i = 0; i < 5; ++i) apprentice.step(controller, 0);
+  checkpoints::StateDict tensors;
+  apprentice.save(tensors);
+  for (auto& [name, shard] : tensors.tensors) shard.data = shard.data.clone();
+  Apprentice other(config, *task, policy);
+  other.restore(tensors, nlohmann::json::parse(apprentice.state().dump()));
+  for (int i = 0; i < 5; ++i) {
+    apprentice.step(controller, 0.1);
+    other.step(controller, 0.1);
+    EXPECT_EQ(apprentice.metrics(), other.metrics());
+  }
+}
+
+}  // namespace
+}  // namespace terse::rl

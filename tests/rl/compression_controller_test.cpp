@@ -1,0 +1,133 @@
+// The controller on rollouts made by hand: when it moves down, when it does not, when it backs off.
+#include "rl/compression_controller.h"
+
+#include <gtest/gtest.h>
+
+namespace terse::rl {
+namespace {
+
+class Controller : public ::testing::Test {
+ protected:
+  // `count` rollouts at every difficulty, of the length of `rung`, of which `right` are correct.
+  void observe(int64_t rung, int64_t count, int64_t right, int64_t only_difficulty = 0) {
+    std::vector<RolloutGroup> groups;
+    for (const int64_t difficulty : task->difficulties()) {
+      if (only_difficulty != 0 && difficulty != only_difficulty) continue;
+      RolloutGroup group{task->problem(Split::kTrain, 0, difficulty), {}};
+      const double length = controller.ladder().lengths(difficulty)[static_cast<size_t>(rung)];
+      for (int64_t i = 0; i < count; ++i) {
+        Rollout rollout;
+        rollout.tokens.resize(static_cast<size_t>(length));
+        rollout.correct = i < right;
+        group.rollouts.push_back(rollout);
+      }
+      groups.push_back(std::move(group));
+    }
+    controller.observe(groups);
+  }
+  std::map<int64_t, double> exam(double accuracy) const {
+    std::map<int64_t, double> all;
+    for (const int64_t difficulty : task->difficulties()) all[difficulty] = accuracy;
+    return all;
+  }
+  std::unique_ptr<Task> task = make_task({}, 1);
+  CompressionController controller{*task};
+};
+
+TEST_F(Controller, NothingIsLimitedBeforeAnythingIsSeen) {
+  EXPECT_TRUE(std::isinf(controller.limit(8)));
+  EXPECT_FALSE(controller.next_rung());
+  EXPECT_EQ(controller.pressure(), 0);
+}
+
+TEST_F(Controller, StandsOnTheShortestRungThatAllHaveMastered) {
+  observe(1, 100, 95);
+  EXPECT_EQ(controller.rung(8), 1);
+  observe(3, 60, 60);
+  EXPECT_EQ(controller.rung(1), 3);
+  EXPECT_EQ(controller.limit(8), 11);
+  EXPECT_EQ(controller.limit(1), 4);
+  EXPECT_EQ(controller.next_rung(), 4);
+}
+
+TEST_F(Controller, ShorterIsNotEnoughWhenItIsLessAccurate) {
+  observe(1, 100, 98);
+  observe(3, 60, 54);
+  EXPECT_EQ(controller.rung(8), 1);
+}
+
+TEST_F(Controller, OneDifficultyBehindHoldsAllOfThem) {
+  observe(1, 100, 98);
+  for (int64_t difficulty = 1; difficulty < 8; ++difficulty) observe(3, 60, 60, difficulty);
+  EXPECT_EQ(controller.rung(1), 1);
+  observe(3, 60, 60, 8);
+  EXPECT_EQ(controller.rung(1), 3);
+}
+
+TEST_F(Controller, AFewRolloutsAreNoEvidence) {
+  observe(1, 100, 98);
+  observe(3, 20, 20);
+  EXPECT_EQ(controller.rung(8), 1);
+}
+
+TEST_F(Controller, BacksOffAtTheSufferingDifficultyAloneAndCountsIt) {
+  observe(3, 300, 300);
+  ASSERT_EQ(controller.rung(8), 3);
+  observe(3, 100, 40, 8);
+  EXPECT_EQ(controller.rung(8), 2);
+  EXPECT_EQ(controller.rung(7), 3);
+  EXPECT_EQ(controller.backoffs(), 1);
+  EXPECT_EQ(controller.next_rung(), 3) << "what was lost is practised first";
+}
+
+TEST_F(Controller, TheExamIsNoLossAtAnyDifficulty) {
+  observe(3, 300, 300);
+  EXPECT_TRUE(controller.passes(exam(0.985)));
+  auto marks = exam(1.0);
+  marks[5] = 0.9;
+  EXPECT_FALSE(controller.passes(marks));
+}
+
+TEST_F(Controller, APromotionMovesAllDownAsFarAsTheyCan) {
+  observe(3, 300, 300);
+  controller.promote(5);
+  EXPECT_EQ(controller.limit(8), 5);
+  EXPECT_EQ(controller.limit(1), 3);
+  EXPECT_EQ(controller.rung(1), 4) << "nothing shorter exists there";
+  EXPECT_EQ(controller.next_rung(), 6);
+  controller.promote(10);
+  EXPECT_FALSE(controller.next_rung()) << "the bottom of the ladder";
+}
+
+// At difficulty 4 strides 2 and 3 both keep one token: what is practised must not change when nothing becomes shorter.
+TEST_F(Controller, EquallyLongRungsAreNotConfused) {
+  observe(3, 300, 300);
+  controller.promote(4);
+  for (int i = 0; i < 10; ++i) observe(4, 50, 50);
+  EXPECT_EQ(controller.rung(4), 4);
+  controller.promote(5);
+  for (int i = 0; i < 10; ++i) observe(5, 50, 50);
+  EXPECT_EQ(controller.rung(4), 5);
+}
+
+TEST_F(Controller, AFailedVerifierSaysNothingAboutThePolicy) {
+  RolloutGroup group{task->problem(Split::kTrain, 0, 8), std::vector<Rollout>(100)};
+  for (Rollout& rollout : group.rollouts) rollout.status = VerifyStatus::kTimeout;
+  controller.observe({group});
+  EXPECT_TRUE(std::isinf(controller.limit(8)));
+}
+
+TEST_F(Controller, AResumedControllerDoesTheSame) {
+  observe(2, 50, 48);
+  observe(3, 40, 39);
+  const nlohmann::json state = controller.state();
+  observe(3, 40, 20, 8);
+  const nlohmann::json after = controller.state();
+  controller.restore(nlohmann::json::parse(state.dump()));
+  ASSERT_NE(controller.state(), after);
+  observe(3, 40, 20, 8);
+  EXPECT_EQ(controller.state(), after);
+}
+
+}  // namespace
+}  // namespace terse::rl

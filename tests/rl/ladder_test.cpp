@@ -1,0 +1,45 @@
+// Rungs by hand for chain7: which traces they are, how long, and where they end.
+#include "rl/ladder.h"
+
+#include <gtest/gtest.h>
+
+namespace terse::rl {
+namespace {
+
+class LadderTest : public ::testing::Test {
+ protected:
+  std::string text(int64_t rung) const {
+    // 3 +5 > 1, *2 > 2, +6 > 1, *3 > 3
+    Problem problem{0, 4, {}, {3}, "3+5*2+6*3"};
+    return task->tokenizer().decode(ladder.trace(problem, rung));
+  }
+  std::unique_ptr<Task> task = make_task({}, 1);
+  Ladder ladder{*task};
+};
+
+TEST_F(LadderTest, TaughtFormsThatThinkComeFirst) {
+  EXPECT_EQ(ladder.count(), 4 + 7);  // recheck, verbose, compact, states; then strides 2 to 8
+  EXPECT_EQ(text(2), "+51*22+61*33 </think> 3 <eos>");
+  EXPECT_EQ(text(3), "1213 </think> 3 <eos>");
+}
+
+TEST_F(LadderTest, ThenEverySecondThirdAndSoOnStepButNeverTheLast) {
+  EXPECT_EQ(text(4), "2 </think> 3 <eos>") << "the fourth state is the answer";
+  EXPECT_EQ(text(5), "1 </think> 3 <eos>");
+  EXPECT_EQ(text(6), "</think> 3 <eos>");
+  EXPECT_EQ(text(10), "</think> 3 <eos>");
+}
+
+TEST_F(LadderTest, LengthsAreThoseOfTheTraces) {
+  EXPECT_EQ(ladder.lengths(8), (std::vector<double>{100, 51, 27, 11, 6, 5, 4, 4, 4, 4, 3}));
+  EXPECT_EQ(ladder.lengths(1), (std::vector<double>{16, 9, 6, 4, 3, 3, 3, 3, 3, 3, 3}));
+}
+
+TEST_F(LadderTest, LastIsWhereADifficultyCannotBecomeShorter) {
+  EXPECT_EQ(ladder.last(1), 4);
+  EXPECT_EQ(ladder.last(3), 6 - 1);
+  EXPECT_EQ(ladder.last(8), 10);
+}
+
+}  // namespace
+}  // namespace terse::rl
