@@ -4,9 +4,13 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
+#include <random>
 #include <sstream>
+#include <thread>
 
+#include "checkpoints/store.h"
 #include "tests/launch/program.h"
 
 namespace terse::launch::testing {
@@ -128,21 +132,39 @@ TEST_F(RunCommand, Usr2SavesAndGoesOn) {
   EXPECT_EQ(program.wait().code, 75);
 }
 
-TEST_F(RunCommand, KilledItGoesOnTheSame) {
-  const std::vector<std::string> longer = {"--set", "sft.steps=300", "--set", "checkpoint.every=20", "--run-dir"};
+// At any instant: during start-up, in either stage, while a checkpoint is written (every second step is one).
+TEST_F(RunCommand, KilledTwentyTimesItEndsTheSame) {
+  const std::vector<std::string> longer = {
+      "--set", "sft.steps=400",   "--set", "rl.steps=60",        "--set",    "rl.prompts=4",
+      "--set", "rl.group_size=4", "--set", "rl.replay=8",        "--set",    "rl.practice.traces=8",
+      "--set", "rl.eval_every=7", "--set", "checkpoint.every=2", "--run-dir"};
   std::vector<std::string> whole = longer, killed = longer;
   whole.push_back("whole");
   killed.push_back("killed");
   ASSERT_EQ(run(whole).code, 0);
-  {
+  const auto lines = [&] {
+    const std::string text = read_file(folder_ / "killed/metrics.jsonl");
+    return std::count(text.begin(), text.end(), '\n');
+  };
+  std::mt19937 random(20);
+  for (int kills = 0; kills < 20; ++kills) {
+    const auto target = lines() + std::uniform_int_distribution<int64_t>(0, 20)(random);
+    const std::chrono::microseconds more(std::uniform_int_distribution<int64_t>(0, 20000)(random));
     Program program(arguments(killed), here());
-    ASSERT_TRUE(program.wait_until([&] { return metrics("killed").size() > 50; }));
+    ASSERT_TRUE(program.wait_until([&] { return lines() >= target; }));
+    std::this_thread::sleep_for(more);
     program.signal(SIGKILL);
-    EXPECT_EQ(program.wait().code, 128 + SIGKILL);
+    ASSERT_EQ(program.wait().code, 128 + SIGKILL) << "it ended before kill " << kills;
   }
   const Result resumed = run(killed);
   EXPECT_EQ(resumed.code, 0) << resumed.err;
-  EXPECT_EQ(metrics("killed"), metrics("whole"));
+  EXPECT_TRUE(metrics("killed") == metrics("whole"));
+  const auto ours = checkpoints::load_latest(folder_ / "killed/checkpoints"),
+             theirs = checkpoints::load_latest(folder_ / "whole/checkpoints");
+  ASSERT_EQ(ours->info.step, 460);
+  ASSERT_EQ(ours->state.tensors.size(), theirs->state.tensors.size());
+  for (const auto& [name, shard] : theirs->state.tensors)
+    EXPECT_TRUE(torch::equal(ours->state.tensors.at(name).data, shard.data)) << name;
 }
 
 TEST_F(RunCommand, NoUsableCheckpointIsExitCode65) {
