@@ -36,11 +36,12 @@ set_up() {
   if [ "$1" = auto ]; then "$repo/scripts/setup.sh"; else "$repo/scripts/setup.sh" "--$1"; fi
 }
 
-# build PRESET VARIANT [TARGET]: configures and compiles; VARIANT as above.
+# build PRESET VARIANT [TARGET...]: configures and compiles; VARIANT as above.
 build() {
-  local preset=$1 variant=$2 target=${3:-all} cuda=AUTO
+  local preset=$1 variant=$2 cuda=AUTO
+  shift 2
   if [ "$variant" = cpu ]; then cuda=OFF; fi
   cd "$repo" || return
   cmake --preset "$preset" -DTERSE_LIBTORCH="$libtorch" -DTERSE_CUDA=$cuda &&
-    cmake --build --preset "$preset" --parallel "$(build_jobs /proc/meminfo)" --target "$target"
+    cmake --build --preset "$preset" --parallel "$(build_jobs /proc/meminfo)" --target "${@:-all}"
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Tries every stage on one NVIDIA GPU in bf16: sets up, builds, then pretrains, fine-tunes, trains by RL, is stopped and resumes.
-# Minutes; prints the figures and exits 1 when an outcome is not as expected.
+# Tries every stage on one NVIDIA GPU in bf16: sets up, builds, holds the CUDA kernels against LibTorch, then pretrains, fine-tunes,
+# trains by RL, is stopped and resumes. Minutes; prints the figures and exits 1 when an outcome is not as expected.
 #
 #   scripts/smoke_gpu.sh [FOLDER]
 #
@@ -18,12 +18,19 @@ gpus=$(nvidia-smi -L 2>&1) || die 1 "nvidia-smi sees no GPU: $gpus"
 say "GPU: ${gpus%%$'\n'*}"
 
 set_up cuda
-build release cuda terse || die 1 "the build failed; its messages stand above"
+build release cuda terse trainer_tests || die 1 "the build failed; its messages stand above"
 
 cd "$repo"
 folder=$(realpath -m "${1:-runs/smoke_gpu}")
 rm -rf "$folder/pretrain" "$folder/rl"
 mkdir -p "$folder"
+
+# Without nvcc there are no kernels of ours, and these tests hold LibTorch against the CPU only.
+grep -q '^CMAKE_CUDA_COMPILER:.*NOTFOUND' build/CMakeCache.txt && say "note: no nvcc here, so LibTorch's operations stand in for our CUDA kernels"
+say "kernels against LibTorch, and the GPU against the CPU"
+build/tests/trainer_tests --gtest_filter='Gpu/*' | tee "$folder/kernels.txt" || die 1 "an operation on the GPU is not what it should be"
+if grep -q SKIPPED "$folder/kernels.txt"; then die 1 "nvidia-smi sees a GPU but LibTorch does not"; fi
+
 on_gpu=(--device cuda --set model.precision=bf16)
 
 pretrain=(build/terse run configs/shakespeare.yaml "${on_gpu[@]}" --run-dir "$folder/pretrain" --set pretrain.steps=500)

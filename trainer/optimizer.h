@@ -6,6 +6,7 @@
 
 #include "checkpoints/state_dict.h"
 #include "configs/run_config.h"
+#include "trainer/kernels/cuda/kernels.h"
 #include "trainer/model/params.h"
 
 namespace terse::trainer {
@@ -17,6 +18,8 @@ double learning_rate(const configs::Optimizer& config, int64_t step, int64_t ste
 class AdamW {
  public:
   AdamW(FlatParams& params, const configs::Optimizer& config);
+  // The same with these kernels, which clip, update and publish in one pass over the weights; null: with LibTorch's.
+  AdamW(FlatParams& params, const configs::Optimizer& config, const kernels::cuda::Table* kernels);
 
   struct Update {
     double grad_norm = 0;  // global norm before clipping
@@ -33,8 +36,12 @@ class AdamW {
   void restore(const checkpoints::StateDict& state, const std::string& prefix = "optimizer");
 
  private:
+  void update_by_kernel(double clip, double lr);
+  void update_by_libtorch(double clip, double lr);
+
   FlatParams& params_;
   configs::Optimizer config_;
+  const kernels::cuda::Table* kernels_;
   torch::Tensor m_, v_;  // fp32 moments [P]
   torch::Tensor count_;  // updates so far, one float: what the fused kernel wants
 };

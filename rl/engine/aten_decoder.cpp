@@ -1,8 +1,10 @@
-// Decoding with LibTorch's operations: for GPUs, for bf16, and as the reference of the kernel decoder.
+// Decoding with LibTorch's operations, and on a GPU with our fused ones: for GPUs, for bf16, and as the reference of
+// the kernel decoder.
 #include <limits>
 
 #include "rl/engine/decoder.h"
 #include "trainer/model/ops_aten.h"
+#include "trainer/model/ops_fused.h"
 
 namespace terse::rl {
 
@@ -14,7 +16,7 @@ namespace ops = trainer::ops::aten;
 class AtenDecoder final : public Decoder {
  public:
   AtenDecoder(const trainer::Transformer& model, int64_t slots, int64_t capacity)
-      : model_(model), spec_(model.spec()), capacity_(capacity) {
+      : model_(model), spec_(model.spec()), fused_(model.device()), capacity_(capacity) {
     const auto options =
         torch::TensorOptions().device(model.device()).dtype(spec_.bf16 ? torch::kBFloat16 : torch::kFloat32);
     for (int64_t layer = 0; layer < spec_.layers; ++layer) {
@@ -35,8 +37,8 @@ class AtenDecoder final : public Decoder {
     const Tensor mask = torch::arange(capacity_, positions.options()).unsqueeze(0) <= positions.unsqueeze(1);
     Tensor x = ops::embed(indices(rows.tokens), model_.params().embedding());
     for (size_t layer = 0; layer < keys_.size(); ++layer) x = block(layer, x, slots, positions, mask);
-    x = ops::rms_norm(x.index_select(0, indices(rows.wanted)), norm_weight(model_.params().final_norm(), x),
-                      spec_.norm_eps);
+    x = fused_.rms_norm(x.index_select(0, indices(rows.wanted)), norm_weight(model_.params().final_norm(), x),
+                        spec_.norm_eps);
     return ops::linear(x, model_.params().head(), {}).to(torch::kFloat32).to(torch::kCPU).contiguous();
   }
 
@@ -51,27 +53,27 @@ class AtenDecoder final : public Decoder {
 
   Tensor block(size_t layer, const Tensor& x, const Tensor& slots, const Tensor& positions, const Tensor& mask) {
     const trainer::BlockWeights& w = model_.params().blocks()[layer];
-    const int64_t n = x.size(0), c = spec_.head_width;
+    const int64_t n = x.size(0);
     const Tensor bias = w.qkv_bias.defined() ? norm_weight(w.qkv_bias, x) : Tensor();
-    Tensor qkv = ops::linear(ops::rms_norm(x, norm_weight(w.attention_norm, x), spec_.norm_eps), w.qkv, bias);
-    if (spec_.qk_norm) qkv = ops::qk_norm(qkv, norm_weight(w.q_norm, x), norm_weight(w.k_norm, x), spec_);
-    const auto parts = qkv.view({n, -1, c}).split_with_sizes({spec_.heads, spec_.kv_heads, spec_.kv_heads}, 1);
-    const Tensor q = ops::rotate(parts[0], positions, model_.rope());
-    keys_[layer].index_put_({slots, positions}, ops::rotate(parts[1], positions, model_.rope()));
-    values_[layer].index_put_({slots, positions}, parts[2]);
+    Tensor qkv = ops::linear(fused_.rms_norm(x, norm_weight(w.attention_norm, x), spec_.norm_eps), w.qkv, bias);
+    if (spec_.qk_norm) qkv = fused_.qk_norm(qkv, norm_weight(w.q_norm, x), norm_weight(w.k_norm, x), spec_);
+    const auto [q, k, v] = fused_.split_rope(qkv, positions, model_.rope(), spec_);
+    keys_[layer].index_put_({slots, positions}, k);
+    values_[layer].index_put_({slots, positions}, v);
     const auto cached = [&](const Tensor& cache) {
       return cache.index_select(0, slots).transpose(1, 2);
     };  // [R, K, T, C]
     const Tensor attended = at::scaled_dot_product_attention(
         q.unsqueeze(2), cached(keys_[layer]), cached(values_[layer]), mask.view({n, 1, 1, capacity_}), 0.0, false,
         spec_.attention_scale(), spec_.heads != spec_.kv_heads);
-    const Tensor h = x + ops::linear(attended.reshape({n, -1}), w.out, {});
-    const Tensor gate_up = ops::linear(ops::rms_norm(h, norm_weight(w.ffn_norm, x), spec_.norm_eps), w.gate_up, {});
-    return h + ops::linear(ops::swiglu(gate_up), w.down, {});
+    const auto [h, normed] = fused_.add_rms_norm(x, ops::linear(attended.reshape({n, -1}), w.out, {}),
+                                                 norm_weight(w.ffn_norm, x), spec_.norm_eps);
+    return h + ops::linear(fused_.swiglu(ops::linear(normed, w.gate_up, {})), w.down, {});
   }
 
   const trainer::Transformer& model_;
   const trainer::ModelSpec& spec_;
+  trainer::ops::Fused fused_;
   int64_t capacity_;
   std::vector<Tensor> keys_, values_;  // per layer [slots, capacity, K, C]
 };

@@ -43,8 +43,11 @@ target_link_libraries(terse_fmt INTERFACE fmt::fmt-header-only)
 set(TERSE_WITH_CUDA OFF)
 if(NOT TERSE_CUDA STREQUAL OFF)
   include(CheckLanguage)
-  if(NOT CMAKE_CUDA_COMPILER AND EXISTS /usr/local/cuda/bin/nvcc)
-    set(CMAKE_CUDA_COMPILER /usr/local/cuda/bin/nvcc)
+  # As a hint and not as CMAKE_CUDA_COMPILER, which check_language() would believe unseen: an nvcc that does not work
+  # with this g++ must count as none.
+  find_program(TERSE_NVCC nvcc PATHS /usr/local/cuda/bin)
+  if(TERSE_NVCC AND NOT DEFINED ENV{CUDACXX})
+    set(ENV{CUDACXX} ${TERSE_NVCC})
   endif()
   check_language(CUDA)
   if(CMAKE_CUDA_COMPILER AND EXISTS ${torch_root}/lib/libtorch_cuda.so)

@@ -7,6 +7,7 @@
 
 #include "trainer/kernels/kernels.h"
 #include "trainer/model/ops_aten.h"
+#include "trainer/model/ops_fused.h"
 
 namespace terse::trainer::ops {
 
@@ -253,7 +254,13 @@ Tensor embed(const Tensor& tokens, const Tensor& weight) {
 }
 
 Tensor rms_norm(const Tensor& x, const Tensor& weight, double eps) {
-  return on_kernels(x) ? RmsNorm::apply(x, weight, eps) : aten::rms_norm(x, weight, eps);
+  return on_kernels(x) ? RmsNorm::apply(x, weight, eps) : Fused(x.device()).rms_norm(x, weight, eps);
+}
+
+NormedSum add_rms_norm(const Tensor& x, const Tensor& delta, const Tensor& weight, double eps) {
+  if (!on_kernels(x)) return Fused(x.device()).add_rms_norm(x, delta, weight, eps);
+  const Tensor sum = x + delta;
+  return {sum, RmsNorm::apply(sum, weight, eps)};
 }
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
@@ -264,18 +271,20 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
 
 Tensor qk_norm(const Tensor& qkv, const Tensor& q_norm, const Tensor& k_norm, const ModelSpec& spec) {
   return on_kernels(qkv) ? QkNorm::apply(qkv, q_norm, k_norm, spec.heads, spec.kv_heads, spec.norm_eps)
-                         : aten::qk_norm(qkv, q_norm, k_norm, spec);
+                         : Fused(qkv.device()).qk_norm(qkv, q_norm, k_norm, spec);
 }
 
 Tensor attention(const Tensor& qkv, const Tensor& positions, const Tensor& segments, const Tensor& rope,
                  const ModelSpec& spec) {
-  return on_kernels(qkv)
-             ? RopeAttention::apply(qkv, positions, segments, rope, spec.heads, spec.kv_heads, spec.attention_scale())
-             : aten::attention(qkv, positions, segments, rope, spec);
+  if (on_kernels(qkv)) {
+    return RopeAttention::apply(qkv, positions, segments, rope, spec.heads, spec.kv_heads, spec.attention_scale());
+  }
+  const auto [q, k, v] = Fused(qkv.device()).split_rope(qkv, positions, rope, spec);
+  return aten::attend(q, k, v, segments, spec);
 }
 
 Tensor swiglu(const Tensor& gate_up) {
-  return on_kernels(gate_up) ? SwiGlu::apply(gate_up) : aten::swiglu(gate_up);
+  return on_kernels(gate_up) ? SwiGlu::apply(gate_up) : Fused(gate_up.device()).swiglu(gate_up);
 }
 
 }  // namespace terse::trainer::ops

@@ -1,6 +1,7 @@
 // The differentiable operations that a transformer is made of. Each picks its implementation by device and dtype:
 //   CPU: our row-invariant fp32 kernels (trainer/kernels), with bf16 weights multiplied by LibTorch;
-//   elsewhere: LibTorch's own operations (ops_aten.cpp), which are also the reference that tests hold the kernels
+//   elsewhere: our CUDA kernels for what LibTorch does in several passes (ops_fused.cpp), where they were compiled in;
+//   the rest with LibTorch's own operations (ops_aten.cpp), which are also the reference that tests hold the kernels
 //   against.
 //
 // On the CPU weight gradients are added straight to weight.grad() in token order, so that splitting a batch into
@@ -22,6 +23,12 @@ torch::Tensor make_rope_table(const ModelSpec& spec, torch::Device device);
 torch::Tensor embed(const torch::Tensor& tokens, const torch::Tensor& weight);
 // x [N, D], weight [D] -> [N, D]
 torch::Tensor rms_norm(const torch::Tensor& x, const torch::Tensor& weight, double eps);
+// sum = x + delta and its norm, both [N, D]: a residual connection and the norm behind it.
+struct NormedSum {
+  torch::Tensor sum;
+  torch::Tensor normed;
+};
+NormedSum add_rms_norm(const torch::Tensor& x, const torch::Tensor& delta, const torch::Tensor& weight, double eps);
 // x [N, in], weight [out, in], bias [out] or undefined -> [N, out]
 torch::Tensor linear(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias = {});
 // RMSNorm on each query and key head of qkv [N, (H + 2K) C], as Qwen3 does before RoPE.

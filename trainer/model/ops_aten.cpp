@@ -43,25 +43,34 @@ torch::Tensor segment_mask(const torch::Tensor& segments, int64_t tokens) {
   return (segment.unsqueeze(1) == segment.unsqueeze(0)) & (rows.unsqueeze(1) >= rows.unsqueeze(0));
 }
 
-torch::Tensor attention(const torch::Tensor& qkv, const torch::Tensor& positions, const torch::Tensor& segments,
-                        const torch::Tensor& rope, const ModelSpec& spec) {
-  const int64_t n = qkv.size(0);
-  const auto parts = qkv.view({n, -1, spec.head_width}).split_with_sizes({spec.heads, spec.kv_heads, spec.kv_heads}, 1);
-  const torch::Tensor q = rotate(parts[0], positions, rope), k = rotate(parts[1], positions, rope);
-  if (qkv.is_cuda() && qkv.scalar_type() == torch::kBFloat16) {
+std::array<torch::Tensor, 3> split_rope(const torch::Tensor& qkv, const torch::Tensor& positions,
+                                        const torch::Tensor& rope, const ModelSpec& spec) {
+  const auto parts =
+      qkv.view({qkv.size(0), -1, spec.head_width}).split_with_sizes({spec.heads, spec.kv_heads, spec.kv_heads}, 1);
+  return {rotate(parts[0], positions, rope), rotate(parts[1], positions, rope), parts[2].contiguous()};
+}
+
+torch::Tensor attend(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v,
+                     const torch::Tensor& segments, const ModelSpec& spec) {
+  const int64_t n = q.size(0);
+  if (q.is_cuda() && q.scalar_type() == torch::kBFloat16) {
     const int64_t longest = (segments.slice(0, 1) - segments.slice(0, 0, -1)).max().item<int64_t>();
-    return std::get<0>(at::_flash_attention_forward(q, k, parts[2].contiguous(), segments, segments, longest, longest,
-                                                    0.0,
+    return std::get<0>(at::_flash_attention_forward(q, k, v, segments, segments, longest, longest, 0.0,
                                                     /*is_causal=*/true, false, spec.attention_scale()))
         .reshape({n, -1});
   }
   const auto heads_first = [](const torch::Tensor& x) { return x.transpose(0, 1).unsqueeze(0); };
-  return at::scaled_dot_product_attention(heads_first(q), heads_first(k), heads_first(parts[2]),
-                                          segment_mask(segments, n), 0.0, false, spec.attention_scale(),
-                                          spec.heads != spec.kv_heads)
+  return at::scaled_dot_product_attention(heads_first(q), heads_first(k), heads_first(v), segment_mask(segments, n),
+                                          0.0, false, spec.attention_scale(), spec.heads != spec.kv_heads)
       .squeeze(0)
       .transpose(0, 1)
       .reshape({n, -1});
+}
+
+torch::Tensor attention(const torch::Tensor& qkv, const torch::Tensor& positions, const torch::Tensor& segments,
+                        const torch::Tensor& rope, const ModelSpec& spec) {
+  const auto [q, k, v] = split_rope(qkv, positions, rope, spec);
+  return attend(q, k, v, segments, spec);
 }
 
 torch::Tensor swiglu(const torch::Tensor& gate_up) {

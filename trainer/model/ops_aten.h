@@ -1,6 +1,8 @@
-// The same operations as ops.h, from LibTorch's own differentiable functions: the path of devices without kernels of
+// The same operations as ops.h, from LibTorch's own differentiable functions: what runs where there are no kernels of
 // ours, and the reference for tests.
 #pragma once
+
+#include <array>
 
 #include "trainer/model/ops.h"
 
@@ -16,6 +18,13 @@ torch::Tensor attention(const torch::Tensor& qkv, const torch::Tensor& positions
 torch::Tensor swiglu(const torch::Tensor& gate_up);
 TokenLogProbs token_logprobs(const torch::Tensor& x, const torch::Tensor& head, const torch::Tensor& targets,
                              const LogitTransform& transform);
+
+// The two halves of attention: qkv [N, (H + 2K) C] -> turned queries [N, H, C], turned keys [N, K, C] and values
+// [N, K, C]; and causal attention among them -> [N, H C].
+std::array<torch::Tensor, 3> split_rope(const torch::Tensor& qkv, const torch::Tensor& positions,
+                                        const torch::Tensor& rope, const ModelSpec& spec);
+torch::Tensor attend(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v,
+                     const torch::Tensor& segments, const ModelSpec& spec);
 
 // Rotates x [N, heads, C] by its positions [N] (half-split layout); fp32 inside.
 torch::Tensor rotate(const torch::Tensor& x, const torch::Tensor& positions, const torch::Tensor& rope);

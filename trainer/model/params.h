@@ -45,6 +45,8 @@ class FlatParams {
   // fp32 master weights [P]. After changing them call publish() to refresh the working copy.
   torch::Tensor& master() { return master_; }
   const torch::Tensor& master() const { return master_; }
+  // The weights in the model's dtype [P], which the model reads; in fp32 they are the master weights.
+  torch::Tensor& working() { return working_; }
   // fp32 gradient [P] of the update so far. On the CPU the operations of ops.h add to it directly, also for bf16
   // weights.
   torch::Tensor& grad() { return grad_; }
@@ -72,7 +74,7 @@ class FlatParams {
   std::map<std::string, int64_t> offset_;
   int64_t decayed_ = 0;
   torch::Tensor master_, grad_;  // fp32
-  torch::Tensor working_;        // model dtype; the same tensor as master_ in fp32
+  torch::Tensor working_;        // the same tensor as master_ in fp32
   torch::Tensor working_grad_;   // what one backward pass writes; grad_ itself in fp32 and on the CPU
   torch::Tensor embedding_, head_, final_norm_;
   std::vector<BlockWeights> blocks_;

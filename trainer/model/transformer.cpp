@@ -33,9 +33,9 @@ void Transformer::restore(const checkpoints::StateDict& state) {
 torch::Tensor Transformer::block(const torch::Tensor& x, const BlockWeights& w, const data::Batch& batch) const {
   torch::Tensor qkv = ops::linear(ops::rms_norm(x, w.attention_norm, spec_.norm_eps), w.qkv, w.qkv_bias);
   if (spec_.qk_norm) qkv = ops::qk_norm(qkv, w.q_norm, w.k_norm, spec_);
-  const torch::Tensor h = x + ops::linear(ops::attention(qkv, batch.positions, batch.segments, rope_, spec_), w.out);
-  const torch::Tensor gate_up = ops::linear(ops::rms_norm(h, w.ffn_norm, spec_.norm_eps), w.gate_up);
-  return h + ops::linear(ops::swiglu(gate_up), w.down);
+  const torch::Tensor attended = ops::linear(ops::attention(qkv, batch.positions, batch.segments, rope_, spec_), w.out);
+  const auto [h, normed] = ops::add_rms_norm(x, attended, w.ffn_norm, spec_.norm_eps);
+  return h + ops::linear(ops::swiglu(ops::linear(normed, w.gate_up)), w.down);
 }
 
 torch::Tensor Transformer::hidden(const data::Batch& batch) const {
