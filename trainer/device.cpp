@@ -47,6 +47,7 @@ int64_t set_threads(int64_t threads) {
   at::set_num_threads(static_cast<int>(threads));
   omp_set_num_threads(static_cast<int>(threads));
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
+  at::globalContext().setDeterministicFillUninitializedMemory(false);  // or every empty tensor is filled first
   return threads;
 }
 
