@@ -195,11 +195,12 @@ void list(Lister& l, Penalty& s) {
 }
 
 void list(Lister& l, Practice& s) {
-  l.members(s,  //
-            Item("updates", s.updates, "supervised updates of the copy beside each RL step; 0: no practice",
-                 between(0, 10000)),
-            Item("traces", s.traces, "traces of each update", between(1, 1 << 20)),
-            Item("lr", s.lr, "learning rate; falls to 0 over the first four fifths of the stage", above_up_to(0, 1)));
+  l.members(
+      s,  //
+      Item("updates", s.updates, "supervised updates of the copy beside each RL step; 0: no practice",
+           between(0, 10000)),
+      Item("traces", s.traces, "traces of each update", between(1, 1 << 20)),
+      Item("lr", s.lr, "learning rate, constant; what is handed over is an average of the weights", above_up_to(0, 1)));
 }
 
 void list(Lister& l, Rl& s) {

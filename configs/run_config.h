@@ -105,7 +105,7 @@ struct Penalty {
 struct Practice {
   int64_t updates = 4;  // supervised updates a step; 0: no practice
   int64_t traces = 64;  // traces of each update
-  double lr = 1.5e-3;   // falls to 0 linearly over the part of the stage in which there is practice
+  double lr = 6e-4;     // constant
 };
 
 struct Rl {

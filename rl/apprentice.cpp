@@ -17,48 +17,60 @@ constexpr int64_t kFirstPractised = int64_t{1} << 41;
 constexpr int64_t kFirstExamined = int64_t{1} << 42;
 constexpr int64_t kExamEvery = 10;     // steps
 constexpr int64_t kExamProblems = 64;  // of each difficulty
-constexpr double kWarmup = 5;          // steps over which the rate rises after a start
+constexpr double kAverage = 0.99;      // decay of the averaged weights, per update
 
 }  // namespace
 
 Apprentice::Copy::Copy(const configs::RunConfig& config, const trainer::Transformer& policy)
     : model(policy.spec(), policy.device(), 0),
       optimizer(model.params(), config.rl.optimizer),
-      engine(model, config.engine.max_batch) {}
+      average(policy.params().master().clone()),
+      engine(model, config.engine.max_batch) {
+  torch::NoGradGuard no_grad;
+  model.params().master().copy_(average);
+  model.params().publish();
+}
+
+void Apprentice::Copy::swap_average() {
+  torch::NoGradGuard no_grad;
+  const torch::Tensor kept = model.params().master().clone();
+  model.params().master().copy_(average);
+  average.copy_(kept);
+  model.params().publish();
+}
 
 Apprentice::Apprentice(const configs::RunConfig& config, const Task& task, trainer::Transformer& policy)
     : config_(config), task_(task), policy_(policy) {}
 
 void Apprentice::begin(int64_t rung) {
   copy_ = std::make_unique<Copy>(config_, policy_);
-  torch::NoGradGuard no_grad;
-  copy_->model.params().master().copy_(policy_.params().master());
-  copy_->model.params().publish();
   rung_ = rung;
   steps_ = 0;
 }
 
 bool Apprentice::step(CompressionController& controller, double progress) {
   const std::optional<int64_t> rung = controller.next_rung();
-  const double left = 1 - progress / CompressionController::kConsolidate;
-  if (!rung || left <= 0) {
+  if (!rung || progress >= CompressionController::kConsolidate) {
     copy_.reset();
     rung_ = -1;
     return false;
   }
   if (*rung != rung_) begin(*rung);
-  const double lr = config_.rl.practice.lr * left * std::min(1.0, static_cast<double>(steps_ + 1) / kWarmup);
-  for (int64_t i = 0; i < config_.rl.practice.updates; ++i) practise(controller.ladder(), lr);
+  for (int64_t i = 0; i < config_.rl.practice.updates; ++i) practise(controller.ladder());
   if (++steps_ % kExamEvery != 0) return false;
-  if (!controller.passes(examine())) return false;
-  torch::NoGradGuard no_grad;
-  policy_.params().master().copy_(copy_->model.params().master());
-  policy_.params().publish();
-  controller.promote(rung_);
-  return true;
+  copy_->swap_average();
+  const bool passed = controller.passes(examine());
+  if (passed) {
+    torch::NoGradGuard no_grad;
+    policy_.params().master().copy_(copy_->model.params().master());
+    policy_.params().publish();
+    controller.promote(rung_);
+  }
+  copy_->swap_average();
+  return passed;
 }
 
-void Apprentice::practise(const Ladder& ladder, double lr) {
+void Apprentice::practise(const Ladder& ladder) {
   std::vector<data::Sequence> traces;
   for (int64_t i = 0; i < config_.rl.practice.traces; ++i) {
     const Problem problem = task_.problem(Split::kTrain, kFirstPractised + practised_++);
@@ -67,8 +79,10 @@ void Apprentice::practise(const Ladder& ladder, double lr) {
   }
   copy_->model.params().zero_grad();
   loss_ = trainer::accumulate_cross_entropy(copy_->model, data::pack(traces), config_.rl.micro_batch).mean();
-  copy_->optimizer.step(
-      lr);  // a non-finite gradient changes nothing, and an apprentice that learns nothing harms nobody
+  // A non-finite gradient changes nothing, and an apprentice that learns nothing harms nobody.
+  copy_->optimizer.step(config_.rl.practice.lr);
+  torch::NoGradGuard no_grad;
+  copy_->average.lerp_(copy_->model.params().master(), 1 - kAverage);
 }
 
 std::map<int64_t, double> Apprentice::examine() {
@@ -97,6 +111,7 @@ trainer::Metrics Apprentice::metrics() const {
 void Apprentice::save(checkpoints::StateDict& state) const {
   if (!copy_) return;
   state.add("apprentice.weights", copy_->model.params().master());
+  state.add("apprentice.average", copy_->average);
   copy_->optimizer.save(state, "apprentice.optimizer");
 }
 
@@ -111,6 +126,7 @@ void Apprentice::restore(const checkpoints::StateDict& tensors, const nlohmann::
     torch::NoGradGuard no_grad;
     copy_->model.params().master().copy_(tensors.whole("apprentice.weights"));
     copy_->model.params().publish();
+    copy_->average.copy_(tensors.whole("apprentice.average"));
     copy_->optimizer.restore(tensors, "apprentice.optimizer");
   }
   steps_ = state.at("steps");

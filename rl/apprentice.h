@@ -5,6 +5,10 @@
 // to a copy, by supervised traces only, which is also several times cheaper than rollouts. The copy is examined at the
 // policy's own temperature; when it is as accurate as the policy has ever been, at every difficulty, its weights become
 // the policy's. A rung that it never masters costs the policy nothing.
+//
+// How long a rung takes is not known beforehand, so the learning rate is constant, and what is examined and handed over
+// is an exponential average of the weights, which is as good as having let the rate fall
+// (https://arxiv.org/abs/2405.18392).
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -38,11 +42,13 @@ class Apprentice {
   struct Copy {
     trainer::Transformer model;
     trainer::AdamW optimizer;
+    torch::Tensor average;  // of the master weights
     Engine engine;
     Copy(const configs::RunConfig& config, const trainer::Transformer& policy);
+    void swap_average();  // the model takes the averaged weights, or its own again
   };
   void begin(int64_t rung);
-  void practise(const Ladder& ladder, double lr);
+  void practise(const Ladder& ladder);
   // Accuracy by difficulty at the policy's own sampling.
   std::map<int64_t, double> examine();
 

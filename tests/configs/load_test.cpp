@@ -144,8 +144,9 @@ TEST(Load, BadOverridesAreNamed) {
               AllOf(StartsWith("--set 'seed=3': unknown key 'seed'"), HasSubstr("did you mean run.seed?")));
   EXPECT_THAT(bad("sft.step=3"), HasSubstr("did you mean sft.steps?"));
   EXPECT_THAT(bad("sftt.steps=3"), HasSubstr("did you mean sft.steps?"));
-  EXPECT_THAT(bad("lr=3"), HasSubstr("did you mean pretrain.optimizer.lr, sft.optimizer.lr or rl.optimizer.lr?"));
-  EXPECT_THAT(bad("rl.lr=3"), HasSubstr("did you mean rl.optimizer.lr?"));
+  EXPECT_THAT(bad("lr=3"),
+              HasSubstr("did you mean pretrain.optimizer.lr, sft.optimizer.lr, rl.practice.lr or rl.optimizer.lr?"));
+  EXPECT_THAT(bad("rl.lr=3"), HasSubstr("did you mean rl.practice.lr or rl.optimizer.lr?"));
   EXPECT_THAT(bad("run.seed=three"),
               HasSubstr("--set 'run.seed=three': run.seed: expected a whole number, found 'three'"));
   EXPECT_THAT(bad("run.seed="), HasSubstr("expected a whole number, found ''"));

@@ -27,7 +27,8 @@ TEST(Mistakes, UnknownKeyFarFromAllListsTheKnownOnes) {
 
 TEST(Mistakes, KeyInTheWrongSectionIsSentToTheRightOnes) {
   EXPECT_EQ(refusal(kValid + "lr: 0.1\n"),
-            "my.yaml:4:1: unknown key 'lr' at the top level; did you mean pretrain.optimizer.lr, sft.optimizer.lr or "
+            "my.yaml:4:1: unknown key 'lr' at the top level; did you mean pretrain.optimizer.lr, sft.optimizer.lr, "
+            "rl.practice.lr or "
             "rl.optimizer.lr?");
   EXPECT_THAT(refusal("stages: [sft]\nsft:\n  steps: 1\n  lr: 0.1\n"), HasSubstr("did you mean sft.optimizer.lr?"));
   EXPECT_THAT(refusal(kValid + "penalty: {kind: none}\n"), HasSubstr("did you mean rl.penalty?"));
