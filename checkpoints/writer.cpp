@@ -81,11 +81,29 @@ void write_latest(Io& io, const Io::Path& dir, Scratch& scratch, int64_t step) {
   io.sync_folder(dir);
 }
 
+// Asks again when the answer is no: a disk that could not read once may only have had passing trouble, and what is
+// taken for damaged here is removed.
+template <typename Ask>
+auto ask_twice(const Ask& ask) {
+  const auto answer = ask();
+  return answer ? answer : ask();
+}
+
+// nullopt when the manifest is damaged.
+std::optional<double> read_score(Io& io, const Io::Path& checkpoint) {
+  try {
+    return read_manifest(io, checkpoint).info.score;
+  } catch (const std::runtime_error&) {
+    return std::nullopt;
+  }
+}
+
 // The steps that stay; empty when fewer than `keep` verify.
 std::vector<int64_t> select_kept(Io& io, const Io::Path& dir, const std::vector<StepEntry>& steps, int64_t newest,
                                  int64_t keep) {
   const auto verifies = [&](int64_t step) {
-    return step == newest || check_checkpoint(io, dir / step_name(step), Depth::kHashes, nullptr).empty();
+    const auto look = [&] { return check_checkpoint(io, dir / step_name(step), Depth::kHashes, nullptr).empty(); };
+    return step == newest || ask_twice(look);
   };
   std::vector<int64_t> kept;
   for (const StepEntry& entry : steps) {
@@ -96,11 +114,8 @@ std::vector<int64_t> select_kept(Io& io, const Io::Path& dir, const std::vector<
 
   std::vector<std::pair<double, int64_t>> scores;
   for (const StepEntry& entry : steps) {
-    try {
-      const double score = read_manifest(io, dir / step_name(entry.step)).info.score;
-      if (std::isfinite(score)) scores.emplace_back(score, entry.step);
-    } catch (const std::runtime_error&) {  // damaged: it cannot be the best
-    }
+    const auto score = ask_twice([&] { return read_score(io, dir / step_name(entry.step)); });
+    if (score && std::isfinite(*score)) scores.emplace_back(*score, entry.step);
   }
   std::sort(scores.rbegin(), scores.rend());  // best first, newest first among equals
   for (const auto& [score, step] : scores) {
