@@ -1,4 +1,4 @@
-// What the rest of the code does with an Io: whole files, atomic replacement, folder trees, temporary names.
+// What the rest of the code does with an Io: whole files, folder trees, temporary names.
 #include "checkpoints/io.h"
 
 #include <fmt/format.h>
@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cerrno>
 #include <charconv>
+#include <exception>
 #include <fstream>
 #include <sstream>
 
@@ -45,21 +46,6 @@ void write_file(Io& io, const Io::Path& path, std::string_view bytes) {
   file->close();
 }
 
-void replace_file(Io& io, const Io::Path& path, std::string_view bytes) {
-  const Io::Path temporary = temporary_name(path);
-  try {
-    write_file(io, temporary, bytes);
-    io.rename(temporary, path);
-  } catch (const std::exception&) {
-    try {
-      io.remove(temporary);
-    } catch (const std::exception&) {  // the first error is the one to report; the leftover is known by its name
-    }
-    throw;
-  }
-  io.sync_folder(path.parent_path());
-}
-
 void make_folders(Io& io, const Io::Path& path) {
   if (path.empty() || io.kind(path) != EntryKind::kNone) return;
   const Io::Path parent = path.has_filename() ? path.parent_path() : path.parent_path().parent_path();
@@ -73,9 +59,17 @@ void make_folders(Io& io, const Io::Path& path) {
 }
 
 void remove_tree(Io& io, const Io::Path& path) {
+  std::exception_ptr failure;
   if (io.kind(path) == EntryKind::kFolder) {
-    for (const Entry& entry : io.list(path)) remove_tree(io, path / entry.name);
+    for (const Entry& entry : io.list(path)) {
+      try {
+        remove_tree(io, path / entry.name);
+      } catch (const DiskError&) {
+        if (!failure) failure = std::current_exception();
+      }
+    }
   }
+  if (failure) std::rethrow_exception(failure);
   io.remove(path);
 }
 

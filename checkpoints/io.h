@@ -71,11 +71,10 @@ std::shared_ptr<Io> posix_io();
 
 // A new file with these bytes, synced and closed.
 void write_file(Io& io, const Io::Path& path, std::string_view bytes);
-// Puts a file in place of `path` (or creates it) in one durable step: readers see the old bytes or the new ones.
-void replace_file(Io& io, const Io::Path& path, std::string_view bytes);
 // Creates the folder and the missing ones above it, durably.
 void make_folders(Io& io, const Io::Path& path);
-// Removes whatever `path` is, a folder with all it holds; symbolic links are removed, not followed.
+// Removes whatever `path` is, a folder with all it holds; symbolic links are removed, not followed. When something in
+// it cannot be removed, the rest still goes, and the first error is thrown.
 void remove_tree(Io& io, const Io::Path& path);
 
 // A name beside `path` that no other process or thread uses: "<path>.tmp-<pid>-<start time>-<k>".

@@ -38,6 +38,7 @@ struct Store::Impl {
   std::thread writer;
   std::exception_ptr failure;                   // of the last save; read after the writer has been joined
   std::mutex folder;                            // one reads or writes it
+  Scratch scratch;                              // touched by the writer, or after it has been joined
   std::map<std::string, torch::Tensor> copies;  // on the host, reused from save to save
 
   // Replaces the job's tensors by copies that training does not touch.
@@ -62,8 +63,16 @@ void Store::Impl::copy_to_host(SaveJob& job) {
 
 void Store::Impl::write(const SaveJob& job) {
   const std::lock_guard lock(folder);
-  write_checkpoint(*options.io, dir, job);
-  prune(*options.io, dir, job.info.step, options.keep);
+  Io& io = *options.io;
+  try {
+    write_checkpoint(io, dir, scratch, job);
+    prune(io, dir, scratch, job.info.step, options.keep);
+    scratch.clear(io, dir);
+  } catch (...) {
+    // Now, not at the next start: on a full disk what this save wrote is the room that others lack.
+    scratch.try_clear(io, dir);
+    throw;
+  }
 }
 
 void Store::Impl::join() {
@@ -96,6 +105,7 @@ Store::~Store() {
 
 void Store::wait() {
   impl_->join();
+  impl_->scratch.try_clear(*impl_->options.io, impl_->dir);  // what a failed save could not remove either
   if (impl_->failure) std::rethrow_exception(std::exchange(impl_->failure, nullptr));
 }
 

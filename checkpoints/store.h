@@ -54,10 +54,11 @@ class Store {
   // unless the save before is still being written. A checkpoint of the same step is replaced in one step.
   //
   // Throws DiskError when there is clearly not enough free space, or when the save before failed in the background:
-  // then this one has not begun, and calling again tries it. Older checkpoints are never touched by a failed save, so
-  // the run may go on. Throws std::invalid_argument, naming the tensor or the place in `extra`, for what a checkpoint
-  // cannot hold exactly: other element types, a shard whose size does not fit its range, NaN or infinity in `extra`
-  // (JSON has none).
+  // then this one has not begun, and calling again tries it. Older checkpoints are never touched by a failed save, and
+  // what it wrote is removed (if the disk refuses that as well: tried again by the next call, and by the next Store),
+  // so the run may go on. Throws std::invalid_argument, naming the tensor or the place in `extra`, for what a
+  // checkpoint cannot hold exactly: other element types, a shard whose size does not fit its range, NaN or infinity in
+  // `extra` (JSON has none).
   void save(const CheckpointInfo& info, const StateDict& state);
   // Until the save in progress is on disk; throws as save() does when it failed.
   void wait();

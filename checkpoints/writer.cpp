@@ -50,33 +50,51 @@ void write_contents(Io& io, const Io::Path& folder, const SaveJob& job) {
 
 // Swaps without the file system's help. There is an instant with neither folder; the checkpoint before this step stands
 // in.
-void rename_twice(Io& io, const Io::Path& temporary, const Io::Path& final, const Io::Path& replaced) {
+void rename_twice(Io& io, Scratch& scratch, const Io::Path& temporary, const Io::Path& final) {
+  const Io::Path replaced = scratch.add(final);
+  scratch.retire(replaced);
   io.rename(final, replaced);
   try {
     io.rename(temporary, final);
-  } catch (const DiskError&) {
-    io.rename(replaced, final);
+  } catch (const std::exception&) {
+    try {
+      io.rename(replaced, final);
+    } catch (const std::exception&) {  // the first error is the one to report
+    }
     throw;
   }
 }
 
-// Gives the finished folder its name. Returns where a replaced checkpoint of the same step lies now; empty when there
-// was none.
-Io::Path put_in_place(Io& io, const Io::Path& temporary, const Io::Path& final) {
-  if (io.kind(final) == EntryKind::kNone) {
-    io.rename(temporary, final);
-    return {};
-  }
-  if (io.exchange(temporary, final)) return temporary;
-  const Io::Path replaced = temporary_name(final);
-  rename_twice(io, temporary, final, replaced);
-  return replaced;
+// Gives the finished folder its name; a checkpoint that had it gets a temporary one.
+void put_in_place(Io& io, Scratch& scratch, const Io::Path& temporary, const Io::Path& final) {
+  if (io.kind(final) == EntryKind::kNone) return io.rename(temporary, final);
+  scratch.retire(temporary);
+  if (!io.exchange(temporary, final)) rename_twice(io, scratch, temporary, final);
 }
 
-void remove_quietly(Io& io, const Io::Path& path) {
+// Readers see the old line or the new one.
+void write_latest(Io& io, const Io::Path& dir, Scratch& scratch, int64_t step) {
+  const Io::Path latest = dir / kLatestName;
+  const Io::Path temporary = scratch.add(latest);
+  write_file(io, temporary, step_name(step) + "\n");
+  io.rename(temporary, latest);
+  io.sync_folder(dir);
+}
+
+// Asks again when the answer is no: a disk that could not read once may only have had passing trouble, and what is
+// taken for damaged here is removed.
+template <typename Ask>
+auto ask_twice(const Ask& ask) {
+  const auto answer = ask();
+  return answer ? answer : ask();
+}
+
+// nullopt when the manifest is damaged.
+std::optional<double> read_score(Io& io, const Io::Path& checkpoint) {
   try {
-    remove_tree(io, path);
-  } catch (const DiskError&) {  // what remains is known as a leftover by its name
+    return read_manifest(io, checkpoint).info.score;
+  } catch (const std::runtime_error&) {
+    return std::nullopt;
   }
 }
 
@@ -84,7 +102,8 @@ void remove_quietly(Io& io, const Io::Path& path) {
 std::vector<int64_t> select_kept(Io& io, const Io::Path& dir, const std::vector<StepEntry>& steps, int64_t newest,
                                  int64_t keep) {
   const auto verifies = [&](int64_t step) {
-    return step == newest || check_checkpoint(io, dir / step_name(step), Depth::kHashes, nullptr).empty();
+    const auto look = [&] { return check_checkpoint(io, dir / step_name(step), Depth::kHashes, nullptr).empty(); };
+    return step == newest || ask_twice(look);
   };
   std::vector<int64_t> kept;
   for (const StepEntry& entry : steps) {
@@ -95,11 +114,8 @@ std::vector<int64_t> select_kept(Io& io, const Io::Path& dir, const std::vector<
 
   std::vector<std::pair<double, int64_t>> scores;
   for (const StepEntry& entry : steps) {
-    try {
-      const double score = read_manifest(io, dir / step_name(entry.step)).info.score;
-      if (std::isfinite(score)) scores.emplace_back(score, entry.step);
-    } catch (const std::runtime_error&) {  // damaged: it cannot be the best
-    }
+    const auto score = ask_twice([&] { return read_score(io, dir / step_name(entry.step)); });
+    if (score && std::isfinite(*score)) scores.emplace_back(*score, entry.step);
   }
   std::sort(scores.rbegin(), scores.rend());  // best first, newest first among equals
   for (const auto& [score, step] : scores) {
@@ -114,24 +130,17 @@ std::vector<int64_t> select_kept(Io& io, const Io::Path& dir, const std::vector<
 
 }  // namespace
 
-void write_checkpoint(Io& io, const Io::Path& dir, const SaveJob& job) {
+void write_checkpoint(Io& io, const Io::Path& dir, Scratch& scratch, const SaveJob& job) {
   const Io::Path final = dir / step_name(job.info.step);
-  const Io::Path temporary = temporary_name(final);
-  Io::Path replaced;
-  try {
-    io.make_folder(temporary);
-    write_contents(io, temporary, job);
-    replaced = put_in_place(io, temporary, final);
-  } catch (const std::exception&) {
-    remove_quietly(io, temporary);
-    throw;
-  }
+  const Io::Path temporary = scratch.add(final);
+  io.make_folder(temporary);
+  write_contents(io, temporary, job);
+  put_in_place(io, scratch, temporary, final);
   io.sync_folder(dir);  // from here on the checkpoint exists
-  replace_file(io, dir / kLatestName, step_name(job.info.step) + "\n");
-  if (!replaced.empty()) remove_tree(io, replaced);
+  write_latest(io, dir, scratch, job.info.step);
 }
 
-void prune(Io& io, const Io::Path& dir, int64_t newest, int64_t keep) {
+void prune(Io& io, const Io::Path& dir, Scratch& scratch, int64_t newest, int64_t keep) {
   const std::vector<StepEntry> steps = list_steps(io, dir);
   if (static_cast<int64_t>(steps.size()) <= keep) return;
   const std::vector<int64_t> kept = select_kept(io, dir, steps, newest, keep);
@@ -139,11 +148,9 @@ void prune(Io& io, const Io::Path& dir, int64_t newest, int64_t keep) {
   for (const StepEntry& entry : steps) {
     if (entry.step >= newest || std::find(kept.begin(), kept.end(), entry.step) != kept.end()) continue;
     const Io::Path path = dir / step_name(entry.step);
-    const Io::Path away = temporary_name(path);
+    const Io::Path away = scratch.add(path);
+    scratch.retire(away);
     io.rename(path, away);
-    // Durable before the first file goes: otherwise a power cut could bring the folder back without some of its files.
-    io.sync_folder(dir);
-    remove_tree(io, away);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "checkpoints/folder.h"
+#include "checkpoints/scratch.h"
 
 namespace terse::checkpoints {
 
@@ -26,14 +27,14 @@ std::vector<std::vector<Piece>> plan_shards(const SaveJob& job);
 // Bytes on disk, rounded up.
 uint64_t needed_bytes(const SaveJob& job);
 
-// Writes dir/step-N, makes it durable, then points `latest` to it. When it throws before the rename, nothing has
-// changed but a leftover that is_leftover() will know. Throws DiskError or Hdf5Error.
-void write_checkpoint(Io& io, const Io::Path& dir, const SaveJob& job);
+// Writes dir/step-N, makes it durable, then points `latest` to it. Whether it returns or throws, `scratch` then has to
+// be cleared: of a replaced checkpoint, or of what was written so far. Throws DiskError or Hdf5Error.
+void write_checkpoint(Io& io, const Io::Path& dir, Scratch& scratch, const SaveJob& job);
 
 // Removes checkpoints older than `newest`, which is on disk, except the `keep` newest that verify and the best-scored
-// one that verifies. Removes nothing unless `keep` verify. A folder is renamed away before its files go, so that a kill
-// leaves no half checkpoint.
-void prune(Io& io, const Io::Path& dir, int64_t newest, int64_t keep);
+// one that verifies. Removes nothing unless `keep` verify. The folders only lose their names here, so that a kill
+// leaves no half checkpoint; clearing `scratch` removes their files.
+void prune(Io& io, const Io::Path& dir, Scratch& scratch, int64_t newest, int64_t keep);
 
 // Removes temporary files and folders of processes that are gone.
 void remove_leftovers(Io& io, const Io::Path& dir);

@@ -112,6 +112,28 @@ TEST_F(Retention, WhatWasJustSavedAndWhatIsNewerStays) {
   EXPECT_TRUE(verify(dir_ / "step-20").empty());
 }
 
+TEST_F(Retention, AFailedSaveCostsNeitherTheBestNorTheLastTwo) {
+  save({{1, 0.9}, {2, 0.1}, {3, 0.2}});
+  const auto io = std::make_shared<support::FailingIo>(support::unsynced_io(), ENOSPC, false);
+  bool failed = true;
+  for (int64_t at = 1; failed; ++at) {
+    SCOPED_TRACE(at);
+    Store store(dir_, {.async = false, .io = io});
+    io->arm(at);
+    try {
+      store.save(example_info(4, 0.3), example_state(4));
+      failed = false;
+    } catch (const DiskError&) {
+    }
+    io->arm(0);
+    const std::vector<int64_t> found = steps();
+    EXPECT_THAT(found, ::testing::IsSupersetOf({1, 3}));
+    EXPECT_GE(found.size(), 3u);
+    if (::testing::Test::HasFailure()) return;
+  }
+  EXPECT_THAT(steps(), ElementsAre(4, 3, 1));
+}
+
 TEST_F(Retention, OtherFilesInTheFolderAreNotTouched) {
   write_bytes(dir_ / "notes.txt", "mine");
   fs::create_directory(dir_ / "step-1-backup");

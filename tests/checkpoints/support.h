@@ -83,6 +83,15 @@ inline std::vector<std::string> names_in(const Path& dir) {
   return names;
 }
 
+// Names in `dir` that saves give to what is unfinished or about to go; none may be left by a save that has ended.
+inline std::vector<std::string> temporaries_in(Io& io, const Path& dir) {
+  std::vector<std::string> names;
+  for (const Entry& entry : io.list(dir)) {
+    if (entry.name.find(".tmp-") != std::string::npos) names.push_back(entry.name);
+  }
+  return names;
+}
+
 // Two good checkpoints, 100 and 200, in folder `dir`.
 inline void save_two(const Path& dir, StoreOptions options = {.async = false, .io = support::unsynced_io()}) {
   Store store(dir, std::move(options));

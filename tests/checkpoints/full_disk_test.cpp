@@ -1,0 +1,257 @@
+// Disks without room: simulated ones that end at any byte, a real file system of half a megabyte, limits of the
+// process, folders that cannot be written to.
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <iostream>
+#include <thread>
+
+#include "checkpoints/folder.h"
+#include "tests/checkpoints/support.h"
+#include "tests/support/simulated_disk.h"
+
+namespace terse::checkpoints {
+namespace {
+
+namespace fs = std::filesystem;
+using support::SimulatedDisk;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+const Path kDir = "/run/checkpoints";
+constexpr uint64_t kRoomy = uint64_t{1} << 40;
+
+// A disk with checkpoints 100 and 200 and room for so many more bytes.
+std::shared_ptr<SimulatedDisk> disk_with_room(uint64_t room) {
+  const auto disk = std::make_shared<SimulatedDisk>(kRoomy);
+  save_two(kDir, {.async = false, .io = disk});
+  disk->set_capacity(kRoomy - disk->free_bytes(kDir) + room);
+  return disk;
+}
+
+// The error of saving this, from either of the two calls; 0 when there is none.
+int save_error(Store& store, int64_t step, const StateDict& state) {
+  try {
+    store.save(example_info(step), state);
+    store.wait();
+    return 0;
+  } catch (const DiskError& error) {
+    EXPECT_NE(error.error(), 0) << error.what();
+    return error.error();
+  }
+}
+
+// What the folder of a checkpoint holds, and the line in `latest`, which is written beside the old one.
+uint64_t bytes_to_save(int64_t step) {
+  const auto disk = disk_with_room(kRoomy);
+  Store store(kDir, {.keep = 3, .async = false, .io = disk});
+  store.save(example_info(step), example_state(step));
+  uint64_t bytes = step_name(step).size() + 1;
+  for (const Entry& entry : disk->list(kDir / step_name(step))) bytes += entry.bytes;
+  return bytes;
+}
+
+TEST(FullDisk, AtAnyByteIsReportedAndCostsNothingOlder) {
+  const uint64_t needed = bytes_to_save(300);
+  for (uint64_t room = 0; room < needed + 50; room += 7) {
+    SCOPED_TRACE(room);
+    const auto disk = disk_with_room(room);
+    disk->pretend_room();
+    Store store(kDir, {.async = room % 2 == 0, .io = disk});
+    EXPECT_EQ(save_error(store, 300, example_state(300)), room < needed ? ENOSPC : 0);
+    EXPECT_THAT(temporaries_in(*disk, kDir), IsEmpty());
+    const auto loaded = load_latest(*disk, kDir);
+    ASSERT_TRUE(loaded.has_value());
+    // In place already when there is no room for the new line in `latest`.
+    EXPECT_EQ(loaded->info.step, room < needed - 9 ? 200 : 300);
+    expect_same(loaded->state, example_state(loaded->info.step));
+    EXPECT_THAT(loaded->rejected, IsEmpty());
+    EXPECT_GE(list_steps(*disk, kDir).size(), 2u);
+    disk->set_capacity(kRoomy);
+    EXPECT_EQ(save_error(store, 300, example_state(300)), 0);
+    EXPECT_EQ(load_latest(*disk, kDir)->info.step, 300);
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
+TEST(FullDisk, TooLittleRoomIsSaidBeforeAnythingIsWritten) {
+  const auto disk = disk_with_room(1000);
+  Store store(kDir, {.async = true, .io = disk});
+  const int64_t operations = disk->operations();
+  try {
+    store.save(example_info(300), example_state(300));
+    FAIL() << "expected an error";
+  } catch (const DiskError& error) {
+    EXPECT_THAT(error.what(), AllOf(HasSubstr("no room for checkpoint step-300 in /run/checkpoints: it needs 67."),
+                                    HasSubstr(" KiB, 1000 B are free")));
+    EXPECT_EQ(error.error(), ENOSPC);
+  }
+  EXPECT_EQ(disk->operations(), operations + 1);
+  EXPECT_EQ(load_latest(*disk, kDir)->info.step, 200);
+}
+
+// Another program takes the room after it was measured.
+class RoomyIo : public support::HookedIo {
+ public:
+  using HookedIo::HookedIo;
+  uint64_t free_bytes(const Path&) override { return kRoomy; }
+};
+
+// Lowers a limit of this process while it lives. A write over the size limit is an error rather than a signal.
+class Limit {
+ public:
+  Limit(__rlimit_resource resource, uint64_t value) : resource_(resource), handler_(::signal(SIGXFSZ, SIG_IGN)) {
+    ::getrlimit(resource_, &before_);
+    const rlimit lowered{value, before_.rlim_max};
+    EXPECT_EQ(::setrlimit(resource_, &lowered), 0);
+  }
+  ~Limit() {
+    ::setrlimit(resource_, &before_);
+    ::signal(SIGXFSZ, handler_);
+  }
+  Limit(const Limit&) = delete;
+  Limit& operator=(const Limit&) = delete;
+
+ private:
+  __rlimit_resource resource_;
+  sighandler_t handler_;
+  rlimit before_{};
+};
+
+// Runs `body` in a thread for which, and for the threads that it starts, `dir` is a real file system of 512 KiB. Nobody
+// else sees it, and it ends with the thread, even when the process is killed. False when this process may not mount.
+bool on_small_file_system(const Path& dir, const std::function<void()>& body) {
+  bool mounted = false;
+  std::thread([&] {
+    mounted = ::unshare(CLONE_NEWNS) == 0 && ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+              ::mount("tmpfs", dir.c_str(), "tmpfs", 0, "size=512k") == 0;
+    if (!mounted) return;
+    try {
+      body();
+    } catch (const std::exception& error) {
+      ADD_FAILURE() << error.what();
+    }
+  }).join();
+  return mounted;
+}
+
+// Each step takes 40 KB more than the one before.
+StateDict growing_state(int64_t step) {
+  StateDict state = example_state(step);
+  for (int64_t i = 0; i < step; ++i) state.add("part/" + std::to_string(i), torch::full({10000}, 0.1 * step));
+  return state;
+}
+
+// Saves ever larger checkpoints until the disk refuses one, with `error`; the others and the run must come through.
+void fill(const Path& dir, StoreOptions options, int error) {
+  const auto real = posix_io();
+  options.keep = 100;
+  Store store(dir, options);
+  int64_t step = 0;
+  uint64_t room = 0;
+  int found = 0;
+  while (found == 0) {
+    ASSERT_LT(++step, 20) << "the disk never gets full";
+    room = real->free_bytes(dir);
+    found = save_error(store, step, growing_state(step));
+  }
+  ASSERT_GT(step, 2);
+  for (int again = 0; again < 3; ++again) {
+    EXPECT_EQ(found, error) << std::strerror(found);
+    EXPECT_THAT(temporaries_in(*real, dir), IsEmpty());
+    if (error == ENOSPC) {  // elsewhere the disk is not ours alone
+      EXPECT_EQ(real->free_bytes(dir), room);
+    }
+    EXPECT_EQ(list_checkpoints(dir).size(), static_cast<size_t>(step - 1));
+    for (int64_t older = 1; older < step; ++older) {
+      EXPECT_THAT(verify(dir / step_name(older)), IsEmpty());
+      expect_same(load(dir / step_name(older)).state, growing_state(older));
+    }
+    EXPECT_EQ(store.load_latest()->info.step, step - 1);
+    found = save_error(store, step, growing_state(step));
+  }
+  fs::remove_all(dir / step_name(1));
+  fs::remove_all(dir / step_name(2));
+  EXPECT_EQ(save_error(store, step, example_state(step)), 0);
+  expect_latest(dir, step);
+}
+
+TEST(FullDisk, OnARealFileSystemOlderCheckpointsStayAndTheRunGoesOn) {
+  for (const bool async : {false, true}) {
+    for (const bool measured : {true, false}) {
+      SCOPED_TRACE(std::string(async ? "async" : "sync") + (measured ? ", measured" : ", filled by others"));
+      const TemporaryFolder folder;
+      const auto io = measured ? posix_io() : std::make_shared<RoomyIo>(posix_io());
+      const StoreOptions options{.async = async, .io = io};
+      if (on_small_file_system(folder.path(), [&] { fill(folder.path() / "checkpoints", options, ENOSPC); })) continue;
+      std::cout << "mounting is not permitted here: a limit on the size of files stands in for the full disk\n";
+      const Limit limit(RLIMIT_FSIZE, 150'000);
+      fill(folder.path() / "checkpoints", options, EFBIG);
+    }
+  }
+}
+
+TEST(FullDisk, AFileSizeLimitIsAnErrorLikeAnyOther) {
+  const TemporaryFolder folder;
+  save_two(folder.path());
+  const uint64_t shard = fs::file_size(folder.path() / "step-200" / "rank-0.h5");
+  Store store(folder.path(), {.async = false, .io = support::unsynced_io()});
+  {
+    const Limit limit(RLIMIT_FSIZE, shard / 2);
+    EXPECT_EQ(save_error(store, 300, example_state(300)), EFBIG);
+  }
+  EXPECT_THAT(names_in(folder.path()), ::testing::ElementsAre("latest", "step-100", "step-200"));
+  expect_latest(folder.path(), 200);
+}
+
+TEST(FullDisk, RunningOutOfDescriptorsIsAnErrorLikeAnyOther) {
+  const TemporaryFolder folder;
+  save_two(folder.path());
+  Store store(folder.path(), {.async = false, .io = support::unsynced_io()});
+  {
+    const Limit limit(RLIMIT_NOFILE, 3);
+    EXPECT_EQ(save_error(store, 300, example_state(300)), EMFILE);
+  }
+  // Without a descriptor the folder could not even be listed to be emptied.
+  store.wait();
+  EXPECT_THAT(names_in(folder.path()), ::testing::ElementsAre("latest", "step-100", "step-200"));
+  expect_latest(folder.path(), 200);
+}
+
+// 0 when a store in `dir` is refused with EACCES to somebody who is not root.
+int open_without_rights(const Path& dir) {
+  if (::geteuid() == 0 && ::seteuid(65534) != 0) return 3;
+  try {
+    const Store store(dir, {});
+    return 1;
+  } catch (const DiskError& error) {
+    return error.error() == EACCES ? 0 : 2;
+  }
+}
+
+TEST(UnusableFolder, IsRefusedBeforeTheFirstStep) {
+  const TemporaryFolder folder;
+  write_bytes(folder.path() / "file", "x");
+  EXPECT_THROW(Store(folder.path() / "file", {}), DiskError);
+  EXPECT_THROW(Store(folder.path() / "file" / "below", {}), DiskError);
+  EXPECT_THROW(Store("/proc/terse", {}), DiskError);
+  const Path shut = folder.path() / "read-only";
+  fs::create_directory(shut);
+  ASSERT_EQ(::chmod(folder.path().c_str(), 0755), 0);
+  ASSERT_EQ(::chmod(shut.c_str(), 0555), 0);
+  const pid_t child = ::fork();  // the user is the whole process's
+  if (child == 0) ::_exit(open_without_rights(shut));
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+}  // namespace
+}  // namespace terse::checkpoints
