@@ -3,6 +3,6 @@
 #include "launch/startup.h"
 
 int main(int argc, char** argv) {
-  terse::launch::prepare_process();
+  terse::launch::prepare_process(argv);
   return terse::launch::run_program(argc, argv);
 }

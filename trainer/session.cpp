@@ -61,18 +61,31 @@ void Session::save(const StageProgress& progress, const SaveState& save_state, d
   store_->save({global_step_, progress.stage, configs::numerics_hash(config_), score}, state);
 }
 
+void Session::report(const checkpoints::DiskError& error) {
+  metrics_->say(fmt::format("checkpoint not written, training goes on with the older ones: {}", error.what()));
+}
+
+// A background save that failed must not keep the next one from being tried.
+void Session::settle() {
+  try {
+    store_->wait();
+  } catch (const checkpoints::DiskError& error) {
+    report(error);
+  }
+}
+
 void Session::maybe_save(const StageProgress& progress, const SaveState& save_state, double score) {
   const Interrupt interrupt = interrupts_ != nullptr ? interrupts_->take() : Interrupt::kNone;
   const int64_t every = config_.checkpoint.every;
   const bool due = every > 0 && progress.step % every == 0;
   if (!due && interrupt == Interrupt::kNone) return;
+  settle();
   try {
     save(progress, save_state, score);
     if (interrupt != Interrupt::kNone) store_->wait();
   } catch (const checkpoints::DiskError& error) {
     if (interrupt == Interrupt::kSaveAndStop) throw;
-    ++failed_saves_;
-    metrics_->say(fmt::format("checkpoint not written, training goes on with the older ones: {}", error.what()));
+    report(error);
   }
   if (interrupt == Interrupt::kSaveAndStop) {
     throw SavedAndStopped(fmt::format("saved at step {} of stage {} on a signal; the same command goes on from there",
@@ -82,6 +95,7 @@ void Session::maybe_save(const StageProgress& progress, const SaveState& save_st
 
 void Session::finish_stage(const StageProgress& progress, nlohmann::json result, double score) {
   finished_.push_back(std::move(result));
+  settle();
   save({progress.stage, progress.step, progress.tokens, progress.seconds, {}}, nullptr, score);
 }
 

@@ -57,7 +57,7 @@ class Session {
   // Adds a stage's own tensors (optimizer state and the like) to a checkpoint.
   using SaveState = std::function<void(checkpoints::StateDict&)>;
   // Saves when a checkpoint is due at this step, or a signal asks for one; throws SavedAndStopped once a requested stop
-  // is on disk. A full disk or a failed write is reported and counted, and training goes on with the older checkpoints.
+  // is on disk. A full disk or a failed write is reported, and training goes on with the older checkpoints.
   void maybe_save(const StageProgress& progress, const SaveState& save_state, double score);
 
   // One more update of any stage is done; comes before log() and maybe_save() of that update.
@@ -69,6 +69,8 @@ class Session {
 
  private:
   void save(const StageProgress& progress, const SaveState& save_state, double score);
+  void settle();
+  void report(const checkpoints::DiskError& error);
   void restore(checkpoints::Store::Loaded loaded);
 
   configs::RunConfig config_;
@@ -80,7 +82,6 @@ class Session {
   std::optional<Resume> resume_;
   nlohmann::json finished_ = nlohmann::json::array();
   int64_t global_step_ = 0;  // updates over all stages
-  int64_t failed_saves_ = 0;
 };
 
 }  // namespace terse::trainer

@@ -35,5 +35,6 @@ function(terse_test folder)
   if(ARG_TORCH)
     terse_use_torch_pch(${folder}_tests)
   endif()
-  gtest_discover_tests(${folder}_tests TEST_PREFIX ${folder}/ DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 600)
+  gtest_discover_tests(${folder}_tests TEST_PREFIX ${folder}/ DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 600
+    ENVIRONMENT GOMP_SPINCOUNT=2000)  # as launch/startup.cpp sets: tests run side by side
 endfunction()
