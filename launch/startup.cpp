@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 
 #include "launch/exit_codes.h"
 #include "launch/signals.h"
@@ -31,8 +32,11 @@ namespace {
 // before main(), so the program has to start anew.
 void shorten_spins(char** arguments) {
   if (getenv("OMP_WAIT_POLICY") != nullptr || getenv("GOMP_SPINCOUNT") != nullptr) return;
+  std::error_code error;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) return;
   setenv("GOMP_SPINCOUNT", "2000", 1);
-  execv("/proc/self/exe", arguments);  // returns only when it fails; then it goes on as it is
+  execv(program.c_str(), arguments);  // returns only when it fails; then it goes on as it is
 }
 
 }  // namespace

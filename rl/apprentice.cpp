@@ -15,9 +15,9 @@ namespace {
 // Problems that neither rollouts nor replay use.
 constexpr int64_t kFirstPractised = int64_t{1} << 41;
 constexpr int64_t kFirstExamined = int64_t{1} << 42;
-constexpr int64_t kExamEvery = 10;     // steps
-constexpr int64_t kExamProblems = 64;  // of each difficulty
-constexpr double kAverage = 0.99;      // decay of the averaged weights, per update
+constexpr int64_t kExamEvery = 10;      // steps
+constexpr int64_t kExamProblems = 128;  // of each difficulty
+constexpr double kAverage = 0.99;       // decay of the averaged weights, per update
 
 }  // namespace
 

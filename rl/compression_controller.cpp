@@ -10,8 +10,9 @@ namespace {
 
 constexpr double kMemory = 300;      // rollouts of a difficulty that a tally remembers
 constexpr double kEvidence = 30;     // rollouts that a tally must hold before it decides anything
-constexpr double kTolerance = 0.02;  // accuracy below the reference that counts as no loss: two errors in a hundred
-constexpr double kFloor = 0.10;      // below the reference by more: the difficulty moves back up
+constexpr double kTolerance = 0.02;  // accuracy below the reference that counts as no loss in a tally: sampling noise
+constexpr double kExamTolerance = 0.01;  // the same in an exam, which can be taken again
+constexpr double kFloor = 0.10;          // below the reference by more: the difficulty moves back up
 
 }  // namespace
 
@@ -38,7 +39,7 @@ std::optional<int64_t> CompressionController::next_rung() const {
 
 bool CompressionController::passes(const std::map<int64_t, double>& accuracy) const {
   return std::all_of(states_.begin(), states_.end(), [&](const auto& entry) {
-    return accuracy.at(entry.first) >= entry.second.reference - kTolerance;
+    return accuracy.at(entry.first) >= entry.second.reference - kExamTolerance;
   });
 }
 
