@@ -59,7 +59,7 @@ bool Apprentice::step(CompressionController& controller, double progress) {
   for (int64_t i = 0; i < config_.rl.practice.updates; ++i) practise(controller.ladder());
   if (++steps_ % kExamEvery != 0) return false;
   copy_->swap_average();
-  const bool passed = controller.passes(examine());
+  const bool passed = controller.passes(examine(controller.ladder()));
   if (passed) {
     torch::NoGradGuard no_grad;
     policy_.params().master().copy_(copy_->model.params().master());
@@ -85,7 +85,7 @@ void Apprentice::practise(const Ladder& ladder) {
   copy_->average.lerp_(copy_->model.params().master(), 1 - kAverage);
 }
 
-std::map<int64_t, double> Apprentice::examine() {
+std::map<int64_t, double> Apprentice::examine(const Ladder& ladder) {
   std::vector<Problem> problems;
   for (const int64_t difficulty : task_.difficulties()) {
     for (int64_t i = 0; i < kExamProblems; ++i)
@@ -96,7 +96,10 @@ std::map<int64_t, double> Apprentice::examine() {
   std::map<int64_t, double> accuracy;
   exam_ = 0;
   for (const RolloutGroup& group : roll_out(copy_->engine, task_, problems, 1, rollout_sampling(config_, task_))) {
-    const double right = group.rollouts.front().correct ? 1 : 0;
+    const Rollout& rollout = group.rollouts.front();
+    const double limit = ladder.lengths(group.problem.difficulty)[static_cast<size_t>(rung_)];
+    // The old form, however right, is no pass.
+    const double right = rollout.correct && static_cast<double>(rollout.length()) <= limit ? 1 : 0;
     accuracy[group.problem.difficulty] += right / static_cast<double>(kExamProblems);
     exam_ += right / static_cast<double>(problems.size());
   }

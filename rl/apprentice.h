@@ -49,8 +49,8 @@ class Apprentice {
   };
   void begin(int64_t rung);
   void practise(const Ladder& ladder);
-  // Accuracy by difficulty at the policy's own sampling.
-  std::map<int64_t, double> examine();
+  // Share of right answers within the rung's length, by difficulty, at the policy's own sampling.
+  std::map<int64_t, double> examine(const Ladder& ladder);
 
   const configs::RunConfig& config_;
   const Task& task_;

@@ -82,6 +82,19 @@ TEST_F(ApprenticeTest, PassesAndThePolicyTakesItsWeights) {
   EXPECT_EQ(apprentice.metrics().at("practice/rung"), 2);
 }
 
+// A copy that has not changed is as right as the policy; what it lacks is the shorter form.
+TEST_F(ApprenticeTest, TheOldFormHoweverRightIsNoPass) {
+  config.rl.practice = {200, 32, 4e-3};
+  observe(0.0);
+  for (int i = 0; i < 10; ++i) apprentice.step(controller, 0);  // the policy masters rung 1
+  ASSERT_EQ(controller.rung(2), 1);
+  ASSERT_GT(apprentice.metrics().at("practice/exam_accuracy"), 0.9);
+  config.rl.practice = {1, 1, 1e-9};
+  for (int i = 0; i < 10; ++i) apprentice.step(controller, 0);
+  EXPECT_EQ(apprentice.metrics().at("practice/rung"), 2);
+  EXPECT_LT(apprentice.metrics().at("practice/exam_accuracy"), 0.1);
+}
+
 TEST_F(ApprenticeTest, RestsTowardsTheEndOfTheStage) {
   observe(1.0);
   apprentice.step(controller, 0);
