@@ -257,6 +257,24 @@ void list(Lister& l, Engine& s) {
            from_up_to_below(0, 1)));
 }
 
+void list(Lister& l, Parallel& s) {
+  l.members(
+      s,  //
+      Item("zero", s.zero, "ZeRO stage: 1 shards the optimizer, 2 gradients too, 3 weights too",
+           cosmetic(between(1, 3))),
+      Item("hierarchical", s.hierarchical, "shard inside a node and replicate across nodes", cosmetic()),
+      Item("layout", s.layout, "colocated: every rank generates, then learns; split: some ranks only generate",
+           cosmetic(one_of({"colocated", "split"}))),
+      Item("rollout_ranks", s.rollout_ranks, "split: the last so many ranks generate; 0: half of them",
+           cosmetic(between(0, 1 << 20))),
+      Item("ranks_per_node", s.ranks_per_node,
+           "consecutive ranks that count as one node; 0: those that share a machine", cosmetic(between(0, 1 << 20))),
+      Item("backend", s.backend, "what carries tensors between ranks; auto: nccl where each has its own GPU",
+           cosmetic(one_of({"auto", "mpi", "nccl", "staged"}))),
+      Item("deadline", s.deadline, "seconds that one rank may keep the others waiting before the job is stopped",
+           cosmetic(above_up_to(0, 1e6))));
+}
+
 void list(Lister& l, Checkpoint& s) {
   l.members(s,  //
             Item("every", s.every, "steps between checkpoints; 0: only at the end of a stage", cosmetic(at_least(0))),
@@ -276,7 +294,9 @@ void list(Lister& l, RunConfig& s) {
       Group("sft", s.sft, "Supervised fine-tuning on traces of the task"),
       Group("rl", s.rl, "Reinforcement learning with thought compression"),
       Group("eval", s.eval, "Evaluation on the task, after each stage that trains on it"),
-      Group("engine", s.engine, "Generation of rollouts"), Group("checkpoint", s.checkpoint, "Saving and resuming"));
+      Group("engine", s.engine, "Generation of rollouts"),
+      Group("parallel", s.parallel, "How a run is shared out over ranks"),
+      Group("checkpoint", s.checkpoint, "Saving and resuming"));
 }
 
 }  // namespace

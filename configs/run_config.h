@@ -146,6 +146,17 @@ struct Engine {
   double min_p = 0.0;          // 0: off
 };
 
+// How a run is shared out over the ranks of mpirun or srun. With one rank nothing of it has an effect.
+struct Parallel {
+  int64_t zero = 1;                  // ZeRO stage: 1 shards optimizer and masters, 2 gradients too, 3 weights too
+  bool hierarchical = false;         // shard inside a node, replicate across nodes
+  std::string layout = "colocated";  // colocated: every rank generates, then learns | split: some only generate
+  int64_t rollout_ranks = 0;         // split: the last so many ranks generate; 0: half of them, rounded down
+  int64_t ranks_per_node = 0;        // consecutive ranks that count as one node; 0: those that share a machine
+  std::string backend = "auto";      // auto | mpi | nccl | staged: what carries tensors between ranks
+  double deadline = 300;             // seconds that a rank may keep the others waiting before the job is stopped
+};
+
 struct Checkpoint {
   int64_t every = 100;  // steps between checkpoints; 0: only at the end of a stage
   int64_t keep = 2;     // newest good checkpoints kept (at least 2), besides the best
@@ -164,6 +175,7 @@ struct RunConfig {
   Rl rl;
   Eval eval;
   Engine engine;
+  Parallel parallel;
   Checkpoint checkpoint;
 };
 

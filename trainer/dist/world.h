@@ -1,0 +1,52 @@
+// The ranks that mpirun or srun started together, of which this process is one. A program started by itself is a world
+// of one rank: MPI is then neither initialised nor asked, and nothing listens.
+//
+// A World watches over its ranks. Each one tells which phase it is in and which operation it came to last; when one
+// keeps the others waiting for longer than the deadline, calls another operation than they, or fails, the job ends with
+// one message that names the rank, its host, its phase and its last operation. Never a silent hang: exit code 76.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "trainer/dist/collectives.h"
+
+namespace terse::trainer {
+
+// Where a rank stands. A node is a machine, or `ranks_per_node` consecutive ranks when that was asked for.
+struct Place {
+  int64_t rank = 0, ranks = 1;
+  int64_t node = 0, nodes = 1;
+  int64_t local_rank = 0;  // among the ranks of its node
+  std::string host;
+};
+
+struct WorldOptions {
+  std::string backend = "auto";  // auto | mpi | nccl | staged
+  double deadline = 300;         // seconds
+  int64_t ranks_per_node = 0;    // 0: those that share a machine
+};
+
+// Whether this process was started as one of several ranks (or as the only one) by a launcher.
+bool launched_by_mpi();
+
+class World {
+ public:
+  // Initialises MPI where launched_by_mpi() says so. At most one World lives at a time. Throws std::runtime_error
+  // saying what is missing when the backend cannot be had.
+  static std::unique_ptr<World> start(const WorldOptions& options);
+  virtual ~World() = default;  // finalises MPI; a world of several ranks waits for all of them
+
+  virtual const Place& place() const = 0;
+  // All ranks. Tensors live on `device` from the first call on, which is a collective one.
+  virtual Collectives& group(torch::Device device) = 0;
+
+  // What this rank is doing, for messages and for whoever asks why nothing moves: "rollout", "backward", "save".
+  virtual void enter(std::string_view phase) = 0;
+
+  // Ends the job at once on all ranks with this exit code, after the message has been printed once. Never returns.
+  [[noreturn]] virtual void abort(int code, const std::string& message) = 0;
+};
+
+}  // namespace terse::trainer
