@@ -20,6 +20,11 @@ struct Batch {
   int64_t token_count() const { return tokens.size(0); }
   int64_t segment_count() const { return segments.size(0) - 1; }
 
+  // Of ascending rows [M] int64: the first of each segment's, then M; int32 [S + 1].
+  torch::Tensor segments_of(const torch::Tensor& rows) const {
+    return torch::searchsorted(rows, segments.to(torch::kInt64), /*out_int32=*/true);
+  }
+
   // The same batch on another device; shares memory when it is there already.
   Batch to(const torch::Device& device) const {
     return {tokens.to(device), positions.to(device), segments.to(device), targets.to(device), weights.to(device)};

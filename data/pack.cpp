@@ -25,15 +25,6 @@ void check_sequence(const Sequence& sequence, size_t index) {
   }
 }
 
-// Segments [from, to) as a batch of their own; everything but the segment starts shares memory.
-Batch slice(const Batch& batch, const int32_t* starts, int64_t from, int64_t to) {
-  const int64_t begin = starts[from];
-  const int64_t length = starts[to] - begin;
-  return {batch.tokens.narrow(0, begin, length), batch.positions.narrow(0, begin, length),
-          batch.segments.narrow(0, from, to - from + 1) - begin, batch.targets.narrow(0, begin, length),
-          batch.weights.narrow(0, begin, length)};
-}
-
 int32_t checked_count(size_t n) {
   if (n > static_cast<size_t>(std::numeric_limits<int32_t>::max())) {
     throw std::invalid_argument(fmt::format("{} tokens are too many for one batch", n));
@@ -116,29 +107,14 @@ Batch concatenate(const std::vector<Batch>& batches) {
   return {torch::cat(tokens), torch::cat(positions), torch::cat(segments), torch::cat(targets), torch::cat(weights)};
 }
 
-std::vector<Batch> split(const Batch& batch, int64_t max_segments) {
-  if (max_segments < 1) throw std::invalid_argument(fmt::format("micro-batches of {} segments", max_segments));
-  const torch::Tensor segments = batch.segments.cpu().contiguous();
-  const int32_t* starts = segments.data_ptr<int32_t>();
-  std::vector<Batch> parts;
-  for (int64_t from = 0; from < batch.segment_count(); from += max_segments) {
-    parts.push_back(slice(batch, starts, from, std::min(from + max_segments, batch.segment_count())));
+Batch slice(const Batch& batch, int64_t begin, int64_t end) {
+  if (begin < 0 || begin > end || end > batch.segment_count()) {
+    throw std::invalid_argument(fmt::format("segments {} to {} of a batch of {}", begin, end, batch.segment_count()));
   }
-  return parts;
-}
-
-std::vector<Batch> split_by_tokens(const Batch& batch, int64_t max_tokens) {
-  if (max_tokens < 1) throw std::invalid_argument(fmt::format("micro-batches of {} tokens", max_tokens));
-  const torch::Tensor segments = batch.segments.cpu().contiguous();
-  const int32_t* starts = segments.data_ptr<int32_t>();
-  std::vector<Batch> parts;
-  for (int64_t from = 0; from < batch.segment_count();) {
-    int64_t to = from + 1;
-    while (to < batch.segment_count() && starts[to + 1] - starts[from] <= max_tokens) ++to;
-    parts.push_back(slice(batch, starts, from, to));
-    from = to;
-  }
-  return parts;
+  const torch::Tensor segments = batch.segments.narrow(0, begin, end - begin + 1);
+  const int64_t first = segments[0].item<int32_t>(), count = segments[end - begin].item<int32_t>() - first;
+  const auto part = [=](const torch::Tensor& t) { return t.narrow(0, first, count); };
+  return {part(batch.tokens), part(batch.positions), segments - first, part(batch.targets), part(batch.weights)};
 }
 
 }  // namespace terse::data

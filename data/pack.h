@@ -33,9 +33,7 @@ torch::Tensor pack_values(const std::vector<std::vector<float>>& values);
 // Batches end to end, in order. At least one.
 Batch concatenate(const std::vector<Batch>& batches);
 
-// Micro-batches of at most `max_segments` whole segments, in order; their token tensors are views of the batch's.
-std::vector<Batch> split(const Batch& batch, int64_t max_segments);
-// The same, with at most `max_tokens` tokens each; a longer segment stands alone.
-std::vector<Batch> split_by_tokens(const Batch& batch, int64_t max_tokens);
+// The segments [begin, end) of a batch; the token tensors are views of the batch's.
+Batch slice(const Batch& batch, int64_t begin, int64_t end);
 
 }  // namespace terse::data

@@ -128,15 +128,22 @@ const Form& find_form(std::string_view name) {
       fmt::format("unknown policy loss '{}'; known: {}", name, fmt::join(policy_loss_names(), ", ")));
 }
 
-Tensor statistics(const Tokens& t, const Tensor& log_ratio, const Tensor& ratio, const Term& term) {
+// Sums of each sequence in double, so that they do not depend on who shares the micro-batch.
+Tensor statistics(const Tokens& t, const Tensor& log_ratio, const Tensor& ratio, const Term& term, const Tensor& loss) {
   const torch::NoGradGuard no_grad;
   const Tensor on = t.mask != 0;
-  const Tensor zero = torch::zeros({}, t.mask.options());
-  const auto count = [&](const Tensor& where) { return where.defined() ? where.logical_and(on).sum().to(zero) : zero; };
+  const int64_t sequences = t.token_count.size(0);
+  const auto sums = [&](const Tensor& values) {
+    return per_sequence_sum(values.detach().to(torch::kFloat64), t.sequence, sequences);
+  };
+  const auto count = [&](const Tensor& where) {
+    return where.defined() ? sums(where.logical_and(on)) : sums(torch::zeros_like(t.mask));
+  };
   const Tensor excess = torch::where(on, ratio - 1, 0.0);
-  const Tensor deviation = excess.numel() > 0 ? excess.abs().max() : zero;
-  const Tensor kl = ((excess - log_ratio) * t.mask).sum();
-  return torch::stack({t.mask.sum(), count(term.low), count(term.high), kl, deviation});
+  const Tensor deviation = torch::zeros({sequences}, t.mask.options().dtype(torch::kFloat64))
+                               .scatter_reduce(0, t.sequence, excess.abs().to(torch::kFloat64), "amax");
+  const Tensor kl = (excess - log_ratio) * t.mask;
+  return torch::stack({sums(loss), sums(t.mask), count(term.low), count(term.high), sums(kl), deviation}, 1);
 }
 
 }  // namespace
@@ -148,13 +155,16 @@ PolicyTotals policy_totals(const Tensor& mask, const Tensor& sequence, int64_t s
 }
 
 void PolicyStats::add(const Tensor& stats) {
-  const Tensor host = stats.to(torch::kCPU, torch::kFloat64);
-  const auto value = host.accessor<double, 1>();
-  tokens += value[0];
-  clipped_low += value[1];
-  clipped_high += value[2];
-  kl_sum += value[3];
-  max_deviation = std::max(max_deviation, value[4]);
+  const Tensor host = stats.to(torch::kCPU);
+  const auto value = host.accessor<double, 2>();
+  for (int64_t s = 0; s < host.size(0); ++s) {
+    loss += value[s][0];
+    tokens += value[s][1];
+    clipped_low += value[s][2];
+    clipped_high += value[s][3];
+    kl_sum += value[s][4];
+    max_deviation = std::max(max_deviation, value[s][5]);
+  }
 }
 
 std::vector<std::string> policy_loss_names() {
@@ -192,7 +202,8 @@ PolicyLossResult policy_loss(std::string_view name, const PolicyLossInput& input
   Tensor scale = t.mask;
   if (form.aggregate == Aggregate::kSequenceMean) scale = scale / t.token_count.index_select(0, t.sequence);
   if (input.weight.defined()) scale = scale * torch::where(t.mask != 0, input.weight.detach().to(t.mask), 0.0);
-  return {(term.loss * scale).sum(), statistics(t, log_ratio, ratio, term)};
+  const Tensor loss = term.loss * scale;
+  return {loss.sum(), statistics(t, log_ratio, ratio, term, loss)};
 }
 
 }  // namespace terse::rl

@@ -55,13 +55,14 @@ PolicyTotals policy_totals(const torch::Tensor& mask, const torch::Tensor& seque
 
 // Running statistics of an update, accumulated on the host; the forms that do not clip report no clipped tokens.
 struct PolicyStats {
+  double loss = 0;  // the numerator
   double tokens = 0;
   double clipped_low = 0;    // tokens whose gradient the lower bound removed or capped
   double clipped_high = 0;   // the same for the upper bound
   double kl_sum = 0;         // of r - 1 - log r per token: estimates KL(old policy || current policy), never negative
   double max_deviation = 0;  // largest |r - 1|; exactly 0 on the first update after sampling
 
-  // Adds a PolicyLossResult::stats; copies it to the host, so call it after backward().
+  // Adds the rows of a PolicyLossResult::stats in order; copies them to the host, so call it after backward().
   void add(const torch::Tensor& stats);
   double clip_fraction() const { return tokens > 0 ? (clipped_low + clipped_high) / tokens : 0; }
   double approx_kl() const { return tokens > 0 ? kl_sum / tokens : 0; }
@@ -69,7 +70,7 @@ struct PolicyStats {
 
 struct PolicyLossResult {
   torch::Tensor sum;    // scalar with gradient: this micro-batch's share of the numerator; 0 when everything is masked
-  torch::Tensor stats;  // [5] detached, the fields of PolicyStats in order
+  torch::Tensor stats;  // [S, 6] float64, detached: the fields of PolicyStats in order, for each sequence
 };
 
 std::vector<std::string> policy_loss_names();

@@ -2,7 +2,9 @@
 #include "rl/policy_update.h"
 
 #include <algorithm>
+#include <numeric>
 
+#include "trainer/gradient_tree.h"
 #include "trainer/train.h"
 
 namespace terse::rl {
@@ -65,6 +67,10 @@ std::vector<Item> select(std::span<const RolloutGroup> groups, PolicyTotals& tot
   return items;
 }
 
+void append(std::vector<double>& to, const std::vector<double>& more) {
+  to.insert(to.end(), more.begin(), more.end());
+}
+
 }  // namespace
 
 UpdateResult accumulate_update(trainer::Transformer& model, std::span<const RolloutGroup> groups,
@@ -73,12 +79,12 @@ UpdateResult accumulate_update(trainer::Transformer& model, std::span<const Roll
   PolicyTotals totals;
   const std::vector<Item> items = select(groups, totals);
   const double count = policy_loss_count(options.loss, totals, options.policy);
-  double trained_tokens = 0, diff_sum = 0, entropy_sum = 0;
-  const size_t chunk =
-      options.micro_batch > 0 ? static_cast<size_t>(options.micro_batch) : std::max<size_t>(1, items.size());
-  for (size_t begin = 0; begin < items.size(); begin += chunk) {
-    MicroBatch micro =
-        pack_rollouts(std::span(items).subspan(begin, std::min(chunk, items.size() - begin)), model.device());
+  std::vector<double> differences, entropies;  // sums of each sequence
+  const trainer::SequenceRange all{0, static_cast<int64_t>(items.size())};
+  const int64_t limit = options.micro_batch > 0 ? options.micro_batch : all.count();
+  trainer::sum_gradients(model.params(), all, limit, [&](trainer::SequenceRange part) {
+    MicroBatch micro = pack_rollouts(
+        std::span(items).subspan(static_cast<size_t>(part.begin), static_cast<size_t>(part.count())), model.device());
     const auto probs = model.logprobs(micro.batch, micro.rows, options.transform);
     micro.input.logprob = probs.logprob;
     const PolicyLossResult loss = policy_loss(options.loss, micro.input, options.policy);
@@ -89,16 +95,16 @@ UpdateResult accumulate_update(trainer::Transformer& model, std::span<const Roll
 
     const torch::Tensor diff = (probs.logprob.detach() - micro.input.old_logprob).abs();
     result.logp_diff_max = std::max(result.logp_diff_max, diff.max().item<double>());
-    diff_sum += diff.sum().item<double>();
-    entropy_sum += probs.entropy.sum().item<double>();
-    trained_tokens += static_cast<double>(diff.numel());
-    result.policy_loss += loss.sum.item<double>() / count;
+    const torch::Tensor segments = micro.batch.segments_of(micro.rows);
+    append(differences, trainer::sequence_sums(diff, segments));
+    append(entropies, trainer::sequence_sums(probs.entropy, segments));
     result.tokens += micro.batch.token_count();
     result.stats.add(loss.stats);
-  }
-  if (trained_tokens > 0) {
-    result.entropy = entropy_sum / trained_tokens;
-    result.logp_diff_mean = diff_sum / trained_tokens;
+  });
+  result.policy_loss = result.stats.loss / count;
+  if (result.stats.tokens > 0) {
+    result.entropy = std::accumulate(entropies.begin(), entropies.end(), 0.0) / result.stats.tokens;
+    result.logp_diff_mean = std::accumulate(differences.begin(), differences.end(), 0.0) / result.stats.tokens;
   }
   if (!replay.empty() && options.replay_weight > 0) {
     const data::Batch batch = data::pack(replay);

@@ -1,12 +1,14 @@
-// AdamW over a flat buffer whose first weights decay and whose rest does not: on a GPU in one pass of our kernel,
-// elsewhere by LibTorch's fused update of the two ranges.
+// AdamW over the ranges of a flat buffer that decay and those that do not: in one pass of our kernels, and on a GPU for
+// which none were built, by LibTorch's fused update.
 #include "trainer/optimizer.h"
 
 #include <ATen/ops/_fused_adamw.h>
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
+#include "trainer/kernels/kernels.h"
 #include "trainer/model/ops_fused.h"
 
 namespace terse::trainer {
@@ -33,61 +35,107 @@ AdamW::AdamW(FlatParams& params, const configs::Optimizer& config, const kernels
       config_(config),
       kernels_(kernels),
       m_(torch::zeros_like(params.master())),
-      v_(torch::zeros_like(params.master())),
-      count_(torch::zeros({}, params.master().options())) {}
+      v_(torch::zeros_like(params.master())) {}
+
+double AdamW::grad_norm() const {
+  const torch::Tensor& grad = params_.grad();
+  if (!grad.is_cpu()) return grad.norm(2, {0}, false, torch::kFloat64).item<double>();
+  std::vector<float> sums;
+  for (const ParamUnit& unit : params_.layout().units) {
+    const int64_t blocks = (unit.size() + kernels::kSquareBlock - 1) / kernels::kSquareBlock;
+    sums.resize(sums.size() + static_cast<size_t>(blocks));
+    kernels::cpu().square_sums(grad.data_ptr<float>() + unit.begin, sums.data() + sums.size() - blocks, unit.size());
+  }
+  return std::sqrt(std::accumulate(sums.begin(), sums.end(), 0.0));
+}
+
+std::vector<AdamW::Range> AdamW::ranges() const {
+  std::vector<Range> result;
+  for (const ParamUnit& unit : params_.layout().units) {
+    result.push_back({unit.begin, unit.decayed_end - unit.begin, config_.weight_decay});
+    result.push_back({unit.decayed_end, unit.end - unit.decayed_end, 0});
+  }
+  std::erase_if(result, [](const Range& range) { return range.count == 0; });
+  return result;
+}
 
 AdamW::Update AdamW::step(double lr) {
   torch::NoGradGuard no_grad;
   Update update;
-  update.grad_norm = params_.grad().norm().item<double>();
+  params_.finish_grad();
+  update.grad_norm = grad_norm();
   if (!std::isfinite(update.grad_norm)) {
     update.applied = false;
     return update;
   }
   const bool clips = config_.clip_grad_norm > 0 && update.grad_norm > config_.clip_grad_norm;
   const double clip = clips ? config_.clip_grad_norm / update.grad_norm : 1.0;
-  count_.add_(1);
+  ++updates_;
   if (kernels_ != nullptr) {
     update_by_kernel(clip, lr);
+  } else if (params_.master().is_cpu()) {
+    update_on_cpu(clip, lr);
   } else {
     update_by_libtorch(clip, lr);
   }
   return update;
 }
 
+void AdamW::update_on_cpu(double clip, double lr) {
+  const double updates = static_cast<double>(updates_);
+  for (const Range& range : ranges()) {
+    kernels::cpu().adamw({.weight = params_.master().data_ptr<float>() + range.begin,
+                          .grad = params_.grad().data_ptr<float>() + range.begin,
+                          .m = m_.data_ptr<float>() + range.begin,
+                          .v = v_.data_ptr<float>() + range.begin,
+                          .count = range.count,
+                          .clip = clip,
+                          .lr = lr,
+                          .beta1 = config_.beta1,
+                          .beta2 = config_.beta2,
+                          .eps = config_.eps,
+                          .weight_decay = range.weight_decay,
+                          .correction1 = 1 - std::pow(config_.beta1, updates),
+                          .correction2 = 1 - std::pow(config_.beta2, updates)});
+  }
+  params_.publish();
+}
+
 void AdamW::update_by_kernel(double clip, double lr) {
   torch::Tensor &master = params_.master(), &working = params_.working();
-  const double updates = count_.item<double>();
-  const kernels::cuda::AdamW args{.master = master.data_ptr<float>(),
-                                  .grad = params_.grad().data_ptr<float>(),
-                                  .m = m_.data_ptr<float>(),
-                                  .v = v_.data_ptr<float>(),
-                                  .working = working.is_same(master) ? nullptr : working.data_ptr(),
-                                  .count = params_.size(),
-                                  .decayed = params_.decayed(),
-                                  .clip = clip,
-                                  .lr = lr,
-                                  .beta1 = config_.beta1,
-                                  .beta2 = config_.beta2,
-                                  .eps = config_.eps,
-                                  .weight_decay = config_.weight_decay,
-                                  .correction1 = 1 - std::pow(config_.beta1, updates),
-                                  .correction2 = 1 - std::pow(config_.beta2, updates)};
-  kernels::cuda::require(kernels_->adamw(args, ops::current_stream(master.device())), "adamw", {args.count});
+  const double updates = static_cast<double>(updates_);
+  const bool publishes = !working.is_same(master);
+  for (const Range& range : ranges()) {
+    const kernels::cuda::AdamW args{
+        .master = master.data_ptr<float>() + range.begin,
+        .grad = params_.grad().data_ptr<float>() + range.begin,
+        .m = m_.data_ptr<float>() + range.begin,
+        .v = v_.data_ptr<float>() + range.begin,
+        .working = publishes ? static_cast<void*>(working.data_ptr<c10::BFloat16>() + range.begin) : nullptr,
+        .count = range.count,
+        .decayed = range.weight_decay > 0 ? range.count : 0,
+        .clip = clip,
+        .lr = lr,
+        .beta1 = config_.beta1,
+        .beta2 = config_.beta2,
+        .eps = config_.eps,
+        .weight_decay = config_.weight_decay,
+        .correction1 = 1 - std::pow(config_.beta1, updates),
+        .correction2 = 1 - std::pow(config_.beta2, updates)};
+    kernels::cuda::require(kernels_->adamw(args, ops::current_stream(master.device())), "adamw", {args.count});
+  }
 }
 
 void AdamW::update_by_libtorch(double clip, double lr) {
   torch::Tensor& grad = params_.grad();
   if (clip != 1.0) grad.mul_(clip);
-  const int64_t split = params_.decayed(), total = params_.size();
-  const int64_t bounds[3] = {0, split, total};
-  for (int part = 0; part < 2; ++part) {
-    const int64_t begin = bounds[part], length = bounds[part + 1] - begin;
-    if (length == 0) continue;
-    auto range = [&](const torch::Tensor& t) { return std::vector<torch::Tensor>{t.narrow(0, begin, length)}; };
-    at::_fused_adamw_(range(params_.master()), range(grad), range(m_), range(v_), {},
-                      std::vector<torch::Tensor>{count_}, lr, config_.beta1, config_.beta2,
-                      part == 0 ? config_.weight_decay : 0.0, config_.eps, false, false);
+  const std::vector<torch::Tensor> count = {torch::full({}, static_cast<double>(updates_), grad.options())};
+  for (const Range& range : ranges()) {
+    const auto part = [&](const torch::Tensor& t) {
+      return std::vector<torch::Tensor>{t.narrow(0, range.begin, range.count)};
+    };
+    at::_fused_adamw_(part(params_.master()), part(grad), part(m_), part(v_), {}, count, lr, config_.beta1,
+                      config_.beta2, range.weight_decay, config_.eps, false, false);
   }
   params_.publish();
 }
@@ -95,20 +143,20 @@ void AdamW::update_by_libtorch(double clip, double lr) {
 void AdamW::reset() {
   m_.zero_();
   v_.zero_();
-  count_.zero_();
+  updates_ = 0;
 }
 
 void AdamW::save(checkpoints::StateDict& state, const std::string& prefix) const {
   state.add(prefix + ".m", m_);
   state.add(prefix + ".v", v_);
-  state.add(prefix + ".count", count_);
+  state.add(prefix + ".updates", torch::full({}, updates_, torch::kInt64));
 }
 
 void AdamW::restore(const checkpoints::StateDict& state, const std::string& prefix) {
   torch::NoGradGuard no_grad;
   m_.copy_(state.whole(prefix + ".m"));
   v_.copy_(state.whole(prefix + ".v"));
-  count_.copy_(state.whole(prefix + ".count"));
+  updates_ = state.whole(prefix + ".updates").item<int64_t>();
 }
 
 }  // namespace terse::trainer

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "checkpoints/state_dict.h"
 #include "configs/run_config.h"
@@ -18,7 +19,7 @@ double learning_rate(const configs::Optimizer& config, int64_t step, int64_t ste
 class AdamW {
  public:
   AdamW(FlatParams& params, const configs::Optimizer& config);
-  // The same with these kernels, which clip, update and publish in one pass over the weights; null: with LibTorch's.
+  // The same with these CUDA kernels, which clip, update and publish in one pass over the weights.
   AdamW(FlatParams& params, const configs::Optimizer& config, const kernels::cuda::Table* kernels);
 
   struct Update {
@@ -31,11 +32,19 @@ class AdamW {
   // Forgets the moments, for weights that were replaced.
   void reset();
 
-  // Tensors "<prefix>.m", "<prefix>.v" and "<prefix>.count".
+  // Tensors "<prefix>.m", "<prefix>.v" and the number of updates, "<prefix>.updates".
   void save(checkpoints::StateDict& state, const std::string& prefix = "optimizer") const;
   void restore(const checkpoints::StateDict& state, const std::string& prefix = "optimizer");
 
  private:
+  double grad_norm() const;
+  // One range of the flat buffer, all of which decays or none.
+  struct Range {
+    int64_t begin, count;
+    double weight_decay;
+  };
+  std::vector<Range> ranges() const;
+  void update_on_cpu(double clip, double lr);
   void update_by_kernel(double clip, double lr);
   void update_by_libtorch(double clip, double lr);
 
@@ -43,7 +52,7 @@ class AdamW {
   configs::Optimizer config_;
   const kernels::cuda::Table* kernels_;
   torch::Tensor m_, v_;  // fp32 moments [P]
-  torch::Tensor count_;  // updates so far, one float: what the fused kernel wants
+  int64_t updates_ = 0;
 };
 
 }  // namespace terse::trainer

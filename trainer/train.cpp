@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "data/pack.h"
+#include "trainer/gradient_tree.h"
 #include "trainer/optimizer.h"
 #include "trainer/skip_guard.h"
 
@@ -15,38 +16,44 @@ namespace terse::trainer {
 
 namespace {
 
-// Rows that carry a loss, and the weighted negative log-likelihood over them.
+// The weighted negative log-likelihood of the rows that carry a loss.
 struct WeightedLoss {
-  torch::Tensor sum;  // scalar with gradient
-  double weight = 0;
+  torch::Tensor sum;           // scalar with gradient
+  std::vector<double> losses;  // of each sequence
 };
 
 WeightedLoss weighted_loss(const Transformer& model, const data::Batch& batch) {
   const torch::Tensor rows = batch.weights.nonzero().squeeze(1);
   const torch::Tensor weights = batch.weights.index_select(0, rows);
-  return {-(model.logprobs(batch, rows).logprob * weights).sum(), weights.sum().item<double>()};
+  const torch::Tensor terms = -(model.logprobs(batch, rows).logprob * weights);
+  return {terms.sum(), sequence_sums(terms, batch.segments_of(rows))};
+}
+
+double total_weight(const data::Batch& batch) {
+  return batch.weights.sum(torch::kFloat64).item<double>();
 }
 
 }  // namespace
 
 LossSum accumulate_cross_entropy(Transformer& model, const data::Batch& batch, int64_t segments, double scale) {
-  const double total = batch.weights.sum().item<double>();
-  LossSum loss;
-  if (total == 0) return loss;
-  for (const data::Batch& part : data::split(batch, segments > 0 ? segments : batch.segment_count())) {
-    const WeightedLoss micro = weighted_loss(model, to_device(part, model.device()));
-    if (micro.weight == 0) continue;
-    (micro.sum * (scale / total)).backward();
+  LossSum loss{0, total_weight(batch)};
+  if (loss.count == 0) return loss;
+  const SequenceRange all{0, batch.segment_count()};
+  sum_gradients(model.params(), all, segments > 0 ? segments : all.count(), [&](SequenceRange part) {
+    const data::Batch micro_batch = to_device(data::slice(batch, part.begin, part.end), model.device());
+    const WeightedLoss micro = weighted_loss(model, micro_batch);
+    (micro.sum * (scale / loss.count)).backward();
     model.params().collect_grad();
-    loss += {micro.sum.item<double>(), micro.weight};
-  }
+    for (const double sum : micro.losses) loss.sum += sum;
+  });
   return loss;
 }
 
 LossSum cross_entropy(const Transformer& model, const data::Batch& batch) {
   torch::NoGradGuard no_grad;
-  const WeightedLoss loss = weighted_loss(model, to_device(batch, model.device()));
-  return {loss.sum.item<double>(), loss.weight};
+  LossSum loss{0, total_weight(batch)};
+  for (const double sum : weighted_loss(model, to_device(batch, model.device())).losses) loss.sum += sum;
+  return loss;
 }
 
 StageProgress train(Session& session, const SupervisedStage& stage) {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <functional>
+#include <numeric>
 #include <random>
 #include <string>
 #include <vector>
@@ -118,6 +119,11 @@ void bench_products(const Table& table) {
     line("gemm    " + name, flops, [&] { table.gemm(x.data(), w.data(), nullptr, y.data(), s.m, s.n, s.k, false); });
     if (s.m >= 256) {
       line("gemm_tn " + name, flops, [&] { table.gemm_tn(dy.data(), x.data(), dw.data(), s.m, s.n, s.k, false); });
+      std::vector<int32_t> starts;  // sequences of 48 tokens
+      for (int64_t row = 0; row < s.m; row += 48) starts.push_back(static_cast<int32_t>(row));
+      starts.push_back(static_cast<int32_t>(s.m));
+      const Segments segments{starts.data(), static_cast<int64_t>(starts.size()) - 1};
+      line("w. grad " + name, flops, [&] { table.weight_grad(dy.data(), x.data(), dw.data(), segments, s.n, s.k); });
     }
   }
 }
@@ -192,6 +198,9 @@ void bench_rows(const Table& table) {
   const Floats x = random_floats(rows * 2 * ffn), weight = random_floats(width), logits = random_floats(rows * vocab);
   Floats y(rows * 2 * ffn), rstd(rows, 1.0f), dweight(width), lse(rows), logp(rows), entropy(rows), grad(rows * vocab);
   const std::vector<int64_t> targets(rows, 3);
+  std::vector<int32_t> starts;  // sequences of 50 tokens
+  for (int64_t row = 0; row <= rows; row += 50) starts.push_back(static_cast<int32_t>(row));
+  const Segments segments{starts.data(), static_cast<int64_t>(starts.size()) - 1};
   line_bytes("rms_norm 3000 x 64", 8.0 * rows * width, [&] {
     table.rms_norm({.x = x.data(),
                     .weight = weight.data(),
@@ -208,10 +217,12 @@ void bench_rows(const Table& table) {
                              .rstd = rstd.data(),
                              .dx = y.data(),
                              .dweight = dweight.data(),
-                             .rows = rows,
+                             .segments = segments,
                              .width = width});
   });
   const std::vector<int64_t> positions(rows, 5);
+  std::vector<int64_t> order(rows);
+  std::iota(order.begin(), order.end(), 0);
   Floats turns(10 * 16);
   rope_table(turns.data(), 10, 16, 10000);
   line_bytes("rope 3000 x 8 heads of 16", 8.0 * rows * 128, [&] {
@@ -225,11 +236,11 @@ void bench_rows(const Table& table) {
   });
   line_bytes("add 3000 x 64", 12.0 * rows * width, [&] { table.add(x.data(), y.data(), y.data(), rows * width); });
   line_bytes("column_sum 3000 x 64", 4.0 * rows * width,
-             [&] { table.column_sum(x.data(), dweight.data(), rows, width); });
+             [&] { table.column_sum(x.data(), dweight.data(), segments, width); });
   line_bytes("embedding 3000 x 64", 8.0 * rows * width,
              [&] { table.embedding(x.data(), positions.data(), y.data(), rows, width); });
   line_bytes("  backward", 8.0 * rows * width,
-             [&] { table.embedding_backward(x.data(), positions.data(), y.data(), rows, width); });
+             [&] { table.embedding_backward(x.data(), positions.data(), order.data(), y.data(), segments, width); });
   line_bytes("swiglu 3000 x 192", 12.0 * rows * ffn, [&] { table.swiglu(x.data(), y.data(), rows, ffn); });
   line_bytes("  backward", 20.0 * rows * ffn,
              [&] { table.swiglu_backward(x.data(), logits.data(), y.data(), rows, ffn); });

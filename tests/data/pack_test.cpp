@@ -72,7 +72,7 @@ TEST(Pack, NothingGivesAnEmptyBatch) {
   const Batch batch = pack({});
   EXPECT_EQ(batch.token_count(), 0);
   EXPECT_EQ(batch.segment_count(), 0);
-  EXPECT_TRUE(split(batch, 3).empty());
+  EXPECT_EQ(slice(batch, 0, 0).token_count(), 0);
 }
 
 void expect_equal(const Batch& a, const Batch& b) {
@@ -83,39 +83,24 @@ void expect_equal(const Batch& a, const Batch& b) {
   EXPECT_TRUE(torch::equal(a.weights, b.weights));
 }
 
-TEST(Split, GivesTheSegmentsInOrder) {
-  for (int64_t most = 1; most <= 4; ++most) {
-    const std::vector<Batch> parts = split(example(), most);
-    EXPECT_EQ(parts.size(), static_cast<size_t>((3 + most - 1) / most));
-    for (const Batch& part : parts) {
-      EXPECT_LE(part.segment_count(), most);
+TEST(Slice, GivesSegmentsThatStartAtZero) {
+  for (int64_t begin = 0; begin <= 3; ++begin) {
+    for (int64_t end = begin; end <= 3; ++end) {
+      const Batch part = slice(example(), begin, end);
+      EXPECT_EQ(part.segment_count(), end - begin);
       EXPECT_EQ(part.segments[0].item<int32_t>(), 0);
-      EXPECT_EQ(part.segments[part.segment_count()].item<int32_t>(), part.token_count());
+      EXPECT_EQ(part.segments[end - begin].item<int32_t>(), part.token_count());
     }
-    expect_equal(concatenate(parts), example());
+    expect_equal(concatenate({slice(example(), 0, begin), slice(example(), begin, 3)}), example());
   }
-  EXPECT_THROW(split(example(), 0), std::invalid_argument);
+  EXPECT_THROW(slice(example(), 2, 1), std::invalid_argument);
+  EXPECT_THROW(slice(example(), 0, 4), std::invalid_argument);
 }
 
-TEST(Split, SharesTheMemoryOfTheBatch) {
+TEST(Slice, SharesTheMemoryOfTheBatch) {
   const Batch batch = example();
-  const std::vector<Batch> parts = split(batch, 1);
-  EXPECT_EQ(parts[1].tokens.data_ptr(), batch.tokens.data_ptr<int64_t>() + 5);
-  EXPECT_EQ(parts[2].weights.data_ptr(), batch.weights.data_ptr<float>() + 6);
-}
-
-TEST(Split, ByTokensKeepsSegmentsWhole) {
-  const auto lengths = [](int64_t most) {
-    Longs result;
-    for (const Batch& part : split_by_tokens(example(), most)) result.push_back(part.token_count());
-    return result;
-  };
-  EXPECT_EQ(lengths(1), (Longs{5, 1, 2}));
-  EXPECT_EQ(lengths(3), (Longs{5, 3}));
-  EXPECT_EQ(lengths(6), (Longs{6, 2}));
-  EXPECT_EQ(lengths(8), (Longs{8}));
-  for (const int64_t most : {1, 3, 6, 8}) expect_equal(concatenate(split_by_tokens(example(), most)), example());
-  EXPECT_THROW(split_by_tokens(example(), 0), std::invalid_argument);
+  EXPECT_EQ(slice(batch, 1, 2).tokens.data_ptr(), batch.tokens.data_ptr<int64_t>() + 5);
+  EXPECT_EQ(slice(batch, 2, 3).weights.data_ptr(), batch.weights.data_ptr<float>() + 6);
 }
 
 }  // namespace

@@ -106,6 +106,7 @@ Case<float> on_cpu(Case<float> c) {
                   .width = c.width,
                   .x_stride = c.stride(),
                   .y_stride = c.stride()});
+  const std::vector<int32_t> starts = {0, static_cast<int32_t>(c.rows)};
   cpu().rms_norm_backward({.dy = c.dy.data(),
                            .x = c.residual ? c.sum.data() : c.x.data(),
                            .weight = c.weight.data(),
@@ -113,7 +114,7 @@ Case<float> on_cpu(Case<float> c) {
                            .dx = c.dx.data(),
                            .accumulate_dx = c.residual,
                            .dweight = c.dweight.data(),
-                           .rows = c.rows,
+                           .segments = {starts.data(), 1},
                            .groups = c.groups,
                            .width = c.width,
                            .dy_stride = c.stride(),

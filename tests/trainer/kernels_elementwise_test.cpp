@@ -1,5 +1,8 @@
 // exp and log over their whole range; SwiGLU, RoPE, embedding and sums against double precision, and bit for bit across
 // batches.
+#include <algorithm>
+#include <numeric>
+
 #include "tests/trainer/kernels_support.h"
 
 namespace terse::trainer::kernels {
@@ -170,54 +173,73 @@ TEST(KernelsRope, ARowDoesNotDependOnItsPlace) {
   }
 }
 
-TEST(KernelsEmbedding, GathersRowsAndScattersGradientsInRowOrder) {
-  for (const int64_t width : {1, 16, 33, 64, 100}) {
-    const int64_t vocab = 11, rows = 257;  // every token occurs many times
-    const Floats weights = random_floats(vocab * width, 1), dy = random_floats(rows * width, 2);
-    const std::vector<int64_t> tokens = random_ints(rows, vocab, 3);
-    const Floats y = run_everywhere([&](const Table& table) {
-      Floats out(rows * width);
-      table.embedding(weights.data(), tokens.data(), out.data(), rows, width);
-      return out;
-    });
-    Floats expected = random_floats(vocab * width, 4);
-    const Floats start = expected;
-    for (int64_t r = 0; r < rows; ++r)
-      for (int64_t i = 0; i < width; ++i) {
-        ASSERT_EQ(y[r * width + i], weights[tokens[r] * width + i]);
-        expected[tokens[r] * width + i] += dy[r * width + i];
-      }
-    const Floats grad = run_everywhere([&](const Table& table) {
-      Floats sums = start;
-      table.embedding_backward(dy.data(), tokens.data(), sums.data(), 100, width);
-      table.embedding_backward(dy.data() + 100 * width, tokens.data() + 100, sums.data(), rows - 100, width);
-      return sums;
-    });
-    EXPECT_TRUE(same_bits(expected, grad)) << "width " << width;
-  }
+// Rows by token, those of a token in order.
+std::vector<int64_t> by_token(const std::vector<int64_t>& tokens) {
+  std::vector<int64_t> order(tokens.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return tokens[a] < tokens[b]; });
+  return order;
 }
 
-TEST(KernelsSums, AddAndColumnSumAreExactChains) {
-  for (const int64_t cols : {1, 15, 17, 100}) {
-    const int64_t rows = 301;
-    const Floats a = random_floats(rows * cols, 1), b = random_floats(rows * cols, 2);
-    Floats sum(a.size()), columns(cols, 0.5f);
-    for (size_t i = 0; i < a.size(); ++i) {
-      sum[i] = a[i] + b[i];
-      columns[i % cols] += a[i];
+TEST(KernelsEmbedding, GathersRowsAndSumsGradientsAsATree) {
+  for (const std::vector<int32_t>& lengths : kSegmentLengths)
+    for (const int64_t width : {1, 33, 64}) {
+      const std::vector<int32_t> starts = starts_of(lengths);
+      const Segments segments = segments_of(starts);
+      const int64_t vocab = 11, rows = segments.rows();
+      const Floats weights = random_floats(vocab * width, 1), dy = random_floats(rows * width, 2);
+      const std::vector<int64_t> tokens = random_ints(rows, vocab, 3), order = by_token(tokens);
+      const Floats y = run_everywhere([&](const Table& table) {
+        Floats out(rows * width);
+        table.embedding(weights.data(), tokens.data(), out.data(), rows, width);
+        return out;
+      });
+      for (int64_t r = 0; r < rows; ++r)
+        for (int64_t i = 0; i < width; ++i) ASSERT_EQ(y[r * width + i], weights[tokens[r] * width + i]);
+      const Floats start = random_floats(vocab * width, 4);
+      const Floats grad = run_everywhere([&](const Table& table) {
+        Floats sums = start;
+        table.embedding_backward(dy.data(), tokens.data(), order.data(), sums.data(), segments, width);
+        return sums;
+      });
+      Floats expected = start;
+      for (int64_t token = 0; token < vocab; ++token)
+        for (int64_t i = 0; i < width; ++i)
+          expected[token * width + i] += tree_of(segments, [&](int64_t begin, int64_t end) {
+                                           float chain = 0;
+                                           for (int64_t r = begin; r < end; ++r)
+                                             if (tokens[r] == token) chain += dy[r * width + i];
+                                           return chain;
+                                         }).value();
+      EXPECT_TRUE(same_bits(expected, grad)) << lengths.size() << " segments, width " << width;
     }
-    EXPECT_TRUE(same_bits(sum, run_everywhere([&](const Table& table) {
-                            Floats y = a;
-                            table.add(y.data(), b.data(), y.data(), static_cast<int64_t>(y.size()));
-                            return y;
-                          })));
-    EXPECT_TRUE(same_bits(columns, run_everywhere([&](const Table& table) {
-                            Floats sums(cols, 0.5f);
-                            table.column_sum(a.data(), sums.data(), 120, cols);
-                            table.column_sum(a.data() + 120 * cols, sums.data(), rows - 120, cols);
-                            return sums;
-                          })));
-  }
+}
+
+TEST(KernelsSums, AddIsExactAndColumnSumIsATree) {
+  for (const std::vector<int32_t>& lengths : kSegmentLengths)
+    for (const int64_t cols : {1, 15, 17, 100}) {
+      const std::vector<int32_t> starts = starts_of(lengths);
+      const Segments segments = segments_of(starts);
+      const Floats a = random_floats(segments.rows() * cols, 1), b = random_floats(segments.rows() * cols, 2);
+      Floats sum(a.size()), columns(cols, 0.5f);
+      for (size_t i = 0; i < a.size(); ++i) sum[i] = a[i] + b[i];
+      for (int64_t col = 0; col < cols; ++col)
+        columns[col] += *tree_of(segments, [&](int64_t begin, int64_t end) {
+          float chain = 0;
+          for (int64_t row = begin; row < end; ++row) chain += a[row * cols + col];
+          return chain;
+        });
+      EXPECT_TRUE(same_bits(sum, run_everywhere([&](const Table& table) {
+                              Floats y = a;
+                              table.add(y.data(), b.data(), y.data(), static_cast<int64_t>(y.size()));
+                              return y;
+                            })));
+      EXPECT_TRUE(same_bits(columns, run_everywhere([&](const Table& table) {
+                              Floats sums(cols, 0.5f);
+                              table.column_sum(a.data(), sums.data(), segments, cols);
+                              return sums;
+                            })));
+    }
 }
 
 }  // namespace

@@ -112,6 +112,45 @@ TEST(KernelsGemmTn, SplittingTheRowsChangesNoBit) {
   }
 }
 
+TEST(KernelsWeightGrad, EachOutputIsTheDocumentedTreeOfChains) {
+  for (const std::vector<int32_t>& lengths : kSegmentLengths) {
+    const std::vector<int32_t> starts = starts_of(lengths);
+    const Segments rows = segments_of(starts);
+    for (const auto& [n, k] : {std::pair<int64_t, int64_t>{1, 1}, {130, 40}, {17, 65}}) {
+      const Floats a = random_floats(rows.rows() * n, 1), b = random_floats(rows.rows() * k, 2),
+                   c = random_floats(n * k, 3);
+      const Floats result = run_everywhere([&](const Table& table) {
+        Floats out = c;
+        table.weight_grad(a.data(), b.data(), out.data(), rows, n, k);
+        return out;
+      });
+      Floats expected = c;
+      for (int64_t i = 0; i < n; ++i)
+        for (int64_t j = 0; j < k; ++j)
+          expected[i * k + j] += *tree_of(rows, [&](int64_t begin, int64_t end) {
+            float chain = 0;
+            for (int64_t m = begin; m < end; ++m) chain = std::fma(a[m * n + i], b[m * k + j], chain);
+            return chain;
+          });
+      EXPECT_TRUE(same_bits(expected, result)) << lengths.size() << " segments, " << n << " x " << k;
+    }
+  }
+}
+
+TEST(KernelsWeightGrad, NodesOfTheTreeAddUpToTheWhole) {
+  const std::vector<int32_t> starts = starts_of({20, 3, 0, 33, 250, 1, 9});
+  const int64_t n = 70, k = 40, cut = starts[4];
+  const Floats a = random_floats(starts.back() * n, 1), b = random_floats(starts.back() * k, 2);
+  Floats whole(n * k, 0.0f), left = whole, right = whole;
+  cpu().weight_grad(a.data(), b.data(), whole.data(), segments_of(starts), n, k);
+  cpu().weight_grad(a.data(), b.data(), left.data(), {starts.data(), 4}, n, k);
+  std::vector<int32_t> rest;
+  for (size_t i = 4; i < starts.size(); ++i) rest.push_back(starts[i] - starts[4]);
+  cpu().weight_grad(a.data() + cut * n, b.data() + cut * k, right.data(), segments_of(rest), n, k);
+  cpu().add(left.data(), right.data(), left.data(), n * k);
+  EXPECT_TRUE(same_bits(whole, left));
+}
+
 TEST(KernelsTranspose, MovesEveryElement) {
   for (const auto& [rows, cols] :
        {std::pair<int64_t, int64_t>{1, 1}, {1, 40}, {17, 1}, {16, 16}, {33, 100}, {300, 257}}) {

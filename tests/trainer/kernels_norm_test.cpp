@@ -49,8 +49,13 @@ TEST(KernelsRmsNorm, MatchesDoublePrecisionForwardAndBackward) {
         return out;
       });
       EXPECT_TRUE(close(y, expected.y, 1e-6));
-      RmsNormGrad grad{
-          .dy = dy.data(), .x = x.data(), .weight = weight.data(), .rstd = rstd.data(), .rows = rows, .width = width};
+      const std::vector<int32_t> starts = {0, static_cast<int32_t>(rows) / 3, static_cast<int32_t>(rows)};
+      RmsNormGrad grad{.dy = dy.data(),
+                       .x = x.data(),
+                       .weight = weight.data(),
+                       .rstd = rstd.data(),
+                       .segments = segments_of(starts),
+                       .width = width};
       Floats dweight(width);
       const Floats dx = run_everywhere([&](const Table& table) {
         Floats out = dy;
@@ -132,23 +137,23 @@ TEST(KernelsRmsNorm, StridedHeadsEqualSeparateVectors) {
                   .width = width,
                   .x_stride = stride,
                   .y_stride = stride});
+  const std::vector<int32_t> starts = {0, static_cast<int32_t>(rows)}, one_row = {0, 1};
   cpu().rms_norm_backward({.dy = dy.data(),
                            .x = fused.data(),
                            .weight = weight.data(),
                            .rstd = rstd.data(),
                            .dx = dx.data(),
                            .dweight = dweight.data(),
-                           .rows = rows,
+                           .segments = segments_of(starts),
                            .groups = heads,
                            .width = width,
                            .dy_stride = stride,
                            .x_stride = stride,
                            .dx_stride = stride});
-  Floats chained(width, 0.0f);
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t h = 0; h < heads; ++h) {
       const int64_t at = r * stride + h * width;
-      Floats one(width), one_rstd(1), one_dx(width);
+      Floats one(width), one_rstd(1), one_dx(width), ignored(width);
       cpu().rms_norm({.x = fused.data() + at,
                       .weight = weight.data(),
                       .eps = kEps,
@@ -161,8 +166,8 @@ TEST(KernelsRmsNorm, StridedHeadsEqualSeparateVectors) {
                                .weight = weight.data(),
                                .rstd = one_rstd.data(),
                                .dx = one_dx.data(),
-                               .dweight = chained.data(),
-                               .rows = 1,
+                               .dweight = ignored.data(),
+                               .segments = segments_of(one_row),
                                .width = width});
       EXPECT_TRUE(same_bits(one.data(), y.data() + at, width));
       EXPECT_TRUE(same_bits(one_dx.data(), dx.data() + at, width));
@@ -170,36 +175,53 @@ TEST(KernelsRmsNorm, StridedHeadsEqualSeparateVectors) {
     }
     for (int64_t i = heads * width; i < stride; ++i) ASSERT_EQ(dx[r * stride + i], 5.0f);
   }
-  EXPECT_TRUE(same_bits(chained, dweight));
+  Floats chain(width, 0.0f);
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t h = 0; h < heads; ++h)
+      for (int64_t i = 0; i < width; ++i) {
+        const int64_t at = r * stride + h * width + i;
+        chain[i] = std::fma(dy[at], fused[at] * rstd[r * heads + h], chain[i]);
+      }
+  EXPECT_TRUE(same_bits(chain, dweight));
 }
 
-TEST(KernelsRmsNorm, SplittingTheRowsChangesNoBitOfTheWeightGradient) {
-  const int64_t rows = 333, width = 50;
-  const Floats x = random_floats(rows * width, 1), weight = random_floats(width, 2),
-               dy = random_floats(rows * width, 3);
-  Floats y(rows * width), rstd(rows), dx(rows * width);
-  cpu().rms_norm({.x = x.data(),
-                  .weight = weight.data(),
-                  .eps = kEps,
-                  .y = y.data(),
-                  .rstd = rstd.data(),
-                  .rows = rows,
-                  .width = width});
-  const auto gradient = [&](const Table& table, int64_t piece) {
-    Floats dweight(width, 0.25f);
-    for (int64_t row = 0; row < rows; row += piece)
-      table.rms_norm_backward({.dy = dy.data() + row * width,
-                               .x = x.data() + row * width,
+TEST(KernelsRmsNorm, TheWeightGradientIsTheDocumentedTree) {
+  const int64_t width = 50;
+  for (const std::vector<int32_t>& lengths : kSegmentLengths) {
+    const std::vector<int32_t> starts = starts_of(lengths);
+    const Segments segments = segments_of(starts);
+    const int64_t rows = segments.rows();
+    const Floats x = random_floats(rows * width, 1), weight = random_floats(width, 2),
+                 dy = random_floats(rows * width, 3);
+    Floats y(rows * width), rstd(rows), dx(rows * width);
+    cpu().rms_norm({.x = x.data(),
+                    .weight = weight.data(),
+                    .eps = kEps,
+                    .y = y.data(),
+                    .rstd = rstd.data(),
+                    .rows = rows,
+                    .width = width});
+    const Floats result = run_everywhere([&](const Table& table) {
+      Floats dweight(width, 0.25f);
+      table.rms_norm_backward({.dy = dy.data(),
+                               .x = x.data(),
                                .weight = weight.data(),
-                               .rstd = rstd.data() + row,
-                               .dx = dx.data() + row * width,
+                               .rstd = rstd.data(),
+                               .dx = dx.data(),
                                .dweight = dweight.data(),
-                               .rows = std::min(piece, rows - row),
+                               .segments = segments,
                                .width = width});
-    return dweight;
-  };
-  const Floats whole = run_everywhere([&](const Table& table) { return gradient(table, rows); });
-  for (const int64_t piece : {1, 16, 100}) EXPECT_TRUE(same_bits(whole, gradient(cpu(), piece))) << piece;
+      return dweight;
+    });
+    Floats expected(width, 0.25f);
+    for (int64_t i = 0; i < width; ++i)
+      expected[i] += *tree_of(segments, [&](int64_t begin, int64_t end) {
+        float chain = 0;
+        for (int64_t r = begin; r < end; ++r) chain = std::fma(dy[r * width + i], x[r * width + i] * rstd[r], chain);
+        return chain;
+      });
+    EXPECT_TRUE(same_bits(expected, result)) << lengths.size() << " segments";
+  }
 }
 
 TEST(KernelsRmsNorm, NanStaysInItsRow) {

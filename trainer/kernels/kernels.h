@@ -7,8 +7,8 @@
 // whole sequences compute the same log-probs. To keep it, every output is one chain of fused multiply-adds in a
 // documented order, or a reduction over 16 lanes (or a multiple) followed by a fixed tree.
 //
-// Gradients that sum over rows (weights, biases, norms, embeddings) are chains in row order that continue from the
-// buffer: splitting the rows over several calls gives the same bits.
+// Gradients that sum over rows (weights, biases, norms, embeddings) are sums over segments (sequences), see Segments:
+// splitting a batch at the nodes of its tree, over calls, micro-batches or processes, gives the same bits.
 //
 // Sizes are int64_t, strides and offsets count floats, a stride of 0 means "rows are contiguous". Pointers need no
 // alignment. Inputs and outputs do not overlap unless it is said. Functions are thread-safe, run on OpenMP threads
@@ -17,9 +17,24 @@
 // vocabulary.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 
 namespace terse::trainer::kernels {
+
+// The rows of a batch, sequence by sequence, and the order in which a sum over all rows is taken: the rows of a segment
+// are one chain from 0, and segment sums are added as a binary tree. A tree of n > 1 segments is the tree of the first
+// tree_half(n), plus the tree of the others; a tree without rows is left out. So any node of the tree can be computed
+// alone, elsewhere. The whole is then added to the buffer. No sum is ever -0, as chains start from +0.
+struct Segments {
+  const int32_t* starts = nullptr;  // [count + 1] first row of each segment, not descending, then the number of rows
+  int64_t count = 0;
+  int64_t rows() const { return starts[count]; }
+};
+// The largest power of two below n, for n > 1.
+constexpr int64_t tree_half(int64_t n) {
+  return static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(n - 1)));
+}
 
 // RMSNorm of `groups` vectors of `width` in each row: y = x * rstd * weight, rstd = 1 / sqrt(mean(x^2) + eps).
 // groups = 1 and width = D is the norm of a block; groups = heads and width = C is the QK-norm inside a fused row.
@@ -43,8 +58,9 @@ struct RmsNormGrad {
   const float* rstd = nullptr;
   float* dx = nullptr;         // may be dy
   bool accumulate_dx = false;  // dx += instead of dx =; then dx must not be dy
-  float* dweight = nullptr;    // [width], always added to, in order of (row, group)
-  int64_t rows = 0, groups = 1, width = 0;
+  float* dweight = nullptr;    // [width], always added to; a segment's chain goes by row, then group
+  Segments segments;           // of the rows
+  int64_t groups = 1, width = 0;
   int64_t dy_stride = 0, x_stride = 0, dx_stride = 0;
 };
 
@@ -152,6 +168,21 @@ struct LogProbGrad {
   float* dlogits = nullptr;          // [rows, vocab], written; may be logits
 };
 
+// One AdamW update of `count` weights of which all decay alike. With g = clip grad: m += (1 - beta1)(g - m), v = beta2
+// v
+// + (1 - beta2) g^2, w = (1 - lr weight_decay) w - (lr / correction1) m / (sqrt(v) / sqrt(correction2) + eps).
+struct AdamW {
+  float* weight = nullptr;
+  const float* grad = nullptr;
+  float* m = nullptr;
+  float* v = nullptr;
+  int64_t count = 0;
+  double clip = 1, lr = 0, beta1 = 0, beta2 = 0, eps = 0, weight_decay = 0;
+  double correction1 = 1, correction2 = 1;  // 1 - beta^updates
+};
+
+inline constexpr int64_t kSquareBlock = 1024;  // elements of one sum of squares
+
 struct Table {
   const char* isa;  // "avx512" or "avx2"
 
@@ -159,9 +190,10 @@ struct Table {
   // from y.
   void (*gemm)(const float* x, const float* w, const float* bias, float* y, int64_t m, int64_t n, int64_t k,
                bool accumulate);
-  // c[N, K] (+)= a[M, N]^T b[M, K]. Each output is one chain over m, from 0 or (accumulate) from c: gradients of
-  // weights.
+  // c[N, K] (+)= a[M, N]^T b[M, K]. Each output is one chain over m, from 0 or (accumulate) from c.
   void (*gemm_tn)(const float* a, const float* b, float* c, int64_t m, int64_t n, int64_t k, bool accumulate);
+  // c[N, K] += a[M, N]^T b[M, K], summed over the M rows as Segments says: gradients of weights.
+  void (*weight_grad)(const float* a, const float* b, float* c, const Segments& rows, int64_t n, int64_t k);
   // out[cols, rows] = in[rows, cols]^T: a weight stored [out, in] becomes gemm's w.
   void (*transpose)(const float* in, float* out, int64_t rows, int64_t cols);
 
@@ -183,13 +215,19 @@ struct Table {
   // probs[rows, vocab] = exp(scale * logits - lse); probs may be logits.
   void (*softmax)(const float* logits, float scale, const float* lse, float* probs, int64_t rows, int64_t vocab);
 
-  // y[M, D] = table[tokens]. Backward: dtable[tokens[m]] += dy[m] in row order.
+  // y[M, D] = table[tokens]. Backward: dtable[t] += the sum of dy[m] over the rows m with tokens[m] = t. `by_token`
+  // lists all rows, those of one token together and in ascending order.
   void (*embedding)(const float* table, const int64_t* tokens, float* y, int64_t rows, int64_t width);
-  void (*embedding_backward)(const float* dy, const int64_t* tokens, float* dtable, int64_t rows, int64_t width);
+  void (*embedding_backward)(const float* dy, const int64_t* tokens, const int64_t* by_token, float* dtable,
+                             const Segments& rows, int64_t width);
 
   void (*add)(const float* a, const float* b, float* y, int64_t count);  // y = a + b; y may be a or b
-  // sums[N] += the rows of x[M, N], in row order: gradients of biases.
-  void (*column_sum)(const float* x, float* sums, int64_t rows, int64_t cols);
+  // sums[N] += the sum of the rows of x[M, N]: gradients of biases.
+  void (*column_sum)(const float* x, float* sums, const Segments& rows, int64_t cols);
+
+  void (*adamw)(const AdamW& args);
+  // sums[i] = the sum of squares of the i-th kSquareBlock elements of x, and of what is left: norms of gradients.
+  void (*square_sums)(const float* x, float* sums, int64_t count);
 
   // Element-wise exp and natural log, within 2 units in the last place of the true value, IEEE limits and NaN as in
   // <cmath>.

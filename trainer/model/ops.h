@@ -4,9 +4,11 @@
 //   the rest with LibTorch's own operations (ops_aten.cpp), which are also the reference that tests hold the kernels
 //   against.
 //
-// On the CPU weight gradients are added straight to weight.grad() in token order, so that splitting a batch into
-// micro-batches does not change a bit of the sum. Letters: N packed tokens, D width, H query heads, K key/value heads,
-// C head width, F feed-forward width, V vocabulary, M rows that carry a loss.
+// On the CPU weight gradients are added straight to weight.grad(). In fp32 they are summed sequence by sequence and
+// then as a tree (kernels::Segments), so that where a batch is split changes no bit of the sum: `segments`, int32 [S +
+// 1], are the first row of each sequence and then the number of rows; needed for backward passes only. Letters: N
+// packed tokens, D width, H query heads, K key/value heads, C head width, F feed-forward width, V vocabulary, M rows
+// that carry a loss.
 #pragma once
 
 #include <torch/types.h>
@@ -20,20 +22,23 @@ namespace terse::trainer::ops {
 torch::Tensor make_rope_table(const ModelSpec& spec, torch::Device device);
 
 // tokens [N] int64, weight [V, D] -> [N, D]
-torch::Tensor embed(const torch::Tensor& tokens, const torch::Tensor& weight);
+torch::Tensor embed(const torch::Tensor& tokens, const torch::Tensor& weight, const torch::Tensor& segments = {});
 // x [N, D], weight [D] -> [N, D]
-torch::Tensor rms_norm(const torch::Tensor& x, const torch::Tensor& weight, double eps);
+torch::Tensor rms_norm(const torch::Tensor& x, const torch::Tensor& weight, double eps,
+                       const torch::Tensor& segments = {});
 // sum = x + delta and its norm, both [N, D]: a residual connection and the norm behind it.
 struct NormedSum {
   torch::Tensor sum;
   torch::Tensor normed;
 };
-NormedSum add_rms_norm(const torch::Tensor& x, const torch::Tensor& delta, const torch::Tensor& weight, double eps);
+NormedSum add_rms_norm(const torch::Tensor& x, const torch::Tensor& delta, const torch::Tensor& weight, double eps,
+                       const torch::Tensor& segments = {});
 // x [N, in], weight [out, in], bias [out] or undefined -> [N, out]
-torch::Tensor linear(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias = {});
+torch::Tensor linear(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias = {},
+                     const torch::Tensor& segments = {});
 // RMSNorm on each query and key head of qkv [N, (H + 2K) C], as Qwen3 does before RoPE.
 torch::Tensor qk_norm(const torch::Tensor& qkv, const torch::Tensor& q_norm, const torch::Tensor& k_norm,
-                      const ModelSpec& spec);
+                      const ModelSpec& spec, const torch::Tensor& segments = {});
 // RoPE on queries and keys, then causal attention inside each segment: qkv [N, (H + 2K) C] -> [N, H C].
 torch::Tensor attention(const torch::Tensor& qkv, const torch::Tensor& positions, const torch::Tensor& segments,
                         const torch::Tensor& rope, const ModelSpec& spec);
@@ -47,6 +52,6 @@ struct TokenLogProbs {
   torch::Tensor entropy;
 };
 TokenLogProbs token_logprobs(const torch::Tensor& x, const torch::Tensor& head, const torch::Tensor& targets,
-                             const LogitTransform& transform);
+                             const LogitTransform& transform, const torch::Tensor& segments = {});
 
 }  // namespace terse::trainer::ops

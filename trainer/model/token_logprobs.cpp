@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
-#include "trainer/kernels/kernels.h"
 #include "trainer/model/ops.h"
 #include "trainer/model/ops_aten.h"
+#include "trainer/model/ops_cpu.h"
 
 namespace terse::trainer::ops {
 
@@ -45,9 +45,75 @@ LogitTransform transform_of(AutogradContext* ctx) {
   return t;
 }
 
+// The gradient of the head and of its input, a chunk of rows at a time.
+struct HeadBackward {
+  Tensor x, targets, lse, entropy, d_logprob, d_entropy, dx;
+  LogitTransform transform;
+  Head head;
+
+  // The gradient of n rows of logits from `begin` on.
+  Tensor chunk(int64_t begin, int64_t n) const {
+    const int64_t* target = targets.data_ptr<int64_t>() + begin;
+    Tensor logits = head.logits(x.narrow(0, begin, n));
+    const float scale = cut_rows(transform, logits.data_ptr<float>(), n, logits.size(1), target);
+    kernels::cpu().logprob_backward({.logits = logits.data_ptr<float>(),
+                                     .targets = target,
+                                     .scale = scale,
+                                     .rows = n,
+                                     .vocab = logits.size(1),
+                                     .lse = lse.data_ptr<float>() + begin,
+                                     .entropy = entropy.data_ptr<float>() + begin,
+                                     .d_logprob = d_logprob.data_ptr<float>() + begin,
+                                     .d_entropy = d_entropy.defined() ? d_entropy.data_ptr<float>() + begin : nullptr,
+                                     .dlogits = logits.data_ptr<float>()});
+    return logits;
+  }
+
+  // The same in fp32, with dx of these rows; `add` takes logits, input, rows and the sizes of the weight.
+  template <class Add>
+  void rows(int64_t begin, int64_t n, const Add& add) {
+    const Tensor logits = chunk(begin, n);
+    const int64_t vocab = head.weight.size(0), width = head.weight.size(1);
+    kernels::cpu().gemm(logits.data_ptr<float>(), head.weight.data_ptr<float>(), nullptr,
+                        dx.data_ptr<float>() + begin * width, n, width, vocab, false);
+    add(logits.data_ptr<float>(), x.data_ptr<float>() + begin * width, vocab, width);
+  }
+
+  // Adds the tree over the segments to `grad`. A tree of more rows than a chunk is taken apart, and a segment of more
+  // rows is a chain over its chunks.
+  void add_tree(const kernels::Segments& segments, int64_t most, const Tensor& grad) {
+    const int64_t first = segments.starts[0], n = segments.rows() - first;
+    if (n == 0) return;
+    if (n <= most) {
+      std::vector<int32_t> starts(segments.starts, segments.starts + segments.count + 1);
+      for (int32_t& start : starts) start -= static_cast<int32_t>(first);
+      return rows(first, n, [&](const float* logits, const float* in, int64_t vocab, int64_t width) {
+        kernels::cpu().weight_grad(logits, in, grad.data_ptr<float>(), {starts.data(), segments.count}, vocab, width);
+      });
+    }
+    const Tensor sum = torch::zeros_like(head.weight);
+    if (segments.count == 1) {
+      for (int64_t begin = first; begin < first + n; begin += most) {
+        const int64_t part = std::min(most, first + n - begin);
+        rows(begin, part, [&](const float* logits, const float* in, int64_t vocab, int64_t width) {
+          kernels::cpu().gemm_tn(logits, in, sum.data_ptr<float>(), part, vocab, width, true);
+        });
+      }
+    } else {
+      const int64_t half = kernels::tree_half(segments.count);
+      const Tensor right = torch::zeros_like(sum);
+      add_tree({segments.starts, half}, most, sum);
+      add_tree({segments.starts + half, segments.count - half}, most, right);
+      sum.add_(right);
+    }
+    grad.add_(sum);
+  }
+};
+
 struct TokenLogProbsFunction : Function<TokenLogProbsFunction> {
   static variable_list forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight, const Tensor& targets,
-                               double temperature, int64_t top_k, double top_p, double min_p) {
+                               double temperature, int64_t top_k, double top_p, double min_p,
+                               const std::optional<Tensor>& segments) {
     ctx->saved_data["temperature"] = temperature;
     ctx->saved_data["top_k"] = top_k;
     ctx->saved_data["top_p"] = top_p;
@@ -71,58 +137,44 @@ struct TokenLogProbsFunction : Function<TokenLogProbsFunction> {
                               .lse = lse.data_ptr<float>() + begin,
                               .entropy = entropy.data_ptr<float>() + begin});
     }
-    ctx->save_for_backward({x, weight, targets, lse, entropy});
+    ctx->save_for_backward({x, weight, targets, lse, entropy, segments.value_or(Tensor())});
     return {logprob, entropy};
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const auto saved = ctx->get_saved_variables();
-    const Tensor &x = saved[0], &weight = saved[1], &targets = saved[2];
-    const LogitTransform transform = transform_of(ctx);
-    const int64_t rows = x.size(0), vocab = weight.size(0), width = weight.size(1);
-    const int64_t chunk = std::max<int64_t>(1, kChunkLogits / vocab);
-    const Tensor d_logprob = grads[0].defined() ? grads[0].contiguous() : torch::zeros({rows}, torch::kFloat32);
-    const Tensor d_entropy = grads[1].defined() ? grads[1].contiguous() : Tensor();
-    Tensor dx = torch::empty({rows, width}, torch::kFloat32);
-    const Head head(weight);
-    for (int64_t begin = 0; begin < rows; begin += chunk) {
-      const int64_t n = std::min(chunk, rows - begin);
-      const int64_t* target = targets.data_ptr<int64_t>() + begin;
-      const Tensor x_chunk = x.narrow(0, begin, n);
-      Tensor logits = head.logits(x_chunk);
-      const float scale = cut_rows(transform, logits.data_ptr<float>(), n, vocab, target);
-      kernels::cpu().logprob_backward({.logits = logits.data_ptr<float>(),
-                                       .targets = target,
-                                       .scale = scale,
-                                       .rows = n,
-                                       .vocab = vocab,
-                                       .lse = saved[3].data_ptr<float>() + begin,
-                                       .entropy = saved[4].data_ptr<float>() + begin,
-                                       .d_logprob = d_logprob.data_ptr<float>() + begin,
-                                       .d_entropy = d_entropy.defined() ? d_entropy.data_ptr<float>() + begin : nullptr,
-                                       .dlogits = logits.data_ptr<float>()});
-      if (head.transposed.defined()) {
-        kernels::cpu().gemm(logits.data_ptr<float>(), weight.data_ptr<float>(), nullptr,
-                            dx.data_ptr<float>() + begin * width, n, width, vocab, false);
-        kernels::cpu().gemm_tn(logits.data_ptr<float>(), x_chunk.data_ptr<float>(), weight.grad().data_ptr<float>(), n,
-                               vocab, width, true);
-      } else {
-        const Tensor rounded = logits.to(weight.scalar_type());
-        dx.narrow(0, begin, n).copy_(at::mm(rounded, weight));
-        weight.grad().add_(at::mm(rounded.t(), x_chunk.to(weight.scalar_type())));
+    const Tensor &x = saved[0], &weight = saved[1];
+    const int64_t rows = x.size(0), chunk = std::max<int64_t>(1, kChunkLogits / weight.size(0));
+    HeadBackward head{.x = x,
+                      .targets = saved[2],
+                      .lse = saved[3],
+                      .entropy = saved[4],
+                      .d_logprob = grads[0].defined() ? grads[0].contiguous() : torch::zeros({rows}, torch::kFloat32),
+                      .d_entropy = grads[1].defined() ? grads[1].contiguous() : Tensor(),
+                      .dx = torch::empty_like(x),
+                      .transform = transform_of(ctx),
+                      .head = Head(weight)};
+    if (head.head.transposed.defined()) {
+      head.add_tree(segments_of(saved[5], rows), chunk, weight.grad());
+    } else {
+      for (int64_t begin = 0; begin < rows; begin += chunk) {
+        const int64_t n = std::min(chunk, rows - begin);
+        const Tensor rounded = head.chunk(begin, n).to(weight.scalar_type());
+        head.dx.narrow(0, begin, n).copy_(at::mm(rounded, weight));
+        weight.grad().add_(at::mm(rounded.t(), x.narrow(0, begin, n).to(weight.scalar_type())));
       }
     }
-    return {dx, Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
+    return {head.dx, Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
   }
 };
 
 }  // namespace
 
 TokenLogProbs token_logprobs(const Tensor& x, const Tensor& head, const Tensor& targets,
-                             const LogitTransform& transform) {
+                             const LogitTransform& transform, const Tensor& segments) {
   if (!x.device().is_cpu()) return aten::token_logprobs(x, head, targets, transform);
   const variable_list result = TokenLogProbsFunction::apply(x, head, targets, transform.temperature, transform.top_k,
-                                                            transform.top_p, transform.min_p);
+                                                            transform.top_p, transform.min_p, if_defined(segments));
   return {result[0], result[1]};
 }
 

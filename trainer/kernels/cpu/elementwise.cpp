@@ -2,6 +2,8 @@
 #include "trainer/kernels/cpu/functions.h"
 #include "trainer/kernels/cpu/math.h"
 #include "trainer/kernels/cpu/parallel.h"
+#include "trainer/kernels/cpu/tree.h"
+#include "trainer/kernels/scratch.h"
 
 namespace terse::trainer::kernels::TERSE_ISA {
 namespace {
@@ -17,6 +19,36 @@ TERSE_INLINE void for_lanes(int64_t count, const Body& body) {
 TERSE_INLINE F16 sigmoid(F16 x) {
   return div(splat(1.0f), add(splat(1.0f), exp(sub(zero(), x))));
 }
+
+// The sum of the gradients of one token's rows, by_token[first, last), over the segments [begin, end).
+struct OneToken {
+  const float* dy;
+  const int64_t* by_token;
+  Segments rows;
+  int64_t width, count;  // floats of a row, and of the sum
+
+  void sum(int64_t begin, int64_t end, int64_t first, int64_t last, float* out, float* spare) const {
+    while (end - begin > 1) {
+      const int64_t middle = begin + tree_half(end - begin);
+      int64_t cut = first;  // the first of the token's rows on the right
+      while (cut < last && by_token[cut] < rows.starts[middle]) ++cut;
+      if (cut == last) {
+        end = middle;
+      } else if (cut == first) {
+        begin = middle;
+      } else {
+        sum(begin, middle, first, cut, out, spare);
+        sum(middle, end, cut, last, spare, spare + count);
+        return add_into(out, spare, count);
+      }
+    }
+    for_lanes(count, [=, this](int64_t i, int64_t n) {
+      F16 chain = zero();
+      for (int64_t at = first; at < last; ++at) chain = add(chain, load_some(dy + by_token[at] * width + i, n));
+      store_some(out + i, chain, n);
+    });
+  }
+};
 
 constexpr int64_t kExpCost = 8;  // floating-point operations that one element of exp takes the time of
 
@@ -89,14 +121,17 @@ void embedding(const float* table, const int64_t* tokens, float* y, int64_t rows
   });
 }
 
-void embedding_backward(const float* dy, const int64_t* tokens, float* dtable, int64_t rows, int64_t width) {
-  parallel_ranges(width, rows, kLanes, [=](int64_t begin, int64_t end) {
-    for (int64_t row = 0; row < rows; ++row) {
-      const float* from = dy + row * width + begin;
-      float* to = dtable + tokens[row] * width + begin;
-      for_lanes(end - begin, [=](int64_t i, int64_t n) {
-        store_some(to + i, add(load_some(to + i, n), load_some(from + i, n)), n);
-      });
+void embedding_backward(const float* dy, const int64_t* tokens, const int64_t* by_token, float* dtable,
+                        const Segments& rows, int64_t width) {
+  const int64_t count = rows.count > 0 ? rows.rows() : 0;
+  parallel_ranges(width, 2 * count, kLanes, [=](int64_t begin, int64_t end) {
+    float* sum = scratch((1 + tree_depth(rows.count)) * (end - begin));
+    for (int64_t first = 0, last = 0; first < count; first = last) {
+      const int64_t token = tokens[by_token[first]];
+      while (last < count && tokens[by_token[last]] == token) ++last;
+      const OneToken one = {dy + begin, by_token, rows, width, end - begin};
+      one.sum(0, rows.count, first, last, sum, sum + one.count);
+      add_into(dtable + token * width + begin, sum, one.count);
     }
   });
 }
@@ -109,13 +144,20 @@ void add(const float* a, const float* b, float* y, int64_t count) {
   });
 }
 
-void column_sum(const float* x, float* sums, int64_t rows, int64_t cols) {
-  parallel_ranges(cols, rows, kLanes, [=](int64_t begin, int64_t end) {
-    for_lanes(end - begin, [=](int64_t i, int64_t n) {
-      F16 sum = load_some(sums + begin + i, n);
-      for (int64_t row = 0; row < rows; ++row) sum = add(sum, load_some(x + row * cols + begin + i, n));
-      store_some(sums + begin + i, sum, n);
+void column_sum(const float* x, float* sums, const Segments& rows, int64_t cols) {
+  if (rows.count == 0 || rows.rows() == 0) return;
+  parallel_ranges(cols, rows.rows(), kLanes, [=](int64_t begin, int64_t end) {
+    const int64_t count = end - begin;
+    float* sum = scratch((1 + tree_depth(rows.count)) * count);
+    tree_sum(rows, 0, rows.count, sum, sum + count, count, [=](int64_t segment, float* to) {
+      for_lanes(count, [=](int64_t i, int64_t n) {
+        F16 chain = zero();
+        for (int64_t row = rows.starts[segment]; row < rows.starts[segment + 1]; ++row)
+          chain = add(chain, load_some(x + row * cols + begin + i, n));
+        store_some(to + i, chain, n);
+      });
     });
+    add_into(sums + begin, sum, count);
   });
 }
 

@@ -1,6 +1,8 @@
 // RMSNorm and its gradient.
 #include "trainer/kernels/cpu/functions.h"
 #include "trainer/kernels/cpu/parallel.h"
+#include "trainer/kernels/cpu/tree.h"
+#include "trainer/kernels/scratch.h"
 
 namespace terse::trainer::kernels::TERSE_ISA {
 namespace {
@@ -57,26 +59,40 @@ void norm_vector_backward(const float* dy, const float* x, const float* weight, 
   }
 }
 
-// dweight[begin, begin + 16 NV) += the chain over (row, group) of dy * (x * rstd); `last` columns in the last vector.
+// The chain over the rows [first, last) and their groups of dy * (x * rstd), for the columns from `begin` on; `lanes`
+// columns in the last vector.
 template <int NV>
-void weight_columns(const RmsNormGrad& args, int64_t dy_stride, int64_t x_stride, int64_t begin, int64_t last) {
+void weight_chain(const RmsNormGrad& args, int64_t dy_stride, int64_t x_stride, int64_t first, int64_t last,
+                  int64_t begin, int64_t lanes, float* out) {
   F16 sums[NV];
-  const auto lanes = [last](int v) { return v == NV - 1 ? last : kLanes; };
+  const auto width = [lanes](int v) { return v == NV - 1 ? lanes : kLanes; };
 #pragma GCC unroll 4
-  for (int v = 0; v < NV; ++v) sums[v] = load_some(args.dweight + begin + v * kLanes, lanes(v));
-  for (int64_t row = 0; row < args.rows; ++row)
+  for (int v = 0; v < NV; ++v) sums[v] = zero();
+  for (int64_t row = first; row < last; ++row)
     for (int64_t group = 0; group < args.groups; ++group) {
       const float* x = args.x + row * x_stride + group * args.width + begin;
       const float* dy = args.dy + row * dy_stride + group * args.width + begin;
       const F16 rstd = splat(args.rstd[row * args.groups + group]);
 #pragma GCC unroll 4
       for (int v = 0; v < NV; ++v) {
-        const F16 x_hat = mul(load_some(x + v * kLanes, lanes(v)), rstd);
-        sums[v] = fma(load_some(dy + v * kLanes, lanes(v)), x_hat, sums[v]);
+        const F16 x_hat = mul(load_some(x + v * kLanes, width(v)), rstd);
+        sums[v] = fma(load_some(dy + v * kLanes, width(v)), x_hat, sums[v]);
       }
     }
 #pragma GCC unroll 4
-  for (int v = 0; v < NV; ++v) store_some(args.dweight + begin + v * kLanes, sums[v], lanes(v));
+  for (int v = 0; v < NV; ++v) store(out + v * kLanes, sums[v]);
+}
+
+// dweight[begin, begin + 16 NV) += the tree over the segments.
+template <int NV>
+void weight_columns(const RmsNormGrad& args, int64_t dy_stride, int64_t x_stride, int64_t begin, int64_t lanes) {
+  constexpr int64_t kCount = NV * kLanes;
+  const Segments& rows = args.segments;
+  float* sum = scratch((1 + tree_depth(rows.count)) * kCount);
+  tree_sum(rows, 0, rows.count, sum, sum + kCount, kCount, [&](int64_t segment, float* to) {
+    weight_chain<NV>(args, dy_stride, x_stride, rows.starts[segment], rows.starts[segment + 1], begin, lanes, to);
+  });
+  add_into(args.dweight + begin, sum, kCount - kLanes + lanes);
 }
 
 void weight_range(const RmsNormGrad& args, int64_t dy_stride, int64_t x_stride, int64_t begin, int64_t end) {
@@ -111,10 +127,12 @@ void rms_norm_backward(const RmsNormGrad& args) {
   const int64_t dy_stride = args.dy_stride != 0 ? args.dy_stride : full;
   const int64_t x_stride = args.x_stride != 0 ? args.x_stride : full;
   const int64_t dx_stride = args.dx_stride != 0 ? args.dx_stride : full;
+  const int64_t rows = args.segments.count > 0 ? args.segments.rows() : 0;
+  if (rows == 0) return;
   // The weight first: dx may overwrite dy.
-  parallel_ranges(args.width, 4 * args.rows * args.groups, kLanes,
+  parallel_ranges(args.width, 4 * rows * args.groups, kLanes,
                   [&](int64_t begin, int64_t end) { weight_range(args, dy_stride, x_stride, begin, end); });
-  parallel_ranges(args.rows, 8 * full, 1, [&](int64_t begin, int64_t end) {
+  parallel_ranges(rows, 8 * full, 1, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row)
       for (int64_t group = 0; group < args.groups; ++group) {
         const int64_t at = group * args.width;

@@ -10,6 +10,7 @@ const Table kTable = {
     .isa = TERSE_NAME(TERSE_ISA),
     .gemm = gemm,
     .gemm_tn = gemm_tn,
+    .weight_grad = weight_grad,
     .transpose = transpose,
     .rms_norm = rms_norm,
     .rms_norm_backward = rms_norm_backward,
@@ -27,6 +28,8 @@ const Table kTable = {
     .embedding_backward = embedding_backward,
     .add = add,
     .column_sum = column_sum,
+    .adamw = adamw,
+    .square_sums = square_sums,
     .exp = exp,
     .log = log,
 };

@@ -66,6 +66,9 @@ TERSE_INLINE F16 mul(F16 a, F16 b) {
 TERSE_INLINE F16 div(F16 a, F16 b) {
   return {_mm512_div_ps(a.v, b.v)};
 }
+TERSE_INLINE F16 sqrt(F16 a) {
+  return {_mm512_sqrt_ps(a.v)};
+}
 TERSE_INLINE F16 fma(F16 a, F16 b, F16 c) {
   return {_mm512_fmadd_ps(a.v, b.v, c.v)};
 }  // a * b + c, rounded once
@@ -161,6 +164,9 @@ TERSE_INLINE F16 mul(F16 a, F16 b) {
 }
 TERSE_INLINE F16 div(F16 a, F16 b) {
   return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)};
+}
+TERSE_INLINE F16 sqrt(F16 a) {
+  return {_mm256_sqrt_ps(a.lo), _mm256_sqrt_ps(a.hi)};
 }
 TERSE_INLINE F16 fma(F16 a, F16 b, F16 c) {
   return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};

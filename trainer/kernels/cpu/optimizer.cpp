@@ -1,0 +1,44 @@
+// AdamW and the sums of squares that gradient norms are made of. Both treat elements by place alone, so a buffer may be
+// cut anywhere (sums: at whole blocks) without changing a bit.
+#include "trainer/kernels/cpu/functions.h"
+#include "trainer/kernels/cpu/parallel.h"
+
+namespace terse::trainer::kernels::TERSE_ISA {
+
+void adamw(const AdamW& args) {
+  const F16 clip = splat(static_cast<float>(args.clip)), beta2 = splat(static_cast<float>(args.beta2)),
+            take1 = splat(static_cast<float>(1 - args.beta1)), take2 = splat(static_cast<float>(1 - args.beta2)),
+            keep = splat(static_cast<float>(1 - args.lr * args.weight_decay)),
+            step = splat(static_cast<float>(args.lr / args.correction1)),
+            root2 = splat(static_cast<float>(__builtin_sqrt(args.correction2))),
+            eps = splat(static_cast<float>(args.eps));
+  parallel_ranges(args.count, 12, kLanes, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i += kLanes) {
+      const int64_t n = min_of(kLanes, end - i);
+      const F16 g = mul(load_some(args.grad + i, n), clip);
+      F16 m = load_some(args.m + i, n), v = load_some(args.v + i, n), w = load_some(args.weight + i, n);
+      m = fma(take1, sub(g, m), m);
+      v = fma(mul(take2, g), g, mul(beta2, v));
+      w = fnma(step, div(m, add(div(sqrt(v), root2), eps)), mul(w, keep));
+      store_some(args.m + i, m, n);
+      store_some(args.v + i, v, n);
+      store_some(args.weight + i, w, n);
+    }
+  });
+}
+
+void square_sums(const float* x, float* sums, int64_t count) {
+  parallel_ranges(ceil_div(count, kSquareBlock), 2 * kSquareBlock, 1, [=](int64_t begin, int64_t end) {
+    for (int64_t block = begin; block < end; ++block) {
+      const int64_t first = block * kSquareBlock, last = min_of(count, first + kSquareBlock);
+      F16 sum[2] = {zero(), zero()};
+      for (int64_t i = first, j = 0; i < last; i += kLanes, j ^= 1) {
+        const F16 v = load_some(x + i, min_of(kLanes, last - i));
+        sum[j] = fma(v, v, sum[j]);
+      }
+      sums[block] = sum_lanes(add(sum[0], sum[1]));
+    }
+  });
+}
+
+}  // namespace terse::trainer::kernels::TERSE_ISA

@@ -1,0 +1,41 @@
+// The sum over segments in the order that Segments promises.
+#pragma once
+
+#include "trainer/kernels/cpu/parallel.h"
+
+namespace terse::trainer::kernels::TERSE_ISA {
+
+TERSE_INLINE void add_into(float* sum, const float* more, int64_t count) {
+  for (int64_t i = 0; i < count; i += kLanes) {
+    const int64_t n = min_of(kLanes, count - i);
+    store_some(sum + i, add(load_some(sum + i, n), load_some(more + i, n)), n);
+  }
+}
+
+// Sums that are waiting for their other half while the segments of a tree are gone through.
+inline int64_t tree_depth(int64_t segments) {
+  return 64 - __builtin_clzll(static_cast<uint64_t>(segments));
+}
+
+// out[count] = the tree over the segments [begin, end), which hold at least one row; leaf(segment, to) writes the sum
+// of a segment that has rows. `spare` has room for tree_depth(end - begin) times `count`.
+template <class Leaf>
+void tree_sum(const Segments& rows, int64_t begin, int64_t end, float* out, float* spare, int64_t count,
+              const Leaf& leaf) {
+  while (end - begin > 1) {
+    const int64_t middle = begin + tree_half(end - begin);
+    if (rows.starts[middle] == rows.starts[end]) {
+      end = middle;
+    } else if (rows.starts[begin] == rows.starts[middle]) {
+      begin = middle;
+    } else {
+      tree_sum(rows, begin, middle, out, spare, count, leaf);
+      tree_sum(rows, middle, end, spare, spare + count, count, leaf);
+      add_into(out, spare, count);
+      return;
+    }
+  }
+  leaf(begin, out);
+}
+
+}  // namespace terse::trainer::kernels::TERSE_ISA

@@ -1,0 +1,19 @@
+// Sums per sequence.
+#include "trainer/loss.h"
+
+#include <numeric>
+
+namespace terse::trainer {
+
+std::vector<double> sequence_sums(const torch::Tensor& values, const torch::Tensor& segments) {
+  const torch::Tensor host = values.detach().to(torch::kCPU, torch::kFloat32).contiguous();
+  const torch::Tensor bounds = segments.to(torch::kCPU).contiguous();
+  const float* value = host.data_ptr<float>();
+  const int32_t* start = bounds.data_ptr<int32_t>();
+  std::vector<double> sums;
+  for (int64_t s = 0; s + 1 < bounds.size(0); ++s)
+    sums.push_back(std::accumulate(value + start[s], value + start[s + 1], 0.0));
+  return sums;
+}
+
+}  // namespace terse::trainer

@@ -1,0 +1,85 @@
+// The tensors of the one transformer, unit by unit.
+#include "trainer/model/param_layout.h"
+
+#include <cmath>
+#include <stdexcept>
+
+namespace terse::trainer {
+
+namespace {
+
+// The tensors of a unit while it is put together.
+struct UnitTensors {
+  std::vector<ParamInfo> decayed, plain;
+  void matrix(std::string name, int64_t out, int64_t in, double std) {
+    decayed.push_back({std::move(name), {out, in}, 0, std, 0});
+  }
+  void vector(std::string name, int64_t n, double value) { plain.push_back({std::move(name), {n}, 0, 0, value}); }
+};
+
+UnitTensors block_tensors(const ModelSpec& spec, int64_t layer) {
+  const std::string block = "model.layers." + std::to_string(layer) + ".";
+  const double std = spec.init_std, residual_std = std / std::sqrt(2.0 * static_cast<double>(spec.layers));
+  const int64_t q = spec.attention_width(), kv = spec.kv_heads * spec.head_width;
+  UnitTensors unit;
+  unit.matrix(block + "self_attn.q_proj.weight", q, spec.width, std);
+  unit.matrix(block + "self_attn.k_proj.weight", kv, spec.width, std);
+  unit.matrix(block + "self_attn.v_proj.weight", kv, spec.width, std);
+  unit.matrix(block + "self_attn.o_proj.weight", spec.width, q, residual_std);
+  unit.matrix(block + "mlp.gate_proj.weight", spec.ffn_width, spec.width, std);
+  unit.matrix(block + "mlp.up_proj.weight", spec.ffn_width, spec.width, std);
+  unit.matrix(block + "mlp.down_proj.weight", spec.width, spec.ffn_width, residual_std);
+  unit.vector(block + "input_layernorm.weight", spec.width, 1);
+  unit.vector(block + "post_attention_layernorm.weight", spec.width, 1);
+  if (spec.qkv_bias) {
+    unit.vector(block + "self_attn.q_proj.bias", q, 0);
+    unit.vector(block + "self_attn.k_proj.bias", kv, 0);
+    unit.vector(block + "self_attn.v_proj.bias", kv, 0);
+  }
+  if (spec.qk_norm) {
+    unit.vector(block + "self_attn.q_norm.weight", spec.head_width, 1);
+    unit.vector(block + "self_attn.k_norm.weight", spec.head_width, 1);
+  }
+  return unit;
+}
+
+}  // namespace
+
+int64_t ParamInfo::numel() const {
+  int64_t n = 1;
+  for (int64_t s : shape) n *= s;
+  return n;
+}
+
+ParamLayout::ParamLayout(const ModelSpec& spec) {
+  const auto add = [this](const std::string& name, UnitTensors tensors) {
+    ParamUnit unit{name, size, size, size};
+    for (auto* part : {&tensors.decayed, &tensors.plain}) {
+      for (ParamInfo& info : *part) {
+        info.offset = size;
+        size += info.numel();
+        infos.push_back(std::move(info));
+      }
+      if (part == &tensors.decayed) unit.decayed_end = size;
+    }
+    unit.end = size;
+    units.push_back(std::move(unit));
+  };
+  UnitTensors embedding, last;
+  embedding.plain.push_back({"model.embed_tokens.weight", {spec.vocab, spec.width}, 0, spec.init_std, 0});
+  if (!spec.tie_embeddings) last.matrix("lm_head.weight", spec.vocab, spec.width, spec.init_std);
+  last.vector("model.norm.weight", spec.width, 1);
+  add("embedding", std::move(embedding));
+  for (int64_t layer = 0; layer < spec.layers; ++layer)
+    add("block " + std::to_string(layer), block_tensors(spec, layer));
+  add("final", std::move(last));
+}
+
+int64_t ParamLayout::offset_of(const std::string& name) const {
+  for (const ParamInfo& info : infos) {
+    if (info.name == name) return info.offset;
+  }
+  throw std::logic_error("the model has no tensor " + name);
+}
+
+}  // namespace terse::trainer
