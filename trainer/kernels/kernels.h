@@ -17,23 +17,21 @@
 // vocabulary.
 #pragma once
 
-#include <bit>
 #include <cstdint>
 
 namespace terse::trainer::kernels {
 
 // The rows of a batch, sequence by sequence, and the order in which a sum over all rows is taken: the rows of a segment
-// are one chain from 0, and segment sums are added as a binary tree. A tree of n > 1 segments is the tree of the first
-// tree_half(n), plus the tree of the others; a tree without rows is left out. So any node of the tree can be computed
-// alone, elsewhere. The whole is then added to the buffer. No sum is ever -0, as chains start from +0.
+// are one chain from 0, and segment sums are added as a balanced binary tree. A tree of n > 1 segments is the tree of
+// the first tree_half(n), plus the tree of the others; a tree without rows is left out. So any node of the tree can be
+// computed alone, elsewhere. The whole is then added to the buffer. No sum is ever -0, as chains start from +0.
 struct Segments {
   const int32_t* starts = nullptr;  // [count + 1] first row of each segment, not descending, then the number of rows
   int64_t count = 0;
   int64_t rows() const { return starts[count]; }
 };
-// The largest power of two below n, for n > 1.
 constexpr int64_t tree_half(int64_t n) {
-  return static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(n - 1)));
+  return (n + 1) / 2;
 }
 
 // RMSNorm of `groups` vectors of `width` in each row: y = x * rstd * weight, rstd = 1 / sqrt(mean(x^2) + eps).
