@@ -20,6 +20,7 @@ using std::chrono::steady_clock;
 constexpr milliseconds kFirstPause{1};
 constexpr milliseconds kLongestPause{200};
 constexpr char kJson[] = "json";
+constexpr char kPart[] = ".part";
 constexpr char kDone[] = "done";
 constexpr char kSaved[] = "saved";
 constexpr char kFailed[] = "failed";
@@ -83,7 +84,8 @@ void Meeting::announce(std::optional<Failure>& failure) {
   }
   if (failure) {
     try {
-      put(kFailedJson, failure_text(*failure));
+      prepare(kFailedJson, failure_text(*failure));
+      put(kFailedJson);
     } catch (const DiskError&) {
       try {
         io_.create(folder_ / kFailed);
@@ -108,13 +110,18 @@ void Meeting::join() {
   }
 }
 
-void Meeting::report(const std::vector<FileEntry>& files) {
-  put(rank_prefix(rank_) + kJson, files_text(files));
+void Meeting::prepare_report(const std::vector<FileEntry>& files) {
+  prepare(rank_prefix(rank_) + kJson, files_text(files));
+}
+
+void Meeting::report() {
+  put(rank_prefix(rank_) + kJson);
 }
 
 bool Meeting::report(const Failure& failure) {
   try {
-    put(rank_prefix(rank_) + kFailedJson, failure_text(failure));
+    prepare(rank_prefix(rank_) + kFailedJson, failure_text(failure));
+    put(rank_prefix(rank_) + kFailedJson);
     return true;
   } catch (const DiskError&) {
   }
@@ -158,10 +165,12 @@ bool Meeting::there(const std::string& name) const {
   }
 }
 
-void Meeting::put(const std::string& name, const std::string& text) const {
-  const Io::Path part = folder_ / (name + ".part");
-  write_file(io_, part, text);
-  io_.rename(part, folder_ / name);
+void Meeting::prepare(const std::string& name, const std::string& text) const {
+  write_file(io_, folder_ / (name + kPart), text);
+}
+
+void Meeting::put(const std::string& name) const {
+  io_.rename(folder_ / (name + kPart), folder_ / name);
 }
 
 std::set<int> Meeting::others_at_work() const {

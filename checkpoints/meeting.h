@@ -38,8 +38,11 @@ class Meeting {
 
   // Waits until rank 0 has opened the meeting; throws DiskError when it does not.
   void join();
-  void report(const std::vector<FileEntry>& files);  // throws DiskError
-  bool report(const Failure& failure);               // false when the disk refuses even that
+  // Says that this rank's files are written, in two steps that throw DiskError: from the second on, even when it
+  // throws, rank 0 may rely on the files.
+  void prepare_report(const std::vector<FileEntry>& files);
+  void report();
+  bool report(const Failure& failure);  // false when the disk refuses even that
   // Waits for rank 0's announcement: returns when all is saved, throws what it says otherwise, and DiskError when it
   // does not come.
   void await();
@@ -52,7 +55,8 @@ class Meeting {
   };
 
   bool there(const std::string& name) const;
-  void put(const std::string& name, const std::string& text) const;
+  void prepare(const std::string& name, const std::string& text) const;
+  void put(const std::string& name) const;
   std::set<int> others_at_work() const;
   bool take_report(int rank, std::vector<FileEntry>& files) const;
   std::optional<Announcement> announcement() const;

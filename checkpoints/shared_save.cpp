@@ -93,13 +93,16 @@ class SharedSaver {
   void follow() {
     meeting_.join();
     std::optional<Failure> failure;
+    bool relied_on = false;
     try {
-      meeting_.report(contribute(io_, data_, save_.rank, contribution_));
+      meeting_.prepare_report(contribute(io_, data_, save_.rank, contribution_));
+      relied_on = true;
+      meeting_.report();
     } catch (...) {
       failure = failure_of(std::current_exception(), fmt::format("rank {}: ", save_.rank));
     }
     if (failure) {
-      drop_files(io_, data_, save_.rank);
+      if (!relied_on) drop_files(io_, data_, save_.rank);
       if (!meeting_.report(*failure)) raise(*failure);
     }
     meeting_.await();

@@ -190,6 +190,41 @@ TEST(FailingRank, AnErrorAtAnyOperationOfAnyRankEndsTheSaveAlikeOnAll) {
   }
 }
 
+// On a network's file system a rename may be done and yet reported as failed. Rank 0 then has the report and goes on,
+// so the rank must not take its files back.
+TEST(FailingRank, AReportThatArrivedAlthoughItFailedCounts) {
+  const auto disk = disk_with_two();
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool relied_on = false, withdrawn = false;
+  const auto set = [&](bool& flag) {
+    const std::lock_guard lock(mutex);
+    flag = true;
+    changed.notify_all();
+  };
+  const auto wait_for = [&](const bool& flag) {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return flag; });
+  };
+  const auto of_first = std::make_shared<CallbackIo>(disk, [&](const Operation& operation) {
+    if (operation.kind == "create" && operation.path.filename() == kExtraName) set(relied_on);
+    if (operation.kind == "rename" && operation.path == kDir / "step-300") wait_for(withdrawn);
+  });
+  const auto of_second = std::make_shared<CallbackIo>(disk, [&](const Operation& operation) {
+    if (operation.kind == "create" && operation.path.filename() == "rank-1.failed.json.part") set(withdrawn);
+    if (operation.kind != "rename" || operation.path.filename() != "rank-1.json") return;
+    disk->rename(operation.path.string() + ".part", operation.path);
+    wait_for(relied_on);
+    throw DiskError("cannot rename", EIO);
+  });
+  Job run([&](int rank) {
+    const std::vector<std::shared_ptr<Io>> ios = {of_first, of_second, disk};
+    return rank_options(rank, kRanks, ios[static_cast<size_t>(rank)]);
+  });
+  expect_all_ok(run.save(300));
+  expect_sound(*disk, 300);
+}
+
 TEST(FailingRank, PartsThatDoNotMakeAWholeAreRefusedByName) {
   const auto disk = disk_with_two();
   Job run([&](int rank) { return rank_options(rank, kRanks, disk); });
