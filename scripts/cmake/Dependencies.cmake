@@ -33,6 +33,8 @@ add_library(terse_hdf5 INTERFACE)
 add_library(terse::hdf5 ALIAS terse_hdf5)
 target_include_directories(terse_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
 target_link_libraries(terse_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
+# Ranks find each other by MPI; its headers are included by trainer/dist/mpi_comm.cpp alone.
+find_package(MPI REQUIRED COMPONENTS C)
 
 # torch ships newer fmt headers that shadow the system's library; header-only use keeps both consistent.
 add_library(terse_fmt INTERFACE)
