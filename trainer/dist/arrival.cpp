@@ -31,6 +31,18 @@ bool agree(const Arrival& sent, const Arrival& received) {
   return sent.elements == received.elements && sent.counts_hash == received.counts_hash;
 }
 
+// Says so when `from` sends `to` another number of elements than that expects.
+std::string misfit(const std::string& from, int64_t sends, const std::string& to, int64_t expects) {
+  if (sends == expects) return "";
+  return fmt::format(" {} sends {} elements to {}, which expects {}.", from, sends, to, expects);
+}
+
+std::string list(const std::vector<std::string>& names) {
+  constexpr size_t kShown = 4;
+  if (names.size() <= kShown) return fmt::format("{}", fmt::join(names, ", "));
+  return fmt::format("{} and {} more", fmt::join(names.begin(), names.begin() + kShown, ", "), names.size() - kShown);
+}
+
 }  // namespace
 
 Arrival arrival_of(const Call& call, uint64_t number, const std::string& phase) {
@@ -61,7 +73,7 @@ std::string describe(const Arrival& arrival) {
   const Kind kind = static_cast<Kind>(arrival.kind);
   std::string text = fmt::format("{} \"{}\"", name_of(kind), arrival.name);
   if (kind == Kind::kSplit || kind == Kind::kEnd) return text;
-  text += fmt::format(" of {} {}", arrival.elements, toString(static_cast<torch::ScalarType>(arrival.dtype)));
+  text += fmt::format(" of {} {}", arrival.elements, name_of(static_cast<torch::ScalarType>(arrival.dtype)));
   if (arrival.count_of_counts > 0) {
     const auto shown = std::min<int64_t>(arrival.count_of_counts, std::size(arrival.counts));
     text += fmt::format(" in counts [{}{}]", fmt::join(arrival.counts, arrival.counts + shown, ", "),
@@ -84,15 +96,15 @@ std::string disagreement(const std::string& group, int64_t rank, const std::vect
     callers[fmt::format("{} in phase \"{}\"", describe(call), call.phase)].push_back(names[r]);
     if (self || agree(sent[r], call)) continue;
     agreed = false;
-    if (call.kind == static_cast<int32_t>(Kind::kAllToAll) && sent[r].kind == call.kind)
-      pairs += fmt::format(" {} sends {} {} elements, which expects {}; the other way it is {} and {}.", names[rank],
-                           names[r], sent[r].to_you, call.from_you, call.to_you, sent[r].from_you);
+    if (call.kind != static_cast<int32_t>(Kind::kAllToAll) || sent[r].kind != call.kind) continue;
+    pairs += misfit(names[rank], sent[r].to_you, names[r], call.from_you);
+    pairs += misfit(names[r], call.to_you, names[rank], sent[r].from_you);
   }
   if (agreed) return "";
   std::string text = fmt::format("the ranks of group \"{}\" came to different operations as their number {}:", group,
                                  sent[rank].number);
   for (const auto& [what, who] : callers)
-    text += fmt::format(" {} call{} {};", fmt::join(who, ", "), who.size() == 1 ? "s" : "", what);
+    text += fmt::format(" {} call{} {};", list(who), who.size() == 1 ? "s" : "", what);
   text.back() = '.';
   if (callers.size() == 1 && pairs.empty()) text += " They differ in a part of the name or counts that is not shown.";
   return text + pairs + " One of them skipped an operation, called one too many, or differs in its sizes.";

@@ -11,6 +11,9 @@ namespace terse::trainer {
 
 class Backoff {
  public:
+  // Sleeps for a sixteenth of the time slept so far, but not longer than `longest_us` microseconds.
+  explicit Backoff(long longest_us = 1000) : longest_(1000 * longest_us) {}
+
   void pause() {
     ++turns_;
     if (turns_ <= kSpins) return;
@@ -18,17 +21,21 @@ class Backoff {
       std::this_thread::yield();
       return;
     }
-    const timespec nap{.tv_sec = 0, .tv_nsec = nap_ns_};
-    nanosleep(&nap, nullptr);
-    nap_ns_ = std::min(2 * nap_ns_, kLongestNap);
+    const long nap = std::min(std::max(slept_ / 16, kShortest), longest_);
+    const timespec time{.tv_sec = 0, .tv_nsec = nap};
+    nanosleep(&time, nullptr);
+    slept_ += nap;
   }
-  void reset() { *this = Backoff(); }
+  void reset() {
+    turns_ = 0;
+    slept_ = 0;
+  }
 
  private:
   static constexpr int kSpins = 50, kYields = 50;
-  static constexpr long kLongestNap = 100'000;  // nanoseconds
+  static constexpr long kShortest = 10'000;  // nanoseconds, like all times here
+  long longest_, slept_ = 0;
   int turns_ = 0;
-  long nap_ns_ = 10'000;
 };
 
 }  // namespace terse::trainer

@@ -11,8 +11,13 @@ namespace terse::trainer {
 
 namespace {
 
-constexpr torch::ScalarType kDtypes[] = {torch::kFloat32, torch::kBFloat16, torch::kFloat64,
-                                         torch::kInt64,   torch::kInt32,    torch::kUInt8};
+constexpr std::pair<torch::ScalarType, const char*> kDtypes[] = {
+    {torch::kFloat32, "float32"}, {torch::kBFloat16, "bfloat16"}, {torch::kFloat64, "float64"},
+    {torch::kInt64, "int64"},     {torch::kInt32, "int32"},       {torch::kUInt8, "uint8"}};
+
+bool is_exchanged(torch::ScalarType dtype) {
+  return std::any_of(std::begin(kDtypes), std::end(kDtypes), [&](const auto& each) { return each.first == dtype; });
+}
 
 bool same_device(torch::Device wanted, torch::Device found) {
   return wanted.type() == found.type() &&
@@ -25,9 +30,9 @@ bool same_device(torch::Device wanted, torch::Device found) {
 
 void check_tensor(const Call& call, const char* which, const torch::Tensor& tensor, torch::Device device) {
   if (!tensor.defined()) refuse(call, fmt::format("the {} is an undefined tensor", which));
-  if (std::find(std::begin(kDtypes), std::end(kDtypes), tensor.scalar_type()) == std::end(kDtypes))
+  if (!is_exchanged(tensor.scalar_type()))
     refuse(call, fmt::format("the {} is of {}; ranks exchange float32, bfloat16, float64, int64, int32 and uint8",
-                             which, toString(tensor.scalar_type())));
+                             which, name_of(tensor.scalar_type())));
   if (!same_device(device, tensor.device()))
     refuse(call,
            fmt::format("the {} is on {}, the group's tensors are on {}", which, tensor.device().str(), device.str()));
@@ -57,8 +62,8 @@ void check(const Call& call, int64_t rank, int64_t size, torch::Device device) {
   check_tensor(call, "input", call.in, device);
   check_tensor(call, "output", call.out, device);
   if (call.in.scalar_type() != call.out.scalar_type())
-    refuse(call, fmt::format("the input is of {}, the output of {}", toString(call.in.scalar_type()),
-                             toString(call.out.scalar_type())));
+    refuse(call, fmt::format("the input is of {}, the output of {}", name_of(call.in.scalar_type()),
+                             name_of(call.out.scalar_type())));
   switch (call.kind) {
     case Kind::kAllGather:
       check_counts(call, "output", call.out_counts, call.out, size);
@@ -108,6 +113,12 @@ const char* name_of(Kind kind) {
 
 const char* name_of(Reduce reduce) {
   return reduce == Reduce::kSum ? "sum" : reduce == Reduce::kMax ? "maximum" : "minimum";
+}
+
+const char* name_of(torch::ScalarType dtype) {
+  for (const auto& [each, name] : kDtypes)
+    if (each == dtype) return name;
+  return toString(dtype);
 }
 
 void check_color(std::string_view name, int64_t color) {

@@ -23,6 +23,7 @@ struct Call {
 
 const char* name_of(Kind kind);
 const char* name_of(Reduce reduce);
+const char* name_of(torch::ScalarType dtype);  // "float32"; LibTorch's own name for those that ranks do not exchange
 
 // Makes a checked Call of every operation and hands it to start(). A tensor or a count that cannot be right whatever
 // the other ranks do is refused at once: std::invalid_argument naming operation, name, and what was found and expected.

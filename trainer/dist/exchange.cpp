@@ -15,7 +15,8 @@ namespace {
 
 using Clock = Situation::Clock;
 constexpr int kMeetTag = 1, kDataTag = 2;
-constexpr double kGrace = 1;  // seconds that a disagreement waits for the ranks that have not come yet
+constexpr long kDataNap = 20;  // microseconds: where there is no other copy, data moves only while someone asks
+constexpr double kGrace = 1;   // seconds that a disagreement waits for the ranks that have not come yet
 
 double seconds_since(Clock::time_point then) {
   return std::chrono::duration<double>(Clock::now() - then).count();
@@ -43,7 +44,7 @@ void Exchange::receive(int64_t peer, void* data, int64_t bytes) {
 
 void Exchange::wait() {
   Clock::time_point moved = Clock::now();
-  Backoff backoff;
+  Backoff backoff(kDataNap);
   for (int64_t left = requests_.left(); !requests_.test(); backoff.pause()) {
     if (requests_.left() < left) {
       left = requests_.left();
