@@ -33,6 +33,15 @@ std::unique_ptr<Collectives> mpi_collectives(std::shared_ptr<Group> group);
 // Tensors of any device by way of (pinned) host memory. On the CPU, too, where this is only a detour, for tests.
 std::unique_ptr<Collectives> staged_collectives(std::shared_ptr<Group> group, torch::Device device);
 
+// Tensors of GPUs over NCCL, a GPU for each rank; collective. Without NCCL in this build: std::runtime_error.
+std::unique_ptr<Collectives> nccl_collectives(std::shared_ptr<Group> group, torch::Device device);
+// Which GPU a rank has, and whether it has NCCL: NCCL wants a different GPU for every rank.
+struct GpuIdentity {
+  std::string problem = {};  // why this rank cannot use NCCL; empty when it can
+  std::string uuid = {};
+};
+GpuIdentity gpu_identity(torch::Device device);
+
 // What a Work of these groups waits for.
 class HostWork final : public Work::State {
  public:

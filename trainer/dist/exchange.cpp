@@ -69,6 +69,13 @@ void Exchange::wait_until(const std::function<bool()>& done, const char* what) {
   }
 }
 
+void Exchange::fail(const std::string& problem) {
+  const Arrival& mine = group_.sent_[rank()];
+  group_.watch_.end(
+      kExitHang, fmt::format("{} in phase \"{}\" failed in operation {} of group \"{}\", {}: {}", group_.names_[rank()],
+                             mine.phase, mine.number, group_.name_, describe(mine), problem));
+}
+
 std::shared_ptr<Group> Group::create(mpi::Comm comm, std::string name, std::vector<int64_t> members, Watch& watch) {
   std::shared_ptr<Group> group(new Group(std::move(comm), std::move(name), std::move(members), watch));
   group->thread_ = std::thread([group] { group->serve(); });

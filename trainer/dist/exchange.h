@@ -38,7 +38,8 @@ class Exchange {
   void wait();  // until all of them are done
   // Until `done` says so, with the deadline; `what` for the message: "its kernel has not finished".
   void wait_until(const std::function<bool()>& done, const char* what);
-  std::vector<std::byte>& scratch();  // kept from operation to operation
+  [[noreturn]] void fail(const std::string& problem);  // ends the job, naming this rank and operation
+  std::vector<std::byte>& scratch();                   // kept from operation to operation
 
  private:
   Group& group_;

@@ -73,7 +73,8 @@ class MpiWorld final : public World {
         members_(gather_members(comm_)),
         place_(place_of(comm_.rank(), members_, options.ranks_per_node)),
         watch_(comm_.duplicate(), names_of(members_), options.deadline),
-        all_(Group::create(comm_, "world", all_ranks(comm_.size()), watch_)) {}
+        all_(Group::create(comm_, "world", all_ranks(comm_.size()), watch_)),
+        host_(mpi_collectives(all_)) {}
 
   ~MpiWorld() override {
     if (std::uncaught_exceptions() > 0)
@@ -105,8 +106,25 @@ class MpiWorld final : public World {
   std::unique_ptr<Collectives> choose(torch::Device device) {
     if (backend_ == "staged") return staged_collectives(all_, device);
     if (device.is_cpu() && backend_ != "nccl") return mpi_collectives(all_);
-    throw std::runtime_error(
-        fmt::format("parallel.backend is {}, which does not carry tensors on {}", backend_, device.str()));
+    const std::string problem = device.is_cuda() ? why_not_nccl(device) : "tensors are on the CPU";
+    if (problem.empty() && backend_ != "mpi") return nccl_collectives(all_, device);
+    if (device.is_cuda() && backend_ == "auto") return staged_collectives(all_, device);
+    throw std::runtime_error(backend_ == "mpi" ? "parallel.backend is mpi, but tensors are on " + device.str()
+                                               : "parallel.backend is nccl, but " + problem);
+  }
+
+  // The same on every rank; empty when all of them can use NCCL. Collective.
+  std::string why_not_nccl(torch::Device device) {
+    const GpuIdentity mine = gpu_identity(device);
+    const auto problems = all_gather_bytes(*host_, "NCCL's problem", mine.problem);
+    const auto uuids = all_gather_bytes(*host_, "GPU", mine.uuid);
+    for (size_t r = 0; r < uuids.size(); ++r) {
+      if (!problems[r].empty()) return fmt::format("{}: {}", watch_.name(r), problems[r]);
+      const auto same = std::find(uuids.begin(), uuids.begin() + r, uuids[r]) - uuids.begin();
+      if (same < static_cast<int64_t>(r))
+        return fmt::format("{} and {} share a GPU", watch_.name(same), watch_.name(r));
+    }
+    return "";
   }
 
   const std::string backend_;
@@ -116,7 +134,8 @@ class MpiWorld final : public World {
   const Place place_;
   Watch watch_;
   std::shared_ptr<Group> all_;
-  std::unique_ptr<Collectives> collectives_;
+  std::unique_ptr<Collectives> host_;         // for the CPU's side of things
+  std::unique_ptr<Collectives> collectives_;  // for tensors; on the same group
 };
 
 }  // namespace
