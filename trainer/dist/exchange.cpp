@@ -56,6 +56,7 @@ void Exchange::wait() {
       moved = Clock::now();
     }
   }
+  group_.line_->move();
 }
 
 void Exchange::wait_until(const std::function<bool()>& done, const char* what) {
@@ -200,6 +201,7 @@ void Group::late(const std::vector<int64_t>& ranks, const char* what) {
           last.phase, last.number, describe(last));
   }
   if (!problem.empty()) watch_.end(kExitHang, problem);
+  line_->stay();
 }
 
 std::shared_ptr<Group> Group::split(std::string_view name, int64_t color, int64_t key) {

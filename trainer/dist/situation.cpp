@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 namespace terse::trainer {
 
 namespace {
@@ -33,10 +35,8 @@ std::shared_ptr<Situation::Line> Situation::add(std::string group) {
 
 void Situation::Line::come(const Arrival& call) {
   const std::lock_guard lock(all_.mutex_);
-  state_ = State::kWaiting;
   call_ = call;
-  awaited_.clear();
-  since_ = Clock::now();
+  become(State::kWaiting);
 }
 
 void Situation::Line::wait_for(const std::vector<int64_t>& ranks) {
@@ -46,16 +46,23 @@ void Situation::Line::wait_for(const std::vector<int64_t>& ranks) {
 
 void Situation::Line::move() {
   const std::lock_guard lock(all_.mutex_);
-  state_ = State::kMoving;
-  awaited_.clear();
-  since_ = Clock::now();
+  become(State::kMoving);
+}
+
+void Situation::Line::stay() {
+  const std::lock_guard lock(all_.mutex_);
+  alive_ = Clock::now();
 }
 
 void Situation::Line::finish() {
   const std::lock_guard lock(all_.mutex_);
-  state_ = State::kDone;
+  become(State::kDone);
+}
+
+void Situation::Line::become(State state) {
+  state_ = state;
   awaited_.clear();
-  since_ = Clock::now();
+  since_ = alive_ = Clock::now();
 }
 
 std::string Situation::tell(const Line& line) const {
@@ -92,6 +99,15 @@ Situation::Report Situation::report(double recent) const {
   else
     report.text += "it has not come to any operation yet";
   return report;
+}
+
+bool Situation::stuck(double seconds) const {
+  const std::lock_guard lock(mutex_);
+  return std::any_of(lines_.begin(), lines_.end(), [&](const std::weak_ptr<Line>& each) {
+    const std::shared_ptr<Line> line = each.lock();
+    return line && (line->state_ == Line::State::kWaiting || line->state_ == Line::State::kMoving) &&
+           seconds_since(line->alive_) > seconds;
+  });
 }
 
 }  // namespace terse::trainer

@@ -26,6 +26,7 @@ class Situation {
     void come(const Arrival& call);                    // now waits for the others
     void wait_for(const std::vector<int64_t>& ranks);  // of the world
     void move();                                       // everyone is here, or data has moved
+    void stay();  // still in order, though nothing has moved: whom it waits for is moving
     void finish();
 
    private:
@@ -36,7 +37,8 @@ class Situation {
     State state_ = State::kNone;
     Arrival call_;
     std::vector<int64_t> awaited_;
-    Clock::time_point since_;
+    void become(State state);
+    Clock::time_point since_, alive_;
   };
   std::shared_ptr<Line> add(std::string group);
 
@@ -45,6 +47,8 @@ class Situation {
     std::string text;     // phase and operations
   };
   Report report(double recent) const;
+  // Whether an operation has given no sign of life for so many seconds.
+  bool stuck(double seconds) const;
 
  private:
   std::string tell(const Line& line) const;

@@ -42,6 +42,9 @@ void Watch::serve() {
   while (!stop_) {
     lock.unlock();
     answer_requests();
+    // The threads of the groups keep the deadline themselves, unless MPI does not let them go.
+    if (situation_.stuck(2 * deadline_ + kSilence))
+      end(kExitHang, fmt::format("{} is stuck {}", names_[comm_.rank()], situation_.report(0).text));
     lock.lock();
     stop_changed_.wait_for(lock, kTick, [this] { return stop_; });
   }

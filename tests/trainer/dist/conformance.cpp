@@ -1,8 +1,10 @@
 // What every backend of collectives owes, run as 1, 2, 3 and 4 ranks under mpirun, and alone without it:
 //
-//   conformance BACKEND [gtest flags]      BACKEND: auto, mpi, staged, nccl
+//   conformance BACKEND [DEVICE]      BACKEND: auto, mpi, staged, nccl; DEVICE: cpu, cuda
 //
-// Every rank runs the same tests in the same order. The program fails on all ranks when one of them fails.
+// Every rank runs the same tests in the same order. The program fails on all ranks when one of them fails. Exit code 77
+// where the GPUs are missing.
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -16,6 +18,8 @@ namespace terse::trainer {
 namespace {
 
 using torch::Tensor;
+
+constexpr int kSkipped = 77;
 
 World* world = nullptr;
 torch::Device device = torch::kCPU;
@@ -323,13 +327,25 @@ TEST(Collectives, WrongArgumentsAreRefusedByName) {
 int main(int argc, char** argv) {
   using namespace terse::trainer;
   testing::InitGoogleTest(&argc, argv);
-  const std::string backend = argc > 1 ? argv[1] : "auto";
+  const std::string backend = argc > 1 ? argv[1] : "auto", kind = argc > 2 ? argv[2] : "cpu";
+  try {
+    device = choose_device(kind);
+  } catch (const std::runtime_error& problem) {
+    std::fputs(problem.what(), stderr);
+    return kSkipped;
+  }
   const auto here = World::start({.backend = backend, .deadline = 60});
   world = here.get();
   set_threads(1);
-  if (backend == "nccl") device = choose_device("cuda");
-  int failed = RUN_ALL_TESTS();
-  torch::Tensor anywhere = torch::full({1}, failed, torch::device(device).dtype(torch::kInt32));
-  all().all_reduce("failed", anywhere, Reduce::kMax).wait();
-  return anywhere.item<int32_t>();
+  if (device.is_cuda()) {
+    const int64_t gpus = c10::impl::VirtualGuardImpl(device.type()).deviceCount();
+    if (backend == "nccl" && world->place().ranks > gpus)
+      world->abort(kSkipped, fmt::format("{} ranks on {} GPUs, which NCCL refuses", world->place().ranks, gpus));
+    device = torch::Device(torch::kCUDA, static_cast<c10::DeviceIndex>(world->place().local_rank % gpus));
+    c10::impl::VirtualGuardImpl(device.type()).setDevice(device);
+  }
+  torch::Tensor failed = torch::zeros({1}, torch::device(device).dtype(torch::kInt32));
+  failed.fill_(RUN_ALL_TESTS());
+  all().all_reduce("failed", failed, Reduce::kMax).wait();
+  return failed.item<int32_t>();
 }

@@ -97,6 +97,16 @@ TEST(Deadline, ARankThatComesLateButInTimeIsWaitedFor) {
   EXPECT_EQ(result.output, "survived\nsurvived\nsurvived\n");
 }
 
+TEST(Deadline, DataThatMovesSlowlyIsWaitedFor) {
+  const RanksResult result = play("slow_data", 3);
+  EXPECT_EQ(result.exit_code, 0) << result.errors;
+  EXPECT_EQ(result.output, "survived\nsurvived\nsurvived\n");
+}
+
+TEST(Deadline, AThreadThatNeverReturnsIsNamed) {
+  expect_end(play("stuck", 1), 76, AllOf(HasSubstr("is stuck in phase \"start\""), HasSubstr("\"stuck\"")));
+}
+
 // The deadline of 300 s is longer than this test may take: it is mpirun that ends the others.
 TEST(End, AKilledRankTakesTheOthersWithIt) {
   const RanksResult result = play("killed");

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "trainer/device.h"
+#include "trainer/dist/exchange.h"
 #include "trainer/dist/world.h"
 
 namespace terse::trainer {
@@ -112,6 +113,42 @@ void late_but_fine(const Stage& s) {
   s.sum("after");
 }
 
+// Rank 0 sends rank 1 a byte now and then, for longer than the deadline; rank 2, which has no part in that, is at the
+// next operation already.
+void slow_data(double deadline) {
+  const mpi::Session session;
+  const mpi::Comm comm = mpi::Comm::world();
+  Watch watch(comm.duplicate(), {"rank 0", "rank 1", "rank 2"}, deadline);
+  const auto group = Group::create(comm, "world", {0, 1, 2}, watch);
+  char byte = 0;
+  group->run({.name = "slow"}, [&](Exchange& exchange) {
+    for (int i = 0; exchange.rank() < 2 && i < 10; ++i) {
+      if (exchange.rank() == 0) {
+        std::this_thread::sleep_for(std::chrono::duration<double>(deadline / 4));
+        exchange.send(1, &byte, 1);
+      } else {
+        exchange.receive(0, &byte, 1);
+      }
+      exchange.wait();
+    }
+  });
+  group->run({.name = "next"}, nullptr).get();
+  group->close();
+}
+// All threads of the group are where nothing watches them.
+void stuck(double deadline) {
+  const mpi::Session session;
+  const mpi::Comm comm = mpi::Comm::world();
+  Watch watch(comm.duplicate(), {"rank 0", "rank 1", "rank 2"}, deadline);
+  const auto group = Group::create(comm, "world", {0, 1, 2}, watch);
+  group
+      ->run({.name = "stuck"},
+            [](Exchange&) {
+              for (;;) pause();
+            })
+      .get();
+}
+
 const std::map<std::string, std::function<void(const Stage&)>> kScenarios = {
     {"skip", skip},
     {"other_operation", other_operation},
@@ -146,7 +183,14 @@ int main(int argc, char** argv) {
   if (argc < 2) return 64;
   terse::trainer::set_threads(1);
   try {
-    terse::trainer::play(argv[1], argc > 2 ? std::atof(argv[2]) : 300);
+    const std::string scenario = argv[1];
+    const double deadline = argc > 2 ? std::atof(argv[2]) : 300;
+    if (scenario == "slow_data")
+      terse::trainer::slow_data(deadline);
+    else if (scenario == "stuck")
+      terse::trainer::stuck(deadline);
+    else
+      terse::trainer::play(scenario, deadline);
   } catch (const std::exception& error) {
     fmt::print(stderr, "terse: {}\n", error.what());
     return 1;
