@@ -86,21 +86,23 @@ std::string describe(const Arrival& arrival) {
 
 std::string disagreement(const std::string& group, int64_t rank, const std::vector<Arrival>& sent,
                          const std::vector<Arrival>& received, const std::vector<std::string>& names) {
+  const auto differs = [&](size_t r) {
+    return static_cast<int64_t>(r) != rank && received[r].number != 0 && !agree(sent[r], received[r]);
+  };
+  bool any = false;  // this is asked before every operation, and the text is needed once
+  for (size_t r = 0; r < received.size() && !any; ++r) any = differs(r);
+  if (!any) return "";
+
   std::map<std::string, std::vector<std::string>> callers;
-  bool agreed = true;
   std::string pairs;
   for (size_t r = 0; r < received.size(); ++r) {
-    const bool self = static_cast<int64_t>(r) == rank;
-    const Arrival& call = self ? sent[r] : received[r];
+    const Arrival& call = static_cast<int64_t>(r) == rank ? sent[r] : received[r];
     if (call.number == 0) continue;
     callers[fmt::format("{} in phase \"{}\"", describe(call), call.phase)].push_back(names[r]);
-    if (self || agree(sent[r], call)) continue;
-    agreed = false;
-    if (call.kind != static_cast<int32_t>(Kind::kAllToAll) || sent[r].kind != call.kind) continue;
+    if (!differs(r) || call.kind != static_cast<int32_t>(Kind::kAllToAll) || sent[r].kind != call.kind) continue;
     pairs += misfit(names[rank], sent[r].to_you, names[r], call.from_you);
     pairs += misfit(names[r], call.to_you, names[rank], sent[r].from_you);
   }
-  if (agreed) return "";
   std::string text = fmt::format("the ranks of group \"{}\" came to different operations as their number {}:", group,
                                  sent[rank].number);
   for (const auto& [what, who] : callers)

@@ -33,7 +33,8 @@ bool launched_by_mpi();
 
 class World {
  public:
-  // Initialises MPI where launched_by_mpi() says so. At most one World lives at a time. Throws std::runtime_error
+  // Initialises MPI where launched_by_mpi() says so. At most one World lives at a time, and
+  // MPI starts once in a process. Throws std::runtime_error
   // saying what is missing when the backend cannot be had.
   static std::unique_ptr<World> start(const WorldOptions& options);
   // Finalises MPI; a world of several ranks waits for all of them. While an exception passes it ends the job instead,

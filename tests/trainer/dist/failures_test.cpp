@@ -1,4 +1,5 @@
-// How a job ends in which a rank misbehaves: with its exit code, one message that names the rank, and no rank left.
+// How jobs of several ranks go, above all how one ends in which a rank misbehaves: with its exit code, one message that
+// names the rank, and no rank left.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -32,6 +33,12 @@ void expect_end(const RanksResult& result, int exit_code, const testing::Matcher
   EXPECT_EQ(result.exit_code, exit_code) << result.errors;
   EXPECT_THAT(messages(result), testing::ElementsAre(message)) << result.errors;
   EXPECT_THAT(result.output, Not(HasSubstr("survived")));
+}
+
+TEST(Place, ConsecutiveRanksCountAsANodeWhereThatIsAskedFor) {
+  EXPECT_THAT(play("nodes").output, AllOf(HasSubstr("rank 0 of 3: node 0 of 2, local rank 0\n"),
+                                          HasSubstr("rank 1 of 3: node 0 of 2, local rank 1\n"),
+                                          HasSubstr("rank 2 of 3: node 1 of 2, local rank 0\n")));
 }
 
 TEST(Disagreement, ASkippedOperationIsNamed) {

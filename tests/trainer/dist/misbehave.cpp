@@ -108,6 +108,12 @@ void exception(const Stage& s) {
 void all_abort(const Stage& s) {
   s.world.abort(65, fmt::format("rank {} gives up", s.rank));
 }
+// Three ranks as nodes of two.
+void nodes() {
+  const auto world = World::start({.ranks_per_node = 2});
+  const Place& p = world->place();
+  fmt::print("rank {} of {}: node {} of {}, local rank {}\n", p.rank, p.ranks, p.node, p.nodes, p.local_rank);
+}
 void late_but_fine(const Stage& s) {
   if (s.rank == 1) std::this_thread::sleep_for(std::chrono::milliseconds(1500));  // above the grace of disagreements
   s.sum("after");
@@ -187,6 +193,8 @@ int main(int argc, char** argv) {
     const double deadline = argc > 2 ? std::atof(argv[2]) : 300;
     if (scenario == "slow_data")
       terse::trainer::slow_data(deadline);
+    else if (scenario == "nodes")
+      terse::trainer::nodes();
     else if (scenario == "stuck")
       terse::trainer::stuck(deadline);
     else
