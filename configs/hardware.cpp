@@ -28,6 +28,7 @@ FieldTable list_fields(Hardware& h) {
       {"tflops_bf16", &h.tflops_bf16, "dense peak of one rank in bf16, TFLOP/s", above_up_to(0, 1e6)},
       {"tflops_fp32", &h.tflops_fp32, "the same in fp32", above_up_to(0, 1e6)},
       {"train_efficiency", &h.train_efficiency, "share of the peak that training reaches", above_up_to(0, 1)},
+      {"operation_us", &h.operation_us, "host time to start one operation, microseconds", between(0, 1e6)},
       {"memory_gbps", &h.memory_gbps, "memory bandwidth of one rank, GB/s", above_up_to(0, 1e6)},
       {"decode_efficiency", &h.decode_efficiency, "share of it that decoding reaches", above_up_to(0, 1)},
       {"node.gbps", &h.node.gbps, "bus bandwidth of a ring in a node, GB/s", above_up_to(0, 1e6)},

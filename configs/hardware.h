@@ -27,6 +27,7 @@ struct Hardware {
   double tflops_fp32 = 0;        // the same in fp32
   double train_efficiency = 0;   // share of that peak which forward and backward of one rank reach
   double memory_gbps = 0;        // GB/s that one rank reads and writes
+  double operation_us = 0;       // between the starts of two operations that the host launches
   double decode_efficiency = 0;  // share of memory_gbps that decoding reaches
   Link node;
   Link network;

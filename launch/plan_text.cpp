@@ -46,8 +46,8 @@ std::string sharing_text(const Run& run) {
 }
 
 std::string answer(const Run& run, const StagePlan& plan) {
-  const std::string size = fmt::format("{:.3g} of {:.3g} GiB per {}", plan.bytes() / 0x1p30, plan.limit_bytes / 0x1p30,
-                                       run.cuda() ? "GPU" : "rank");
+  const std::string size =
+      fmt::format("{} of {} per {}", bytes(plan.bytes()), bytes(plan.limit_bytes), run.cuda() ? "GPU" : "rank");
   if (!plan.fits()) return fmt::format("{}: DOES NOT FIT, {}", plan.stage, size);
   std::string text = fmt::format("{}: fits, {}; {} a step, {} tokens/s", plan.stage, size, step_time(plan.seconds()),
                                  with_thousands(std::llround(plan.tokens / plan.seconds())));
@@ -97,7 +97,7 @@ std::vector<std::pair<std::string, double>> time_parts(const StagePlan& plan) {
           {"optimizer", updates * plan.update.optimizer},
           {"waiting for communication", updates * plan.update.exposed},
           {"waiting for the slowest rank", updates * plan.update.slowest_rank},
-          {"done side by side", plan.seconds() - plan.generation - plan.learning()}};
+          {"done side by side", plan.side_by_side ? -std::min(plan.generation, plan.learning()) : 0}};
 }
 
 Rows time_rows(const Plans& plans) {

@@ -204,11 +204,13 @@ TEST(PlanMemory, ActivationsOfABlockByHand) {
   EXPECT_EQ(block_bytes_per_token(tiny(true), false), 4 * 80 + 2 * 40 + 16);
 }
 
-TEST(PlanMemory, CheckpointingKeepsOneBlockWhole) {
+TEST(PlanMemory, CheckpointingKeepsInputsAndRunsOneBlockAgain) {
   ModelSpec spec = tiny();
-  const double whole = activation_bytes(spec, false, {100, 100});
+  const double whole = activation_bytes(spec, false, {100, 0}), beside = workspace_bytes(spec, false, {100, 0});
   spec.activation_checkpointing = true;
-  EXPECT_EQ(whole - activation_bytes(spec, false, {100, 100}), 100 * (block_bytes_per_token(spec, false) - 2 * 8 * 4));
+  const double block = 100 * block_bytes_per_token(spec, false), input = 100 * 8 * 4;
+  EXPECT_EQ(whole - activation_bytes(spec, false, {100, 0}), 2 * (block - input));
+  EXPECT_EQ(workspace_bytes(spec, false, {100, 0}) - beside, block + input);
 }
 
 TEST(PlanMemory, KeysAndValuesByHand) {

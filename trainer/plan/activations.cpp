@@ -43,11 +43,10 @@ double block_bytes_per_token(const ModelSpec& spec, bool cuda) {
 double activation_bytes(const ModelSpec& spec, bool cuda, Pass pass) {
   const Widths w(spec);
   const double size = element_bytes(spec, cuda), layers = static_cast<double>(spec.layers);
-  const double block = block_bytes_per_token(spec, cuda);
   // The final norm's input and root. Rows with a loss: the hidden state, and log-prob, entropy and log-sum-exp.
   const double last = size * w.d + 4, rows = size * w.d + 12;
-  const double blocks = spec.activation_checkpointing ? layers * size * w.d + block : layers * block;
-  return static_cast<double>(pass.tokens) * (blocks + last) + static_cast<double>(pass.loss_rows) * rows;
+  const double block = spec.activation_checkpointing ? size * w.d : block_bytes_per_token(spec, cuda);
+  return static_cast<double>(pass.tokens) * (layers * block + last) + static_cast<double>(pass.loss_rows) * rows;
 }
 
 double workspace_bytes(const ModelSpec& spec, bool cuda, Pass pass) {
@@ -62,10 +61,11 @@ double workspace_bytes(const ModelSpec& spec, bool cuda, Pass pass) {
     head += spec.bf16 ? logits * (4 + 2) : logits * 4 + w.d * w.v * 4;  // fp32 weights are transposed, bf16 ones not
     head += size * w.d * rows;
   }
-  // Gradients of the residual and of gate|up, and of their product in place of what was saved of it; a transposed
-  // weight, or the gradient of one, on the CPU.
-  double feed_forward = size * (w.d + 2 * w.f) * tokens;
-  if (!cuda) feed_forward += 2 * w.f * w.d * (spec.bf16 ? 2 : 4);
+  // Gradients of the residual and of gate|up, and of their product in place of what was saved of it. What the final
+  // norm and the head had saved is gone by then.
+  double feed_forward = size * ((w.d + 2 * w.f) * tokens - w.d * (tokens + rows));
+  if (spec.activation_checkpointing) feed_forward += (block_bytes_per_token(spec, cuda) + size * w.d) * tokens;
+  if (!cuda && spec.bf16) feed_forward += 2 * w.f * w.d * 2;  // the gradient of a weight, before it is added
   return std::max(head, feed_forward);
 }
 

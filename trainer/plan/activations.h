@@ -21,13 +21,12 @@ struct Pass {
 
 double block_bytes_per_token(const ModelSpec& spec, bool cuda);
 
-// Of all blocks and the final norm; with activation checkpointing the inputs of the blocks, and one block whole, which
-// backward has run again.
+// Of all blocks, of which activation checkpointing keeps only the inputs, and the final norm and the head.
 double activation_bytes(const ModelSpec& spec, bool cuda, Pass pass);
 
-// What lies beside them at the worst moment, the largest of: the output head (on the CPU its transposed weights, a
-// chunk of logits and a hidden state; on a GPU all logits, several times), and backward of the last block's
-// feed-forward.
+// What lies beside them at the worst moment, the larger of: the output head (on the CPU its transposed weights, a chunk
+// of logits and a hidden state; on a GPU all logits, several times), and backward of the last block's feed-forward,
+// with activation checkpointing beside the whole block, which has been run again.
 double workspace_bytes(const ModelSpec& spec, bool cuda, Pass pass);
 
 }  // namespace terse::trainer::plan

@@ -45,13 +45,6 @@ Change no_practice() {
   return {"rl.practice.updates=0", [](Run& run) { run.config.rl.practice.updates = 0; }};
 }
 
-Change both(const Change& a, const Change& b) {
-  return {a.text + " and " + b.text, [=](Run& run) {
-            a.apply(run);
-            b.apply(run);
-          }};
-}
-
 StagePlan with(Run run, const Change& change, const std::string& stage) {
   change.apply(run);
   return plan_stage(run, stage);
@@ -71,11 +64,29 @@ std::vector<Change> ways_to_fit(const Run& run, const StagePlan& plan) {
   if (!recomputes) ways.push_back(recompute());
   for (int64_t stage = run.config.parallel.zero + 1; stage <= 3 && run.ranks > 1; ++stage) ways.push_back(zero(stage));
   if (plan.stage == "rl" && run.config.rl.practice.updates > 0) ways.push_back(no_practice());
-  const Change small = micro_batch(plan.stage, 1);
-  if (!recomputes) ways.push_back(both(recompute(), small));
-  if (run.ranks > 1) ways.push_back(both(zero(3), small));
-  if (run.ranks > 1 && !recomputes) ways.push_back(both(zero(3), both(recompute(), small)));
   return ways;
+}
+
+// Options one after the other, the cheapest in time first, until all together make it fit; "" when they do not.
+std::string together(Run run, StagePlan plan) {
+  std::vector<std::string> changed;
+  const auto change = [&](const Change& next) {
+    next.apply(run);
+    plan = plan_stage(run, plan.stage);
+    changed.push_back(next.text);
+  };
+  const auto fewer_slots = [&] {
+    if (!plan.fits() && plan.largest_slots >= 1) change(slots(plan.largest_slots));
+  };
+  if (plan.micro_batch > 1) change(micro_batch(plan.stage, 1));
+  fewer_slots();
+  if (!plan.fits() && run.config.parallel.zero < 3 && run.ranks > 1) change(zero(3));
+  fewer_slots();
+  if (!plan.fits() && !run.config.model.activation_checkpointing) change(recompute());
+  fewer_slots();
+  if (!plan.fits() && plan.stage == "rl" && run.config.rl.practice.updates > 0) change(no_practice());
+  fewer_slots();
+  return plan.fits() ? fmt::format("{} together ({})", fmt::join(changed, ", "), gib(plan.bytes())) : "";
 }
 
 std::string does_not_fit(const Run& run, const StagePlan& plan) {
@@ -90,9 +101,11 @@ std::string does_not_fit(const Run& run, const StagePlan& plan) {
     const StagePlan other = with(run, change, plan.stage);
     if (other.fits()) ways.push_back(fmt::format("{} ({})", change.text, gib(other.bytes())));
   }
-  const std::string remedy = ways.empty()
-                                 ? "no option alone makes it fit: use more ranks, or a smaller model or context"
-                                 : fmt::format("it fits with {}", fmt::join(ways, ", or "));
+  if (ways.empty()) {
+    if (const std::string all = together(run, plan); !all.empty()) ways.push_back(all);
+  }
+  const std::string remedy = ways.empty() ? "no option makes it fit: use more ranks, or a smaller model or context"
+                                          : fmt::format("it fits with {}", fmt::join(ways, ", or "));
   return fmt::format("{} does not fit: {} of {} a rank, most of it for {}; {}", plan.stage, gib(plan.bytes()),
                      gib(plan.limit_bytes), fmt::join(top, ", "), remedy);
 }

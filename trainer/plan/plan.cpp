@@ -10,6 +10,9 @@ namespace terse::trainer::plan {
 
 namespace {
 
+// Operations of LibTorch that one block takes: in forward and backward, and to decode a token.
+constexpr double kOperationsOfAPass = 35;
+constexpr double kOperationsOfAToken = 20;
 // Token, target and position as int64, weight as fp32 (data::Batch).
 constexpr double kBatchBytesPerToken = 3 * 8 + 4;
 // Token, log-prob and entropy of a rollout (rl::Rollout).
@@ -70,6 +73,11 @@ double peak_flops(const Run& run) {
   return (run.spec().bf16 ? run.machine.tflops_bf16 : run.machine.tflops_fp32) * 1e12 * run.machine.train_efficiency;
 }
 
+// Small models wait for the host, which has to start every operation.
+double block_operations_seconds(const Run& run, double operations) {
+  return operations * static_cast<double>(run.config.model.layers) * run.machine.operation_us * 1e-6;
+}
+
 StepTime update_time(const Run& run, const StageShape& shape, int64_t own_sequences) {
   const ModelSpec spec = run.spec();
   const double length = static_cast<double>(shape.sequence_tokens);
@@ -79,15 +87,17 @@ StepTime update_time(const Run& run, const StageShape& shape, int64_t own_sequen
   StepWork work;
   work.units = unit_sizes(spec);
   work.sharding = sharding_of(run, shape);
-  work.compute_seconds = tokens * spec.flops_per_token(length) * again / peak_flops(run);
-  work.forward_share = spec.activation_checkpointing ? 1.0 / 4 : 1.0 / 3;
   work.micro_batches = (own_sequences + shape.micro_batch - 1) / shape.micro_batch;
+  const double operations = kOperationsOfAPass * again * static_cast<double>(work.micro_batches);
+  work.compute_seconds = std::max(tokens * spec.flops_per_token(length) * again / peak_flops(run),
+                                  block_operations_seconds(run, operations));
+  work.forward_share = spec.activation_checkpointing ? 1.0 / 4 : 1.0 / 3;
   work.gather_bytes = spec.bf16 ? 2 : 4;
   return step_time(run.machine, work);
 }
 
 // Decoding reads all weights and the live keys and values once for each token of the batch, or computes, whichever
-// takes longer; prompts are one forward pass.
+// takes longest, or waits for the host; prompts are one forward pass.
 double generation_seconds(const Run& run, const StageShape& shape) {
   const ModelSpec spec = run.spec();
   const double w = spec.bf16 ? 2 : 4, parameters = shard_elements(unit_sizes(spec), 1);
@@ -98,7 +108,8 @@ double generation_seconds(const Run& run, const StageShape& shape) {
   const double cached = 2 * w * static_cast<double>(spec.kv_heads * spec.head_width * spec.layers) * context * batch;
   const double forward_flops = spec.flops_per_token(context) / 3;
   const double bandwidth = run.machine.memory_gbps * 1e9 * run.machine.decode_efficiency;
-  const double token = std::max((w * parameters + cached) / bandwidth, forward_flops * batch / peak_flops(run));
+  const double token = std::max({(w * parameters + cached) / bandwidth, forward_flops * batch / peak_flops(run),
+                                 block_operations_seconds(run, kOperationsOfAToken)});
   const double prompts = static_cast<double>(generation.requests * run.prompt_tokens) /
                          static_cast<double>(run.config.rl.group_size);  // one pass for the whole group
   return waves * static_cast<double>(run.response_tokens) * token + prompts * forward_flops / peak_flops(run);
@@ -122,11 +133,12 @@ int64_t largest(int64_t most, const Fits& fits) {
 
 constexpr int64_t kMostSequences = 1 << 20;
 
-int64_t largest_micro_batch(const Run& run, StageShape shape) {
+int64_t largest_micro_batch(const Run& run, const StageShape& shape) {
   return largest(kMostSequences, [&](int64_t sequences) {
-    shape.micro_batch = sequences;
-    shape.own_sequences = std::max(shape.own_sequences, sequences);
-    return total_bytes(memory_of(run, shape)) <= run.limit_bytes();
+    StageShape other = shape;
+    other.micro_batch = sequences;
+    other.own_sequences = std::max(shape.own_sequences, sequences);
+    return total_bytes(memory_of(run, other)) <= run.limit_bytes();
   });
 }
 
