@@ -1,11 +1,10 @@
 // The plan's bytes against hand counts, against the tensors that a step really allocates, and against ZeRO's promise.
-#include <c10/core/Allocator.h>
-#include <c10/util/ThreadLocalDebugInfo.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
+#include "tests/support/tensor_bytes.h"
 #include "tests/support/tiny_model.h"
 #include "trainer/optimizer.h"
 #include "trainer/plan/memory.h"
@@ -21,20 +20,6 @@ double bytes_of(const std::vector<Consumer>& consumers, const std::string& name)
   return found == consumers.end() ? 0 : found->bytes;
 }
 
-// Every byte that LibTorch's allocator of the CPU hands out on this thread, while it lives.
-class TensorBytes : public c10::MemoryReportingInfoBase {
- public:
-  void reportMemoryUsage(void*, int64_t size, size_t, size_t, c10::Device) override {
-    now_ += size;
-    peak_ = std::max(peak_, now_);
-  }
-  bool memoryProfilingEnabled() const override { return true; }
-  double peak() const { return static_cast<double>(peak_); }
-
- private:
-  int64_t now_ = 0, peak_ = 0;
-};
-
 struct Example {
   configs::Model model;
   int64_t vocab = 256;
@@ -43,8 +28,7 @@ struct Example {
 
 // The peak of a model, its optimizer and an update on random tokens.
 double measured(const Example& example) {
-  const auto bytes = std::make_shared<TensorBytes>();
-  const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, bytes);
+  const support::CountTensorBytes count;
   Transformer model(resolve(example.model, example.vocab), torch::kCPU, 1);
   AdamW optimizer(model.params(), {});
   std::vector<data::Sequence> sequences = support::random_sequences(
@@ -54,7 +38,7 @@ double measured(const Example& example) {
   model.params().zero_grad();
   accumulate_cross_entropy(model, batch, example.micro_batch);
   optimizer.step(1e-3);
-  return bytes->peak();
+  return count.bytes().peak();
 }
 
 Run run_of(const Example& example) {

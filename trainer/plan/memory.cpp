@@ -75,11 +75,14 @@ double decoding_bytes(const ModelSpec& spec, const Generation& generation, bool 
   double bytes = rows * size * (w + 3 * static_cast<double>(spec.width + spec.attention_width()));
   bytes += live * static_cast<double>(spec.vocab) * 4 * 2;  // logits and probabilities
   if (has_kernel_decoder(spec, cuda)) return bytes;
-  // Each row reads a copy of its slot's keys and values, repeated for every query head, and has a score for each.
+  // Each row reads a copy of its slot's keys and values, and has a mask. On a GPU a mask and grouped heads leave only
+  // the plain implementation: the copy is repeated for every query head, and there are scores and their softmax.
   const double c = static_cast<double>(spec.head_width), capacity = slot_tokens(spec, cuda);
   const double heads = static_cast<double>(spec.heads), kv_heads = static_cast<double>(spec.kv_heads);
-  const double copies = 2 * kv_heads * c + (spec.heads == spec.kv_heads ? 0 : 2 * heads * c);
-  return bytes + rows * capacity * (size * copies + 2 * 4 * heads + 1);
+  double of_a_token = size * 2 * kv_heads * c + 1;
+  if (cuda) of_a_token += 2 * 4 * heads;
+  if (cuda && spec.heads != spec.kv_heads) of_a_token += size * 2 * heads * c;
+  return bytes + rows * capacity * of_a_token;
 }
 
 }  // namespace terse::trainer::plan
