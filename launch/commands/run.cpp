@@ -16,6 +16,7 @@
 #include "launch/resolve.h"
 #include "launch/run_dir.h"
 #include "launch/signals.h"
+#include "launch/starts.h"
 #include "trainer/device.h"
 
 namespace terse::launch {
@@ -27,7 +28,11 @@ constexpr const char* kMore =
     "where its newest checkpoint left it; a finished one is left as it is. One process at a time may use a run "
     "folder.\n\n"
     "SIGUSR1, SIGTERM or Ctrl-C save and stop (exit code 75; a second Ctrl-C leaves at once), SIGUSR2 saves and goes "
-    "on.\n\n"
+    "on. After three starts that ended\n"
+    "without a newer checkpoint and without such a signal it refuses the fourth (93), so that no scheduler repeats it "
+    "for "
+    "ever; --retry starts\n"
+    "it all the same.\n\n"
     "Examples:\n"
     "  terse run configs/quickstart.yaml\n"
     "  terse run configs/quickstart.yaml --seed 2 --run-dir runs/quickstart-2\n"
@@ -56,6 +61,9 @@ bool is_complete(const std::filesystem::path& dir, const configs::RunConfig& con
 nlohmann::json run_stages(const rl::RunRequest& request) {
   try {
     return rl::run(request);
+  } catch (const trainer::SavedAndStopped&) {
+    record_saved(request.dir);
+    throw;
   } catch (const std::invalid_argument& error) {
     throw configs::ConfigError(error.what());
   }
@@ -73,7 +81,7 @@ void report_on(const std::filesystem::path& dir) {
   }
 }
 
-int run(const std::string& path, const Invocation& invocation) {
+int run(const std::string& path, bool retry, const Invocation& invocation) {
   trainer::Interrupts interrupts;
   auto signals = std::make_unique<SignalScope>(interrupts);
   const configs::RunConfig config = resolve_config(path, invocation.globals).config;
@@ -83,7 +91,7 @@ int run(const std::string& path, const Invocation& invocation) {
   if (was_complete) {
     fmt::print("{}: already complete\n", dir.path().string());
   } else {
-    const int64_t restarts = dir.record(config, invocation.command_line);
+    const int64_t restarts = dir.record(config, invocation.command_line, retry);
     fmt::print("{}: {} stages {} (seed {})\n", dir.path().string(),
                dir.resumed() ? fmt::format("start {} of", restarts + 1) : "running", fmt::join(config.stages, ", "),
                config.run.seed);
@@ -101,8 +109,10 @@ int run(const std::string& path, const Invocation& invocation) {
 void add_run(const Command& parent) {
   const Command command = parent.add("run", "Run the stages of a configuration; the same command resumes");
   const auto path = std::make_shared<std::string>();
+  const auto retry = std::make_shared<bool>(false);
   command.argument("CONFIG", *path, "Configuration file (YAML)");
-  command.finish(kAllGlobals, kMore, [=] { return run(*path, command.invocation()); });
+  command.flag("--retry", *retry, "Start although the last starts made no progress (see exit code 93)");
+  command.finish(kAllGlobals, kMore, [=] { return run(*path, *retry, command.invocation()); });
 }
 
 }  // namespace terse::launch
