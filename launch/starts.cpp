@@ -64,7 +64,7 @@ void refuse_crash_loop(const fs::path& dir) {
 
 void record_saved(const fs::path& dir) {
   nlohmann::json record = read_record(dir);
-  if (record.empty() || record["starts"].empty()) return;
+  if (record.empty() || record["starts"].empty() || !record["starts"].back().is_object()) return;
   record["starts"].back()["ended"] = "saved on a signal";
   data::write_durably(dir / "environment.json", record.dump(2) + "\n");
 }

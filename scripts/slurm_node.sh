@@ -26,6 +26,7 @@ esac
 command=$1
 folder=$(realpath -m "$2")
 port=${SLURM_NODE_PORT:-16817}
+node=$(hostname -s)
 export SLURM_CONF=$folder/slurm.conf
 export PATH=$PATH:/usr/sbin:/sbin
 
@@ -37,8 +38,12 @@ needed() {
 }
 
 pid_of() { cat "$folder/$1.pid" 2>/dev/null || true; }
-# A number that was given to another process since is not ours.
-running() { local pid; pid=$(pid_of "$1") && [ -n "$pid" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$1" ]; }
+# A number that was given to another process since is not ours, and a dead process that nobody has reaped does not run.
+running() {
+  local pid
+  pid=$(pid_of "$1")
+  [ -n "$pid" ] && grep -qs "^Name:.$1$" "/proc/$pid/status" && ! grep -q '^State:.[ZX]' "/proc/$pid/status"
+}
 
 wait_for() {  # wait_for WHAT COMMAND...
   local what=$1 end=$((SECONDS + patience))
@@ -50,7 +55,8 @@ $(tail -n 5 "$folder"/*.log 2>/dev/null)"
   done
 }
 
-# Without CgroupPlugin slurmd refuses to start where no cgroup2 is mounted. cred_expire is also how long a requeued job waits.
+# Without CgroupPlugin slurmd refuses to start where no cgroup2 is mounted. cred_expire, at least 5 s, is also how long a requeued job waits, and
+# sched_interval how long until somebody looks again.
 configure() {
   local user
   user=$(id -un)
@@ -72,6 +78,7 @@ SlurmctldLogFile=$folder/slurmctld.log
 SlurmdLogFile=$folder/slurmd.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/affinity
+SchedulerParameters=sched_interval=1
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 JobAcctGatherType=jobacct_gather/none
@@ -89,6 +96,8 @@ start_munge() {
   munged --force --key-file "$folder/munge.key" --socket "$folder/munge.socket" --pid-file "$folder/munged.pid" \
     --log-file "$folder/munged.log" --seed-file "$folder/munge.seed" || die 1 "munged did not start; see $folder/munged.log"
 }
+
+idle() { sinfo -h -o %T | grep -q -x -E 'idle|mixed|allocated'; }
 
 start() {
   local p
@@ -108,9 +117,6 @@ start() {
   say "started; point Slurm's commands to it with"
   echo "export SLURM_CONF=$SLURM_CONF"
 }
-
-node=$(hostname -s)
-idle() { sinfo -h -o %T | grep -q -x -E 'idle|mixed|allocated'; }
 
 stop_one() {
   running "$1" || return 0

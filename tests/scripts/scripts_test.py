@@ -7,7 +7,8 @@ import unittest
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-PROGRAMS = ["setup.sh", "quickstart.sh", "test.sh", "format.sh", "smoke_gpu.sh", "update_config_docs.sh", "check_includes"]
+LAUNCHERS = SCRIPTS.parent / "launch"
+PROGRAMS = ["setup.sh", "quickstart.sh", "test.sh", "format.sh", "smoke_gpu.sh", "update_config_docs.sh", "check_includes", "slurm_node.sh"]
 
 
 def run(*command, **environment):
@@ -17,7 +18,7 @@ def run(*command, **environment):
 
 class Scripts(unittest.TestCase):
     def test_every_shell_script_parses(self):
-        for script in [*SCRIPTS.glob("*.sh"), SCRIPTS.parent / ".ci" / "run"]:
+        for script in [*SCRIPTS.glob("*.sh"), *LAUNCHERS.glob("*.sh"), *LAUNCHERS.glob("*.sbatch"), SCRIPTS.parent / ".ci" / "run"]:
             with self.subTest(script=script.name):
                 self.assertEqual(run("bash", "-n", script), (0, ""))
 
