@@ -81,7 +81,9 @@ if [ -n "$iface" ]; then
 elif [ -z "$hosts" ]; then
   options+=(--mca btl 'self,vader' --mca oob_tcp_if_include lo)
 fi
+# A machine that no longer answers is given up after 30 seconds instead of minutes.
+options+=(--mca oob_tcp_keepalive_time 10 --mca oob_tcp_keepalive_intvl 5 --mca oob_tcp_keepalive_probes 4)
 if [ "$(id -u)" = 0 ]; then options+=(--allow-run-as-root); fi
 
 # shellcheck disable=SC2086  # options, to be split
-relay mpirun --quiet "${options[@]}" ${MPIRUN_OPTIONS:-} "${deaf[@]}" "$program" "$@"
+relay mpirun "${options[@]}" ${MPIRUN_OPTIONS:-} "${deaf[@]}" "$program" "$@"

@@ -37,6 +37,15 @@ class Scripts(unittest.TestCase):
                 with self.subTest(script=name):
                     self.assertEqual(run(SCRIPTS / name, "--no-such-option")[0], 64)
 
+    def test_launchers_explain_themselves(self):
+        code, output = run(LAUNCHERS / "mpirun.sh", "--help")
+        self.assertEqual(code, 0, output)
+        self.assertIn("launch/mpirun.sh", output)
+        self.assertNotIn("set -euo", output)
+        code, output = run(LAUNCHERS / "slurm.sbatch", "a.yaml", SLURM_JOB_ID="")
+        self.assertEqual(code, 64)
+        self.assertIn("sbatch launch/slurm.sbatch CONFIG", output)
+
     def test_format_refuses_without_the_pinned_formatter(self):
         with tempfile.TemporaryDirectory(prefix="terse-scripts-") as empty:
             code, output = run(SCRIPTS / "format.sh", "--check", TERSE_CACHE=empty)
