@@ -11,7 +11,7 @@ from launching import ENDLESS, LONG, MPIRUN, RANKS, Launching, alive, build_prob
 
 
 class OverHosts(Launching):
-    needs = ["mpirun", "mpicc", "ip", "unshare"]
+    needs = ["mpirun", "mpicc", "ip", "tc", "unshare"]
 
     def setUp(self):
         super().setUp()
@@ -60,6 +60,12 @@ class OverHosts(Launching):
         self.assertEqual(self.starts("far")[0]["host"], self.hosts.names[-RANKS])
         self.assertEqual(self.run_to_end(MPIRUN, "-n", RANKS, "run", "a.yaml", "--run-dir", "near", *LONG), 0, self.output())
         self.assert_same_run("far", "near")
+
+    def test_a_slow_link_changes_nothing_but_the_time(self):
+        self.hosts.slow_down("2mbit")
+        self.assertEqual(self.end_of(self.run_terse("slow")), 0, self.output())
+        self.assertEqual(self.run_to_end(MPIRUN, "-n", RANKS, "run", "a.yaml", "--run-dir", "near"), 0, self.output())
+        self.assert_same_run("slow", "near")
 
     def test_a_cut_link_ends_a_run_of_terse_and_names_the_host(self):
         launcher = self.run_terse("run", *ENDLESS)

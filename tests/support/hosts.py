@@ -24,11 +24,9 @@ def ip(*arguments):
 
 
 class Hosts:
-    def __init__(self, count, delay_ms=0):
-        """`delay_ms`: how long every packet that a host sends is held up; needs the kernel's netem."""
+    def __init__(self, count):
         self.names = [f"h{i}" for i in range(count)]
         self.addresses = [f"{PREFIX}{i + 1}" for i in range(count)]
-        self.delay_ms = delay_ms
         self.tag = f"t{os.getpid() % 100000}"  # names of interfaces are short, and two tests may run at a time
         self.spaces = [f"{self.tag}-{name}" for name in self.names]
 
@@ -55,9 +53,6 @@ class Hosts:
             ip("-n", space, "addr", "add", f"{address}/24", "dev", "eth0")
             for device in ("lo", "eth0"):
                 ip("-n", space, "link", "set", device, "up")
-            if self.delay_ms:
-                delay = ["tc", "-n", space, "qdisc", "add", "dev", "eth0", "root", "netem", "delay", f"{self.delay_ms}ms"]
-                subprocess.run(delay, check=True)
         agent = folder / "agent"
         cases = "".join(f"  {name}) {shlex.join(self.enter(i))} sh -c \"$*\" ;;\n" for i, name in enumerate(self.names))
         agent.write_text(f"#!/bin/sh\n# agent HOST COMMAND...: what ssh would do\nhost=$1\nshift\ncase $host in\n{cases}  *) exit 255 ;;\nesac\n")
@@ -72,6 +67,12 @@ class Hosts:
 
     def popen(self, host, command, **more):
         return subprocess.Popen([*self.enter(host), *map(str, command)], **more)
+
+    def slow_down(self, rate):
+        """From now on no host sends faster than `rate` ("2mbit"); what it wants to send beyond that waits for up to 100 ms, or is lost."""
+        for space in self.spaces:
+            limit = ["tc", "-n", space, "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", rate, "burst", "16kb", "latency", "100ms"]
+            subprocess.run(limit, check=True)
 
     def cut(self, host):
         """Pulls the plug of that host; what it runs goes on, alone."""
