@@ -55,8 +55,8 @@ $(tail -n 5 "$folder"/*.log 2>/dev/null)"
   done
 }
 
-# Without CgroupPlugin slurmd refuses to start where no cgroup2 is mounted. cred_expire, at least 5 s, is also how long a requeued job waits, and
-# sched_interval how long until somebody looks again.
+# Without CgroupPlugin slurmd refuses to start where no cgroup2 is mounted. cred_expire, at least 5 s, is also how long a requeued job
+# waits, and sched_interval how long until somebody looks again.
 configure() {
   local user
   user=$(id -un)
@@ -118,16 +118,19 @@ start() {
   echo "export SLURM_CONF=$SLURM_CONF"
 }
 
+gone() { ! running "$1"; }
+no_jobs() { [ -z "$(squeue -h)" ]; }
+
 stop_one() {
   running "$1" || return 0
   kill "$(pid_of "$1")"
-  wait_for "the end of $1" eval "! running $1"
+  wait_for "the end of $1" gone "$1"
 }
 
 stop() {
   if running slurmctld && running slurmd; then
     scancel --me 2>/dev/null || true
-    wait_for "the end of all jobs" eval '[ -z "$(squeue -h)" ]'
+    wait_for "the end of all jobs" no_jobs
   fi
   for daemon in slurmd slurmctld munged; do stop_one $daemon; done
   say "stopped"
