@@ -20,6 +20,7 @@ namespace {
 constexpr size_t kBlock = 16 << 20;
 
 constexpr std::string_view kMark = ".tmp-";
+constexpr std::string_view kSharedMark = ".tmp-shared-";
 
 // Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat); 0 when there is no such process. With
 // the pid it identifies a process: a pid alone comes back, in containers at once.
@@ -93,6 +94,14 @@ bool is_leftover(std::string_view name) {
     at = last ? next : next + 1;
   }
   return numbers[0] > INT32_MAX || start_time(static_cast<int64_t>(numbers[0])) != numbers[1];
+}
+
+Io::Path shared_name(const Io::Path& path, std::string_view label) {
+  return path.parent_path() / fmt::format("{}{}{}", path.filename().string(), kSharedMark, label);
+}
+
+bool is_shared_name(std::string_view name) {
+  return name.find(kSharedMark) != std::string_view::npos;
 }
 
 std::string format_bytes(uint64_t bytes) {

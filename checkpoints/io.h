@@ -82,6 +82,11 @@ Io::Path temporary_name(const Io::Path& path);
 // Whether `name` is such a name and the process that made it is gone.
 bool is_leftover(std::string_view name);
 
+// A name beside `path` on which processes agree without having talked: "<path>.tmp-shared-<label>".
+Io::Path shared_name(const Io::Path& path, std::string_view label);
+// Whether `name` is such a name, whoever made it.
+bool is_shared_name(std::string_view name);
+
 std::string format_bytes(uint64_t bytes);  // "1.2 GiB"
 
 }  // namespace terse::checkpoints

@@ -114,26 +114,49 @@ void check_sizes(const FileEntry& file) {
   if (twice != names.end()) fail(fmt::format("{} holds tensor {} twice", file.name, *twice));
 }
 
-void check_joins(const std::vector<FileEntry>& files) {
-  std::map<std::string, std::vector<const Piece*>> tensors;
+// "(in rank-0.h5 and rank-1.h5)"
+std::string in_files(const std::string& a, const std::string& b) {
+  return a == b ? fmt::format("(in {})", a) : fmt::format("(in {} and {})", a, b);
+}
+
+void add_files(const std::vector<FileEntry>& files, nlohmann::ordered_json& document) {
+  auto entries = nlohmann::ordered_json::array();
+  auto tensors = nlohmann::ordered_json::array();
   for (const FileEntry& file : files) {
-    for (const Piece& piece : file.pieces) tensors[piece.name].push_back(&piece);
-  }
-  for (auto& [name, pieces] : tensors) {
-    std::sort(pieces.begin(), pieces.end(),
-              [](const Piece* a, const Piece* b) { return std::pair(a->begin, a->end) < std::pair(b->begin, b->end); });
-    for (size_t i = 1; i < pieces.size(); ++i) {
-      const Piece& before = *pieces[i - 1];
-      const Piece& piece = *pieces[i];
-      if (piece.dtype != before.dtype || piece.shape != before.shape) {
-        fail(fmt::format("tensor {} has pieces of different dtypes or shapes", name));
-      }
-      if (piece.begin != before.end) {
-        fail(fmt::format("tensor {}: a piece ends at element {} and the next begins at {}", name, before.end,
-                         piece.begin));
-      }
+    entries.push_back({{"name", file.name}, {"bytes", file.bytes}, {"sha256", file.sha256}});
+    for (const Piece& piece : file.pieces) {
+      tensors.push_back({{"name", piece.name},
+                         {"dtype", piece.dtype->name},
+                         {"shape", piece.shape},
+                         {"begin", piece.begin},
+                         {"end", piece.end},
+                         {"file", file.name}});
     }
   }
+  document["files"] = std::move(entries);
+  document["tensors"] = std::move(tensors);
+}
+
+std::vector<FileEntry> parse_file_lists(const json& document) {
+  std::vector<FileEntry> files;
+  std::map<std::string, size_t> index;
+  for (const json& item : list_field(document, "files")) {
+    FileEntry file = parse_file(item, files.size());
+    if (!index.emplace(file.name, files.size()).second) fail(fmt::format("it lists {} twice", file.name));
+    files.push_back(std::move(file));
+  }
+  size_t number = 0;
+  for (const json& item : list_field(document, "tensors")) {
+    Piece piece = parse_piece(item, number++);
+    const std::string name = text_field(item, "file", "tensor " + piece.name);
+    const auto found = index.find(name);
+    if (found == index.end() || name == kExtraName) {
+      fail(fmt::format("tensor {} is said to lie in {}, which is not a listed shard", piece.name, json(name).dump()));
+    }
+    files[found->second].pieces.push_back(std::move(piece));
+  }
+  for (const FileEntry& file : files) check_sizes(file);
+  return files;
 }
 
 CheckpointInfo parse_info(const json& document) {
@@ -183,22 +206,14 @@ std::string manifest_text(const Manifest& manifest) {
   if (std::isfinite(manifest.info.score)) document["score"] = manifest.info.score;
   document["created"] = manifest.created;
   document["terse"] = manifest.version;
-  auto files = nlohmann::ordered_json::array();
-  auto tensors = nlohmann::ordered_json::array();
-  for (const FileEntry& file : manifest.files) {
-    files.push_back({{"name", file.name}, {"bytes", file.bytes}, {"sha256", file.sha256}});
-    for (const Piece& piece : file.pieces) {
-      tensors.push_back({{"name", piece.name},
-                         {"dtype", piece.dtype->name},
-                         {"shape", piece.shape},
-                         {"begin", piece.begin},
-                         {"end", piece.end},
-                         {"file", file.name}});
-    }
-  }
-  document["files"] = std::move(files);
-  document["tensors"] = std::move(tensors);
+  add_files(manifest.files, document);
   return document.dump(1) + "\n";
+}
+
+std::string files_text(const std::vector<FileEntry>& files) {
+  nlohmann::ordered_json document;
+  add_files(files, document);
+  return document.dump();
 }
 
 std::string manifest_hash_text(std::string_view text) {
@@ -225,26 +240,51 @@ Manifest parse_manifest(std::string_view text) {
   manifest.info = parse_info(document);
   manifest.created = text_field(document, "created", "the manifest");
   manifest.version = text_field(document, "terse", "the manifest");
-  std::map<std::string, size_t> index;
-  for (const json& item : list_field(document, "files")) {
-    FileEntry file = parse_file(item, manifest.files.size());
-    if (!index.emplace(file.name, manifest.files.size()).second) fail(fmt::format("it lists {} twice", file.name));
-    manifest.files.push_back(std::move(file));
-  }
-  if (!index.contains(kExtraName)) fail(fmt::format("it lists no {}", kExtraName));
-  size_t number = 0;
-  for (const json& item : list_field(document, "tensors")) {
-    Piece piece = parse_piece(item, number++);
-    const std::string name = text_field(item, "file", "tensor " + piece.name);
-    const auto found = index.find(name);
-    if (found == index.end() || name == kExtraName) {
-      fail(fmt::format("tensor {} is said to lie in {}, which is not a listed shard", piece.name, json(name).dump()));
-    }
-    manifest.files[found->second].pieces.push_back(std::move(piece));
-  }
-  for (const FileEntry& file : manifest.files) check_sizes(file);
-  check_joins(manifest.files);
+  manifest.files = parse_file_lists(document);
+  const bool has_extra = std::any_of(manifest.files.begin(), manifest.files.end(),
+                                     [](const FileEntry& file) { return file.name == kExtraName; });
+  if (!has_extra) fail(fmt::format("it lists no {}", kExtraName));
+  check_joins(manifest.files, /*whole=*/false);
   return manifest;
+}
+
+std::vector<FileEntry> parse_files(std::string_view text) {
+  return parse_file_lists(parse_json(text));
+}
+
+void check_joins(const std::vector<FileEntry>& files, bool whole) {
+  struct Part {
+    const Piece* piece;
+    const FileEntry* file;
+  };
+  std::map<std::string, std::vector<Part>> tensors;
+  for (const FileEntry& file : files) {
+    for (const Piece& piece : file.pieces) tensors[piece.name].push_back({&piece, &file});
+  }
+  for (auto& [name, parts] : tensors) {
+    std::sort(parts.begin(), parts.end(), [](const Part& a, const Part& b) {
+      return std::pair(a.piece->begin, a.piece->end) < std::pair(b.piece->begin, b.piece->end);
+    });
+    for (size_t i = 1; i < parts.size(); ++i) {
+      const Piece& before = *parts[i - 1].piece;
+      const Piece& piece = *parts[i].piece;
+      const std::string where = in_files(parts[i - 1].file->name, parts[i].file->name);
+      if (piece.dtype != before.dtype || piece.shape != before.shape) {
+        fail(fmt::format("tensor {} has pieces of different dtypes or shapes {}", name, where));
+      }
+      if (piece.begin != before.end) {
+        fail(fmt::format("tensor {}: a piece ends at element {} and the next begins at {} {}", name, before.end,
+                         piece.begin, where));
+      }
+    }
+    const Piece& first = *parts.front().piece;
+    const Piece& last = *parts.back().piece;
+    const int64_t elements = element_count(first.shape).value();
+    if (whole && (first.begin != 0 || last.end != elements)) {
+      fail(fmt::format("tensor {}: its pieces cover elements {} to {} of {} {}", name, first.begin, last.end, elements,
+                       in_files(parts.front().file->name, parts.back().file->name)));
+    }
+  }
 }
 
 }  // namespace terse::checkpoints

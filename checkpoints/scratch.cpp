@@ -7,7 +7,11 @@
 namespace terse::checkpoints {
 
 Io::Path Scratch::add(const Io::Path& path) {
-  return names_.emplace(temporary_name(path), false).first->first;
+  return adopt(temporary_name(path));
+}
+
+Io::Path Scratch::adopt(const Io::Path& name) {
+  return names_.emplace(name, false).first->first;
 }
 
 void Scratch::retire(const Io::Path& path) {

@@ -13,6 +13,8 @@ class Scratch {
  public:
   // A new temporary name beside `path`.
   Io::Path add(const Io::Path& path);
+  // A temporary name that was agreed elsewhere.
+  Io::Path adopt(const Io::Path& name);
   // The name is about to go to what is a checkpoint now. That is removed only once the folder has been synced:
   // otherwise a power cut could bring it back under its old name without some of its files.
   void retire(const Io::Path& path);

@@ -4,7 +4,29 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 namespace terse::checkpoints {
+
+namespace {
+
+const Shard& find(const StateDict& state, const std::string& name) {
+  const auto found = state.tensors.find(name);
+  if (found != state.tensors.end()) return found->second;
+  std::string near;  // the first names in order from where it would stand
+  auto it = state.tensors.lower_bound(name);
+  for (int i = 0; i < 3 && it != state.tensors.end(); ++i, ++it) near += (i > 0 ? ", " : "; next to it: ") + it->first;
+  throw std::runtime_error(
+      fmt::format("state tensor {}: not among the {} tensors of this checkpoint{}", name, state.tensors.size(), near));
+}
+
+int64_t element_count(const Shard& shard) {
+  int64_t elements = 1;
+  for (const int64_t size : shard.shape) elements *= size;
+  return elements;
+}
+
+}  // namespace
 
 void StateDict::add(const std::string& name, const torch::Tensor& whole) {
   if (!whole.defined()) throw std::invalid_argument(fmt::format("state tensor {}: it is undefined", name));
@@ -15,22 +37,35 @@ void StateDict::add(const std::string& name, const torch::Tensor& whole) {
 }
 
 torch::Tensor StateDict::whole(const std::string& name) const {
-  const auto found = tensors.find(name);
-  if (found == tensors.end()) {
-    std::string near;  // the first names in order from where it would stand
-    auto it = tensors.lower_bound(name);
-    for (int i = 0; i < 3 && it != tensors.end(); ++i, ++it) near += (i > 0 ? ", " : "; next to it: ") + it->first;
-    throw std::runtime_error(
-        fmt::format("state tensor {}: not among the {} tensors of this checkpoint{}", name, tensors.size(), near));
-  }
-  const Shard& shard = found->second;
-  int64_t elements = 1;
-  for (const int64_t size : shard.shape) elements *= size;
+  const Shard& shard = find(*this, name);
+  const int64_t elements = element_count(shard);
   if (shard.begin != 0 || shard.end != elements) {
     throw std::runtime_error(fmt::format("state tensor {}: elements {} to {} are here, all {} of shape [{}] are needed",
                                          name, shard.begin, shard.end, elements, fmt::join(shard.shape, ", ")));
   }
   return shard.data.reshape(shard.shape);
+}
+
+torch::Tensor StateDict::range(const std::string& name, int64_t begin, int64_t end) const {
+  const Shard& shard = find(*this, name);
+  const int64_t elements = element_count(shard);
+  if (begin < 0 || begin > end || end > elements) {
+    throw std::runtime_error(fmt::format("state tensor {}: elements {} to {} are asked for, shape [{}] has {}", name,
+                                         begin, end, fmt::join(shard.shape, ", "), elements));
+  }
+  std::vector<std::string> missing;
+  const auto lacks = [&](int64_t from, int64_t to) {
+    if (from < to) missing.push_back(fmt::format("{} to {}", from, to));
+  };
+  lacks(begin, std::min(end, shard.begin));
+  lacks(std::max(begin, shard.end), end);
+  if (!missing.empty()) {
+    throw std::runtime_error(
+        fmt::format("state tensor {}: of elements {} to {}, {} are missing; {} to {} of shape [{}] are here", name,
+                    begin, end, fmt::join(missing, " and "), shard.begin, shard.end, fmt::join(shard.shape, ", ")));
+  }
+  if (begin == end) return shard.data.reshape({-1}).slice(0, 0, 0);
+  return shard.data.reshape({-1}).slice(0, begin - shard.begin, end - shard.begin);
 }
 
 }  // namespace terse::checkpoints

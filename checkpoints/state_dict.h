@@ -27,6 +27,9 @@ struct StateDict {
   void add(const std::string& name, const torch::Tensor& whole);
   // Reshaped, shares memory; throws std::runtime_error naming the tensor when absent or partial.
   torch::Tensor whole(const std::string& name) const;
+  // Elements [begin, end) of the flattened tensor, flat; shares memory where `data` is contiguous. Throws
+  // std::runtime_error naming the tensor and what is missing.
+  torch::Tensor range(const std::string& name, int64_t begin, int64_t end) const;
 };
 
 }  // namespace terse::checkpoints

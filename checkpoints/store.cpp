@@ -4,14 +4,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <cctype>
 #include <cstdio>
 #include <exception>
 #include <mutex>
+#include <set>
 #include <thread>
 
-#include "checkpoints/folder.h"
-#include "checkpoints/writer.h"
+#include "checkpoints/load.h"
+#include "checkpoints/retention.h"
+#include "checkpoints/shared_save.h"
 
 namespace terse::checkpoints {
 
@@ -30,6 +32,21 @@ std::filesystem::path without_slash(const std::filesystem::path& path) {
   return path.has_filename() ? path : path.parent_path();
 }
 
+void check_ranks(const StoreOptions& options) {
+  if (options.ranks < 1 || options.rank < 0 || options.rank >= options.ranks) {
+    throw std::invalid_argument(
+        fmt::format("checkpoints of rank {} of {} ranks: there is no such rank", options.rank, options.ranks));
+  }
+  const auto is_plain = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_'; };
+  const std::string& token = options.token;
+  const bool named = !token.empty() && token.size() <= 64 && std::all_of(token.begin(), token.end(), is_plain);
+  if (options.ranks > 1 && !named) {
+    throw std::invalid_argument(
+        fmt::format("checkpoints of {} ranks need a token of 1 to 64 letters, digits, '-' and '_', found \"{}\"",
+                    options.ranks, token));
+  }
+}
+
 }  // namespace
 
 struct Store::Impl {
@@ -40,10 +57,17 @@ struct Store::Impl {
   std::mutex folder;                            // one reads or writes it
   Scratch scratch;                              // touched by the writer, or after it has been joined
   std::map<std::string, torch::Tensor> copies;  // on the host, reused from save to save
+  std::map<int64_t, int64_t> attempts;          // by step: how often its save has begun
 
   // Replaces the job's tensors by copies that training does not touch.
   void copy_to_host(SaveJob& job);
   void write(const SaveJob& job);
+  // One rank's part of a save by several.
+  Contribution contribution(const CheckpointInfo& info, const StateDict& state);
+  void write_together(const SharedSave& save, const Contribution& contribution);
+  // In the background when async.
+  template <typename Action>
+  void run(Action action);
   void join();
 };
 
@@ -75,6 +99,34 @@ void Store::Impl::write(const SaveJob& job) {
   }
 }
 
+Contribution Store::Impl::contribution(const CheckpointInfo& info, const StateDict& state) {
+  Contribution mine;
+  try {
+    mine.job = make_job(info, state, options.shard_bytes);
+    if (options.async) copy_to_host(mine.job);
+  } catch (...) {
+    mine.refusal = std::current_exception();
+  }
+  return mine;
+}
+
+void Store::Impl::write_together(const SharedSave& save, const Contribution& contribution) {
+  const std::lock_guard lock(folder);
+  save_together(*options.io, dir, scratch, save, contribution);
+}
+
+template <typename Action>
+void Store::Impl::run(Action action) {
+  if (!options.async) return action();
+  writer = std::thread([this, action = std::move(action)] {
+    try {
+      action();
+    } catch (...) {
+      failure = std::current_exception();
+    }
+  });
+}
+
 void Store::Impl::join() {
   if (writer.joinable()) writer.join();
 }
@@ -84,12 +136,13 @@ Store::Store(std::filesystem::path dir, StoreOptions options) : impl_(std::make_
   options.keep = std::max<int64_t>(options.keep, 2);
   options.shard_bytes = std::clamp(options.shard_bytes, kMinShardBytes, kMaxOptionShardBytes);
   options.async = options.async && hdf5_is_thread_safe();
+  check_ranks(options);
   impl_->dir = without_slash(dir);
   impl_->options = std::move(options);
   Io& io = *impl_->options.io;
   make_folders(io, impl_->dir);
   io.require_writable(impl_->dir);
-  remove_leftovers(io, impl_->dir);
+  if (impl_->options.rank == 0) remove_leftovers(io, impl_->dir);
 }
 
 Store::Store(std::filesystem::path dir, int64_t keep, bool async)
@@ -111,28 +164,30 @@ void Store::wait() {
 
 void Store::save(const CheckpointInfo& info, const StateDict& state) {
   wait();
-  SaveJob job = make_job(info, state, impl_->options.shard_bytes);
+  const StoreOptions& options = impl_->options;
+  if (options.ranks > 1) {
+    const int64_t attempt = ++impl_->attempts[info.step];
+    const SharedSave save{options.rank,     options.ranks, fmt::format("{}-{}", options.token, attempt),
+                          options.deadline, info.step,     options.keep};
+    return impl_->run(
+        [impl = impl_.get(), save, mine = impl_->contribution(info, state)] { impl->write_together(save, mine); });
+  }
+  SaveJob job = make_job(info, state, options.shard_bytes);
   const uint64_t needed = needed_bytes(job);
-  const uint64_t available = impl_->options.io->free_bytes(impl_->dir);
+  const uint64_t available = options.io->free_bytes(impl_->dir);
   if (needed > available) {
     throw DiskError(fmt::format("no room for checkpoint {} in {}: it needs {}, {} are free", step_name(info.step),
                                 impl_->dir.string(), format_bytes(needed), format_bytes(available)),
                     ENOSPC);
   }
-  if (!impl_->options.async) return impl_->write(job);
-  impl_->copy_to_host(job);
-  impl_->writer = std::thread([impl = impl_.get(), job = std::move(job)] {
-    try {
-      impl->write(job);
-    } catch (...) {
-      impl->failure = std::current_exception();
-    }
-  });
+  if (options.async) impl_->copy_to_host(job);
+  impl_->run([impl = impl_.get(), job = std::move(job)] { impl->write(job); });
 }
 
-std::optional<Store::Loaded> Store::load_latest() const {
+std::optional<Store::Loaded> Store::load_latest(const Wanted& wanted, const Exchange& exchange) const {
   const std::lock_guard lock(impl_->folder);
-  return checkpoints::load_latest(*impl_->options.io, impl_->dir);
+  const StoreOptions& options = impl_->options;
+  return checkpoints::load_latest(*options.io, impl_->dir, {wanted, options.rank, options.ranks}, exchange);
 }
 
 std::optional<Store::Loaded> load_latest(const std::filesystem::path& dir) {
@@ -154,14 +209,16 @@ std::vector<std::string> verify(const std::filesystem::path& checkpoint) {
 std::string describe(const std::filesystem::path& checkpoint) {
   const Manifest manifest = read_manifest(*posix_io(), checkpoint);
   uint64_t bytes = 0;
-  std::set<std::string> tensors;
+  std::set<std::string> tensors, ranks;
   for (const FileEntry& file : manifest.files) {
     bytes += file.bytes;
     for (const Piece& piece : file.pieces) tensors.insert(piece.name);
+    if (is_shard_name(file.name)) ranks.insert(file.name.substr(0, file.name.find('.')));
   }
-  return fmt::format("step {} ({}), {} tensors, {} in {} files, score {}, config {}, saved {} by terse {}",
+  const std::string by_ranks = ranks.size() > 1 ? fmt::format(" of {} ranks", ranks.size()) : "";
+  return fmt::format("step {} ({}), {} tensors, {} in {} files{}, score {}, config {}, saved {} by terse {}",
                      manifest.info.step, manifest.info.stage, tensors.size(), format_bytes(bytes),
-                     manifest.files.size(), manifest.info.score, manifest.info.config_hash, manifest.created,
+                     manifest.files.size(), by_ranks, manifest.info.score, manifest.info.config_hash, manifest.created,
                      manifest.version);
 }
 

@@ -5,9 +5,14 @@
 // A checkpoint exists only once its folder has been renamed into place: it is written to a temporary folder, every file
 // and the folder are synced, renamed, and the parent is synced. Hashes are checked before HDF5 parses a file. Only then
 // `latest` moves and older checkpoints go, never the last two that verify.
+//
+// Several ranks may save into one checkpoint, each its own tensors or parts of them as rank-<r>.h5, and any number of
+// ranks may load it again. They need a folder that all see, and nothing else to save.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -38,14 +43,36 @@ struct StoreOptions {
   bool async = true;                  // write in a background thread
   uint64_t shard_bytes = 256u << 20;  // about the largest shard file, and the memory that writing takes: 4 KiB to 1 GiB
   std::shared_ptr<Io> io = {};        // empty: the real file system
+
+  // With ranks > 1, every rank has a Store on the same folder with the same options but `rank`.
+  int rank = 0;
+  int ranks = 1;
+  // Names this start of the run: the same on all ranks, another one at every start. Letters, digits, '-' and '_', 1 to
+  // 64 of them; only needed with ranks > 1.
+  std::string token = {};
+  // How long a rank waits for another one that gives no sign. A rank that writes gives one with every file; rank 0
+  // gives none while it reads what stays back in order to prune, so leave time for that.
+  std::chrono::milliseconds deadline = std::chrono::minutes(30);
 };
+
+// Elements [begin, end) of a flattened tensor.
+struct Range {
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+// What a caller wants of the tensor of this name and shape; nullopt: not even its name. Called once per tensor.
+using Wanted = std::function<std::optional<Range>(const std::string& name, const std::vector<int64_t>& shape)>;
+
+// Gives every rank the texts of all ranks, in the order of the ranks. Every rank calls it as often as the others.
+using Exchange = std::function<std::vector<std::string>(const std::string& mine)>;
 
 // One Store per run folder and process at a time; launch locks the folder. save(), wait() and the destructor belong to
 // one thread; load_latest() may be called from any.
 class Store {
  public:
   // `dir` is the run's checkpoints/ folder: created when missing, and cleared of what killed processes left
-  // half-written. Throws DiskError when it cannot be created or written to.
+  // half-written (by rank 0). Throws DiskError when it cannot be created or written to, std::invalid_argument for ranks
+  // or a token that cannot be.
   Store(std::filesystem::path dir, StoreOptions options);
   Store(std::filesystem::path dir, int64_t keep, bool async);
   ~Store();  // waits for a save in progress; a failure that nobody asked for goes to standard error
@@ -59,6 +86,16 @@ class Store {
   // so the run may go on. Throws std::invalid_argument, naming the tensor or the place in `extra`, for what a
   // checkpoint cannot hold exactly: other element types, a shard whose size does not fit its range, NaN or infinity in
   // `extra` (JSON has none).
+  //
+  // With several ranks: each calls it for the same steps in the same order, with the tensors and shards that it alone
+  // holds; what all hold alike, one of them brings. The pieces of every tensor have to make a whole. `info` and `extra`
+  // are rank 0's. Nothing but a failure of the save before is thrown from the call itself when async; all else, also
+  // what one rank refuses or has no room for, fails the save on all ranks, and wait() or the next save() throws it
+  // there: a DiskError names the rank and the file, or the rank that gave no sign before the deadline. When one rank's
+  // save returns, the checkpoint is in place and durable. All ranks return, or all throw, but in one case: a rank that
+  // misses rank 0's word (it died, fell silent beyond the deadline, or the disk fails there) throws a DiskError that
+  // says so, although the checkpoint may be in place. After a failed save, call wait() on every rank before the next
+  // save(), so that all of them begin it.
   void save(const CheckpointInfo& info, const StateDict& state);
   // Until the save in progress is on disk; throws as save() does when it failed.
   void wait();
@@ -71,8 +108,14 @@ class Store {
         rejected;  // newer checkpoints that failed verification: "step-200: rank-0.h5: SHA-256 ..."
   };
   // Newest checkpoint that verifies; nullopt when there is none at all; CorruptError when there are some and none is
-  // usable.
-  std::optional<Loaded> load_latest() const;
+  // usable. Only what is `wanted` is kept in memory, as one shard per tensor (of a tensor that was saved in part, what
+  // there is of it); empty: everything. It does not matter how many ranks saved. Throws std::invalid_argument when it
+  // wants elements that a tensor does not have.
+  //
+  // With several ranks, all call it, each with its own `wanted`. They share the hashing, so that each byte is read and
+  // verified by one rank before any uses it, and agree by `exchange`: all return the same checkpoint, with the same
+  // `rejected`, or all throw.
+  std::optional<Loaded> load_latest(const Wanted& wanted = {}, const Exchange& exchange = {}) const;
 
  private:
   struct Impl;
@@ -87,8 +130,8 @@ Store::Loaded load(const std::filesystem::path& checkpoint);
 // Verifies one checkpoint folder completely (manifest, sizes, hashes, readable HDF5); returns its defects, empty when
 // sound.
 std::vector<std::string> verify(const std::filesystem::path& checkpoint);
-// One line about a checkpoint from its manifest: step, stage, tensors, size, time. Throws CorruptError when it has no
-// sound manifest.
+// One line about a checkpoint from its manifest: step, stage, tensors, size, ranks, time. Throws CorruptError when it
+// has no sound manifest.
 std::string describe(const std::filesystem::path& checkpoint);
 // The checkpoint folders in `dir`, newest first, sound or not.
 std::vector<std::filesystem::path> list_checkpoints(const std::filesystem::path& dir);

@@ -1,4 +1,4 @@
-// Putting one checkpoint on disk, and taking old ones away.
+// Putting one checkpoint on disk.
 #pragma once
 
 #include <map>
@@ -27,16 +27,17 @@ std::vector<std::vector<Piece>> plan_shards(const SaveJob& job);
 // Bytes on disk, rounded up.
 uint64_t needed_bytes(const SaveJob& job);
 
-// Writes dir/step-N, makes it durable, then points `latest` to it. Whether it returns or throws, `scratch` then has to
-// be cleared: of a replaced checkpoint, or of what was written so far. Throws DiskError or Hdf5Error.
+// The steps of a save, in order. All throw DiskError; the first also Hdf5Error.
+//
+// Writes the tensors into files of this rank in `folder`, each synced, and returns their entries.
+std::vector<FileEntry> write_shards(Io& io, const Io::Path& folder, const SaveJob& job, int rank);
+// Adds extra.json and the manifest over it and `shards`, and syncs `folder`.
+void write_manifest(Io& io, const Io::Path& folder, const SaveJob& job, std::vector<FileEntry> shards);
+// Makes `folder`, a name of `scratch`, to dir/step-N, durably, then points `latest` to it.
+void publish(Io& io, const Io::Path& dir, Scratch& scratch, const Io::Path& folder, int64_t step);
+
+// All of it by one process. Whether it returns or throws, `scratch` then has to be cleared: of a replaced checkpoint,
+// or of what was written so far.
 void write_checkpoint(Io& io, const Io::Path& dir, Scratch& scratch, const SaveJob& job);
-
-// Removes checkpoints older than `newest`, which is on disk, except the `keep` newest that verify and the best-scored
-// one that verifies. Removes nothing unless `keep` verify. The folders only lose their names here, so that a kill
-// leaves no half checkpoint; clearing `scratch` removes their files.
-void prune(Io& io, const Io::Path& dir, Scratch& scratch, int64_t newest, int64_t keep);
-
-// Removes temporary files and folders of processes that are gone.
-void remove_leftovers(Io& io, const Io::Path& dir);
 
 }  // namespace terse::checkpoints

@@ -148,13 +148,11 @@ struct Engine {
 
 // How a run is shared out over the ranks of mpirun or srun. With one rank nothing of it has an effect.
 struct Parallel {
-  int64_t zero = 1;                  // ZeRO stage: 1 shards optimizer and masters, 2 gradients too, 3 weights too
-  bool hierarchical = false;         // shard inside a node, replicate across nodes
-  std::string layout = "colocated";  // colocated: every rank generates, then learns | split: some only generate
-  int64_t rollout_ranks = 0;         // split: the last so many ranks generate; 0: half of them, rounded down
-  int64_t ranks_per_node = 0;        // consecutive ranks that count as one node; 0: those that share a machine
-  std::string backend = "auto";      // auto | mpi | nccl | staged: what carries tensors between ranks
-  double deadline = 300;             // seconds that a rank may keep the others waiting before the job is stopped
+  int64_t zero = 1;              // ZeRO stage: 1 shards optimizer and masters, 2 gradients too, 3 weights too
+  bool hierarchical = false;     // shard inside a node, replicate across nodes
+  int64_t ranks_per_node = 0;    // consecutive ranks that count as one node; 0: those that share a machine
+  std::string backend = "auto";  // auto | mpi | nccl | staged: what carries tensors between ranks
+  double deadline = 300;         // seconds that a rank may keep the others waiting before the job is stopped
 };
 
 struct Checkpoint {

@@ -2,35 +2,26 @@
 
 #include <unistd.h>
 
-#include <fstream>
-
 #include "data/durable.h"
 #include "launch/clock.h"
 #include "launch/machine/cpu.h"
 #include "launch/machine/gpu.h"
 #include "launch/machine/host.h"
 #include "launch/machine/libraries.h"
+#include "launch/starts.h"
 
 namespace terse::launch {
-namespace {
-
-nlohmann::json earlier_starts(const std::filesystem::path& file) {
-  std::ifstream stream(file);
-  const auto record = nlohmann::json::parse(stream, nullptr, /*allow_exceptions=*/false);
-  if (!record.is_object() || !record.contains("starts") || !record["starts"].is_array()) return nlohmann::json::array();
-  return record["starts"];
-}
-
-}  // namespace
 
 nlohmann::json record_start(const std::filesystem::path& dir, const configs::RunConfig& config,
-                            const std::vector<std::string>& command) {
+                            const std::vector<std::string>& command, bool retry) {
   const std::filesystem::path file = dir / "environment.json";
   const Build program = build();
   const Cpu cpu = inspect_cpu();
-  nlohmann::json starts = earlier_starts(file);
+  nlohmann::json starts = read_starts(dir);
   const std::string now = utc_now();
-  starts.push_back({{"time", now}, {"host", host_name()}, {"pid", getpid()}, {"commit", commit_text(program)}});
+  nlohmann::json start = {{"time", now}, {"host", host_name()}, {"pid", getpid()}, {"commit", commit_text(program)}};
+  start.update(describe_start(dir, retry));
+  starts.push_back(std::move(start));
   std::error_code ignored;
   nlohmann::json record = {
       {"commit", program.commit},

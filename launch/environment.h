@@ -12,8 +12,9 @@
 namespace terse::launch {
 
 // Reads the record of earlier starts from `dir` (none: a first start; unreadable: counted as none), adds this start and
-// writes it back atomically. Returns the record. Throws data::DiskError.
+// writes it back atomically. `retry`: the user asked for this start although those before made no progress. Returns the
+// record. Throws data::DiskError.
 nlohmann::json record_start(const std::filesystem::path& dir, const configs::RunConfig& config,
-                            const std::vector<std::string>& command);
+                            const std::vector<std::string>& command, bool retry);
 
 }  // namespace terse::launch

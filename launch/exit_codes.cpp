@@ -12,6 +12,7 @@
 #include "configs/load.h"
 #include "data/errors.h"
 #include "launch/machine/libraries.h"
+#include "launch/starts.h"
 #include "trainer/interrupts.h"
 
 namespace terse::launch {
@@ -81,6 +82,8 @@ Failure describe(const std::exception_ptr& error) {
     return {kDisk, disk.what()};
   } catch (const trainer::SavedAndStopped& saved) {
     return {kSavedPleaseRequeue, saved.what()};
+  } catch (const NoProgress& stuck) {
+    return {kDoNotRequeue, stuck.what()};
   } catch (const std::bad_alloc&) {
     return out_of_memory("this machine's memory is used up");
   } catch (const c10::Error& torch) {
@@ -107,7 +110,8 @@ Failure describe_failure(const std::exception_ptr& error) noexcept {
 std::string exit_code_help() {
   return "Exit codes: 0 done; 64 wrong command line, or the run folder is in use; 65 corrupt data and nothing to fall "
          "back to; 70 a bug;\n"
-         "71 out of memory; 74 disk; 75 saved on a signal, the same command continues; 78 bad configuration.";
+         "71 out of memory; 74 disk; 75 saved on a signal, the same command continues; 78 bad configuration;\n"
+         "93 no progress since several starts, do not requeue.";
 }
 
 }  // namespace terse::launch

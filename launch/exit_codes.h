@@ -16,6 +16,7 @@ enum ExitCode : int {
   kDisk = 74,                // the disk refused a read or a write
   kSavedPleaseRequeue = 75,  // saved on a signal: the same command continues
   kBadConfig = 78,           // bad configuration, or a run folder that does not fit it
+  kDoNotRequeue = 93,        // the last starts made no progress: another one will not help
   kSecondInterrupt = 130,    // a second Ctrl-C: left at once, without saving
 };
 

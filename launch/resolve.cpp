@@ -35,11 +35,11 @@ void check_task(const configs::LoadedConfig& loaded) {
 
 }  // namespace
 
-configs::LoadedConfig resolve_config(const std::string& path, const GlobalOptions& globals) {
+configs::LoadedConfig resolve_config(const std::string& path, const GlobalOptions& globals, configs::InputFiles files) {
   std::vector<std::string> overrides = globals.set;
   if (globals.seed) overrides.push_back(fmt::format("run.seed={}", *globals.seed));
   if (globals.device) overrides.push_back("run.device=" + *globals.device);
-  configs::LoadedConfig loaded = configs::load(path, overrides);
+  configs::LoadedConfig loaded = configs::load(path, overrides, files);
   if (globals.seed) loaded.origin["run.seed"] = "--seed";
   if (globals.device) loaded.origin["run.device"] = "--device";
   if (globals.run_dir) {  // not by way of --set: a path may hold any character

@@ -13,7 +13,8 @@ namespace terse::launch {
 
 // The configuration file with --set and the dedicated global options applied, checked, tasks included. Throws
 // configs::ConfigError.
-configs::LoadedConfig resolve_config(const std::string& path, const GlobalOptions& globals);
+configs::LoadedConfig resolve_config(const std::string& path, const GlobalOptions& globals,
+                                     configs::InputFiles files = configs::InputFiles::kMustExist);
 
 // An existing run or checkpoint folder. Throws UsageError, with a suggestion where there is one.
 std::filesystem::path resolve_target(const std::string& target);

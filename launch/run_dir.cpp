@@ -10,6 +10,7 @@
 #include "configs/load.h"
 #include "data/durable.h"
 #include "launch/environment.h"
+#include "launch/starts.h"
 
 namespace terse::launch {
 
@@ -95,9 +96,10 @@ RunDir::RunDir(const configs::RunConfig& config)
       lock_(path_),
       resumed_(belongs_to(path_, config)) {}
 
-int64_t RunDir::record(const configs::RunConfig& config, const std::vector<std::string>& command) const {
+int64_t RunDir::record(const configs::RunConfig& config, const std::vector<std::string>& command, bool retry) const {
+  if (!retry) refuse_crash_loop(path_);
   data::write_durably(path_ / "config.yaml", configs::to_yaml(config));
-  return record_start(path_, config, command).at("restarts").get<int64_t>();
+  return record_start(path_, config, command, retry).at("restarts").get<int64_t>();
 }
 
 }  // namespace terse::launch

@@ -26,8 +26,8 @@ class RunDir {
   bool resumed() const { return resumed_; }
 
   // Writes config.yaml (complete) and environment.json. Returns the number of starts before this one. Throws
-  // data::DiskError.
-  int64_t record(const configs::RunConfig& config, const std::vector<std::string>& command) const;
+  // NoProgress when those ended one like the other, unless this one is a `retry`; data::DiskError.
+  int64_t record(const configs::RunConfig& config, const std::vector<std::string>& command, bool retry = false) const;
 
  private:
   std::filesystem::path path_;

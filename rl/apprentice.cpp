@@ -22,7 +22,7 @@ constexpr double kAverage = 0.99;       // decay of the averaged weights, per up
 }  // namespace
 
 Apprentice::Copy::Copy(const configs::RunConfig& config, const trainer::Transformer& policy)
-    : model(policy.spec(), policy.device(), 0),
+    : model(policy.spec(), policy.device(), 0, policy.params().sharding()),
       optimizer(model.params(), config.rl.optimizer),
       average(policy.params().master().clone()),
       engine(model, config.engine.max_batch) {
@@ -113,8 +113,9 @@ trainer::Metrics Apprentice::metrics() const {
 
 void Apprentice::save(checkpoints::StateDict& state) const {
   if (!copy_) return;
-  state.add("apprentice.weights", copy_->model.params().master());
-  state.add("apprentice.average", copy_->average);
+  const trainer::FlatParams& params = copy_->model.params();
+  params.save(state, "apprentice/", params.master());
+  params.save(state, "apprentice.average/", copy_->average);
   copy_->optimizer.save(state, "apprentice.optimizer");
 }
 
@@ -126,10 +127,10 @@ nlohmann::json Apprentice::state() const {
 void Apprentice::restore(const checkpoints::StateDict& tensors, const nlohmann::json& state) {
   if (state.at("rung") >= 0) {
     begin(state.at("rung"));
-    torch::NoGradGuard no_grad;
-    copy_->model.params().master().copy_(tensors.whole("apprentice.weights"));
-    copy_->model.params().publish();
-    copy_->average.copy_(tensors.whole("apprentice.average"));
+    trainer::FlatParams& params = copy_->model.params();
+    params.restore(tensors, "apprentice/", params.master());
+    params.publish();
+    params.restore(tensors, "apprentice.average/", copy_->average);
     copy_->optimizer.restore(tensors, "apprentice.optimizer");
   }
   steps_ = state.at("steps");

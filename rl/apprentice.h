@@ -34,7 +34,7 @@ class Apprentice {
   // Empty while nothing is practised.
   trainer::Metrics metrics() const;
 
-  void save(checkpoints::StateDict& state) const;  // tensors "apprentice.*" while it practises
+  void save(checkpoints::StateDict& state) const;  // tensors "apprentice*" while it practises
   nlohmann::json state() const;
   void restore(const checkpoints::StateDict& tensors, const nlohmann::json& state);
 

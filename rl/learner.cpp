@@ -53,7 +53,7 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task) {
   Apprentice apprentice(config, task, model);
   EntropyController entropy(rl.entropy_bonus);
   RolloutSource source(config, task, engine, controller);
-  TraceLog traces(session.dir() / "traces", task);
+  TraceLog traces(session.leads() ? session.dir() / "traces" : std::filesystem::path(), task);
   const bool adaptive = rl.penalty.kind == "adaptive";
   trainer::StageProgress progress{"rl", 0, 0, 0, {}};
   int64_t replayed = 0;
@@ -78,6 +78,7 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task) {
     const double done = static_cast<double>(progress.step) / static_cast<double>(rl.steps);
     StepRecord record;
 
+    session.world().enter("rollout");
     // 1. Rollouts with the present weights, verified, priced, with advantages.
     engine.refresh(progress.step);
     record.batch = source.next();
@@ -88,6 +89,7 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task) {
     const std::vector<data::Sequence> replay =
         adaptive ? draw_replay(task, controller, rl.replay, replayed) : std::vector<data::Sequence>{};
 
+    session.world().enter("update");
     // 3. Updates: policy loss, entropy bonus and replay; the groups are shared out over updates_per_batch of them.
     const UpdateOptions options{rl.loss,
                                 {rl.clip_low, rl.clip_high, static_cast<double>(task.max_response_tokens())},
@@ -109,6 +111,7 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task) {
     entropy.observe(record.sampled_entropy());
     record.train_seconds = seconds_since(mark);
 
+    session.world().enter("practice");
     // 4. The apprentice practises a shorter form; once it has mastered it, the policy takes its weights.
     if (adaptive && rl.practice.updates > 0 && apprentice.step(controller, done)) optimizer.reset();
     record.practice_seconds = seconds_since(mark);
@@ -126,6 +129,7 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task) {
     const bool last = progress.step == rl.steps;
     const bool evaluate_now = !last && rl.eval_every > 0 && progress.step % rl.eval_every == 0;
     if (evaluate_now) {
+      session.world().enter("eval");
       engine.refresh(progress.step);
       metrics.merge(evaluate(engine, task, quick_evaluation(config)).metrics());
     }

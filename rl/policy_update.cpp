@@ -2,9 +2,8 @@
 #include "rl/policy_update.h"
 
 #include <algorithm>
-#include <numeric>
 
-#include "trainer/gradient_tree.h"
+#include "trainer/gradient_sum.h"
 #include "trainer/train.h"
 
 namespace terse::rl {
@@ -67,9 +66,41 @@ std::vector<Item> select(std::span<const RolloutGroup> groups, PolicyTotals& tot
   return items;
 }
 
-void append(std::vector<double>& to, const std::vector<double>& more) {
-  to.insert(to.end(), more.begin(), more.end());
-}
+// What is reported of an update, as rows of numbers of each sequence: these can be put together in one order whoever
+// computed them.
+struct SequenceStats {
+  static constexpr int64_t kColumns = 4 + 6;  // entropy, difference, its maximum, packed tokens; policy statistics
+
+  static torch::Tensor rows(const MicroBatch& micro, const trainer::ops::TokenLogProbs& probs,
+                            const torch::Tensor& policy_stats) {
+    const torch::Tensor difference = (probs.logprob.detach() - micro.input.old_logprob).abs();
+    const torch::Tensor segments = micro.batch.segments_of(micro.rows);
+    const auto column = [](const std::vector<double>& values) { return torch::tensor(values, torch::kFloat64); };
+    const torch::Tensor most = torch::zeros({micro.input.sequences}, difference.options().dtype(torch::kFloat64))
+                                   .scatter_reduce(0, micro.input.sequence, difference.to(torch::kFloat64), "amax");
+    return torch::cat({torch::stack({column(trainer::sequence_sums(probs.entropy, segments)),
+                                     column(trainer::sequence_sums(difference, segments)), most.cpu(),
+                                     micro.batch.segments.diff().to(torch::kCPU, torch::kFloat64)},
+                                    1),
+                       policy_stats.cpu()},
+                      1);
+  }
+
+  static void add(const torch::Tensor& rows, double count, UpdateResult& result) {
+    const auto row = rows.accessor<double, 2>();
+    for (int64_t s = 0; s < rows.size(0); ++s) {
+      result.entropy += row[s][0];
+      result.logp_diff_mean += row[s][1];
+      result.logp_diff_max = std::max(result.logp_diff_max, row[s][2]);
+      result.tokens += static_cast<int64_t>(row[s][3]);
+    }
+    result.stats.add(rows.slice(1, 4));
+    result.policy_loss = result.stats.loss / count;
+    if (result.stats.tokens == 0) return;
+    result.entropy /= result.stats.tokens;
+    result.logp_diff_mean /= result.stats.tokens;
+  }
+};
 
 }  // namespace
 
@@ -79,10 +110,10 @@ UpdateResult accumulate_update(trainer::Transformer& model, std::span<const Roll
   PolicyTotals totals;
   const std::vector<Item> items = select(groups, totals);
   const double count = policy_loss_count(options.loss, totals, options.policy);
-  std::vector<double> differences, entropies;  // sums of each sequence
-  const trainer::SequenceRange all{0, static_cast<int64_t>(items.size())};
-  const int64_t limit = options.micro_batch > 0 ? options.micro_batch : all.count();
-  trainer::sum_gradients(model.params(), all, limit, [&](trainer::SequenceRange part) {
+  const int64_t sequences = static_cast<int64_t>(items.size());
+  const int64_t limit = options.micro_batch > 0 ? options.micro_batch : sequences;
+  std::vector<torch::Tensor> rows = {torch::empty({0, SequenceStats::kColumns}, torch::kFloat64)};
+  trainer::sum_gradients(model.params(), sequences, limit, [&](trainer::SequenceRange part) {
     MicroBatch micro = pack_rollouts(
         std::span(items).subspan(static_cast<size_t>(part.begin), static_cast<size_t>(part.count())), model.device());
     const auto probs = model.logprobs(micro.batch, micro.rows, options.transform);
@@ -91,21 +122,9 @@ UpdateResult accumulate_update(trainer::Transformer& model, std::span<const Roll
     // The entropy bonus is a mean over all verified tokens, whatever the policy loss divides by.
     const torch::Tensor bonus = probs.entropy.sum() * (options.entropy_weight / static_cast<double>(totals.tokens));
     (loss.sum / count - bonus).backward();
-    model.params().collect_grad();
-
-    const torch::Tensor diff = (probs.logprob.detach() - micro.input.old_logprob).abs();
-    result.logp_diff_max = std::max(result.logp_diff_max, diff.max().item<double>());
-    const torch::Tensor segments = micro.batch.segments_of(micro.rows);
-    append(differences, trainer::sequence_sums(diff, segments));
-    append(entropies, trainer::sequence_sums(probs.entropy, segments));
-    result.tokens += micro.batch.token_count();
-    result.stats.add(loss.stats);
+    rows.push_back(SequenceStats::rows(micro, probs, loss.stats));
   });
-  result.policy_loss = result.stats.loss / count;
-  if (result.stats.tokens > 0) {
-    result.entropy = std::accumulate(entropies.begin(), entropies.end(), 0.0) / result.stats.tokens;
-    result.logp_diff_mean = std::accumulate(differences.begin(), differences.end(), 0.0) / result.stats.tokens;
-  }
+  SequenceStats::add(trainer::gather_shares(model.params().sharding(), sequences, torch::cat(rows)), count, result);
   if (!replay.empty() && options.replay_weight > 0) {
     const data::Batch batch = data::pack(replay);
     result.replay_loss =

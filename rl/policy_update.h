@@ -31,6 +31,7 @@ struct UpdateResult {
   PolicyStats stats;
 };
 
+// Every rank gives all groups, computes its share, and gets the whole result.
 // Adds the gradient of policy loss - entropy_weight * entropy + replay_weight * replay loss to the model's. Rollouts
 // with advantage 0 count in the denominators and are not run.
 UpdateResult accumulate_update(trainer::Transformer& model, std::span<const RolloutGroup> groups,

@@ -1,6 +1,11 @@
 // The only place where engine, task and rollout types meet.
 #include "rl/rollout_worker.h"
 
+#include <span>
+
+#include "rl/rollout_codec.h"
+#include "trainer/gradient_plan.h"
+
 namespace terse::rl {
 
 namespace {
@@ -10,35 +15,54 @@ int64_t draw_key(const Problem& problem) {
   return problem.index * 4096 + problem.difficulty;
 }
 
-}  // namespace
-
-std::vector<RolloutGroup> roll_out(Engine& engine, const Task& task, std::vector<Problem> problems, int64_t group_size,
-                                   const SamplingOptions& sampling) {
+std::vector<Rollout> generate_and_verify(Engine& engine, const Task& task, std::span<const Problem> problems,
+                                         int64_t group_size, const SamplingOptions& sampling) {
   std::vector<GenerationRequest> requests;
   for (const Problem& problem : problems) {
     for (int64_t sample = 0; sample < group_size; ++sample)
       requests.push_back({problem.prompt, draw_key(problem), sample});
   }
   std::vector<Completion> completions = engine.generate(requests, sampling);
+  std::vector<Rollout> rollouts;
+  for (size_t i = 0; i < completions.size(); ++i) {
+    Rollout rollout;
+    rollout.sample = requests[i].sample;
+    rollout.tokens = std::move(completions[i].tokens);
+    rollout.logprobs = std::move(completions[i].logprobs);
+    rollout.entropies = std::move(completions[i].entropies);
+    rollout.weight_version = completions[i].weight_version;
+    rollout.finish = completions[i].finish;
+    const Verdict verdict = task.verify(problems[i / static_cast<size_t>(group_size)], rollout.tokens);
+    rollout.status = verdict.status;
+    rollout.correct = verdict.correct;
+    rollout.form = verdict.form;
+    rollouts.push_back(std::move(rollout));
+  }
+  return rollouts;
+}
+
+}  // namespace
+
+std::vector<RolloutGroup> roll_out(Engine& engine, const Task& task, std::vector<Problem> problems, int64_t group_size,
+                                   const SamplingOptions& sampling) {
+  const trainer::Sharding& sharding = engine.model().params().sharding();
+  const trainer::SequenceRange share =
+      trainer::share_of(static_cast<int64_t>(problems.size()), sharding.rank(), sharding.ranks());
+  const std::span<const Problem> mine =
+      std::span(problems).subspan(static_cast<size_t>(share.begin), static_cast<size_t>(share.count()));
+  std::vector<Rollout> rollouts = generate_and_verify(engine, task, mine, group_size, sampling);
+  if (sharding.distributed()) {
+    const std::string bytes = encode_rollouts(rollouts);
+    rollouts.clear();
+    for (const std::string& part : trainer::all_gather_bytes(*sharding.everyone, "rollouts", bytes)) {
+      for (Rollout& rollout : decode_rollouts(part)) rollouts.push_back(std::move(rollout));
+    }
+  }
   std::vector<RolloutGroup> groups;
   size_t next = 0;
   for (Problem& problem : problems) {
     RolloutGroup group{std::move(problem), {}};
-    for (int64_t sample = 0; sample < group_size; ++sample) {
-      Completion& completion = completions[next++];
-      Rollout rollout;
-      rollout.sample = sample;
-      rollout.tokens = std::move(completion.tokens);
-      rollout.logprobs = std::move(completion.logprobs);
-      rollout.entropies = std::move(completion.entropies);
-      rollout.weight_version = completion.weight_version;
-      rollout.finish = completion.finish;
-      const Verdict verdict = task.verify(group.problem, rollout.tokens);
-      rollout.status = verdict.status;
-      rollout.correct = verdict.correct;
-      rollout.form = verdict.form;
-      group.rollouts.push_back(std::move(rollout));
-    }
+    for (int64_t sample = 0; sample < group_size; ++sample) group.rollouts.push_back(std::move(rollouts.at(next++)));
     groups.push_back(std::move(group));
   }
   return groups;

@@ -8,7 +8,8 @@
 
 namespace terse::rl {
 
-// Generates `group_size` responses to each problem and verifies them. Rewards and advantages are left at 0.
+// Generates `group_size` responses to each problem and verifies them. Rewards and advantages are left at 0. Of several
+// ranks that learn together each generates and verifies its share of the problems, and gets all groups.
 std::vector<RolloutGroup> roll_out(Engine& engine, const Task& task, std::vector<Problem> problems, int64_t group_size,
                                    const SamplingOptions& sampling);
 

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <fstream>
+#include <optional>
 
 #include "checkpoints/io.h"
 #include "data/corpus.h"
@@ -28,6 +29,7 @@ using trainer::StageProgress;
 struct StageResult {
   StageProgress progress;
   double score = 0;  // larger is better; retention keeps the best checkpoint
+  std::optional<double> val_loss;
 };
 
 StageResult pretrain(Session& session, const Vocabulary& vocabulary) {
@@ -50,6 +52,7 @@ StageResult pretrain(Session& session, const Vocabulary& vocabulary) {
   result.progress =
       trainer::train(session, {"pretrain", p.steps, p.micro_batch, p.eval_every, p.optimizer, &stream, evaluate});
   result.score = -last_loss;
+  result.val_loss = last_loss;
   return result;
 }
 
@@ -73,7 +76,8 @@ StageResult finetune(Session& session, const Task& task) {
 // The full evaluation after a stage, in metrics, traces and summary.
 Evaluation evaluate_stage(Session& session, const Task& task, const StageProgress& progress) {
   Engine engine(session.model(), session.config().engine.max_batch);
-  const TraceLog traces(session.dir() / "traces", task);
+  session.world().enter("eval");
+  const TraceLog traces(session.leads() ? session.dir() / "traces" : std::filesystem::path(), task);
   constexpr int64_t kTracedProblems = 4;  // of each difficulty
   const Evaluation evaluation =
       evaluate(engine, task, full_evaluation(session.config()), [&](const RolloutGroup& group) {
@@ -97,11 +101,22 @@ void run_stage(Session& session, const std::string& stage, const Vocabulary& voc
     entry["eval"] = evaluation.to_json();
     result.score = evaluation.all.accuracy();
   }
-  if (stage == "pretrain") entry["val_loss"] = -result.score;
+  if (result.val_loss) entry["val_loss"] = *result.val_loss;
   const double wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   entry["wall_s"] = std::max(trained, wall);
   entry["train_s"] = trained;
   session.finish_stage(result.progress, std::move(entry), result.score);
+}
+
+// A corpus is made into a token store in the run folder by the first rank; the others find it there.
+Vocabulary open_together(const RunRequest& request) {
+  const trainer::Place& place = request.world->place();
+  if (place.ranks == 1) return open_vocabulary(request.config, request.dir);
+  std::optional<Vocabulary> made;
+  if (place.rank == 0) made = open_vocabulary(request.config, request.dir);
+  const torch::Device device = trainer::choose_device(request.config.run.device, place.local_rank);
+  trainer::barrier(request.world->group(device), "data is ready");
+  return made ? std::move(*made) : open_vocabulary(request.config, request.dir);
 }
 
 nlohmann::json write_summary(const RunRequest& request, const nlohmann::json& stages) {
@@ -109,6 +124,7 @@ nlohmann::json write_summary(const RunRequest& request, const nlohmann::json& st
   for (const nlohmann::json& stage : stages) wall += stage.at("wall_s").get<double>();
   const nlohmann::json summary = {
       {"run", request.config.run.name}, {"commit", request.commit}, {"stages", stages}, {"wall_s", wall}};
+  if (request.world->place().rank > 0) return summary;
   const auto part = request.dir / "summary.json.tmp";
   std::ofstream(part) << summary.dump(2) << '\n';
   std::filesystem::rename(part, request.dir / "summary.json");
@@ -118,16 +134,26 @@ nlohmann::json write_summary(const RunRequest& request, const nlohmann::json& st
 }  // namespace
 
 nlohmann::json run(const RunRequest& request) {
-  trainer::set_threads(request.config.run.threads);
-  const Vocabulary vocabulary = open_vocabulary(request.config, request.dir);
-  Session session(request.config, request.dir, vocabulary.tokenizer->vocab_size(), request.interrupts);
-  const std::vector<std::string>& stages = request.config.stages;
-  for (size_t i = session.finished_stages().size(); i < stages.size(); ++i) {
-    run_stage(session, stages[i], vocabulary);
-    write_summary(request, session.finished_stages());
+  const trainer::Place& place = request.world->place();
+  trainer::set_threads(request.config.run.threads, (place.ranks + place.nodes - 1) / place.nodes);
+  const Vocabulary vocabulary = open_together(request);
+  std::optional<trainer::SavedAndStopped> stopped;
+  {
+    Session session(request.config, request.dir, vocabulary.tokenizer->vocab_size(), *request.world,
+                    request.interrupts);
+    const std::vector<std::string>& stages = request.config.stages;
+    try {
+      for (size_t i = session.finished_stages().size(); i < stages.size(); ++i) {
+        run_stage(session, stages[i], vocabulary);
+        write_summary(request, session.finished_stages());
+      }
+      session.close();
+      return write_summary(request, session.finished_stages());
+    } catch (const trainer::SavedAndStopped& reason) {
+      stopped = reason;  // an orderly end: the session leaves its groups of ranks before the news travels on
+    }
   }
-  session.close();
-  return write_summary(request, session.finished_stages());
+  throw *stopped;
 }
 
 }  // namespace terse::rl

@@ -6,19 +6,22 @@
 #include <string>
 
 #include "configs/run_config.h"
+#include "trainer/dist/world.h"
 #include "trainer/interrupts.h"
 
 namespace terse::rl {
 
 struct RunRequest {
-  configs::RunConfig config;  // resolved and checked
-  std::filesystem::path dir;  // run folder; exists and is locked by the caller
-  std::string commit;         // of the program, for summary.json
+  configs::RunConfig config;        // resolved and checked
+  std::filesystem::path dir;        // run folder; exists and is locked by the caller
+  std::string commit;               // of the program, for summary.json
+  trainer::World* world = nullptr;  // of which every rank makes the same request
   trainer::Interrupts* interrupts = nullptr;
 };
 
-// Runs (or continues) all stages; writes metrics, traces, checkpoints and summary.json into the folder and returns the
-// summary. Throws trainer::SavedAndStopped, checkpoints::CorruptError, checkpoints::DiskError, or std::runtime_error.
+// Runs (or continues) all stages; the first rank writes metrics, traces, checkpoints and summary.json into the folder
+// and returns the summary. Throws trainer::SavedAndStopped, checkpoints::CorruptError, checkpoints::DiskError, or
+// std::runtime_error.
 nlohmann::json run(const RunRequest& request);
 
 }  // namespace terse::rl

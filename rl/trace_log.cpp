@@ -7,11 +7,12 @@
 namespace terse::rl {
 
 TraceLog::TraceLog(std::filesystem::path folder, const Task& task) : folder_(std::move(folder)), task_(task) {
-  std::filesystem::create_directories(folder_);
+  if (!folder_.empty()) std::filesystem::create_directories(folder_);
 }
 
 void TraceLog::write(const std::string& stage, int64_t step, const char* logged_for, const Problem& problem,
                      const Rollout& rollout) const {
+  if (folder_.empty()) return;
   const nlohmann::ordered_json line = {{"stage", stage},
                                        {"step", step},
                                        {"logged_for", logged_for},

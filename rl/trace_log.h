@@ -11,7 +11,7 @@ namespace terse::rl {
 
 class TraceLog {
  public:
-  // Appends to `folder`/<stage>.jsonl; the folder is created.
+  // Appends to `folder`/<stage>.jsonl; the folder is created. An empty `folder`: writes nothing.
   TraceLog(std::filesystem::path folder, const Task& task);
 
   // The first two groups of a training step, one right and one wrong rollout of each where there are both.

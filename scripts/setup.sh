@@ -49,6 +49,8 @@ choose_variant() {
 packages=(g++ make cmake ninja-build git ca-certificates ccache python3 python3-pip python3-venv libyaml-cpp-dev libfmt-dev
   libhdf5-dev libgtest-dev libgmock-dev nlohmann-json3-dev libcli11-dev libssl-dev
   libopenmpi-dev openmpi-bin)
+# What only the tests use: a Slurm of one node, and the state of sockets and network namespaces.
+packages+=(slurm-wlm munge iproute2)
 
 on_debian() { grep -qs '^ID=debian' /etc/os-release; }
 installed() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }

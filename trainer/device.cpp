@@ -31,18 +31,24 @@ std::string load_cuda() {
 
 }  // namespace
 
-torch::Device choose_device(const std::string& wanted) {
+torch::Device choose_device(const std::string& wanted, int64_t local_rank) {
   if (wanted == "cpu") return torch::kCPU;
   const std::string problem = load_cuda();
-  if (problem.empty()) return torch::Device(torch::kCUDA, 0);
+  if (problem.empty()) {
+    const int64_t count = at::detail::getCUDAHooks().deviceCount();
+    const torch::Device device(torch::kCUDA, static_cast<c10::DeviceIndex>(local_rank % count));
+    c10::impl::VirtualGuardImpl(device.type()).setDevice(device);
+    return device;
+  }
   if (wanted == "cuda") throw std::runtime_error("run.device is cuda, but " + problem);
   return torch::kCPU;
 }
 
-int64_t set_threads(int64_t threads) {
+int64_t set_threads(int64_t threads, int64_t processes) {
   if (threads <= 0) {
     cpu_set_t allowed;
     threads = sched_getaffinity(0, sizeof(allowed), &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
+    threads = std::max<int64_t>(1, threads / processes);
   }
   at::set_num_threads(static_cast<int>(threads));
   omp_set_num_threads(static_cast<int>(threads));

@@ -39,21 +39,53 @@ AdamW::AdamW(FlatParams& params, const configs::Optimizer& config, const kernels
 
 double AdamW::grad_norm() const {
   const torch::Tensor& grad = params_.grad();
-  if (!grad.is_cpu()) return grad.norm(2, {0}, false, torch::kFloat64).item<double>();
-  std::vector<float> sums;
-  for (const ParamUnit& unit : params_.layout().units) {
-    const int64_t blocks = (unit.size() + kernels::kSquareBlock - 1) / kernels::kSquareBlock;
-    sums.resize(sums.size() + static_cast<size_t>(blocks));
-    kernels::cpu().square_sums(grad.data_ptr<float>() + unit.begin, sums.data() + sums.size() - blocks, unit.size());
+  const Sharding& sharding = params_.sharding();
+  if (!grad.is_cpu()) {
+    torch::Tensor squares = grad.norm(2, {0}, false, torch::kFloat64).square();
+    if (sharding.distributed()) sharding.shards->all_reduce("gradient norm", squares, Reduce::kSum).wait();
+    return std::sqrt(squares.item<double>());
   }
-  return std::sqrt(std::accumulate(sums.begin(), sums.end(), 0.0));
+  const int64_t ranks = sharding.distributed() ? sharding.shards->size() : 1;
+  const auto blocks = [](int64_t count) { return (count + kernels::kSquareBlock - 1) / kernels::kSquareBlock; };
+  // Sums of blocks, owner by owner; then in order of the blocks, whoever owns them.
+  std::vector<int64_t> counts, cursor;
+  int64_t total = 0;
+  for (int64_t rank = 0; rank < ranks; ++rank) {
+    cursor.push_back(total);
+    counts.push_back(0);
+    for (const ParamUnit& unit : params_.layout().units) counts.back() += blocks(shard_of(unit, rank, ranks).count());
+    total += counts.back();
+  }
+  const size_t self = sharding.distributed() ? static_cast<size_t>(sharding.shards->rank()) : 0;
+  torch::Tensor all = torch::empty({total}, torch::kFloat32);
+  float* mine = all.data_ptr<float>() + cursor[self];
+  for (const Ownership::Part& part : params_.owned().parts) {
+    kernels::cpu().square_sums(grad.data_ptr<float>() + part.at, mine, part.range.count());
+    mine += blocks(part.range.count());
+  }
+  if (ranks > 1)
+    sharding.shards->all_gather("gradient norm", all.narrow(0, cursor[self], counts[self]), all, counts).wait();
+  double squares = 0;
+  for (const ParamUnit& unit : params_.layout().units) {
+    for (int64_t rank = 0; rank < ranks; ++rank) {
+      const float* sum = all.data_ptr<float>() + cursor[static_cast<size_t>(rank)];
+      const int64_t count = blocks(shard_of(unit, rank, ranks).count());
+      squares = std::accumulate(sum, sum + count, squares);
+      cursor[static_cast<size_t>(rank)] += count;
+    }
+  }
+  return std::sqrt(squares);
 }
 
 std::vector<AdamW::Range> AdamW::ranges() const {
   std::vector<Range> result;
-  for (const ParamUnit& unit : params_.layout().units) {
-    result.push_back({unit.begin, unit.decayed_end - unit.begin, config_.weight_decay});
-    result.push_back({unit.decayed_end, unit.end - unit.decayed_end, 0});
+  for (size_t u = 0; u < params_.units(); ++u) {
+    const ParamUnit& unit = params_.layout().units[u];
+    const Ownership::Part& part = params_.owned().parts[u];
+    const int64_t decayed =
+        std::clamp(unit.decayed_end - unit.begin - part.range.begin, int64_t{0}, part.range.count());
+    result.push_back({part.at, decayed, config_.weight_decay});
+    result.push_back({part.at + decayed, part.range.count() - decayed, 0});
   }
   std::erase_if(result, [](const Range& range) { return range.count == 0; });
   return result;
@@ -102,28 +134,26 @@ void AdamW::update_on_cpu(double clip, double lr) {
 }
 
 void AdamW::update_by_kernel(double clip, double lr) {
-  torch::Tensor &master = params_.master(), &working = params_.working();
+  torch::Tensor& master = params_.master();
   const double updates = static_cast<double>(updates_);
-  const bool publishes = !working.is_same(master);
   for (const Range& range : ranges()) {
-    const kernels::cuda::AdamW args{
-        .master = master.data_ptr<float>() + range.begin,
-        .grad = params_.grad().data_ptr<float>() + range.begin,
-        .m = m_.data_ptr<float>() + range.begin,
-        .v = v_.data_ptr<float>() + range.begin,
-        .working = publishes ? static_cast<void*>(working.data_ptr<c10::BFloat16>() + range.begin) : nullptr,
-        .count = range.count,
-        .decayed = range.weight_decay > 0 ? range.count : 0,
-        .clip = clip,
-        .lr = lr,
-        .beta1 = config_.beta1,
-        .beta2 = config_.beta2,
-        .eps = config_.eps,
-        .weight_decay = config_.weight_decay,
-        .correction1 = 1 - std::pow(config_.beta1, updates),
-        .correction2 = 1 - std::pow(config_.beta2, updates)};
+    const kernels::cuda::AdamW args{.master = master.data_ptr<float>() + range.begin,
+                                    .grad = params_.grad().data_ptr<float>() + range.begin,
+                                    .m = m_.data_ptr<float>() + range.begin,
+                                    .v = v_.data_ptr<float>() + range.begin,
+                                    .count = range.count,
+                                    .decayed = range.weight_decay > 0 ? range.count : 0,
+                                    .clip = clip,
+                                    .lr = lr,
+                                    .beta1 = config_.beta1,
+                                    .beta2 = config_.beta2,
+                                    .eps = config_.eps,
+                                    .weight_decay = config_.weight_decay,
+                                    .correction1 = 1 - std::pow(config_.beta1, updates),
+                                    .correction2 = 1 - std::pow(config_.beta2, updates)};
     kernels::cuda::require(kernels_->adamw(args, ops::current_stream(master.device())), "adamw", {args.count});
   }
+  params_.publish();
 }
 
 void AdamW::update_by_libtorch(double clip, double lr) {
@@ -147,15 +177,14 @@ void AdamW::reset() {
 }
 
 void AdamW::save(checkpoints::StateDict& state, const std::string& prefix) const {
-  state.add(prefix + ".m", m_);
-  state.add(prefix + ".v", v_);
-  state.add(prefix + ".updates", torch::full({}, updates_, torch::kInt64));
+  params_.save(state, prefix + ".m/", m_);
+  params_.save(state, prefix + ".v/", v_);
+  if (params_.sharding().rank() == 0) state.add(prefix + ".updates", torch::full({}, updates_, torch::kInt64));
 }
 
 void AdamW::restore(const checkpoints::StateDict& state, const std::string& prefix) {
-  torch::NoGradGuard no_grad;
-  m_.copy_(state.whole(prefix + ".m"));
-  v_.copy_(state.whole(prefix + ".v"));
+  params_.restore(state, prefix + ".m/", m_);
+  params_.restore(state, prefix + ".v/", v_);
   updates_ = state.whole(prefix + ".updates").item<int64_t>();
 }
 

@@ -1,5 +1,5 @@
-// AdamW on the flat parameter buffer (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019), with
-// global-norm clipping and a guard against non-finite updates.
+// AdamW on the parameters that this rank owns (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019),
+// with global-norm clipping and a guard against non-finite updates.
 #pragma once
 
 #include <string>
@@ -19,26 +19,26 @@ double learning_rate(const configs::Optimizer& config, int64_t step, int64_t ste
 class AdamW {
  public:
   AdamW(FlatParams& params, const configs::Optimizer& config);
-  // The same with these CUDA kernels, which clip, update and publish in one pass over the weights.
+  // The same with these CUDA kernels, which clip and update in one pass over the weights.
   AdamW(FlatParams& params, const configs::Optimizer& config, const kernels::cuda::Table* kernels);
 
   struct Update {
     double grad_norm = 0;  // global norm before clipping
     bool applied = true;   // false: the gradient was not finite and nothing changed
   };
-  // Clips params.grad(), applies one update at rate `lr` and publishes the weights.
+  // Finishes and clips params.grad(), applies one update at rate `lr` and publishes the weights. All ranks together.
   Update step(double lr);
 
   // Forgets the moments, for weights that were replaced.
   void reset();
 
-  // Tensors "<prefix>.m", "<prefix>.v" and the number of updates, "<prefix>.updates".
+  // Tensors "<prefix>.m/<parameter>", "<prefix>.v/<parameter>" and the number of updates, "<prefix>.updates".
   void save(checkpoints::StateDict& state, const std::string& prefix = "optimizer") const;
   void restore(const checkpoints::StateDict& state, const std::string& prefix = "optimizer");
 
  private:
   double grad_norm() const;
-  // One range of the flat buffer, all of which decays or none.
+  // A part of what this rank owns, all of which decays or none.
   struct Range {
     int64_t begin, count;
     double weight_decay;
@@ -51,7 +51,7 @@ class AdamW {
   FlatParams& params_;
   configs::Optimizer config_;
   const kernels::cuda::Table* kernels_;
-  torch::Tensor m_, v_;  // fp32 moments [P]
+  torch::Tensor m_, v_;  // fp32 moments of what this rank owns
   int64_t updates_ = 0;
 };
 

@@ -2,23 +2,52 @@
 #include "trainer/session.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
 
 #include "configs/load.h"
 #include "trainer/device.h"
 
 namespace terse::trainer {
 
-Session::Session(const configs::RunConfig& config, std::filesystem::path dir, int64_t vocab, Interrupts* interrupts)
-    : config_(config), dir_(std::move(dir)), interrupts_(interrupts) {
-  const torch::Device device = choose_device(config.run.device);
-  model_ = std::make_unique<Transformer>(resolve(config.model, vocab), device, static_cast<uint64_t>(config.run.seed));
-  store_ = std::make_unique<checkpoints::Store>(dir_ / "checkpoints", config.checkpoint.keep, config.checkpoint.async);
-  metrics_ = std::make_unique<MetricLogger>(dir_);
-  if (auto loaded = store_->load_latest()) {
+Session::Session(const configs::RunConfig& config, std::filesystem::path dir, int64_t vocab, World& world,
+                 Interrupts* interrupts)
+    : config_(config),
+      dir_(std::move(dir)),
+      world_(world),
+      interrupts_(interrupts),
+      device_(choose_device(config.run.device, world.place().local_rank)),
+      learners_(config.parallel, world, device_) {
+  model_ = std::make_unique<Transformer>(resolve(config.model, vocab), device_, static_cast<uint64_t>(config.run.seed),
+                                         learners_.sharding());
+  store_ = std::make_unique<checkpoints::Store>(dir_ / "checkpoints", store_options());
+  metrics_ = std::make_unique<MetricLogger>(leads() ? dir_ : std::filesystem::path());
+  const auto ask = [this](const std::string& mine) { return exchange("verify checkpoints", mine); };
+  const auto wanted = [this](const std::string& name, const std::vector<int64_t>& shape) {
+    return model_->params().wanted(name, shape);
+  };
+  if (auto loaded = store_->load_latest(wanted, ask)) {
     restore(std::move(*loaded));
   } else {
     metrics_->rewind({});
   }
+}
+
+std::vector<std::string> Session::exchange(std::string_view name, const std::string& mine) {
+  if (world_.place().ranks == 1) return {mine};
+  return all_gather_bytes(world_.group(device_), name, mine);
+}
+
+checkpoints::StoreOptions Session::store_options() {
+  checkpoints::StoreOptions options;
+  options.keep = config_.checkpoint.keep;
+  options.async = config_.checkpoint.async;
+  options.rank = static_cast<int>(world_.place().rank);
+  options.ranks = static_cast<int>(world_.place().ranks);
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  options.token = exchange("name this start", fmt::format("{}-{}", ::getpid(), now.count())).front();
+  return options;
 }
 
 void Session::restore(checkpoints::Store::Loaded loaded) {
@@ -74,11 +103,21 @@ void Session::settle() {
   }
 }
 
+// A signal may reach the ranks at different steps; all follow the strongest request.
+Interrupt Session::requested() {
+  const Interrupt mine = interrupts_ != nullptr ? interrupts_->take() : Interrupt::kNone;
+  if (world_.place().ranks == 1) return mine;
+  torch::Tensor strongest = torch::full({1}, static_cast<int64_t>(mine), torch::kInt64).to(device_);
+  world_.group(device_).all_reduce("interrupts", strongest, Reduce::kMax).wait();
+  return static_cast<Interrupt>(strongest.item<int64_t>());
+}
+
 void Session::maybe_save(const StageProgress& progress, const SaveState& save_state, double score) {
-  const Interrupt interrupt = interrupts_ != nullptr ? interrupts_->take() : Interrupt::kNone;
+  const Interrupt interrupt = requested();
   const int64_t every = config_.checkpoint.every;
   const bool due = every > 0 && progress.step % every == 0;
   if (!due && interrupt == Interrupt::kNone) return;
+  world_.enter("save");
   settle();
   try {
     save(progress, save_state, score);

@@ -12,6 +12,7 @@
 #include "checkpoints/store.h"
 #include "configs/run_config.h"
 #include "trainer/interrupts.h"
+#include "trainer/learners.h"
 #include "trainer/metrics/metric_logger.h"
 #include "trainer/model/transformer.h"
 
@@ -32,11 +33,14 @@ class Session {
  public:
   // Builds the model from the config, opens metrics and checkpoints in `dir` and, when there is a usable checkpoint,
   // restores weights, global step and finished stages from it; the interrupted stage then finds its progress in
-  // resume().
-  Session(const configs::RunConfig& config, std::filesystem::path dir, int64_t vocab, Interrupts* interrupts);
+  // resume(). All ranks of the world together; its first rank leads: it alone writes metrics and traces.
+  Session(const configs::RunConfig& config, std::filesystem::path dir, int64_t vocab, World& world,
+          Interrupts* interrupts);
 
   const configs::RunConfig& config() const { return config_; }
   const std::filesystem::path& dir() const { return dir_; }
+  World& world() { return world_; }
+  bool leads() const { return world_.place().rank == 0; }
   Transformer& model() { return *model_; }
   MetricLogger& metrics() { return *metrics_; }
 
@@ -71,11 +75,17 @@ class Session {
   void save(const StageProgress& progress, const SaveState& save_state, double score);
   void settle();
   void report(const checkpoints::DiskError& error);
+  Interrupt requested();
+  checkpoints::StoreOptions store_options();
+  std::vector<std::string> exchange(std::string_view name, const std::string& mine);
   void restore(checkpoints::Store::Loaded loaded);
 
   configs::RunConfig config_;
   std::filesystem::path dir_;
+  World& world_;
   Interrupts* interrupts_;
+  torch::Device device_;
+  Learners learners_;
   std::unique_ptr<Transformer> model_;
   std::unique_ptr<MetricLogger> metrics_;
   std::unique_ptr<checkpoints::Store> store_;

@@ -5,10 +5,11 @@
 
 #include <chrono>
 #include <cmath>
+#include <numeric>
 #include <stdexcept>
 
 #include "data/pack.h"
-#include "trainer/gradient_tree.h"
+#include "trainer/gradient_sum.h"
 #include "trainer/optimizer.h"
 #include "trainer/skip_guard.h"
 
@@ -22,38 +23,52 @@ struct WeightedLoss {
   std::vector<double> losses;  // of each sequence
 };
 
-WeightedLoss weighted_loss(const Transformer& model, const data::Batch& batch) {
-  const torch::Tensor rows = batch.weights.nonzero().squeeze(1);
-  const torch::Tensor weights = batch.weights.index_select(0, rows);
-  const torch::Tensor terms = -(model.logprobs(batch, rows).logprob * weights);
-  return {terms.sum(), sequence_sums(terms, batch.segments_of(rows))};
+WeightedLoss weighted_loss(Transformer& model, const data::Batch& batch, SequenceRange part) {
+  const data::Batch mine = to_device(data::slice(batch, part.begin, part.end), model.device());
+  const torch::Tensor rows = mine.weights.nonzero().squeeze(1);
+  const torch::Tensor weights = mine.weights.index_select(0, rows);
+  const torch::Tensor terms = -(model.logprobs(mine, rows).logprob * weights);
+  return {terms.sum(), sequence_sums(terms, mine.segments_of(rows))};
 }
 
 double total_weight(const data::Batch& batch) {
   return batch.weights.sum(torch::kFloat64).item<double>();
 }
 
+// Of the losses of this rank's sequences.
+LossSum total(const Transformer& model, const data::Batch& batch, const std::vector<double>& losses) {
+  const torch::Tensor mine = torch::tensor(losses, torch::kFloat64).unsqueeze(1);
+  const torch::Tensor all = gather_shares(model.params().sharding(), batch.segment_count(), mine).contiguous();
+  const double* loss = all.data_ptr<double>();
+  return {std::accumulate(loss, loss + all.numel(), 0.0), total_weight(batch)};
+}
+
 }  // namespace
 
 LossSum accumulate_cross_entropy(Transformer& model, const data::Batch& batch, int64_t segments, double scale) {
-  LossSum loss{0, total_weight(batch)};
-  if (loss.count == 0) return loss;
-  const SequenceRange all{0, batch.segment_count()};
-  sum_gradients(model.params(), all, segments > 0 ? segments : all.count(), [&](SequenceRange part) {
-    const data::Batch micro_batch = to_device(data::slice(batch, part.begin, part.end), model.device());
-    const WeightedLoss micro = weighted_loss(model, micro_batch);
-    (micro.sum * (scale / loss.count)).backward();
-    model.params().collect_grad();
-    for (const double sum : micro.losses) loss.sum += sum;
+  const double weight = total_weight(batch);
+  if (weight == 0) return {};
+  std::vector<double> losses;
+  const int64_t limit = segments > 0 ? segments : batch.segment_count();
+  sum_gradients(model.params(), batch.segment_count(), limit, [&](SequenceRange part) {
+    const WeightedLoss micro = weighted_loss(model, batch, part);
+    (micro.sum * (scale / weight)).backward();
+    losses.insert(losses.end(), micro.losses.begin(), micro.losses.end());
   });
-  return loss;
+  return total(model, batch, losses);
 }
 
-LossSum cross_entropy(const Transformer& model, const data::Batch& batch) {
+LossSum cross_entropy(Transformer& model, const data::Batch& batch) {
   torch::NoGradGuard no_grad;
-  LossSum loss{0, total_weight(batch)};
-  for (const double sum : weighted_loss(model, to_device(batch, model.device())).losses) loss.sum += sum;
-  return loss;
+  const Sharding& sharding = model.params().sharding();
+  const SequenceRange mine = share_of(batch.segment_count(), sharding.rank(), sharding.ranks());
+  std::vector<double> losses;
+  if (mine.count() > 0) {
+    losses = weighted_loss(model, batch, mine).losses;
+  } else {
+    model.stand_in();
+  }
+  return total(model, batch, losses);
 }
 
 StageProgress train(Session& session, const SupervisedStage& stage) {
@@ -72,6 +87,7 @@ StageProgress train(Session& session, const SupervisedStage& stage) {
   session.metrics().begin_stage(stage.name, progress.step, stage.steps);
   while (progress.step < stage.steps) {
     const auto start = Clock::now();
+    session.world().enter(stage.name);
     // 1. Data.
     const data::Batch batch = stage.stream->next();
 

@@ -26,9 +26,10 @@ struct SupervisedStage {
 StageProgress train(Session& session, const SupervisedStage& stage);
 
 // Forward, loss and backward of a batch in micro-batches of at most `segments` segments (0: all): adds the gradient of
-// sum(weight * -logprob) / total_weight to the model's, and returns the loss sum. `scale` multiplies the loss.
+// sum(weight * -logprob) / total_weight to the model's, and returns the loss sum. `scale` multiplies the loss. Every
+// rank gives the whole batch, computes its share, and gets the whole result.
 LossSum accumulate_cross_entropy(Transformer& model, const data::Batch& batch, int64_t segments, double scale = 1.0);
 // The same loss sum without gradients.
-LossSum cross_entropy(const Transformer& model, const data::Batch& batch);
+LossSum cross_entropy(Transformer& model, const data::Batch& batch);
 
 }  // namespace terse::trainer

@@ -81,6 +81,7 @@ void add_report(const Command& root);
 void add_verify(const Command& root);
 void add_config(const Command& root);
 void add_doctor(const Command& root);
+void add_plan(const Command& root);
 void add_data(const Command& root);
 void add_tokenizer(const Command& root);
 

@@ -5,8 +5,11 @@
 #include <fmt/ranges.h>
 
 #include <cstdio>
+#include <exception>
 #include <fstream>
+#include <functional>
 #include <memory>
+#include <optional>
 
 #include "launch/commands/command.h"
 #include "launch/exit_codes.h"
@@ -16,6 +19,7 @@
 #include "launch/resolve.h"
 #include "launch/run_dir.h"
 #include "launch/signals.h"
+#include "launch/starts.h"
 #include "trainer/device.h"
 
 namespace terse::launch {
@@ -27,15 +31,19 @@ constexpr const char* kMore =
     "where its newest checkpoint left it; a finished one is left as it is. One process at a time may use a run "
     "folder.\n\n"
     "SIGUSR1, SIGTERM or Ctrl-C save and stop (exit code 75; a second Ctrl-C leaves at once), SIGUSR2 saves and goes "
-    "on.\n\n"
+    "on.\n"
+    "After three starts that ended without a newer checkpoint and without such a signal, the fourth is refused (93), "
+    "so "
+    "that no scheduler\n"
+    "repeats it for ever; --retry starts it all the same.\n\n"
     "Examples:\n"
     "  terse run configs/quickstart.yaml\n"
     "  terse run configs/quickstart.yaml --seed 2 --run-dir runs/quickstart-2\n"
     "  terse run configs/quickstart.yaml --set rl.penalty.kind=none --set run.name=no-penalty";
 
-void check_device(const configs::RunConfig& config) {
+torch::Device device_of(const configs::RunConfig& config, int64_t local_rank) {
   try {
-    trainer::choose_device(config.run.device);
+    return trainer::choose_device(config.run.device, local_rank);
   } catch (const std::runtime_error& error) {
     throw configs::ConfigError(
         fmt::format("{}. Use --device auto or cpu here; `terse doctor` tells more.", error.what()));
@@ -56,6 +64,9 @@ bool is_complete(const std::filesystem::path& dir, const configs::RunConfig& con
 nlohmann::json run_stages(const rl::RunRequest& request) {
   try {
     return rl::run(request);
+  } catch (const trainer::SavedAndStopped&) {
+    if (request.world->place().rank == 0) record_saved(request.dir);
+    throw;
   } catch (const std::invalid_argument& error) {
     throw configs::ConfigError(error.what());
   }
@@ -73,27 +84,85 @@ void report_on(const std::filesystem::path& dir) {
   }
 }
 
-int run(const std::string& path, const Invocation& invocation) {
+// The first rank alone: opens the folder, and tells about the run before and after it.
+struct Lead {
+  RunDir dir;
+
+  Lead(const configs::RunConfig& config, const trainer::Place& place, bool retry, const Invocation& invocation)
+      : dir(config) {
+    if (is_complete(dir.path(), config)) {
+      fmt::print("{}: already complete\n", dir.path().string());
+    } else {
+      const int64_t restarts = dir.record(config, invocation.command_line, retry);
+      fmt::print("{}: {} stages {} (seed {}{})\n", dir.path().string(),
+                 dir.resumed() ? fmt::format("start {} of", restarts + 1) : "running", fmt::join(config.stages, ", "),
+                 config.run.seed, place.ranks > 1 ? fmt::format(", {} ranks", place.ranks) : "");
+    }
+    std::fflush(stdout);
+  }
+  void finish(const nlohmann::json& summary) const {
+    fmt::print("{}", outcome(summary));
+    report_on(dir.path());
+  }
+};
+
+int run_as_rank(trainer::World& world, const configs::RunConfig& config, bool retry, const Invocation& invocation) {
   trainer::Interrupts interrupts;
   auto signals = std::make_unique<SignalScope>(interrupts);
-  const configs::RunConfig config = resolve_config(path, invocation.globals).config;
-  check_device(config);
-  const RunDir dir(config);
-  const bool was_complete = is_complete(dir.path(), config);
-  if (was_complete) {
-    fmt::print("{}: already complete\n", dir.path().string());
-  } else {
-    const int64_t restarts = dir.record(config, invocation.command_line);
-    fmt::print("{}: {} stages {} (seed {})\n", dir.path().string(),
-               dir.resumed() ? fmt::format("start {} of", restarts + 1) : "running", fmt::join(config.stages, ", "),
-               config.run.seed);
-  }
-  std::fflush(stdout);
-  const nlohmann::json summary = run_stages({config, dir.path(), commit_text(build()), &interrupts});
+  const trainer::Place& place = world.place();
+  const torch::Device device = device_of(config, place.local_rank);
+  std::optional<Lead> lead;
+  if (place.rank == 0) lead.emplace(config, place, retry, invocation);
+  if (place.ranks > 1) trainer::barrier(world.group(device), "run folder is open");
+  const nlohmann::json summary = run_stages({config, run_dir_of(config), commit_text(build()), &world, &interrupts});
   signals.reset();  // nothing is left to save
-  fmt::print("{}", outcome(summary));
-  report_on(dir.path());
+  if (lead) lead->finish(summary);
   return kDone;
+}
+
+trainer::WorldOptions world_options(const configs::Parallel& config) {
+  return {config.backend, config.deadline, config.ranks_per_node};
+}
+
+// As one of several ranks: what goes wrong on one of them ends all, with its exit code and one message.
+int run_together(trainer::World& world, std::optional<trainer::SavedAndStopped>& stopped,
+                 const std::function<int()>& work) {
+  try {
+    return work();
+  } catch (const trainer::SavedAndStopped& reason) {
+    if (world.place().rank == 0) stopped = reason;  // all ranks are here; the first one tells
+    return kSavedPleaseRequeue;
+  } catch (...) {
+    const Failure failure = describe_failure(std::current_exception());
+    world.abort(failure.code, failure.message);
+    throw;  // never reached
+  }
+}
+
+int run(const std::string& path, bool retry, const Invocation& invocation) {
+  if (!trainer::launched_by_mpi()) {
+    const configs::RunConfig config = resolve_config(path, invocation.globals).config;
+    const auto world = trainer::World::start(world_options(config.parallel));
+    return run_as_rank(*world, config, retry, invocation);
+  }
+  configs::RunConfig config;
+  std::exception_ptr mistake;
+  try {
+    config = resolve_config(path, invocation.globals).config;
+  } catch (...) {
+    mistake = std::current_exception();  // every rank has it; in a world, one message tells
+  }
+  std::optional<trainer::SavedAndStopped> stopped;
+  int code = kDone;
+  {
+    const auto world = trainer::World::start(world_options(config.parallel));
+    code = run_together(*world, stopped, [&] {
+      if (mistake) std::rethrow_exception(mistake);
+      return run_as_rank(*world, config, retry, invocation);
+    });
+  }
+  if (stopped) throw *stopped;
+  return code;
 }
 
 }  // namespace
@@ -101,8 +170,10 @@ int run(const std::string& path, const Invocation& invocation) {
 void add_run(const Command& parent) {
   const Command command = parent.add("run", "Run the stages of a configuration; the same command resumes");
   const auto path = std::make_shared<std::string>();
+  const auto retry = std::make_shared<bool>(false);
   command.argument("CONFIG", *path, "Configuration file (YAML)");
-  command.finish(kAllGlobals, kMore, [=] { return run(*path, command.invocation()); });
+  command.flag("--retry", *retry, "Start although the last starts made no progress (see exit code 93)");
+  command.finish(kAllGlobals, kMore, [=] { return run(*path, *retry, command.invocation()); });
 }
 
 }  // namespace terse::launch

@@ -15,7 +15,7 @@ namespace ops = trainer::ops::aten;
 
 class AtenDecoder final : public Decoder {
  public:
-  AtenDecoder(const trainer::Transformer& model, int64_t slots, int64_t capacity)
+  AtenDecoder(trainer::Transformer& model, int64_t slots, int64_t capacity)
       : model_(model), spec_(model.spec()), fused_(model.device()), capacity_(capacity) {
     const auto options =
         torch::TensorOptions().device(model.device()).dtype(spec_.bf16 ? torch::kBFloat16 : torch::kFloat32);
@@ -23,9 +23,33 @@ class AtenDecoder final : public Decoder {
       keys_.push_back(torch::zeros({slots, capacity, spec_.kv_heads, spec_.head_width}, options));
       values_.push_back(torch::zeros_like(keys_.back()));
     }
+    refresh();
   }
 
-  void refresh() override {}  // the model's own weights are used in place
+  // The model's own weights are used in place, but for those that are gathered on demand: ranks generate at their own
+  // pace.
+  void refresh() override {
+    torch::NoGradGuard no_grad;
+    trainer::FlatParams& params = model_.params();
+    const bool copies = params.gathers_on_demand();
+    const auto take = [copies](const Tensor& t) { return !t.defined() ? t : copies ? t.detach().clone() : t.detach(); };
+    const size_t last = params.units() - 1;
+    blocks_.clear();
+    for (size_t unit = 1; unit < last; ++unit) {
+      params.open(unit);
+      const trainer::BlockWeights& w = params.block(unit - 1);
+      blocks_.push_back({take(w.attention_norm), take(w.qkv), take(w.qkv_bias), take(w.q_norm), take(w.k_norm),
+                         take(w.out), take(w.ffn_norm), take(w.gate_up), take(w.down)});
+      params.close(unit);
+    }
+    params.open(0);
+    params.open(last);
+    embedding_ = take(params.embedding());
+    head_ = take(params.head());
+    final_norm_ = take(params.final_norm());
+    params.close(0);
+    params.close(last);
+  }
 
   Tensor forward(const DecodeRows& rows) override {
     torch::NoGradGuard no_grad;
@@ -35,11 +59,10 @@ class AtenDecoder final : public Decoder {
     const Tensor slots = indices(rows.slots), positions = indices(rows.positions);
     // Row r may read the cached tokens 0..position of its own slot.
     const Tensor mask = torch::arange(capacity_, positions.options()).unsqueeze(0) <= positions.unsqueeze(1);
-    Tensor x = ops::embed(indices(rows.tokens), model_.params().embedding());
+    Tensor x = ops::embed(indices(rows.tokens), embedding_);
     for (size_t layer = 0; layer < keys_.size(); ++layer) x = block(layer, x, slots, positions, mask);
-    x = fused_.rms_norm(x.index_select(0, indices(rows.wanted)), norm_weight(model_.params().final_norm(), x),
-                        spec_.norm_eps);
-    return ops::linear(x, model_.params().head(), {}).to(torch::kFloat32).to(torch::kCPU).contiguous();
+    x = fused_.rms_norm(x.index_select(0, indices(rows.wanted)), norm_weight(final_norm_, x), spec_.norm_eps);
+    return ops::linear(x, head_, {}).to(torch::kFloat32).to(torch::kCPU).contiguous();
   }
 
   void copy_prefix(int64_t from, int64_t to, int64_t length) override {
@@ -52,7 +75,7 @@ class AtenDecoder final : public Decoder {
   static Tensor norm_weight(const Tensor& weight, const Tensor& x) { return weight.detach().to(x.scalar_type()); }
 
   Tensor block(size_t layer, const Tensor& x, const Tensor& slots, const Tensor& positions, const Tensor& mask) {
-    const trainer::BlockWeights& w = model_.params().blocks()[layer];
+    const trainer::BlockWeights& w = blocks_[layer];
     const int64_t n = x.size(0);
     const Tensor bias = w.qkv_bias.defined() ? norm_weight(w.qkv_bias, x) : Tensor();
     Tensor qkv = ops::linear(fused_.rms_norm(x, norm_weight(w.attention_norm, x), spec_.norm_eps), w.qkv, bias);
@@ -71,20 +94,22 @@ class AtenDecoder final : public Decoder {
     return h + ops::linear(fused_.swiglu(ops::linear(normed, w.gate_up, {})), w.down, {});
   }
 
-  const trainer::Transformer& model_;
+  trainer::Transformer& model_;
   const trainer::ModelSpec& spec_;
   trainer::ops::Fused fused_;
   int64_t capacity_;
+  std::vector<trainer::BlockWeights> blocks_;
+  Tensor embedding_, head_, final_norm_;
   std::vector<Tensor> keys_, values_;  // per layer [slots, capacity, K, C]
 };
 
 }  // namespace
 
-std::unique_ptr<Decoder> make_aten_decoder(const trainer::Transformer& model, int64_t slots, int64_t capacity) {
+std::unique_ptr<Decoder> make_aten_decoder(trainer::Transformer& model, int64_t slots, int64_t capacity) {
   return std::make_unique<AtenDecoder>(model, slots, capacity);
 }
 
-std::unique_ptr<Decoder> make_decoder(const trainer::Transformer& model, int64_t slots, int64_t capacity) {
+std::unique_ptr<Decoder> make_decoder(trainer::Transformer& model, int64_t slots, int64_t capacity) {
   const bool kernels = model.device().is_cpu() && !model.spec().bf16;
   return kernels ? make_kernel_decoder(model, slots, capacity) : make_aten_decoder(model, slots, capacity);
 }

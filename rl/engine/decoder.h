@@ -35,10 +35,10 @@ class Decoder {
 // The decoder for the model's device and dtype, with `slots` caches of `capacity` tokens each: row-invariant kernels
 // for fp32 on the CPU (the same bits as the learner's forward pass), LibTorch operations elsewhere. The model must
 // outlive it.
-std::unique_ptr<Decoder> make_decoder(const trainer::Transformer& model, int64_t slots, int64_t capacity);
+std::unique_ptr<Decoder> make_decoder(trainer::Transformer& model, int64_t slots, int64_t capacity);
 
 // The two implementations by name, for tests that hold one against the other.
-std::unique_ptr<Decoder> make_kernel_decoder(const trainer::Transformer& model, int64_t slots, int64_t capacity);
-std::unique_ptr<Decoder> make_aten_decoder(const trainer::Transformer& model, int64_t slots, int64_t capacity);
+std::unique_ptr<Decoder> make_kernel_decoder(trainer::Transformer& model, int64_t slots, int64_t capacity);
+std::unique_ptr<Decoder> make_aten_decoder(trainer::Transformer& model, int64_t slots, int64_t capacity);
 
 }  // namespace terse::rl

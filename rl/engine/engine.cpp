@@ -13,7 +13,7 @@ constexpr int64_t kPrefillRows = 4096;  // prompt tokens of one forward pass
 
 }  // namespace
 
-Engine::Engine(const trainer::Transformer& model, int64_t max_batch)
+Engine::Engine(trainer::Transformer& model, int64_t max_batch)
     : model_(model), decoder_(make_decoder(model, max_batch, model.spec().context)) {
   for (int64_t slot = max_batch - 1; slot >= 0; --slot) free_slots_.push_back(slot);
 }

@@ -40,7 +40,9 @@ class Engine {
  public:
   // Shares `model`, which must outlive the engine. `max_batch` sequences decode together; their number changes no
   // token.
-  Engine(const trainer::Transformer& model, int64_t max_batch);
+  Engine(trainer::Transformer& model, int64_t max_batch);
+
+  const trainer::Transformer& model() const { return model_; }
 
   // The model's weights have changed; completions carry `version` from now on.
   void refresh(int64_t version);
@@ -71,7 +73,7 @@ class Engine {
   // Samples one token for each sequence from its logits row and drops the finished ones.
   void sample(Job& job, std::vector<Sequence> sequences, torch::Tensor logits);
 
-  const trainer::Transformer& model_;
+  trainer::Transformer& model_;
   std::unique_ptr<Decoder> decoder_;
   std::vector<int64_t> free_slots_;
   int64_t version_ = 0;

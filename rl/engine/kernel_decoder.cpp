@@ -22,8 +22,7 @@ struct PackedBlock {
 
 class KernelDecoder final : public Decoder {
  public:
-  KernelDecoder(const trainer::Transformer& model, int64_t slots, int64_t capacity)
-      : model_(model), spec_(model.spec()) {
+  KernelDecoder(trainer::Transformer& model, int64_t slots, int64_t capacity) : model_(model), spec_(model.spec()) {
     const int64_t page = (capacity + kernels::kKeyBlock - 1) / kernels::kKeyBlock * kernels::kKeyBlock;
     layout_ = {.kv_heads = spec_.kv_heads, .head_width = spec_.head_width, .page_tokens = page};
     cache_ = fp32({slots, spec_.layers * layout_.floats()});
@@ -35,14 +34,24 @@ class KernelDecoder final : public Decoder {
     blocks_.clear();
     const auto transposed = [](const Tensor& w) { return w.detach().to(torch::kFloat32).t().contiguous(); };
     const auto vector = [](const Tensor& w) { return w.defined() ? w.detach().to(torch::kFloat32).clone() : Tensor(); };
-    for (const trainer::BlockWeights& w : model_.params().blocks()) {
+    trainer::FlatParams& params = model_.params();
+    const size_t last = params.units() - 1;
+    torch::NoGradGuard no_grad;  // weights that have to be gathered come in the order of a forward pass
+    for (size_t unit = 1; unit < last; ++unit) {
+      params.open(unit);
+      const trainer::BlockWeights& w = params.block(unit - 1);
       blocks_.push_back({vector(w.attention_norm), transposed(w.qkv), vector(w.qkv_bias), vector(w.q_norm),
                          vector(w.k_norm), transposed(w.out), vector(w.ffn_norm), transposed(w.gate_up),
                          transposed(w.down)});
+      params.close(unit);
     }
-    embedding_ = model_.params().embedding().detach().to(torch::kFloat32).clone();
-    final_norm_ = vector(model_.params().final_norm());
-    head_ = transposed(model_.params().head());
+    params.open(0);
+    params.open(last);
+    embedding_ = params.embedding().detach().to(torch::kFloat32).clone();
+    final_norm_ = vector(params.final_norm());
+    head_ = transposed(params.head());
+    params.close(0);
+    params.close(last);
   }
 
   Tensor forward(const DecodeRows& rows) override {
@@ -154,7 +163,7 @@ class KernelDecoder final : public Decoder {
     return gemm(norm(picked, final_norm_), head_);
   }
 
-  const trainer::Transformer& model_;
+  trainer::Transformer& model_;
   const trainer::ModelSpec& spec_;
   kernels::KvLayout layout_;
   Tensor cache_;               // [slots, layers * floats of a layer]: one page per slot
@@ -165,7 +174,7 @@ class KernelDecoder final : public Decoder {
 
 }  // namespace
 
-std::unique_ptr<Decoder> make_kernel_decoder(const trainer::Transformer& model, int64_t slots, int64_t capacity) {
+std::unique_ptr<Decoder> make_kernel_decoder(trainer::Transformer& model, int64_t slots, int64_t capacity) {
   return std::make_unique<KernelDecoder>(model, slots, capacity);
 }
 

@@ -33,6 +33,8 @@ add_library(terse_hdf5 INTERFACE)
 add_library(terse::hdf5 ALIAS terse_hdf5)
 target_include_directories(terse_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
 target_link_libraries(terse_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
+# Ranks find each other by MPI; its headers are included by trainer/dist/mpi_comm.cpp alone.
+find_package(MPI REQUIRED COMPONENTS C)
 
 # torch ships newer fmt headers that shadow the system's library; header-only use keeps both consistent.
 add_library(terse_fmt INTERFACE)
@@ -59,4 +61,13 @@ if(NOT TERSE_CUDA STREQUAL OFF)
     message(FATAL_ERROR "TERSE_CUDA=ON needs nvcc and LibTorch's CUDA libraries (scripts/setup.sh --cuda)")
   endif()
 endif()
-message(STATUS "CUDA kernels: ${TERSE_WITH_CUDA}; LibTorch: ${TERSE_LIBTORCH}")
+
+# NCCL is compiled against the toolkit's header or the wheel's, and loaded at run time: the copy that LibTorch uses.
+set(TERSE_WITH_NCCL OFF)
+if(TERSE_WITH_CUDA)
+  find_path(TERSE_NCCL_INCLUDE nccl.h HINTS ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES} ${TERSE_LIBTORCH}/nvidia/nccl/include)
+  if(TERSE_NCCL_INCLUDE)
+    set(TERSE_WITH_NCCL ON)
+  endif()
+endif()
+message(STATUS "CUDA kernels: ${TERSE_WITH_CUDA}; NCCL: ${TERSE_WITH_NCCL}; LibTorch: ${TERSE_LIBTORCH}")

@@ -2,7 +2,7 @@
 // was safe is lost, and the next run saves as if nothing had happened.
 #include <sys/wait.h>
 
-#include "checkpoints/folder.h"
+#include "checkpoints/load.h"
 #include "tests/checkpoints/support.h"
 #include "tests/support/simulated_disk.h"
 

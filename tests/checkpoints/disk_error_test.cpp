@@ -1,6 +1,6 @@
 // Failing devices, at every operation, once and for good: a clear error, nothing older lost, nothing left behind, and
 // the next save works.
-#include "checkpoints/folder.h"
+#include "checkpoints/load.h"
 #include "tests/checkpoints/support.h"
 #include "tests/support/simulated_disk.h"
 

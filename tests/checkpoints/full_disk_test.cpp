@@ -11,7 +11,7 @@
 #include <iostream>
 #include <thread>
 
-#include "checkpoints/folder.h"
+#include "checkpoints/load.h"
 #include "tests/checkpoints/support.h"
 #include "tests/support/simulated_disk.h"
 

@@ -14,6 +14,7 @@
 #include "checkpoints/store.h"
 #include "configs/load.h"
 #include "data/errors.h"
+#include "launch/starts.h"
 #include "trainer/interrupts.h"
 
 namespace terse::launch {
@@ -36,6 +37,7 @@ TEST(ExitCodes, EveryErrorOfOursHasItsOwn) {
   EXPECT_EQ(failure_of(data::DiskError("x")).code, 74);
   EXPECT_EQ(failure_of(trainer::SavedAndStopped("x")).code, 75);
   EXPECT_EQ(failure_of(configs::ConfigError("x")).code, 78);
+  EXPECT_EQ(failure_of(NoProgress("x")).code, 93);
   EXPECT_EQ(failure_of(configs::ConfigError("a.yaml:3: what")).message, "a.yaml:3: what");
 }
 

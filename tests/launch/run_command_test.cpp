@@ -135,9 +135,9 @@ TEST_F(RunCommand, Usr2SavesAndGoesOn) {
 // At any instant: during start-up, in either stage, while a checkpoint is written (every second step is one).
 TEST_F(RunCommand, KilledTwentyTimesItEndsTheSame) {
   const std::vector<std::string> longer = {
-      "--set", "sft.steps=400",   "--set", "rl.steps=60",        "--set",    "rl.prompts=4",
-      "--set", "rl.group_size=4", "--set", "rl.replay=8",        "--set",    "rl.practice.traces=8",
-      "--set", "rl.eval_every=7", "--set", "checkpoint.every=2", "--run-dir"};
+      "--set", "sft.steps=400",   "--set", "rl.steps=60",        "--set",   "rl.prompts=4",
+      "--set", "rl.group_size=4", "--set", "rl.replay=8",        "--set",   "rl.practice.traces=8",
+      "--set", "rl.eval_every=7", "--set", "checkpoint.every=2", "--retry", "--run-dir"};
   std::vector<std::string> whole = longer, killed = longer;
   whole.push_back("whole");
   killed.push_back("killed");
@@ -165,6 +165,24 @@ TEST_F(RunCommand, KilledTwentyTimesItEndsTheSame) {
   ASSERT_EQ(ours->state.tensors.size(), theirs->state.tensors.size());
   for (const auto& [name, shard] : theirs->state.tensors)
     EXPECT_TRUE(torch::equal(ours->state.tensors.at(name).data, shard.data)) << name;
+}
+
+TEST_F(RunCommand, ThreeDeathsAtOneCheckpointAreEnough) {
+  const std::vector<std::string> endless = {"--set", "sft.steps=1000000", "--set", "checkpoint.every=0"};
+  const auto start_and = [&](int number, std::vector<std::string> more = {}) {
+    more.insert(more.end(), endless.begin(), endless.end());
+    const std::string before = read_file(folder_ / "runs/tiny/environment.json");
+    Program program(arguments(more), here());
+    EXPECT_TRUE(program.wait_until([&] { return read_file(folder_ / "runs/tiny/environment.json") != before; }));
+    program.signal(number);
+    return program.wait().code;
+  };
+  for (int start = 0; start < 3; ++start) EXPECT_EQ(start_and(SIGKILL), 128 + SIGKILL);
+  const Result refused = run(endless);
+  EXPECT_EQ(refused.code, 93);
+  EXPECT_THAT(refused.err, AllOf(HasSubstr("runs/tiny"), HasSubstr("without a checkpoint"), HasSubstr("--retry")));
+  EXPECT_EQ(start_and(SIGUSR1, {"--retry"}), 75);
+  EXPECT_EQ(start_and(SIGUSR1), 75);
 }
 
 TEST_F(RunCommand, NoUsableCheckpointIsExitCode65) {

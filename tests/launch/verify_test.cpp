@@ -6,6 +6,7 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "checkpoints/store.h"
 #include "configs/load.h"
@@ -86,6 +87,23 @@ TEST_F(Verify, FlippedBitInACheckpointIsExitCode65AndNamed) {
     EXPECT_THAT(result.err, HasSubstr("1 defect"));
   }
   EXPECT_EQ(testing::terse({"verify", (folder_ / "run/checkpoints/step-1").string()}).code, 0);
+}
+
+TEST_F(Verify, ACheckpointOfSeveralRanksIsCheckedWhole) {
+  const auto save = [&](int rank) {
+    checkpoints::Store store(folder_ / "run/checkpoints", {.rank = rank, .ranks = 2, .token = "t"});
+    checkpoints::StateDict state;
+    state.tensors["w"] = {torch::full({8}, 3.0), {16}, 8 * rank, 8 * rank + 8};
+    store.save({3, "sft", "hash", 0.5}, state);
+    store.wait();
+  };
+  std::thread second(save, 1);
+  save(0);
+  second.join();
+  EXPECT_EQ(defects(), "");
+  EXPECT_THAT(testing::terse({"verify", (folder_ / "run").string()}).out, HasSubstr("in 3 files of 2 ranks"));
+  std::filesystem::remove(folder_ / "run/checkpoints/step-3/rank-1.h5");
+  EXPECT_THAT(defects(), HasSubstr("checkpoints/step-3: rank-1.h5: it is missing"));
 }
 
 TEST_F(Verify, MetricsThatGoBackOrDoNotParse) {

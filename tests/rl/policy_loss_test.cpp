@@ -241,7 +241,8 @@ TEST(PolicyLoss, MaskedTokensChangeNothingWhateverTheyHold) {
     const PolicyLossResult result = policy_loss(name, more, options_with_limit());
     result.sum.backward();
     EXPECT_EQ(scalar(result.sum), scalar(clean.sum)) << name;
-    EXPECT_TRUE(torch::equal(result.stats, clean.stats)) << name << result.stats;
+    EXPECT_TRUE(torch::equal(result.stats.slice(0, 0, 4), clean.stats)) << name << result.stats;
+    EXPECT_TRUE(torch::equal(result.stats[4], torch::zeros({6}, torch::kFloat64))) << name << result.stats;
     EXPECT_TRUE(torch::equal(more.logprob.grad().slice(0, 0, 8), in.logprob.grad())) << name;
     EXPECT_TRUE(torch::equal(more.logprob.grad().slice(0, 8), torch::zeros({3}, torch::kFloat64))) << name;
     const PolicyTotals totals = policy_totals(more.mask, more.sequence, more.sequences);

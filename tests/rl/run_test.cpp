@@ -60,13 +60,19 @@ torch::Tensor final_weights(const fs::path& dir) {
   return torch::cat(all);
 }
 
+nlohmann::json run_alone(const configs::RunConfig& config, const fs::path& dir,
+                         trainer::Interrupts* interrupts = nullptr) {
+  const auto world = trainer::World::start({});
+  return run({config, dir, "test", world.get(), interrupts});
+}
+
 TEST(Run, StoppedAndRunAgainContinuesBitForBit) {
   const terse::support::TemporaryFolder folder;
   const configs::RunConfig config = tiny_run();
   const fs::path whole = folder.path() / "whole", parts = folder.path() / "parts";
   fs::create_directories(whole);
   fs::create_directories(parts);
-  run({config, whole, "test", nullptr});
+  run_alone(config, whole);
   // Stopped by a signal in every stage, at the first step that notices it, again and again.
   int starts = 0;
   for (bool done = false; !done; ++starts) {
@@ -74,7 +80,7 @@ TEST(Run, StoppedAndRunAgainContinuesBitForBit) {
     trainer::Interrupts interrupts;
     interrupts.request(trainer::Interrupt::kSaveAndStop);
     try {
-      run({config, parts, "test", &interrupts});
+      run_alone(config, parts, &interrupts);
       done = true;
     } catch (const trainer::SavedAndStopped&) {
     }
@@ -89,21 +95,21 @@ TEST(Run, AKilledRunLosesNothingButTime) {
   const configs::RunConfig config = tiny_run();
   const fs::path whole = folder.path() / "whole", killed = folder.path() / "killed";
   fs::create_directories(whole);
-  run({config, whole, "test", nullptr});
+  run_alone(config, whole);
   // A kill leaves the folder as it was at some checkpoint, with more metrics than the checkpoint knows of.
   fs::copy(whole, killed, fs::copy_options::recursive);
   const auto all = checkpoints::list_checkpoints(killed / "checkpoints");
   ASSERT_GE(all.size(), 2u);
   fs::remove_all(all.front());
   std::ofstream(killed / "metrics.jsonl", std::ios::app) << "{\"stage\":\"rl\",\"st";
-  run({config, killed, "test", nullptr});
+  run_alone(config, killed);
   EXPECT_EQ(records(whole), records(killed));
   EXPECT_TRUE(torch::equal(final_weights(whole), final_weights(killed)));
 }
 
 TEST(Run, SamplerAndLearnerAgreeOnEveryStep) {
   const terse::support::TemporaryFolder folder;
-  run({tiny_run(), folder.path(), "test", nullptr});
+  run_alone(tiny_run(), folder.path());
   int steps = 0;
   for (const nlohmann::json& record : records(folder.path())) {
     if (!record.contains("sampling/logp_diff/max")) continue;
@@ -135,7 +141,7 @@ TEST(Run, LearnsTheTaskAndShortensItsThoughts) {
   config.rl.eval_every = 0;
   config.eval.problems_per_difficulty = 50;
   config.checkpoint.every = 0;
-  const nlohmann::json summary = run({config, folder.path(), "test", nullptr});
+  const nlohmann::json summary = run_alone(config, folder.path());
   const nlohmann::json &before = summary["stages"][0]["eval"], &after = summary["stages"][1]["eval"];
   EXPECT_GT(before["accuracy"].get<double>(), 0.5);
   EXPECT_GT(after["accuracy"].get<double>(), 0.85);

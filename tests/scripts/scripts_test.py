@@ -7,7 +7,8 @@ import unittest
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-PROGRAMS = ["setup.sh", "quickstart.sh", "test.sh", "format.sh", "smoke_gpu.sh", "update_config_docs.sh", "check_includes"]
+LAUNCHERS = SCRIPTS.parent / "launch"
+PROGRAMS = ["setup.sh", "quickstart.sh", "test.sh", "format.sh", "smoke_gpu.sh", "update_config_docs.sh", "check_includes", "slurm_node.sh"]
 
 
 def run(*command, **environment):
@@ -17,7 +18,7 @@ def run(*command, **environment):
 
 class Scripts(unittest.TestCase):
     def test_every_shell_script_parses(self):
-        for script in [*SCRIPTS.glob("*.sh"), SCRIPTS.parent / ".ci" / "run"]:
+        for script in [*SCRIPTS.glob("*.sh"), *LAUNCHERS.glob("*.sh"), *LAUNCHERS.glob("*.sbatch"), SCRIPTS.parent / ".ci" / "run"]:
             with self.subTest(script=script.name):
                 self.assertEqual(run("bash", "-n", script), (0, ""))
 
@@ -35,6 +36,15 @@ class Scripts(unittest.TestCase):
             if name != "quickstart.sh":
                 with self.subTest(script=name):
                     self.assertEqual(run(SCRIPTS / name, "--no-such-option")[0], 64)
+
+    def test_launchers_explain_themselves(self):
+        code, output = run(LAUNCHERS / "mpirun.sh", "--help")
+        self.assertEqual(code, 0, output)
+        self.assertIn("launch/mpirun.sh", output)
+        self.assertNotIn("set -euo", output)
+        code, output = run(LAUNCHERS / "slurm.sbatch", "a.yaml", SLURM_JOB_ID="")
+        self.assertEqual(code, 64)
+        self.assertIn("sbatch launch/slurm.sbatch CONFIG", output)
 
     def test_format_refuses_without_the_pinned_formatter(self):
         with tempfile.TemporaryDirectory(prefix="terse-scripts-") as empty:

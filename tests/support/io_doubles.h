@@ -9,6 +9,7 @@
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -103,6 +104,8 @@ class CountingIo : public HookedIo {
  public:
   using HookedIo::HookedIo;
   int64_t count() const { return count_; }
+  // Operations that only look are not numbered: how often a process looks while it waits depends on the time.
+  void number_changes_only() { changes_only_ = true; }
   // From now on, operation `at` (1: the next) is the special one; 0: none.
   void arm(int64_t at) {
     count_ = 0;
@@ -111,6 +114,8 @@ class CountingIo : public HookedIo {
 
  protected:
   void before(const Operation& operation) override {
+    static const std::set<std::string> kLooks = {"read", "list", "kind", "free_bytes", "require_writable"};
+    if (changes_only_ && kLooks.contains(operation.kind)) return;
     const int64_t number = ++count_;
     if (at_ > 0) special(operation, number - at_);
   }
@@ -119,6 +124,7 @@ class CountingIo : public HookedIo {
  private:
   std::atomic<int64_t> count_ = 0;
   std::atomic<int64_t> at_ = 0;
+  bool changes_only_ = false;
 };
 
 // Fails the chosen operation, or it and all after it; a write stores half of its bytes first.

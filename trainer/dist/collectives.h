@@ -1,6 +1,6 @@
 // Operations in which all ranks of a group take part. The group of one process (local_), CPU tensors over MPI (mpi_),
 // GPU tensors over NCCL (nccl_), and GPU tensors through pinned memory and MPI (staged_) implement the same interface;
-// make_collectives() chooses.
+// World::group() chooses.
 //
 // Order. Every rank of a group calls the same operations in the same order with the same names and fitting sizes. They
 // run in that order, one at a time, on the group's own thread (nccl_: on its own stream, behind the caller's work so

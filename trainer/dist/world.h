@@ -33,10 +33,13 @@ bool launched_by_mpi();
 
 class World {
  public:
-  // Initialises MPI where launched_by_mpi() says so. At most one World lives at a time. Throws std::runtime_error
+  // Initialises MPI where launched_by_mpi() says so. At most one World lives at a time, and
+  // MPI starts once in a process. Throws std::runtime_error
   // saying what is missing when the backend cannot be had.
   static std::unique_ptr<World> start(const WorldOptions& options);
-  virtual ~World() = default;  // finalises MPI; a world of several ranks waits for all of them
+  // Finalises MPI; a world of several ranks waits for all of them. While an exception passes it ends the job instead,
+  // without knowing its text: catch it where the world still lives, and call abort().
+  virtual ~World() = default;
 
   virtual const Place& place() const = 0;
   // All ranks. Tensors live on `device` from the first call on, which is a collective one.
@@ -45,7 +48,8 @@ class World {
   // What this rank is doing, for messages and for whoever asks why nothing moves: "rollout", "backward", "save".
   virtual void enter(std::string_view phase) = 0;
 
-  // Ends the job at once on all ranks with this exit code, after the message has been printed once. Never returns.
+  // Ends the job at once on all ranks with this exit code, after "terse: MESSAGE" has been printed once on standard
+  // error, whoever else ends it at the same time. Never returns.
   [[noreturn]] virtual void abort(int code, const std::string& message) = 0;
 };
 

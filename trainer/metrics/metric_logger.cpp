@@ -64,10 +64,10 @@ MetricLogger::MetricLogger(const std::filesystem::path& run_dir, MetricLoggerOpt
     : event_folder_(run_dir / "tensorboard"),
       options_(std::move(options)),
       own_console_(options_.console == nullptr ? std::make_unique<Console>() : nullptr),
-      log_(own_console_ ? *own_console_ : *options_.console, run_dir / "log.txt"),
-      file_(run_dir / "metrics.jsonl"),
+      log_(own_console_ ? *own_console_ : *options_.console, run_dir.empty() ? run_dir : run_dir / "log.txt"),
       shown_at_(kLongAgo),
       noted_at_(kLongAgo) {
+  if (!run_dir.empty()) file_.emplace(run_dir / "metrics.jsonl");
   if (!options_.clock) options_.clock = steady_clock;
 }
 
@@ -89,7 +89,7 @@ void MetricLogger::step_done() {
 
 // `last`: the stage's final line, which is shown whatever the interval, and nothing after it.
 void MetricLogger::show_progress(bool last) {
-  if (progress_.stage().empty() || stage_closed_) return;
+  if (!file_ || progress_.stage().empty() || stage_closed_) return;
   stage_closed_ = last;
   const double now = options_.clock();
   const bool terminal = log_.console().terminal();
@@ -104,6 +104,7 @@ void MetricLogger::show_progress(bool last) {
 
 void MetricLogger::log(const std::string& stage, int64_t step, int64_t global_step,
                        const std::map<std::string, double>& metrics) {
+  if (!file_) return;
   const std::string line = metric_line(wall_clock(), stage, step, metrics);
   write_events(stage, global_step, metrics);
   global_step_ = global_step;
@@ -111,9 +112,9 @@ void MetricLogger::log(const std::string& stage, int64_t step, int64_t global_st
     progress_.record(step, metrics);
     show_progress(progress_.finished());
   }
-  const int64_t lost = file_.lost();
-  file_.append(line);
-  if (lost > 0 && file_.lost() == 0) {
+  const int64_t lost = file_->lost();
+  file_->append(line);
+  if (lost > 0 && file_->lost() == 0) {
     warn(fmt::format("metrics.jsonl can be written again; {} records are missing in it", lost));
   }
 }
@@ -135,11 +136,12 @@ void MetricLogger::write_events(const std::string& stage, int64_t global_step,
 }
 
 MetricPosition MetricLogger::position() {
-  return {file_.sync(), global_step_};
+  return file_ ? MetricPosition{file_->sync(), global_step_} : MetricPosition{};
 }
 
 void MetricLogger::rewind(const MetricPosition& position) {
-  const int64_t kept = file_.rewind(position.bytes);
+  if (!file_) return;
+  const int64_t kept = file_->rewind(position.bytes);
   if (kept != position.bytes) {
     warn(fmt::format(
         "metrics.jsonl does not fit the checkpoint: it has {} bytes of whole records up to there, {} expected; "

@@ -35,13 +35,18 @@ struct MetricLoggerOptions {
 
 class MetricLogger {
  public:
-  // Opens metrics.jsonl and log.txt in `run_dir` for appending. Throws MetricsError.
+  // Opens metrics.jsonl and log.txt in `run_dir` for appending. Throws MetricsError. An empty `run_dir` takes
+  // everything and writes nothing: one rank of a run speaks for all.
   explicit MetricLogger(const std::filesystem::path& run_dir, MetricLoggerOptions options = {});
   ~MetricLogger();
 
   // A line for people, on the console and in log.txt.
-  void say(const std::string& text) { log_.info(text); }
-  void warn(const std::string& text) { log_.warn(text); }
+  void say(const std::string& text) {
+    if (file_) log_.info(text);
+  }
+  void warn(const std::string& text) {
+    if (file_) log_.warn(text);
+  }
 
   // For the progress line: a stage of `steps` steps begins, or goes on after `step`; another of its steps is done.
   void begin_stage(const std::string& stage, int64_t step, int64_t steps);
@@ -67,7 +72,7 @@ class MetricLogger {
   MetricLoggerOptions options_;
   std::unique_ptr<Console> own_console_;
   Log log_;
-  JsonlFile file_;
+  std::optional<JsonlFile> file_;
   std::unique_ptr<EventFile> events_;  // opened at the first record
   bool events_failed_ = false;
   std::optional<int64_t> restart_at_;  // of the next event file

@@ -1,109 +1,192 @@
-// Initialisation and views of the flat parameter buffer.
+// Master weights, working weights and gradients: where they lie and how they get there.
 #include "trainer/model/params.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <cmath>
+#include <functional>
+#include <numeric>
+#include <stdexcept>
 
 #include "data/philox.h"
 
 namespace terse::trainer {
 
-FlatParams::FlatParams(const ModelSpec& spec, torch::Device device, uint64_t seed) : layout_(spec) {
-  master_ = torch::empty({size()}, torch::kFloat32);
+namespace {
+
+// Box and Muller: one normal number from two uniform ones.
+float initial_value(const ParamInfo& info, uint64_t seed, uint64_t param, int64_t element) {
+  if (info.init_std == 0) return static_cast<float>(info.init_value);
+  const auto words = data::philox(seed, data::RandomStream::kInit, param, static_cast<uint64_t>(element));
+  const double radius = std::sqrt(-2 * std::log((words[0] + 1.0) * 0x1p-32));
+  return static_cast<float>(info.init_std * radius * std::cos(2 * M_PI * words[1] * 0x1p-32));
+}
+
+// Calls part(info, first, last, at) for every parameter of which this rank owns elements [first, last), the first of
+// them at `at` in its buffers.
+template <class Part>
+void for_owned(const ParamLayout& layout, const Ownership& owned, const Part& part) {
+  size_t u = 0;
+  for (size_t p = 0; p < layout.infos.size(); ++p) {
+    const ParamInfo& info = layout.infos[p];
+    while (info.offset >= layout.units[u].end) ++u;
+    const int64_t unit = layout.units[u].begin;
+    const ShardRange range = owned.parts[u].range;
+    const int64_t begin = std::max(info.offset, unit + range.begin);
+    const int64_t end = std::min(info.offset + info.numel(), unit + range.end);
+    if (begin < end) part(p, begin - info.offset, end - info.offset, owned.parts[u].at + begin - unit - range.begin);
+  }
+}
+
+}  // namespace
+
+FlatParams::FlatParams(const ModelSpec& spec, torch::Device device, uint64_t seed, const Sharding& sharding)
+    : spec_(spec),
+      layout_(spec),
+      sharding_(sharding),
+      owned_(layout_, sharding.distributed() ? sharding.shards->rank() : 0,
+             sharding.distributed() ? sharding.shards->size() : 1),
+      separate_head_(spec.tie_embeddings && !spec.bf16 && device.is_cpu()) {
+  const bool rounds = spec.bf16, distributed = sharding_.distributed();
+  const auto fp32 = torch::TensorOptions(torch::kFloat32).device(device);
+  const auto working = fp32.dtype(rounds ? torch::kBFloat16 : torch::kFloat32);
+  const bool sums_in_bf16 = rounds && !device.is_cpu();
+  master_ = torch::empty({owned_.size}, torch::kFloat32);
   initialise(seed);
   master_ = master_.to(device);
-  const int64_t tied_head = spec.tie_embeddings && !spec.bf16 && device.is_cpu() ? spec.vocab * spec.width : 0;
-  partial_grad_ = torch::zeros({size() + tied_head}, master_.options());
-  grad_ = partial_grad_.narrow(0, 0, size());
-  working_ = spec.bf16 ? master_.to(torch::kBFloat16) : master_;
-  working_grad_ = spec.bf16 && !device.is_cpu() ? torch::zeros_like(working_) : partial_grad_;
-  make_views(spec);
+  if (!gathers_on_demand()) working_ = rounds || distributed ? torch::empty({size()}, working) : master_;
+
+  const int64_t head = separate_head_ ? owned_.parts[0].range.count() : 0;
+  owned_grads_ = torch::zeros({owned_.size + head}, fp32);
+  grad_ = owned_grads_.narrow(0, 0, owned_.size);
+  if (!distributed && !sums_in_bf16) {
+    whole_grad_ = owned_grads_;
+  } else if (!distributed || sharding_.zero == 1) {
+    const int64_t total = size() + (separate_head_ ? layout_.units[0].size() : 0);
+    whole_grad_ = torch::zeros({total}, sums_in_bf16 ? working : fp32);
+  }
+  weights_.resize(units());
+  vectors_.resize(units());
+  gathers_.resize(units());
+  blocks_.resize(units() - 2);
+  leaves_.resize(grad_units());
+  pass_grads_.resize(grad_units());
+  int64_t at = 0;
+  for (size_t g = 0; g < grad_units(); at += weights_of(g++).size()) {
+    if (whole_grad_.defined()) pass_grads_[g] = whole_grad_.narrow(0, at, weights_of(g).size());
+  }
+  for (size_t u = 0; u < units() && working_.defined(); ++u) {
+    const ParamUnit& unit = layout_.units[u];
+    weights_[u] = working_.narrow(0, unit.begin, unit.size());
+    // The kernels of the CPU want norms and biases in fp32 even where matrices are bf16.
+    if (rounds && device.is_cpu()) {
+      vectors_[u] = distributed ? torch::empty({unit.end - unit.decayed_end}, fp32)
+                                : master_.narrow(0, unit.decayed_end, unit.end - unit.decayed_end);
+    }
+    make_views(u);
+  }
+  publish();
 }
 
 void FlatParams::initialise(uint64_t seed) {
   float* out = master_.data_ptr<float>();
-  for (size_t p = 0; p < layout_.infos.size(); ++p) {
+  for_owned(layout_, owned_, [&](size_t p, int64_t first, int64_t last, int64_t at) {
+    for (int64_t i = first; i < last; ++i) out[at + i - first] = initial_value(layout_.infos[p], seed, p, i);
+  });
+}
+
+void FlatParams::save(checkpoints::StateDict& state, const std::string& prefix, const torch::Tensor& own) const {
+  if (sharding_.replicas != nullptr && sharding_.replicas->rank() > 0) return;
+  for_owned(layout_, owned_, [&](size_t p, int64_t first, int64_t last, int64_t at) {
     const ParamInfo& info = layout_.infos[p];
-    float* w = out + info.offset;
-    for (int64_t i = 0; i < info.numel(); ++i) {
-      if (info.init_std == 0) {
-        w[i] = static_cast<float>(info.init_value);
-        continue;
-      }
-      // Box and Muller: one normal number from two uniform ones.
-      const auto words = data::philox(seed, data::RandomStream::kInit, p, static_cast<uint64_t>(i));
-      const double radius = std::sqrt(-2 * std::log((words[0] + 1.0) * 0x1p-32));
-      w[i] = static_cast<float>(info.init_std * radius * std::cos(2 * M_PI * words[1] * 0x1p-32));
+    state.tensors.emplace(prefix + info.name,
+                          checkpoints::Shard{own.narrow(0, at, last - first), info.shape, first, last});
+  });
+}
+
+void FlatParams::restore(const checkpoints::StateDict& state, const std::string& prefix, torch::Tensor own) const {
+  torch::NoGradGuard no_grad;
+  for (const ParamInfo& info : layout_.infos) {
+    const auto saved = state.tensors.find(prefix + info.name);
+    if (saved == state.tensors.end()) {
+      throw std::invalid_argument(
+          fmt::format("the checkpoint has no {}, which the config's model wants", prefix + info.name));
     }
+    if (saved->second.shape == info.shape) continue;
+    throw std::invalid_argument(fmt::format("the checkpoint's {} has shape [{}], the config's model wants [{}]",
+                                            prefix + info.name, fmt::join(saved->second.shape, ", "),
+                                            fmt::join(info.shape, ", ")));
   }
+  for_owned(layout_, owned_, [&](size_t p, int64_t first, int64_t last, int64_t at) {
+    own.narrow(0, at, last - first).copy_(state.range(prefix + layout_.infos[p].name, first, last));
+  });
 }
 
-torch::Tensor FlatParams::leaf(const std::string& first, std::vector<int64_t> shape) {
-  return leaf_at(layout_.offset_of(first), layout_.offset_of(first), std::move(shape));
-}
-
-torch::Tensor FlatParams::leaf_at(int64_t offset, int64_t grad_offset, std::vector<int64_t> shape) {
-  int64_t n = 1;
-  for (int64_t s : shape) n *= s;
-  // The kernels of the CPU want norms and biases in fp32 even where matrices are bf16.
-  const bool vector_on_cpu = shape.size() == 1 && master_.device().is_cpu();
-  torch::Tensor view = (vector_on_cpu ? master_ : working_).narrow(0, offset, n).view(shape).detach();
-  view.requires_grad_(true);
-  view.mutable_grad() = working_grad_.narrow(0, grad_offset, n).view(shape);
-  return view;
-}
-
-void FlatParams::make_views(const ModelSpec& spec) {
-  embedding_ = leaf("model.embed_tokens.weight", {spec.vocab, spec.width});
-  if (!spec.tie_embeddings) {
-    head_ = leaf("lm_head.weight", {spec.vocab, spec.width});
-  } else if (partial_grad_.numel() > size()) {
-    head_ = leaf_at(layout_.offset_of("model.embed_tokens.weight"), size(), {spec.vocab, spec.width});
-  } else {
-    head_ = embedding_;
-  }
-  final_norm_ = leaf("model.norm.weight", {spec.width});
-  for (int64_t l = 0; l < spec.layers; ++l) {
-    const std::string block = "model.layers." + std::to_string(l) + ".";
-    BlockWeights w;
-    w.attention_norm = leaf(block + "input_layernorm.weight", {spec.width});
-    w.qkv = leaf(block + "self_attn.q_proj.weight", {spec.qkv_width(), spec.width});
-    if (spec.qkv_bias) w.qkv_bias = leaf(block + "self_attn.q_proj.bias", {spec.qkv_width()});
-    if (spec.qk_norm) {
-      w.q_norm = leaf(block + "self_attn.q_norm.weight", {spec.head_width});
-      w.k_norm = leaf(block + "self_attn.k_norm.weight", {spec.head_width});
-    }
-    w.out = leaf(block + "self_attn.o_proj.weight", {spec.width, spec.attention_width()});
-    w.ffn_norm = leaf(block + "post_attention_layernorm.weight", {spec.width});
-    w.gate_up = leaf(block + "mlp.gate_proj.weight", {2 * spec.ffn_width, spec.width});
-    w.down = leaf(block + "mlp.down_proj.weight", {spec.width, spec.ffn_width});
-    blocks_.push_back(std::move(w));
-  }
-}
-
-torch::Tensor FlatParams::named_master(const ParamInfo& info) const {
-  return master_.narrow(0, info.offset, info.numel()).view(info.shape);
+checkpoints::Range FlatParams::wanted(const std::string& name, const std::vector<int64_t>& shape) const {
+  const std::string param = name.substr(name.rfind('/') + 1);  // npos + 1 is 0
+  checkpoints::Range range;
+  bool is_param = false;
+  for (const ParamInfo& info : layout_.infos) is_param = is_param || (info.name == param && info.shape == shape);
+  if (!is_param) return {0, std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>())};
+  for_owned(layout_, owned_, [&](size_t p, int64_t first, int64_t last, int64_t) {
+    if (layout_.infos[p].name == param) range = {first, last};
+  });
+  return range;
 }
 
 void FlatParams::publish() {
-  if (!working_.is_same(master_)) working_.copy_(master_);
+  if (!sharding_.distributed()) {
+    if (!working_.is_same(master_)) working_.copy_(master_);
+    return;
+  }
+  for (size_t u = 0; u < units(); ++u) {
+    if (gathers_on_demand()) {
+      close(u);
+    } else {
+      start_gather(u);
+    }
+  }
 }
 
 void FlatParams::zero_grad() {
-  partial_grad_.zero_();
+  owned_grads_.zero_();
 }
 
-void FlatParams::collect_grad() {
-  if (working_grad_.is_same(partial_grad_)) return;
-  partial_grad_.add_(working_grad_);
-  working_grad_.zero_();
+torch::Tensor FlatParams::owned_grad(size_t grad_unit) const {
+  const bool head = grad_unit == units();
+  const Ownership::Part& part = owned_.parts[head ? 0 : grad_unit];
+  return owned_grads_.narrow(0, head ? owned_.size : part.at, part.range.count());
 }
 
 void FlatParams::finish_grad() {
-  const int64_t tied_head = partial_grad_.numel() - size();
-  if (tied_head == 0) return;
-  torch::Tensor rest = partial_grad_.narrow(0, size(), tied_head);
-  grad_.narrow(0, layout_.offset_of("model.embed_tokens.weight"), tied_head).add_(rest);
-  rest.zero_();
+  if (!separate_head_) return;
+  torch::Tensor head = owned_grad(units());
+  owned_grad(0).add_(head);
+  head.zero_();
+}
+
+void FlatParams::collect_pass() {
+  if (whole_grad_.is_same(owned_grads_)) return;
+  owned_grads_.add_(whole_grad_);
+  whole_grad_.zero_();
+}
+
+void FlatParams::begin_grad(size_t grad_unit) {
+  if (whole_grad_.defined()) {
+    pass_grads_[grad_unit].zero_();
+    return;
+  }
+  const bool sums_in_bf16 = spec_.bf16 && !master_.is_cpu();
+  pass_grads_[grad_unit] = torch::zeros({weights_of(grad_unit).size()},
+                                        master_.options().dtype(sums_in_bf16 ? torch::kBFloat16 : torch::kFloat32));
+  attach_grads(grad_unit);
+}
+
+void FlatParams::drop_grad(size_t grad_unit) {
+  if (whole_grad_.defined()) return;
+  pass_grads_[grad_unit] = torch::Tensor();
+  attach_grads(grad_unit);
 }
 
 }  // namespace terse::trainer

@@ -1,32 +1,24 @@
 // The forward pass, a page.
 #include "trainer/model/transformer.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
-#include <stdexcept>
-
 #include "trainer/model/recompute.h"
+#include "trainer/model/unit_boundary.h"
 
 namespace terse::trainer {
 
-Transformer::Transformer(const ModelSpec& spec, torch::Device device, uint64_t seed)
-    : spec_(spec), device_(device), params_(spec, device, seed), rope_(ops::make_rope_table(spec, device)) {}
+Transformer::Transformer(const ModelSpec& spec, torch::Device device, uint64_t seed, const Sharding& sharding)
+    : spec_(spec),
+      device_(device),
+      params_(spec, device, seed, sharding),
+      rope_(ops::make_rope_table(spec, device)),
+      recomputes_(spec.activation_checkpointing || (sharding.distributed() && sharding.zero == 3)) {}
 
 void Transformer::save(checkpoints::StateDict& state) const {
-  for (const ParamInfo& info : params_.layout().infos) state.add(info.name, params_.named_master(info));
+  params_.save(state, "", params_.master());
 }
 
 void Transformer::restore(const checkpoints::StateDict& state) {
-  torch::NoGradGuard no_grad;
-  for (const ParamInfo& info : params_.layout().infos) {
-    const torch::Tensor saved = state.whole(info.name);
-    if (saved.sizes() != at::IntArrayRef(info.shape)) {
-      throw std::invalid_argument(fmt::format("the checkpoint's {} has shape [{}], the config's model wants [{}]",
-                                              info.name, fmt::join(saved.sizes(), ", "), fmt::join(info.shape, ", ")));
-    }
-    params_.named_master(info).copy_(saved);
-  }
+  params_.restore(state, "", params_.master());
   params_.publish();
 }
 
@@ -39,19 +31,47 @@ torch::Tensor Transformer::block(const torch::Tensor& x, const BlockWeights& w, 
   return h + ops::linear(ops::swiglu(ops::linear(normed, w.gate_up, {}, seg)), w.down, {}, seg);
 }
 
-torch::Tensor Transformer::hidden(const data::Batch& batch) const {
+torch::Tensor Transformer::hidden(const data::Batch& batch) {
+  const size_t last = params_.units() - 1;
+  params_.open(0);
+  params_.open(last);
   torch::Tensor x = ops::embed(batch.tokens, params_.embedding(), batch.segments);
-  for (const BlockWeights& weights : params_.blocks()) {
-    const auto run = [this, &weights, batch](const torch::Tensor& input) { return block(input, weights, batch); };
-    x = spec_.activation_checkpointing ? recompute(run, x) : run(x);
+  for (size_t unit = 1; unit < last; ++unit) {
+    x = unit_boundary(x, params_, unit - 1);
+    const auto run = [this, unit, batch](const torch::Tensor& input) {
+      params_.open(unit);
+      torch::Tensor y = block(input, params_.block(unit - 1), batch);
+      if (!torch::GradMode::is_enabled()) params_.close(unit);
+      return y;
+    };
+    x = recomputes_ ? recompute(run, x) : run(x);
   }
-  return ops::rms_norm(x, params_.final_norm(), spec_.norm_eps, batch.segments);
+  return ops::rms_norm(unit_boundary(x, params_, last - 1), params_.final_norm(), spec_.norm_eps, batch.segments);
+}
+
+void Transformer::stand_in() {
+  const size_t last = params_.units() - 1;
+  params_.open(0);
+  params_.open(last);
+  for (size_t unit = 1; unit < last; ++unit) {
+    params_.open(unit);
+    params_.close(unit);
+  }
+  close_ends();
+}
+
+void Transformer::close_ends() {
+  params_.close(0);
+  params_.close(params_.units() - 1);
 }
 
 ops::TokenLogProbs Transformer::logprobs(const data::Batch& batch, const torch::Tensor& rows,
-                                         const LogitTransform& transform) const {
-  return ops::token_logprobs(hidden(batch).index_select(0, rows), params_.head(), batch.targets.index_select(0, rows),
-                             transform, batch.segments_of(rows));
+                                         const LogitTransform& transform) {
+  const torch::Tensor x = hidden(batch).index_select(0, rows);
+  const ops::TokenLogProbs result =
+      ops::token_logprobs(x, params_.head(), batch.targets.index_select(0, rows), transform, batch.segments_of(rows));
+  if (!torch::GradMode::is_enabled()) close_ends();
+  return result;
 }
 
 data::Batch to_device(const data::Batch& batch, torch::Device device) {

@@ -11,7 +11,7 @@ namespace terse::trainer {
 
 class Transformer {
  public:
-  Transformer(const ModelSpec& spec, torch::Device device, uint64_t seed);
+  Transformer(const ModelSpec& spec, torch::Device device, uint64_t seed, const Sharding& sharding = {});
 
   const ModelSpec& spec() const { return spec_; }
   torch::Device device() const { return device_; }
@@ -24,20 +24,24 @@ class Transformer {
   void save(checkpoints::StateDict& state) const;
   void restore(const checkpoints::StateDict& state);
 
-  // Hidden states of every token after the final norm: [N, D]. `batch` must be on device().
-  torch::Tensor hidden(const data::Batch& batch) const;
+  // Hidden states of every token after the final norm: [N, D]. `batch` must be on device(). Where weights are gathered
+  // on demand (ZeRO-3) every rank must come here equally often; one that has no batch calls stand_in().
+  torch::Tensor hidden(const data::Batch& batch);
+  void stand_in();
   // Log-probability and entropy at the given rows [M] of the batch, whose targets it holds. Only these rows pass the
   // head.
   ops::TokenLogProbs logprobs(const data::Batch& batch, const torch::Tensor& rows,
-                              const LogitTransform& transform = {}) const;
+                              const LogitTransform& transform = {});
 
  private:
   torch::Tensor block(const torch::Tensor& x, const BlockWeights& weights, const data::Batch& batch) const;
+  void close_ends();
 
   ModelSpec spec_;
   torch::Device device_;
   FlatParams params_;
   torch::Tensor rope_;
+  bool recomputes_;  // blocks run again in the backward pass
 };
 
 data::Batch to_device(const data::Batch& batch, torch::Device device);

@@ -1,0 +1,51 @@
+// Exceptions to JSON and back.
+#include "checkpoints/failure.h"
+
+#include "checkpoints/manifest.h"
+
+namespace terse::checkpoints {
+
+Failure failure_of(const std::exception_ptr& exception, const std::string& where) {
+  try {
+    std::rethrow_exception(exception);
+  } catch (const DiskError& error) {
+    return {Failure::Kind::kDisk, where + error.what(), error.error()};
+  } catch (const std::invalid_argument& error) {
+    return {Failure::Kind::kArgument, where + error.what(), 0};
+  } catch (const std::exception& error) {
+    return {Failure::Kind::kOther, where + error.what(), 0};
+  }
+}
+
+void raise(const Failure& failure) {
+  switch (failure.kind) {
+    case Failure::Kind::kDisk:
+      throw DiskError(failure.message, failure.error);
+    case Failure::Kind::kArgument:
+      throw std::invalid_argument(failure.message);
+    case Failure::Kind::kOther:
+      throw std::runtime_error(failure.message);
+  }
+  throw std::logic_error("unknown kind of failure");
+}
+
+std::string failure_text(const Failure& failure) {
+  const nlohmann::json document = {
+      {"kind", static_cast<int>(failure.kind)}, {"message", failure.message}, {"errno", failure.error}};
+  return document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+Failure parse_failure(std::string_view text) {
+  const nlohmann::json document = parse_json(text);
+  try {
+    const int kind = document.at("kind");
+    if (kind < 0 || kind > static_cast<int>(Failure::Kind::kOther)) {
+      throw CorruptError("it tells of an unknown kind of failure");
+    }
+    return {static_cast<Failure::Kind>(kind), document.at("message"), document.at("errno")};
+  } catch (const nlohmann::json::exception& error) {
+    throw CorruptError(std::string("it does not tell of a failure: ") + error.what());
+  }
+}
+
+}  // namespace terse::checkpoints

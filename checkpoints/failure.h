@@ -1,0 +1,27 @@
+// An exception on its way to other processes: what goes wrong on one rank is thrown on all of them.
+#pragma once
+
+#include <exception>
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace terse::checkpoints {
+
+struct Failure {
+  enum class Kind { kDisk, kArgument, kOther };
+  Kind kind = Kind::kOther;
+  std::string message;
+  int error = 0;  // errno of a DiskError
+};
+
+// The exception with `where` before its message.
+Failure failure_of(const std::exception_ptr& exception, const std::string& where = "");
+// Throws DiskError, std::invalid_argument or std::runtime_error.
+[[noreturn]] void raise(const Failure& failure);
+
+// Text that is not UTF-8, as file names may be, is replaced.
+std::string failure_text(const Failure& failure);
+// Throws CorruptError for what failure_text() does not write.
+Failure parse_failure(std::string_view text);
+
+}  // namespace terse::checkpoints

@@ -1,0 +1,155 @@
+// The scan from the newest checkpoint to older ones, and what the ranks tell each other on the way.
+//
+// Whatever happens on a rank, it takes part in every exchange: a rank that left early would leave the others waiting.
+#include "checkpoints/load.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <set>
+
+#include "checkpoints/failure.h"
+
+namespace terse::checkpoints {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr int kScans = 100;  // of a folder whose checkpoints are pruned while we read
+
+// One rank and the others.
+class Round {
+ public:
+  Round(const LoadShare& share, const Exchange& exchange) : share_(share), exchange_(exchange) {}
+  bool alone() const { return share_.ranks == 1; }
+  bool is_first() const { return share_.rank == 0; }
+
+  // What `work` returned on each rank, in their order; when it threw on one, that is thrown on all.
+  std::vector<json> each(const std::function<json()>& work) const {
+    if (alone()) return {work()};
+    json mine;
+    try {
+      mine = {{"done", work()}};
+    } catch (...) {
+      mine = {{"failed", failure_text(failure_of(std::current_exception(), fmt::format("rank {}: ", share_.rank)))}};
+    }
+    const std::vector<std::string> texts = exchange_(mine.dump(-1, ' ', false, json::error_handler_t::replace));
+    if (texts.size() != static_cast<size_t>(share_.ranks)) {
+      throw std::logic_error(fmt::format("the exchange gave {} texts, there are {} ranks", texts.size(), share_.ranks));
+    }
+    std::vector<json> results;
+    for (const std::string& text : texts) {
+      json theirs = parse_json(text);
+      if (theirs.contains("failed")) raise(parse_failure(theirs["failed"].get<std::string>()));
+      results.push_back(std::move(theirs.at("done")));
+    }
+    return results;
+  }
+
+ private:
+  const LoadShare& share_;
+  const Exchange& exchange_;
+};
+
+// The steps to try, newest first, as rank 0 sees them: on a network's file system another rank's view may lag behind.
+std::vector<StepEntry> steps_to_try(Io& io, const Io::Path& dir, const Round& round) {
+  const json listed = round.each([&] {
+    json list = json::array();
+    if (!round.is_first() || io.kind(dir) == EntryKind::kNone) return list;
+    for (const StepEntry& entry : list_steps(io, dir)) list.push_back({entry.step, static_cast<int>(entry.kind)});
+    return list;
+  })[0];
+  std::vector<StepEntry> steps;
+  for (const json& item : listed) steps.push_back({item.at(0), static_cast<EntryKind>(item.at(1).get<int>())});
+  return steps;
+}
+
+// All ranks' defects after one step of reading.
+class Verdict {
+ public:
+  bool sound() const { return defects_.empty(); }
+  bool gone() const { return gone_; }  // it went away meanwhile
+  std::string text() const { return defect_summary(defects_); }
+
+  // Runs `read` on each rank. Returns whether all found nothing wrong, with the same manifest.
+  bool ask(const Round& round, const std::function<std::vector<std::string>()>& read, const std::string& manifest,
+           const std::function<bool()>& is_gone) {
+    const std::vector<json> answers = round.each([&] {
+      json defects = read();
+      const bool gone = !defects.empty() && is_gone();
+      return json{{"defects", std::move(defects)}, {"manifest", manifest}, {"gone", gone}};
+    });
+    std::set<std::string> known;
+    for (size_t rank = 0; rank < answers.size(); ++rank) {
+      for (const json& defect : answers[rank].at("defects")) {
+        if (known.insert(defect).second) defects_.push_back(defect);
+      }
+      gone_ = gone_ || answers[rank].at("gone").get<bool>();
+    }
+    for (size_t rank = 1; rank < answers.size() && sound(); ++rank) {
+      if (answers[rank].at("manifest") == answers[0].at("manifest")) continue;
+      defects_.push_back(fmt::format("{}: rank {} sees another one than rank 0", kManifestName, rank));
+    }
+    return sound();
+  }
+
+ private:
+  std::vector<std::string> defects_;
+  bool gone_ = false;
+};
+
+struct Scan {
+  std::optional<Store::Loaded> loaded;
+  std::vector<std::string> rejected;
+  bool any = false;      // there was at least one entry
+  bool changed = false;  // an entry went away while it was read
+};
+
+Scan scan_once(Io& io, const Io::Path& dir, const LoadShare& share, const Round& round) {
+  Scan scan;
+  for (const StepEntry& entry : steps_to_try(io, dir, round)) {
+    scan.any = true;
+    const std::string name = step_name(entry.step);
+    if (entry.kind != EntryKind::kFolder) {
+      scan.rejected.push_back(name + ": it is not a folder");
+      continue;
+    }
+    CheckpointReader reader(io, dir / name, Depth::kData, /*keep=*/true, share);
+    Verdict verdict;
+    const auto is_gone = [&] { return io.kind(dir / name) == EntryKind::kNone; };
+    const bool sound =
+        verdict.ask(
+            round, [&] { return reader.read_own(); }, reader.manifest_sha256(), is_gone) &&
+        (round.alone() || verdict.ask(
+                              round, [&] { return reader.read_others(); }, reader.manifest_sha256(), is_gone));
+    if (sound) {
+      scan.loaded = reader.take();
+      scan.loaded->rejected = scan.rejected;
+      return scan;
+    }
+    if (verdict.gone()) scan.changed = true;
+    scan.rejected.push_back(name + ": " + verdict.text());
+  }
+  return scan;
+}
+
+}  // namespace
+
+std::optional<Store::Loaded> load_latest(Io& io, const Io::Path& dir, const LoadShare& share,
+                                         const Exchange& exchange) {
+  if (share.ranks > 1 && !exchange) {
+    throw std::invalid_argument(fmt::format("{} ranks cannot agree on a checkpoint without an exchange", share.ranks));
+  }
+  const Round round(share, exchange);
+  Scan scan;
+  // A run that is training in another process may prune what we are about to read; then the newest one is newer still.
+  for (int i = 0; i < kScans; ++i) {
+    scan = scan_once(io, dir, share, round);
+    if (!scan.changed) break;
+  }
+  if (scan.loaded || !scan.any) return std::move(scan.loaded);
+  throw CorruptError(fmt::format("no usable checkpoint in {}:\n  {}", dir.string(), fmt::join(scan.rejected, "\n  ")));
+}
+
+}  // namespace terse::checkpoints

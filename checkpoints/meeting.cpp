@@ -1,0 +1,260 @@
+// Waiting for files to appear. A look that fails counts as nothing seen yet: a passing trouble of the disk must not end
+// a save, and a lasting one ends it at the deadline.
+#include "checkpoints/meeting.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <thread>
+
+namespace terse::checkpoints {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr milliseconds kFirstPause{1};
+constexpr milliseconds kLongestPause{200};
+constexpr char kJson[] = "json";
+constexpr char kPart[] = ".part";
+constexpr char kDone[] = "done";
+constexpr char kSaved[] = "saved";
+constexpr char kFailed[] = "failed";
+constexpr char kFailedJson[] = "failed.json";
+
+// Longer and longer pauses until a time is up.
+class Patience {
+ public:
+  explicit Patience(milliseconds time) : time_(time), end_(steady_clock::now() + time) {}
+
+  // False, without a pause, when the time is up.
+  bool pause() {
+    const auto left = end_ - steady_clock::now();
+    if (left <= steady_clock::duration::zero()) return false;
+    std::this_thread::sleep_for(std::min<steady_clock::duration>(pause_, left));
+    pause_ = std::min(pause_ * 2, kLongestPause);
+    return true;
+  }
+  void renew() { end_ = steady_clock::now() + time_; }
+
+ private:
+  milliseconds time_;
+  milliseconds pause_ = kFirstPause;
+  steady_clock::time_point end_;
+};
+
+std::string seconds(milliseconds time) {
+  return fmt::format("{} s", std::chrono::duration<double>(time).count());
+}
+
+}  // namespace
+
+std::string rank_prefix(int rank) {
+  return fmt::format("rank-{}.", rank);
+}
+
+void Meeting::open() {
+  io_.make_folder(folder_);
+}
+
+std::vector<FileEntry> Meeting::collect() {
+  std::map<int, std::vector<FileEntry>> reports;
+  silent_ = wait_for(others_at_work(), [&](int rank) { return take_report(rank, reports[rank]); });
+  if (!silent_.empty()) {
+    throw DiskError(fmt::format("rank {} has neither answered nor written anything for {}", fmt::join(silent_, ", "),
+                                seconds(deadline_)),
+                    ETIMEDOUT);
+  }
+  std::vector<FileEntry> files;
+  for (auto& [rank, entries] : reports) std::move(entries.begin(), entries.end(), std::back_inserter(files));
+  return files;
+}
+
+void Meeting::announce(std::optional<Failure>& failure) {
+  if (!failure) {
+    try {
+      io_.create(folder_ / kSaved);  // said by its name alone
+    } catch (const DiskError&) {
+      failure = failure_of(std::current_exception(), "rank 0: ");
+    }
+  }
+  if (failure) {
+    try {
+      prepare(kFailedJson, failure_text(*failure));
+      put(kFailedJson);
+    } catch (const DiskError&) {
+      try {
+        io_.create(folder_ / kFailed);
+      } catch (const DiskError&) {  // the others see the folder go
+      }
+    }
+  }
+  wait_for(others_at_work(), [&](int rank) { return there(rank_prefix(rank) + kDone); });
+}
+
+void Meeting::join() {
+  Patience patience(deadline_);
+  while (true) {
+    try {
+      if (io_.kind(folder_) == EntryKind::kFolder) return;
+    } catch (const DiskError&) {
+    }
+    if (patience.pause()) continue;
+    throw DiskError(fmt::format("rank {}: rank 0 has not begun for {}: there is no {}", rank_, seconds(deadline_),
+                                folder_.string()),
+                    ETIMEDOUT);
+  }
+}
+
+void Meeting::prepare_report(const std::vector<FileEntry>& files) {
+  prepare(rank_prefix(rank_) + kJson, files_text(files));
+}
+
+void Meeting::report() {
+  put(rank_prefix(rank_) + kJson);
+}
+
+bool Meeting::report(const Failure& failure) {
+  try {
+    prepare(rank_prefix(rank_) + kFailedJson, failure_text(failure));
+    put(rank_prefix(rank_) + kFailedJson);
+    return true;
+  } catch (const DiskError&) {
+  }
+  try {
+    io_.create(folder_ / (rank_prefix(rank_) + kFailed));
+    return true;
+  } catch (const DiskError&) {
+    return false;
+  }
+}
+
+void Meeting::await() {
+  // Rank 0 may wait for a third one for nearly twice the deadline before it says so.
+  Patience patience(3 * deadline_);
+  Signs seen = signs();
+  while (true) {
+    if (const std::optional<Announcement> heard = announcement()) {
+      try {
+        io_.create(folder_ / (rank_prefix(rank_) + kDone));
+      } catch (const DiskError&) {  // rank 0 waits in vain, but no longer than the deadline
+      }
+      if (heard->failure) raise(*heard->failure);
+      return;
+    }
+    if (patience.pause()) continue;
+    Signs now = signs();
+    if (now == seen) break;
+    seen = std::move(now);
+    patience.renew();
+  }
+  throw DiskError(
+      fmt::format("rank {}: how it ended is unknown: rank 0 has said nothing for {}", rank_, seconds(3 * deadline_)),
+      ETIMEDOUT);
+}
+
+bool Meeting::there(const std::string& name) const {
+  try {
+    return io_.kind(folder_ / name) == EntryKind::kFile;
+  } catch (const DiskError&) {
+    return false;
+  }
+}
+
+void Meeting::prepare(const std::string& name, const std::string& text) const {
+  write_file(io_, folder_ / (name + kPart), text);
+}
+
+void Meeting::put(const std::string& name) const {
+  io_.rename(folder_ / (name + kPart), folder_ / name);
+}
+
+std::set<int> Meeting::others_at_work() const {
+  std::set<int> others;
+  for (int rank = 1; rank < ranks_; ++rank) {
+    if (!silent_.contains(rank)) others.insert(rank);
+  }
+  return others;
+}
+
+// False when there is none yet.
+bool Meeting::take_report(int rank, std::vector<FileEntry>& files) const {
+  const std::string prefix = rank_prefix(rank);
+  if (there(prefix + kFailed)) throw DiskError(fmt::format("rank {} failed and had no room to say why", rank), ENOSPC);
+  const bool failed = there(prefix + kFailedJson);
+  const Io::Path path = folder_ / (prefix + (failed ? kFailedJson : kJson));
+  std::string text;
+  try {
+    if (!failed && io_.kind(path) != EntryKind::kFile) return false;
+    text = io_.read(path, kMaxManifestBytes);
+  } catch (const DiskError&) {
+    return false;
+  }
+  try {
+    if (failed) raise(parse_failure(text));
+    files = parse_files(text);
+    for (const FileEntry& file : files) {
+      if (!file.name.starts_with(prefix)) throw CorruptError(fmt::format("it tells of {}", file.name));
+    }
+  } catch (const CorruptError& error) {
+    throw DiskError(fmt::format("the report {} of rank {} is damaged: {}", path.string(), rank, error.what()), EIO);
+  }
+  return true;
+}
+
+std::optional<Meeting::Announcement> Meeting::announcement() const {
+  const auto lost = [this](const char* how, int error) {
+    return Announcement{
+        Failure{Failure::Kind::kDisk, fmt::format("rank {}: how it ended is unknown: {}", rank_, how), error}};
+  };
+  if (there(kSaved)) return Announcement{};
+  if (there(kFailed)) return lost("rank 0 failed and had no room to say why", ENOSPC);
+  try {
+    if (there(kFailedJson)) return Announcement{parse_failure(io_.read(folder_ / kFailedJson, kMaxManifestBytes))};
+    if (io_.kind(folder_) == EntryKind::kNone) return lost("rank 0 has left without a word", ECONNABORTED);
+  } catch (const DiskError&) {
+  } catch (const CorruptError& error) {
+    return lost(error.what(), EIO);
+  }
+  return std::nullopt;
+}
+
+// Returns those of `ranks` that have stayed silent; none when all are done.
+std::set<int> Meeting::wait_for(std::set<int> ranks, const std::function<bool(int)>& done) const {
+  Patience patience(deadline_);
+  Signs seen = signs();
+  while (true) {
+    std::erase_if(ranks, done);
+    if (ranks.empty()) return {};
+    if (patience.pause()) continue;
+    Signs now = signs();
+    std::set<int> silent;
+    for (const int rank : ranks) {
+      if (now[rank] == seen[rank]) silent.insert(rank);
+    }
+    if (!silent.empty()) return silent;
+    seen = std::move(now);
+    patience.renew();
+  }
+}
+
+Meeting::Signs Meeting::signs() const {
+  Signs signs;
+  try {
+    for (const Entry& entry : io_.list(data_)) {
+      int rank = 0;
+      if (std::sscanf(entry.name.c_str(), "rank-%d.", &rank) != 1) continue;
+      auto& [files, bytes] = signs[rank];
+      ++files;
+      bytes += entry.bytes;
+    }
+  } catch (const DiskError&) {
+  }
+  return signs;
+}
+
+}  // namespace terse::checkpoints

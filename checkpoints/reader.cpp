@@ -1,0 +1,218 @@
+// Nothing is parsed before its hash is right, nothing allocated before its size is.
+#include "checkpoints/reader.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "configs/sha256.h"
+
+namespace terse::checkpoints {
+
+namespace {
+
+constexpr size_t kShownDefects = 5;
+
+// What a caller wants of a tensor; everything when it did not say.
+std::optional<Range> wanted_range(const Wanted& wanted, const Piece& piece) {
+  const int64_t elements = element_count(piece.shape).value();
+  if (!wanted) return Range{0, elements};
+  const std::optional<Range> range = wanted(piece.name, piece.shape);
+  if (range && (range->begin < 0 || range->begin > range->end || range->end > elements)) {
+    throw std::invalid_argument(fmt::format("elements {} to {} of tensor {} are wanted, which has {} (shape [{}])",
+                                            range->begin, range->end, piece.name, elements,
+                                            fmt::join(piece.shape, ", ")));
+  }
+  return range;
+}
+
+}  // namespace
+
+CheckpointReader::CheckpointReader(Io& io, Io::Path checkpoint, Depth depth, bool keep, LoadShare share)
+    : io_(io), checkpoint_(std::move(checkpoint)), depth_(depth), keep_(keep), share_(std::move(share)) {}
+
+std::vector<std::string> CheckpointReader::read_own() {
+  std::vector<Entry> entries;
+  try {
+    entries = io_.list(checkpoint_);
+    manifest_ = read_manifest(io_, checkpoint_, &manifest_sha256_);
+  } catch (const CorruptError& error) {
+    return {error.what()};
+  } catch (const DiskError& error) {
+    return {error.what()};
+  }
+  check_name();
+  check_entries(entries);
+  if (!defects_.empty()) return std::exchange(defects_, {});  // sizes on disk are right from here on
+  if (keep_) allocate();
+  hashers_ = hashing_ranks(manifest_.files, share_.ranks);
+  for (size_t i = 0; i < manifest_.files.size(); ++i) {
+    if (hashers_[i] == share_.rank) read_file(manifest_.files[i], /*hash=*/true);
+  }
+  return std::exchange(defects_, {});
+}
+
+std::vector<std::string> CheckpointReader::read_others() {
+  for (size_t i = 0; i < manifest_.files.size(); ++i) {
+    const FileEntry& file = manifest_.files[i];
+    if (hashers_[i] != share_.rank && is_needed(file)) read_file(file, /*hash=*/false);
+  }
+  return std::exchange(defects_, {});
+}
+
+Store::Loaded CheckpointReader::take() {
+  loaded_.info = manifest_.info;
+  loaded_.path = checkpoint_;
+  return std::move(loaded_);
+}
+
+void CheckpointReader::defect(const std::string& file, const std::string& what) {
+  defects_.push_back(file + ": " + what);
+}
+
+// A folder that was renamed by hand would resume at the wrong step.
+void CheckpointReader::check_name() {
+  const std::string name = checkpoint_.filename().string();
+  const std::optional<int64_t> step = parse_step(name);
+  if (step && *step != manifest_.info.step) {
+    defect(kManifestName, fmt::format("it is of step {}, the folder is called {}", manifest_.info.step, name));
+  }
+}
+
+void CheckpointReader::check_entries(const std::vector<Entry>& entries) {
+  std::map<std::string, const Entry*> found;
+  for (const Entry& entry : entries) found.emplace(entry.name, &entry);
+  for (const FileEntry& file : manifest_.files) {
+    const auto entry = found.find(file.name);
+    if (entry == found.end()) {
+      defect(file.name, "it is missing");
+      continue;
+    }
+    if (entry->second->kind != EntryKind::kFile) {
+      defect(file.name, "it is not a regular file");
+    } else if (entry->second->bytes != file.bytes) {
+      defect(file.name, fmt::format("it has {} bytes, the manifest says {}", entry->second->bytes, file.bytes));
+    }
+    found.erase(entry);
+  }
+  found.erase(kManifestName);
+  found.erase(kManifestHashName);
+  for (const auto& [name, entry] : found) defect(name, "it does not belong here: the manifest does not list it");
+}
+
+// One flat tensor per name, over what is wanted of its pieces. The manifest has been checked: pieces join and fit their
+// files.
+void CheckpointReader::allocate() {
+  struct Saved {
+    const Piece* piece;  // any of them
+    Range range;
+  };
+  std::map<std::string, Saved> tensors;
+  for (const FileEntry& file : manifest_.files) {
+    for (const Piece& piece : file.pieces) {
+      Range& range = tensors.try_emplace(piece.name, Saved{&piece, {piece.begin, piece.end}}).first->second.range;
+      range = {std::min(range.begin, piece.begin), std::max(range.end, piece.end)};
+    }
+  }
+  for (const auto& [name, saved] : tensors) {
+    const std::optional<Range> range = wanted_range(share_.wanted, *saved.piece);
+    if (!range) continue;
+    const int64_t begin = std::clamp(range->begin, saved.range.begin, saved.range.end);
+    const int64_t end = std::clamp(range->end, saved.range.begin, saved.range.end);
+    loaded_.state.tensors[name] = {torch::empty({end - begin}, saved.piece->dtype->type), saved.piece->shape, begin,
+                                   end};
+  }
+}
+
+bool CheckpointReader::is_needed(const Piece& piece) const {
+  const auto found = loaded_.state.tensors.find(piece.name);
+  if (found == loaded_.state.tensors.end()) return false;
+  const Shard& shard = found->second;
+  return piece.elements() == 0 || (piece.begin < shard.end && shard.begin < piece.end);
+}
+
+bool CheckpointReader::is_needed(const FileEntry& file) const {
+  return !keep_ || file.name == kExtraName ||
+         std::any_of(file.pieces.begin(), file.pieces.end(), [this](const Piece& piece) { return is_needed(piece); });
+}
+
+void CheckpointReader::read_file(const FileEntry& file, bool hash) {
+  try {
+    const std::string bytes = io_.read(checkpoint_ / file.name, file.bytes);
+    if (bytes.size() != file.bytes) {
+      return defect(file.name, fmt::format("{} bytes were read, the manifest says {}", bytes.size(), file.bytes));
+    }
+    const std::string sha256 = hash ? configs::sha256_bytes(bytes) : file.sha256;
+    if (sha256 != file.sha256) {
+      return defect(file.name, fmt::format("its SHA-256 is {}, the manifest says {}", sha256, file.sha256));
+    }
+    if (depth_ == Depth::kData && is_needed(file)) read_tensors(file, bytes);
+  } catch (const DiskError& error) {
+    defect(file.name, error.what());
+  } catch (const Hdf5Error& error) {
+    defect(file.name, error.what());
+  } catch (const CorruptError& error) {
+    defect(file.name, error.what());
+  }
+}
+
+// Straight into place where a piece is wanted whole, by way of a copy where only a part of it is.
+void CheckpointReader::read_tensors(const FileEntry& file, std::string_view bytes) {
+  if (file.name == kExtraName) {
+    loaded_.state.extra = parse_json(bytes);
+    return;
+  }
+  struct Part {
+    torch::Tensor target, source;
+  };
+  std::vector<PieceData> items;
+  std::vector<Part> parts;
+  for (const Piece& piece : file.pieces) {
+    items.push_back({piece, {}});
+    if (!keep_ || !is_needed(piece)) continue;
+    const Shard& shard = loaded_.state.tensors.at(piece.name);
+    const int64_t begin = std::clamp(piece.begin, shard.begin, shard.end);
+    const int64_t end = std::clamp(piece.end, shard.begin, shard.end);
+    const torch::Tensor target = shard.data.slice(0, begin - shard.begin, end - shard.begin);
+    torch::Tensor& data = items.back().data;
+    if (end - begin == piece.elements()) {
+      data = target;
+    } else {
+      data = torch::empty({piece.elements()}, target.options());
+      parts.push_back({target, data.slice(0, begin - piece.begin, end - piece.begin)});
+    }
+  }
+  read_shard(bytes, items);
+  for (const Part& part : parts) part.target.copy_(part.source);
+}
+
+std::vector<int> hashing_ranks(const std::vector<FileEntry>& files, int ranks) {
+  uint64_t total = 0;
+  for (const FileEntry& file : files) total += file.bytes;
+  std::vector<int> hashers;
+  uint64_t before = 0;
+  for (const FileEntry& file : files) {
+    const double middle = static_cast<double>(before) + static_cast<double>(file.bytes) / 2;
+    const double share = total == 0 ? 0 : middle / static_cast<double>(total);
+    hashers.push_back(std::min(static_cast<int>(share * ranks), ranks - 1));
+    before += file.bytes;
+  }
+  return hashers;
+}
+
+std::vector<std::string> check_checkpoint(Io& io, const Io::Path& checkpoint, Depth depth, Store::Loaded* loaded) {
+  CheckpointReader reader(io, checkpoint, depth, loaded != nullptr);
+  std::vector<std::string> defects = reader.read_own();
+  if (loaded != nullptr && defects.empty()) *loaded = reader.take();
+  return defects;
+}
+
+std::string defect_summary(const std::vector<std::string>& defects) {
+  const size_t shown = std::min(defects.size(), kShownDefects);
+  std::string text = fmt::format("{}", fmt::join(defects.begin(), defects.begin() + static_cast<long>(shown), "; "));
+  if (shown < defects.size()) text += fmt::format("; and {} more", defects.size() - shown);
+  return text;
+}
+
+}  // namespace terse::checkpoints

@@ -1,0 +1,82 @@
+// Choosing by what verifies: a checkpoint that cannot be read back protects nothing.
+#include "checkpoints/retention.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "checkpoints/reader.h"
+
+namespace terse::checkpoints {
+
+namespace {
+
+// Asks again when the answer is no: a disk that could not read once may only have had passing trouble, and what is
+// taken for damaged here is removed.
+template <typename Ask>
+auto ask_twice(const Ask& ask) {
+  const auto answer = ask();
+  return answer ? answer : ask();
+}
+
+// nullopt when the manifest is damaged.
+std::optional<double> read_score(Io& io, const Io::Path& checkpoint) {
+  try {
+    return read_manifest(io, checkpoint).info.score;
+  } catch (const std::runtime_error&) {
+    return std::nullopt;
+  }
+}
+
+// The steps that stay; empty when fewer than `keep` verify.
+std::vector<int64_t> select_kept(Io& io, const Io::Path& dir, const std::vector<StepEntry>& steps, int64_t newest,
+                                 int64_t keep) {
+  const auto verifies = [&](int64_t step) {
+    const auto look = [&] { return check_checkpoint(io, dir / step_name(step), Depth::kHashes, nullptr).empty(); };
+    return step == newest || ask_twice(look);
+  };
+  std::vector<int64_t> kept;
+  for (const StepEntry& entry : steps) {
+    if (static_cast<int64_t>(kept.size()) == keep) break;
+    if (entry.kind == EntryKind::kFolder && verifies(entry.step)) kept.push_back(entry.step);
+  }
+  if (static_cast<int64_t>(kept.size()) < keep) return {};
+
+  std::vector<std::pair<double, int64_t>> scores;
+  for (const StepEntry& entry : steps) {
+    const auto score = ask_twice([&] { return read_score(io, dir / step_name(entry.step)); });
+    if (score && std::isfinite(*score)) scores.emplace_back(*score, entry.step);
+  }
+  std::sort(scores.rbegin(), scores.rend());  // best first, newest first among equals
+  for (const auto& [score, step] : scores) {
+    const bool is_kept = std::find(kept.begin(), kept.end(), step) != kept.end();
+    if (is_kept || verifies(step)) {
+      if (!is_kept) kept.push_back(step);
+      break;
+    }
+  }
+  return kept;
+}
+
+}  // namespace
+
+void prune(Io& io, const Io::Path& dir, Scratch& scratch, int64_t newest, int64_t keep) {
+  const std::vector<StepEntry> steps = list_steps(io, dir);
+  if (static_cast<int64_t>(steps.size()) <= keep) return;
+  const std::vector<int64_t> kept = select_kept(io, dir, steps, newest, keep);
+  if (kept.empty()) return;
+  for (const StepEntry& entry : steps) {
+    if (entry.step >= newest || std::find(kept.begin(), kept.end(), entry.step) != kept.end()) continue;
+    const Io::Path path = dir / step_name(entry.step);
+    const Io::Path away = scratch.add(path);
+    scratch.retire(away);
+    io.rename(path, away);
+  }
+}
+
+void remove_leftovers(Io& io, const Io::Path& dir) {
+  for (const Entry& entry : io.list(dir)) {
+    if (is_leftover(entry.name) || is_shared_name(entry.name)) remove_tree(io, dir / entry.name);
+  }
+}
+
+}  // namespace terse::checkpoints

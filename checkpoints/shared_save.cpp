@@ -1,0 +1,142 @@
+// The two sides of a save by several ranks.
+//
+// A kill at any instant leaves a checkpoint's name to nothing that is not whole: the data folder gets it by the one
+// rename of publish(), after every rank has synced its files and reported them.
+#include "checkpoints/shared_save.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <optional>
+
+#include "checkpoints/meeting.h"
+#include "checkpoints/retention.h"
+
+namespace terse::checkpoints {
+
+namespace {
+
+// Now rather than with the whole folder: on a full disk it is the room that the reports lack.
+void drop_files(Io& io, const Io::Path& data, int rank) {
+  try {
+    for (const Entry& entry : io.list(data)) {
+      if (!entry.name.starts_with(rank_prefix(rank))) continue;
+      try {
+        io.remove(data / entry.name);
+      } catch (const DiskError&) {  // rank 0 removes the folder
+      }
+    }
+  } catch (const DiskError&) {
+  }
+}
+
+void require_room(Io& io, const Io::Path& dir, const SaveJob& job) {
+  const uint64_t needed = needed_bytes(job);
+  const uint64_t available = io.free_bytes(dir);
+  if (needed <= available) return;
+  throw DiskError(fmt::format("no room in {}: it needs {}, {} are free", dir.string(), format_bytes(needed),
+                              format_bytes(available)),
+                  ENOSPC);
+}
+
+std::vector<FileEntry> contribute(Io& io, const Io::Path& data, int rank, const Contribution& contribution) {
+  if (contribution.refusal) std::rethrow_exception(contribution.refusal);
+  require_room(io, data, contribution.job);
+  std::vector<FileEntry> files = write_shards(io, data, contribution.job, rank);
+  io.sync_folder(data);
+  return files;
+}
+
+class SharedSaver {
+ public:
+  SharedSaver(Io& io, const Io::Path& dir, const SharedSave& save, const Contribution& contribution)
+      : io_(io),
+        dir_(dir),
+        save_(save),
+        contribution_(contribution),
+        data_(shared_name(dir / step_name(save.step), save.label + "-data")),
+        talk_(shared_name(dir / step_name(save.step), save.label + "-talk")),
+        meeting_(io, talk_, data_, save.rank, save.ranks, save.deadline) {}
+
+  void lead(Scratch& scratch) {
+    scratch.adopt(data_);
+    std::optional<Failure> failure;
+    const auto proceed = [&](const std::string& where, const auto& action) {
+      if (failure) return;
+      try {
+        action();
+      } catch (...) {
+        failure = failure_of(std::current_exception(), where);
+      }
+    };
+    std::vector<FileEntry> files;
+    proceed("rank 0: ", [&] { io_.make_folder(data_), meeting_.open(); });
+    if (failure) {  // nobody has joined
+      scratch.try_clear(io_, dir_);
+      raise(*failure);
+    }
+    proceed("rank 0: ", [&] { files = contribute(io_, data_, 0, contribution_); });
+    proceed("", [&] { join_reports(files); });
+    proceed("rank 0: ", [&] { write_manifest(io_, data_, contribution_.job, std::move(files)); });
+    if (failure) drop_files(io_, data_, 0);
+    proceed("rank 0: ", [&] {
+      publish(io_, dir_, scratch, data_, save_.step);
+      prune(io_, dir_, scratch, save_.step, save_.keep);
+      scratch.clear(io_, dir_);
+    });
+    meeting_.announce(failure);
+    scratch.adopt(talk_);
+    scratch.try_clear(io_, dir_);
+    if (failure) raise(*failure);
+  }
+
+  void follow() {
+    meeting_.join();
+    std::optional<Failure> failure;
+    bool relied_on = false;
+    try {
+      meeting_.prepare_report(contribute(io_, data_, save_.rank, contribution_));
+      relied_on = true;
+      meeting_.report();
+    } catch (...) {
+      failure = failure_of(std::current_exception(), fmt::format("rank {}: ", save_.rank));
+    }
+    if (failure) {
+      if (!relied_on) drop_files(io_, data_, save_.rank);
+      if (!meeting_.report(*failure)) raise(*failure);
+    }
+    meeting_.await();
+  }
+
+ private:
+  void join_reports(std::vector<FileEntry>& files) {
+    std::vector<FileEntry> others = meeting_.collect();
+    std::move(others.begin(), others.end(), std::back_inserter(files));
+    try {
+      check_joins(files, /*whole=*/true);
+    } catch (const CorruptError& error) {
+      throw std::invalid_argument(fmt::format("what the ranks hold does not make a whole: {}", error.what()));
+    }
+  }
+
+  Io& io_;
+  const Io::Path& dir_;
+  const SharedSave& save_;
+  const Contribution& contribution_;
+  Io::Path data_, talk_;
+  Meeting meeting_;
+};
+
+}  // namespace
+
+void save_together(Io& io, const Io::Path& dir, Scratch& scratch, const SharedSave& save,
+                   const Contribution& contribution) {
+  SharedSaver saver(io, dir, save, contribution);
+  try {
+    save.rank == 0 ? saver.lead(scratch) : saver.follow();
+  } catch (...) {
+    raise(failure_of(std::current_exception(), fmt::format("saving checkpoint {}: ", step_name(save.step))));
+  }
+}
+
+}  // namespace terse::checkpoints

@@ -1,0 +1,104 @@
+// terse plan: whether a run fits on machines that are not here, how fast it would be, and what to change.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+
+#include "configs/hardware.h"
+#include "data/tokenizer_factory.h"
+#include "launch/commands/command.h"
+#include "launch/exit_codes.h"
+#include "launch/plan_text.h"
+#include "launch/resolve.h"
+#include "rl/env/task.h"
+
+namespace terse::launch {
+namespace {
+
+struct Request {
+  std::string config;
+  std::string hardware = "h100";
+  int64_t ranks = 1;
+  int64_t ranks_per_node = 0;   // 0: the hardware's
+  int64_t vocab = 0;            // 0: the tokenizer's
+  int64_t response_tokens = 0;  // 0: the task's longest
+  bool json = false;
+};
+
+// The data need not be here, unless its characters are the vocabulary.
+int64_t vocabulary_of(const configs::RunConfig& config) {
+  std::error_code ignored;
+  const bool present = std::filesystem::exists(config.data.train, ignored);
+  if (!present && config.tokenizer.path.empty() && config.tokenizer.kind != "byte") {
+    throw UsageError(fmt::format(
+        "data.train ({}) is not here, so the size of the vocabulary is unknown; say --vocab N.", config.data.train));
+  }
+  return data::make_tokenizer(config.tokenizer, present ? config.data.train : "", config.data.separator)->vocab_size();
+}
+
+trainer::plan::Run run_of(const Request& request, const GlobalOptions& globals) {
+  trainer::plan::Run run;
+  run.config = resolve_config(request.config, globals, configs::InputFiles::kMayBeMissing).config;
+  run.machine = configs::load_hardware(request.hardware);
+  run.ranks = request.ranks;
+  run.ranks_per_node = request.ranks_per_node;
+  if (run.ranks_per_node == 0) run.ranks_per_node = run.config.parallel.ranks_per_node;
+  if (run.ranks_per_node == 0) run.ranks_per_node = run.machine.ranks_per_node;
+  bool has_task = false;
+  for (const std::string& stage : run.config.stages) has_task = has_task || stage != "pretrain";
+  if (has_task) {
+    const std::unique_ptr<rl::Task> task = rl::make_task(run.config.task, run.config.run.seed);
+    const int64_t own = run.config.engine.max_new_tokens;
+    run.vocab = task->tokenizer().vocab_size();
+    run.prompt_tokens = task->max_prompt_tokens();
+    run.response_tokens = own > 0 ? own : task->max_response_tokens();
+  } else if (request.vocab == 0) {
+    run.vocab = vocabulary_of(run.config);
+  }
+  if (request.vocab > 0) run.vocab = request.vocab;
+  if (request.response_tokens > 0) run.response_tokens = request.response_tokens;
+  return run;
+}
+
+int plan(const Request& request, const GlobalOptions& globals) {
+  const trainer::plan::Run run = run_of(request, globals);
+  const auto plans = on_user_input([&] { return trainer::plan::make_plan(run); });
+  if (plans.empty()) throw UsageError("stages has nothing that trains: expected pretrain, sft or rl.");
+  if (request.json) {
+    fmt::print("{}\n", plan_json(request.config, run, plans).dump(2));
+  } else {
+    fmt::print("{}", plan_text(request.config, run, plans));
+  }
+  return kDone;
+}
+
+}  // namespace
+
+void add_plan(const Command& parent) {
+  const Command command = parent.add("plan", "Memory, time and communication of a run before it is launched");
+  const auto request = std::make_shared<Request>();
+  command.argument("CONFIG", request->config, "Configuration file (YAML)");
+  command.number("--ranks", request->ranks, 1, 1 << 20, "Processes of the run, each with its GPU (default: 1)");
+  command.number("--gpus-per-node", request->ranks_per_node, 1, 1024,
+                 "Ranks of a node (default: parallel.ranks_per_node, else the hardware's)");
+  command.option("--hardware", "NAME|FILE", request->hardware,
+                 fmt::format("{}, or a file like configs/hardware/h100.yaml (default: h100)",
+                             fmt::join(configs::hardware_names(), ", ")));
+  command.number("--vocab", request->vocab, 2, 1 << 30, "Size of the vocabulary (default: the tokenizer's)");
+  command.number("--response-tokens", request->response_tokens, 1, 1 << 24,
+                 "Length of responses in SFT and RL (default: the longest that is allowed)");
+  command.flag("--json", request->json, "Print as JSON");
+  command.finish(
+      kSet,
+      "Needs no device and no data. How the numbers come about, and how far to trust them: docs/scaling.md.\n\n"
+      "Examples:\n"
+      "  terse plan configs/quickstart.yaml --hardware laptop\n"
+      "  terse plan configs/shakespeare_10m.yaml --ranks 16 --gpus-per-node 8\n"
+      "  terse plan configs/shakespeare_10m.yaml --ranks 64 --vocab 128256 --set model.depth=32 "
+      "--set parallel.zero=3",
+      [=] { return plan(*request, command.globals()); });
+}
+
+}  // namespace terse::launch

@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# Starts terse as several ranks under Open MPI's mpirun, on this machine or on several.
+#
+#   launch/mpirun.sh [-n RANKS] [--hosts A,B,C] [--iface NAME] [--threads T] TERSE-ARGUMENTS...
+#   launch/mpirun.sh -n 4 run configs/quickstart.yaml
+#
+#   -n RANKS      how many; default: one per GPU, counted here
+#   --hosts LIST  machines of one kind, which share the ranks evenly, or a file with one machine a line. All see the same folders, and ssh
+#                 reaches them without a password
+#   --iface NAME  the network between the machines (ib0, or 10.0.0.0/24); default: every one that joins them
+#   --threads T   cores for each rank; default: its share of the machine's
+#
+# TERSE_PROGRAM (default: build/terse of this tree) is what runs; MPIRUN_OPTIONS is added to mpirun's options.
+#
+# Each rank is bound to its cores and uses as many threads. It takes the GPU of its number among the ranks of its machine by
+# itself: CUDA_VISIBLE_DEVICES stays what it is, and leaves GPUs out for all ranks alike.
+#
+# The exit code is the program's. SIGUSR1, SIGTERM or Ctrl-C: all ranks save and stop (75); Ctrl-C again ends them at once (130).
+# SIGUSR2: save and go on.
+#
+# On one machine the ranks talk through shared memory and open no port. mpirun itself listens on two, which no setting of Open MPI 4.1
+# closes; under srun (launch/slurm.sbatch) there is no mpirun.
+set -euo pipefail
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=launch/relay.sh
+. "$repo/launch/relay.sh"
+die() { echo "mpirun.sh: $*" >&2; exit 64; }
+
+ranks='' hosts='' iface='' threads=''
+while [ $# -gt 0 ]; do
+  case $1 in
+    -h | --help) awk 'NR > 1 && !/^#/ {exit} NR > 1 {sub(/^# ?/, ""); print}' "$0"; exit 0 ;;
+    -n | --hosts | --iface | --threads) [ $# -ge 2 ] || die "$1 needs a value" ;;
+    -*) die "unknown option '$1' (known: -n --hosts --iface --threads)" ;;
+    *) break ;;
+  esac
+  case $1 in
+    -n) ranks=$2 ;;
+    --hosts) hosts=$2 ;;
+    --iface) iface=$2 ;;
+    --threads) threads=$2 ;;
+  esac
+  shift 2
+done
+for number in "$ranks" "$threads"; do
+  [[ $number =~ ^([1-9][0-9]*)?$ ]] || die "'$number' is not a number of ranks or threads"
+done
+program=${TERSE_PROGRAM:-$repo/build/terse}
+[ $# -gt 0 ] || die "what is terse to do? E.g. launch/mpirun.sh -n 2 run configs/quickstart.yaml"
+[ -x "$program" ] || die "$program is not there; scripts/quickstart.sh builds it"
+command -v mpirun >/dev/null || die "mpirun is missing; scripts/setup.sh installs it (package openmpi-bin)"
+
+# Who takes how many.
+machines=(localhost)
+if [ -f "$hosts" ]; then
+  mapfile -t machines < <(awk '!/^ *(#|$)/ {print $1}' "$hosts")
+elif [ -n "$hosts" ]; then
+  IFS=, read -r -a machines <<<"$hosts"
+fi
+[ ${#machines[@]} -gt 0 ] || die "$hosts names no machine"
+if [ -z "$ranks" ]; then
+  gpus=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU') || die "how many ranks? No GPU was found here that would tell; give -n"
+  ranks=$((gpus * ${#machines[@]}))
+fi
+each=$(((ranks + ${#machines[@]} - 1) / ${#machines[@]}))
+options=(-n "$ranks" --host "$(printf "%s:$each," "${machines[@]}" | sed 's/,$//')")
+
+# Cores: physical ones, as far as this process may use them.
+cores=$(lscpu -p=CORE,SOCKET | grep -v '^#' | sort -u | wc -l)
+if [ "$(nproc)" -lt "$cores" ]; then cores=$(nproc); fi
+if [ -z "$threads" ]; then threads=$((cores > each ? cores / each : 1)); fi
+if [ $((each * threads)) -gt "$cores" ]; then
+  echo "[mpirun] note: $each ranks on $cores cores take turns; this is for trying out only" >&2
+  options+=(--oversubscribe --map-by core --bind-to core:overload-allowed)
+else
+  options+=(--map-by "slot:PE=$threads" --bind-to core)
+fi
+
+if [ -n "$iface" ]; then
+  options+=(--mca oob_tcp_if_include "$iface" --mca btl_tcp_if_include "$iface" -x "NCCL_SOCKET_IFNAME=$iface")
+elif [ -z "$hosts" ]; then
+  options+=(--mca btl 'self,vader' --mca oob_tcp_if_include lo)
+fi
+# A machine that no longer answers is given up after 30 seconds instead of minutes.
+options+=(--mca oob_tcp_keepalive_time 10 --mca oob_tcp_keepalive_intvl 5 --mca oob_tcp_keepalive_probes 4)
+if [ "$(id -u)" = 0 ]; then options+=(--allow-run-as-root); fi
+
+# shellcheck disable=SC2086  # options, to be split
+relay mpirun "${options[@]}" ${MPIRUN_OPTIONS:-} "${deaf[@]}" "$program" "$@"

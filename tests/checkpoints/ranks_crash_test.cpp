@@ -1,0 +1,215 @@
+// Kill the whole job, or one rank of it, or cut the power, at any operation of a save by several ranks: what loads
+// afterwards is whole, nothing that was safe is lost, and the next start saves as if nothing had happened.
+#include <sys/wait.h>
+
+#include "checkpoints/load.h"
+#include "tests/checkpoints/ranks_support.h"
+#include "tests/support/simulated_disk.h"
+
+namespace terse::checkpoints {
+namespace {
+
+namespace fs = std::filesystem;
+using support::KillingIo;
+using support::SimulatedDisk;
+using ::testing::IsEmpty;
+
+constexpr int kRanks = 3;
+
+struct Scenario {
+  const char* name;
+  std::vector<int64_t> before;
+  int64_t step;
+};
+
+const std::vector<Scenario> kScenarios = {
+    {"the first save of a run", {}, 100},
+    {"a save that prunes", {100, 200}, 300},
+    {"a save that replaces its own step", {100, 200}, 200},
+};
+
+// What is there after the interruption.
+void expect_whole(Io& io, const Path& dir, const Scenario& scenario, bool saved) {
+  const auto loaded = load_latest(io, dir);
+  if (saved) {
+    ASSERT_TRUE(loaded.has_value());
+    EXPECT_EQ(loaded->info.step, scenario.step);
+  }
+  EXPECT_TRUE(loaded.has_value() || scenario.before.empty());
+  if (loaded) {
+    EXPECT_TRUE(loaded->info.step == scenario.step || loaded->info.step == scenario.before.back());
+    EXPECT_THAT(loaded->rejected, IsEmpty());
+    expect_same(loaded->state, joined_state(loaded->info.step));
+  }
+  const std::vector<StepEntry> steps = list_steps(io, dir);
+  EXPECT_GE(steps.size(), scenario.before.size());
+  for (const StepEntry& entry : steps) {
+    EXPECT_THAT(check_checkpoint(io, dir / step_name(entry.step), Depth::kData, nullptr), IsEmpty()) << entry.step;
+  }
+}
+
+// A new start with its own token, on `ranks` ranks.
+void expect_next_start_works(const std::shared_ptr<Io>& io, const Path& dir, int ranks) {
+  expect_all_ok(save_on_ranks(dir, ranks, {400}, [&](int rank) {
+    StoreOptions options = rank_options(rank, ranks, io);
+    options.token = "job-8";
+    return options;
+  }));
+  EXPECT_EQ(load_latest(*io, dir)->info.step, 400);
+  for (const std::string& name : temporaries_in(*io, dir)) EXPECT_FALSE(is_shared_name(name)) << name;
+}
+
+// One rank in a process of its own, which dies at change `at` that it makes on the disk (0: it lives). Its exit code
+// tells whether its save threw.
+pid_t start_rank(const Path& dir, int64_t step, int rank, int64_t at, std::chrono::milliseconds deadline) {
+  const pid_t child = ::fork();
+  if (child != 0) return child;
+  const auto io = std::make_shared<KillingIo>(posix_io());
+  io->skip_syncs();
+  io->number_changes_only();
+  io->arm(at);
+  StoreOptions options = rank_options(rank, kRanks, io);
+  options.deadline = deadline;
+  try {
+    Store store(dir, options);
+    store.save(example_info(step), example_part(step, rank, kRanks));
+    store.wait();
+  } catch (const DiskError&) {
+    ::_exit(1);
+  }
+  ::_exit(0);
+}
+
+// Runs the job until rank `victim` has died at `at`, and with `all` then kills the others at once, as a launcher does.
+// Returns the wait statuses of the ranks.
+std::vector<int> run_job(const Path& dir, int64_t step, int victim, int64_t at, bool all) {
+  const auto deadline = all ? std::chrono::milliseconds(std::chrono::minutes(5)) : std::chrono::milliseconds(200);
+  std::vector<pid_t> ranks;
+  for (int rank = 0; rank < kRanks; ++rank) {
+    ranks.push_back(start_rank(dir, step, rank, rank == victim ? at : 0, deadline));
+  }
+  std::vector<int> statuses(kRanks);
+  const auto await = [&](size_t rank) { EXPECT_EQ(::waitpid(ranks[rank], &statuses[rank], 0), ranks[rank]); };
+  await(static_cast<size_t>(victim));
+  for (size_t rank = 0; rank < kRanks; ++rank) {
+    if (static_cast<int>(rank) == victim) continue;
+    if (all && WIFSIGNALED(statuses[static_cast<size_t>(victim)])) ::kill(ranks[rank], SIGKILL);
+    await(rank);
+  }
+  return statuses;
+}
+
+TEST(RanksCrash, AKillOfTheJobAtAnyChangeOfAnyRankLosesNothing) {
+  int64_t kills = 0;
+  for (const Scenario& scenario : kScenarios) {
+    const TemporaryFolder folder;
+    const Path before = folder.path() / "before";
+    expect_all_ok(save_on_ranks(before, kRanks, scenario.before));
+    for (const int victim : {0, 1, 2}) {
+      bool completed = false;
+      for (int64_t at = 1; !completed; ++at) {
+        SCOPED_TRACE(std::string(scenario.name) + ", rank " + std::to_string(victim) + " at " + std::to_string(at));
+        const Path dir = folder.path() / "run";
+        fs::copy(before, dir, fs::copy_options::recursive);
+        const std::vector<int> statuses = run_job(dir, scenario.step, victim, at, /*all=*/true);
+        completed = WIFEXITED(statuses[static_cast<size_t>(victim)]);
+        if (completed) {
+          for (const int status : statuses) EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        } else {
+          ++kills;
+        }
+        const auto io = support::unsynced_io();
+        expect_whole(*io, dir, scenario, completed);
+        expect_next_start_works(io, dir, at % 2 == 0 ? 1 : 2);
+        EXPECT_THAT(temporaries_in(*io, dir), IsEmpty());
+        if (::testing::Test::HasFailure()) return;
+        fs::remove_all(dir);
+      }
+    }
+  }
+  EXPECT_GT(kills, 150);
+}
+
+// The others go on: all of them save or all fail, but for what nobody can tell them when rank 0 is the one that died.
+TEST(RanksCrash, ARankThatDiesAloneEndsTheSaveOfTheOthersAtTheDeadline) {
+  const Scenario& scenario = kScenarios[1];
+  int64_t failures = 0;
+  const TemporaryFolder folder;
+  const Path before = folder.path() / "before";
+  expect_all_ok(save_on_ranks(before, kRanks, scenario.before));
+  for (const int victim : {0, 2}) {
+    bool completed = false;
+    for (int64_t at = 1; !completed; at += victim == 0 ? 6 : 1) {
+      SCOPED_TRACE(std::to_string(victim) + " at " + std::to_string(at));
+      const Path dir = folder.path() / "run";
+      fs::copy(before, dir, fs::copy_options::recursive);
+      const std::vector<int> statuses = run_job(dir, scenario.step, victim, at, /*all=*/false);
+      completed = WIFEXITED(statuses[static_cast<size_t>(victim)]);
+      const auto io = support::unsynced_io();
+      for (const int status : statuses) {
+        const bool threw = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+        failures += threw ? 1 : 0;
+        // Whoever returned has a checkpoint.
+        EXPECT_TRUE(threw || io->kind(dir / step_name(scenario.step)) == EntryKind::kFolder);
+      }
+      if (victim != 0) {
+        EXPECT_THAT(temporaries_in(*io, dir), IsEmpty());
+      }
+      expect_whole(*io, dir, scenario, false);
+      expect_next_start_works(io, dir, 3);
+      if (::testing::Test::HasFailure()) return;
+      fs::remove_all(dir);
+    }
+  }
+  EXPECT_GT(failures, 20);
+}
+
+TEST(RanksCrash, APowerCutAtAnyOperationLosesNothingThatWasSafe) {
+  const Path dir = "/run/checkpoints";
+  int64_t cuts = 0;
+  for (const Scenario& scenario : kScenarios) {
+    const auto options = [&](const std::shared_ptr<SimulatedDisk>& disk) {
+      return [&disk](int rank) {
+        StoreOptions of_rank = rank_options(rank, kRanks, disk);
+        of_rank.deadline = std::chrono::milliseconds(30);  // once the power is off nobody hears of another
+        return of_rank;
+      };
+    };
+    for (int64_t at = 1;; at += 3) {
+      SCOPED_TRACE(std::string(scenario.name) + " at " + std::to_string(at));
+      const auto disk = std::make_shared<SimulatedDisk>();
+      expect_all_ok(
+          save_on_ranks(dir, kRanks, scenario.before, [&](int rank) { return rank_options(rank, kRanks, disk); }));
+      disk->cut_power_at(at);
+      const bool saved = save_on_ranks(dir, kRanks, {scenario.step}, options(disk))[0].ok;
+      for (uint64_t seed = 0; seed < 10; ++seed) {
+        const auto found = disk->after_power_cut(seed);
+        SCOPED_TRACE(seed);
+        if (found->kind(dir) == EntryKind::kNone) continue;  // before the folder of a first save was safe
+        expect_whole(*found, dir, scenario, saved);
+        if (::testing::Test::HasFailure()) return;
+        ++cuts;
+      }
+      const auto found = disk->after_power_cut(1);
+      expect_next_start_works(found, dir, 2);
+      if (!disk->is_off()) break;
+    }
+  }
+  EXPECT_GT(cuts, 700);
+}
+
+TEST(RanksCrash, OnlyRankZeroClearsLeftoversAtTheStart) {
+  const TemporaryFolder folder;
+  const std::vector<std::string> left = {"step-5.tmp-shared-job-6-1-data", "step-5.tmp-shared-job-6-1-talk"};
+  for (const std::string& name : left) {
+    fs::create_directory(folder.path() / name);
+    write_bytes(folder.path() / name / "rank-1.h5", "x");
+  }
+  const Store second(folder.path(), rank_options(1, 2));
+  EXPECT_EQ(names_in(folder.path()), left);
+  const Store first(folder.path(), rank_options(0, 2));
+  EXPECT_THAT(names_in(folder.path()), IsEmpty());
+}
+
+}  // namespace
+}  // namespace terse::checkpoints

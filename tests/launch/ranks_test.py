@@ -1,0 +1,90 @@
+"""A run over several ranks: the same bits as one process, at every ZeRO stage, after kills, and with another number of ranks."""
+
+import os
+import signal
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from launching import MPIRUN, PROGRAM, Launching, child_named, wait_until
+
+# More sequences than ranks, so that shares and nodes of the tree are uneven; a tied head, and practice beside RL.
+CONFIG = """\
+stages: [pretrain, sft, rl]
+run: {name: tiny, device: cpu, threads: 1, log_every: 1}
+model: {layers: 2, width: 32, heads: 2, ffn_width: 48, context: 128, qk_norm: true, qkv_bias: true}
+data: {train: text.txt}
+task: {k_min: 1, k_max: 2, align_to: 2}
+pretrain: {steps: 4, batch_size: 5, context: 24, eval_every: 2, eval_batches: 3}
+sft: {steps: 12, batch_size: 11, micro_batch: 4}
+rl: {steps: 8, prompts: 3, group_size: 4, replay: 3, eval_every: 4, micro_batch: 5}
+eval: {problems_per_difficulty: 3, samples: 2, quick_problems_per_difficulty: 1}
+checkpoint: {every: 3}
+"""
+
+
+class Ranks(Launching):
+    needs = ["mpirun"]
+
+    def setUp(self):
+        super().setUp()
+        (self.folder / "a.yaml").write_text(CONFIG)
+        (self.folder / "text.txt").write_text("3+2*5= 410 1 " * 80)
+
+    def run_ranks(self, name, ranks, *options):
+        return self.start(MPIRUN, "-n", ranks, "run", "a.yaml", "--run-dir", name, *options)
+
+    def finish(self, name, ranks, *options):
+        self.assertEqual(self.end_of(self.run_ranks(name, ranks, *options)), 0, self.output())
+
+    def alone(self):
+        self.assertEqual(self.run_to_end(PROGRAM, "run", "a.yaml", "--run-dir", "alone"), 0, self.output())
+
+    def test_any_number_of_ranks_and_any_zero_stage_give_the_same_bits(self):
+        self.alone()
+        layouts = [(2, 1), (3, 1), (4, 1), (2, 2), (3, 2), (2, 3), (3, 3)]
+        for ranks, zero in layouts:
+            with self.subTest(ranks=ranks, zero=zero):
+                name = f"ranks-{ranks}-zero-{zero}"
+                self.finish(name, ranks, "--set", f"parallel.zero={zero}")
+                self.assert_same_run(name, "alone")
+        for zero in (1, 3):
+            with self.subTest(nodes="2 x 2", zero=zero):
+                nodes = ["--set", "parallel.hierarchical=true", "--set", "parallel.ranks_per_node=2"]
+                self.finish(f"nodes-{zero}", 4, *nodes, "--set", f"parallel.zero={zero}")
+                self.assert_same_run(f"nodes-{zero}", "alone")
+
+    def test_a_run_goes_on_with_another_number_of_ranks(self):
+        self.alone()
+        for step, (ranks, zero) in enumerate([(2, 2), (1, 1), (3, 3)]):
+            process = self.run_ranks("moved", ranks, "--set", f"parallel.zero={zero}")
+            wait_until(lambda: self.steps("moved") > 4 + 7 * step or process.poll() is not None, "a few steps")
+            process.send_signal(signal.SIGUSR1)
+            self.assertIn(self.end_of(process), (75, 0), self.output())
+        self.finish("moved", 2)
+        self.assert_same_run("moved", "alone")
+        self.assertEqual(self.run_to_end(PROGRAM, "verify", "moved"), 0, self.output())
+
+    def test_a_killed_rank_takes_the_others_down_and_the_rerun_ends_the_same(self):
+        self.alone()
+        for step in (3, 9, 15, 21):
+            process = self.run_ranks("killed", 3, "--retry")
+            wait_until(lambda: self.steps("killed") > step or process.poll() is not None, "a few steps")
+            mpirun = child_named(process.pid, "mpirun")
+            rank = mpirun and child_named(mpirun, "terse")
+            if rank:
+                os.kill(rank, signal.SIGKILL)
+                self.assertNotEqual(self.end_of(process), 0)
+            else:
+                self.end_of(process)
+        self.finish("killed", 2, "--retry")
+        self.assert_same_run("killed", "alone")
+
+    def test_a_mistake_is_told_once(self):
+        self.assertEqual(self.end_of(self.run_ranks("wrong", 3, "--set", "model.heads=3")), 78)
+        self.assertEqual(self.output().count("terse: "), 1, self.output())
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,52 @@
+// The plan's bytes of generation (trainer/plan/memory.h) against the tensors that the engine really allocates.
+#include <gtest/gtest.h>
+
+#include "rl/engine/engine.h"
+#include "tests/support/tensor_bytes.h"
+#include "trainer/plan/memory.h"
+
+namespace terse::rl {
+namespace {
+
+trainer::ModelSpec spec_of(const std::string& precision) {
+  configs::Model model;
+  model.layers = 3;
+  model.width = 96;
+  model.heads = 6;
+  model.kv_heads = 2;
+  model.context = 200;
+  model.precision = precision;
+  return trainer::resolve(model, 300);
+}
+
+void expect_close(const std::string& precision) {
+  trainer::Transformer model(spec_of(precision), torch::kCPU, 1);
+  const trainer::plan::Generation generation{.slots = 32, .prompt_tokens = 40, .requests = 32};
+  const support::CountTensorBytes count;
+  Engine engine(model, generation.slots);
+  const double kept = count.bytes().now();
+  const double planned = trainer::plan::total_bytes(trainer::plan::engine_bytes(model.spec(), generation, false));
+  EXPECT_NEAR(planned / kept, 1, 0.05) << "planned " << planned << ", used " << kept;
+
+  std::vector<GenerationRequest> requests;
+  for (int32_t r = 0; r < 32; ++r) requests.push_back({std::vector<int32_t>(40, r), r, 0});
+  SamplingOptions options;
+  options.max_new_tokens = 20;
+  engine.generate(requests, options);
+  const double step = count.bytes().peak() - kept;
+  const double step_planned = trainer::plan::decoding_bytes(model.spec(), generation, false);
+  // An upper bound that is not far away: not all of a block's tensors live at once.
+  EXPECT_GE(step_planned, step) << precision;
+  EXPECT_LE(step_planned, 2 * step) << precision;
+}
+
+TEST(PlanGeneration, KernelDecoderUsesWhatIsPlanned) {
+  expect_close("fp32");
+}
+
+TEST(PlanGeneration, LibTorchDecoderUsesWhatIsPlanned) {
+  expect_close("bf16");
+}
+
+}  // namespace
+}  // namespace terse::rl

@@ -1,0 +1,161 @@
+"""What the tests of the launchers share: a tiny run, an MPI program that shows what it was given, and ways to wait and compare."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+MPIRUN = ROOT / "launch" / "mpirun.sh"
+PROGRAM = Path(os.environ.get("TERSE_PROGRAM", ROOT / "build" / "terse"))
+
+# Ranks of the runs of terse; the MPI program below runs with several in any case.
+RANKS = 2
+
+PATIENCE = 100  # seconds; far more than anything takes, so that a test fails only when it never comes
+
+CONFIG = """\
+stages: [sft, rl]
+run: {name: tiny, device: cpu, threads: 1, log_every: 1}
+model: {layers: 1, width: 16, heads: 2, ffn_width: 32, context: 128}
+task: {k_min: 1, k_max: 2, align_to: 2}
+sft: {steps: 4, batch_size: 4}
+rl: {steps: 2, prompts: 2, group_size: 2, replay: 2, max_resample_rounds: 0, eval_every: 0}
+eval: {problems_per_difficulty: 2, samples: 2, quick_problems_per_difficulty: 1}
+checkpoint: {every: 1}
+"""
+# Long enough to be interrupted after the first step and far from the last.
+LONG = ["--set", "sft.steps=4000", "--set", "checkpoint.every=0"]
+# Ends only when it is told to.
+ENDLESS = ["--set", "sft.steps=1000000", "--set", "checkpoint.every=0"]
+
+
+def wait_until(condition, what):
+    end = time.monotonic() + PATIENCE
+    while not (value := condition()):
+        if time.monotonic() > end:
+            raise AssertionError(f"{what} did not come within {PATIENCE} s")
+        time.sleep(0.01)
+    return value
+
+
+class Launching(unittest.TestCase):
+    """A test in a temporary folder that holds a.yaml. Fails where a program that it needs is missing."""
+
+    needs = []
+
+    @classmethod
+    def setUpClass(cls):
+        for name in cls.needs:
+            if not shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin"):
+                raise AssertionError(f"{name} is missing; scripts/setup.sh installs it")
+        if not PROGRAM.exists():
+            raise AssertionError(f"{PROGRAM} has not been built")
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="terse-launching-")
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        (self.folder / "a.yaml").write_text(CONFIG)
+
+    def start(self, *command, **environment):
+        """The process; its standard output and error go to the file `output`. Killed at the end if it still runs."""
+        log = open(self.folder / "output", "ab")
+        self.addCleanup(log.close)
+        env = {**os.environ, "TERSE_PROGRAM": str(PROGRAM), **environment}
+        process = subprocess.Popen([str(c) for c in command], cwd=self.folder, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def end_of(self, process):
+        """Its exit code."""
+        return process.wait(PATIENCE)
+
+    def run_to_end(self, *command, **environment):
+        return self.end_of(self.start(*command, **environment))
+
+    def output(self):
+        return (self.folder / "output").read_text(errors="replace")
+
+    def starts(self, run):
+        """What environment.json says of the starts of a run; it is replaced as a whole."""
+        try:
+            return json.loads((self.folder / run / "environment.json").read_text())["starts"]
+        except FileNotFoundError:
+            return []
+
+    def steps(self, run):
+        try:
+            return (self.folder / run / "metrics.jsonl").read_text().count("\n")
+        except FileNotFoundError:
+            return 0
+
+    def metrics(self, run):
+        """metrics.jsonl without what depends on the clock."""
+
+        def timeless(name):
+            return not name.startswith("time") and name not in ("step_time", "mfu") and not name.endswith("tokens_per_s")
+
+        lines = (self.folder / run / "metrics.jsonl").read_text().splitlines()
+        return [{k: v for k, v in json.loads(line).items() if timeless(k)} for line in lines]
+
+    def assert_same_run(self, run, other):
+        ours, theirs = self.metrics(run), self.metrics(other)
+        self.assertEqual(len(ours), len(theirs))
+        for mine, yours in zip(ours, theirs):
+            self.assertEqual(mine, yours)
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def child_named(pid, name):
+    """The process `name` that `pid` has started, or None."""
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        try:
+            if Path(f"/proc/{child}/comm").read_text() == f"{name}\n":
+                return int(child)
+        except FileNotFoundError:
+            continue
+    return None
+
+
+def freeze(pid):
+    """Stops a process, so that it cannot end before a signal has come."""
+    os.kill(pid, signal.SIGSTOP)
+
+
+def wait_for_signal(pid, number=signal.SIGUSR1):
+    """Until the signal waits for a frozen process."""
+
+    def pending():
+        fields = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+        return (int(fields["ShdPnd"], 16) | int(fields["SigPnd"], 16)) & 1 << (number - 1)
+
+    wait_until(pending, f"signal {number} to process {pid}")
+
+
+def thaw(pid):
+    os.kill(pid, signal.SIGCONT)
+
+
+def build_probe(folder):
+    """Compiles tests/support/mpi_probe.c and returns the program."""
+    program = Path(folder) / "mpi_probe"
+    subprocess.run(["mpicc", "-O1", "-o", program, ROOT / "tests" / "support" / "mpi_probe.c"], check=True)
+    return program
+
+
+def places(text):
+    """The ranks that a probe printed, in order of rank."""
+    return sorted((json.loads(line) for line in text.splitlines() if line.startswith('{"rank"')), key=lambda place: place["rank"])

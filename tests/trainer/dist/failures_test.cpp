@@ -1,0 +1,138 @@
+// How jobs of several ranks go, above all how one ends in which a rank misbehaves: with its exit code, one message that
+// names the rank, and no rank left.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/run_ranks.h"
+
+namespace terse::trainer {
+namespace {
+
+using support::RanksResult;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+// `deadline`: generous where it must not pass, short where it must.
+RanksResult play(const std::string& scenario, double deadline = 300) {
+  return support::run_ranks(3, {TERSE_MISBEHAVE, scenario, std::to_string(deadline)});
+}
+
+// The lines of the job itself; mpirun adds its own.
+std::vector<std::string> messages(const RanksResult& result) {
+  std::vector<std::string> found;
+  for (size_t at = 0; (at = result.errors.find("terse: ", at)) != std::string::npos;) {
+    const size_t end = std::min(result.errors.find('\n', at), result.errors.size());
+    found.push_back(result.errors.substr(at, end - at));
+    at = end;
+  }
+  return found;
+}
+
+void expect_end(const RanksResult& result, int exit_code, const testing::Matcher<std::string>& message) {
+  EXPECT_EQ(result.exit_code, exit_code) << result.errors;
+  EXPECT_THAT(messages(result), testing::ElementsAre(message)) << result.errors;
+  EXPECT_THAT(result.output, Not(HasSubstr("survived")));
+}
+
+TEST(Place, ConsecutiveRanksCountAsANodeWhereThatIsAskedFor) {
+  EXPECT_THAT(play("nodes").output, AllOf(HasSubstr("rank 0 of 3: node 0 of 2, local rank 0\n"),
+                                          HasSubstr("rank 1 of 3: node 0 of 2, local rank 1\n"),
+                                          HasSubstr("rank 2 of 3: node 1 of 2, local rank 0\n")));
+}
+
+TEST(Disagreement, ASkippedOperationIsNamed) {
+  expect_end(play("skip"), 76,
+             AllOf(HasSubstr("group \"world\""), HasSubstr("their number 2"), HasSubstr("rank 1 (host "),
+                   HasSubstr("calls all_reduce \"next\" of 4 float32 to the sum"),
+                   HasSubstr("call all_reduce \"skipped\" of 4 float32 to the sum in phase \"warm-up\"")));
+}
+
+TEST(Disagreement, AnotherOperationIsNamed) {
+  expect_end(play("other_operation"), 76,
+             AllOf(HasSubstr("calls broadcast \"weights\" of 4 float32 from rank 0"),
+                   HasSubstr("call all_reduce \"loss\" of 4 float32 to the sum")));
+}
+
+TEST(Disagreement, AnotherSizeIsNamed) {
+  expect_end(
+      play("other_size"), 76,
+      AllOf(HasSubstr("calls all_reduce \"grad\" of 5 float32"), HasSubstr("call all_reduce \"grad\" of 4 float32")));
+}
+
+TEST(Disagreement, OtherCountsOfTheSameSumAreNamed) {
+  expect_end(play("other_counts"), 76,
+             AllOf(HasSubstr("calls all_gather \"shards\" of 12 float32 in counts [4, 3, 5]"),
+                   HasSubstr("in counts [3, 4, 5]")));
+}
+
+TEST(Disagreement, AShareThatDoesNotFitIsNamed) {
+  expect_end(play("other_share"), 76,
+             AllOf(HasSubstr("all_to_all \"tokens\""), HasSubstr("rank 2 (host "),
+                   HasSubstr("sends 1 elements to rank 0 (host "), HasSubstr("which expects 2.")));
+}
+
+TEST(Disagreement, ARankThatEndsBeforeTheOthersIsNamed) {
+  expect_end(play("leave_early"), 76, AllOf(HasSubstr("calls end \"world\""), HasSubstr("all_reduce \"one more\"")));
+}
+
+TEST(Deadline, AStoppedRankIsNamedWithWhatItDidLast) {
+  expect_end(play("stop_2", 2), 76,
+             AllOf(HasSubstr("rank 2 (host "),
+                   HasSubstr("has not come to operation 3 of group \"world\", all_reduce \"after\""),
+                   HasSubstr("it does not answer, so it is stopped"),
+                   HasSubstr("last seen in phase \"rollout\" at operation 2, all_reduce \"before\"")));
+}
+
+TEST(Deadline, TheFirstRankStopped) {
+  expect_end(play("stop_0", 2), 76, AllOf(HasSubstr("rank 0 (host "), HasSubstr("it does not answer")));
+}
+
+TEST(Deadline, AHangingRankTellsItsPhaseAndLastOperation) {
+  expect_end(play("hang", 2), 76,
+             AllOf(HasSubstr("rank 1 (host "), HasSubstr("in phase \"daydream\""),
+                   HasSubstr("its last operation is operation 1 of group \"world\", all_reduce \"first\"")));
+}
+
+TEST(Deadline, ARankThatWaitsForAnotherIsNotTheOnlyOneNamed) {
+  expect_end(play("hang_behind", 2), 76, AllOf(HasSubstr("rank 2 (host "), HasSubstr("in phase \"daydream\"")));
+}
+
+TEST(Deadline, ARankThatComesLateButInTimeIsWaitedFor) {
+  const RanksResult result = play("late_but_fine");
+  EXPECT_EQ(result.exit_code, 0) << result.errors;
+  EXPECT_EQ(result.output, "survived\nsurvived\nsurvived\n");
+}
+
+TEST(Deadline, DataThatMovesSlowlyIsWaitedFor) {
+  const RanksResult result = play("slow_data", 3);
+  EXPECT_EQ(result.exit_code, 0) << result.errors;
+  EXPECT_EQ(result.output, "survived\nsurvived\nsurvived\n");
+}
+
+TEST(Deadline, AThreadThatNeverReturnsIsNamed) {
+  expect_end(play("stuck", 1), 76, AllOf(HasSubstr("is stuck in phase \"start\""), HasSubstr("\"stuck\"")));
+}
+
+// The deadline of 300 s is longer than this test may take: it is mpirun that ends the others.
+TEST(End, AKilledRankTakesTheOthersWithIt) {
+  const RanksResult result = play("killed");
+  EXPECT_EQ(result.exit_code, 137) << result.errors;
+  EXPECT_THAT(result.output, Not(HasSubstr("survived")));
+}
+
+TEST(End, ARankThatFailsEndsTheJobWithItsOwnExitCode) {
+  expect_end(play("own_error"), 65, testing::StrEq("terse: shard-3.h5 is damaged"));
+}
+
+TEST(End, AnExceptionThatLeavesTheWorldEndsTheJobWithOperationsUnderWay) {
+  expect_end(play("exception"), 70,
+             AllOf(HasSubstr("rank 1 (host "), HasSubstr("left the world by an exception, in phase \"load\"")));
+}
+
+TEST(End, OfManyReasonsOneIsHeard) {
+  for (int i = 0; i < 3; ++i) expect_end(play("all_abort"), 65, HasSubstr("gives up"));
+}
+
+}  // namespace
+}  // namespace terse::trainer

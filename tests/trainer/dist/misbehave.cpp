@@ -1,0 +1,208 @@
+// A job of three ranks in which one misbehaves, for failures_test.cpp to look at how it ends:
+//
+//   misbehave SCENARIO [DEADLINE]
+//
+// A scenario that nothing ends prints "survived".
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <stdexcept>
+#include <thread>
+
+#include "trainer/device.h"
+#include "trainer/dist/exchange.h"
+#include "trainer/dist/world.h"
+
+namespace terse::trainer {
+namespace {
+
+using torch::Tensor;
+
+struct Stage {
+  World& world;
+  Collectives& group;
+  int64_t rank;
+
+  void sum(const std::string& name, int64_t n = 4) const {
+    group.all_reduce(name, torch::ones({n}), Reduce::kSum).wait();
+  }
+  void gather(const std::string& name, const std::vector<int64_t>& counts) const {
+    group.all_gather(name, torch::ones({counts[rank]}), torch::ones({12}), counts).wait();
+  }
+  [[noreturn]] void hang() const {
+    for (;;) pause();
+  }
+};
+
+void skip(const Stage& s) {
+  if (s.rank != 1) s.sum("skipped");
+  s.sum("next");
+}
+void other_operation(const Stage& s) {
+  if (s.rank == 2)
+    s.group.broadcast("weights", torch::ones({4}), 0).wait();
+  else
+    s.sum("loss");
+}
+void other_size(const Stage& s) {
+  s.sum("grad", s.rank == 1 ? 5 : 4);
+}
+void other_counts(const Stage& s) {
+  s.gather("shards", s.rank == 2 ? std::vector<int64_t>{4, 3, 5} : std::vector<int64_t>{3, 4, 5});
+}
+void other_share(const Stage& s) {
+  // Rank 0 expects 2 elements of rank 2, which sends it 1.
+  const std::vector<int64_t> receive = s.rank == 0 ? std::vector<int64_t>{1, 1, 2} : std::vector<int64_t>{1, 1, 1};
+  s.group.all_to_all("tokens", torch::ones({3}), {1, 1, 1}, torch::ones({s.rank == 0 ? 4 : 3}), receive).wait();
+}
+void leave_early(const Stage& s) {
+  if (s.rank != 1) s.sum("one more");
+}
+
+void stop(const Stage& s, int64_t which) {
+  s.world.enter("rollout");
+  s.sum("before");
+  if (s.rank == which) raise(SIGSTOP);
+  s.sum("after");
+}
+void hang(const Stage& s) {
+  if (s.rank == 1) {
+    s.world.enter("daydream");
+    s.hang();
+  }
+  s.sum("after");
+}
+// Rank 2 hangs, rank 1 waits for it in a group of the two, rank 0 for both.
+void hang_behind(const Stage& s) {
+  const auto pair = s.group.split("pair", s.rank == 0 ? 0 : 1, 0);
+  if (s.rank == 2) {
+    s.world.enter("daydream");
+    s.hang();
+  }
+  if (s.rank == 1) barrier(*pair, "pair's");
+  s.sum("after");
+}
+void killed(const Stage& s) {
+  if (s.rank == 1) raise(SIGKILL);
+  s.sum("after");
+}
+void own_error(const Stage& s) {
+  if (s.rank == 1) s.world.abort(65, "shard-3.h5 is damaged");
+  s.sum("after");
+}
+void exception(const Stage& s) {
+  s.world.enter("load");
+  const auto pair = s.group.split("pair", 0, 0);
+  const Work under_way = pair->all_reduce("others", torch::ones({1}), Reduce::kSum);
+  if (s.rank == 1) {
+    pair->all_reduce("nobody joins this", torch::ones({1}), Reduce::kSum);
+    throw std::runtime_error("gone");
+  }
+  s.sum("after");
+}
+// Everyone wants to end the job for a reason of its own; one of them is heard.
+void all_abort(const Stage& s) {
+  s.world.abort(65, fmt::format("rank {} gives up", s.rank));
+}
+// Three ranks as nodes of two.
+void nodes() {
+  const auto world = World::start({.ranks_per_node = 2});
+  const Place& p = world->place();
+  fmt::print("rank {} of {}: node {} of {}, local rank {}\n", p.rank, p.ranks, p.node, p.nodes, p.local_rank);
+}
+void late_but_fine(const Stage& s) {
+  if (s.rank == 1) std::this_thread::sleep_for(std::chrono::milliseconds(1500));  // above the grace of disagreements
+  s.sum("after");
+}
+
+// Rank 0 sends rank 1 a byte now and then, for longer than the deadline; rank 2, which has no part in that, is at the
+// next operation already.
+void slow_data(double deadline) {
+  const mpi::Session session;
+  const mpi::Comm comm = mpi::Comm::world();
+  Watch watch(comm.duplicate(), {"rank 0", "rank 1", "rank 2"}, deadline);
+  const auto group = Group::create(comm, "world", {0, 1, 2}, watch);
+  char byte = 0;
+  group->run({.name = "slow"}, [&](Exchange& exchange) {
+    for (int i = 0; exchange.rank() < 2 && i < 10; ++i) {
+      if (exchange.rank() == 0) {
+        std::this_thread::sleep_for(std::chrono::duration<double>(deadline / 4));
+        exchange.send(1, &byte, 1);
+      } else {
+        exchange.receive(0, &byte, 1);
+      }
+      exchange.wait();
+    }
+  });
+  group->run({.name = "next"}, nullptr).get();
+  group->close();
+}
+// All threads of the group are where nothing watches them.
+void stuck(double deadline) {
+  const mpi::Session session;
+  const mpi::Comm comm = mpi::Comm::world();
+  Watch watch(comm.duplicate(), {"rank 0", "rank 1", "rank 2"}, deadline);
+  const auto group = Group::create(comm, "world", {0, 1, 2}, watch);
+  group
+      ->run({.name = "stuck"},
+            [](Exchange&) {
+              for (;;) pause();
+            })
+      .get();
+}
+
+const std::map<std::string, std::function<void(const Stage&)>> kScenarios = {
+    {"skip", skip},
+    {"other_operation", other_operation},
+    {"other_size", other_size},
+    {"other_counts", other_counts},
+    {"other_share", other_share},
+    {"leave_early", leave_early},
+    {"stop_0", [](const Stage& s) { stop(s, 0); }},
+    {"stop_2", [](const Stage& s) { stop(s, 2); }},
+    {"hang", hang},
+    {"hang_behind", hang_behind},
+    {"killed", killed},
+    {"own_error", own_error},
+    {"exception", exception},
+    {"all_abort", all_abort},
+    {"late_but_fine", late_but_fine},
+};
+
+void play(const std::string& scenario, double deadline) {
+  const auto world = World::start({.deadline = deadline});
+  Collectives& group = world->group(torch::kCPU);
+  const Stage stage{.world = *world, .group = group, .rank = world->place().rank};
+  world->enter("warm-up");
+  stage.sum("first");
+  kScenarios.at(scenario)(stage);
+}
+
+}  // namespace
+}  // namespace terse::trainer
+
+int main(int argc, char** argv) {
+  if (argc < 2) return 64;
+  terse::trainer::set_threads(1);
+  try {
+    const std::string scenario = argv[1];
+    const double deadline = argc > 2 ? std::atof(argv[2]) : 300;
+    if (scenario == "slow_data")
+      terse::trainer::slow_data(deadline);
+    else if (scenario == "nodes")
+      terse::trainer::nodes();
+    else if (scenario == "stuck")
+      terse::trainer::stuck(deadline);
+    else
+      terse::trainer::play(scenario, deadline);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "terse: {}\n", error.what());
+    return 1;
+  }
+  fmt::print("survived\n");
+  return 0;
+}

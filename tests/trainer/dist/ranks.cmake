@@ -1,0 +1,30 @@
+# Tests that run as several ranks on this machine. Ranks talk through shared memory, mpirun and its ranks by loopback; the
+# copy from process to process, which containers forbid, is off.
+set(TERSE_MPIRUN ${MPIEXEC_EXECUTABLE} --allow-run-as-root --oversubscribe --bind-to none --mca btl self,vader
+    --mca btl_vader_single_copy_mechanism none --mca oob_tcp_if_include lo -n)
+
+foreach(program conformance misbehave)
+  add_executable(dist_${program} ${CMAKE_CURRENT_SOURCE_DIR}/trainer/dist/${program}.cpp)
+  target_link_libraries(dist_${program} PRIVATE terse_trainer GTest::gtest)
+  terse_use_torch_pch(dist_${program})
+endforeach()
+
+function(dist_conformance backend device ranks)
+  set(name trainer/dist_conformance/${backend}_${device}_${ranks})
+  add_test(NAME ${name} COMMAND ${TERSE_MPIRUN} ${ranks} $<TARGET_FILE:dist_conformance> ${backend} ${device})
+  set_tests_properties(${name} PROPERTIES TIMEOUT 300 PROCESSORS ${ranks} SKIP_RETURN_CODE 77 ENVIRONMENT GOMP_SPINCOUNT=2000)
+endfunction()
+add_test(NAME trainer/dist_conformance/alone COMMAND dist_conformance)
+foreach(ranks 1 2 3 4)
+  dist_conformance(mpi cpu ${ranks})
+  dist_conformance(staged cpu ${ranks})
+  if(TERSE_WITH_CUDA)
+    dist_conformance(staged cuda ${ranks})
+    dist_conformance(nccl cuda ${ranks})
+  endif()
+endforeach()
+
+# failures_test.cpp, among the tests of trainer/, runs dist_misbehave.
+string(JOIN " " launcher ${TERSE_MPIRUN})
+target_compile_definitions(trainer_tests PRIVATE TERSE_MPIRUN="${launcher}" TERSE_MISBEHAVE="$<TARGET_FILE:dist_misbehave>")
+add_dependencies(trainer_tests dist_misbehave)

@@ -1,0 +1,255 @@
+#include "trainer/dist/exchange.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/prctl.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <stdexcept>
+
+namespace terse::trainer {
+
+namespace {
+
+using Clock = Situation::Clock;
+constexpr int kMeetTag = 1, kDataTag = 2;
+constexpr long kDataNap = 20;  // microseconds: where there is no other copy, data moves only while someone asks
+constexpr double kGrace = 1;   // seconds that a disagreement waits for the ranks that have not come yet
+
+double seconds_since(Clock::time_point then) {
+  return std::chrono::duration<double>(Clock::now() - then).count();
+}
+
+}  // namespace
+
+Exchange::Exchange(Group& group) : group_(group), requests_(group.comm_) {}
+int64_t Exchange::rank() const {
+  return group_.rank();
+}
+int64_t Exchange::size() const {
+  return group_.size();
+}
+std::vector<std::byte>& Exchange::scratch() {
+  return group_.scratch_;
+}
+
+void Exchange::send(int64_t peer, const void* data, int64_t bytes) {
+  requests_.send(peer, kDataTag, data, bytes);
+}
+void Exchange::receive(int64_t peer, void* data, int64_t bytes) {
+  requests_.receive(peer, kDataTag, data, bytes);
+}
+
+void Exchange::wait() {
+  Clock::time_point moved = Clock::now();
+  Backoff backoff(kDataNap);
+  for (int64_t left = requests_.left(); !requests_.test(); backoff.pause()) {
+    if (requests_.left() < left) {
+      left = requests_.left();
+      moved = Clock::now();
+      group_.line_->move();
+      backoff.reset();
+    } else if (seconds_since(moved) > group_.watch_.deadline()) {
+      group_.late(requests_.peers(), "has not moved its data of");
+      moved = Clock::now();
+    }
+  }
+  group_.line_->move();
+}
+
+void Exchange::wait_until(const std::function<bool()>& done, const char* what) {
+  Clock::time_point start = Clock::now();
+  for (Backoff backoff; !done(); backoff.pause()) {
+    if (seconds_since(start) <= group_.watch_.deadline()) continue;
+    std::vector<int64_t> all(group_.size());
+    for (size_t r = 0; r < all.size(); ++r) all[r] = static_cast<int64_t>(r);
+    group_.late(all, what);
+    start = Clock::now();
+  }
+}
+
+void Exchange::fail(const std::string& problem) {
+  const Arrival& mine = group_.sent_[rank()];
+  group_.watch_.end(
+      kExitHang, fmt::format("{} in phase \"{}\" failed in operation {} of group \"{}\", {}: {}", group_.names_[rank()],
+                             mine.phase, mine.number, group_.name_, describe(mine), problem));
+}
+
+std::shared_ptr<Group> Group::create(mpi::Comm comm, std::string name, std::vector<int64_t> members, Watch& watch) {
+  std::shared_ptr<Group> group(new Group(std::move(comm), std::move(name), std::move(members), watch));
+  group->thread_ = std::thread([group] { group->serve(); });
+  return group;
+}
+
+Group::Group(mpi::Comm comm, std::string name, std::vector<int64_t> members, Watch& watch)
+    : comm_(std::move(comm)),
+      name_(std::move(name)),
+      members_(std::move(members)),
+      watch_(watch),
+      sent_(members_.size()),
+      received_(members_.size()),
+      before_(members_.size()),
+      line_(watch.situation().add(name_)) {
+  for (const int64_t member : members_) names_.push_back(watch_.name(member));
+}
+
+std::shared_future<void> Group::run(Call call, Body body) {
+  Job job{.call = std::move(call), .body = std::move(body), .done = {}};
+  std::shared_future<void> done = job.done.get_future().share();
+  {
+    const std::lock_guard lock(mutex_);
+    if (closing_)
+      throw std::logic_error(fmt::format("{} \"{}\" was called on group \"{}\" after its end", name_of(job.call.kind),
+                                         job.call.name, name_));
+    queue_.push_back(std::move(job));
+  }
+  changed_.notify_one();
+  return done;
+}
+
+void Group::serve() {
+  prctl(PR_SET_TIMERSLACK, 1000UL);  // naps of Backoff are as short as they say
+  for (;;) {
+    Job job;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return closing_ || !queue_.empty(); });
+      if (queue_.empty()) return;
+      job = std::move(queue_.front());
+      queue_.pop_front();
+    }
+    try {
+      meet(job.call);
+      if (job.body) {
+        Exchange exchange(*this);
+        job.body(exchange);
+      }
+      line_->finish();
+      job.call = {};  // tensors are let go of before the caller goes on
+      job.body = {};
+      job.done.set_value();
+    } catch (...) {
+      job.done.set_exception(std::current_exception());
+    }
+  }
+}
+
+void Group::meet(const Call& call) {
+  const Arrival mine = arrival_of(call, ++number_, watch_.situation().phase());
+  line_->come(mine);
+  mpi::Requests coming(comm_), going(comm_);
+  for (int64_t step = 0; step < size(); ++step) {
+    const int64_t peer = (rank() + step) % size();
+    sent_[peer] = mine;
+    address(sent_[peer], call, peer);
+    if (peer == rank()) continue;
+    received_[peer] = Arrival();
+    coming.receive(peer, kMeetTag, &received_[peer], sizeof(Arrival));
+    going.send(peer, kMeetTag, &sent_[peer], sizeof(Arrival));
+  }
+  Clock::time_point start = Clock::now();
+  int64_t awaited = -1;
+  Backoff backoff;
+  for (bool came = coming.test(); !(going.test() && came); came = coming.test(), backoff.pause()) {
+    const double waited = seconds_since(start);
+    if (waited > kGrace) {
+      refuse_disagreement();
+      if (coming.left() != awaited) {
+        awaited = coming.left();
+        std::vector<int64_t> ranks = coming.peers();
+        for (int64_t& peer : ranks) peer = members_[peer];
+        line_->wait_for(ranks);
+      }
+    }
+    if (waited > watch_.deadline()) {
+      late(came ? going.peers() : coming.peers(), "has not come to");
+      start = Clock::now();
+    }
+  }
+  refuse_disagreement();
+  before_ = received_;
+  line_->move();
+}
+
+void Group::refuse_disagreement() {
+  const std::string problem = disagreement(name_, rank(), sent_, received_, names_);
+  if (!problem.empty()) watch_.end(kExitHang, problem);
+}
+
+// Returns when all these ranks (of this group) are moving data, which is reason to go on waiting.
+void Group::late(const std::vector<int64_t>& ranks, const char* what) {
+  std::vector<int64_t> in_world;
+  for (const int64_t peer : ranks) in_world.push_back(members_[peer]);
+  const std::vector<Watch::Answer> answers = watch_.ask(in_world);
+  std::string problem;
+  for (size_t i = 0; i < ranks.size(); ++i) {
+    if (answers[i].moving) continue;
+    const Arrival& mine = sent_[rank()];
+    problem += fmt::format(
+        "{}{} {} operation {} of group \"{}\", {}, for {} s (parallel.deadline): ", problem.empty() ? "" : " ",
+        names_[ranks[i]], what, mine.number, name_, describe(mine), watch_.deadline());
+    if (answers[i].came)
+      problem += answers[i].text + ".";
+    else if (const Arrival& last = before_[ranks[i]]; last.number == 0)
+      problem += "it does not answer, so it is stopped or its machine is lost; it had not come to any operation.";
+    else
+      problem += fmt::format(
+          "it does not answer, so it is stopped or its machine is lost; it was last seen in phase \"{}\" at operation "
+          "{}, {}.",
+          last.phase, last.number, describe(last));
+  }
+  if (!problem.empty()) watch_.end(kExitHang, problem);
+  line_->stay();
+}
+
+std::shared_ptr<Group> Group::split(std::string_view name, int64_t color, int64_t key) {
+  check_color(name, color);
+  std::shared_ptr<Group> child;
+  run({.kind = Kind::kSplit, .name = std::string(name)}, [&](Exchange& exchange) {
+    std::vector<std::array<int64_t, 2>> wishes(size());
+    wishes[rank()] = {color, key};
+    for (int64_t peer = 0; peer < size(); ++peer) {
+      if (peer == rank()) continue;
+      exchange.send(peer, &wishes[rank()], sizeof wishes[peer]);
+      exchange.receive(peer, &wishes[peer], sizeof wishes[peer]);
+    }
+    exchange.wait();
+    std::set<int64_t> colors;
+    std::vector<int64_t> peers;
+    for (int64_t peer = 0; peer < size(); ++peer) {
+      colors.insert(wishes[peer][0]);
+      if (wishes[peer][0] == color) peers.push_back(peer);
+    }
+    std::stable_sort(peers.begin(), peers.end(), [&](int64_t a, int64_t b) { return wishes[a][1] < wishes[b][1]; });
+    // MPI takes ints only: positions instead of the values themselves.
+    mpi::Comm comm = comm_.split(std::distance(colors.begin(), colors.find(color)),
+                                 std::find(peers.begin(), peers.end(), rank()) - peers.begin());
+    for (int64_t& peer : peers) peer = members_[peer];
+    child = create(std::move(comm), fmt::format("{}/{}:{}", name_, name, color), std::move(peers), watch_);
+  }).get();
+  const std::lock_guard lock(mutex_);
+  std::erase_if(children_, [](const std::weak_ptr<Group>& each) { return each.expired(); });
+  children_.push_back(child);
+  return child;
+}
+
+void Group::close() {
+  std::vector<std::weak_ptr<Group>> children;
+  {
+    const std::lock_guard lock(mutex_);
+    children = std::move(children_);
+    children_.clear();
+  }
+  for (const std::weak_ptr<Group>& each : children)
+    if (const std::shared_ptr<Group> child = each.lock()) child->close();
+  {
+    const std::lock_guard lock(mutex_);
+    closing_ = true;
+  }
+  changed_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+}  // namespace terse::trainer

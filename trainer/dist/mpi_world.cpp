@@ -1,0 +1,147 @@
+// The order of the end matters: the ranks meet for the last time, then threads end, then MPI.
+#include "trainer/dist/mpi_world.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+#include <numeric>
+#include <set>
+#include <stdexcept>
+
+#include "trainer/dist/backends.h"
+
+namespace terse::trainer {
+
+namespace {
+
+constexpr int kExitBug = 70;
+
+struct Member {
+  char host[64] = {};
+  int64_t first_of_machine = 0;
+};
+
+// What every rank says of itself, in order of rank.
+std::vector<Member> gather_members(const mpi::Comm& comm) {
+  Member mine;
+  if (gethostname(mine.host, sizeof mine.host - 1) != 0) std::strcpy(mine.host, "unknown");
+  mine.first_of_machine = comm.machine();
+  std::vector<Member> members(comm.size());
+  comm.all_gather(&mine, members.data(), sizeof mine);
+  return members;
+}
+
+Place place_of(int64_t rank, const std::vector<Member>& members, int64_t ranks_per_node) {
+  Place place{.rank = rank, .ranks = static_cast<int64_t>(members.size()), .host = members[rank].host};
+  if (ranks_per_node > 0) {
+    place.node = rank / ranks_per_node;
+    place.nodes = (place.ranks + ranks_per_node - 1) / ranks_per_node;
+    place.local_rank = rank % ranks_per_node;
+    return place;
+  }
+  const int64_t machine = members[rank].first_of_machine;
+  std::set<int64_t> machines;
+  for (int64_t r = 0; r < place.ranks; ++r) {
+    machines.insert(members[r].first_of_machine);
+    if (r < rank && members[r].first_of_machine == machine) ++place.local_rank;
+  }
+  place.node = std::distance(machines.begin(), machines.find(machine));
+  place.nodes = static_cast<int64_t>(machines.size());
+  return place;
+}
+
+std::vector<std::string> names_of(const std::vector<Member>& members) {
+  std::vector<std::string> names;
+  for (size_t r = 0; r < members.size(); ++r) names.push_back(fmt::format("rank {} (host {})", r, members[r].host));
+  return names;
+}
+
+std::vector<int64_t> all_ranks(int64_t size) {
+  std::vector<int64_t> ranks(size);
+  std::iota(ranks.begin(), ranks.end(), 0);
+  return ranks;
+}
+
+class MpiWorld final : public World {
+ public:
+  explicit MpiWorld(const WorldOptions& options)
+      : backend_(options.backend),
+        comm_(mpi::Comm::world()),
+        members_(gather_members(comm_)),
+        place_(place_of(comm_.rank(), members_, options.ranks_per_node)),
+        watch_(comm_.duplicate(), names_of(members_), options.deadline),
+        all_(Group::create(comm_, "world", all_ranks(comm_.size()), watch_)),
+        host_(mpi_collectives(all_)) {}
+
+  ~MpiWorld() override {
+    if (std::uncaught_exceptions() > 0)
+      watch_.end(kExitBug, fmt::format("{} left the world by an exception, {}", watch_.name(place_.rank),
+                                       watch_.situation().report(0).text));
+    try {
+      all_->run({.kind = Kind::kEnd, .name = "world"}, nullptr).get();
+    } catch (const std::exception& error) {
+      watch_.end(kExitHang, fmt::format("{} lost the others at the end: {}", watch_.name(place_.rank), error.what()));
+    }
+    all_->close();
+  }
+
+  const Place& place() const override { return place_; }
+
+  Collectives& group(torch::Device device) override {
+    if (!collectives_) collectives_ = choose(device);
+    if (collectives_->device() != device)
+      throw std::logic_error(fmt::format("the world's tensors are on {}, a group on {} was asked for",
+                                         collectives_->device().str(), device.str()));
+    return *collectives_;
+  }
+
+  void enter(std::string_view phase) override { watch_.situation().enter(phase); }
+
+  [[noreturn]] void abort(int code, const std::string& message) override { watch_.end(code, message); }
+
+ private:
+  std::unique_ptr<Collectives> choose(torch::Device device) {
+    if (backend_ == "staged") return staged_collectives(all_, device);
+    if (device.is_cpu() && backend_ != "nccl") return mpi_collectives(all_);
+    const std::string problem = device.is_cuda() ? why_not_nccl(device) : "tensors are on the CPU";
+    if (problem.empty() && backend_ != "mpi") return nccl_collectives(all_, device);
+    if (device.is_cuda() && backend_ == "auto") return staged_collectives(all_, device);
+    throw std::runtime_error(backend_ == "mpi" ? "parallel.backend is mpi, but tensors are on " + device.str()
+                                               : "parallel.backend is nccl, but " + problem);
+  }
+
+  // The same on every rank; empty when all of them can use NCCL. Collective.
+  std::string why_not_nccl(torch::Device device) {
+    const GpuIdentity mine = gpu_identity(device);
+    const auto problems = all_gather_bytes(*host_, "NCCL's problem", mine.problem);
+    const auto uuids = all_gather_bytes(*host_, "GPU", mine.uuid);
+    for (size_t r = 0; r < uuids.size(); ++r) {
+      if (!problems[r].empty()) return fmt::format("{}: {}", watch_.name(r), problems[r]);
+      const auto same = std::find(uuids.begin(), uuids.begin() + r, uuids[r]) - uuids.begin();
+      if (same < static_cast<int64_t>(r))
+        return fmt::format("{} and {} share a GPU", watch_.name(same), watch_.name(r));
+    }
+    return "";
+  }
+
+  const std::string backend_;
+  const mpi::Session session_;  // ends after everything below
+  const mpi::Comm comm_;
+  const std::vector<Member> members_;
+  const Place place_;
+  Watch watch_;
+  std::shared_ptr<Group> all_;
+  std::unique_ptr<Collectives> host_;         // for the CPU's side of things
+  std::unique_ptr<Collectives> collectives_;  // for tensors; on the same group
+};
+
+}  // namespace
+
+std::unique_ptr<World> mpi_world(const WorldOptions& options) {
+  return std::make_unique<MpiWorld>(options);
+}
+
+}  // namespace terse::trainer

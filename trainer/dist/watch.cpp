@@ -1,0 +1,133 @@
+#include "trainer/dist/watch.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "trainer/dist/backoff.h"
+
+namespace terse::trainer {
+
+namespace {
+
+using Clock = Situation::Clock;
+constexpr int kRequestTag = 1;
+constexpr char kAsk = '?', kSpeak = '!';  // requests, and the tags of their replies
+constexpr char kYes = 'y', kNo = 'n', kMoving = 'm', kStill = 's';
+constexpr double kPatience = 2, kSpeakPatience = 1, kSilence = 10;  // seconds
+constexpr auto kTick = std::chrono::milliseconds(10);
+
+Clock::time_point in_seconds(double seconds) {
+  return Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+}
+
+}  // namespace
+
+Watch::Watch(mpi::Comm comm, std::vector<std::string> names, double deadline)
+    : comm_(std::move(comm)), names_(std::move(names)), deadline_(deadline), replies_(comm_) {
+  thread_ = std::thread([this] { serve(); });
+}
+
+Watch::~Watch() {
+  {
+    const std::lock_guard lock(stop_mutex_);
+    stop_ = true;
+  }
+  stop_changed_.notify_all();
+  thread_.join();
+}
+
+void Watch::serve() {
+  std::unique_lock lock(stop_mutex_);
+  while (!stop_) {
+    lock.unlock();
+    answer_requests();
+    // The threads of the groups keep the deadline themselves, unless MPI does not let them go.
+    if (situation_.stuck(2 * deadline_ + kSilence))
+      end(kExitHang, fmt::format("{} is stuck {}", names_[comm_.rank()], situation_.report(0).text));
+    lock.lock();
+    stop_changed_.wait_for(lock, kTick, [this] { return stop_; });
+  }
+}
+
+void Watch::answer_requests() {
+  const std::unique_lock lock(answering_, std::try_to_lock);
+  if (!lock) return;  // someone is at it
+  while (const auto message = comm_.poll(kRequestTag)) {
+    const char what = message->bytes[0];
+    std::string reply;
+    if (what == kAsk) {
+      const Situation::Report report = situation_.report(deadline_);
+      reply = (report.moving ? kMoving : kStill) + report.text;
+    } else {
+      reply = grant(message->source) ? kYes : kNo;
+    }
+    texts_.push_back(std::make_unique<std::string>(std::move(reply)));
+    replies_.send(message->source, what, texts_.back()->data(), static_cast<int64_t>(texts_.back()->size()));
+  }
+  if (replies_.test()) texts_.clear();
+}
+
+// The replies of `ranks`; empty where none came in time.
+std::vector<std::string> Watch::request(char what, const std::vector<int64_t>& ranks, double patience) {
+  const std::lock_guard lock(asking_);
+  std::vector<std::string> replies(ranks.size());
+  // Static: sends to a rank that has stopped may never end.
+  static const char kWhats[] = {kAsk, kSpeak};
+  mpi::Requests requests(comm_);
+  for (const int64_t rank : ranks) requests.send(rank, kRequestTag, &kWhats[what == kSpeak], 1);
+  const Clock::time_point until = in_seconds(patience);
+  size_t missing = ranks.size();
+  for (Backoff backoff; missing > 0 && Clock::now() < until; backoff.pause()) {
+    requests.test();
+    answer_requests();
+    for (size_t i = 0; i < ranks.size(); ++i) {
+      if (!replies[i].empty()) continue;
+      if (auto reply = comm_.poll(what, ranks[i])) {
+        replies[i] = std::move(reply->bytes);
+        --missing;
+      }
+    }
+  }
+  return replies;
+}
+
+std::vector<Watch::Answer> Watch::ask(const std::vector<int64_t>& ranks) {
+  std::vector<Answer> answers;
+  for (const std::string& reply : request(kAsk, ranks, kPatience)) {
+    if (reply.empty())
+      answers.emplace_back();
+    else
+      answers.push_back({.came = true, .moving = reply[0] == kMoving, .text = reply.substr(1)});
+  }
+  return answers;
+}
+
+bool Watch::grant(int64_t rank) {
+  const std::lock_guard lock(granting_);
+  if (speaker_ < 0) speaker_ = rank;
+  return speaker_ == rank;
+}
+
+bool Watch::may_speak() {
+  for (int64_t rank = 0; rank < comm_.rank(); ++rank) {
+    const std::string reply = request(kSpeak, {rank}, kSpeakPatience)[0];
+    if (!reply.empty()) return reply[0] == kYes;
+  }
+  return grant(comm_.rank());
+}
+
+void Watch::end(int code, const std::string& message) {
+  ending_.lock();  // another thread of this rank that wants to end the job waits here until it has ended
+  if (may_speak()) {
+    fmt::print(stderr, "terse: {}\n", message);
+    std::fflush(stderr);
+  } else {
+    // The rank that speaks ends this one, too.
+    for (const auto until = in_seconds(kSilence); Clock::now() < until; std::this_thread::sleep_for(kTick))
+      answer_requests();
+  }
+  mpi::abort_job(code);
+}
+
+}  // namespace terse::trainer

@@ -1,0 +1,70 @@
+// Walks over the tree of sequences.
+#include "trainer/gradient_plan.h"
+
+#include <bit>
+
+#include "trainer/kernels/kernels.h"
+
+namespace terse::trainer {
+
+namespace {
+
+SequenceRange left_of(SequenceRange node) {
+  return {node.begin, node.begin + kernels::tree_half(node.count())};
+}
+SequenceRange right_of(SequenceRange node) {
+  return {node.begin + kernels::tree_half(node.count()), node.end};
+}
+
+void collect(SequenceRange node, SequenceRange range, int64_t limit, std::vector<SequenceRange>& found) {
+  if (node.count() == 0 || node.end <= range.begin || range.end <= node.begin) return;
+  const bool inside = range.begin <= node.begin && node.end <= range.end;
+  if (inside && (node.count() <= limit || node.count() == 1)) {
+    found.push_back(node);
+    return;
+  }
+  collect(left_of(node), range, limit, found);
+  collect(right_of(node), range, limit, found);
+}
+
+}  // namespace
+
+SequenceRange share_of(int64_t sequences, int64_t rank, int64_t ranks) {
+  // Bounds lie between nodes of one depth, of which there are at least four for each rank.
+  const int depth =
+      std::bit_width(static_cast<uint64_t>(ranks - 1)) + (std::has_single_bit(static_cast<uint64_t>(ranks)) ? 0 : 2);
+  const auto bound = [&](int64_t r) {
+    const int64_t cell = ((r << depth) + ranks / 2) / ranks;
+    if (cell == int64_t{1} << depth) return sequences;
+    SequenceRange node{0, sequences};
+    for (int bit = depth - 1; bit >= 0; --bit) node = (cell >> bit & 1) != 0 ? right_of(node) : left_of(node);
+    return node.begin;
+  };
+  return {bound(rank), bound(rank + 1)};
+}
+
+std::vector<SequenceRange> tree_nodes(int64_t sequences, SequenceRange range, int64_t limit) {
+  std::vector<SequenceRange> found;
+  if (range.count() > 0) collect({0, sequences}, range, limit, found);
+  return found;
+}
+
+void TreeSum::add(SequenceRange node, torch::Tensor sum) {
+  const SequenceRange root{0, sequences_};
+  while (node != root) {
+    SequenceRange parent = root;
+    while (left_of(parent) != node && right_of(parent) != node)
+      parent = node.end <= left_of(parent).end ? left_of(parent) : right_of(parent);
+    const SequenceRange other = left_of(parent) == node ? right_of(parent) : left_of(parent);
+    const auto found = waiting_.find(other);
+    if (other.count() > 0 && found == waiting_.end()) break;
+    if (other.count() > 0) {
+      if (sum.defined()) sum.add_(found->second);
+      waiting_.erase(found);
+    }
+    node = parent;
+  }
+  waiting_[node] = std::move(sum);
+}
+
+}  // namespace terse::trainer

@@ -1,0 +1,24 @@
+// How the ranks of a world share out a model.
+#pragma once
+
+#include <memory>
+
+#include "configs/run_config.h"
+#include "trainer/dist/world.h"
+#include "trainer/model/sharding.h"
+
+namespace terse::trainer {
+
+// The groups of ranks that learn together, by config.parallel: all of them share one copy of the state, or
+// (hierarchical) those of each node do. Collective over the world; keep it as long as anything is sharded.
+class Learners {
+ public:
+  Learners(const configs::Parallel& config, World& world, torch::Device device);
+  const Sharding& sharding() const { return sharding_; }
+
+ private:
+  std::unique_ptr<Collectives> everyone_, shards_, replicas_;
+  Sharding sharding_;
+};
+
+}  // namespace terse::trainer

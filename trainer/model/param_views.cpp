@@ -1,0 +1,125 @@
+// The weights as the model sees them: gathered from their owners, and cut into named views.
+#include "trainer/model/params.h"
+
+namespace terse::trainer {
+
+torch::Tensor FlatParams::leaf(const std::string& first, std::vector<int64_t> shape, size_t grad_unit) {
+  const size_t u = grad_unit % units();
+  const ParamUnit& unit = layout_.units[u];
+  const int64_t offset = layout_.offset_of(first);
+  int64_t n = 1;
+  for (int64_t s : shape) n *= s;
+  const bool vector = shape.size() == 1 && vectors_[u].defined();
+  torch::Tensor view =
+      vector ? vectors_[u].narrow(0, offset - unit.decayed_end, n) : weights_[u].narrow(0, offset - unit.begin, n);
+  view = view.view(shape).detach();
+  view.requires_grad_(true);
+  leaves_[grad_unit].push_back({view, offset - unit.begin});
+  return view;
+}
+
+void FlatParams::attach_grads(size_t grad_unit) {
+  const torch::Tensor& grad = pass_grads_[grad_unit];
+  for (Leaf& leaf : leaves_[grad_unit]) {
+    leaf.weight.mutable_grad() = grad.defined()
+                                     ? grad.narrow(0, leaf.grad_offset, leaf.weight.numel()).view(leaf.weight.sizes())
+                                     : torch::Tensor();
+  }
+}
+
+void FlatParams::make_views(size_t u) {
+  leaves_[u].clear();
+  if (u == 0) {
+    embedding_ = leaf("model.embed_tokens.weight", {spec_.vocab, spec_.width}, 0);
+    if (separate_head_) {
+      leaves_[units()].clear();
+      head_ = leaf("model.embed_tokens.weight", {spec_.vocab, spec_.width}, units());
+      attach_grads(units());
+    } else if (spec_.tie_embeddings) {
+      head_ = embedding_;
+    }
+  } else if (u + 1 == units()) {
+    if (!spec_.tie_embeddings) head_ = leaf("lm_head.weight", {spec_.vocab, spec_.width}, u);
+    final_norm_ = leaf("model.norm.weight", {spec_.width}, u);
+  } else {
+    const std::string block = "model.layers." + std::to_string(u - 1) + ".";
+    BlockWeights w;
+    w.attention_norm = leaf(block + "input_layernorm.weight", {spec_.width}, u);
+    w.qkv = leaf(block + "self_attn.q_proj.weight", {spec_.qkv_width(), spec_.width}, u);
+    if (spec_.qkv_bias) w.qkv_bias = leaf(block + "self_attn.q_proj.bias", {spec_.qkv_width()}, u);
+    if (spec_.qk_norm) {
+      w.q_norm = leaf(block + "self_attn.q_norm.weight", {spec_.head_width}, u);
+      w.k_norm = leaf(block + "self_attn.k_norm.weight", {spec_.head_width}, u);
+    }
+    w.out = leaf(block + "self_attn.o_proj.weight", {spec_.width, spec_.attention_width()}, u);
+    w.ffn_norm = leaf(block + "post_attention_layernorm.weight", {spec_.width}, u);
+    w.gate_up = leaf(block + "mlp.gate_proj.weight", {2 * spec_.ffn_width, spec_.width}, u);
+    w.down = leaf(block + "mlp.down_proj.weight", {spec_.width, spec_.ffn_width}, u);
+    blocks_[u - 1] = std::move(w);
+  }
+  attach_grads(u);
+}
+
+void FlatParams::start_gather(size_t u) {
+  const ParamUnit& unit = layout_.units[u];
+  Gather& gather = gathers_[u];
+  if (gather.under_way) finish_gather(u);
+  const auto options = master_.options();
+  torch::Tensor own = master_.narrow(0, owned_.parts[u].at, owned_.parts[u].range.count());
+  if (!weights_[u].defined()) {
+    weights_[u] = torch::empty({unit.size()}, options.dtype(spec_.bf16 ? torch::kBFloat16 : torch::kFloat32));
+    if (spec_.bf16 && own.is_cpu()) vectors_[u] = torch::empty({unit.end - unit.decayed_end}, options);
+  }
+  torch::Tensor all = weights_[u];
+  if (vectors_[u].defined()) all = gather.fp32 = torch::empty({unit.size()}, options);
+  own = own.to(all.scalar_type());
+  gather.work =
+      sharding_.shards->all_gather("weights of " + unit.name, own, all, shard_counts(unit, sharding_.shards->size()));
+  gather.under_way = true;
+}
+
+void FlatParams::finish_gather(size_t u) {
+  torch::NoGradGuard no_grad;
+  Gather& gather = gathers_[u];
+  if (!gather.under_way) return;
+  gather.work.wait();
+  if (gather.fp32.defined()) {
+    const ParamUnit& unit = layout_.units[u];
+    weights_[u].copy_(gather.fp32);
+    vectors_[u].copy_(gather.fp32.narrow(0, unit.decayed_end - unit.begin, unit.end - unit.decayed_end));
+  }
+  gather = Gather();
+}
+
+void FlatParams::open(size_t u) {
+  if (!sharding_.distributed()) return;
+  const bool makes_views = gathers_on_demand() && (!weights_[u].defined() || gathers_[u].under_way);
+  if (makes_views) {
+    if (!gathers_[u].under_way) start_gather(u);
+    // The neighbour that comes next: up on the way forward, down on the way back, where gradients are being taken.
+    const size_t next = torch::GradMode::is_enabled() ? u - 1 : u + 1;
+    const bool is_block = u > 0 && u + 1 < units() && next > 0 && next + 1 < units();
+    if (is_block && !weights_[next].defined()) start_gather(next);
+  }
+  finish_gather(u);
+  if (makes_views) make_views(u);
+}
+
+void FlatParams::close(size_t u) {
+  if (!gathers_on_demand() || !weights_[u].defined()) return;
+  finish_gather(u);
+  weights_[u] = vectors_[u] = torch::Tensor();
+  leaves_[u].clear();
+  if (u == 0) {
+    embedding_ = torch::Tensor();
+    if (spec_.tie_embeddings) head_ = torch::Tensor();
+    if (separate_head_) leaves_[units()].clear();
+  } else if (u + 1 == units()) {
+    final_norm_ = torch::Tensor();
+    if (!spec_.tie_embeddings) head_ = torch::Tensor();
+  } else {
+    blocks_[u - 1] = {};
+  }
+}
+
+}  // namespace terse::trainer

@@ -1,0 +1,72 @@
+#include "trainer/plan/activations.h"
+
+#include <algorithm>
+
+namespace terse::trainer::plan {
+
+namespace {
+
+constexpr double kChunkLogits = 1 << 20;  // of token_logprobs.cpp
+// On a GPU: logits, log-probs, probs, log-probs without their infinities, and their product with the probs, each in
+// fp32, and a mask of bytes.
+constexpr double kBytesPerGpuLogit = 5 * 4 + 1;
+
+struct Widths {
+  explicit Widths(const ModelSpec& spec)
+      : d(static_cast<double>(spec.width)),
+        q(static_cast<double>(spec.qkv_width())),
+        a(static_cast<double>(spec.attention_width())),
+        f(static_cast<double>(spec.ffn_width)),
+        h(static_cast<double>(spec.heads)),
+        k(static_cast<double>(spec.kv_heads)),
+        v(static_cast<double>(spec.vocab)) {}
+  double d, q, a, f, h, k, v;
+};
+
+double element_bytes(const ModelSpec& spec, bool cuda) {
+  return cuda && spec.bf16 ? 2 : 4;
+}
+
+}  // namespace
+
+double block_bytes_per_token(const ModelSpec& spec, bool cuda) {
+  const Widths w(spec);
+  const double size = element_bytes(spec, cuda);
+  const double roots = 4 * (w.h + 2);
+  const double heads = spec.qk_norm ? size * w.q + 4 * (w.h + w.k) : 0;
+  if (!cuda && spec.bf16) {
+    return 4 * (2 * w.d + w.q + w.a + 2 * w.f) + 2 * (2 * w.d + w.a + w.f) + roots + heads;
+  }
+  return size * (4 * w.d + w.q + w.a + 3 * w.f) + roots + heads;
+}
+
+double activation_bytes(const ModelSpec& spec, bool cuda, Pass pass) {
+  const Widths w(spec);
+  const double size = element_bytes(spec, cuda), layers = static_cast<double>(spec.layers);
+  // The final norm's input and root. Rows with a loss: the hidden state, and log-prob, entropy and log-sum-exp.
+  const double last = size * w.d + 4, rows = size * w.d + 12;
+  const double block = spec.activation_checkpointing ? size * w.d : block_bytes_per_token(spec, cuda);
+  return static_cast<double>(pass.tokens) * (layers * block + last) + static_cast<double>(pass.loss_rows) * rows;
+}
+
+double workspace_bytes(const ModelSpec& spec, bool cuda, Pass pass) {
+  const Widths w(spec);
+  const double size = element_bytes(spec, cuda);
+  const double tokens = static_cast<double>(pass.tokens), rows = static_cast<double>(pass.loss_rows);
+  double head = size * w.d * tokens;  // the hidden state in forward, its gradient in backward
+  if (cuda) {
+    head += rows * w.v * kBytesPerGpuLogit;
+  } else {
+    const double logits = std::min(rows, std::max(1.0, kChunkLogits / w.v)) * w.v;
+    head += spec.bf16 ? logits * (4 + 2) : logits * 4 + w.d * w.v * 4;  // fp32 weights are transposed, bf16 ones not
+    head += size * w.d * rows;
+  }
+  // Gradients of the residual and of gate|up, and of their product in place of what was saved of it. What the final
+  // norm and the head had saved is gone by then.
+  double feed_forward = size * ((w.d + 2 * w.f) * tokens - w.d * (tokens + rows));
+  if (spec.activation_checkpointing) feed_forward += (block_bytes_per_token(spec, cuda) + size * w.d) * tokens;
+  if (!cuda && spec.bf16) feed_forward += 2 * w.f * w.d * 2;  // the gradient of a weight, before it is added
+  return std::max(head, feed_forward);
+}
+
+}  // namespace terse::trainer::plan

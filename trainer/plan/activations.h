@@ -1,0 +1,32 @@
+// Bytes of the tensors that one forward and backward pass keeps, from what the operations of trainer/model save for
+// backward: on the CPU those of ops.cpp and token_logprobs.cpp, on a GPU those of ops_fused.cpp and ops_aten.cpp.
+//
+// Letters as in ops.h. What a block saves per token, in elements:
+//   input of the first norm D, its output D (input of qkv), turned q|k|v Q = (H + 2K) C, attention's output A = H C,
+//   sum with the residual D, its norm D (input of gate|up), gate|up 2F, their product F (input of down); and in fp32
+//   everywhere, log-sum-exp of attention H and a reciprocal root mean square for each of 2 norms. QK-norm keeps q|k|v a
+//   second time and a root for each head.
+// With bf16 weights on the CPU activations stay fp32, and what a product takes is kept as a bf16 copy instead.
+#pragma once
+
+#include "trainer/model/spec.h"
+
+namespace terse::trainer::plan {
+
+// N tokens in one pass, M of them with a loss.
+struct Pass {
+  int64_t tokens = 0;
+  int64_t loss_rows = 0;
+};
+
+double block_bytes_per_token(const ModelSpec& spec, bool cuda);
+
+// Of all blocks, of which activation checkpointing keeps only the inputs, and the final norm and the head.
+double activation_bytes(const ModelSpec& spec, bool cuda, Pass pass);
+
+// What lies beside them at the worst moment, the larger of: the output head (on the CPU its transposed weights, a chunk
+// of logits and a hidden state; on a GPU all logits, several times), and backward of the last block's feed-forward,
+// with activation checkpointing beside the whole block, which has been run again.
+double workspace_bytes(const ModelSpec& spec, bool cuda, Pass pass);
+
+}  // namespace terse::trainer::plan

@@ -1,0 +1,61 @@
+// Memory, time and communication of every training stage of a run on given machines: no device, no data, no tensors.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "configs/hardware.h"
+#include "configs/run_config.h"
+#include "trainer/plan/memory.h"
+#include "trainer/plan/step_time.h"
+
+namespace terse::trainer::plan {
+
+// What a run is, as far as a plan needs to know.
+struct Run {
+  configs::RunConfig config;
+  int64_t vocab = 0;
+  int64_t prompt_tokens = 0, response_tokens = 0;  // of a problem of the task, for SFT and RL
+  configs::Hardware machine;
+  int64_t ranks = 1;
+  int64_t ranks_per_node = 1;
+
+  bool cuda() const { return machine.device == "cuda"; }
+  ModelSpec spec() const { return resolve(config.model, vocab); }
+  double limit_bytes() const { return (machine.memory_gib - machine.reserved_gib) * 0x1p30; }
+};
+
+// The part of one rank. Sequences are shared out evenly over the ranks that learn; a part is rounded up.
+struct StagePlan {
+  std::string stage;
+  std::vector<Consumer> memory;  // at the worst moment
+  double limit_bytes = 0;
+
+  StepTime update;        // one optimizer step; the mean of them where practice beside RL makes other ones
+  int64_t updates = 1;    // of one step of the stage
+  double generation = 0;  // seconds a step: prompts and rollouts, RL only
+  double tokens = 0;      // trained (RL: generated) in one step, by all ranks together
+
+  int64_t learners = 1;             // ranks
+  int64_t sequences = 0;            // of one update, over all ranks
+  int64_t micro_batch = 0;          // sequences of one pass of one rank
+  int64_t micro_batches = 1;        // passes of one update
+  int64_t largest_micro_batch = 0;  // that fits; 0: not even one sequence
+  int64_t largest_slots = 0;        // of engine.max_batch, RL only
+
+  double bytes() const { return total_bytes(memory); }
+  bool fits() const { return bytes() <= limit_bytes; }
+  double learning() const { return static_cast<double>(updates) * update.total(); }
+  double seconds() const { return generation + learning(); }
+  double waiting() const { return static_cast<double>(updates) * update.exposed; }
+  double communication_share() const { return waiting() / seconds(); }
+  Volume volume() const;  // that each rank sends in one step
+};
+
+// Of pretrain, sft and rl, in the order of config.stages. Throws std::invalid_argument when the model is
+// impossible.
+std::vector<StagePlan> make_plan(const Run& run);
+StagePlan plan_stage(const Run& run, const std::string& stage);
+
+}  // namespace terse::trainer::plan

@@ -1,0 +1,55 @@
+#include "trainer/plan/stage_shape.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace terse::trainer::plan {
+
+namespace {
+
+int64_t divided_up(int64_t all, int64_t parts) {
+  return (all + parts - 1) / parts;
+}
+
+void share_out(StageShape& shape, int64_t micro_batch) {
+  shape.own_sequences = divided_up(shape.sequences, shape.learners);
+  shape.micro_batch = micro_batch > 0 ? std::min(micro_batch, shape.own_sequences) : shape.own_sequences;
+}
+
+void rl_shape(const Run& run, StageShape& shape) {
+  const configs::Rl& rl = run.config.rl;
+  shape.rollouts = rl.prompts * rl.group_size;
+  shape.updates = rl.updates_per_batch;
+  const bool adaptive = rl.penalty.kind == "adaptive";
+  shape.sequences = divided_up(shape.rollouts, rl.updates_per_batch) + (adaptive ? rl.replay : 0);
+  shape.practice_updates = adaptive ? rl.practice.updates : 0;
+  shape.practice_sequences = rl.practice.traces;
+  share_out(shape, rl.micro_batch);
+}
+
+}  // namespace
+
+StageShape shape_of(const Run& run, const std::string& stage) {
+  StageShape shape;
+  shape.learners = run.ranks;
+  if (stage == "pretrain") {
+    const configs::Pretrain& p = run.config.pretrain;
+    shape.sequence_tokens = shape.loss_rows = p.context > 0 ? p.context : run.config.model.context;
+    shape.sequences = p.batch_size;
+    share_out(shape, p.micro_batch);
+    return shape;
+  }
+  shape.sequence_tokens = run.prompt_tokens + run.response_tokens;
+  shape.loss_rows = run.response_tokens;
+  if (stage == "sft") {
+    shape.sequences = run.config.sft.batch_size;
+    share_out(shape, run.config.sft.micro_batch);
+  } else {
+    rl_shape(run, shape);
+  }
+  return shape;
+}
+
+}  // namespace terse::trainer::plan

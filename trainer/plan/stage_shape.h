@@ -1,0 +1,28 @@
+// How a stage's work is cut up: from the configuration to sequences, passes and updates of one rank.
+#pragma once
+
+#include <string>
+
+#include "trainer/plan/plan.h"
+
+namespace terse::trainer::plan {
+
+struct StageShape {
+  int64_t sequences = 0;         // of one update, over all ranks
+  int64_t sequence_tokens = 0;   // the longest
+  int64_t loss_rows = 0;         // of one sequence
+  int64_t micro_batch = 0;       // sequences of one pass of one rank
+  int64_t own_sequences = 0;     // of one update and one rank
+  int64_t updates = 1;           // of one step
+  int64_t learners = 1;          // ranks; each of them generates too
+  int64_t rollouts = 0;          // of one step, over all ranks; RL only
+  int64_t practice_updates = 0;  // of them, of the apprentice's copy, with practice_sequences each
+  int64_t practice_sequences = 0;
+
+  int64_t passes() const { return (own_sequences + micro_batch - 1) / micro_batch; }
+  Pass pass() const { return {micro_batch * sequence_tokens, micro_batch * loss_rows}; }
+};
+
+StageShape shape_of(const Run& run, const std::string& stage);
+
+}  // namespace terse::trainer::plan
