@@ -38,11 +38,22 @@ void add_practice(const ModelSpec& spec, const Sharding& sharding, const std::ve
   out.push_back({"the apprentice, all of it", total_bytes(own) + average});
 }
 
+// Gradients in fp32 on the CPU are summed as a tree over sequences (trainer/gradient_sum.h): while its halves are taken
+// apart until they fit a pass, sums wait, and what was there before them.
+double waiting_sums(const ModelSpec& spec, const Sharding& sharding, const StageShape& shape) {
+  const bool alone = sharding.shard().ranks == 1, whole = alone || sharding.zero == 1;
+  if (spec.bf16 || !whole || shape.micro_batch >= shape.own_sequences) return 0;
+  int64_t copies = alone ? 1 : 0;
+  for (int64_t node = shape.own_sequences; node > shape.micro_batch; node = (node + 1) / 2) ++copies;
+  return 4.0 * static_cast<double>(copies) * shard_elements(unit_sizes(spec), 1);
+}
+
 std::vector<Consumer> memory_of(const Run& run, const StageShape& shape) {
   const ModelSpec spec = run.spec();
   const Sharding sharding = sharding_of(run, shape);
   const bool cuda = run.cuda();
   std::vector<Consumer> out = state_bytes(spec, sharding, cuda);
+  if (!cuda) out.push_back({"gradients that wait to be added", waiting_sums(spec, sharding, shape)});
   double beside_pass = 0;  // generating needs this much where learning needs activations
   if (shape.rollouts > 0) {
     const Generation generation = generation_of(run, shape);
