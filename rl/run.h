@@ -19,9 +19,9 @@ struct RunRequest {
   trainer::Interrupts* interrupts = nullptr;
 };
 
-// Runs (or continues) all stages; the first rank writes metrics, traces, checkpoints and summary.json into the folder
-// and returns the summary. Throws trainer::SavedAndStopped, checkpoints::CorruptError, checkpoints::DiskError, or
-// std::runtime_error.
+// Runs (or continues) all stages and returns the summary; the first rank writes metrics, traces and summary.json into
+// the folder, all ranks the checkpoints. Throws trainer::SavedAndStopped, checkpoints::CorruptError,
+// checkpoints::DiskError, or std::runtime_error.
 nlohmann::json run(const RunRequest& request);
 
 }  // namespace terse::rl

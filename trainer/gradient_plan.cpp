@@ -30,7 +30,8 @@ void collect(SequenceRange node, SequenceRange range, int64_t limit, std::vector
 }  // namespace
 
 SequenceRange share_of(int64_t sequences, int64_t rank, int64_t ranks) {
-  // Bounds lie between nodes of one depth, of which there are at least four for each rank.
+  // Bounds lie between nodes of one depth: as many nodes as ranks where that is a power of two, else at least four for
+  // each rank.
   const int depth =
       std::bit_width(static_cast<uint64_t>(ranks - 1)) + (std::has_single_bit(static_cast<uint64_t>(ranks)) ? 0 : 2);
   const auto bound = [&](int64_t r) {

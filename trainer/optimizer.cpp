@@ -135,25 +135,28 @@ void AdamW::update_on_cpu(double clip, double lr) {
 
 void AdamW::update_by_kernel(double clip, double lr) {
   torch::Tensor& master = params_.master();
+  const torch::Tensor working = params_.working_copy();
   const double updates = static_cast<double>(updates_);
   for (const Range& range : ranges()) {
-    const kernels::cuda::AdamW args{.master = master.data_ptr<float>() + range.begin,
-                                    .grad = params_.grad().data_ptr<float>() + range.begin,
-                                    .m = m_.data_ptr<float>() + range.begin,
-                                    .v = v_.data_ptr<float>() + range.begin,
-                                    .count = range.count,
-                                    .decayed = range.weight_decay > 0 ? range.count : 0,
-                                    .clip = clip,
-                                    .lr = lr,
-                                    .beta1 = config_.beta1,
-                                    .beta2 = config_.beta2,
-                                    .eps = config_.eps,
-                                    .weight_decay = config_.weight_decay,
-                                    .correction1 = 1 - std::pow(config_.beta1, updates),
-                                    .correction2 = 1 - std::pow(config_.beta2, updates)};
+    const kernels::cuda::AdamW args{
+        .master = master.data_ptr<float>() + range.begin,
+        .grad = params_.grad().data_ptr<float>() + range.begin,
+        .m = m_.data_ptr<float>() + range.begin,
+        .v = v_.data_ptr<float>() + range.begin,
+        .working = working.defined() ? working.narrow(0, range.begin, 1).data_ptr() : nullptr,
+        .count = range.count,
+        .decayed = range.weight_decay > 0 ? range.count : 0,
+        .clip = clip,
+        .lr = lr,
+        .beta1 = config_.beta1,
+        .beta2 = config_.beta2,
+        .eps = config_.eps,
+        .weight_decay = config_.weight_decay,
+        .correction1 = 1 - std::pow(config_.beta1, updates),
+        .correction2 = 1 - std::pow(config_.beta2, updates)};
     kernels::cuda::require(kernels_->adamw(args, ops::current_stream(master.device())), "adamw", {args.count});
   }
-  params_.publish();
+  if (!working.defined()) params_.publish();
 }
 
 void AdamW::update_by_libtorch(double clip, double lr) {

@@ -19,7 +19,8 @@ double learning_rate(const configs::Optimizer& config, int64_t step, int64_t ste
 class AdamW {
  public:
   AdamW(FlatParams& params, const configs::Optimizer& config);
-  // The same with these CUDA kernels, which clip and update in one pass over the weights.
+  // The same with these CUDA kernels, which clip, update and, in a process alone, publish in one pass over the
+  // weights.
   AdamW(FlatParams& params, const configs::Optimizer& config, const kernels::cuda::Table* kernels);
 
   struct Update {

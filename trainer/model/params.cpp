@@ -149,6 +149,10 @@ void FlatParams::publish() {
   }
 }
 
+torch::Tensor FlatParams::working_copy() const {
+  return spec_.bf16 && !sharding_.distributed() ? working_ : torch::Tensor();
+}
+
 void FlatParams::zero_grad() {
   owned_grads_.zero_();
 }

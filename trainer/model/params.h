@@ -54,6 +54,9 @@ class FlatParams {
   torch::Tensor& master() { return master_; }
   const torch::Tensor& master() const { return master_; }
   void publish();
+  // A process alone with bf16 weights: the copy that publish() refreshes, laid out like master(), for an update that
+  // writes it in passing; else undefined.
+  torch::Tensor working_copy() const;
   // Adds a tensor that is laid out like master() to a checkpoint as the parts of "<prefix><parameter>" that this rank
   // owns; takes it out again. Ranks that own the same leave it to the first of them.
   void save(checkpoints::StateDict& state, const std::string& prefix, const torch::Tensor& own) const;
