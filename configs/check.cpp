@@ -128,6 +128,13 @@ void check_training(const RunConfig& config, Violations& out) {
                                "1, or another loss",
                                config.rl.updates_per_batch)});
   }
+  if (config.rl.max_staleness > 0 && config.parallel.layout != "split") {
+    out.push_back(
+        {{"rl.max_staleness", "parallel.layout"},
+         fmt::format("is {}, but parallel.layout is {}, where rollouts always have the newest weights; use 0, "
+                     "or layout split",
+                     config.rl.max_staleness, config.parallel.layout)});
+  }
   if (config.rl.penalty.kind == "truncation" && config.rl.penalty.limit == 0) {
     out.push_back({{"rl.penalty.limit", "rl.penalty.kind"},
                    "is 0, but rl.penalty.kind is truncation; name the longest response that counts, in tokens"});

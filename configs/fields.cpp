@@ -204,34 +204,45 @@ void list(Lister& l, Practice& s) {
 }
 
 void list(Lister& l, Rl& s) {
-  l.members(s,  //
-            Item("steps", s.steps, "batches of rollouts", at_least(0)),
-            Item("prompts", s.prompts, "groups per batch", between(1, 1 << 20)),
-            Item("group_size", s.group_size, "rollouts per prompt", between(2, 1 << 16)),
-            Item("micro_batch", s.micro_batch, "rollouts per forward pass; 0: all", between(0, 1 << 20)),
-            Item("updates_per_batch", s.updates_per_batch, "optimizer steps per batch of rollouts", between(1, 1000)),
-            Item("advantage_norm", s.advantage_norm, "whose standard deviation divides the advantage",
-                 one_of({"batch", "group", "none"})),
-            Item("loss", s.loss, "policy loss", one_of({"grpo", "dapo", "dr_grpo", "gspo", "cispo", "reinforce"})),
-            Item("clip_low", s.clip_low, "the ratio is clipped from below at 1 - clip_low (gspo wants about 3e-4)",
-                 between(0, 1)),
-            Item("clip_high", s.clip_high, "the ratio is clipped from above at 1 + clip_high (gspo wants about 4e-4)",
-                 between(0, 100)),
-            Item("entropy_bonus", s.entropy_bonus,
-                 "weight of the entropy term; the entropy controller raises it when entropy collapses", between(0, 10)),
-            Item("resample_uniform", s.resample_uniform,
-                 "replace groups without a learning signal (all right or all wrong) by fresh prompts"),
-            Item("max_resample_rounds", s.max_resample_rounds, "how often a batch is topped up with fresh prompts",
-                 between(0, 1000)),
-            Item("replay", s.replay, "supervised traces of the mastered form mixed into each update; 0: none",
-                 between(0, 1 << 20)),
-            Item("replay_weight", s.replay_weight, "their weight beside the policy loss", between(0, 1000)),
-            Group("penalty", s.penalty, "How length is priced"),
-            Group("practice", s.practice, "How a copy of the policy learns a shorter form (adaptive penalty only)"),
-            Item("eval_every", s.eval_every, "steps between evaluations; 0: only at the end", cosmetic(at_least(0))),
-            Item("trace_every", s.trace_every, "steps between sampled traces written to traces/; 0: none",
-                 cosmetic(at_least(0))),
-            Group("optimizer", s.optimizer, "AdamW and its learning rate in reinforcement learning"));
+  l.members(
+      s,  //
+      Item("steps", s.steps, "batches of rollouts", at_least(0)),
+      Item("prompts", s.prompts, "groups per batch", between(1, 1 << 20)),
+      Item("group_size", s.group_size, "rollouts per prompt", between(2, 1 << 16)),
+      Item("micro_batch", s.micro_batch, "rollouts per forward pass; 0: all", between(0, 1 << 20)),
+      Item("updates_per_batch", s.updates_per_batch, "optimizer steps per batch of rollouts", between(1, 1000)),
+      Item("advantage_norm", s.advantage_norm, "whose standard deviation divides the advantage",
+           one_of({"batch", "group", "none"})),
+      Item("loss", s.loss, "policy loss", one_of({"grpo", "dapo", "dr_grpo", "gspo", "cispo", "reinforce"})),
+      Item("clip_low", s.clip_low, "the ratio is clipped from below at 1 - clip_low (gspo wants about 3e-4)",
+           between(0, 1)),
+      Item("clip_high", s.clip_high, "the ratio is clipped from above at 1 + clip_high (gspo wants about 4e-4)",
+           between(0, 100)),
+      Item("max_staleness", s.max_staleness,
+           "split layout: largest number of updates between the weights that sampled a token and those that train "
+           "on it; 0: rollouts wait for the newest weights, and results are those of any other layout, bit for bit",
+           between(0, 1000)),
+      Item("importance_cap", s.importance_cap,
+           "largest importance weight of a token that older weights sampled (truncated importance sampling)",
+           above_up_to(0, 1e6)),
+      Item("group_deadline", s.group_deadline,
+           "split layout: seconds after which a group is given to another rollout rank; 0: 5 times the usual",
+           cosmetic(between(0, 1e6))),
+      Item("entropy_bonus", s.entropy_bonus,
+           "weight of the entropy term; the entropy controller raises it when entropy collapses", between(0, 10)),
+      Item("resample_uniform", s.resample_uniform,
+           "replace groups without a learning signal (all right or all wrong) by fresh prompts"),
+      Item("max_resample_rounds", s.max_resample_rounds, "how often a batch is topped up with fresh prompts",
+           between(0, 1000)),
+      Item("replay", s.replay, "supervised traces of the mastered form mixed into each update; 0: none",
+           between(0, 1 << 20)),
+      Item("replay_weight", s.replay_weight, "their weight beside the policy loss", between(0, 1000)),
+      Group("penalty", s.penalty, "How length is priced"),
+      Group("practice", s.practice, "How a copy of the policy learns a shorter form (adaptive penalty only)"),
+      Item("eval_every", s.eval_every, "steps between evaluations; 0: only at the end", cosmetic(at_least(0))),
+      Item("trace_every", s.trace_every, "steps between sampled traces written to traces/; 0: none",
+           cosmetic(at_least(0))),
+      Group("optimizer", s.optimizer, "AdamW and its learning rate in reinforcement learning"));
 }
 
 void list(Lister& l, Eval& s) {
@@ -260,6 +271,14 @@ void list(Lister& l, Engine& s) {
 void list(Lister& l, Parallel& s) {
   l.members(
       s,  //
+      Item("layout", s.layout,
+           "colocated: every rank generates, then learns; split: some ranks only generate, the others only learn",
+           cosmetic(one_of({"colocated", "split"}))),
+      Item("rollout_ranks", s.rollout_ranks, "split: the last ranks, which only generate; 0: half of all",
+           cosmetic(between(0, 1 << 20))),
+      Item("weight_transfer", s.weight_transfer,
+           "split: what weights travel in; auto: bf16 where the model computes in it on a GPU, else fp32",
+           one_of({"auto", "fp32", "bf16"})),
       Item("zero", s.zero, "ZeRO stage: 1 shards the optimizer, 2 gradients too, 3 weights too",
            cosmetic(between(1, 3))),
       Item("hierarchical", s.hierarchical, "shard inside a node and replicate across nodes", cosmetic()),

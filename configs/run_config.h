@@ -118,6 +118,9 @@ struct Rl {
   std::string loss = "grpo";             // policy loss (rl/policy_loss.h)
   double clip_low = 0.2;                 // ratio clipped to [1 - clip_low, 1 + clip_high]
   double clip_high = 0.28;
+  int64_t max_staleness = 0;     // updates between the weights that sampled a token and those that train on it; 0: none
+  double importance_cap = 2.0;   // largest importance weight of a token that older weights sampled
+  double group_deadline = 0;     // seconds after which a group is given to another rollout rank; 0: 5 x the usual
   double entropy_bonus = 0.003;  // weight of the entropy term; the entropy controller raises it when entropy collapses
   bool resample_uniform = true;  // replace groups without a learning signal (all right or all wrong) by fresh prompts
   int64_t max_resample_rounds = 2;
@@ -148,11 +151,15 @@ struct Engine {
 
 // How a run is shared out over the ranks of mpirun or srun. With one rank nothing of it has an effect.
 struct Parallel {
-  int64_t zero = 1;              // ZeRO stage: 1 shards optimizer and masters, 2 gradients too, 3 weights too
-  bool hierarchical = false;     // shard inside a node, replicate across nodes
-  int64_t ranks_per_node = 0;    // consecutive ranks that count as one node; 0: those that share a machine
-  std::string backend = "auto";  // auto | mpi | nccl | staged: what carries tensors between ranks
-  double deadline = 300;         // seconds that a rank may keep the others waiting before the job is stopped
+  std::string layout =
+      "colocated";            // colocated: every rank generates, then learns | split: some do one, some the other
+  int64_t rollout_ranks = 0;  // split: the last ranks, which only generate in the rl stage; 0: half of all
+  std::string weight_transfer = "auto";  // split: auto | fp32 | bf16: what travels to the rollout ranks
+  int64_t zero = 1;                      // ZeRO stage: 1 shards optimizer and masters, 2 gradients too, 3 weights too
+  bool hierarchical = false;             // shard inside a node, replicate across nodes
+  int64_t ranks_per_node = 0;            // consecutive ranks that count as one node; 0: those that share a machine
+  std::string backend = "auto";          // auto | mpi | nccl | staged: what carries tensors between ranks
+  double deadline = 300;                 // seconds that a rank may keep the others waiting before the job is stopped
 };
 
 struct Checkpoint {

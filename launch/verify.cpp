@@ -14,6 +14,7 @@
 #include "configs/load.h"
 #include "launch/run_lock.h"
 #include "launch/text.h"
+#include "launch/verify_ledger.h"
 
 namespace terse::launch {
 
@@ -197,6 +198,11 @@ std::vector<Finding> verify_run(const fs::path& dir) {
     check_metrics(dir / "metrics.jsonl", findings);
   else
     findings.push_back({Kind::kNote, "metrics.jsonl", "not there: no step has been recorded"});
+  if (fs::exists(dir / "ledger.jsonl")) {
+    LedgerCheck check;
+    const Lines lines = read_lines(dir / "ledger.jsonl", [&](const nlohmann::json& line) { return check.next(line); });
+    report_lines("ledger.jsonl", lines, "steps", findings);
+  }
   check_traces(dir / "traces", findings);
   check_summary(dir / "summary.json", config ? &*config : nullptr, findings);
   check_checkpoints(dir / "checkpoints", findings);

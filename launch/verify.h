@@ -14,7 +14,8 @@ struct Finding {
   std::string detail;
 };
 
-// config.yaml, environment.json, metrics.jsonl, summary.json, traces/ and every checkpoint of a run folder.
+// config.yaml, environment.json, metrics.jsonl, ledger.jsonl, summary.json, traces/ and every checkpoint of a run
+// folder.
 std::vector<Finding> verify_run(const std::filesystem::path& dir);
 // One checkpoint folder.
 std::vector<Finding> verify_checkpoint(const std::filesystem::path& dir);

@@ -7,6 +7,7 @@
 #include "rl/apprentice.h"
 #include "rl/entropy_controller.h"
 #include "rl/eval/evaluation.h"
+#include "rl/ledger_log.h"
 #include "rl/policy_update.h"
 #include "rl/rl_metrics.h"
 #include "rl/rollout_source.h"
@@ -42,7 +43,7 @@ double seconds_since(std::chrono::steady_clock::time_point& mark) {
 
 }  // namespace
 
-trainer::StageProgress learn(trainer::Session& session, const Task& task) {
+trainer::StageProgress learn(trainer::Session& session, const Task& task, RolloutSupply* supply) {
   const configs::RunConfig& config = session.config();
   const configs::Rl& rl = config.rl;
   trainer::Transformer& model = session.model();
@@ -52,8 +53,11 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task) {
   CompressionController controller(task);
   Apprentice apprentice(config, task, model);
   EntropyController entropy(rl.entropy_bonus);
-  RolloutSource source(config, task, engine, controller);
+  EngineSupply own_supply(config, task, engine);
+  if (supply == nullptr) supply = &own_supply;
+  RolloutSource source(config, task, *supply, controller);
   TraceLog traces(session.leads() ? session.dir() / "traces" : std::filesystem::path(), task);
+  LedgerLog ledger(session.leads() ? session.dir() : std::filesystem::path());
   const bool adaptive = rl.penalty.kind == "adaptive";
   trainer::StageProgress progress{"rl", 0, 0, 0, {}};
   int64_t replayed = 0;
@@ -69,7 +73,10 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task) {
     entropy.restore(progress.extra.at("entropy"));
     guard.restore(progress.extra.at("skipped"));
     source.restore(progress.extra.at("problems"));
+    ledger.rewind(progress.extra.at("ledger"));
     replayed = progress.extra.at("replayed");
+  } else {
+    ledger.rewind(0);
   }
 
   session.metrics().begin_stage("rl", progress.step, rl.steps);
@@ -80,8 +87,8 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task) {
 
     session.world().enter("rollout");
     // 1. Rollouts with the present weights, verified, priced, with advantages.
-    engine.refresh(progress.step);
-    record.batch = source.next();
+    supply->publish(progress.step);
+    record.batch = source.next(progress.step);
     record.rollout_seconds = seconds_since(mark);
 
     // 2. The controller moves its limits.
@@ -96,7 +103,9 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task) {
                                 rollout_sampling(config, task).transform,
                                 entropy.weight(),
                                 rl.micro_batch,
-                                rl.replay_weight};
+                                rl.replay_weight,
+                                record.batch.version,
+                                rl.importance_cap};
     record.lr = trainer::learning_rate(rl.optimizer, progress.step, rl.steps);
     const size_t groups = record.batch.groups.size(), updates = static_cast<size_t>(rl.updates_per_batch);
     for (size_t u = 0; u < updates; ++u) {
@@ -123,6 +132,8 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task) {
     progress.seconds += record.seconds();
     trainer::Metrics metrics = record.metrics(adaptive ? &controller : nullptr, entropy.weight());
     if (adaptive) metrics.merge(apprentice.metrics());
+    metrics.merge(supply->metrics());
+    ledger.add(progress.step, record.batch, source.ledger());
     if (rl.trace_every > 0 && progress.step % rl.trace_every == 0) traces.training(progress.step, record.batch.groups);
 
     // 6. Evaluate, log, save.
@@ -134,9 +145,11 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task) {
       metrics.merge(evaluate(engine, task, quick_evaluation(config)).metrics());
     }
     if (evaluate_now || last || progress.step % config.run.log_every == 0) session.log(progress, metrics);
-    progress.extra = {{"controller", controller.state()}, {"apprentice", apprentice.state()},
-                      {"entropy", entropy.state()},       {"skipped", guard.state()},
-                      {"problems", source.cursor()},      {"replayed", replayed}};
+    if (last) supply->drop();
+    progress.extra = {{"controller", controller.state()},    {"apprentice", apprentice.state()},
+                      {"entropy", entropy.state()},          {"skipped", guard.state()},
+                      {"problems", source.ledger().state()}, {"replayed", replayed},
+                      {"ledger", ledger.position()}};
     if (!last) session.maybe_save(progress, save_state, metrics.at("accuracy"));
   }
   return progress;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "rl/importance.h"
 #include "trainer/gradient_sum.h"
 #include "trainer/train.h"
 
@@ -24,13 +25,22 @@ std::vector<float> beside_prompt(const Item& item, const std::vector<float>& val
 
 struct MicroBatch {
   data::Batch batch;
-  torch::Tensor rows;  // that carry a loss
+  torch::Tensor rows;   // that carry a loss
+  torch::Tensor stale;  // [rows] bool: sampled by older weights; undefined where none is
   PolicyLossInput input;
 };
 
-MicroBatch pack_rollouts(std::span<const Item> items, torch::Device device) {
+std::vector<float> staleness(const Rollout& rollout, int64_t version) {
+  std::vector<float> stale;
+  for (const int64_t v : rollout.versions) stale.push_back(v < version ? 1 : 0);
+  stale.resize(rollout.tokens.size());  // of rollouts that tell no versions nothing is known
+  return stale;
+}
+
+MicroBatch pack_rollouts(std::span<const Item> items, int64_t version, torch::Device device) {
   std::vector<data::Sequence> sequences;
-  std::vector<std::vector<float>> old_logprobs, advantages, ids;
+  std::vector<std::vector<float>> old_logprobs, advantages, ids, stale;
+  bool any_stale = false;
   for (size_t i = 0; i < items.size(); ++i) {
     const Rollout& rollout = *items[i].rollout;
     sequences.push_back(data::prompt_and_response(items[i].problem->prompt, rollout.tokens));
@@ -38,6 +48,8 @@ MicroBatch pack_rollouts(std::span<const Item> items, torch::Device device) {
     advantages.push_back(
         beside_prompt(items[i], std::vector<float>(rollout.tokens.size(), static_cast<float>(rollout.advantage))));
     ids.push_back(beside_prompt(items[i], std::vector<float>(rollout.tokens.size(), static_cast<float>(i))));
+    stale.push_back(beside_prompt(items[i], staleness(rollout, version)));
+    any_stale = any_stale || (!rollout.versions.empty() && rollout.oldest_version() < version);
   }
   MicroBatch micro;
   micro.batch = trainer::to_device(data::pack(sequences), device);
@@ -50,6 +62,7 @@ MicroBatch pack_rollouts(std::span<const Item> items, torch::Device device) {
   micro.input.sequence = picked(ids).to(torch::kInt64);
   micro.input.mask = torch::ones_like(micro.input.old_logprob);
   micro.input.sequences = static_cast<int64_t>(items.size());
+  if (any_stale) micro.stale = picked(stale).to(torch::kBool);
   return micro;
 }
 
@@ -69,10 +82,12 @@ std::vector<Item> select(std::span<const RolloutGroup> groups, PolicyTotals& tot
 // What is reported of an update, as rows of numbers of each sequence: these can be put together in one order whoever
 // computed them.
 struct SequenceStats {
-  static constexpr int64_t kColumns = 4 + 6;  // entropy, difference, its maximum, packed tokens; policy statistics
+  // Entropy, difference, its maximum, packed tokens; stale tokens, their weights, those at the cap; policy statistics.
+  static constexpr int64_t kColumns = 4 + 3 + 6;
 
   static torch::Tensor rows(const MicroBatch& micro, const trainer::ops::TokenLogProbs& probs,
-                            const torch::Tensor& policy_stats) {
+                            const torch::Tensor& policy_stats, double cap) {
+    // Where a token is stale the correction has put the learner's own log-probability in the place of the sampler's.
     const torch::Tensor difference = (probs.logprob.detach() - micro.input.old_logprob).abs();
     const torch::Tensor segments = micro.batch.segments_of(micro.rows);
     const auto column = [](const std::vector<double>& values) { return torch::tensor(values, torch::kFloat64); };
@@ -82,8 +97,18 @@ struct SequenceStats {
                                      column(trainer::sequence_sums(difference, segments)), most.cpu(),
                                      micro.batch.segments.diff().to(torch::kCPU, torch::kFloat64)},
                                     1),
-                       policy_stats.cpu()},
+                       stale_columns(micro, segments, cap), policy_stats.cpu()},
                       1);
+  }
+
+  static torch::Tensor stale_columns(const MicroBatch& micro, const torch::Tensor& segments, double cap) {
+    if (!micro.stale.defined()) return torch::zeros({micro.input.sequences, 3}, torch::kFloat64);
+    const torch::Tensor stale = micro.stale.to(torch::kFloat32);
+    const torch::Tensor capped = (micro.input.weight >= cap).logical_and(micro.stale).to(torch::kFloat32);
+    std::vector<torch::Tensor> columns;
+    for (const torch::Tensor& values : {stale, micro.input.weight * stale, capped})
+      columns.push_back(torch::tensor(trainer::sequence_sums(values, segments), torch::kFloat64));
+    return torch::stack(columns, 1);
   }
 
   static void add(const torch::Tensor& rows, double count, UpdateResult& result) {
@@ -93,12 +118,18 @@ struct SequenceStats {
       result.logp_diff_mean += row[s][1];
       result.logp_diff_max = std::max(result.logp_diff_max, row[s][2]);
       result.tokens += static_cast<int64_t>(row[s][3]);
+      result.stale_tokens += row[s][4];
+      result.importance_mean += row[s][5];
+      result.importance_capped += row[s][6];
     }
-    result.stats.add(rows.slice(1, 4));
+    result.stats.add(rows.slice(1, 7));
     result.policy_loss = result.stats.loss / count;
     if (result.stats.tokens == 0) return;
     result.entropy /= result.stats.tokens;
-    result.logp_diff_mean /= result.stats.tokens;
+    if (result.stats.tokens > result.stale_tokens) result.logp_diff_mean /= result.stats.tokens - result.stale_tokens;
+    if (result.stale_tokens == 0) return;
+    result.importance_mean /= result.stale_tokens;
+    result.importance_capped /= result.stale_tokens;
   }
 };
 
@@ -114,15 +145,17 @@ UpdateResult accumulate_update(trainer::Transformer& model, std::span<const Roll
   const int64_t limit = options.micro_batch > 0 ? options.micro_batch : sequences;
   std::vector<torch::Tensor> rows = {torch::empty({0, SequenceStats::kColumns}, torch::kFloat64)};
   trainer::sum_gradients(model.params(), sequences, limit, [&](trainer::SequenceRange part) {
-    MicroBatch micro = pack_rollouts(
-        std::span(items).subspan(static_cast<size_t>(part.begin), static_cast<size_t>(part.count())), model.device());
+    MicroBatch micro =
+        pack_rollouts(std::span(items).subspan(static_cast<size_t>(part.begin), static_cast<size_t>(part.count())),
+                      options.version, model.device());
     const auto probs = model.logprobs(micro.batch, micro.rows, options.transform);
     micro.input.logprob = probs.logprob;
+    if (micro.stale.defined()) correct_stale(micro.input, micro.stale, options.importance_cap);
     const PolicyLossResult loss = policy_loss(options.loss, micro.input, options.policy);
     // The entropy bonus is a mean over all verified tokens, whatever the policy loss divides by.
     const torch::Tensor bonus = probs.entropy.sum() * (options.entropy_weight / static_cast<double>(totals.tokens));
     (loss.sum / count - bonus).backward();
-    rows.push_back(SequenceStats::rows(micro, probs, loss.stats));
+    rows.push_back(SequenceStats::rows(micro, probs, loss.stats, options.importance_cap));
   });
   SequenceStats::add(trainer::gather_shares(model.params().sharding(), sequences, torch::cat(rows)), count, result);
   if (!replay.empty() && options.replay_weight > 0) {

@@ -19,15 +19,21 @@ struct UpdateOptions {
   double entropy_weight = 0;
   int64_t micro_batch = 0;  // rollouts per forward pass; 0: all
   double replay_weight = 0;
+  int64_t version = 0;        // of the weights before the first update of the batch: older tokens are stale
+  double importance_cap = 1;  // largest importance weight of a stale token
 };
 
 struct UpdateResult {
   double policy_loss = 0;
   double replay_loss = 0;    // mean negative log-likelihood of the replayed traces' tokens
   double entropy = 0;        // mean over trained response tokens, nats
-  double logp_diff_max = 0;  // |learner's - sampler's| log-probability; meaningful on the first update of a batch
+  double logp_diff_max = 0;  // |learner's - sampler's| log-probability of tokens that are not stale; meaningful on the
+                             // first update of a batch
   double logp_diff_mean = 0;
-  int64_t tokens = 0;  // packed tokens that went through the model
+  double stale_tokens = 0;       // trained tokens that older weights sampled
+  double importance_mean = 0;    // of the importance weights of these; 0 where there are none
+  double importance_capped = 0;  // share of them at the cap
+  int64_t tokens = 0;            // packed tokens that went through the model
   PolicyStats stats;
 };
 

@@ -2,6 +2,8 @@
 // reported.
 #include "rl/rl_metrics.h"
 
+#include <algorithm>
+
 namespace terse::rl {
 
 namespace {
@@ -55,6 +57,14 @@ trainer::Metrics StepRecord::metrics(const CompressionController* controller, do
       forms[rollout.form].add(1);
     }
   }
+  Mean age;
+  double oldest = 0;
+  for (const RolloutGroup& group : batch.groups) {
+    for (const Rollout& rollout : group.rollouts) {
+      for (const int64_t version : rollout.versions) age.add(static_cast<double>(batch.version - version));
+      oldest = std::max(oldest, static_cast<double>(batch.version - rollout.oldest_version()));
+    }
+  }
   const AdvantageStats& a = batch.advantage;
   const double generated = static_cast<double>(generated_tokens());
   trainer::Metrics m = {
@@ -78,8 +88,11 @@ trainer::Metrics StepRecord::metrics(const CompressionController* controller, do
       {"sampling/logp_diff/max", update.logp_diff_max},
       {"compression/correct_negative",
        a.correct > 0 ? static_cast<double>(a.correct_negative) / static_cast<double>(a.correct) : 0},
-      {"staleness/mean", 0},
-      {"staleness/max", 0},
+      {"staleness/mean", age.value()},
+      {"staleness/max", oldest},
+      {"importance/mean", update.importance_mean},
+      {"importance/capped", update.importance_capped},
+      {"rollout/stale", static_cast<double>(batch.stale)},
       {"time/rollout", rollout_seconds},
       {"time/train", train_seconds},
       {"time/practice", practice_seconds},

@@ -1,4 +1,4 @@
-// Sampling with replacement of uniform groups.
+// Sampling with replacement of uniform groups, and of groups that are too old.
 #include "rl/rollout_source.h"
 
 #include <algorithm>
@@ -25,6 +25,13 @@ bool has_signal(const RolloutGroup& group) {
   return correct && high > low;
 }
 
+// Of the oldest token of any rollout.
+int64_t oldest_version(const RolloutGroup& group) {
+  int64_t oldest = group.rollouts.front().oldest_version();
+  for (const Rollout& rollout : group.rollouts) oldest = std::min(oldest, rollout.oldest_version());
+  return oldest;
+}
+
 }  // namespace
 
 SamplingOptions rollout_sampling(const configs::RunConfig& config, const Task& task) {
@@ -38,15 +45,19 @@ SamplingOptions rollout_sampling(const configs::RunConfig& config, const Task& t
   return sampling;
 }
 
-RolloutSource::RolloutSource(const configs::RunConfig& config, const Task& task, Engine& engine,
+RolloutSource::RolloutSource(const configs::RunConfig& config, const Task& task, RolloutSupply& supply,
                              const CompressionController& controller)
     : config_(config.rl),
       task_(task),
-      engine_(engine),
+      supply_(supply),
       controller_(controller),
       penalty_(length_penalty(config.rl.penalty.kind)),
-      sampling_(rollout_sampling(config, task)),
-      cursor_(kFirstProblem) {}
+      ledger_(kFirstProblem) {}
+
+void RolloutSource::restore(const nlohmann::json& state) {
+  ledger_.restore(state);
+  for (const int64_t index : ledger_.outstanding()) again_.push_back(task_.problem(Split::kTrain, index));
+}
 
 void RolloutSource::price(RolloutGroup& group) const {
   PenaltyInput input = penalty_input(group);
@@ -56,21 +67,45 @@ void RolloutSource::price(RolloutGroup& group) const {
   store_rewards(penalty_(input), group);
 }
 
-std::vector<RolloutGroup> RolloutSource::sample(int64_t groups) {
+void RolloutSource::order_ahead(int64_t needed) {
+  const int64_t wanted = needed + config_.max_staleness * config_.prompts;
   std::vector<Problem> problems;
-  for (int64_t i = 0; i < groups; ++i) problems.push_back(task_.problem(Split::kTrain, cursor_++));
-  std::vector<RolloutGroup> sampled = roll_out(engine_, task_, std::move(problems), config_.group_size, sampling_);
-  for (RolloutGroup& group : sampled) price(group);
-  return sampled;
+  while (static_cast<int64_t>(ledger_.outstanding().size()) < wanted)
+    problems.push_back(task_.problem(Split::kTrain, ledger_.hand_out()));
+  if (!problems.empty()) supply_.order(std::move(problems));
 }
 
-RolloutBatch RolloutSource::next() {
+// Where rollouts are never stale the groups come in order of problem, so that nothing depends on who was faster.
+std::vector<RolloutGroup> RolloutSource::take(int64_t count, RolloutBatch& batch) {
+  std::vector<RolloutGroup> taken;
+  order_ahead(count);
+  while (static_cast<int64_t>(taken.size()) < count) {
+    if (ready_.empty()) {
+      for (RolloutGroup& group : supply_.collect(config_.max_staleness == 0)) ready_.push_back(std::move(group));
+    }
+    RolloutGroup group = std::move(ready_.front());
+    ready_.pop_front();
+    if (batch.version - oldest_version(group) > config_.max_staleness) {
+      ++batch.stale;
+      supply_.order({std::move(group.problem)});
+      continue;
+    }
+    ledger_.settle(group.problem.index);
+    price(group);
+    taken.push_back(std::move(group));
+  }
+  return taken;
+}
+
+RolloutBatch RolloutSource::next(int64_t version) {
   RolloutBatch batch;
+  batch.version = version;
+  if (!again_.empty()) supply_.order(std::exchange(again_, {}));
   std::vector<RolloutGroup> uniform;
   int64_t rounds = config_.resample_uniform ? config_.max_resample_rounds : 0;
   for (int64_t wanted = config_.prompts; wanted > 0;
        wanted = config_.prompts - static_cast<int64_t>(batch.groups.size())) {
-    for (RolloutGroup& group : sample(wanted)) {
+    for (RolloutGroup& group : take(wanted, batch)) {
       batch.sampled.push_back(group);
       (has_signal(group) ? batch.groups : uniform).push_back(std::move(group));
     }
@@ -81,6 +116,7 @@ RolloutBatch RolloutSource::next() {
     if (static_cast<int64_t>(batch.groups.size()) >= config_.prompts) break;
     batch.groups.push_back(std::move(group));
   }
+  order_ahead(0);
   batch.advantage = compute_advantages(batch.groups, parse_advantage_norm(config_.advantage_norm));
   return batch;
 }

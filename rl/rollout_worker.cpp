@@ -19,29 +19,40 @@ std::vector<Rollout> generate_and_verify(Engine& engine, const Task& task, std::
                                          int64_t group_size, const SamplingOptions& sampling) {
   std::vector<GenerationRequest> requests;
   for (const Problem& problem : problems) {
-    for (int64_t sample = 0; sample < group_size; ++sample)
-      requests.push_back({problem.prompt, draw_key(problem), sample});
+    for (GenerationRequest& request : requests_of(problem, group_size)) requests.push_back(std::move(request));
   }
   std::vector<Completion> completions = engine.generate(requests, sampling);
   std::vector<Rollout> rollouts;
   for (size_t i = 0; i < completions.size(); ++i) {
-    Rollout rollout;
-    rollout.sample = requests[i].sample;
-    rollout.tokens = std::move(completions[i].tokens);
-    rollout.logprobs = std::move(completions[i].logprobs);
-    rollout.entropies = std::move(completions[i].entropies);
-    rollout.weight_version = completions[i].weight_version;
-    rollout.finish = completions[i].finish;
-    const Verdict verdict = task.verify(problems[i / static_cast<size_t>(group_size)], rollout.tokens);
-    rollout.status = verdict.status;
-    rollout.correct = verdict.correct;
-    rollout.form = verdict.form;
-    rollouts.push_back(std::move(rollout));
+    rollouts.push_back(
+        verified(task, problems[i / static_cast<size_t>(group_size)], requests[i].sample, std::move(completions[i])));
   }
   return rollouts;
 }
 
 }  // namespace
+
+std::vector<GenerationRequest> requests_of(const Problem& problem, int64_t group_size) {
+  std::vector<GenerationRequest> requests;
+  for (int64_t sample = 0; sample < group_size; ++sample)
+    requests.push_back({problem.prompt, draw_key(problem), sample});
+  return requests;
+}
+
+Rollout verified(const Task& task, const Problem& problem, int64_t sample, Completion completion) {
+  Rollout rollout;
+  rollout.sample = sample;
+  rollout.tokens = std::move(completion.tokens);
+  rollout.logprobs = std::move(completion.logprobs);
+  rollout.entropies = std::move(completion.entropies);
+  rollout.versions = std::move(completion.versions);
+  rollout.finish = completion.finish;
+  const Verdict verdict = task.verify(problem, rollout.tokens);
+  rollout.status = verdict.status;
+  rollout.correct = verdict.correct;
+  rollout.form = verdict.form;
+  return rollout;
+}
 
 std::vector<RolloutGroup> roll_out(Engine& engine, const Task& task, std::vector<Problem> problems, int64_t group_size,
                                    const SamplingOptions& sampling) {

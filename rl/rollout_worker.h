@@ -8,8 +8,13 @@
 
 namespace terse::rl {
 
-// Generates `group_size` responses to each problem and verifies them. Rewards and advantages are left at 0. Of several
-// ranks that learn together each generates and verifies its share of the problems, and gets all groups.
+// What the engine is asked for a group: `group_size` responses to one problem. Random numbers are keyed by it.
+std::vector<GenerationRequest> requests_of(const Problem& problem, int64_t group_size);
+// A response, verified. Reward and advantage are left at 0.
+Rollout verified(const Task& task, const Problem& problem, int64_t sample, Completion completion);
+
+// Generates `group_size` responses to each problem and verifies them. Of several ranks that learn together each
+// generates and verifies its share of the problems, and gets all groups.
 std::vector<RolloutGroup> roll_out(Engine& engine, const Task& task, std::vector<Problem> problems, int64_t group_size,
                                    const SamplingOptions& sampling);
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <optional>
@@ -12,6 +13,8 @@
 #include "data/pretrain_stream.h"
 #include "rl/eval/evaluation.h"
 #include "rl/learner.h"
+#include "rl/rollout_pool.h"
+#include "rl/rollout_rank.h"
 #include "rl/trace_log.h"
 #include "rl/trace_stream.h"
 #include "rl/vocabulary.h"
@@ -87,13 +90,13 @@ Evaluation evaluate_stage(Session& session, const Task& task, const StageProgres
   return evaluation;
 }
 
-void run_stage(Session& session, const std::string& stage, const Vocabulary& vocabulary) {
+void run_stage(Session& session, const std::string& stage, const Vocabulary& vocabulary, RolloutSupply* supply) {
   const auto start = std::chrono::steady_clock::now();
   StageResult result;
   result.progress.stage = stage;
   if (stage == "pretrain") result = pretrain(session, vocabulary);
   if (stage == "sft") result = finetune(session, *vocabulary.task);
-  if (stage == "rl") result.progress = learn(session, *vocabulary.task);
+  if (stage == "rl") result.progress = learn(session, *vocabulary.task, supply);
   nlohmann::json entry = {{"stage", stage}, {"steps", result.progress.step}, {"tokens", result.progress.tokens}};
   const double trained = result.progress.seconds;
   if (vocabulary.task) {
@@ -109,12 +112,11 @@ void run_stage(Session& session, const std::string& stage, const Vocabulary& voc
 }
 
 // A corpus is made into a token store in the run folder by the first rank; the others find it there.
-Vocabulary open_together(const RunRequest& request) {
+Vocabulary open_together(const RunRequest& request, torch::Device device) {
   const trainer::Place& place = request.world->place();
   if (place.ranks == 1) return open_vocabulary(request.config, request.dir);
   std::optional<Vocabulary> made;
   if (place.rank == 0) made = open_vocabulary(request.config, request.dir);
-  const torch::Device device = trainer::choose_device(request.config.run.device, place.local_rank);
   trainer::barrier(request.world->group(device), "data is ready");
   return made ? std::move(*made) : open_vocabulary(request.config, request.dir);
 }
@@ -131,29 +133,55 @@ nlohmann::json write_summary(const RunRequest& request, const nlohmann::json& st
   return summary;
 }
 
+// The stages on the ranks of `learners`. Returns what stopped them, nothing when they are complete.
+std::optional<trainer::SavedAndStopped> run_stages(const RunRequest& request, trainer::World& learners,
+                                                   const Vocabulary& vocabulary, SplitWorld* split,
+                                                   nlohmann::json& summary) {
+  Session session(request.config, request.dir, vocabulary.tokenizer->vocab_size(), learners, request.interrupts);
+  std::optional<RolloutPool> pool;
+  if (split != nullptr) pool.emplace(*split, session, *vocabulary.task);
+  const std::vector<std::string>& stages = request.config.stages;
+  std::optional<trainer::SavedAndStopped> stopped;
+  try {
+    for (size_t i = session.finished_stages().size(); i < stages.size(); ++i) {
+      run_stage(session, stages[i], vocabulary, pool ? &*pool : nullptr);
+      write_summary(request, session.finished_stages());
+    }
+    session.close();
+    summary = write_summary(request, session.finished_stages());
+  } catch (const trainer::SavedAndStopped& reason) {
+    stopped = reason;  // an orderly end: ranks leave their groups before the news travels on
+  }
+  if (pool) pool->end(stopped ? stopped->what() : "");
+  return stopped;
+}
+
 }  // namespace
 
 nlohmann::json run(const RunRequest& request) {
-  const trainer::Place& place = request.world->place();
-  trainer::set_threads(request.config.run.threads, (place.ranks + place.nodes - 1) / place.nodes);
-  const Vocabulary vocabulary = open_together(request);
+  trainer::World& world = *request.world;
+  const trainer::Place& place = world.place();
+  const configs::RunConfig& config = request.config;
+  trainer::set_threads(config.run.threads, (place.ranks + place.nodes - 1) / place.nodes);
+  const torch::Device device = trainer::choose_device(config.run.device, place.local_rank);
+  const Vocabulary vocabulary = open_together(request, device);
+  nlohmann::json summary;
   std::optional<trainer::SavedAndStopped> stopped;
-  {
-    Session session(request.config, request.dir, vocabulary.tokenizer->vocab_size(), *request.world,
-                    request.interrupts);
-    const std::vector<std::string>& stages = request.config.stages;
-    try {
-      for (size_t i = session.finished_stages().size(); i < stages.size(); ++i) {
-        run_stage(session, stages[i], vocabulary);
-        write_summary(request, session.finished_stages());
-      }
-      session.close();
-      return write_summary(request, session.finished_stages());
-    } catch (const trainer::SavedAndStopped& reason) {
-      stopped = reason;  // an orderly end: the session leaves its groups of ranks before the news travels on
+  const bool generates = std::find(config.stages.begin(), config.stages.end(), "rl") != config.stages.end();
+  if (config.parallel.layout != "split" || !generates) {
+    stopped = run_stages(request, world, vocabulary, nullptr, summary);
+  } else {
+    SplitWorld split(config.parallel, world, device);
+    if (split.learns()) {
+      stopped = run_stages(request, *split.part, vocabulary, &split, summary);
+    } else {
+      const auto reason =
+          generate_for_learners(split, config, *vocabulary.task, vocabulary.tokenizer->vocab_size(), device);
+      if (reason) stopped.emplace(*reason);
     }
   }
-  throw *stopped;
+  if (stopped) throw *stopped;
+  return summary;
 }
 
 }  // namespace terse::rl

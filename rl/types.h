@@ -22,11 +22,11 @@ enum class FinishReason { kStop, kLength };  // sampled its end token; cut at th
 enum class VerifyStatus { kOk, kTimeout, kError };
 
 struct Rollout {
-  int64_t sample = 0;            // index inside its group
-  std::vector<int32_t> tokens;   // response, the end token included
-  std::vector<float> logprobs;   // of each response token under the policy that sampled it, after the logit transform
-  std::vector<float> entropies;  // of each sampled distribution, nats
-  int64_t weight_version = 0;
+  int64_t sample = 0;             // index inside its group
+  std::vector<int32_t> tokens;    // response, the end token included
+  std::vector<float> logprobs;    // of each response token under the policy that sampled it, after the logit transform
+  std::vector<float> entropies;   // of each sampled distribution, nats
+  std::vector<int64_t> versions;  // of the weights that each response token was sampled with; they never fall
   FinishReason finish = FinishReason::kStop;
   VerifyStatus status = VerifyStatus::kOk;
   bool correct = false;  // raw outcome: what filters, evaluation and "is it solved" look at
@@ -35,6 +35,7 @@ struct Rollout {
   double advantage = 0;
 
   int64_t length() const { return static_cast<int64_t>(tokens.size()); }
+  int64_t oldest_version() const { return versions.empty() ? 0 : versions.front(); }
 };
 
 // The rollouts of one prompt; never split.

@@ -17,6 +17,13 @@ struct DecodeRows {
   std::vector<int64_t> tokens;     // [R]
   std::vector<int64_t> positions;  // [R]
   std::vector<int64_t> wanted;     // rows whose logits the caller needs
+
+  void add(int64_t slot, int64_t token, int64_t position) {
+    slots.push_back(slot);
+    tokens.push_back(token);
+    positions.push_back(position);
+  }
+  void want_last() { wanted.push_back(static_cast<int64_t>(tokens.size()) - 1); }
 };
 
 // Not thread-safe; several decoders may live in one process.

@@ -28,6 +28,7 @@ class Verify : public ::testing::Test {
     config.stages = {"sft", "rl"};
     RunDir(config).record(config, {"terse"});
     write("metrics.jsonl", metrics());
+    write("ledger.jsonl", ledger());
     std::filesystem::create_directory(folder_ / "run/traces");
     write("traces/rl.jsonl", "{\"step\": 1}\n{\"step\": 2}\n");
     write("summary.json", summary());
@@ -45,6 +46,11 @@ class Verify : public ::testing::Test {
 {"time": 2.5, "stage": "sft", "step": 2, "loss": 1.0}
 {"time": 2.6, "stage": "sft", "step": 2, "accuracy": 1.0}
 {"time": 3.5, "stage": "rl", "step": 1, "loss": null}
+)";
+  }
+  static std::string ledger() {
+    return R"({"step": 1, "trained": [10, 12], "unused": [11], "outstanding": [13, 14], "handed_out": 5}
+{"step": 2, "trained": [14], "unused": [], "outstanding": [13, 15], "handed_out": 6}
 )";
   }
   static std::string summary() {
@@ -66,8 +72,8 @@ TEST_F(Verify, SoundRunHasNoDefectAndEveryPartIsListed) {
   EXPECT_EQ(defects(), "");
   const testing::Result result = testing::terse({"verify", (folder_ / "run").string()});
   EXPECT_EQ(result.code, 0) << result.out << result.err;
-  for (const char* part :
-       {"config.yaml", "environment.json", "metrics.jsonl", "summary.json", "traces/rl.jsonl", "step-1", "step-2"})
+  for (const char* part : {"config.yaml", "environment.json", "metrics.jsonl", "ledger.jsonl", "summary.json",
+                           "traces/rl.jsonl", "step-1", "step-2"})
     EXPECT_THAT(result.out, HasSubstr(part));
 }
 
@@ -117,6 +123,24 @@ TEST_F(Verify, MetricsThatGoBackOrDoNotParse) {
   EXPECT_THAT(defects(), HasSubstr("\"stage\""));
   write("metrics.jsonl", metrics() + "{\"time\": 4, \"stage\": 4, \"step\": 3}\n");
   EXPECT_THAT(defects(), HasSubstr("wrong type"));
+}
+
+TEST_F(Verify, ProblemsThatAreLostOrUsedTwice) {
+  const auto third = [&](const std::string& rest) {
+    write("ledger.jsonl", ledger() + "{\"step\": 3, " + rest + "}\n");
+  };
+  third(R"("trained": [14], "unused": [], "outstanding": [13, 15], "handed_out": 6)");
+  EXPECT_THAT(defects(), HasSubstr("ledger.jsonl: line 3: the group of problem 14 was used twice"));
+  third(R"("trained": [13], "unused": [15], "outstanding": [12, 16], "handed_out": 7)");
+  EXPECT_THAT(defects(), HasSubstr("problem 12 is outstanding although it was used before"));
+  third(R"("trained": [13], "unused": [], "outstanding": [16], "handed_out": 7)");
+  EXPECT_THAT(defects(), HasSubstr("7 problems were handed out, but 6 are accounted for: 1 are lost"));
+  third(R"("trained": [13], "unused": [], "outstanding": [16], "handed_out": 6)");
+  EXPECT_THAT(defects(), HasSubstr("6 problems were handed out"));  // 15 is missing, 16 was never handed out
+  write("ledger.jsonl", ledger() + ledger());
+  EXPECT_THAT(defects(), HasSubstr("step 1 comes after step 2"));
+  third(R"("trained": 13)");
+  EXPECT_THAT(defects(), HasSubstr("ledger.jsonl: line 3: "));
 }
 
 TEST_F(Verify, LineThatAKillCutShortIsANoteOnly) {

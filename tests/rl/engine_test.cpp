@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 
 #include "rl/policy_update.h"
@@ -127,6 +128,81 @@ TEST(Engine, RefusesWhatDoesNotFitTheContext) {
   Engine engine(model, 4);
   EXPECT_THROW(engine.generate(requests_of({125}, 1), sampling()), std::invalid_argument);
   EXPECT_THROW(engine.generate({{{}, 0, 0}}, sampling()), std::invalid_argument);
+}
+
+// What the learner says of each response token, under the weights that the model has now.
+std::vector<float> learner_logprobs(trainer::Transformer& model, const std::vector<int32_t>& prompt,
+                                    const Completion& completion) {
+  const data::Batch batch = data::pack({data::prompt_and_response(prompt, completion.tokens)});
+  const torch::Tensor logprob = model.logprobs(batch, batch.weights.nonzero().squeeze(1)).logprob.detach().contiguous();
+  return {logprob.data_ptr<float>(), logprob.data_ptr<float>() + logprob.numel()};
+}
+
+// Partial rollouts: every token's log-prob is that of the weights of its version, bit for bit, also where keys and
+// values of earlier tokens had been computed with older ones.
+TEST(Engine, NewWeightsMidwayGiveEachTokenItsVersion) {
+  trainer::Transformer model(tiny_spec({.qk_norm = true}), torch::kCPU, 27);
+  std::vector<torch::Tensor> weights = {model.params().master().clone()};
+  const auto requests = requests_of({3, 19, 7, 40}, 2);
+  Engine engine(model, 5);  // some requests begin with later weights
+  engine.refresh(0);
+  engine.set_sampling(sampling());
+  for (const GenerationRequest& request : requests) engine.submit(request);
+  std::vector<Completion> completions(requests.size());
+  int64_t steps = 0, changes = 0;
+  for (; !engine.idle(); ++steps) {
+    for (Engine::Finished& each : engine.step())
+      completions[static_cast<size_t>(each.ticket)] = std::move(each.completion);
+    if (steps % 6 != 5) continue;
+    torch::NoGradGuard no_grad;
+    model.params().master().mul_(0.9);
+    model.params().publish();
+    weights.push_back(model.params().master().clone());
+    engine.refresh(++changes);
+  }
+  ASSERT_GT(changes, 3);
+  std::vector<std::vector<std::vector<float>>> by_version;
+  for (const torch::Tensor& version : weights) {
+    torch::NoGradGuard no_grad;
+    model.params().master().copy_(version);
+    model.params().publish();
+    by_version.emplace_back();
+    for (size_t i = 0; i < requests.size(); ++i)
+      by_version.back().push_back(learner_logprobs(model, requests[i].prompt, completions[i]));
+  }
+  size_t mixed = 0;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const Completion& c = completions[i];
+    ASSERT_EQ(c.versions.size(), c.tokens.size());
+    EXPECT_TRUE(std::is_sorted(c.versions.begin(), c.versions.end()));
+    mixed += c.versions.front() != c.versions.back() ? 1 : 0;
+    for (size_t t = 0; t < c.tokens.size(); ++t)
+      EXPECT_EQ(c.logprobs[t], by_version[static_cast<size_t>(c.versions[t])][i][t]) << i << ", token " << t;
+  }
+  EXPECT_GT(mixed, 2u);
+}
+
+TEST(Engine, WhatIsCancelledMakesRoomAndChangesNothingElse) {
+  trainer::Transformer model(tiny_spec(), torch::kCPU, 28);
+  const auto requests = requests_of({3, 19, 7, 40}, 3);
+  Engine whole(model, 4), engine(model, 4);
+  const std::vector<Completion> expected = whole.generate(requests, sampling());
+  engine.set_sampling(sampling());
+  for (const GenerationRequest& request : requests) engine.submit(request);
+  EXPECT_EQ(engine.first_version(0), std::nullopt);
+  std::map<int64_t, Completion> completions;
+  const std::vector<int64_t> cancelled = {1, 2, 11};  // two under way, one that waits
+  for (int64_t steps = 0; !engine.idle(); ++steps) {
+    for (Engine::Finished& each : engine.step()) completions[each.ticket] = std::move(each.completion);
+    if (steps > 0) continue;
+    EXPECT_EQ(engine.first_version(0), 0);
+    EXPECT_THROW(engine.set_sampling(sampling()), std::logic_error);
+    for (const int64_t ticket : cancelled) engine.cancel(ticket);
+  }
+  EXPECT_EQ(completions.size(), requests.size() - cancelled.size());
+  for (const auto& [ticket, completion] : completions)
+    expect_equal({completion}, {expected[static_cast<size_t>(ticket)]});
+  expect_equal(engine.generate(requests, sampling()), expected);  // no slot is lost
 }
 
 TEST(Decoder, KernelsAgreeWithLibTorch) {

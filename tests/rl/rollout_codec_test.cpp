@@ -16,7 +16,7 @@ std::vector<Rollout> example() {
   full.tokens = {5, -1, std::numeric_limits<int32_t>::max()};
   full.logprobs = {-0.1f, -0.0f, -std::numeric_limits<float>::infinity()};
   full.entropies = {0.5f, 1e-30f, 2.0f};
-  full.weight_version = int64_t{1} << 40;
+  full.versions = {3, int64_t{1} << 40};
   full.finish = FinishReason::kLength;
   full.status = VerifyStatus::kTimeout;
   full.correct = true;
@@ -32,7 +32,7 @@ TEST(RolloutCodec, GivesBackWhatItWasGiven) {
     EXPECT_EQ(got[i].tokens, given[i].tokens);
     EXPECT_EQ(got[i].logprobs, given[i].logprobs);
     EXPECT_EQ(got[i].entropies, given[i].entropies);
-    EXPECT_EQ(got[i].weight_version, given[i].weight_version);
+    EXPECT_EQ(got[i].versions, given[i].versions);
     EXPECT_EQ(got[i].finish, given[i].finish);
     EXPECT_EQ(got[i].status, given[i].status);
     EXPECT_EQ(got[i].correct, given[i].correct);

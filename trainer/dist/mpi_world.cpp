@@ -12,6 +12,7 @@
 #include <stdexcept>
 
 #include "trainer/dist/backends.h"
+#include "trainer/dist/mailbox.h"
 
 namespace terse::trainer {
 
@@ -73,6 +74,7 @@ class MpiWorld final : public World {
         members_(gather_members(comm_)),
         place_(place_of(comm_.rank(), members_, options.ranks_per_node)),
         watch_(comm_.duplicate(), names_of(members_), options.deadline),
+        mailbox_(comm_.duplicate(), watch_),
         all_(Group::create(comm_, "world", all_ranks(comm_.size()), watch_)),
         host_(mpi_collectives(all_)) {}
 
@@ -97,6 +99,8 @@ class MpiWorld final : public World {
                                          collectives_->device().str(), device.str()));
     return *collectives_;
   }
+
+  Mailbox& mailbox() override { return mailbox_; }
 
   void enter(std::string_view phase) override { watch_.situation().enter(phase); }
 
@@ -133,6 +137,7 @@ class MpiWorld final : public World {
   const std::vector<Member> members_;
   const Place place_;
   Watch watch_;
+  Mailbox mailbox_;
   std::shared_ptr<Group> all_;
   std::unique_ptr<Collectives> host_;         // for the CPU's side of things
   std::unique_ptr<Collectives> collectives_;  // for tensors; on the same group

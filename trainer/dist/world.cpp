@@ -29,6 +29,7 @@ class LoneWorld final : public World {
                                          group_->device().str(), device.str()));
     return *group_;
   }
+  Mailbox& mailbox() override { throw std::logic_error("a process that runs alone has nobody to write to"); }
   void enter(std::string_view) override {}  // nobody waits for this rank
   [[noreturn]] void abort(int code, const std::string& message) override {
     fmt::print(stderr, "terse: {}\n", message);

@@ -31,6 +31,8 @@ struct WorldOptions {
 // Whether this process was started as one of several ranks (or as the only one) by a launcher.
 bool launched_by_mpi();
 
+class Mailbox;
+
 class World {
  public:
   // Initialises MPI where launched_by_mpi() says so. At most one World lives at a time, and
@@ -45,6 +47,9 @@ class World {
   // All ranks. Tensors live on `device` from the first call on, which is a collective one.
   virtual Collectives& group(torch::Device device) = 0;
 
+  // Letters between single ranks; of the main thread. A world of one rank has none: std::logic_error.
+  virtual Mailbox& mailbox() = 0;
+
   // What this rank is doing, for messages and for whoever asks why nothing moves: "rollout", "backward", "save".
   virtual void enter(std::string_view phase) = 0;
 
@@ -52,5 +57,9 @@ class World {
   // error, whoever else ends it at the same time. Never returns.
   [[noreturn]] virtual void abort(int code, const std::string& message) = 0;
 };
+
+// The ranks of `world` that give the same `color` as a world of their own, in the order of `world`; collective over it.
+// They keep their nodes and their places on them, so that each still has its own GPU. `world` must outlive it.
+std::unique_ptr<World> split(World& world, torch::Device device, std::string_view name, int64_t color);
 
 }  // namespace terse::trainer

@@ -41,7 +41,8 @@ void for_owned(const ParamLayout& layout, const Ownership& owned, const Part& pa
 
 }  // namespace
 
-FlatParams::FlatParams(const ModelSpec& spec, torch::Device device, uint64_t seed, const Sharding& sharding)
+FlatParams::FlatParams(const ModelSpec& spec, torch::Device device, uint64_t seed, const Sharding& sharding,
+                       Purpose purpose)
     : spec_(spec),
       layout_(spec),
       sharding_(sharding),
@@ -52,17 +53,18 @@ FlatParams::FlatParams(const ModelSpec& spec, torch::Device device, uint64_t see
   const auto fp32 = torch::TensorOptions(torch::kFloat32).device(device);
   const auto working = fp32.dtype(rounds ? torch::kBFloat16 : torch::kFloat32);
   const bool sums_in_bf16 = rounds && !device.is_cpu();
-  master_ = torch::empty({owned_.size}, torch::kFloat32);
-  initialise(seed);
+  const bool trains = purpose == Purpose::kTraining;
+  master_ = torch::zeros({owned_.size}, torch::kFloat32);
+  if (trains) initialise(seed);
   master_ = master_.to(device);
   if (!gathers_on_demand()) working_ = rounds || distributed ? torch::empty({size()}, working) : master_;
 
   const int64_t head = separate_head_ ? owned_.parts[0].range.count() : 0;
-  owned_grads_ = torch::zeros({owned_.size + head}, fp32);
-  grad_ = owned_grads_.narrow(0, 0, owned_.size);
-  if (!distributed && !sums_in_bf16) {
+  owned_grads_ = torch::zeros({trains ? owned_.size + head : 0}, fp32);
+  grad_ = owned_grads_.narrow(0, 0, trains ? owned_.size : 0);
+  if (trains && !distributed && !sums_in_bf16) {
     whole_grad_ = owned_grads_;
-  } else if (!distributed || sharding_.zero == 1) {
+  } else if (trains && (!distributed || sharding_.zero == 1)) {
     const int64_t total = size() + (separate_head_ ? layout_.units[0].size() : 0);
     whole_grad_ = torch::zeros({total}, sums_in_bf16 ? working : fp32);
   }

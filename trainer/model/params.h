@@ -37,11 +37,15 @@ class PassObserver {
   virtual void unit_ends(size_t unit) = 0;    // its gradient is complete, its weights are not needed any more
 };
 
+// kInference: weights only, which are 0 until they are set; no gradients.
+enum class Purpose { kTraining, kInference };
+
 class FlatParams {
  public:
   // Initialises from `seed` by counter-based normal numbers keyed by (parameter, element): the same on every device and
   // for any number of ranks.
-  FlatParams(const ModelSpec& spec, torch::Device device, uint64_t seed, const Sharding& sharding = {});
+  FlatParams(const ModelSpec& spec, torch::Device device, uint64_t seed, const Sharding& sharding = {},
+             Purpose purpose = Purpose::kTraining);
 
   const ParamLayout& layout() const { return layout_; }
   const Sharding& sharding() const { return sharding_; }

@@ -6,10 +6,11 @@
 
 namespace terse::trainer {
 
-Transformer::Transformer(const ModelSpec& spec, torch::Device device, uint64_t seed, const Sharding& sharding)
+Transformer::Transformer(const ModelSpec& spec, torch::Device device, uint64_t seed, const Sharding& sharding,
+                         Purpose purpose)
     : spec_(spec),
       device_(device),
-      params_(spec, device, seed, sharding),
+      params_(spec, device, seed, sharding, purpose),
       rope_(ops::make_rope_table(spec, device)),
       recomputes_(spec.activation_checkpointing || (sharding.distributed() && sharding.zero == 3)) {}
 

@@ -11,7 +11,8 @@ namespace terse::trainer {
 
 class Transformer {
  public:
-  Transformer(const ModelSpec& spec, torch::Device device, uint64_t seed, const Sharding& sharding = {});
+  Transformer(const ModelSpec& spec, torch::Device device, uint64_t seed, const Sharding& sharding = {},
+              Purpose purpose = Purpose::kTraining);
 
   const ModelSpec& spec() const { return spec_; }
   torch::Device device() const { return device_; }

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "trainer/device.h"
+#include "trainer/dist/mailbox.h"
 #include "trainer/dist/world.h"
 
 namespace terse::trainer {
@@ -291,6 +292,46 @@ TEST(Collectives, BytesOfAnyLength) {
     EXPECT_EQ(gathered[r], std::string(r == 0 ? 0 : 1000 * r, static_cast<char>('a' + r)));
   for (const std::string& empty : all_gather_bytes(all(), "nothing", "")) EXPECT_EQ(empty, "");
   barrier(all(), "barrier");
+}
+
+// Everyone writes to everyone else, the first letter of each pair a large one.
+TEST(Letters, ArriveWholeAndInOrder) {
+  if (size() == 1) GTEST_SKIP() << "a rank alone has nobody to write to";
+  Mailbox& mailbox = world->mailbox();
+  constexpr int kLetters = 20;
+  const auto text = [](int64_t from, int64_t to, int n) {
+    return std::string(n == 0 ? 3'000'000 : 1, 'x') + fmt::format("{}-{}-{}", from, to, n);
+  };
+  std::vector<int64_t> others;
+  for (int64_t r = 0; r < size(); ++r)
+    if (r != rank()) others.push_back(r);
+  for (int n = 0; n < kLetters; ++n)
+    for (const int64_t r : others) mailbox.send(r, text(rank(), r, n));
+  std::vector<int> come(static_cast<size_t>(size()), 0);
+  for (size_t left = kLetters * others.size(); left > 0; --left) {
+    std::optional<Mailbox::Letter> letter;
+    while (!letter) letter = mailbox.wait({others, "a letter", true}, 60);
+    int& n = come[static_cast<size_t>(letter->source)];
+    EXPECT_EQ(letter->bytes, text(letter->source, rank(), n++));
+  }
+  EXPECT_FALSE(mailbox.take());
+  EXPECT_THROW(mailbox.send(others[0], ""), std::invalid_argument);
+  barrier(all(), "all letters have come");
+}
+
+// Ranks of even and of odd number as worlds of their own.
+TEST(Collectives, APartOfAWorldIsAWorld) {
+  const auto part = split(*world, device, "parity", rank() % 2);
+  const Place& place = part->place();
+  EXPECT_EQ(place.rank, rank() / 2);
+  EXPECT_EQ(place.ranks, (size() + 1 - rank() % 2) / 2);
+  EXPECT_EQ(place.local_rank, world->place().local_rank);
+  EXPECT_LT(place.node, place.nodes);
+  Tensor sum_of_ranks = torch::full({1}, rank(), torch::device(device).dtype(torch::kInt64));
+  part->group(device).all_reduce("ranks", sum_of_ranks, Reduce::kSum).wait();
+  int64_t expected = 0;
+  for (int64_t r = rank() % 2; r < size(); r += 2) expected += r;
+  EXPECT_EQ(sum_of_ranks.item<int64_t>(), expected);
 }
 
 // What cannot be right whatever the others do is refused, on this rank, before it is counted as an operation.

@@ -134,5 +134,21 @@ TEST(End, OfManyReasonsOneIsHeard) {
   for (int i = 0; i < 3; ++i) expect_end(play("all_abort"), 65, HasSubstr("gives up"));
 }
 
+TEST(Letters, AStoppedRankIsNamed) {
+  expect_end(play("letter_stopped", 1), 76,
+             AllOf(HasSubstr("rank 1 (host "), HasSubstr("has not sent a group for 1 s (parallel.deadline)"),
+                   HasSubstr("it does not answer, so it is stopped")));
+}
+
+TEST(Letters, ARankThatIsOverdueIsNamedWithWhatItDoes) {
+  expect_end(play("letter_overdue", 1), 76,
+             AllOf(HasSubstr("rank 1 (host "), HasSubstr("has not sent a group"), HasSubstr("\"rollout\"")));
+}
+
+TEST(Letters, WhoMayTakeItsTimeMay) {
+  const RanksResult result = play("letter_late", 1);
+  EXPECT_EQ(result.exit_code, 0) << result.errors;
+}
+
 }  // namespace
 }  // namespace terse::trainer

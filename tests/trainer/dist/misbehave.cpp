@@ -15,6 +15,7 @@
 
 #include "trainer/device.h"
 #include "trainer/dist/exchange.h"
+#include "trainer/dist/mailbox.h"
 #include "trainer/dist/world.h"
 
 namespace terse::trainer {
@@ -104,6 +105,18 @@ void exception(const Stage& s) {
   }
   s.sum("after");
 }
+// The others wait for a letter of rank 1, which `misbehave` comes between; rank 2 has patience in any case.
+void wait_for_letter(const Stage& s, bool answering_is_enough, const std::function<void()>& misbehave) {
+  if (s.rank == 1) {
+    s.world.enter("rollout");
+    misbehave();
+    for (const int64_t other : {0, 2}) s.world.mailbox().send(other, "at last");
+  }
+  const Mailbox::Wait wait{{1}, "a group", answering_is_enough || s.rank == 2};
+  while (s.rank != 1 && !s.world.mailbox().wait(wait, 0.1)) {
+  }
+  s.sum("after");
+}
 // Everyone wants to end the job for a reason of its own; one of them is heard.
 void all_abort(const Stage& s) {
   s.world.abort(65, fmt::format("rank {} gives up", s.rank));
@@ -171,6 +184,9 @@ const std::map<std::string, std::function<void(const Stage&)>> kScenarios = {
     {"exception", exception},
     {"all_abort", all_abort},
     {"late_but_fine", late_but_fine},
+    {"letter_stopped", [](const Stage& s) { wait_for_letter(s, true, [] { raise(SIGSTOP); }); }},
+    {"letter_overdue", [](const Stage& s) { wait_for_letter(s, false, [&] { s.hang(); }); }},
+    {"letter_late", [](const Stage& s) { wait_for_letter(s, true, [] { sleep(3); }); }},
 };
 
 void play(const std::string& scenario, double deadline) {

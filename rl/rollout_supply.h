@@ -1,0 +1,53 @@
+// Where the groups of a step come from: an engine on the ranks that learn (here), or ranks that do nothing else
+// (rl/rollout_pool.h). All ranks that learn make the same calls and get the same groups.
+#pragma once
+
+#include <vector>
+
+#include "rl/rollout_worker.h"
+#include "trainer/session.h"
+
+namespace terse::rl {
+
+class RolloutSupply {
+ public:
+  virtual ~RolloutSupply() = default;
+  // The model's weights are now those of this version; versions ascend.
+  virtual void publish(int64_t version) = 0;
+  // A group of each problem is wanted.
+  virtual void order(std::vector<Problem> problems) = 0;
+  // Waits for groups that have been ordered: for at least one, or for all of them in order of problem. Rewards and
+  // advantages are left at 0.
+  virtual std::vector<RolloutGroup> collect(bool all) = 0;
+  // What has been ordered is not wanted any more.
+  virtual void drop() = 0;
+  // Of the last step.
+  virtual trainer::Metrics metrics() const { return {}; }
+};
+
+// How rollouts of this run are sampled.
+SamplingOptions rollout_sampling(const configs::RunConfig& config, const Task& task);
+
+// Generates when it is asked for groups, always with the newest weights. The engine must outlive it.
+class EngineSupply final : public RolloutSupply {
+ public:
+  EngineSupply(const configs::RunConfig& config, const Task& task, Engine& engine)
+      : task_(task), engine_(engine), group_size_(config.rl.group_size), sampling_(rollout_sampling(config, task)) {}
+  void publish(int64_t version) override { engine_.refresh(version); }
+  void order(std::vector<Problem> problems) override {
+    for (Problem& problem : problems) ordered_.push_back(std::move(problem));
+  }
+  std::vector<RolloutGroup> collect(bool) override {
+    return roll_out(engine_, task_, std::exchange(ordered_, {}), group_size_, sampling_);
+  }
+  void drop() override { ordered_.clear(); }
+
+ private:
+  const Task& task_;
+  Engine& engine_;
+  int64_t group_size_;
+  SamplingOptions sampling_;
+  std::vector<Problem> ordered_;
+};
+
+}  // namespace terse::rl

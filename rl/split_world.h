@@ -1,0 +1,27 @@
+// The split layout: the first ranks learn, the last ones only generate.
+#pragma once
+
+#include <memory>
+
+#include "configs/run_config.h"
+#include "trainer/dist/world.h"
+
+namespace terse::rl {
+
+// Collective over `world`, which must outlive it. Throws std::invalid_argument when there are too few ranks.
+struct SplitWorld {
+  SplitWorld(const configs::Parallel& config, trainer::World& world, torch::Device device);
+
+  trainer::World& whole;
+  std::unique_ptr<trainer::Collectives> weights;  // all ranks: the way of weights, and of nothing else
+  std::unique_ptr<trainer::World> part;           // the ranks that do as this one does
+  int64_t learners = 0;                           // ranks [0, learners) learn
+  int64_t samplers = 0;                           // ranks [learners, learners + samplers) generate
+
+  bool learns() const { return whole.place().rank < learners; }
+};
+
+// How many of so many ranks generate: parallel.rollout_ranks, or half of them.
+int64_t rollout_ranks(const configs::Parallel& config, int64_t ranks);
+
+}  // namespace terse::rl
