@@ -60,12 +60,18 @@ void TreeSum::add(SequenceRange node, torch::Tensor sum) {
     const auto found = waiting_.find(other);
     if (other.count() > 0 && found == waiting_.end()) break;
     if (other.count() > 0) {
-      if (sum.defined()) sum.add_(found->second);
+      // Into the one that has waited, which may have memory of its own already.
+      if (sum.defined()) sum = found->second.add_(sum);
       waiting_.erase(found);
     }
     node = parent;
   }
   waiting_[node] = std::move(sum);
+}
+
+void TreeSum::leave_buffers() {
+  for (auto& [range, sum] : waiting_)
+    if (sum.storage().nbytes() > sum.nbytes()) sum = sum.clone();
 }
 
 }  // namespace terse::trainer

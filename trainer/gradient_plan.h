@@ -30,8 +30,10 @@ std::vector<SequenceRange> tree_nodes(int64_t sequences, SequenceRange range, in
 class TreeSum {
  public:
   explicit TreeSum(int64_t sequences) : sequences_(sequences) {}
-  // `sum` is the node's and is overwritten; undefined where only the ranges are asked for.
+  // `sum` is the node's and may be overwritten; undefined where only the ranges are asked for.
   void add(SequenceRange node, torch::Tensor sum);
+  // Gives every node that waits memory of its own, where it is a view of more.
+  void leave_buffers();
   TreeSum empty_copy() const { return TreeSum(sequences_); }
   // Nodes whose other half has not come yet; in the end the root alone.
   const std::map<SequenceRange, torch::Tensor>& waiting() const { return waiting_; }

@@ -3,7 +3,6 @@
 #include "trainer/gradient_sum.h"
 
 #include <algorithm>
-#include <deque>
 #include <numeric>
 #include <optional>
 
@@ -27,6 +26,12 @@ void sum_node(FlatParams& params, SequenceRange node, int64_t limit, const Backw
   grad.add_(left);
 }
 
+// Reading costs less than a copy, and stops at the first number that is not 0.
+bool is_zero(const torch::Tensor& grad) {
+  const float* values = grad.data_ptr<float>();
+  return std::all_of(values, values + grad.numel(), [](float value) { return value == 0; });
+}
+
 void sum_chunks(SequenceRange range, int64_t limit, const Backward& backward) {
   for (int64_t begin = range.begin; begin < range.end; begin += limit)
     backward({begin, std::min(begin + limit, range.end)});
@@ -42,6 +47,8 @@ void sum_alone(FlatParams& params, int64_t sequences, int64_t limit, const Backw
     });
   } else if (sequences <= limit) {
     backward(all);
+  } else if (is_zero(grad)) {
+    sum_node(params, all, limit, backward);
   } else {
     const torch::Tensor before = grad.clone();
     grad.zero_();
@@ -81,9 +88,8 @@ class SharedSum final : public PassObserver {
       } else {
         stand_in();
       }
-      while (!sent_.empty()) receive();
+      receive();
     }
-    for (size_t g = 0; g < params_.grad_units(); ++g) add_to_owned(g);
   }
 
   void unit_begins(size_t unit) override {
@@ -151,13 +157,15 @@ class SharedSum final : public PassObserver {
     unit_ends(0);
   }
 
+  // One unit is on its way at a time: two units' gradients live, this one's and that of the unit being computed.
   void send(size_t g) {
+    receive();
     const ParamUnit& unit = params_.weights_of(g);
     const int64_t shards = sharding_.shards->size(), own = params_.owned_grad(g).numel();
     const std::vector<int64_t> counts = shard_counts(unit, shards), none(counts.size(), 0);
     const torch::TensorOptions fp32 = params_.master().options();
     const std::string name = "gradient of " + unit.name + (g == params_.units() ? " (head)" : "");
-    Sent sent{g, {}, {}, {}};
+    Sent& sent = sent_.emplace(Sent{g, {}, {}, {}});
     if (params_.sums_as_tree()) {
       std::vector<int64_t> arriving;
       int64_t total = 0;
@@ -174,39 +182,45 @@ class SharedSum final : public PassObserver {
       sent.work = sharding_.shards->reduce_scatter(name, sent.send, sent.receive, counts);
     }
     params_.drop_grad(g);
-    sent_.push_back(std::move(sent));
-    // Without a whole gradient, two units' gradients live: one on its way, one being computed.
-    while (!keeps_whole_ && sent_.size() > 1) receive();
   }
 
+  // Waits for the unit on its way, if any. Buffers are let go of as soon as they can be.
   void receive() {
+    if (!sent_) return;
     torch::NoGradGuard no_grad;
-    Sent sent = std::move(sent_.front());
-    sent_.pop_front();
-    sent.work.wait();
-    if (!params_.sums_as_tree()) {
-      torch::Tensor& sum = sums_[sent.grad_unit];
-      sum = sum.defined() ? sum.add_(sent.receive) : sent.receive;
-      return;
-    }
-    const int64_t own = params_.owned_grad(sent.grad_unit).numel();
-    int64_t at = 0;
-    for (int64_t shard = 0; shard < sharding_.shards->size(); ++shard) {
-      if (const auto range = pass_of(rank_of_shard(shard))) {
-        trees_[sent.grad_unit].add(*range, sent.receive.narrow(0, at, own));
-        at += own;
+    const size_t g = sent_->grad_unit;
+    sent_->work.wait();
+    torch::Tensor received = std::move(sent_->receive);
+    sent_.reset();
+    if (params_.sums_as_tree()) {
+      const int64_t own = params_.owned_grad(g).numel();
+      int64_t at = 0;
+      for (int64_t shard = 0; shard < sharding_.shards->size(); ++shard) {
+        if (const auto range = pass_of(rank_of_shard(shard))) {
+          trees_[g].add(*range, received.narrow(0, at, own));
+          at += own;
+        }
       }
+    } else {
+      sums_[g] = sums_[g].defined() ? sums_[g].add_(received) : received;
+    }
+    received.reset();
+    if (round_ + 1 == rounds_) {
+      add_to_owned(g);
+    } else {
+      trees_[g].leave_buffers();
     }
   }
 
   void add_to_owned(size_t g) {
-    torch::NoGradGuard no_grad;
     if (params_.sums_as_tree()) {
       if (sharding_.replicas != nullptr) exchange_nodes(g);
       for (const auto& [range, sum] : trees_[g].waiting()) params_.owned_grad(g).add_(sum);
-    } else if (sums_[g].defined()) {
+      trees_[g] = trees_[g].empty_copy();
+    } else {
       if (sharding_.replicas != nullptr) sharding_.replicas->all_reduce("gradient", sums_[g], Reduce::kSum).wait();
       params_.owned_grad(g).add_(sums_[g]);
+      sums_[g].reset();
     }
   }
 
@@ -225,11 +239,13 @@ class SharedSum final : public PassObserver {
       for (const auto& [range, none] : ranges.waiting()) nodes.back().push_back(range);
       counts.push_back(own * static_cast<int64_t>(nodes.back().size()));
     }
-    std::vector<torch::Tensor> mine = {torch::empty({0}, params_.master().options())};
-    for (const auto& [range, sum] : trees_[g].waiting()) mine.push_back(sum);
-    torch::Tensor all = torch::empty({std::accumulate(counts.begin(), counts.end(), int64_t{0})}, mine[0].options());
-    replicas.all_gather("gradient across nodes", torch::cat(mine), all, counts).wait();
+    std::vector<torch::Tensor> waiting = {torch::empty({0}, params_.master().options())};
+    for (const auto& [range, sum] : trees_[g].waiting()) waiting.push_back(sum);
+    const torch::Tensor mine = torch::cat(waiting);
+    waiting.clear();
     trees_[g] = trees_[g].empty_copy();
+    torch::Tensor all = torch::empty({std::accumulate(counts.begin(), counts.end(), int64_t{0})}, mine.options());
+    replicas.all_gather("gradient across nodes", mine, all, counts).wait();
     int64_t at = 0;
     for (const std::vector<SequenceRange>& ranges : nodes)
       for (const SequenceRange& range : ranges) {
@@ -247,7 +263,7 @@ class SharedSum final : public PassObserver {
   bool keeps_whole_;
   std::vector<std::vector<SequenceRange>> passes_;  // of each rank
   size_t rounds_ = 0, round_ = 0;
-  std::deque<Sent> sent_;
+  std::optional<Sent> sent_;
   std::vector<TreeSum> trees_;       // of each grad unit
   std::vector<torch::Tensor> sums_;  // the same where sums are not trees
 };

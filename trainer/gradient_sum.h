@@ -12,8 +12,9 @@ namespace terse::trainer {
 // called for parts of this rank's share of at most `limit` sequences, in order; it adds the gradient of one part. Every
 // rank calls with the same numbers; a rank without a share takes part in the exchange.
 //
-// In fp32 on the CPU the result has the same bits for any `limit`, ZeRO stage and number of ranks. A process alone then
-// holds one more copy of the gradient for every doubling of the number of parts, as does a rank at ZeRO-1.
+// In fp32 on the CPU the result has the same bits for any `limit`, ZeRO stage and number of ranks. For every
+// doubling of the number of parts a process alone then holds one more copy of the gradient, as does a rank at ZeRO-1;
+// at the other stages the owners hold what waits of everyone's, which is about as much for each of them.
 void sum_gradients(FlatParams& params, int64_t sequences, int64_t limit,
                    const std::function<void(SequenceRange)>& backward);
 

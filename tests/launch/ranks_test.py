@@ -55,6 +55,16 @@ class Ranks(Launching):
                 self.finish(f"nodes-{zero}", 4, *nodes, "--set", f"parallel.zero={zero}")
                 self.assert_same_run(f"nodes-{zero}", "alone")
 
+    def test_so_do_copies_through_host_memory(self):
+        self.alone()
+        self.finish("staged", 2, "--set", "parallel.backend=staged")
+        self.assert_same_run("staged", "alone")
+
+    def test_bf16_runs_at_every_zero_stage(self):
+        for zero in (1, 2, 3):
+            with self.subTest(zero=zero):
+                self.finish(f"bf16-{zero}", 2, "--set", "model.precision=bf16", "--set", f"parallel.zero={zero}")
+
     def test_a_run_goes_on_with_another_number_of_ranks(self):
         self.alone()
         for step, (ranks, zero) in enumerate([(2, 2), (1, 1), (3, 3)]):

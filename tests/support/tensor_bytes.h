@@ -1,36 +1,70 @@
 // Counts the bytes of tensors as LibTorch's allocator of the CPU hands them out: what a plan of memory is held against.
 #pragma once
 
-#include <c10/core/Allocator.h>
-#include <c10/util/ThreadLocalDebugInfo.h>
+#include <c10/core/CPUAllocator.h>
 
-#include <algorithm>
+#include <atomic>
 #include <memory>
+#include <new>
 
 namespace terse::support {
 
-class TensorBytes : public c10::MemoryReportingInfoBase {
+class TensorBytes {
  public:
-  void reportMemoryUsage(void*, int64_t size, size_t, size_t, c10::Device) override {
-    now_ += size;
-    peak_ = std::max(peak_, now_);
+  double now() const { return static_cast<double>(now_.load()); }
+  double peak() const { return static_cast<double>(peak_.load()); }
+  void add(int64_t size) {
+    const int64_t sum = now_ += size;
+    for (int64_t peak = peak_; peak < sum && !peak_.compare_exchange_weak(peak, sum);) continue;
   }
-  bool memoryProfilingEnabled() const override { return true; }
-  double now() const { return static_cast<double>(now_); }
-  double peak() const { return static_cast<double>(peak_); }
 
  private:
-  int64_t now_ = 0, peak_ = 0;
+  std::atomic<int64_t> now_ = 0, peak_ = 0;
 };
 
-// Counts on this thread while it lives.
+// Tells who counts of every tensor that is allocated and freed, on whatever thread: those that a group's thread gives
+// back (trainer/dist/exchange.h) count, too. Tensors may outlive it: what has to be known of one lies before its bytes.
+class CountingAllocator : public c10::Allocator {
+ public:
+  explicit CountingAllocator(std::shared_ptr<TensorBytes> bytes) : bytes_(std::move(bytes)) {}
+  c10::DataPtr allocate(size_t size) override {
+    char* memory = static_cast<char*>(::operator new(kBefore + size, std::align_val_t(kBefore)));
+    new (memory) Block{bytes_, static_cast<int64_t>(size)};
+    bytes_->add(static_cast<int64_t>(size));
+    return {memory + kBefore, memory + kBefore, &release, torch::kCPU};
+  }
+  c10::DeleterFnPtr raw_deleter() const override { return &release; }
+  void copy_data(void* to, const void* from, size_t size) const override { default_copy_data(to, from, size); }
+
+ private:
+  struct Block {
+    std::shared_ptr<TensorBytes> bytes;
+    int64_t size;
+  };
+  static constexpr size_t kBefore = 64;  // LibTorch's alignment
+  static_assert(sizeof(Block) <= kBefore);
+  static void release(void* data) {
+    char* memory = static_cast<char*>(data) - kBefore;
+    auto* block = reinterpret_cast<Block*>(memory);
+    block->bytes->add(-block->size);
+    block->~Block();
+    ::operator delete(memory, std::align_val_t(kBefore));
+  }
+  std::shared_ptr<TensorBytes> bytes_;
+};
+
+// Counts while it lives what is allocated while it lives, and when that is freed. One at a time.
 class CountTensorBytes {
  public:
+  CountTensorBytes() { c10::SetCPUAllocator(&allocator_); }
+  ~CountTensorBytes() { c10::SetCPUAllocator(c10::GetDefaultCPUAllocator()); }
+  CountTensorBytes(const CountTensorBytes&) = delete;
+  CountTensorBytes& operator=(const CountTensorBytes&) = delete;
   const TensorBytes& bytes() const { return *bytes_; }
 
  private:
   std::shared_ptr<TensorBytes> bytes_ = std::make_shared<TensorBytes>();
-  c10::DebugInfoGuard guard_{c10::DebugInfoKind::PROFILER_STATE, bytes_};
+  CountingAllocator allocator_{bytes_};
 };
 
 }  // namespace terse::support

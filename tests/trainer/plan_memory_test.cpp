@@ -138,27 +138,81 @@ TEST(PlanMemory, OneRankByHand) {
   EXPECT_EQ(bytes_of(fp32, "weights"), 5600);
   EXPECT_EQ(bytes_of(fp32, "fp32 masters"), 0);  // they are the weights
   EXPECT_EQ(bytes_of(fp32, "AdamW moments"), 11200);
-  EXPECT_EQ(bytes_of(fp32, "gradients"), 5600);
-  EXPECT_EQ(total_bytes(state_bytes(tiny(true), {}, false)), 18 * 1400);
+  EXPECT_EQ(bytes_of(fp32, "gradients"), 5600 + 4 * 80);  // and the tied head's
+  EXPECT_EQ(total_bytes(state_bytes(tiny(true), {}, false)), 18 * 1400 + 4 * 80);
   EXPECT_EQ(total_bytes(state_bytes(tiny(true), {}, true)), 20 * 1400);
+  for (const Moment moment : {Moment::kHead, Moment::kBlock})
+    EXPECT_TRUE(unit_bytes(tiny(), {}, false, moment).empty());
 }
 
 TEST(PlanMemory, FourRanksByHand) {
-  // Shards of 20 + 164 + 164 + 2 = 350 elements; the largest unit has 656.
+  // Shards of 20 + 164 + 164 + 2 = 350 elements; blocks of 656.
   const auto one = state_bytes(tiny(true), {4, 4, 1, false}, false);
   EXPECT_EQ(bytes_of(one, "weights"), 2800);
   EXPECT_EQ(bytes_of(one, "fp32 masters"), 1400);
   EXPECT_EQ(bytes_of(one, "AdamW moments"), 2800);
-  EXPECT_EQ(bytes_of(one, "gradients"), 5600);
+  EXPECT_EQ(bytes_of(one, "gradients"), 1400 + 4 * 20);
+  EXPECT_EQ(bytes_of(one, "gradients of a pass"), 5600 + 4 * 80);
+  EXPECT_EQ(bytes_of(state_bytes(tiny(true), {4, 4, 1, false}, true), "gradients of a pass"), 2800);
   const auto two = state_bytes(tiny(true), {4, 4, 2, false}, false);
   EXPECT_EQ(bytes_of(two, "weights"), 2800);
-  EXPECT_EQ(bytes_of(two, "gradients"), 1400 + 8 * 656);
-  const auto three = state_bytes(tiny(true), {4, 4, 3, false}, false);
-  EXPECT_EQ(bytes_of(three, "weights"), 700);
-  EXPECT_EQ(bytes_of(three, "gathered units"), 2 * 2 * 656);
-  // In fp32 a shard of weights is a shard of masters; whole weights are not.
-  EXPECT_EQ(bytes_of(state_bytes(tiny(), {4, 4, 3, false}, false), "fp32 masters"), 0);
+  EXPECT_EQ(bytes_of(two, "gradients"), 1400 + 4 * 20);
+  EXPECT_EQ(bytes_of(two, "gradients of a pass"), 0);
+  for (const bool bf16 : {false, true}) {
+    EXPECT_EQ(bytes_of(state_bytes(tiny(bf16), {4, 4, 3, false}, false), "weights"), 0);  // gathered from masters
+    EXPECT_EQ(bytes_of(state_bytes(tiny(bf16), {4, 4, 3, false}, false), "fp32 masters"), 1400);
+  }
   EXPECT_EQ(bytes_of(state_bytes(tiny(), {4, 4, 1, false}, false), "fp32 masters"), 1400);
+}
+
+TEST(PlanMemory, UnitsOfFourRanksByHand) {
+  const auto gathered = [](bool bf16, Moment moment) {
+    return bytes_of(unit_bytes(tiny(bf16), {4, 4, 3, false}, false, moment), "gathered units");
+  };
+  EXPECT_EQ(gathered(true, Moment::kHead), 2 * 88);  // the embedding and the final norm
+  EXPECT_EQ(gathered(true, Moment::kBlock), 2 * 80 + 2 * 2 * 656);
+  EXPECT_EQ(gathered(false, Moment::kBlock), 4 * 80 + 2 * 4 * 656);
+
+  const auto on_way = [](bool bf16, bool cuda, Moment moment, Sharding sharding) {
+    return bytes_of(unit_bytes(tiny(bf16), sharding, cuda, moment), "gradients on their way");
+  };
+  const Sharding one{4, 4, 1, false}, two{4, 4, 2, false}, nodes{8, 2, 2, true};
+  EXPECT_EQ(on_way(false, false, Moment::kHead, one), 0);
+  EXPECT_EQ(on_way(false, false, Moment::kBlock, one), 4 * 656);
+  EXPECT_EQ(on_way(false, false, Moment::kHead, two), 4 * (8 + 80));
+  EXPECT_EQ(on_way(false, false, Moment::kBlock, two), 12 * 656);
+  // Two ranks of each of four nodes: what a rank owns of a unit, five times.
+  EXPECT_EQ(on_way(false, false, Moment::kBlock, nodes), 4 * 5 * 656 / 2 + 4 * 656);
+  EXPECT_EQ(on_way(true, false, Moment::kBlock, two), 4 * 656 + 4 * 656 / 4 + 4 * 656);
+  EXPECT_EQ(on_way(true, true, Moment::kBlock, two), 4 * 656 + 4 * 656 / 4 + 2 * 656);
+  EXPECT_EQ(on_way(true, true, Moment::kBlock, one), 4 * 656 + 4 * 656 / 4);
+}
+
+// Sequences of a pass and, beside it, copies of a whole gradient.
+using Loads = std::vector<std::pair<int64_t, double>>;
+Loads loads_of(bool bf16, Sharding sharding, bool cuda, int64_t sequences, int64_t micro_batch) {
+  const double whole = 4 * (bf16 ? 1400 : 1480);  // in fp32 with the tied head's
+  Loads loads;
+  for (const PassLoad& load : pass_loads(tiny(bf16), sharding, cuda, sequences, micro_batch))
+    loads.emplace_back(load.sequences, load.waiting_bytes / whole);
+  return loads;
+}
+
+TEST(PlanMemory, SumsThatWaitByHand) {
+  const auto loads = [](int64_t ranks, int64_t zero, int64_t sequences, int64_t micro_batch) {
+    return loads_of(false, {ranks, 4, zero, false}, false, sequences, micro_batch);
+  };
+  EXPECT_EQ(loads(1, 1, 8, 8), Loads({{8, 0}}));
+  EXPECT_EQ(loads(1, 1, 8, 4), Loads({{4, 1}}));  // the first four
+  EXPECT_EQ(loads(1, 1, 8, 1), Loads({{1, 3}}));  // the first four, two, one
+  EXPECT_EQ(loads(1, 1, 9, 8), Loads({{4, 1}, {5, 0}}));
+  EXPECT_EQ(loads(4, 1, 8, 2), Loads({{2, 0}}));
+  EXPECT_EQ(loads(4, 1, 8, 1), Loads({{1, 1}}));
+  EXPECT_EQ(loads(4, 2, 8, 2), Loads({{2, 0}}));
+  EXPECT_EQ(loads(4, 2, 8, 1), Loads({{1, 4 / 4.0}}));   // one of every rank
+  EXPECT_EQ(loads(4, 3, 16, 1), Loads({{1, 8 / 4.0}}));  // two and one of every rank
+  EXPECT_EQ(loads_of(true, {4, 4, 2, false}, true, 12, 2), Loads({{2, 0}, {1, 1 / 4.0}}));
+  EXPECT_EQ(loads_of(true, {4, 4, 1, false}, true, 8, 1), Loads({{1, 0}}));
 }
 
 TEST(PlanMemory, UnitsThatDoNotDivideAreRoundedUp) {
@@ -169,8 +223,8 @@ TEST(PlanMemory, ShardsFallAsOneOverN) {
   for (const int64_t ranks : {2, 4, 8}) {
     const auto n = static_cast<double>(ranks);
     EXPECT_EQ(bytes_of(state_bytes(tiny(true), {ranks, 8, 1, false}, true), "AdamW moments"), 8 * 1400 / n);
-    EXPECT_EQ(bytes_of(state_bytes(tiny(true), {ranks, 8, 2, false}, true), "gradients"), 4 * 1400 / n + 8 * 656);
-    EXPECT_EQ(bytes_of(state_bytes(tiny(true), {ranks, 8, 3, false}, true), "weights"), 2 * 1400 / n);
+    EXPECT_EQ(bytes_of(state_bytes(tiny(true), {ranks, 8, 2, false}, true), "gradients"), 4 * 1400 / n);
+    EXPECT_EQ(total_bytes(state_bytes(tiny(true), {ranks, 8, 3, false}, true)), 16 * 1400 / n);
   }
 }
 
@@ -190,11 +244,30 @@ TEST(PlanMemory, ActivationsOfABlockByHand) {
 
 TEST(PlanMemory, CheckpointingKeepsInputsAndRunsOneBlockAgain) {
   ModelSpec spec = tiny();
-  const double whole = activation_bytes(spec, false, {100, 0}), beside = workspace_bytes(spec, false, {100, 0});
+  const Pass pass{100, 0, 1};
+  const double whole = activation_bytes(spec, false, pass);
+  const double beside = workspace_bytes(spec, false, pass, Moment::kBlock);
   spec.activation_checkpointing = true;
   const double block = 100 * block_bytes_per_token(spec, false), input = 100 * 8 * 4;
-  EXPECT_EQ(whole - activation_bytes(spec, false, {100, 0}), 2 * (block - input));
-  EXPECT_EQ(workspace_bytes(spec, false, {100, 0}) - beside, block + input);
+  EXPECT_EQ(whole - activation_bytes(spec, false, pass), 2 * (block - input));
+  EXPECT_EQ(workspace_bytes(spec, false, pass, Moment::kBlock) - beside, block + input);
+}
+
+// V 10^5, so that 10 rows are a chunk: D V elements transposed, 10 V logits, a hidden state and its gradient.
+TEST(PlanMemory, TheHeadIsTakenApartBySequences) {
+  configs::Model small;
+  small.width = 8;
+  small.heads = 2;
+  const ModelSpec spec = resolve(small, 100'000);
+  const auto copies = [&](int64_t rows, int64_t sequences) {
+    const Pass pass{rows, rows, sequences};
+    const double others = 4.0 * (10 * 100'000 + 2 * 8 * static_cast<double>(rows));
+    return (workspace_bytes(spec, false, pass, Moment::kHead) - others) / (4 * 8 * 100'000);
+  };
+  EXPECT_EQ(copies(10, 2), 1);
+  EXPECT_EQ(copies(20, 1), 2);    // the sum of the chunks
+  EXPECT_EQ(copies(20, 2), 3);    // and the second half
+  EXPECT_EQ(copies(160, 16), 6);  // and its second half, ..
 }
 
 TEST(PlanMemory, KeysAndValuesByHand) {

@@ -125,6 +125,7 @@ TEST(Advice, NothingToSayWhereAllIsWell) {
 
 TEST(Advice, NamesTheConsumersAndOptionsThatMakeItFit) {
   auto run = llama(64);
+  run.config.parallel.zero = 2;  // ZeRO-3 runs blocks again anyway
   run.config.pretrain.micro_batch = 2;
   const auto said = warnings(run, make_plan(run));
   ASSERT_EQ(said.size(), 1u);
@@ -141,11 +142,10 @@ TEST(Advice, NamesTheConsumersAndOptionsThatMakeItFit) {
 
 TEST(Advice, SeveralOptionsTogetherWhereNoneIsEnough) {
   auto run = llama(8);
-  run.config.pretrain.micro_batch = 2;
+  run.config.pretrain.batch_size = 32;
+  run.config.pretrain.micro_batch = 4;
   run.config.parallel.zero = 1;
-  EXPECT_THAT(
-      warnings(run, make_plan(run)),
-      Contains(HasSubstr("pretrain.micro_batch=1, parallel.zero=3, model.activation_checkpointing=true together")));
+  EXPECT_THAT(warnings(run, make_plan(run)), Contains(HasSubstr("pretrain.micro_batch=1, parallel.zero=3 together")));
 }
 
 TEST(Advice, SaysSoWhenNoOptionHelps) {

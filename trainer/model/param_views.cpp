@@ -1,4 +1,6 @@
 // The weights as the model sees them: gathered from their owners, and cut into named views.
+#include <algorithm>
+
 #include "trainer/model/params.h"
 
 namespace terse::trainer {
@@ -65,29 +67,32 @@ void FlatParams::start_gather(size_t u) {
   Gather& gather = gathers_[u];
   if (gather.under_way) finish_gather(u);
   const auto options = master_.options();
-  torch::Tensor own = master_.narrow(0, owned_.parts[u].at, owned_.parts[u].range.count());
+  const torch::Tensor own = master_.narrow(0, owned_.parts[u].at, owned_.parts[u].range.count());
   if (!weights_[u].defined()) {
     weights_[u] = torch::empty({unit.size()}, options.dtype(spec_.bf16 ? torch::kBFloat16 : torch::kFloat32));
-    if (spec_.bf16 && own.is_cpu()) vectors_[u] = torch::empty({unit.end - unit.decayed_end}, options);
+    if (has_vectors(u)) vectors_[u] = torch::empty({unit.end - unit.decayed_end}, options);
   }
-  torch::Tensor all = weights_[u];
-  if (vectors_[u].defined()) all = gather.fp32 = torch::empty({unit.size()}, options);
-  own = own.to(all.scalar_type());
-  gather.work =
-      sharding_.shards->all_gather("weights of " + unit.name, own, all, shard_counts(unit, sharding_.shards->size()));
+  const int64_t ranks = sharding_.shards->size();
+  std::vector<int64_t> counts = shard_counts(unit, ranks);
+  gather.weights =
+      sharding_.shards->all_gather("weights of " + unit.name, own.to(weights_[u].scalar_type()), weights_[u], counts);
+  if (has_vectors(u)) {
+    const int64_t vectors = unit.decayed_end - unit.begin;
+    for (int64_t rank = 0; rank < ranks; ++rank) {
+      const ShardRange range = shard_of(unit, rank, ranks);
+      counts[static_cast<size_t>(rank)] = range.end - std::clamp(vectors, range.begin, range.end);
+    }
+    const int64_t mine = counts[static_cast<size_t>(sharding_.shards->rank())];
+    gather.vectors = sharding_.shards->all_gather("vectors of " + unit.name, own.narrow(0, own.numel() - mine, mine),
+                                                  vectors_[u], counts);
+  }
   gather.under_way = true;
 }
 
 void FlatParams::finish_gather(size_t u) {
-  torch::NoGradGuard no_grad;
   Gather& gather = gathers_[u];
-  if (!gather.under_way) return;
-  gather.work.wait();
-  if (gather.fp32.defined()) {
-    const ParamUnit& unit = layout_.units[u];
-    weights_[u].copy_(gather.fp32);
-    vectors_[u].copy_(gather.fp32.narrow(0, unit.decayed_end - unit.begin, unit.end - unit.decayed_end));
-  }
+  gather.weights.wait();
+  gather.vectors.wait();
   gather = Gather();
 }
 

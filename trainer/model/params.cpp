@@ -48,7 +48,7 @@ FlatParams::FlatParams(const ModelSpec& spec, torch::Device device, uint64_t see
       sharding_(sharding),
       owned_(layout_, sharding.distributed() ? sharding.shards->rank() : 0,
              sharding.distributed() ? sharding.shards->size() : 1),
-      separate_head_(spec.tie_embeddings && !spec.bf16 && device.is_cpu()) {
+      separate_head_(spec.tie_embeddings && device.is_cpu()) {
   const bool rounds = spec.bf16, distributed = sharding_.distributed();
   const auto fp32 = torch::TensorOptions(torch::kFloat32).device(device);
   const auto working = fp32.dtype(rounds ? torch::kBFloat16 : torch::kFloat32);
@@ -80,9 +80,9 @@ FlatParams::FlatParams(const ModelSpec& spec, torch::Device device, uint64_t see
   }
   for (size_t u = 0; u < units() && working_.defined(); ++u) {
     const ParamUnit& unit = layout_.units[u];
-    weights_[u] = working_.narrow(0, unit.begin, unit.size());
-    // The kernels of the CPU want norms and biases in fp32 even where matrices are bf16.
-    if (rounds && device.is_cpu()) {
+    // A version of its own: a unit that is still being gathered is no change of those in use.
+    weights_[u] = working_.narrow(0, unit.begin, unit.size()).variable_data();
+    if (has_vectors(u)) {
       vectors_[u] = distributed ? torch::empty({unit.end - unit.decayed_end}, fp32)
                                 : master_.narrow(0, unit.decayed_end, unit.end - unit.decayed_end);
     }

@@ -85,7 +85,8 @@ class FlatParams {
   void finish_grad();
 
   // Gradients of one backward pass. There is one more unit of them than of weights where a tied head is summed apart
-  // from the embedding: its rows are other sums, and only apart do they not depend on where a batch is split.
+  // from the embedding, on the CPU: its rows are other sums, and only apart do they not depend on where a batch is
+  // split. Its gradient is the first to be taken, too, and the embedding's the last.
   size_t grad_units() const { return layout_.units.size() + (separate_head_ ? 1 : 0); }
   const ParamUnit& weights_of(size_t grad_unit) const { return layout_.units[grad_unit % layout_.units.size()]; }
   // Where the pass adds gradients: fp32, or the working dtype on a GPU in bf16. begin_grad() makes it zero.
@@ -108,14 +109,15 @@ class FlatParams {
     int64_t grad_offset;  // in its grad unit
   };
   struct Gather {
-    Work work;
-    torch::Tensor fp32;  // of bf16 weights on the CPU: what arrives, to be rounded
+    Work weights, vectors;
     bool under_way = false;
   };
   void initialise(uint64_t seed);
   void make_views(size_t unit);
   torch::Tensor leaf(const std::string& first, std::vector<int64_t> shape, size_t grad_unit);
   void attach_grads(size_t grad_unit);
+  // The kernels of the CPU want norms and biases in fp32 even where matrices are bf16. The embedding has none.
+  bool has_vectors(size_t unit) const { return spec_.bf16 && master_.is_cpu() && unit > 0; }
   void start_gather(size_t unit);
   void finish_gather(size_t unit);
 
@@ -127,7 +129,7 @@ class FlatParams {
   torch::Tensor master_;   // fp32 [owned]
   torch::Tensor working_;  // all weights in the model's dtype; undefined where units are gathered on demand
   std::vector<torch::Tensor> weights_;  // of each unit: views of working_, or gathered
-  std::vector<torch::Tensor> vectors_;  // of each unit in bf16 on the CPU: what does not decay, in fp32
+  std::vector<torch::Tensor> vectors_;  // of each unit that has_vectors(): what does not decay, in fp32
   std::vector<Gather> gathers_;         // of each unit
   torch::Tensor whole_grad_;            // all pass_grads_ end to end, where they are kept
   std::vector<torch::Tensor> pass_grads_;

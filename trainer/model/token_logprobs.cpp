@@ -79,34 +79,31 @@ struct HeadBackward {
     add(logits.data_ptr<float>(), x.data_ptr<float>() + begin * width, vocab, width);
   }
 
-  // Adds the tree over the segments to `grad`. A tree of more rows than a chunk is taken apart, and a segment of more
-  // rows is a chain over its chunks.
+  // Adds the tree over the segments to `grad`, which is zero where the tree is of more than `most` rows. It is then
+  // taken apart, and a segment of more rows is a chain over its chunks.
   void add_tree(const kernels::Segments& segments, int64_t most, const Tensor& grad) {
     const int64_t first = segments.starts[0], n = segments.rows() - first;
     if (n == 0) return;
     if (n <= most) {
       std::vector<int32_t> starts(segments.starts, segments.starts + segments.count + 1);
       for (int32_t& start : starts) start -= static_cast<int32_t>(first);
-      return rows(first, n, [&](const float* logits, const float* in, int64_t vocab, int64_t width) {
+      rows(first, n, [&](const float* logits, const float* in, int64_t vocab, int64_t width) {
         kernels::cpu().weight_grad(logits, in, grad.data_ptr<float>(), {starts.data(), segments.count}, vocab, width);
       });
-    }
-    const Tensor sum = torch::zeros_like(head.weight);
-    if (segments.count == 1) {
+    } else if (segments.count == 1) {
       for (int64_t begin = first; begin < first + n; begin += most) {
         const int64_t part = std::min(most, first + n - begin);
         rows(begin, part, [&](const float* logits, const float* in, int64_t vocab, int64_t width) {
-          kernels::cpu().gemm_tn(logits, in, sum.data_ptr<float>(), part, vocab, width, true);
+          kernels::cpu().gemm_tn(logits, in, grad.data_ptr<float>(), part, vocab, width, true);
         });
       }
     } else {
       const int64_t half = kernels::tree_half(segments.count);
-      const Tensor right = torch::zeros_like(sum);
-      add_tree({segments.starts, half}, most, sum);
+      add_tree({segments.starts, half}, most, grad);
+      const Tensor right = torch::zeros_like(grad);
       add_tree({segments.starts + half, segments.count - half}, most, right);
-      sum.add_(right);
+      grad.add_(right);
     }
-    grad.add_(sum);
   }
 };
 
@@ -155,7 +152,14 @@ struct TokenLogProbsFunction : Function<TokenLogProbsFunction> {
                       .transform = transform_of(ctx),
                       .head = Head(weight)};
     if (head.head.transposed.defined()) {
-      head.add_tree(segments_of(saved[5], rows), chunk, weight.grad());
+      const kernels::Segments segments = segments_of(saved[5], rows);
+      if (rows <= chunk) {
+        head.add_tree(segments, chunk, weight.grad());
+      } else {
+        const Tensor sum = torch::zeros_like(weight);
+        head.add_tree(segments, chunk, sum);
+        weight.grad().add_(sum);
+      }
     } else {
       for (int64_t begin = 0; begin < rows; begin += chunk) {
         const int64_t n = std::min(chunk, rows - begin);

@@ -1,6 +1,7 @@
 #include "trainer/plan/activations.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace terse::trainer::plan {
 
@@ -49,24 +50,42 @@ double activation_bytes(const ModelSpec& spec, bool cuda, Pass pass) {
   return static_cast<double>(pass.tokens) * (layers * block + last) + static_cast<double>(pass.loss_rows) * rows;
 }
 
-double workspace_bytes(const ModelSpec& spec, bool cuda, Pass pass) {
+namespace {
+
+// On the CPU in fp32: the weights transposed, and the gradient as a tree over sequences, taken apart until its rows fit
+// a chunk (token_logprobs.cpp).
+double head_copies(const ModelSpec& spec, Pass pass, double chunk) {
+  double copies = static_cast<double>(pass.loss_rows) > chunk ? 2 : 1;
+  int64_t sequences = pass.sequences;
+  for (; sequences > 1 && static_cast<double>(sequences * pass.loss_rows / pass.sequences) > chunk; sequences /= 2)
+    ++copies;
+  return copies * static_cast<double>(spec.width * spec.vocab) * 4;
+}
+
+double head_bytes(const ModelSpec& spec, bool cuda, Pass pass) {
+  const Widths w(spec);
+  const double size = element_bytes(spec, cuda), rows = static_cast<double>(pass.loss_rows);
+  // The hidden state in forward, its gradient in backward.
+  const double hidden = size * w.d * static_cast<double>(pass.tokens);
+  if (cuda) return hidden + rows * w.v * kBytesPerGpuLogit;
+  const double chunk = std::max(1.0, std::floor(kChunkLogits / w.v)), logits = std::min(rows, chunk) * w.v;
+  const double beside = spec.bf16 ? logits * (4 + 2) + 2 * w.d * w.v : logits * 4 + head_copies(spec, pass, chunk);
+  return hidden + beside + size * w.d * rows;
+}
+
+}  // namespace
+
+double workspace_bytes(const ModelSpec& spec, bool cuda, Pass pass, Moment moment) {
+  if (moment == Moment::kHead) return head_bytes(spec, cuda, pass);
   const Widths w(spec);
   const double size = element_bytes(spec, cuda);
   const double tokens = static_cast<double>(pass.tokens), rows = static_cast<double>(pass.loss_rows);
-  double head = size * w.d * tokens;  // the hidden state in forward, its gradient in backward
-  if (cuda) {
-    head += rows * w.v * kBytesPerGpuLogit;
-  } else {
-    const double logits = std::min(rows, std::max(1.0, kChunkLogits / w.v)) * w.v;
-    head += spec.bf16 ? logits * (4 + 2) : logits * 4 + w.d * w.v * 4;  // fp32 weights are transposed, bf16 ones not
-    head += size * w.d * rows;
-  }
   // Gradients of the residual and of gate|up, and of their product in place of what was saved of it. What the final
   // norm and the head had saved is gone by then.
   double feed_forward = size * ((w.d + 2 * w.f) * tokens - w.d * (tokens + rows));
   if (spec.activation_checkpointing) feed_forward += (block_bytes_per_token(spec, cuda) + size * w.d) * tokens;
   if (!cuda && spec.bf16) feed_forward += 2 * w.f * w.d * 2;  // the gradient of a weight, before it is added
-  return std::max(head, feed_forward);
+  return feed_forward;
 }
 
 }  // namespace terse::trainer::plan

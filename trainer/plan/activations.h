@@ -17,16 +17,20 @@ namespace terse::trainer::plan {
 struct Pass {
   int64_t tokens = 0;
   int64_t loss_rows = 0;
+  int64_t sequences = 1;
 };
+
+// Where a pass may need most beside what it keeps: in the output head, and in the backward pass of the last block.
+enum class Moment { kHead, kBlock };
 
 double block_bytes_per_token(const ModelSpec& spec, bool cuda);
 
 // Of all blocks, of which activation checkpointing keeps only the inputs, and the final norm and the head.
 double activation_bytes(const ModelSpec& spec, bool cuda, Pass pass);
 
-// What lies beside them at the worst moment, the larger of: the output head (on the CPU its transposed weights, a chunk
-// of logits and a hidden state; on a GPU all logits, several times), and backward of the last block's feed-forward,
-// with activation checkpointing beside the whole block, which has been run again.
-double workspace_bytes(const ModelSpec& spec, bool cuda, Pass pass);
+// What lies beside them. In the head, on the CPU: its transposed weights, a chunk of logits and a hidden state, and
+// where there is more than a chunk, sums of its gradient; on a GPU all logits, several times. In a block: the backward
+// pass of its feed-forward, with activation checkpointing beside the whole block, which has been run again.
+double workspace_bytes(const ModelSpec& spec, bool cuda, Pass pass, Moment moment);
 
 }  // namespace terse::trainer::plan

@@ -56,7 +56,7 @@ std::string gib(double bytes) {
 
 std::vector<Change> ways_to_fit(const Run& run, const StagePlan& plan) {
   std::vector<Change> ways;
-  const bool recomputes = run.config.model.activation_checkpointing;
+  const bool recomputes = run.spec().activation_checkpointing;
   if (plan.largest_micro_batch >= 1 && plan.largest_micro_batch < plan.micro_batch)
     ways.push_back(micro_batch(plan.stage, plan.largest_micro_batch));
   if (plan.largest_slots >= 1 && plan.largest_slots < run.config.engine.max_batch)
@@ -82,7 +82,7 @@ std::string together(Run run, StagePlan plan) {
   fewer_slots();
   if (!plan.fits() && run.config.parallel.zero < 3 && run.ranks > 1) change(zero(3));
   fewer_slots();
-  if (!plan.fits() && !run.config.model.activation_checkpointing) change(recompute());
+  if (!plan.fits() && !run.spec().activation_checkpointing) change(recompute());
   fewer_slots();
   if (!plan.fits() && plan.stage == "rl" && run.config.rl.practice.updates > 0) change(no_practice());
   fewer_slots();

@@ -1,8 +1,10 @@
 #include "trainer/plan/memory.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
+#include "trainer/gradient_plan.h"
 #include "trainer/kernels/kernels.h"
 
 namespace terse::trainer::plan {
@@ -32,23 +34,132 @@ double total_bytes(const std::vector<Consumer>& consumers) {
                          [](double sum, const Consumer& consumer) { return sum + consumer.bytes; });
 }
 
+namespace {
+
+// What trainer/model/params.h and trainer/gradient_sum.h do with these weights among these ranks.
+struct Scheme {
+  Scheme(const ModelSpec& spec, const Sharding& sharding, bool cuda)
+      : distributed(sharding.ranks > 1),
+        zero(distributed ? sharding.zero : 1),
+        tree(!spec.bf16 && !cuda),
+        ranks(static_cast<double>(sharding.shard().ranks)),
+        replicas(static_cast<double>(sharding.replicas().ranks)),
+        pass_element(spec.bf16 && cuda ? 2 : 4),
+        weights(unit_sizes(spec)) {
+    gradients.assign(weights.rbegin(), weights.rend());
+    if (!cuda && spec.tie_embeddings) gradients.insert(gradients.begin() + 1, weights.front());
+  }
+
+  double unit_on_its_way(double unit) const {
+    const double sent = zero == 1 && pass_element == 4 ? 0 : unit;
+    if (!tree) return 4 * (sent + unit / ranks);
+    // As it arrives; then, among replicas, the owned sum and everyone's.
+    return 4 * std::max(sent + unit, unit / ranks * (1 + replicas));
+  }
+
+  bool distributed;
+  int64_t zero;
+  bool tree;  // sums are trees over sequences
+  double ranks, replicas;
+  double pass_element;            // bytes of an element of a pass's gradient
+  std::vector<double> weights;    // units
+  std::vector<double> gradients;  // units, in the order in which a backward pass completes them
+};
+
+}  // namespace
+
 std::vector<Consumer> state_bytes(const ModelSpec& spec, const Sharding& sharding, bool cuda) {
-  const std::vector<double> units = unit_sizes(spec);
-  const double whole = shard_elements(units, 1), largest = *std::max_element(units.begin(), units.end());
-  const int64_t ranks = sharding.shard().ranks, zero = ranks > 1 ? sharding.zero : 1;
-  const double part = shard_elements(units, ranks), w = working_bytes(spec);
-  const bool one_buffer = !spec.bf16 && (ranks == 1 || zero == 3);
+  const Scheme scheme(spec, sharding, cuda);
+  const int64_t ranks = sharding.shard().ranks;
+  const double whole = shard_elements(scheme.weights, 1), part = shard_elements(scheme.weights, ranks);
+  const double w = working_bytes(spec);
+  const bool one_buffer = !spec.bf16 && !scheme.distributed;
   std::vector<Consumer> out;
   const auto add = [&](const char* name, double bytes) {
     if (bytes > 0) out.push_back({name, bytes});
   };
-  add("weights", zero == 3 ? w * part : w * whole);
-  if (zero == 3) add("gathered units", 2 * w * largest);
+  add("weights", scheme.zero == 3 ? 0 : w * whole);
   add("fp32 masters", one_buffer ? 0 : 4 * part);
   add("AdamW moments", 8 * part);
-  add("gradients", zero == 1 ? 4 * whole : 4 * part + 8 * largest);
-  if (cuda && spec.bf16 && zero == 1) add("gradients of a pass", 2 * whole);
+  add("gradients", 4 * shard_elements(scheme.gradients, ranks));
+  const bool of_a_pass = scheme.distributed ? scheme.zero == 1 : scheme.pass_element < 4;
+  if (of_a_pass) add("gradients of a pass", scheme.pass_element * shard_elements(scheme.gradients, 1));
   return out;
+}
+
+std::vector<Consumer> unit_bytes(const ModelSpec& spec, const Sharding& sharding, bool cuda, Moment moment) {
+  const Scheme scheme(spec, sharding, cuda);
+  if (!scheme.distributed) return {};
+  std::vector<Consumer> out;
+  const bool block = moment == Moment::kBlock;
+  if (scheme.zero == 3) {
+    // The embedding during the whole pass, and the other end while the head is at work, or one block while the next one
+    // arrives.
+    const double beside = block ? 2 * scheme.weights[1] : scheme.weights.back();
+    out.push_back({"gathered units", working_bytes(spec) * (scheme.weights.front() + beside)});
+  }
+  double bytes = 0;
+  const std::vector<double>& units = scheme.gradients;
+  const double computed = scheme.zero == 1 ? 0 : scheme.pass_element;
+  for (size_t g = 0; block && g + 1 < units.size(); ++g)
+    bytes = std::max(bytes, scheme.unit_on_its_way(units[g]) + computed * units[g + 1]);
+  if (!block) bytes = computed * std::accumulate(units.begin(), units.end() - spec.layers - 1, 0.0);
+  out.push_back({"gradients on their way", bytes});
+  return out;
+}
+
+namespace {
+
+// The passes of a node that is taken apart into halves until they fit `micro_batch`: their sizes, and for each how many
+// left halves wait at most.
+std::map<int64_t, int64_t> halves(int64_t node, int64_t micro_batch) {
+  std::map<int64_t, int64_t> waiting = {{node, 0}};
+  while (waiting.rbegin()->first > micro_batch) {
+    const auto [whole, above] = *waiting.rbegin();
+    waiting.erase(whole);
+    for (const auto& [half, left] : {std::pair{kernels::tree_half(whole), 0}, {whole / 2, 1}})
+      waiting[half] = std::max(waiting[half], above + left);
+  }
+  return waiting;
+}
+
+}  // namespace
+
+std::vector<PassLoad> pass_loads(const ModelSpec& spec, const Sharding& sharding, bool cuda, int64_t sequences,
+                                 int64_t micro_batch) {
+  const Scheme scheme(spec, sharding, cuda);
+  const int64_t shards = sharding.shard().ranks;
+  const double whole = 4 * shard_elements(scheme.gradients, 1), part = 4 * shard_elements(scheme.gradients, shards);
+  if (!scheme.tree) {
+    const int64_t own = (sequences + sharding.ranks - 1) / sharding.ranks;
+    // From the second pass on, owners hold the sum of those before.
+    if (scheme.zero == 1 || own <= micro_batch) return {{micro_batch, 0}};
+    return {{micro_batch, 0}, {std::min(micro_batch, own - micro_batch), part}};
+  }
+  // Every rank's nodes of the tree, one a round; owners hold those of everyone who shares this copy, until others come.
+  std::vector<std::vector<SequenceRange>> nodes;
+  size_t rounds = 0;
+  for (int64_t rank = 0; rank < shards; ++rank) {
+    nodes.push_back(
+        tree_nodes(sequences, share_of(sequences, rank, sharding.ranks), scheme.zero == 1 ? sequences : micro_batch));
+    rounds = std::max(rounds, nodes.back().size());
+  }
+  TreeSum tree(sequences);
+  std::map<int64_t, double> most;  // bytes beside a pass of so many sequences
+  for (size_t round = 0; round < rounds; ++round) {
+    const double waiting = static_cast<double>(tree.waiting().size()) * part;
+    int64_t largest = 0;
+    for (const std::vector<SequenceRange>& of_rank : nodes) {
+      if (round >= of_rank.size()) continue;
+      largest = std::max(largest, of_rank[round].count());
+      tree.add(of_rank[round], {});
+    }
+    for (const auto& [pass, copies] : halves(largest, micro_batch))
+      most[pass] = std::max(most[pass], waiting + static_cast<double>(copies) * whole);
+  }
+  std::vector<PassLoad> loads;
+  for (const auto& [pass, bytes] : most) loads.push_back({pass, bytes});
+  return loads;
 }
 
 std::vector<Consumer> engine_bytes(const ModelSpec& spec, const Generation& generation, bool cuda) {

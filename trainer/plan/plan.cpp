@@ -38,44 +38,47 @@ void add_practice(const ModelSpec& spec, const Sharding& sharding, const std::ve
   out.push_back({"the apprentice, all of it", total_bytes(own) + average});
 }
 
-// Gradients in fp32 on the CPU are summed as a tree over sequences (trainer/gradient_sum.h): while its halves are taken
-// apart until they fit a pass, sums wait, and what was there before them.
-double waiting_sums(const ModelSpec& spec, const Sharding& sharding, const StageShape& shape) {
-  const bool alone = sharding.shard().ranks == 1, whole = alone || sharding.zero == 1;
-  if (spec.bf16 || !whole || shape.micro_batch >= shape.own_sequences) return 0;
-  int64_t copies = alone ? 1 : 0;
-  for (int64_t node = shape.own_sequences; node > shape.micro_batch; node = (node + 1) / 2) ++copies;
-  return 4.0 * static_cast<double>(copies) * shard_elements(unit_sizes(spec), 1);
+// The moment of a step at which most is needed beside what is kept: in the head, in a block's backward pass, or while
+// generating.
+std::vector<Consumer> worst_moment(const Run& run, const StageShape& shape) {
+  const ModelSpec spec = run.spec();
+  const Sharding sharding = sharding_of(run, shape);
+  const bool cuda = run.cuda();
+  std::vector<Consumer> worst;
+  for (const PassLoad& load : pass_loads(spec, sharding, cuda, shape.sequences, shape.micro_batch)) {
+    const Pass pass = shape.pass_of(load.sequences);
+    for (const Moment moment : {Moment::kHead, Moment::kBlock}) {
+      std::vector<Consumer> all = unit_bytes(spec, sharding, cuda, moment);
+      all.push_back({"gradients that wait to be added", load.waiting_bytes});
+      all.push_back({"activations", activation_bytes(spec, cuda, pass)});
+      all.push_back({cuda ? "logits and workspace" : "workspace", workspace_bytes(spec, cuda, pass, moment)});
+      if (total_bytes(all) > total_bytes(worst)) worst = all;
+    }
+  }
+  if (shape.rollouts == 0) return worst;
+  double generating = decoding_bytes(spec, generation_of(run, shape), cuda);
+  // Sharded weights have to be whole to generate with.
+  if (sharding.zero == 3 && sharding.ranks > 1) generating += (spec.bf16 ? 2 : 4) * shard_elements(unit_sizes(spec), 1);
+  if (generating > total_bytes(worst)) worst = {{"generating a token", generating}};
+  return worst;
 }
 
 std::vector<Consumer> memory_of(const Run& run, const StageShape& shape) {
   const ModelSpec spec = run.spec();
   const Sharding sharding = sharding_of(run, shape);
-  const bool cuda = run.cuda();
-  std::vector<Consumer> out = state_bytes(spec, sharding, cuda);
-  if (!cuda) out.push_back({"gradients that wait to be added", waiting_sums(spec, sharding, shape)});
-  double beside_pass = 0;  // generating needs this much where learning needs activations
+  std::vector<Consumer> out = state_bytes(spec, sharding, run.cuda());
   if (shape.rollouts > 0) {
     const Generation generation = generation_of(run, shape);
-    for (const Consumer& consumer : engine_bytes(spec, generation, cuda)) out.push_back(consumer);
+    for (const Consumer& consumer : engine_bytes(spec, generation, run.cuda())) out.push_back(consumer);
     const std::vector<Consumer> own = out;
     if (shape.practice_updates > 0) add_practice(spec, sharding, own, out);
     const int64_t rollouts = shape.rollouts / shape.learners + 1;
     out.push_back({"rollouts", static_cast<double>(rollouts * run.response_tokens) * kRolloutBytesPerToken});
-    beside_pass = decoding_bytes(spec, generation, cuda);
-    // Sharded weights have to be whole to generate with.
-    if (sharding.zero == 3 && sharding.shard().ranks > 1)
-      beside_pass += (spec.bf16 ? 2 : 4) * shard_elements(unit_sizes(spec), 1);
   }
   const double rope = static_cast<double>(spec.context * spec.head_width) * 4;
   out.push_back({"batch and angles", batch_bytes(shape) + rope});
-  const double kept = activation_bytes(spec, cuda, shape.pass()), beside = workspace_bytes(spec, cuda, shape.pass());
-  if (kept + beside >= beside_pass) {
-    out.push_back({"activations", kept});
-    out.push_back({cuda ? "logits and workspace" : "workspace", beside});
-  } else {
-    out.push_back({"generating a token", beside_pass});
-  }
+  for (const Consumer& consumer : worst_moment(run, shape))
+    if (consumer.bytes > 0) out.push_back(consumer);
   return out;
 }
 
@@ -148,6 +151,7 @@ int64_t largest_micro_batch(const Run& run, const StageShape& shape) {
     StageShape other = shape;
     other.micro_batch = sequences;
     other.own_sequences = std::max(shape.own_sequences, sequences);
+    other.sequences = std::max(shape.sequences, sequences * shape.learners);
     return total_bytes(memory_of(run, other)) <= run.limit_bytes();
   });
 }

@@ -22,7 +22,12 @@ struct Run {
   int64_t ranks_per_node = 1;
 
   bool cuda() const { return machine.device == "cuda"; }
-  ModelSpec spec() const { return resolve(config.model, vocab); }
+  // ZeRO-3 runs blocks again, so that their weights need not be kept for the backward pass (Transformer).
+  ModelSpec spec() const {
+    ModelSpec spec = resolve(config.model, vocab);
+    spec.activation_checkpointing |= config.parallel.zero == 3 && ranks > 1;
+    return spec;
+  }
   double limit_bytes() const { return (machine.memory_gib - machine.reserved_gib) * 0x1p30; }
 };
 

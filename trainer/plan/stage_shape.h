@@ -20,7 +20,7 @@ struct StageShape {
   int64_t practice_sequences = 0;
 
   int64_t passes() const { return (own_sequences + micro_batch - 1) / micro_batch; }
-  Pass pass() const { return {micro_batch * sequence_tokens, micro_batch * loss_rows}; }
+  Pass pass_of(int64_t count) const { return {count * sequence_tokens, count * loss_rows, count}; }
 };
 
 StageShape shape_of(const Run& run, const std::string& stage);

@@ -24,6 +24,15 @@ foreach(ranks 1 2 3 4)
   endif()
 endforeach()
 
+add_executable(trainer_memory_of_ranks ${CMAKE_CURRENT_SOURCE_DIR}/trainer/memory_of_ranks.cpp)
+target_link_libraries(trainer_memory_of_ranks PRIVATE terse_trainer GTest::gtest)
+terse_use_torch_pch(trainer_memory_of_ranks)
+foreach(ranks 1 2 4)
+  set(name trainer/memory_of_ranks/${ranks})
+  add_test(NAME ${name} COMMAND ${TERSE_MPIRUN} ${ranks} $<TARGET_FILE:trainer_memory_of_ranks>)
+  set_tests_properties(${name} PROPERTIES TIMEOUT 300 PROCESSORS ${ranks} ENVIRONMENT GOMP_SPINCOUNT=2000)
+endforeach()
+
 # failures_test.cpp, among the tests of trainer/, runs dist_misbehave.
 string(JOIN " " launcher ${TERSE_MPIRUN})
 target_compile_definitions(trainer_tests PRIVATE TERSE_MPIRUN="${launcher}" TERSE_MISBEHAVE="$<TARGET_FILE:dist_misbehave>")
