@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "launch/text.h"
+#include "trainer/learners.h"
 #include "trainer/plan/advice.h"
 
 namespace terse::launch {
@@ -41,8 +42,11 @@ std::string sharing_text(const Run& run) {
   if (run.ranks == 1) return "one rank";
   const configs::Parallel& parallel = run.config.parallel;
   const int64_t nodes = (run.ranks + run.ranks_per_node - 1) / run.ranks_per_node;
-  return fmt::format("{} ranks on {} node{}, ZeRO-{}{}", run.ranks, nodes, nodes == 1 ? "" : "s", parallel.zero,
-                     parallel.hierarchical ? " inside each node, replicated across nodes" : "");
+  const std::string roles =
+      run.splits() ? fmt::format(", {} of which only generate", trainer::rollout_ranks(run.config.parallel, run.ranks))
+                   : "";
+  return fmt::format("{} ranks on {} node{}{}, ZeRO-{}{}", run.ranks, nodes, nodes == 1 ? "" : "s", roles,
+                     parallel.zero, parallel.hierarchical ? " inside each node, replicated across nodes" : "");
 }
 
 std::string answer(const Run& run, const StagePlan& plan) {
@@ -80,6 +84,10 @@ Rows memory_rows(const Run& run, const Plans& plans) {
   }
   rows.push_back({"  in all"});
   for (const StagePlan& plan : plans) rows.back().push_back(bytes(plan.bytes()));
+  if (std::any_of(plans.begin(), plans.end(), [](const StagePlan& plan) { return !plan.sampler_memory.empty(); })) {
+    rows.push_back({"  one that only generates"});
+    for (const StagePlan& plan : plans) rows.back().push_back(bytes(total_bytes(plan.sampler_memory)));
+  }
   rows.push_back({"  there is"});
   for (const StagePlan& plan : plans) rows.back().push_back(bytes(plan.limit_bytes));
   rows.push_back({"  sequences of a pass"});
@@ -93,6 +101,7 @@ Rows memory_rows(const Run& run, const Plans& plans) {
 std::vector<std::pair<std::string, double>> time_parts(const StagePlan& plan) {
   const double updates = static_cast<double>(plan.updates);
   return {{"generating", plan.generation},
+          {"of it while others learn", -plan.overlap},
           {"computing", updates * plan.update.compute},
           {"optimizer", updates * plan.update.optimizer},
           {"waiting for communication", updates * plan.update.exposed},
@@ -147,6 +156,7 @@ nlohmann::json plan_json(const std::string& config_path, const Run& run, const P
                       {"fits", plan.fits()},
                       {"memory", memory},
                       {"bytes", plan.bytes()},
+                      {"bytes_of_a_rollout_rank", total_bytes(plan.sampler_memory)},
                       {"limit_bytes", plan.limit_bytes},
                       {"time", time},
                       {"seconds", plan.seconds()},

@@ -21,7 +21,4 @@ struct SplitWorld {
   bool learns() const { return whole.place().rank < learners; }
 };
 
-// How many of so many ranks generate: parallel.rollout_ranks, or half of them.
-int64_t rollout_ranks(const configs::Parallel& config, int64_t ranks);
-
 }  // namespace terse::rl

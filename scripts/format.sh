@@ -16,7 +16,8 @@ for arg in "$@"; do
     --check) check=yes ;;
     -h | --help) usage; exit 0 ;;
     -*) die 64 "unknown option '$arg' (known: --check)" ;;
-    *) files+=("$(realpath "$arg")") ;;
+    *.h | *.cpp | *.cu | *.cuh) files+=("$(realpath "$arg")") ;;
+    *) die 64 "$arg is no C++ or CUDA source" ;;
   esac
 done
 

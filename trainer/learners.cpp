@@ -25,4 +25,13 @@ Learners::Learners(const configs::Parallel& config, World& world, torch::Device 
   sharding_.replicas = replicas_.get();
 }
 
+int64_t rollout_ranks(const configs::Parallel& config, int64_t ranks) {
+  const int64_t samplers = config.rollout_ranks > 0 ? config.rollout_ranks : ranks / 2;
+  if (samplers > 0 && samplers < ranks) return samplers;
+  throw std::invalid_argument(
+      fmt::format("parallel.layout is split, which needs ranks that learn and ranks that generate; there are {} ranks "
+                  "and parallel.rollout_ranks is {}: start more (launch/mpirun.sh -n 2), or use layout colocated",
+                  ranks, config.rollout_ranks));
+}
+
 }  // namespace terse::trainer

@@ -21,4 +21,8 @@ class Learners {
   Sharding sharding_;
 };
 
+// How many of so many ranks only generate in the split layout: parallel.rollout_ranks, or half of them. Throws
+// std::invalid_argument when none would be left to learn, or to generate.
+int64_t rollout_ranks(const configs::Parallel& config, int64_t ranks);
+
 }  // namespace terse::trainer

@@ -52,6 +52,17 @@ TEST_F(PlanCommand, JsonAddsUp) {
   }
 }
 
+TEST_F(PlanCommand, RanksThatOnlyGenerateArePlannedApart) {
+  const Result result = plan({"--ranks", "8", "--hardware", "laptop", "--set", "parallel.layout=split", "--set",
+                              "parallel.rollout_ranks=6", "--set", "rl.max_staleness=1"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  for (const char* part :
+       {"8 ranks on 4 nodes, 6 of which only generate, ZeRO-1", "one that only generates", "of it while others learn"})
+    EXPECT_THAT(result.out, HasSubstr(part));
+  const Result none = plan({"--ranks", "1", "--set", "parallel.layout=split"});
+  EXPECT_THAT(none.err, HasSubstr("there are 1 ranks"));
+}
+
 TEST_F(PlanCommand, RunsThatDoNotFitSaySoAndWhatWouldHelp) {
   const Result result = plan({"--hardware", "laptop", "--response-tokens", "4000", "--set", "model.context=8192",
                               "--set", "model.layers=12", "--set", "model.width=512", "--set", "model.heads=8"});

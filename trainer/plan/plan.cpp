@@ -24,7 +24,7 @@ Sharding sharding_of(const Run& run, const StageShape& shape) {
 }
 
 Generation generation_of(const Run& run, const StageShape& shape) {
-  return {run.config.engine.max_batch, run.prompt_tokens, (shape.rollouts + shape.learners - 1) / shape.learners};
+  return {run.config.engine.max_batch, run.prompt_tokens, (shape.rollouts + shape.generators - 1) / shape.generators};
 }
 
 double batch_bytes(const StageShape& shape) {
@@ -79,6 +79,18 @@ std::vector<Consumer> memory_of(const Run& run, const StageShape& shape) {
   out.push_back({"batch and angles", batch_bytes(shape) + rope});
   for (const Consumer& consumer : worst_moment(run, shape))
     if (consumer.bytes > 0) out.push_back(consumer);
+  return out;
+}
+
+// A rank that only generates: weights, those that arrive meanwhile, and the engine.
+std::vector<Consumer> sampler_memory(const Run& run, const StageShape& shape) {
+  const ModelSpec spec = run.spec();
+  const double whole = shard_elements(unit_sizes(spec), 1);
+  const std::string& transfer = run.config.parallel.weight_transfer;
+  const bool bf16 = transfer == "bf16" || (transfer == "auto" && spec.bf16 && run.cuda());
+  std::vector<Consumer> out = {{"weights", (spec.bf16 ? 6 : 4) * whole}, {"arriving weights", (bf16 ? 2 : 4) * whole}};
+  for (const Consumer& consumer : engine_bytes(spec, generation_of(run, shape), run.cuda())) out.push_back(consumer);
+  out.push_back({"generating a token", decoding_bytes(spec, generation_of(run, shape), run.cuda())});
   return out;
 }
 
@@ -202,10 +214,12 @@ StagePlan plan_stage(const Run& run, const std::string& stage) {
   plan.largest_slots = largest_slots(run, shape);
   plan.tokens = static_cast<double>(shape.rollouts * run.response_tokens);
   plan.generation = generation_seconds(run, shape);
+  if (run.splits()) plan.sampler_memory = sampler_memory(run, shape);
   if (shape.practice_updates > 0) {
     const int64_t own = (shape.practice_sequences + shape.learners - 1) / shape.learners;
     add_updates(plan, update_time(run, shape, own), shape.practice_updates);
   }
+  if (run.config.rl.max_staleness > 0) plan.overlap = std::min(plan.generation, plan.learning());
   return plan;
 }
 

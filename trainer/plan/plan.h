@@ -21,6 +21,11 @@ struct Run {
   int64_t ranks = 1;
   int64_t ranks_per_node = 1;
 
+  // Some ranks only generate; see rl/split_world.h.
+  bool splits() const {
+    const auto& stages = config.stages;
+    return config.parallel.layout == "split" && std::find(stages.begin(), stages.end(), "rl") != stages.end();
+  }
   bool cuda() const { return machine.device == "cuda"; }
   // ZeRO-3 runs blocks again, so that their weights need not be kept for the backward pass (Transformer).
   ModelSpec spec() const {
@@ -34,12 +39,14 @@ struct Run {
 // The part of one rank. Sequences are shared out evenly over the ranks that learn; a part is rounded up.
 struct StagePlan {
   std::string stage;
-  std::vector<Consumer> memory;  // at the worst moment
+  std::vector<Consumer> memory;          // at the worst moment, of a rank that learns
+  std::vector<Consumer> sampler_memory;  // of a rank that only generates, where there are such
   double limit_bytes = 0;
 
   StepTime update;        // one optimizer step; the mean of them where practice beside RL makes other ones
   int64_t updates = 1;    // of one step of the stage
   double generation = 0;  // seconds a step: prompts and rollouts, RL only
+  double overlap = 0;     // of them, while other ranks learn
   double tokens = 0;      // trained (RL: generated) in one step, by all ranks together
 
   int64_t learners = 1;             // ranks
@@ -50,9 +57,9 @@ struct StagePlan {
   int64_t largest_slots = 0;        // of engine.max_batch, RL only
 
   double bytes() const { return total_bytes(memory); }
-  bool fits() const { return bytes() <= limit_bytes; }
+  bool fits() const { return bytes() <= limit_bytes && total_bytes(sampler_memory) <= limit_bytes; }
   double learning() const { return static_cast<double>(updates) * update.total(); }
-  double seconds() const { return generation + learning(); }
+  double seconds() const { return generation - overlap + learning(); }
   double waiting() const { return static_cast<double>(updates) * update.exposed; }
   double communication_share() const { return waiting() / seconds(); }
   Volume volume() const;  // that each rank sends in one step

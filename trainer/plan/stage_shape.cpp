@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "trainer/learners.h"
+
 namespace terse::trainer::plan {
 
 namespace {
@@ -33,7 +35,10 @@ void rl_shape(const Run& run, StageShape& shape) {
 
 StageShape shape_of(const Run& run, const std::string& stage) {
   StageShape shape;
-  shape.learners = run.ranks;
+  const bool split = run.splits();
+  const int64_t samplers = split ? rollout_ranks(run.config.parallel, run.ranks) : 0;
+  shape.learners = run.ranks - samplers;
+  shape.generators = split ? samplers : shape.learners;
   if (stage == "pretrain") {
     const configs::Pretrain& p = run.config.pretrain;
     shape.sequence_tokens = shape.loss_rows = p.context > 0 ? p.context : run.config.model.context;

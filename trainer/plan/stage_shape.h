@@ -14,7 +14,8 @@ struct StageShape {
   int64_t micro_batch = 0;       // sequences of one pass of one rank
   int64_t own_sequences = 0;     // of one update and one rank
   int64_t updates = 1;           // of one step
-  int64_t learners = 1;          // ranks; each of them generates too
+  int64_t learners = 1;          // ranks
+  int64_t generators = 1;        // ranks: the same ones, or (split layout) the others
   int64_t rollouts = 0;          // of one step, over all ranks; RL only
   int64_t practice_updates = 0;  // of them, of the apprentice's copy, with practice_sequences each
   int64_t practice_sequences = 0;
