@@ -64,6 +64,7 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task, Rollou
   const auto save_state = [&](checkpoints::StateDict& state) {
     optimizer.save(state);
     apprentice.save(state);
+    ledger.sync();
   };
   if (auto resumed = session.resume("rl")) {
     progress = resumed->progress;
@@ -90,6 +91,7 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task, Rollou
     supply->publish(progress.step);
     record.batch = source.next(progress.step);
     record.rollout_seconds = seconds_since(mark);
+    record.generates_ahead = rl.max_staleness > 0;
 
     // 2. The controller moves its limits.
     if (adaptive) controller.observe(record.batch.sampled);
@@ -152,6 +154,7 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task, Rollou
                       {"ledger", ledger.position()}};
     if (!last) session.maybe_save(progress, save_state, metrics.at("accuracy"));
   }
+  ledger.sync();
   return progress;
 }
 

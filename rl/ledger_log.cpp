@@ -20,8 +20,8 @@ void LedgerLog::add(int64_t step, const RolloutBatch& batch, const Ledger& ledge
   file_->append(line.dump());
 }
 
-int64_t LedgerLog::position() {
-  return file_ ? file_->sync() : 0;
+void LedgerLog::sync() {
+  if (file_) file_->sync();
 }
 
 void LedgerLog::rewind(int64_t position) {

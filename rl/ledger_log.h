@@ -17,8 +17,9 @@ class LedgerLog {
   explicit LedgerLog(const std::filesystem::path& folder);
   void add(int64_t step, const RolloutBatch& batch, const Ledger& ledger);
 
-  // Where the log stands, on disk; and back to there, 0 being the very beginning.
-  int64_t position();
+  // Where the log stands; sync() puts everything before it on disk. And back to there, 0 being the very beginning.
+  int64_t position() const { return file_ ? file_->size() : 0; }
+  void sync();
   void rewind(int64_t position);
 
  private:

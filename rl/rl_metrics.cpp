@@ -98,7 +98,7 @@ trainer::Metrics StepRecord::metrics(const CompressionController* controller, do
       {"time/practice", practice_seconds},
       {"step_time", seconds()},
       {"tokens_per_s", (generated + static_cast<double>(update.tokens)) / seconds()},
-      {"rollout/tokens_per_s", generated / rollout_seconds},
+      {"rollout/tokens_per_s", generated / (generates_ahead ? seconds() : rollout_seconds)},
       {"rollout/groups", static_cast<double>(batch.sampled.size())},
   };
   for (const auto& [difficulty, mean] : accuracy_of) {

@@ -12,7 +12,8 @@ struct StepRecord {
   UpdateResult update;   // of the first update
   double grad_norm = 0;  // of the last update
   double lr = 0;
-  double rollout_seconds = 0;
+  double rollout_seconds = 0;    // generating here, or waiting for groups
+  bool generates_ahead = false;  // rollouts go on during the whole step
   double train_seconds = 0;
   double practice_seconds = 0;
 

@@ -35,6 +35,7 @@ class JsonlFile {
   // whole line before; returns the size it has then. Throws MetricsError.
   int64_t rewind(int64_t bytes);
 
+  int64_t size() const { return size_; }  // what sync() would return
   int64_t lost() const { return lost_; }  // lines of the present outage
 
  private:
