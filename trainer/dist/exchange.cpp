@@ -9,6 +9,8 @@
 #include <set>
 #include <stdexcept>
 
+#include "trainer/dist/guard.h"
+
 namespace terse::trainer {
 
 namespace {
@@ -223,6 +225,7 @@ std::shared_ptr<Group> Group::split(std::string_view name, int64_t color, int64_
       if (wishes[peer][0] == color) peers.push_back(peer);
     }
     std::stable_sort(peers.begin(), peers.end(), [&](int64_t a, int64_t b) { return wishes[a][1] < wishes[b][1]; });
+    const Guard guard(fmt::format("MPI's split of group \"{}\"", name_), watch_.deadline());
     // MPI takes ints only: positions instead of the values themselves.
     mpi::Comm comm = comm_.split(std::distance(colors.begin(), colors.find(color)),
                                  std::find(peers.begin(), peers.end(), rank()) - peers.begin());

@@ -114,6 +114,20 @@ TEST(Deadline, AThreadThatNeverReturnsIsNamed) {
   expect_end(play("stuck", 1), 76, AllOf(HasSubstr("is stuck in phase \"start\""), HasSubstr("\"stuck\"")));
 }
 
+TEST(Deadline, ARankStoppedBeforeItsStartIsNamed) {
+  expect_end(play("stop_before_mpi", 3), 76,
+             AllOf(HasSubstr("MPI's start has not finished within 3 s"), HasSubstr("rank 1 (host "),
+                   HasSubstr("is stopped"), Not(HasSubstr("rank 0 (host "))));
+}
+
+TEST(Deadline, ARankStoppedAfterItsLastOperationIsNamed) {
+  const RanksResult result = play("stop_after_the_end", 3);
+  EXPECT_EQ(result.exit_code, 76) << result.errors;
+  EXPECT_THAT(messages(result), testing::ElementsAre(AllOf(HasSubstr("MPI's end has not finished within 3 s"),
+                                                           HasSubstr("rank 1 (host "), HasSubstr("is stopped"))))
+      << result.errors;
+}
+
 // The deadline of 300 s is longer than this test may take: it is mpirun that ends the others.
 TEST(End, AKilledRankTakesTheOthersWithIt) {
   const RanksResult result = play("killed");

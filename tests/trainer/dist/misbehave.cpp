@@ -173,17 +173,29 @@ const std::map<std::string, std::function<void(const Stage&)>> kScenarios = {
     {"late_but_fine", late_but_fine},
 };
 
+constexpr const char* kStopInFinalize = "TERSE_STOP_IN_FINALIZE";
+
 void play(const std::string& scenario, double deadline) {
+  const char* rank = std::getenv("OMPI_COMM_WORLD_RANK");
+  if (scenario == "stop_before_mpi" && rank == std::string("1")) raise(SIGSTOP);
   const auto world = World::start({.deadline = deadline});
   Collectives& group = world->group(torch::kCPU);
   const Stage stage{.world = *world, .group = group, .rank = world->place().rank};
   world->enter("warm-up");
   stage.sum("first");
-  kScenarios.at(scenario)(stage);
+  if (scenario == "stop_after_the_end" && stage.rank == 1) setenv(kStopInFinalize, "", 1);
+  if (const auto known = kScenarios.find(scenario); known != kScenarios.end()) known->second(stage);
 }
 
 }  // namespace
 }  // namespace terse::trainer
+
+// In place of MPI's own, which has this second name for the purpose.
+extern "C" int PMPI_Finalize();
+extern "C" int MPI_Finalize() {
+  if (std::getenv(terse::trainer::kStopInFinalize) != nullptr) raise(SIGSTOP);
+  return PMPI_Finalize();
+}
 
 int main(int argc, char** argv) {
   if (argc < 2) return 64;
