@@ -12,6 +12,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <utility>
 
 #include "trainer/dist/watch.h"
 
@@ -64,6 +65,11 @@ std::map<int64_t, Process> ranks_here() {
   return ranks;
 }
 
+int64_t number_in(const char* variable) {
+  const char* value = std::getenv(variable);
+  return value == nullptr ? 0 : std::atoll(value);
+}
+
 std::string host() {
   char name[256] = {};
   return gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
@@ -92,9 +98,10 @@ bool Guard::over_within(double seconds) {
 }
 
 void Guard::complain() {
+  const std::map<int64_t, Process> ranks = ranks_here();
   std::vector<std::string> stopped;
   std::vector<int64_t> well;
-  for (const auto& [rank, process] : ranks_here()) {
+  for (const auto& [rank, process] : ranks) {
     if (process.stopped)
       stopped.push_back(fmt::format("rank {} (host {}) is stopped (process {})", rank, host(), process.pid));
     else
@@ -105,9 +112,10 @@ void Guard::complain() {
     stopped.push_back(fmt::format("none of the ranks of host {} ({}) is stopped: one elsewhere is, or is lost", host(),
                                   fmt::join(well, ", ")));
   }
-  // The lowest rank of a machine speaks; the launcher ends the others when it has ended.
-  const char* mine = std::getenv("PMIX_RANK");
-  if (mine != nullptr && !well.empty() && std::atoll(mine) != well.front() && over_within(kSilence)) return;
+  // The lowest rank of a machine speaks, and the launcher ends the others when it has ended.
+  const bool spoken = std::cmp_less(ranks.size(), number_in("OMPI_COMM_WORLD_LOCAL_SIZE"));
+  const bool speaks = well.empty() || number_in("PMIX_RANK") == well.front();
+  if ((spoken || !speaks) && over_within(kSilence)) return;
   fmt::print(stderr, "terse: {} has not finished within {} s (parallel.deadline): {}.\n", what_, deadline_,
              fmt::join(stopped, "; "));
   std::fflush(stderr);

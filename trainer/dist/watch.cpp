@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "trainer/dist/backoff.h"
+#include "trainer/dist/waited.h"
 
 namespace terse::trainer {
 
@@ -40,9 +41,12 @@ Watch::~Watch() {
 
 void Watch::serve() {
   std::unique_lock lock(stop_mutex_);
-  while (!stop_) {
+  for (Clock::time_point last = Clock::now(); !stop_;) {
     lock.unlock();
     answer_requests();
+    const Clock::time_point now = Clock::now();
+    if (now - last > Waited::kGap) situation_.wake();
+    last = now;
     // The threads of the groups keep the deadline themselves, unless MPI does not let them go.
     if (situation_.stuck(2 * deadline_ + kSilence))
       end(kExitHang, fmt::format("{} is stuck {}", names_[comm_.rank()], situation_.report(0).text));

@@ -104,6 +104,12 @@ TEST(Deadline, ARankThatComesLateButInTimeIsWaitedFor) {
   EXPECT_EQ(result.output, "survived\nsurvived\nsurvived\n");
 }
 
+TEST(Deadline, AJobThatWasSuspendedForLongerGoesOn) {
+  const RanksResult result = play("suspend", 4);
+  EXPECT_EQ(result.exit_code, 0) << result.errors;
+  EXPECT_EQ(result.output, "survived\nsurvived\nsurvived\n");
+}
+
 TEST(Deadline, DataThatMovesSlowlyIsWaitedFor) {
   const RanksResult result = play("slow_data", 3);
   EXPECT_EQ(result.exit_code, 0) << result.errors;

@@ -69,6 +69,24 @@ void stop(const Stage& s, int64_t which) {
   if (s.rank == which) raise(SIGSTOP);
   s.sum("after");
 }
+// All ranks are stopped for so many seconds, rank 1 before it comes to what the others wait for.
+void suspend(const Stage& s, unsigned seconds) {
+  s.sum("before");
+  const pid_t self = getpid();
+  if (fork() == 0) {
+    sleep(seconds);
+    kill(self, SIGCONT);
+    _exit(0);
+  }
+  const auto after = [&] { return s.group.all_reduce("after", torch::ones({4}), Reduce::kSum); };
+  Work work = s.rank == 1 ? Work() : after();
+  raise(SIGSTOP);
+  if (s.rank == 1) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    work = after();
+  }
+  work.wait();
+}
 void hang(const Stage& s) {
   if (s.rank == 1) {
     s.world.enter("daydream");
@@ -164,6 +182,7 @@ const std::map<std::string, std::function<void(const Stage&)>> kScenarios = {
     {"leave_early", leave_early},
     {"stop_0", [](const Stage& s) { stop(s, 0); }},
     {"stop_2", [](const Stage& s) { stop(s, 2); }},
+    {"suspend", [](const Stage& s) { suspend(s, 8); }},
     {"hang", hang},
     {"hang_behind", hang_behind},
     {"killed", killed},
