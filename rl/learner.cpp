@@ -52,7 +52,7 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task) {
   CompressionController controller(task);
   Apprentice apprentice(config, task, model);
   EntropyController entropy(rl.entropy_bonus);
-  RolloutSource source(config, task, engine, controller);
+  RolloutSource source(config, task, engine, controller, session.world());
   TraceLog traces(session.leads() ? session.dir() / "traces" : std::filesystem::path(), task);
   const bool adaptive = rl.penalty.kind == "adaptive";
   trainer::StageProgress progress{"rl", 0, 0, 0, {}};

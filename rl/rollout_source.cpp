@@ -39,11 +39,12 @@ SamplingOptions rollout_sampling(const configs::RunConfig& config, const Task& t
 }
 
 RolloutSource::RolloutSource(const configs::RunConfig& config, const Task& task, Engine& engine,
-                             const CompressionController& controller)
+                             const CompressionController& controller, trainer::World& world)
     : config_(config.rl),
       task_(task),
       engine_(engine),
       controller_(controller),
+      world_(world),
       penalty_(length_penalty(config.rl.penalty.kind)),
       sampling_(rollout_sampling(config, task)),
       cursor_(kFirstProblem) {}
@@ -59,7 +60,9 @@ void RolloutSource::price(RolloutGroup& group) const {
 std::vector<RolloutGroup> RolloutSource::sample(int64_t groups) {
   std::vector<Problem> problems;
   for (int64_t i = 0; i < groups; ++i) problems.push_back(task_.problem(Split::kTrain, cursor_++));
-  std::vector<RolloutGroup> sampled = roll_out(engine_, task_, std::move(problems), config_.group_size, sampling_);
+  world_.enter("rollout");
+  std::vector<RolloutGroup> sampled =
+      roll_out(engine_, task_, std::move(problems), config_.group_size, sampling_, &world_);
   for (RolloutGroup& group : sampled) price(group);
   return sampled;
 }

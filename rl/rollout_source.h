@@ -19,9 +19,10 @@ struct RolloutBatch {
 
 class RolloutSource {
  public:
-  // References must outlive the source. `controller` limits lengths when rl.penalty.kind is adaptive.
+  // References must outlive the source. `controller` limits lengths when rl.penalty.kind is adaptive; `world` is told
+  // whether rollouts are being generated or rewarded.
   RolloutSource(const configs::RunConfig& config, const Task& task, Engine& engine,
-                const CompressionController& controller);
+                const CompressionController& controller, trainer::World& world);
 
   RolloutBatch next();
 
@@ -36,6 +37,7 @@ class RolloutSource {
   const Task& task_;
   Engine& engine_;
   const CompressionController& controller_;
+  trainer::World& world_;
   LengthPenalty penalty_;
   SamplingOptions sampling_;
   int64_t cursor_;

@@ -16,13 +16,14 @@ int64_t draw_key(const Problem& problem) {
 }
 
 std::vector<Rollout> generate_and_verify(Engine& engine, const Task& task, std::span<const Problem> problems,
-                                         int64_t group_size, const SamplingOptions& sampling) {
+                                         int64_t group_size, const SamplingOptions& sampling, trainer::World* world) {
   std::vector<GenerationRequest> requests;
   for (const Problem& problem : problems) {
     for (int64_t sample = 0; sample < group_size; ++sample)
       requests.push_back({problem.prompt, draw_key(problem), sample});
   }
   std::vector<Completion> completions = engine.generate(requests, sampling);
+  if (world != nullptr) world->enter("reward");
   std::vector<Rollout> rollouts;
   for (size_t i = 0; i < completions.size(); ++i) {
     Rollout rollout;
@@ -44,13 +45,13 @@ std::vector<Rollout> generate_and_verify(Engine& engine, const Task& task, std::
 }  // namespace
 
 std::vector<RolloutGroup> roll_out(Engine& engine, const Task& task, std::vector<Problem> problems, int64_t group_size,
-                                   const SamplingOptions& sampling) {
+                                   const SamplingOptions& sampling, trainer::World* world) {
   const trainer::Sharding& sharding = engine.model().params().sharding();
   const trainer::SequenceRange share =
       trainer::share_of(static_cast<int64_t>(problems.size()), sharding.rank(), sharding.ranks());
   const std::span<const Problem> mine =
       std::span(problems).subspan(static_cast<size_t>(share.begin), static_cast<size_t>(share.count()));
-  std::vector<Rollout> rollouts = generate_and_verify(engine, task, mine, group_size, sampling);
+  std::vector<Rollout> rollouts = generate_and_verify(engine, task, mine, group_size, sampling, world);
   if (sharding.distributed()) {
     const std::string bytes = encode_rollouts(rollouts);
     rollouts.clear();
