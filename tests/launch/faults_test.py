@@ -112,12 +112,13 @@ class Faults(Launching):
         deadline = DEADLINE if number == signal.SIGSTOP else 300
         return ["--set", f"parallel.deadline={deadline}", "--set", f"parallel.zero={1 + ranks % 3}"]
 
-    def fail_at(self, ranks, rank, number, place):
+    def fail_at(self, ranks, rank, number, place, *options):
         """Returns the seconds until the others were down."""
         mark = self.folder / "mark"
         mark.unlink(missing_ok=True)
         fault = f"{rank} {number.name.removeprefix('SIG')} {place}"
-        launcher = self.launch(ranks, FAULTY, *self.settings(ranks, number), TERSE_FAULT=fault, TERSE_FAULT_MARK=str(mark))
+        options = [*self.settings(ranks, number), *options]
+        launcher = self.launch(ranks, FAULTY, *options, TERSE_FAULT=fault, TERSE_FAULT_MARK=str(mark))
         wait_until(lambda: (mark.exists() and mark.read_text()) or launcher.poll() is not None, f"fault {fault}")
         self.assertTrue(mark.exists(), f"it did not come to {fault}: {self.said()}")
         seconds = self.assert_down(launcher, int(mark.read_text()), mark.stat().st_mtime, number)
@@ -148,6 +149,11 @@ class Faults(Launching):
 
     def test_a_rank_stopped_at_any_place_takes_the_others_down_at_the_deadline(self):
         self.fail_everywhere(signal.SIGSTOP)
+
+    def test_a_rank_stopped_in_the_last_save_is_found_although_nothing_else_is_to_be_done(self):
+        only_save = ["--set", "stages=[sft]", "--set", "checkpoint.every=0"]
+        self.fail_at(3, 1, signal.SIGSTOP, "1 write", *only_save)
+        self.assertEqual(self.end_of(self.launch(2, PROGRAM, *only_save)), 0, self.said())
 
     def fail_at_random_times(self, number, ranks, times):
         chance = random.Random(times + ranks)
