@@ -7,9 +7,9 @@
 #include <cctype>
 #include <cstdio>
 #include <exception>
+#include <future>
 #include <mutex>
 #include <set>
-#include <thread>
 
 #include "checkpoints/load.h"
 #include "checkpoints/retention.h"
@@ -52,10 +52,9 @@ void check_ranks(const StoreOptions& options) {
 struct Store::Impl {
   std::filesystem::path dir;
   StoreOptions options;
-  std::thread writer;
-  std::exception_ptr failure;                   // of the last save; read after the writer has been joined
+  std::future<void> writing;                    // the last save, until its outcome has been asked for
   std::mutex folder;                            // one reads or writes it
-  Scratch scratch;                              // touched by the writer, or after it has been joined
+  Scratch scratch;                              // touched by the save, or after it
   std::map<std::string, torch::Tensor> copies;  // on the host, reused from save to save
   std::map<int64_t, int64_t> attempts;          // by step: how often its save has begun
 
@@ -68,7 +67,6 @@ struct Store::Impl {
   // In the background when async.
   template <typename Action>
   void run(Action action);
-  void join();
 };
 
 void Store::Impl::copy_to_host(SaveJob& job) {
@@ -118,17 +116,7 @@ void Store::Impl::write_together(const SharedSave& save, const Contribution& con
 template <typename Action>
 void Store::Impl::run(Action action) {
   if (!options.async) return action();
-  writer = std::thread([this, action = std::move(action)] {
-    try {
-      action();
-    } catch (...) {
-      failure = std::current_exception();
-    }
-  });
-}
-
-void Store::Impl::join() {
-  if (writer.joinable()) writer.join();
+  writing = std::async(std::launch::async, std::move(action));
 }
 
 Store::Store(std::filesystem::path dir, StoreOptions options) : impl_(std::make_unique<Impl>()) {
@@ -157,9 +145,15 @@ Store::~Store() {
 }
 
 void Store::wait() {
-  impl_->join();
+  std::future<void> last = std::move(impl_->writing);
+  if (last.valid()) last.wait();
   impl_->scratch.try_clear(*impl_->options.io, impl_->dir);  // what a failed save could not remove either
-  if (impl_->failure) std::rethrow_exception(std::exchange(impl_->failure, nullptr));
+  if (last.valid()) last.get();
+}
+
+bool Store::idle(std::chrono::milliseconds patience) const {
+  const std::future<void>& last = impl_->writing;
+  return !last.valid() || last.wait_for(patience) == std::future_status::ready;
 }
 
 void Store::save(const CheckpointInfo& info, const StateDict& state) {

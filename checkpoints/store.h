@@ -66,8 +66,8 @@ using Wanted = std::function<std::optional<Range>(const std::string& name, const
 // Gives every rank the texts of all ranks, in the order of the ranks. Every rank calls it as often as the others.
 using Exchange = std::function<std::vector<std::string>(const std::string& mine)>;
 
-// One Store per run folder and process at a time; launch locks the folder. save(), wait() and the destructor belong to
-// one thread; load_latest() may be called from any.
+// One Store per run folder and process at a time; launch locks the folder. save(), wait(), idle() and the destructor
+// belong to one thread; load_latest() may be called from any.
 class Store {
  public:
   // `dir` is the run's checkpoints/ folder: created when missing, and cleared of what killed processes left
@@ -99,6 +99,8 @@ class Store {
   void save(const CheckpointInfo& info, const StateDict& state);
   // Until the save in progress is on disk; throws as save() does when it failed.
   void wait();
+  // Whether no save is in progress, so that wait() would not block, at the latest after so long.
+  bool idle(std::chrono::milliseconds patience) const;
 
   struct Loaded {
     CheckpointInfo info;

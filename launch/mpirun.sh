@@ -85,5 +85,7 @@ fi
 options+=(--mca oob_tcp_keepalive_time 10 --mca oob_tcp_keepalive_intvl 5 --mca oob_tcp_keepalive_probes 4)
 if [ "$(id -u)" = 0 ]; then options+=(--allow-run-as-root); fi
 
+# shellcheck disable=SC2034  # for relay
+rank_name=$(basename "$program" | cut -c -15)  # as the system shows it
 # shellcheck disable=SC2086  # options, to be split
 relay mpirun "${options[@]}" ${MPIRUN_OPTIONS:-} "${deaf[@]}" "$program" "$@"

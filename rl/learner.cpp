@@ -53,7 +53,7 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task, Rollou
   CompressionController controller(task);
   Apprentice apprentice(config, task, model);
   EntropyController entropy(rl.entropy_bonus);
-  EngineSupply own_supply(config, task, engine);
+  EngineSupply own_supply(config, task, engine, session.world());
   if (supply == nullptr) supply = &own_supply;
   RolloutSource source(config, task, *supply, controller);
   TraceLog traces(session.leads() ? session.dir() / "traces" : std::filesystem::path(), task);

@@ -28,23 +28,29 @@ class RolloutSupply {
 // How rollouts of this run are sampled.
 SamplingOptions rollout_sampling(const configs::RunConfig& config, const Task& task);
 
-// Generates when it is asked for groups, always with the newest weights. The engine must outlive it.
+// Generates when it is asked for groups, always with the newest weights. Engine and world must outlive it.
 class EngineSupply final : public RolloutSupply {
  public:
-  EngineSupply(const configs::RunConfig& config, const Task& task, Engine& engine)
-      : task_(task), engine_(engine), group_size_(config.rl.group_size), sampling_(rollout_sampling(config, task)) {}
+  EngineSupply(const configs::RunConfig& config, const Task& task, Engine& engine, trainer::World& world)
+      : task_(task),
+        engine_(engine),
+        world_(world),
+        group_size_(config.rl.group_size),
+        sampling_(rollout_sampling(config, task)) {}
   void publish(int64_t version) override { engine_.refresh(version); }
   void order(std::vector<Problem> problems) override {
     for (Problem& problem : problems) ordered_.push_back(std::move(problem));
   }
   std::vector<RolloutGroup> collect(bool) override {
-    return roll_out(engine_, task_, std::exchange(ordered_, {}), group_size_, sampling_);
+    world_.enter("rollout");
+    return roll_out(engine_, task_, std::exchange(ordered_, {}), group_size_, sampling_, &world_);
   }
   void drop() override { ordered_.clear(); }
 
  private:
   const Task& task_;
   Engine& engine_;
+  trainer::World& world_;
   int64_t group_size_;
   SamplingOptions sampling_;
   std::vector<Problem> ordered_;

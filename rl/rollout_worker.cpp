@@ -16,12 +16,13 @@ int64_t draw_key(const Problem& problem) {
 }
 
 std::vector<Rollout> generate_and_verify(Engine& engine, const Task& task, std::span<const Problem> problems,
-                                         int64_t group_size, const SamplingOptions& sampling) {
+                                         int64_t group_size, const SamplingOptions& sampling, trainer::World* world) {
   std::vector<GenerationRequest> requests;
   for (const Problem& problem : problems) {
     for (GenerationRequest& request : requests_of(problem, group_size)) requests.push_back(std::move(request));
   }
   std::vector<Completion> completions = engine.generate(requests, sampling);
+  if (world != nullptr) world->enter("reward");
   std::vector<Rollout> rollouts;
   for (size_t i = 0; i < completions.size(); ++i) {
     rollouts.push_back(
@@ -55,13 +56,13 @@ Rollout verified(const Task& task, const Problem& problem, int64_t sample, Compl
 }
 
 std::vector<RolloutGroup> roll_out(Engine& engine, const Task& task, std::vector<Problem> problems, int64_t group_size,
-                                   const SamplingOptions& sampling) {
+                                   const SamplingOptions& sampling, trainer::World* world) {
   const trainer::Sharding& sharding = engine.model().params().sharding();
   const trainer::SequenceRange share =
       trainer::share_of(static_cast<int64_t>(problems.size()), sharding.rank(), sharding.ranks());
   const std::span<const Problem> mine =
       std::span(problems).subspan(static_cast<size_t>(share.begin), static_cast<size_t>(share.count()));
-  std::vector<Rollout> rollouts = generate_and_verify(engine, task, mine, group_size, sampling);
+  std::vector<Rollout> rollouts = generate_and_verify(engine, task, mine, group_size, sampling, world);
   if (sharding.distributed()) {
     const std::string bytes = encode_rollouts(rollouts);
     rollouts.clear();

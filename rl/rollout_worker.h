@@ -5,6 +5,7 @@
 
 #include "rl/engine/engine.h"
 #include "rl/env/task.h"
+#include "trainer/dist/world.h"
 
 namespace terse::rl {
 
@@ -14,8 +15,9 @@ std::vector<GenerationRequest> requests_of(const Problem& problem, int64_t group
 Rollout verified(const Task& task, const Problem& problem, int64_t sample, Completion completion);
 
 // Generates `group_size` responses to each problem and verifies them. Of several ranks that learn together each
-// generates and verifies its share of the problems, and gets all groups.
+// generates and verifies its share of the problems, and gets all groups. `world`: is told when generation has ended and
+// verification begins (phase "reward").
 std::vector<RolloutGroup> roll_out(Engine& engine, const Task& task, std::vector<Problem> problems, int64_t group_size,
-                                   const SamplingOptions& sampling);
+                                   const SamplingOptions& sampling, trainer::World* world = nullptr);
 
 }  // namespace terse::rl

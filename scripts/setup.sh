@@ -48,7 +48,7 @@ choose_variant() {
 # 1. System packages.
 packages=(g++ make cmake ninja-build git ca-certificates ccache python3 python3-pip python3-venv libyaml-cpp-dev libfmt-dev
   libhdf5-dev libgtest-dev libgmock-dev nlohmann-json3-dev libcli11-dev libssl-dev libxxhash-dev
-  libopenmpi-dev openmpi-bin)
+  libopenmpi-dev openmpi-bin procps)
 # What only the tests use: a Slurm of one node, and the state of sockets and network namespaces.
 packages+=(slurm-wlm munge iproute2)
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "configs/load.h"
@@ -42,7 +43,7 @@ std::vector<std::string> Session::exchange(std::string_view name, const std::str
 checkpoints::StoreOptions Session::store_options() {
   checkpoints::StoreOptions options;
   options.keep = config_.checkpoint.keep;
-  options.async = config_.checkpoint.async;
+  options.async = config_.checkpoint.async || world_.place().ranks > 1;  // see wait_for_save()
   options.rank = static_cast<int>(world_.place().rank);
   options.ranks = static_cast<int>(world_.place().ranks);
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -88,6 +89,20 @@ void Session::save(const StageProgress& progress, const SaveState& save_state, d
                    {"seconds", progress.seconds},
                    {"extra", progress.extra}}}};
   store_->save({global_step_, progress.stage, configs::numerics_hash(config_), score}, state);
+  if (!config_.checkpoint.async) wait_for_save();
+}
+
+// Several ranks meet again and again meanwhile: one that has stopped is then found by the world's deadline, not by the
+// much longer one of a checkpoint, which is for disks.
+void Session::wait_for_save() {
+  constexpr std::chrono::milliseconds kLongestNap{200};
+  bool idle = world_.place().ranks == 1;
+  for (std::chrono::milliseconds nap{1}; !idle; nap = std::min(2 * nap, kLongestNap)) {
+    torch::Tensor busy = torch::full({1}, store_->idle(nap) ? 0 : 1, torch::kInt64).to(device_);
+    world_.group(device_).all_reduce("checkpoint is written", busy, Reduce::kMax).wait();
+    idle = busy.item<int64_t>() == 0;
+  }
+  store_->wait();
 }
 
 void Session::report(const checkpoints::DiskError& error) {
@@ -97,7 +112,7 @@ void Session::report(const checkpoints::DiskError& error) {
 // A background save that failed must not keep the next one from being tried.
 void Session::settle() {
   try {
-    store_->wait();
+    wait_for_save();
   } catch (const checkpoints::DiskError& error) {
     report(error);
   }
@@ -121,7 +136,7 @@ void Session::maybe_save(const StageProgress& progress, const SaveState& save_st
   settle();
   try {
     save(progress, save_state, score);
-    if (interrupt != Interrupt::kNone) store_->wait();
+    if (interrupt != Interrupt::kNone) wait_for_save();
   } catch (const checkpoints::DiskError& error) {
     if (interrupt == Interrupt::kSaveAndStop) throw;
     report(error);
@@ -133,13 +148,15 @@ void Session::maybe_save(const StageProgress& progress, const SaveState& save_st
 }
 
 void Session::finish_stage(const StageProgress& progress, nlohmann::json result, double score) {
+  world_.enter("save");
   finished_.push_back(std::move(result));
   settle();
   save({progress.stage, progress.step, progress.tokens, progress.seconds, {}}, nullptr, score);
 }
 
 void Session::close() {
-  store_->wait();
+  world_.enter("save");
+  wait_for_save();
 }
 
 }  // namespace terse::trainer

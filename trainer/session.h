@@ -73,6 +73,7 @@ class Session {
 
  private:
   void save(const StageProgress& progress, const SaveState& save_state, double score);
+  void wait_for_save();
   void settle();
   void report(const checkpoints::DiskError& error);
   Interrupt requested();

@@ -56,9 +56,12 @@ TEST(AsyncSave, ReturnsBeforeTheWriteAndKeepsTheStateOfTheCall) {
   store.save(example_info(1), state);  // would wait forever if it wrote
   gate.wait_for_a_visitor();
   EXPECT_FALSE(load_latest(folder.path()).has_value());
+  EXPECT_FALSE(store.idle(std::chrono::milliseconds(1)));
   for (const auto& [name, shard] : state.tensors) shard.data.zero_();
   gate.open();
+  EXPECT_TRUE(store.idle(std::chrono::minutes(1)));
   store.wait();
+  EXPECT_TRUE(store.idle(std::chrono::milliseconds(0)));
   expect_latest(folder.path(), 1);
 }
 

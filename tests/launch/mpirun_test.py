@@ -65,15 +65,6 @@ class Runs(Launching):
         self.assertEqual(self.end_of(launcher), 130, self.output())
         wait_until(lambda: not alive(pid), "the end of the rank")
 
-    def test_a_killed_rank_ends_it_and_the_rerun_ends_the_same(self):
-        self.assertEqual(self.end_of(self.launch("whole", *LONG)), 0, self.output())
-        launcher = self.launch("killed", *LONG)
-        wait_until(lambda: self.steps("killed"), "the first step")
-        os.kill(self.starts("killed")[-1]["pid"], signal.SIGKILL)
-        self.assertEqual(self.end_of(launcher), 128 + signal.SIGKILL, self.output())
-        self.assertEqual(self.end_of(self.launch("killed", *LONG)), 0, self.output())
-        self.assert_same_run("killed", "whole")
-
     def test_the_program_s_exit_code_is_passed_on(self):
         self.assertEqual(self.run_to_end(MPIRUN, "-n", RANKS, "run", "nowhere.yaml"), 78, self.output())
         self.assertIn("nowhere.yaml", self.output())

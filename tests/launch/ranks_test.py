@@ -1,26 +1,26 @@
-"""A run over several ranks: the same bits as one process, at every ZeRO stage, after kills, and with another number of ranks."""
+"""A run over several ranks: the same bits as one process, at every ZeRO stage, and with another number of ranks in between."""
 
-import os
 import signal
 import sys
 import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from launching import MPIRUN, PROGRAM, Launching, child_named, wait_until
+from launching import MPIRUN, PROGRAM, Launching, wait_until
 
-# More sequences than ranks, so that shares and nodes of the tree are uneven; a tied head, and practice beside RL.
+# More sequences than ranks, so that shares and nodes of the tree are uneven; a tied head, and practice beside RL. Fine-tuning brings the
+# policy to a few right answers, so that groups teach something.
 CONFIG = """\
 stages: [pretrain, sft, rl]
 run: {name: tiny, device: cpu, threads: 1, log_every: 1}
 model: {layers: 2, width: 32, heads: 2, ffn_width: 48, context: 128, qk_norm: true, qkv_bias: true}
 data: {train: text.txt}
 task: {k_min: 1, k_max: 2, align_to: 2}
-pretrain: {steps: 4, batch_size: 5, context: 24, eval_every: 2, eval_batches: 3}
-sft: {steps: 12, batch_size: 11, micro_batch: 4}
-rl: {steps: 8, prompts: 3, group_size: 4, replay: 3, eval_every: 4, micro_batch: 5}
+pretrain: {steps: 50, batch_size: 5, context: 24, eval_every: 25, eval_batches: 3}
+sft: {steps: 50, batch_size: 23, micro_batch: 4, optimizer: {lr: 0.01}}
+rl: {steps: 50, prompts: 3, group_size: 8, replay: 3, eval_every: 20, micro_batch: 5}
 eval: {problems_per_difficulty: 3, samples: 2, quick_problems_per_difficulty: 1}
-checkpoint: {every: 3}
+checkpoint: {every: 7}
 """
 
 
@@ -43,6 +43,8 @@ class Ranks(Launching):
 
     def test_any_number_of_ranks_and_any_zero_stage_give_the_same_bits(self):
         self.alone()
+        taught = [line["step"] for line in self.metrics("alone") if line.get("frac_reward_zero_std", 1) < 1]
+        self.assertGreater(len(taught), 25, "steps of RL in which some group had a right and a wrong answer")
         layouts = [(2, 1), (3, 1), (4, 1), (2, 2), (3, 2), (2, 3), (3, 3)]
         for ranks, zero in layouts:
             with self.subTest(ranks=ranks, zero=zero):
@@ -69,27 +71,12 @@ class Ranks(Launching):
         self.alone()
         for step, (ranks, zero) in enumerate([(2, 2), (1, 1), (3, 3)]):
             process = self.run_ranks("moved", ranks, "--set", f"parallel.zero={zero}")
-            wait_until(lambda: self.steps("moved") > 4 + 7 * step or process.poll() is not None, "a few steps")
+            wait_until(lambda: self.steps("moved") > 20 + 45 * step or process.poll() is not None, "a few steps")
             process.send_signal(signal.SIGUSR1)
             self.assertIn(self.end_of(process), (75, 0), self.output())
         self.finish("moved", 2)
         self.assert_same_run("moved", "alone")
         self.assertEqual(self.run_to_end(PROGRAM, "verify", "moved"), 0, self.output())
-
-    def test_a_killed_rank_takes_the_others_down_and_the_rerun_ends_the_same(self):
-        self.alone()
-        for step in (3, 9, 15, 21):
-            process = self.run_ranks("killed", 3, "--retry")
-            wait_until(lambda: self.steps("killed") > step or process.poll() is not None, "a few steps")
-            mpirun = child_named(process.pid, "mpirun")
-            rank = mpirun and child_named(mpirun, "terse")
-            if rank:
-                os.kill(rank, signal.SIGKILL)
-                self.assertNotEqual(self.end_of(process), 0)
-            else:
-                self.end_of(process)
-        self.finish("killed", 2, "--retry")
-        self.assert_same_run("killed", "alone")
 
     def test_a_mistake_is_told_once(self):
         self.assertEqual(self.end_of(self.run_ranks("wrong", 3, "--set", "model.heads=3")), 78)

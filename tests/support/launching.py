@@ -13,6 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 MPIRUN = ROOT / "launch" / "mpirun.sh"
 PROGRAM = Path(os.environ.get("TERSE_PROGRAM", ROOT / "build" / "terse"))
+SAME_WEIGHTS = PROGRAM.parent / "tests" / "same_weights"
 
 # Ranks of the runs of terse; the MPI program below runs with several in any case.
 RANKS = 2
@@ -54,8 +55,9 @@ class Launching(unittest.TestCase):
         for name in cls.needs:
             if not shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin"):
                 raise AssertionError(f"{name} is missing; scripts/setup.sh installs it")
-        if not PROGRAM.exists():
-            raise AssertionError(f"{PROGRAM} has not been built")
+        for program in (PROGRAM, SAME_WEIGHTS):
+            if not program.exists():
+                raise AssertionError(f"{program} has not been built")
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="terse-launching-")
@@ -106,10 +108,13 @@ class Launching(unittest.TestCase):
         return [{k: v for k, v in json.loads(line).items() if timeless(k)} for line in lines]
 
     def assert_same_run(self, run, other):
+        """Every metric of every step, and the weights at the end."""
         ours, theirs = self.metrics(run), self.metrics(other)
         self.assertEqual(len(ours), len(theirs))
         for mine, yours in zip(ours, theirs):
             self.assertEqual(mine, yours)
+        weights = subprocess.run([SAME_WEIGHTS, run, other], cwd=self.folder, capture_output=True, text=True)
+        self.assertEqual(weights.returncode, 0, weights.stdout + weights.stderr)
 
 
 def alive(pid):

@@ -9,18 +9,16 @@
 #include <set>
 #include <stdexcept>
 
+#include "trainer/dist/guard.h"
+#include "trainer/dist/waited.h"
+
 namespace terse::trainer {
 
 namespace {
 
-using Clock = Situation::Clock;
 constexpr int kMeetTag = 1, kDataTag = 2;
 constexpr long kDataNap = 20;  // microseconds: where there is no other copy, data moves only while someone asks
 constexpr double kGrace = 1;   // seconds that a disagreement waits for the ranks that have not come yet
-
-double seconds_since(Clock::time_point then) {
-  return std::chrono::duration<double>(Clock::now() - then).count();
-}
 
 }  // namespace
 
@@ -43,30 +41,30 @@ void Exchange::receive(int64_t peer, void* data, int64_t bytes) {
 }
 
 void Exchange::wait() {
-  Clock::time_point moved = Clock::now();
+  Waited waited;
   Backoff backoff(kDataNap);
   for (int64_t left = requests_.left(); !requests_.test(); backoff.pause()) {
     if (requests_.left() < left) {
       left = requests_.left();
-      moved = Clock::now();
+      waited.restart();
       group_.line_->move();
       backoff.reset();
-    } else if (seconds_since(moved) > group_.watch_.deadline()) {
+    } else if (waited.seconds() > group_.watch_.deadline()) {
       group_.late(requests_.peers(), "has not moved its data of");
-      moved = Clock::now();
+      waited.restart();
     }
   }
   group_.line_->move();
 }
 
 void Exchange::wait_until(const std::function<bool()>& done, const char* what) {
-  Clock::time_point start = Clock::now();
+  Waited waited;
   for (Backoff backoff; !done(); backoff.pause()) {
-    if (seconds_since(start) <= group_.watch_.deadline()) continue;
+    if (waited.seconds() <= group_.watch_.deadline()) continue;
     std::vector<int64_t> all(group_.size());
     for (size_t r = 0; r < all.size(); ++r) all[r] = static_cast<int64_t>(r);
     group_.late(all, what);
-    start = Clock::now();
+    waited.restart();
   }
 }
 
@@ -149,11 +147,11 @@ void Group::meet(const Call& call) {
     coming.receive(peer, kMeetTag, &received_[peer], sizeof(Arrival));
     going.send(peer, kMeetTag, &sent_[peer], sizeof(Arrival));
   }
-  Clock::time_point start = Clock::now();
+  Waited waiting;
   int64_t awaited = -1;
   Backoff backoff;
   for (bool came = coming.test(); !(going.test() && came); came = coming.test(), backoff.pause()) {
-    const double waited = seconds_since(start);
+    const double waited = waiting.seconds();
     if (waited > kGrace) {
       refuse_disagreement();
       if (coming.left() != awaited) {
@@ -165,7 +163,7 @@ void Group::meet(const Call& call) {
     }
     if (waited > watch_.deadline()) {
       late(came ? going.peers() : coming.peers(), "has not come to");
-      start = Clock::now();
+      waiting.restart();
     }
   }
   refuse_disagreement();
@@ -223,6 +221,7 @@ std::shared_ptr<Group> Group::split(std::string_view name, int64_t color, int64_
       if (wishes[peer][0] == color) peers.push_back(peer);
     }
     std::stable_sort(peers.begin(), peers.end(), [&](int64_t a, int64_t b) { return wishes[a][1] < wishes[b][1]; });
+    const Guard guard(fmt::format("MPI's split of group \"{}\"", name_), watch_.deadline());
     // MPI takes ints only: positions instead of the values themselves.
     mpi::Comm comm = comm_.split(std::distance(colors.begin(), colors.find(color)),
                                  std::find(peers.begin(), peers.end(), rank()) - peers.begin());

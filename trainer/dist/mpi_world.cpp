@@ -1,4 +1,5 @@
-// The order of the end matters: the ranks meet for the last time, then threads end, then MPI.
+// The order of the end matters: the ranks meet for the last time, then threads end, then MPI. Where no Watch watches,
+// at MPI's start and end, a Guard does.
 #include "trainer/dist/mpi_world.h"
 
 #include <fmt/format.h>
@@ -8,10 +9,12 @@
 #include <cstring>
 #include <exception>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <stdexcept>
 
 #include "trainer/dist/backends.h"
+#include "trainer/dist/guard.h"
 #include "trainer/dist/mailbox.h"
 
 namespace terse::trainer {
@@ -70,13 +73,16 @@ class MpiWorld final : public World {
  public:
   explicit MpiWorld(const WorldOptions& options)
       : backend_(options.backend),
+        guard_(std::in_place, "MPI's start", options.deadline),
         comm_(mpi::Comm::world()),
         members_(gather_members(comm_)),
         place_(place_of(comm_.rank(), members_, options.ranks_per_node)),
         watch_(comm_.duplicate(), names_of(members_), options.deadline),
         mailbox_(comm_.duplicate(), watch_),
         all_(Group::create(comm_, "world", all_ranks(comm_.size()), watch_)),
-        host_(mpi_collectives(all_)) {}
+        host_(mpi_collectives(all_)) {
+    guard_.reset();
+  }
 
   ~MpiWorld() override {
     if (std::uncaught_exceptions() > 0)
@@ -88,6 +94,7 @@ class MpiWorld final : public World {
       watch_.end(kExitHang, fmt::format("{} lost the others at the end: {}", watch_.name(place_.rank), error.what()));
     }
     all_->close();
+    guard_.emplace("MPI's end", watch_.deadline());
   }
 
   const Place& place() const override { return place_; }
@@ -132,6 +139,7 @@ class MpiWorld final : public World {
   }
 
   const std::string backend_;
+  std::optional<Guard> guard_;
   const mpi::Session session_;  // ends after everything below
   const mpi::Comm comm_;
   const std::vector<Member> members_;

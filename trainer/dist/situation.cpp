@@ -33,6 +33,12 @@ std::shared_ptr<Situation::Line> Situation::add(std::string group) {
   return line;
 }
 
+void Situation::wake() {
+  const std::lock_guard lock(mutex_);
+  for (const std::weak_ptr<Line>& each : lines_)
+    if (const std::shared_ptr<Line> line = each.lock()) line->alive_ = Clock::now();
+}
+
 void Situation::Line::come(const Arrival& call) {
   const std::lock_guard lock(all_.mutex_);
   call_ = call;

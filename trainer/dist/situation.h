@@ -41,6 +41,7 @@ class Situation {
     Clock::time_point since_, alive_;
   };
   std::shared_ptr<Line> add(std::string group);
+  void wake();  // this process was stopped and runs again: no operation is stuck for that
 
   struct Report {
     bool moving = false;  // data has moved within the last `recent` seconds: whoever waits had better go on waiting

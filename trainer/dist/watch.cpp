@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "trainer/dist/backoff.h"
+#include "trainer/dist/waited.h"
 
 namespace terse::trainer {
 
@@ -14,7 +15,8 @@ using Clock = Situation::Clock;
 constexpr int kRequestTag = 1;
 constexpr char kAsk = '?', kSpeak = '!';  // requests, and the tags of their replies
 constexpr char kYes = 'y', kNo = 'n', kMoving = 'm', kStill = 's';
-constexpr double kPatience = 2, kSpeakPatience = 1, kSilence = 10;  // seconds
+constexpr double kPatience = 2, kSilence = 10;  // seconds
+constexpr double kSpeakPatience = 4;            // a rank that has spoken is gone before those whom it ends
 constexpr auto kTick = std::chrono::milliseconds(10);
 
 Clock::time_point in_seconds(double seconds) {
@@ -39,9 +41,12 @@ Watch::~Watch() {
 
 void Watch::serve() {
   std::unique_lock lock(stop_mutex_);
-  while (!stop_) {
+  for (Clock::time_point last = Clock::now(); !stop_;) {
     lock.unlock();
     answer_requests();
+    const Clock::time_point now = Clock::now();
+    if (now - last > Waited::kGap) situation_.wake();
+    last = now;
     // The threads of the groups keep the deadline themselves, unless MPI does not let them go.
     if (situation_.stuck(2 * deadline_ + kSilence))
       end(kExitHang, fmt::format("{} is stuck {}", names_[comm_.rank()], situation_.report(0).text));
@@ -93,12 +98,17 @@ std::vector<std::string> Watch::request(char what, const std::vector<int64_t>& r
 }
 
 std::vector<Watch::Answer> Watch::ask(const std::vector<int64_t>& ranks) {
+  const std::vector<std::string> replies = request(kAsk, ranks, kPatience);
   std::vector<Answer> answers;
-  for (const std::string& reply : request(kAsk, ranks, kPatience)) {
-    if (reply.empty())
+  const std::lock_guard lock(granting_);
+  for (size_t i = 0; i < ranks.size(); ++i) {
+    const std::string& reply = replies[i];
+    if (reply.empty()) {
+      silent_.insert(ranks[i]);
       answers.emplace_back();
-    else
+    } else {
       answers.push_back({.came = true, .moving = reply[0] == kMoving, .text = reply.substr(1)});
+    }
   }
   return answers;
 }
@@ -109,8 +119,14 @@ bool Watch::grant(int64_t rank) {
   return speaker_ == rank;
 }
 
+bool Watch::is_silent(int64_t rank) {
+  const std::lock_guard lock(granting_);
+  return silent_.contains(rank);
+}
+
 bool Watch::may_speak() {
   for (int64_t rank = 0; rank < comm_.rank(); ++rank) {
+    if (is_silent(rank)) continue;
     const std::string reply = request(kSpeak, {rank}, kSpeakPatience)[0];
     if (!reply.empty()) return reply[0] == kYes;
   }

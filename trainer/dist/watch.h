@@ -10,6 +10,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -45,6 +46,7 @@ class Watch {
   void serve();
   void answer_requests();
   bool may_speak();
+  bool is_silent(int64_t rank);
   bool grant(int64_t rank);
   std::vector<std::string> request(char what, const std::vector<int64_t>& ranks, double patience);
 
@@ -58,8 +60,9 @@ class Watch {
   std::vector<std::unique_ptr<std::string>> texts_;  // what replies_ still reads
   std::mutex asking_;                                // one at a time, so that answers go to who asked
   std::mutex ending_;                                // never unlocked
-  std::mutex granting_;
-  int64_t speaker_ = -1;  // the rank that may speak
+  std::mutex granting_;                              // guards the next two
+  int64_t speaker_ = -1;                             // the rank that may speak
+  std::set<int64_t> silent_;                         // ranks that did not answer when they were asked
 
   std::mutex stop_mutex_;
   std::condition_variable stop_changed_;

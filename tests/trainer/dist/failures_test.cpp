@@ -104,6 +104,12 @@ TEST(Deadline, ARankThatComesLateButInTimeIsWaitedFor) {
   EXPECT_EQ(result.output, "survived\nsurvived\nsurvived\n");
 }
 
+TEST(Deadline, AJobThatWasSuspendedForLongerGoesOn) {
+  const RanksResult result = play("suspend", 4);
+  EXPECT_EQ(result.exit_code, 0) << result.errors;
+  EXPECT_EQ(result.output, "survived\nsurvived\nsurvived\n");
+}
+
 TEST(Deadline, DataThatMovesSlowlyIsWaitedFor) {
   const RanksResult result = play("slow_data", 3);
   EXPECT_EQ(result.exit_code, 0) << result.errors;
@@ -112,6 +118,20 @@ TEST(Deadline, DataThatMovesSlowlyIsWaitedFor) {
 
 TEST(Deadline, AThreadThatNeverReturnsIsNamed) {
   expect_end(play("stuck", 1), 76, AllOf(HasSubstr("is stuck in phase \"start\""), HasSubstr("\"stuck\"")));
+}
+
+TEST(Deadline, ARankStoppedBeforeItsStartIsNamed) {
+  expect_end(play("stop_before_mpi", 3), 76,
+             AllOf(HasSubstr("MPI's start has not finished within 3 s"), HasSubstr("rank 1 (host "),
+                   HasSubstr("is stopped"), Not(HasSubstr("rank 0 (host "))));
+}
+
+TEST(Deadline, ARankStoppedAfterItsLastOperationIsNamed) {
+  const RanksResult result = play("stop_after_the_end", 3);
+  EXPECT_EQ(result.exit_code, 76) << result.errors;
+  EXPECT_THAT(messages(result), testing::ElementsAre(AllOf(HasSubstr("MPI's end has not finished within 3 s"),
+                                                           HasSubstr("rank 1 (host "), HasSubstr("is stopped"))))
+      << result.errors;
 }
 
 // The deadline of 300 s is longer than this test may take: it is mpirun that ends the others.

@@ -70,6 +70,24 @@ void stop(const Stage& s, int64_t which) {
   if (s.rank == which) raise(SIGSTOP);
   s.sum("after");
 }
+// All ranks are stopped for so many seconds, rank 1 before it comes to what the others wait for.
+void suspend(const Stage& s, unsigned seconds) {
+  s.sum("before");
+  const pid_t self = getpid();
+  if (fork() == 0) {
+    sleep(seconds);
+    kill(self, SIGCONT);
+    _exit(0);
+  }
+  const auto after = [&] { return s.group.all_reduce("after", torch::ones({4}), Reduce::kSum); };
+  Work work = s.rank == 1 ? Work() : after();
+  raise(SIGSTOP);
+  if (s.rank == 1) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    work = after();
+  }
+  work.wait();
+}
 void hang(const Stage& s) {
   if (s.rank == 1) {
     s.world.enter("daydream");
@@ -177,6 +195,7 @@ const std::map<std::string, std::function<void(const Stage&)>> kScenarios = {
     {"leave_early", leave_early},
     {"stop_0", [](const Stage& s) { stop(s, 0); }},
     {"stop_2", [](const Stage& s) { stop(s, 2); }},
+    {"suspend", [](const Stage& s) { suspend(s, 8); }},
     {"hang", hang},
     {"hang_behind", hang_behind},
     {"killed", killed},
@@ -189,17 +208,29 @@ const std::map<std::string, std::function<void(const Stage&)>> kScenarios = {
     {"letter_late", [](const Stage& s) { wait_for_letter(s, true, [] { sleep(3); }); }},
 };
 
+constexpr const char* kStopInFinalize = "TERSE_STOP_IN_FINALIZE";
+
 void play(const std::string& scenario, double deadline) {
+  const char* rank = std::getenv("OMPI_COMM_WORLD_RANK");
+  if (scenario == "stop_before_mpi" && rank == std::string("1")) raise(SIGSTOP);
   const auto world = World::start({.deadline = deadline});
   Collectives& group = world->group(torch::kCPU);
   const Stage stage{.world = *world, .group = group, .rank = world->place().rank};
   world->enter("warm-up");
   stage.sum("first");
-  kScenarios.at(scenario)(stage);
+  if (scenario == "stop_after_the_end" && stage.rank == 1) setenv(kStopInFinalize, "", 1);
+  if (const auto known = kScenarios.find(scenario); known != kScenarios.end()) known->second(stage);
 }
 
 }  // namespace
 }  // namespace terse::trainer
+
+// In place of MPI's own, which has this second name for the purpose.
+extern "C" int PMPI_Finalize();
+extern "C" int MPI_Finalize() {
+  if (std::getenv(terse::trainer::kStopInFinalize) != nullptr) raise(SIGSTOP);
+  return PMPI_Finalize();
+}
 
 int main(int argc, char** argv) {
   if (argc < 2) return 64;

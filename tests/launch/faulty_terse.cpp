@@ -1,0 +1,153 @@
+// The program `terse`, of which one rank kills or stops itself at an exact place:
+//
+//   TERSE_FAULT="RANK SIGNAL COUNT PLACE" TERSE_FAULT_MARK=FILE mpirun ... faulty_terse run ...
+//
+// SIGNAL: KILL or STOP. It comes when that rank is at PLACE for the COUNT-th time, after FILE has been made:
+//
+//   start         before MPI
+//   phase NAME    World::enter(NAME)
+//   call NAME     before a collective operation whose name begins so
+//   data NAME     the same, right after it was handed to the thread that moves the data
+//   write         a checkpoint's file or folder is about to be synced by the background thread
+//
+// Nothing in the program knows of this: the linker puts the functions below in place of World::start and fsync
+// (--wrap), and the world that they return forwards to the real one.
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "launch/cli.h"
+#include "launch/startup.h"
+#include "trainer/dist/world.h"
+
+namespace terse::trainer {
+namespace {
+
+using torch::Tensor;
+using Counts = std::vector<int64_t>;
+
+class Fault {
+ public:
+  Fault() {
+    const char *wanted = std::getenv("TERSE_FAULT"), *mine = std::getenv("OMPI_COMM_WORLD_RANK");
+    if (wanted == nullptr || mine == nullptr) return;
+    std::istringstream words(wanted);
+    std::string rank, signal;
+    words >> rank >> signal >> count_ >> std::ws;
+    std::getline(words, place_);
+    signal_ = signal == "KILL" ? SIGKILL : SIGSTOP;
+    if (rank != mine) count_ = 0;
+  }
+  // `place` may have more behind what was wanted.
+  void at(const std::string& place) {
+    if (count_ == 0 || !place.starts_with(place_) || ++seen_ != count_) return;
+    std::ofstream(std::getenv("TERSE_FAULT_MARK")) << getpid();
+    raise(signal_);
+  }
+
+ private:
+  std::string place_;
+  int signal_ = 0;
+  int64_t count_ = 0;  // 0: never
+  std::atomic<int64_t> seen_ = 0;
+};
+
+Fault& fault() {
+  static Fault one;
+  return one;
+}
+
+template <typename Call>
+auto with_faults(std::string_view name, const Call& call) {
+  fault().at(fmt::format("call {}", name));
+  auto result = call();
+  fault().at(fmt::format("data {}", name));
+  return result;
+}
+
+class FaultyCollectives final : public Collectives {
+ public:
+  explicit FaultyCollectives(std::unique_ptr<Collectives> owned) : owned_(std::move(owned)), real_(*owned_) {}
+  explicit FaultyCollectives(Collectives& real) : real_(real) {}
+
+  int64_t rank() const override { return real_.rank(); }
+  int64_t size() const override { return real_.size(); }
+  torch::Device device() const override { return real_.device(); }
+  const char* backend() const override { return real_.backend(); }
+
+  Work all_reduce(std::string_view name, Tensor values, Reduce reduce) override {
+    return with_faults(name, [&] { return real_.all_reduce(name, values, reduce); });
+  }
+  Work all_gather(std::string_view name, Tensor mine, Tensor all, Counts counts) override {
+    return with_faults(name, [&] { return real_.all_gather(name, mine, all, counts); });
+  }
+  Work reduce_scatter(std::string_view name, Tensor all, Tensor mine, Counts counts) override {
+    return with_faults(name, [&] { return real_.reduce_scatter(name, all, mine, counts); });
+  }
+  Work all_to_all(std::string_view name, Tensor send, Counts sent, Tensor receive, Counts received) override {
+    return with_faults(name, [&] { return real_.all_to_all(name, send, sent, receive, received); });
+  }
+  Work broadcast(std::string_view name, Tensor values, int64_t root) override {
+    return with_faults(name, [&] { return real_.broadcast(name, values, root); });
+  }
+  std::unique_ptr<Collectives> split(std::string_view name, int64_t color, int64_t key) override {
+    return std::make_unique<FaultyCollectives>(with_faults(name, [&] { return real_.split(name, color, key); }));
+  }
+
+ private:
+  std::unique_ptr<Collectives> owned_;
+  Collectives& real_;
+};
+
+class FaultyWorld final : public World {
+ public:
+  explicit FaultyWorld(std::unique_ptr<World> real) : real_(std::move(real)) {}
+  const Place& place() const override { return real_->place(); }
+  Collectives& group(torch::Device device) override {
+    if (!group_) group_ = std::make_unique<FaultyCollectives>(real_->group(device));
+    return *group_;
+  }
+  Mailbox& mailbox() override { return real_->mailbox(); }
+  void enter(std::string_view phase) override {
+    real_->enter(phase);
+    fault().at(fmt::format("phase {}", phase));
+  }
+  [[noreturn]] void abort(int code, const std::string& message) override {
+    real_->abort(code, message);
+    std::abort();  // which g++ cannot tell from here
+  }
+
+ private:
+  std::unique_ptr<World> real_;
+  std::unique_ptr<Collectives> group_;
+};
+
+}  // namespace
+}  // namespace terse::trainer
+
+// By their names for the linker, as --wrap wants it.
+std::unique_ptr<terse::trainer::World> real_start(const terse::trainer::WorldOptions& options) asm(
+    "__real__ZN5terse7trainer5World5startERKNS0_12WorldOptionsE");
+std::unique_ptr<terse::trainer::World> faulty_start(const terse::trainer::WorldOptions& options) asm(
+    "__wrap__ZN5terse7trainer5World5startERKNS0_12WorldOptionsE");
+std::unique_ptr<terse::trainer::World> faulty_start(const terse::trainer::WorldOptions& options) {
+  terse::trainer::fault().at("start");
+  return std::make_unique<terse::trainer::FaultyWorld>(real_start(options));
+}
+
+extern "C" int __real_fsync(int file);
+extern "C" int __wrap_fsync(int file) {
+  if (gettid() != getpid()) terse::trainer::fault().at("write");
+  return __real_fsync(file);
+}
+
+int main(int argc, char** argv) {
+  terse::launch::prepare_process(argv);
+  return terse::launch::run_program(argc, argv);
+}
