@@ -139,7 +139,11 @@ std::optional<trainer::SavedAndStopped> run_stages(const RunRequest& request, tr
                                                    nlohmann::json& summary) {
   Session session(request.config, request.dir, vocabulary.tokenizer->vocab_size(), learners, request.interrupts);
   std::optional<RolloutPool> pool;
-  if (split != nullptr) pool.emplace(*split, session, *vocabulary.task);
+  if (split != nullptr) {
+    pool.emplace(*split, session, *vocabulary.task);
+    session.metrics().say(
+        fmt::format("{} ranks learn, {} only generate, from the rl stage on", split->learners, split->samplers));
+  }
   const std::vector<std::string>& stages = request.config.stages;
   std::optional<trainer::SavedAndStopped> stopped;
   try {
