@@ -4,6 +4,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <limits>
+
 namespace terse::launch {
 
 std::string LedgerCheck::next(const nlohmann::json& line) {
@@ -23,12 +26,16 @@ std::string LedgerCheck::next(const nlohmann::json& line) {
   step_ = step;
   for (const int64_t problem : used)
     if (!used_.insert(problem).second) return fmt::format("the group of problem {} was used twice", problem);
-  std::set<int64_t> all = used_;
+  int64_t first = std::numeric_limits<int64_t>::max(), last = std::numeric_limits<int64_t>::min();
+  for (const std::set<int64_t>* part : {&used_, &outstanding}) {
+    if (part->empty()) continue;
+    first = std::min(first, *part->begin());
+    last = std::max(last, *part->rbegin());
+  }
   for (const int64_t problem : outstanding)
-    if (!all.insert(problem).second)
-      return fmt::format("problem {} is outstanding although it was used before", problem);
-  const auto found = static_cast<int64_t>(all.size());
-  if (found != handed_out || *all.rbegin() - *all.begin() + 1 != handed_out) {
+    if (used_.count(problem) > 0) return fmt::format("problem {} is outstanding although it was used before", problem);
+  const auto found = static_cast<int64_t>(used_.size() + outstanding.size());
+  if (found != handed_out || (found > 0 && last - first + 1 != handed_out)) {
     return fmt::format("{} problems were handed out, but {} are accounted for: {} are lost", handed_out, found,
                        handed_out - found);
   }

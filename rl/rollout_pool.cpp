@@ -31,8 +31,8 @@ RolloutPool::RolloutPool(SplitWorld& split, trainer::Session& session, const Tas
       task_(task),
       config_(session.config().rl),
       sender_(session.model().params(), *split.weights,
-              transfer_dtype(session.config().parallel.weight_transfer, session.model().spec().bf16,
-                             session.model().device())) {
+              trainer::transfer_dtype(session.config().parallel, session.model().spec().bf16,
+                                      session.model().device().is_cuda())) {
   for (int64_t i = 0; i < split.samplers; ++i) samplers_[split.learners + i] = {};
 }
 

@@ -26,7 +26,7 @@ class RolloutRank {
         task_(task),
         model_(trainer::resolve(config.model, vocab), device, 0, {}, trainer::Purpose::kInference),
         receiver_(model_.params(), *split.weights,
-                  transfer_dtype(config.parallel.weight_transfer, model_.spec().bf16, device)),
+                  trainer::transfer_dtype(config.parallel, model_.spec().bf16, device.is_cuda())),
         engine_(model_, config.engine.max_batch) {
     engine_.set_sampling(rollout_sampling(config, task));
   }

@@ -60,11 +60,6 @@ std::vector<size_t> exchange_damaged(Collectives& group, const std::vector<size_
 
 }  // namespace
 
-torch::ScalarType transfer_dtype(const std::string& weight_transfer, bool bf16_model, torch::Device device) {
-  const bool bf16 = weight_transfer == "bf16" || (weight_transfer == "auto" && bf16_model && device.is_cuda());
-  return bf16 ? torch::kBFloat16 : torch::kFloat32;
-}
-
 TransferPlan::TransferPlan(Collectives& group, const trainer::Sharding* learner) {
   int64_t mine = kSampler;
   if (learner != nullptr) {

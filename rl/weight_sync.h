@@ -85,7 +85,4 @@ class WeightReceiver {
   int64_t version_ = -1;
 };
 
-// What parallel.weight_transfer means for a model on this device.
-torch::ScalarType transfer_dtype(const std::string& weight_transfer, bool bf16_model, torch::Device device);
-
 }  // namespace terse::rl

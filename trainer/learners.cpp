@@ -25,6 +25,11 @@ Learners::Learners(const configs::Parallel& config, World& world, torch::Device 
   sharding_.replicas = replicas_.get();
 }
 
+torch::ScalarType transfer_dtype(const configs::Parallel& config, bool bf16_model, bool cuda) {
+  const bool bf16 = config.weight_transfer == "bf16" || (config.weight_transfer == "auto" && bf16_model && cuda);
+  return bf16 ? torch::kBFloat16 : torch::kFloat32;
+}
+
 int64_t rollout_ranks(const configs::Parallel& config, int64_t ranks) {
   const int64_t samplers = config.rollout_ranks > 0 ? config.rollout_ranks : ranks / 2;
   if (samplers > 0 && samplers < ranks) return samplers;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "trainer/learners.h"
 #include "trainer/plan/stage_shape.h"
 
 namespace terse::trainer::plan {
@@ -86,8 +87,7 @@ std::vector<Consumer> memory_of(const Run& run, const StageShape& shape) {
 std::vector<Consumer> sampler_memory(const Run& run, const StageShape& shape) {
   const ModelSpec spec = run.spec();
   const double whole = shard_elements(unit_sizes(spec), 1);
-  const std::string& transfer = run.config.parallel.weight_transfer;
-  const bool bf16 = transfer == "bf16" || (transfer == "auto" && spec.bf16 && run.cuda());
+  const bool bf16 = transfer_dtype(run.config.parallel, spec.bf16, run.cuda()) == torch::kBFloat16;
   std::vector<Consumer> out = {{"weights", (spec.bf16 ? 6 : 4) * whole}, {"arriving weights", (bf16 ? 2 : 4) * whole}};
   for (const Consumer& consumer : engine_bytes(spec, generation_of(run, shape), run.cuda())) out.push_back(consumer);
   out.push_back({"generating a token", decoding_bytes(spec, generation_of(run, shape), run.cuda())});
