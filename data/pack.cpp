@@ -53,8 +53,11 @@ Batch pack(const std::vector<Sequence>& sequences) {
   }
   const int64_t n = checked_count(total);
   const auto longs = torch::TensorOptions().dtype(torch::kInt64);
-  Batch batch{torch::empty({n}, longs), torch::empty({n}, longs),
-              torch::empty({static_cast<int64_t>(sequences.size()) + 1}, torch::kInt32), torch::zeros({n}, longs),
+  Batch batch{torch::empty({n}, longs),
+              torch::empty({n}, longs),
+              torch::empty({static_cast<int64_t>(sequences.size()) + 1}, torch::kInt32),
+              {},
+              torch::zeros({n}, longs),
               torch::zeros({n}, torch::kFloat32)};
   int64_t* tokens = batch.tokens.data_ptr<int64_t>();
   int64_t* positions = batch.positions.data_ptr<int64_t>();
@@ -76,6 +79,7 @@ Batch pack(const std::vector<Sequence>& sequences) {
     }
   }
   *segments = static_cast<int32_t>(at);
+  batch.sequences = batch.segments;
   return batch;
 }
 
@@ -94,27 +98,32 @@ torch::Tensor pack_values(const std::vector<std::vector<float>>& values) {
 Batch concatenate(const std::vector<Batch>& batches) {
   if (batches.size() == 1) return batches[0];
   std::vector<torch::Tensor> tokens, positions, targets, weights;
-  std::vector<torch::Tensor> segments = {torch::zeros({1}, torch::kInt32)};
+  std::vector<torch::Tensor> segments = {torch::zeros({1}, torch::kInt32)}, sequences = segments;
   int64_t begin = 0;
   for (const Batch& batch : batches) {
     tokens.push_back(batch.tokens);
     positions.push_back(batch.positions);
     targets.push_back(batch.targets);
     weights.push_back(batch.weights);
-    segments.push_back(batch.segments.narrow(0, 1, batch.segment_count()) + begin);
+    segments.push_back(batch.segments.slice(0, 1) + begin);
+    sequences.push_back(batch.sequences.slice(0, 1) + begin);
     begin += batch.token_count();
   }
-  return {torch::cat(tokens), torch::cat(positions), torch::cat(segments), torch::cat(targets), torch::cat(weights)};
+  return {torch::cat(tokens),    torch::cat(positions), torch::cat(segments),
+          torch::cat(sequences), torch::cat(targets),   torch::cat(weights)};
 }
 
 Batch slice(const Batch& batch, int64_t begin, int64_t end) {
-  if (begin < 0 || begin > end || end > batch.segment_count()) {
-    throw std::invalid_argument(fmt::format("segments {} to {} of a batch of {}", begin, end, batch.segment_count()));
+  if (begin < 0 || begin > end || end > batch.sequence_count()) {
+    throw std::invalid_argument(fmt::format("sequences {} to {} of a batch of {}", begin, end, batch.sequence_count()));
   }
-  const torch::Tensor segments = batch.segments.narrow(0, begin, end - begin + 1);
-  const int64_t first = segments[0].item<int32_t>(), count = segments[end - begin].item<int32_t>() - first;
+  const torch::Tensor sequences = batch.sequences.narrow(0, begin, end - begin + 1);
+  const int64_t first = sequences[0].item<int32_t>(), count = sequences[end - begin].item<int32_t>() - first;
+  const torch::Tensor segments =
+      batch.segments.masked_select((batch.segments >= first).logical_and(batch.segments <= first + count));
   const auto part = [=](const torch::Tensor& t) { return t.narrow(0, first, count); };
-  return {part(batch.tokens), part(batch.positions), segments - first, part(batch.targets), part(batch.weights)};
+  return {part(batch.tokens), part(batch.positions), segments - first,
+          sequences - first,  part(batch.targets),   part(batch.weights)};
 }
 
 }  // namespace terse::data

@@ -33,7 +33,7 @@ torch::Tensor pack_values(const std::vector<std::vector<float>>& values);
 // Batches end to end, in order. At least one.
 Batch concatenate(const std::vector<Batch>& batches);
 
-// The segments [begin, end) of a batch; the token tensors are views of the batch's.
+// The sequences [begin, end) of a batch; the token tensors are views of the batch's.
 Batch slice(const Batch& batch, int64_t begin, int64_t end);
 
 }  // namespace terse::data

@@ -26,17 +26,16 @@ void require_equal(const nlohmann::json& state, const char* name, const T& here)
   }
 }
 
+void require_range(int64_t begin, int64_t end, int64_t sequences) {
+  if (begin < 0 || begin > end || end > sequences)
+    throw std::invalid_argument(fmt::format("sequences {} to {} of a batch of {}", begin, end, sequences));
+}
+
 }  // namespace
 
 PretrainStream::PretrainStream(TokenRange range, const PretrainOptions& options)
     : range_(std::move(range)), options_(options) {
-  if (options.world < 1 || options.rank < 0 || options.rank >= options.world) {
-    throw std::invalid_argument(fmt::format("rank {} of {}", options.rank, options.world));
-  }
-  if (options.batch_size < options.world) {
-    throw std::invalid_argument(
-        fmt::format("a batch of {} sequences cannot be divided among {} ranks", options.batch_size, options.world));
-  }
+  if (options.batch_size < 1) throw std::invalid_argument(fmt::format("a batch of {} sequences", options.batch_size));
   epoch_windows(0);  // throws on a bad range or context
 }
 
@@ -48,9 +47,8 @@ Windows PretrainStream::epoch_windows(int64_t epoch) const {
   return Windows(range_, options_.context, first);
 }
 
-Batch PretrainStream::next() {
-  const int64_t begin = options_.rank * options_.batch_size / options_.world;
-  const int64_t end = (options_.rank + 1) * options_.batch_size / options_.world;
+Batch PretrainStream::next(int64_t begin, int64_t end) {
+  require_range(begin, end, options_.batch_size);
   std::vector<Batch> parts;
   for (int64_t given = 0; given < options_.batch_size;) {
     const Windows windows = epoch_windows(epoch_);
@@ -59,7 +57,7 @@ Batch PretrainStream::next() {
     std::vector<int64_t> mine;
     for (int64_t i = std::max(begin, given); i < std::min(end, given + take); ++i)
       mine.push_back(order(cursor_ + i - given));
-    if (!mine.empty()) parts.push_back(windows.batch(mine));
+    if (!mine.empty() || parts.empty()) parts.push_back(windows.batch(mine));
     given += take;
     cursor_ += take;
     if (cursor_ == windows.count()) {
@@ -110,12 +108,16 @@ ValidationSet::ValidationSet(TokenRange range, int64_t context, int64_t batch_si
   size_ = std::min(batches, (windows_.count() + batch_size - 1) / batch_size);
 }
 
-Batch ValidationSet::batch(int64_t index) const {
+int64_t ValidationSet::sequences(int64_t index) const {
   if (index < 0 || index >= size_) throw std::out_of_range(fmt::format("validation batch {} of {}", index, size_));
+  return std::min(batch_size_, windows_.count() - index * batch_size_);
+}
+
+Batch ValidationSet::batch(int64_t index, int64_t begin, int64_t end) const {
+  require_range(begin, end, sequences(index));
   const Permutation order(seed_, kValidationEpoch, windows_.count());
   std::vector<int64_t> chosen;
-  for (int64_t i = index * batch_size_; i < std::min((index + 1) * batch_size_, windows_.count()); ++i)
-    chosen.push_back(order(i));
+  for (int64_t i = begin; i < end; ++i) chosen.push_back(order(index * batch_size_ + i));
   return windows_.batch(chosen);
 }
 

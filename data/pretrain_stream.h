@@ -8,11 +8,8 @@ namespace terse::data {
 
 struct PretrainOptions {
   int64_t context = 0;     // inputs of a window, tokens
-  int64_t batch_size = 0;  // windows of a global batch, over all ranks
+  int64_t batch_size = 0;  // windows of a batch, over all ranks
   uint64_t seed = 0;
-  int64_t rank = 0;   // which part of each global batch this stream gives:
-  int64_t world = 1;  // windows [rank * batch_size / world, (rank + 1) * batch_size / world), so the union is the same
-                      // for any world
 };
 
 // Every epoch visits every window once, in an order of its own, with cuts shifted by an amount of its own (both from
@@ -21,12 +18,13 @@ struct PretrainOptions {
 // window.
 class PretrainStream final : public BatchStream {
  public:
-  // Throws std::invalid_argument when the range has no two tokens, a number is out of range, or batch_size < world.
+  // Throws std::invalid_argument when the range has no two tokens, or a number is out of range.
   PretrainStream(TokenRange range, const PretrainOptions& options);
 
-  Batch next() override;
-  // Position, plus what it is a position in: content hash, range, context, seed. Batch size and world may change on
-  // restore.
+  int64_t batch_size() const override { return options_.batch_size; }
+  using BatchStream::next;
+  Batch next(int64_t begin, int64_t end) override;
+  // Position, plus what it is a position in: content hash, range, context, seed. The batch size may change on restore.
   nlohmann::json state() const override;
   void restore(const nlohmann::json& state) override;
 
@@ -36,7 +34,7 @@ class PretrainStream final : public BatchStream {
   TokenRange range_;
   PretrainOptions options_;
   int64_t epoch_ = 0;
-  int64_t cursor_ = 0;  // windows of this epoch that all ranks together have been given
+  int64_t cursor_ = 0;  // windows of this epoch that have been given
 };
 
 // A fixed set of validation batches: the same for every call and every run with these arguments. All windows of the
@@ -45,7 +43,11 @@ class ValidationSet {
  public:
   ValidationSet(TokenRange range, int64_t context, int64_t batch_size, int64_t batches, uint64_t seed);
   int64_t size() const { return size_; }  // batches; at most `batches`, at least 1
-  Batch batch(int64_t index) const;       // 0 <= index < size()
+  // Of batch 0 <= index < size().
+  int64_t sequences(int64_t index) const;
+  // Of these its sequences [begin, end), as BatchStream::next gives them.
+  Batch batch(int64_t index, int64_t begin, int64_t end) const;
+  Batch batch(int64_t index) const { return batch(index, 0, sequences(index)); }
 
  private:
   Windows windows_;

@@ -44,17 +44,14 @@ Batch Windows::batch(const std::vector<int64_t>& windows) const {
   int64_t total = 0;
   for (const int64_t window : windows) total += span(window).end - span(window).begin;
   const auto longs = torch::TensorOptions().dtype(torch::kInt64);
-  Batch batch{torch::empty({total}, longs),
-              torch::empty({total}, longs),
-              {},
-              torch::zeros({total}, longs),
-              torch::zeros({total}, torch::kFloat32)};
+  Batch batch{torch::empty({total}, longs), torch::empty({total}, longs),          {}, {},
+              torch::zeros({total}, longs), torch::zeros({total}, torch::kFloat32)};
   int64_t* tokens = batch.tokens.data_ptr<int64_t>();
   int64_t* positions = batch.positions.data_ptr<int64_t>();
   int64_t* targets = batch.targets.data_ptr<int64_t>();
   float* weights = batch.weights.data_ptr<float>();
 
-  std::vector<int32_t> starts;
+  std::vector<int32_t> segments, sequences;
   std::vector<int32_t> text;
   int64_t n = 0;  // inputs so far
   for (const int64_t window : windows) {
@@ -65,13 +62,14 @@ Batch Windows::batch(const std::vector<int64_t>& windows) const {
     // The token after the window may be the first of a document: then the last input has no target either.
     std::vector<int64_t> cuts = cuts_inside(range_.source->documents(), begin, end + 1);
     int64_t segment = 0;
+    sequences.push_back(static_cast<int32_t>(n));
     auto cut = cuts.begin();
     for (int64_t i = 0; i < length; ++i) {
       if (cut != cuts.end() && *cut == i) {
         segment = i;
         ++cut;
       }
-      if (segment == i) starts.push_back(static_cast<int32_t>(n + i));
+      if (segment == i) segments.push_back(static_cast<int32_t>(n + i));
       tokens[n + i] = text[i];
       positions[n + i] = i - segment;
       if (cut == cuts.end() || *cut != i + 1) {
@@ -81,8 +79,9 @@ Batch Windows::batch(const std::vector<int64_t>& windows) const {
     }
     n += length;
   }
-  starts.push_back(static_cast<int32_t>(total));
-  batch.segments = torch::tensor(starts, torch::kInt32);
+  for (std::vector<int32_t>* starts : {&segments, &sequences}) starts->push_back(static_cast<int32_t>(total));
+  batch.segments = torch::tensor(segments, torch::kInt32);
+  batch.sequences = torch::tensor(sequences, torch::kInt32);
   return batch;
 }
 

@@ -20,7 +20,7 @@ class Windows {
   Windows(TokenRange range, int64_t context, int64_t first);
 
   int64_t count() const { return count_; }
-  // The given windows, packed in order. N <= windows * context tokens, S >= windows segments.
+  // The given windows, each a sequence, packed in order. N <= windows * context tokens, S >= windows segments.
   Batch batch(const std::vector<int64_t>& windows) const;
 
  private:

@@ -52,7 +52,7 @@ MicroBatch pack_rollouts(std::span<const Item> items, int64_t version, torch::De
     any_stale = any_stale || (!rollout.versions.empty() && rollout.oldest_version() < version);
   }
   MicroBatch micro;
-  micro.batch = trainer::to_device(data::pack(sequences), device);
+  micro.batch = data::pack(sequences).to(device);
   micro.rows = micro.batch.weights.nonzero().squeeze(1);
   const auto picked = [&](const std::vector<std::vector<float>>& values) {
     return data::pack_values(values).to(device).index_select(0, micro.rows);
@@ -89,25 +89,25 @@ struct SequenceStats {
                             const torch::Tensor& policy_stats, double cap) {
     // Where a token is stale the correction has put the learner's own log-probability in the place of the sampler's.
     const torch::Tensor difference = (probs.logprob.detach() - micro.input.old_logprob).abs();
-    const torch::Tensor segments = micro.batch.segments_of(micro.rows);
+    const torch::Tensor sequences = micro.batch.sequences_of(micro.rows);
     const auto column = [](const std::vector<double>& values) { return torch::tensor(values, torch::kFloat64); };
     const torch::Tensor most = torch::zeros({micro.input.sequences}, difference.options().dtype(torch::kFloat64))
                                    .scatter_reduce(0, micro.input.sequence, difference.to(torch::kFloat64), "amax");
-    return torch::cat({torch::stack({column(trainer::sequence_sums(probs.entropy, segments)),
-                                     column(trainer::sequence_sums(difference, segments)), most.cpu(),
-                                     micro.batch.segments.diff().to(torch::kCPU, torch::kFloat64)},
+    return torch::cat({torch::stack({column(trainer::sequence_sums(probs.entropy, sequences)),
+                                     column(trainer::sequence_sums(difference, sequences)), most.cpu(),
+                                     micro.batch.sequences.diff().to(torch::kCPU, torch::kFloat64)},
                                     1),
-                       stale_columns(micro, segments, cap), policy_stats.cpu()},
+                       stale_columns(micro, sequences, cap), policy_stats.cpu()},
                       1);
   }
 
-  static torch::Tensor stale_columns(const MicroBatch& micro, const torch::Tensor& segments, double cap) {
+  static torch::Tensor stale_columns(const MicroBatch& micro, const torch::Tensor& sequences, double cap) {
     if (!micro.stale.defined()) return torch::zeros({micro.input.sequences, 3}, torch::kFloat64);
     const torch::Tensor stale = micro.stale.to(torch::kFloat32);
     const torch::Tensor capped = (micro.input.weight >= cap).logical_and(micro.stale).to(torch::kFloat32);
     std::vector<torch::Tensor> columns;
     for (const torch::Tensor& values : {stale, micro.input.weight * stale, capped})
-      columns.push_back(torch::tensor(trainer::sequence_sums(values, segments), torch::kFloat64));
+      columns.push_back(torch::tensor(trainer::sequence_sums(values, sequences), torch::kFloat64));
     return torch::stack(columns, 1);
   }
 
@@ -159,10 +159,13 @@ UpdateResult accumulate_update(trainer::Transformer& model, std::span<const Roll
   });
   SequenceStats::add(trainer::gather_shares(model.params().sharding(), sequences, torch::cat(rows)), count, result);
   if (!replay.empty() && options.replay_weight > 0) {
-    const data::Batch batch = data::pack(replay);
-    result.replay_loss =
-        trainer::accumulate_cross_entropy(model, batch, options.micro_batch, options.replay_weight).mean();
-    result.tokens += batch.token_count();
+    const int64_t traces = static_cast<int64_t>(replay.size());
+    const trainer::SequenceRange share = trainer::own_share(model.params().sharding(), traces);
+    const trainer::BatchShare batch{data::pack({replay.begin() + share.begin, replay.begin() + share.end}), traces};
+    const trainer::LossSum loss =
+        trainer::accumulate_cross_entropy(model, batch, options.micro_batch, options.replay_weight);
+    result.replay_loss = loss.mean();
+    result.tokens += loss.tokens;
   }
   return result;
 }

@@ -4,7 +4,7 @@
 #include <span>
 
 #include "rl/rollout_codec.h"
-#include "trainer/gradient_plan.h"
+#include "trainer/gradient_sum.h"
 
 namespace terse::rl {
 
@@ -58,8 +58,7 @@ Rollout verified(const Task& task, const Problem& problem, int64_t sample, Compl
 std::vector<RolloutGroup> roll_out(Engine& engine, const Task& task, std::vector<Problem> problems, int64_t group_size,
                                    const SamplingOptions& sampling, trainer::World* world) {
   const trainer::Sharding& sharding = engine.model().params().sharding();
-  const trainer::SequenceRange share =
-      trainer::share_of(static_cast<int64_t>(problems.size()), sharding.rank(), sharding.ranks());
+  const trainer::SequenceRange share = trainer::own_share(sharding, static_cast<int64_t>(problems.size()));
   const std::span<const Problem> mine =
       std::span(problems).subspan(static_cast<size_t>(share.begin), static_cast<size_t>(share.count()));
   std::vector<Rollout> rollouts = generate_and_verify(engine, task, mine, group_size, sampling, world);

@@ -13,18 +13,19 @@ namespace terse::rl {
 TraceStream::TraceStream(const Task& task, int64_t batch_size, uint64_t seed)
     : task_(task), batch_size_(batch_size), seed_(seed) {}
 
-data::Batch TraceStream::next() {
+data::Batch TraceStream::next(int64_t begin, int64_t end) {
   const std::vector<std::string> forms = task_.forms();
   const std::vector<double> shares = task_.form_shares();
   std::vector<data::Sequence> sequences;
-  for (int64_t i = 0; i < batch_size_; ++i, ++cursor_) {
-    const Problem problem = task_.problem(Split::kTrain, cursor_);
-    const auto words = data::philox(seed_, data::RandomStream::kForm, static_cast<uint64_t>(cursor_), 0);
+  for (int64_t i = cursor_ + begin; i < cursor_ + end; ++i) {
+    const Problem problem = task_.problem(Split::kTrain, i);
+    const auto words = data::philox(seed_, data::RandomStream::kForm, static_cast<uint64_t>(i), 0);
     double u = data::uniform01(words[0]);
     size_t form = 0;
     while (form + 1 < forms.size() && u >= shares[form]) u -= shares[form++];
     sequences.push_back(data::prompt_and_response(problem.prompt, task_.trace(problem, forms[form])));
   }
+  cursor_ += batch_size_;
   return data::pack(sequences);
 }
 

@@ -11,7 +11,9 @@ class TraceStream final : public data::BatchStream {
   // Batches of `batch_size` problems; each one's form is drawn from the task's shares.
   TraceStream(const Task& task, int64_t batch_size, uint64_t seed);
 
-  data::Batch next() override;
+  int64_t batch_size() const override { return batch_size_; }
+  using data::BatchStream::next;
+  data::Batch next(int64_t begin, int64_t end) override;
   nlohmann::json state() const override;
   void restore(const nlohmann::json& state) override;
 

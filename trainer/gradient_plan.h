@@ -1,6 +1,6 @@
 // Who computes which part of a batch's gradient, and in which order the parts are added.
 //
-// The gradient is a sum over sequences, taken as the binary tree of kernels::Segments. Each rank's share of a batch is
+// The gradient is a sum over sequences, taken as the binary tree of kernels::Sequences. Each rank's share of a batch is
 // a few nodes of that tree (one, where the number of ranks is a power of two), so what it computes fits into the same
 // tree for any number of ranks, and the sum has the same bits.
 #pragma once

@@ -279,6 +279,10 @@ void sum_gradients(FlatParams& params, int64_t sequences, int64_t limit, const B
   }
 }
 
+SequenceRange own_share(const Sharding& sharding, int64_t sequences) {
+  return share_of(sequences, sharding.rank(), sharding.ranks());
+}
+
 torch::Tensor gather_shares(const Sharding& sharding, int64_t sequences, const torch::Tensor& mine) {
   if (!sharding.distributed()) return mine;
   const int64_t columns = mine.size(1);

@@ -18,6 +18,9 @@ namespace terse::trainer {
 void sum_gradients(FlatParams& params, int64_t sequences, int64_t limit,
                    const std::function<void(SequenceRange)>& backward);
 
+// The share of this rank of a batch of so many sequences.
+SequenceRange own_share(const Sharding& sharding, int64_t sequences);
+
 // Rows that every rank has for the sequences of its share, [share, K] float64 on the CPU, put together in order of
 // sequence: [sequences, K] on every rank.
 torch::Tensor gather_shares(const Sharding& sharding, int64_t sequences, const torch::Tensor& mine);

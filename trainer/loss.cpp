@@ -5,9 +5,9 @@
 
 namespace terse::trainer {
 
-std::vector<double> sequence_sums(const torch::Tensor& values, const torch::Tensor& segments) {
+std::vector<double> sequence_sums(const torch::Tensor& values, const torch::Tensor& sequences) {
   const torch::Tensor host = values.detach().to(torch::kCPU, torch::kFloat32).contiguous();
-  const torch::Tensor bounds = segments.to(torch::kCPU).contiguous();
+  const torch::Tensor bounds = sequences.to(torch::kCPU).contiguous();
   const float* value = host.data_ptr<float>();
   const int32_t* start = bounds.data_ptr<int32_t>();
   std::vector<double> sums;

@@ -8,19 +8,21 @@
 namespace terse::trainer {
 
 struct LossSum {
-  double sum = 0;    // of per-token losses times their weights
-  double count = 0;  // of weights
+  double sum = 0;      // of per-token losses times their weights
+  double count = 0;    // of weights
+  int64_t tokens = 0;  // of the batch, with a weight or without
 
   LossSum& operator+=(const LossSum& other) {
     sum += other.sum;
     count += other.count;
+    tokens += other.tokens;
     return *this;
   }
   double mean() const { return count > 0 ? sum / count : 0; }
 };
 
 // The sum of each sequence's values, in double and in order, so that it does not depend on who shares the batch. values
-// [M] on any device, segments int32 [S + 1]: the first value of each sequence, then M.
-std::vector<double> sequence_sums(const torch::Tensor& values, const torch::Tensor& segments);
+// [M] on any device, sequences int32 [B + 1]: the first value of each sequence, then M.
+std::vector<double> sequence_sums(const torch::Tensor& values, const torch::Tensor& sequences);
 
 }  // namespace terse::trainer

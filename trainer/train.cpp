@@ -23,52 +23,66 @@ struct WeightedLoss {
   std::vector<double> losses;  // of each sequence
 };
 
+// Of sequences `part` of `batch`.
 WeightedLoss weighted_loss(Transformer& model, const data::Batch& batch, SequenceRange part) {
-  const data::Batch mine = to_device(data::slice(batch, part.begin, part.end), model.device());
+  const data::Batch mine = data::slice(batch, part.begin, part.end).to(model.device());
   const torch::Tensor rows = mine.weights.nonzero().squeeze(1);
   const torch::Tensor weights = mine.weights.index_select(0, rows);
   const torch::Tensor terms = -(model.logprobs(mine, rows).logprob * weights);
-  return {terms.sum(), sequence_sums(terms, mine.segments_of(rows))};
+  return {terms.sum(), sequence_sums(terms, mine.sequences_of(rows))};
 }
 
-double total_weight(const data::Batch& batch) {
-  return batch.weights.sum(torch::kFloat64).item<double>();
+// Values of each of this rank's sequences, summed over those of all ranks in the order of the batch.
+std::vector<double> totals(const Transformer& model, int64_t sequences,
+                           const std::vector<std::vector<double>>& values) {
+  std::vector<torch::Tensor> columns;
+  for (const std::vector<double>& column : values) columns.push_back(torch::tensor(column, torch::kFloat64));
+  const torch::Tensor all = gather_shares(model.params().sharding(), sequences, torch::stack(columns, 1));
+  std::vector<double> sums;
+  for (const torch::Tensor& column : all.t().contiguous().unbind()) {
+    const double* value = column.data_ptr<double>();
+    sums.push_back(std::accumulate(value, value + sequences, 0.0));
+  }
+  return sums;
 }
 
-// Of the losses of this rank's sequences.
-LossSum total(const Transformer& model, const data::Batch& batch, const std::vector<double>& losses) {
-  const torch::Tensor mine = torch::tensor(losses, torch::kFloat64).unsqueeze(1);
-  const torch::Tensor all = gather_shares(model.params().sharding(), batch.segment_count(), mine).contiguous();
-  const double* loss = all.data_ptr<double>();
-  return {std::accumulate(loss, loss + all.numel(), 0.0), total_weight(batch)};
+// Of the whole batch, without a loss yet.
+LossSum weights_and_tokens(const Transformer& model, const BatchShare& batch) {
+  const data::Batch& mine = batch.mine;
+  const std::vector<double> sums = totals(
+      model, batch.sequences,
+      {sequence_sums(mine.weights, mine.sequences), sequence_sums(torch::ones_like(mine.weights), mine.sequences)});
+  return {0, sums[0], static_cast<int64_t>(sums[1])};
 }
 
 }  // namespace
 
-LossSum accumulate_cross_entropy(Transformer& model, const data::Batch& batch, int64_t segments, double scale) {
-  const double weight = total_weight(batch);
-  if (weight == 0) return {};
+LossSum accumulate_cross_entropy(Transformer& model, const BatchShare& batch, int64_t micro_batch, double scale) {
+  LossSum whole = weights_and_tokens(model, batch);
+  if (whole.count == 0) return whole;
   std::vector<double> losses;
-  const int64_t limit = segments > 0 ? segments : batch.segment_count();
-  sum_gradients(model.params(), batch.segment_count(), limit, [&](SequenceRange part) {
-    const WeightedLoss micro = weighted_loss(model, batch, part);
-    (micro.sum * (scale / weight)).backward();
+  const int64_t first = own_share(model.params().sharding(), batch.sequences).begin;
+  const int64_t limit = micro_batch > 0 ? micro_batch : batch.sequences;
+  sum_gradients(model.params(), batch.sequences, limit, [&](SequenceRange part) {
+    const WeightedLoss micro = weighted_loss(model, batch.mine, {part.begin - first, part.end - first});
+    (micro.sum * (scale / whole.count)).backward();
     losses.insert(losses.end(), micro.losses.begin(), micro.losses.end());
   });
-  return total(model, batch, losses);
+  whole.sum = totals(model, batch.sequences, {losses}).front();
+  return whole;
 }
 
-LossSum cross_entropy(Transformer& model, const data::Batch& batch) {
+LossSum cross_entropy(Transformer& model, const BatchShare& batch) {
   torch::NoGradGuard no_grad;
-  const Sharding& sharding = model.params().sharding();
-  const SequenceRange mine = share_of(batch.segment_count(), sharding.rank(), sharding.ranks());
+  LossSum whole = weights_and_tokens(model, batch);
   std::vector<double> losses;
-  if (mine.count() > 0) {
-    losses = weighted_loss(model, batch, mine).losses;
+  if (batch.mine.sequence_count() > 0) {
+    losses = weighted_loss(model, batch.mine, {0, batch.mine.sequence_count()}).losses;
   } else {
     model.stand_in();
   }
-  return total(model, batch, losses);
+  whole.sum = totals(model, batch.sequences, {losses}).front();
+  return whole;
 }
 
 StageProgress train(Session& session, const SupervisedStage& stage) {
@@ -88,8 +102,10 @@ StageProgress train(Session& session, const SupervisedStage& stage) {
   while (progress.step < stage.steps) {
     const auto start = Clock::now();
     session.world().enter(stage.name);
-    // 1. Data.
-    const data::Batch batch = stage.stream->next();
+    // 1. Data: this rank's share.
+    const int64_t sequences = stage.stream->batch_size();
+    const SequenceRange share = own_share(model.params().sharding(), sequences);
+    const BatchShare batch{stage.stream->next(share.begin, share.end), sequences};
 
     // 2. Loss and gradient, micro-batch by micro-batch.
     model.params().zero_grad();
@@ -103,14 +119,14 @@ StageProgress train(Session& session, const SupervisedStage& stage) {
     // 4. Account.
     progress.step += 1;
     session.step_done();
-    progress.tokens += batch.token_count();
+    progress.tokens += loss.tokens;
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     progress.seconds += seconds;
     Metrics metrics = {{"loss", loss.mean()},
                        {"lr", lr},
                        {"grad_norm", update.grad_norm},
                        {"step_time", seconds},
-                       {"tokens_per_s", static_cast<double>(batch.token_count()) / seconds}};
+                       {"tokens_per_s", static_cast<double>(loss.tokens) / seconds}};
 
     // 5. Evaluate, log, save.
     const bool last = progress.step == stage.steps;

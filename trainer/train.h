@@ -14,7 +14,7 @@ namespace terse::trainer {
 struct SupervisedStage {
   std::string name;  // "pretrain" or "sft"
   int64_t steps = 0;
-  int64_t micro_batch = 0;  // segments per forward pass; 0: all
+  int64_t micro_batch = 0;  // sequences per forward pass; 0: all
   int64_t eval_every = 0;   // steps; 0: never during training
   configs::Optimizer optimizer;
   data::BatchStream* stream = nullptr;
@@ -25,11 +25,17 @@ struct SupervisedStage {
 // Runs the stage from where it was interrupted, or from the start, to its last step. Returns its progress.
 StageProgress train(Session& session, const SupervisedStage& stage);
 
-// Forward, loss and backward of a batch in micro-batches of at most `segments` segments (0: all): adds the gradient of
-// sum(weight * -logprob) / total_weight to the model's, and returns the loss sum. `scale` multiplies the loss. Every
-// rank gives the whole batch, computes its share, and gets the whole result.
-LossSum accumulate_cross_entropy(Transformer& model, const data::Batch& batch, int64_t segments, double scale = 1.0);
+// What a rank has of a batch: its own_share (gradient_sum.h) of the sequences.
+struct BatchShare {
+  data::Batch mine;
+  int64_t sequences = 0;  // of the whole batch
+};
+
+// Forward, loss and backward of a batch in micro-batches of at most so many sequences (0: all): adds the gradient of
+// sum(weight * -logprob) / total_weight to the model's, and returns the loss sum of the whole batch, on every rank.
+// `scale` multiplies the loss.
+LossSum accumulate_cross_entropy(Transformer& model, const BatchShare& batch, int64_t micro_batch, double scale = 1.0);
 // The same loss sum without gradients.
-LossSum cross_entropy(Transformer& model, const data::Batch& batch);
+LossSum cross_entropy(Transformer& model, const BatchShare& batch);
 
 }  // namespace terse::trainer

@@ -122,8 +122,8 @@ void bench_products(const Table& table) {
       std::vector<int32_t> starts;  // sequences of 48 tokens
       for (int64_t row = 0; row < s.m; row += 48) starts.push_back(static_cast<int32_t>(row));
       starts.push_back(static_cast<int32_t>(s.m));
-      const Segments segments{starts.data(), static_cast<int64_t>(starts.size()) - 1};
-      line("w. grad " + name, flops, [&] { table.weight_grad(dy.data(), x.data(), dw.data(), segments, s.n, s.k); });
+      const Sequences sequences{starts.data(), static_cast<int64_t>(starts.size()) - 1};
+      line("w. grad " + name, flops, [&] { table.weight_grad(dy.data(), x.data(), dw.data(), sequences, s.n, s.k); });
     }
   }
 }
@@ -200,7 +200,7 @@ void bench_rows(const Table& table) {
   const std::vector<int64_t> targets(rows, 3);
   std::vector<int32_t> starts;  // sequences of 50 tokens
   for (int64_t row = 0; row <= rows; row += 50) starts.push_back(static_cast<int32_t>(row));
-  const Segments segments{starts.data(), static_cast<int64_t>(starts.size()) - 1};
+  const Sequences sequences{starts.data(), static_cast<int64_t>(starts.size()) - 1};
   line_bytes("rms_norm 3000 x 64", 8.0 * rows * width, [&] {
     table.rms_norm({.x = x.data(),
                     .weight = weight.data(),
@@ -217,7 +217,7 @@ void bench_rows(const Table& table) {
                              .rstd = rstd.data(),
                              .dx = y.data(),
                              .dweight = dweight.data(),
-                             .segments = segments,
+                             .sequences = sequences,
                              .width = width});
   });
   const std::vector<int64_t> positions(rows, 5);
@@ -236,11 +236,11 @@ void bench_rows(const Table& table) {
   });
   line_bytes("add 3000 x 64", 12.0 * rows * width, [&] { table.add(x.data(), y.data(), y.data(), rows * width); });
   line_bytes("column_sum 3000 x 64", 4.0 * rows * width,
-             [&] { table.column_sum(x.data(), dweight.data(), segments, width); });
+             [&] { table.column_sum(x.data(), dweight.data(), sequences, width); });
   line_bytes("embedding 3000 x 64", 8.0 * rows * width,
              [&] { table.embedding(x.data(), positions.data(), y.data(), rows, width); });
   line_bytes("  backward", 8.0 * rows * width,
-             [&] { table.embedding_backward(x.data(), positions.data(), order.data(), y.data(), segments, width); });
+             [&] { table.embedding_backward(x.data(), positions.data(), order.data(), y.data(), sequences, width); });
   line_bytes("swiglu 3000 x 192", 12.0 * rows * ffn, [&] { table.swiglu(x.data(), y.data(), rows, ffn); });
   line_bytes("  backward", 20.0 * rows * ffn,
              [&] { table.swiglu_backward(x.data(), logits.data(), y.data(), rows, ffn); });

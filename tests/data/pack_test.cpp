@@ -28,6 +28,7 @@ TEST(Pack, ShiftsTargetsByOneInsideEachSegment) {
   EXPECT_EQ(values<float>(batch.weights), (Floats{0, 2, 2, 2, 0, 0, 1, 0}));
   EXPECT_EQ(batch.token_count(), 8);
   EXPECT_EQ(batch.segment_count(), 3);
+  EXPECT_EQ(values<int32_t>(batch.sequences), values<int32_t>(batch.segments));
 }
 
 TEST(Pack, LaysValuesOutLikeTargets) {
@@ -72,6 +73,7 @@ TEST(Pack, NothingGivesAnEmptyBatch) {
   const Batch batch = pack({});
   EXPECT_EQ(batch.token_count(), 0);
   EXPECT_EQ(batch.segment_count(), 0);
+  EXPECT_EQ(batch.sequence_count(), 0);
   EXPECT_EQ(slice(batch, 0, 0).token_count(), 0);
 }
 
@@ -79,6 +81,7 @@ void expect_equal(const Batch& a, const Batch& b) {
   EXPECT_TRUE(torch::equal(a.tokens, b.tokens));
   EXPECT_TRUE(torch::equal(a.positions, b.positions));
   EXPECT_TRUE(torch::equal(a.segments, b.segments));
+  EXPECT_TRUE(torch::equal(a.sequences, b.sequences));
   EXPECT_TRUE(torch::equal(a.targets, b.targets));
   EXPECT_TRUE(torch::equal(a.weights, b.weights));
 }
@@ -95,6 +98,19 @@ TEST(Slice, GivesSegmentsThatStartAtZero) {
   }
   EXPECT_THROW(slice(example(), 2, 1), std::invalid_argument);
   EXPECT_THROW(slice(example(), 0, 4), std::invalid_argument);
+}
+
+TEST(Slice, TakesSequencesWithAllTheirSegments) {
+  Batch batch = example();
+  batch.sequences = torch::tensor({0, 6, 8}, torch::kInt32);
+  const Batch first = slice(batch, 0, 1), second = slice(batch, 1, 2);
+  EXPECT_EQ(values<int32_t>(first.segments), (Ints{0, 5, 6}));
+  EXPECT_EQ(values<int32_t>(first.sequences), (Ints{0, 6}));
+  EXPECT_EQ(values<int32_t>(second.segments), (Ints{0, 2}));
+  EXPECT_EQ(values<int64_t>(second.tokens), (Longs{1, 2}));
+  EXPECT_EQ(values<int32_t>(slice(batch, 1, 1).segments), (Ints{0}));
+  expect_equal(concatenate({first, second}), batch);
+  EXPECT_THROW(slice(batch, 0, 3), std::invalid_argument);
 }
 
 TEST(Slice, SharesTheMemoryOfTheBatch) {

@@ -17,8 +17,8 @@ TokenRange corpus(int64_t size, const std::vector<int64_t>& documents = {}, int3
 
 bool same(const Batch& a, const Batch& b) {
   return torch::equal(a.tokens, b.tokens) && torch::equal(a.positions, b.positions) &&
-         torch::equal(a.segments, b.segments) && torch::equal(a.targets, b.targets) &&
-         torch::equal(a.weights, b.weights);
+         torch::equal(a.segments, b.segments) && torch::equal(a.sequences, b.sequences) &&
+         torch::equal(a.targets, b.targets) && torch::equal(a.weights, b.weights);
 }
 
 const PretrainOptions kOptions{.context = 8, .batch_size = 3, .seed = 11};
@@ -85,28 +85,47 @@ TEST(PretrainStream, OrdersAndCutsDependOnSeedAndEpoch) {
   EXPECT_FALSE(same(first(1, 0), first(1, 1)));
 }
 
-TEST(PretrainStream, TheUnionOverRanksDoesNotDependOnTheirNumber) {
-  const TokenRange range = corpus(100, {0, 33});
+// Counts the windows that are read.
+class CountedTokens final : public TokenSource {
+ public:
+  explicit CountedTokens(TokenRange range) : range_(std::move(range)) {}
+  int64_t size() const override { return range_.source->size(); }
+  void read(int64_t begin, std::span<int32_t> out) const override {
+    ++reads;
+    range_.source->read(begin, out);
+  }
+  const std::vector<int64_t>& documents() const override { return range_.source->documents(); }
+  std::string content_hash() const override { return range_.source->content_hash(); }
+  mutable int64_t reads = 0;
+
+ private:
+  TokenRange range_;
+};
+
+TEST(PretrainStream, SharesOfABatchAreTheBatchAndNothingElseIsRead) {
+  const auto source = std::make_shared<CountedTokens>(corpus(100, {0, 33, 34}));
   PretrainOptions options = kOptions;
   options.batch_size = 5;
-  PretrainStream alone(range, options);
-  for (const int64_t world : {2, 3, 5}) {
-    nlohmann::json start = alone.state();
-    std::vector<PretrainStream> ranks;
-    for (int64_t rank = 0; rank < world; ++rank) {
-      PretrainOptions part = options;
-      part.rank = rank;
-      part.world = world;
-      ranks.emplace_back(range, part);
-      ranks.back().restore(start);
+  PretrainStream alone(whole(source), options);
+  const std::vector<int64_t> bounds = {0, 2, 2, 3, 5};
+  for (int step = 0; step < 15; ++step) {  // over several ends of epochs
+    std::vector<Batch> parts;
+    const nlohmann::json start = alone.state();
+    const Batch batch = alone.next();
+    for (size_t rank = 0; rank + 1 < bounds.size(); ++rank) {
+      PretrainStream stream(whole(source), options);
+      stream.restore(start);
+      source->reads = 0;
+      parts.push_back(stream.next(bounds[rank], bounds[rank + 1]));
+      ASSERT_EQ(source->reads, bounds[rank + 1] - bounds[rank]);
+      ASSERT_EQ(parts.back().sequence_count(), bounds[rank + 1] - bounds[rank]);
+      ASSERT_EQ(stream.state(), alone.state());
     }
-    for (int step = 0; step < 7; ++step) {
-      std::vector<Batch> parts;
-      for (PretrainStream& stream : ranks) parts.push_back(stream.next());
-      ASSERT_TRUE(same(concatenate(parts), alone.next())) << world << " ranks, step " << step;
-      for (PretrainStream& stream : ranks) ASSERT_EQ(stream.state(), alone.state());
-    }
+    ASSERT_TRUE(same(concatenate(parts), batch)) << "step " << step;
   }
+  EXPECT_GE(alone.state()["epoch"], 2);
+  EXPECT_THROW(alone.next(0, 6), std::invalid_argument);
+  EXPECT_THROW(alone.next(3, 2), std::invalid_argument);
 }
 
 TEST(PretrainStream, GivesFullBatchesFromATinyCorpus) {
@@ -170,8 +189,6 @@ TEST(PretrainStream, RefusesImpossibleOptions) {
   EXPECT_THROW(make({}, kOptions), std::invalid_argument);
   EXPECT_THROW(make(corpus(9), {.context = 0, .batch_size = 1}), std::invalid_argument);
   EXPECT_THROW(make(corpus(9), {.context = 4, .batch_size = 0}), std::invalid_argument);
-  EXPECT_THROW(make(corpus(9), {.context = 4, .batch_size = 2, .rank = 0, .world = 3}), std::invalid_argument);
-  EXPECT_THROW(make(corpus(9), {.context = 4, .batch_size = 2, .rank = 2, .world = 2}), std::invalid_argument);
 }
 
 TEST(ValidationSet, CoversASmallSetExactlyOnce) {
@@ -200,6 +217,8 @@ TEST(ValidationSet, IsTheSameEveryTimeAndRepeatsNoWindow) {
       EXPECT_TRUE(starts.insert(batch.tokens[batch.segments[i].item<int32_t>()].item<int64_t>()).second);
     }
   }
+  EXPECT_TRUE(same(concatenate({set.batch(1, 0, 1), set.batch(1, 1, 1), set.batch(1, 1, 4)}), set.batch(1)));
+  EXPECT_THROW(set.batch(1, 0, 5), std::invalid_argument);
   EXPECT_THROW(set.batch(5), std::out_of_range);
   EXPECT_THROW(ValidationSet(corpus(9), 8, 1, 0, 1), std::invalid_argument);
   EXPECT_THROW(ValidationSet(corpus(9), 0, 1, 1, 1), std::invalid_argument);

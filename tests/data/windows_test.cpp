@@ -30,6 +30,12 @@ void check_batch(const Batch& batch, const TokenRange& range, int64_t context, s
   };
   ASSERT_EQ(batch.segments[0].item<int32_t>(), 0);
   ASSERT_EQ(batch.segments[batch.segment_count()].item<int32_t>(), batch.token_count());
+  ASSERT_EQ(batch.sequences[batch.sequence_count()].item<int32_t>(), batch.token_count());
+  for (int64_t w = 0; w < batch.sequence_count(); ++w) {
+    const torch::Tensor start = batch.sequences[w];
+    ASSERT_LE((batch.sequences[w + 1] - start).item<int32_t>(), context);
+    ASSERT_TRUE((batch.segments == start).any().item<bool>()) << "a window starts within a segment";
+  }
   for (int64_t s = 0; s < batch.segment_count(); ++s) {
     const int64_t begin = batch.segments[s].item<int32_t>();
     const int64_t end = batch.segments[s + 1].item<int32_t>();
@@ -57,7 +63,9 @@ void check_batch(const Batch& batch, const TokenRange& range, int64_t context, s
 void expect_all_targets_once(const TokenRange& range, int64_t context, int64_t first) {
   const Windows windows(range, context, first);
   std::map<int64_t, int> targets;
-  check_batch(windows.batch(every(windows)), range, context, targets);
+  const Batch batch = windows.batch(every(windows));
+  check_batch(batch, range, context, targets);
+  EXPECT_EQ(batch.sequence_count(), windows.count());
   if (::testing::Test::HasFatalFailure()) return;
   const auto& documents = range.source->documents();
   for (int64_t i = range.begin; i < range.end; ++i) {

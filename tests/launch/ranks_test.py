@@ -8,13 +8,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from launching import MPIRUN, PROGRAM, Launching, wait_until
 
-# More sequences than ranks, so that shares and nodes of the tree are uneven; a tied head, and practice beside RL. Fine-tuning brings the
-# policy to a few right answers, so that groups teach something.
+# More sequences than ranks, so that shares and nodes of the tree are uneven; windows of several documents, a tied head, and practice
+# beside RL. Fine-tuning brings the policy to a few right answers, so that groups teach something.
 CONFIG = """\
 stages: [pretrain, sft, rl]
 run: {name: tiny, device: cpu, threads: 1, log_every: 1}
 model: {layers: 2, width: 32, heads: 2, ffn_width: 48, context: 128, qk_norm: true, qkv_bias: true}
-data: {train: text.txt}
+data: {train: text.txt, separator: "|"}
 task: {k_min: 1, k_max: 2, align_to: 2}
 pretrain: {steps: 50, batch_size: 5, context: 24, eval_every: 25, eval_batches: 3}
 sft: {steps: 50, batch_size: 23, micro_batch: 4, optimizer: {lr: 0.01}}
@@ -30,7 +30,8 @@ class Ranks(Launching):
     def setUp(self):
         super().setUp()
         (self.folder / "a.yaml").write_text(CONFIG)
-        (self.folder / "text.txt").write_text("3+2*5= 410 1 " * 80)
+        # Documents shorter than a window and longer ones.
+        (self.folder / "text.txt").write_text(("3+2*5= 410 1 " * 7 + "|3+2*|5= 410|") * 11)
 
     def run_ranks(self, name, ranks, *options):
         return self.start(MPIRUN, "-n", ranks, "run", "a.yaml", "--run-dir", name, *options)

@@ -114,7 +114,7 @@ Case<float> on_cpu(Case<float> c) {
                            .dx = c.dx.data(),
                            .accumulate_dx = c.residual,
                            .dweight = c.dweight.data(),
-                           .segments = {starts.data(), 1},
+                           .sequences = {starts.data(), 1},
                            .groups = c.groups,
                            .width = c.width,
                            .dy_stride = c.stride(),

@@ -182,11 +182,11 @@ std::vector<int64_t> by_token(const std::vector<int64_t>& tokens) {
 }
 
 TEST(KernelsEmbedding, GathersRowsAndSumsGradientsAsATree) {
-  for (const std::vector<int32_t>& lengths : kSegmentLengths)
+  for (const std::vector<int32_t>& lengths : kSequenceLengths)
     for (const int64_t width : {1, 33, 64}) {
       const std::vector<int32_t> starts = starts_of(lengths);
-      const Segments segments = segments_of(starts);
-      const int64_t vocab = 11, rows = segments.rows();
+      const Sequences sequences = sequences_of(starts);
+      const int64_t vocab = 11, rows = sequences.rows();
       const Floats weights = random_floats(vocab * width, 1), dy = random_floats(rows * width, 2);
       const std::vector<int64_t> tokens = random_ints(rows, vocab, 3), order = by_token(tokens);
       const Floats y = run_everywhere([&](const Table& table) {
@@ -199,32 +199,32 @@ TEST(KernelsEmbedding, GathersRowsAndSumsGradientsAsATree) {
       const Floats start = random_floats(vocab * width, 4);
       const Floats grad = run_everywhere([&](const Table& table) {
         Floats sums = start;
-        table.embedding_backward(dy.data(), tokens.data(), order.data(), sums.data(), segments, width);
+        table.embedding_backward(dy.data(), tokens.data(), order.data(), sums.data(), sequences, width);
         return sums;
       });
       Floats expected = start;
       for (int64_t token = 0; token < vocab; ++token)
         for (int64_t i = 0; i < width; ++i)
-          expected[token * width + i] += tree_of(segments, [&](int64_t begin, int64_t end) {
+          expected[token * width + i] += tree_of(sequences, [&](int64_t begin, int64_t end) {
                                            float chain = 0;
                                            for (int64_t r = begin; r < end; ++r)
                                              if (tokens[r] == token) chain += dy[r * width + i];
                                            return chain;
                                          }).value();
-      EXPECT_TRUE(same_bits(expected, grad)) << lengths.size() << " segments, width " << width;
+      EXPECT_TRUE(same_bits(expected, grad)) << lengths.size() << " sequences, width " << width;
     }
 }
 
 TEST(KernelsSums, AddIsExactAndColumnSumIsATree) {
-  for (const std::vector<int32_t>& lengths : kSegmentLengths)
+  for (const std::vector<int32_t>& lengths : kSequenceLengths)
     for (const int64_t cols : {1, 15, 17, 100}) {
       const std::vector<int32_t> starts = starts_of(lengths);
-      const Segments segments = segments_of(starts);
-      const Floats a = random_floats(segments.rows() * cols, 1), b = random_floats(segments.rows() * cols, 2);
+      const Sequences sequences = sequences_of(starts);
+      const Floats a = random_floats(sequences.rows() * cols, 1), b = random_floats(sequences.rows() * cols, 2);
       Floats sum(a.size()), columns(cols, 0.5f);
       for (size_t i = 0; i < a.size(); ++i) sum[i] = a[i] + b[i];
       for (int64_t col = 0; col < cols; ++col)
-        columns[col] += *tree_of(segments, [&](int64_t begin, int64_t end) {
+        columns[col] += *tree_of(sequences, [&](int64_t begin, int64_t end) {
           float chain = 0;
           for (int64_t row = begin; row < end; ++row) chain += a[row * cols + col];
           return chain;
@@ -236,7 +236,7 @@ TEST(KernelsSums, AddIsExactAndColumnSumIsATree) {
                             })));
       EXPECT_TRUE(same_bits(columns, run_everywhere([&](const Table& table) {
                               Floats sums(cols, 0.5f);
-                              table.column_sum(a.data(), sums.data(), segments, cols);
+                              table.column_sum(a.data(), sums.data(), sequences, cols);
                               return sums;
                             })));
     }

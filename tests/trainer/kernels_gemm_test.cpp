@@ -113,9 +113,9 @@ TEST(KernelsGemmTn, SplittingTheRowsChangesNoBit) {
 }
 
 TEST(KernelsWeightGrad, EachOutputIsTheDocumentedTreeOfChains) {
-  for (const std::vector<int32_t>& lengths : kSegmentLengths) {
+  for (const std::vector<int32_t>& lengths : kSequenceLengths) {
     const std::vector<int32_t> starts = starts_of(lengths);
-    const Segments rows = segments_of(starts);
+    const Sequences rows = sequences_of(starts);
     for (const auto& [n, k] : {std::pair<int64_t, int64_t>{1, 1}, {130, 40}, {17, 65}}) {
       const Floats a = random_floats(rows.rows() * n, 1), b = random_floats(rows.rows() * k, 2),
                    c = random_floats(n * k, 3);
@@ -132,7 +132,7 @@ TEST(KernelsWeightGrad, EachOutputIsTheDocumentedTreeOfChains) {
             for (int64_t m = begin; m < end; ++m) chain = std::fma(a[m * n + i], b[m * k + j], chain);
             return chain;
           });
-      EXPECT_TRUE(same_bits(expected, result)) << lengths.size() << " segments, " << n << " x " << k;
+      EXPECT_TRUE(same_bits(expected, result)) << lengths.size() << " sequences, " << n << " x " << k;
     }
   }
 }
@@ -142,11 +142,11 @@ TEST(KernelsWeightGrad, NodesOfTheTreeAddUpToTheWhole) {
   const int64_t n = 70, k = 40, cut = starts[4];
   const Floats a = random_floats(starts.back() * n, 1), b = random_floats(starts.back() * k, 2);
   Floats whole(n * k, 0.0f), left = whole, right = whole;
-  cpu().weight_grad(a.data(), b.data(), whole.data(), segments_of(starts), n, k);
+  cpu().weight_grad(a.data(), b.data(), whole.data(), sequences_of(starts), n, k);
   cpu().weight_grad(a.data(), b.data(), left.data(), {starts.data(), 4}, n, k);
   std::vector<int32_t> rest;
   for (size_t i = 4; i < starts.size(); ++i) rest.push_back(starts[i] - starts[4]);
-  cpu().weight_grad(a.data() + cut * n, b.data() + cut * k, right.data(), segments_of(rest), n, k);
+  cpu().weight_grad(a.data() + cut * n, b.data() + cut * k, right.data(), sequences_of(rest), n, k);
   cpu().add(left.data(), right.data(), left.data(), n * k);
   EXPECT_TRUE(same_bits(whole, left));
 }

@@ -54,7 +54,7 @@ TEST(KernelsRmsNorm, MatchesDoublePrecisionForwardAndBackward) {
                        .x = x.data(),
                        .weight = weight.data(),
                        .rstd = rstd.data(),
-                       .segments = segments_of(starts),
+                       .sequences = sequences_of(starts),
                        .width = width};
       Floats dweight(width);
       const Floats dx = run_everywhere([&](const Table& table) {
@@ -144,7 +144,7 @@ TEST(KernelsRmsNorm, StridedHeadsEqualSeparateVectors) {
                            .rstd = rstd.data(),
                            .dx = dx.data(),
                            .dweight = dweight.data(),
-                           .segments = segments_of(starts),
+                           .sequences = sequences_of(starts),
                            .groups = heads,
                            .width = width,
                            .dy_stride = stride,
@@ -167,7 +167,7 @@ TEST(KernelsRmsNorm, StridedHeadsEqualSeparateVectors) {
                                .rstd = one_rstd.data(),
                                .dx = one_dx.data(),
                                .dweight = ignored.data(),
-                               .segments = segments_of(one_row),
+                               .sequences = sequences_of(one_row),
                                .width = width});
       EXPECT_TRUE(same_bits(one.data(), y.data() + at, width));
       EXPECT_TRUE(same_bits(one_dx.data(), dx.data() + at, width));
@@ -187,10 +187,10 @@ TEST(KernelsRmsNorm, StridedHeadsEqualSeparateVectors) {
 
 TEST(KernelsRmsNorm, TheWeightGradientIsTheDocumentedTree) {
   const int64_t width = 50;
-  for (const std::vector<int32_t>& lengths : kSegmentLengths) {
+  for (const std::vector<int32_t>& lengths : kSequenceLengths) {
     const std::vector<int32_t> starts = starts_of(lengths);
-    const Segments segments = segments_of(starts);
-    const int64_t rows = segments.rows();
+    const Sequences sequences = sequences_of(starts);
+    const int64_t rows = sequences.rows();
     const Floats x = random_floats(rows * width, 1), weight = random_floats(width, 2),
                  dy = random_floats(rows * width, 3);
     Floats y(rows * width), rstd(rows), dx(rows * width);
@@ -209,18 +209,18 @@ TEST(KernelsRmsNorm, TheWeightGradientIsTheDocumentedTree) {
                                .rstd = rstd.data(),
                                .dx = dx.data(),
                                .dweight = dweight.data(),
-                               .segments = segments,
+                               .sequences = sequences,
                                .width = width});
       return dweight;
     });
     Floats expected(width, 0.25f);
     for (int64_t i = 0; i < width; ++i)
-      expected[i] += *tree_of(segments, [&](int64_t begin, int64_t end) {
+      expected[i] += *tree_of(sequences, [&](int64_t begin, int64_t end) {
         float chain = 0;
         for (int64_t r = begin; r < end; ++r) chain = std::fma(dy[r * width + i], x[r * width + i] * rstd[r], chain);
         return chain;
       });
-    EXPECT_TRUE(same_bits(expected, result)) << lengths.size() << " segments";
+    EXPECT_TRUE(same_bits(expected, result)) << lengths.size() << " sequences";
   }
 }
 

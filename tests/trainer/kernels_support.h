@@ -35,29 +35,29 @@ inline std::vector<int64_t> random_ints(int64_t count, int64_t below, uint32_t s
   return values;
 }
 
-// Starts of segments of these lengths.
+// Starts of sequences of these lengths.
 inline std::vector<int32_t> starts_of(const std::vector<int32_t>& lengths) {
   std::vector<int32_t> starts = {0};
   for (const int32_t length : lengths) starts.push_back(starts.back() + length);
   return starts;
 }
-inline Segments segments_of(const std::vector<int32_t>& starts) {
+inline Sequences sequences_of(const std::vector<int32_t>& starts) {
   return {starts.data(), static_cast<int64_t>(starts.size()) - 1};
 }
 
-// One sum over segments by the definition, straight from the header: `chain` gives the sum of the rows [begin, end).
+// One sum over sequences by the definition, straight from the header: `chain` gives the sum of the rows [begin, end).
 template <class Chain>
-std::optional<float> tree_of(const Segments& rows, const Chain& chain) {
+std::optional<float> tree_of(const Sequences& rows, const Chain& chain) {
   if (rows.starts[0] == rows.starts[rows.count]) return std::nullopt;
   if (rows.count == 1) return chain(rows.starts[0], rows.starts[1]);
   const int64_t half = tree_half(rows.count);
-  const std::optional<float> left = tree_of(Segments{rows.starts, half}, chain);
-  const std::optional<float> right = tree_of(Segments{rows.starts + half, rows.count - half}, chain);
+  const std::optional<float> left = tree_of(Sequences{rows.starts, half}, chain);
+  const std::optional<float> right = tree_of(Sequences{rows.starts + half, rows.count - half}, chain);
   return left && right ? std::optional(*left + *right) : left ? left : right;
 }
 
-// Segments of every kind: one, two, a power of two, odd counts, empty ones, single rows, and longer ones than a block.
-inline const std::vector<std::vector<int32_t>> kSegmentLengths = {
+// Sequences of every kind: one, two, a power of two, odd counts, empty ones, single rows, and longer ones than a block.
+inline const std::vector<std::vector<int32_t>> kSequenceLengths = {
     {1}, {500}, {3, 4}, {0, 7, 0}, {1, 1, 1, 1, 1}, {20, 0, 0, 33, 250, 1, 9}, {5, 6, 7, 8, 9, 10, 11, 12}};
 
 inline std::vector<const Table*> tables() {

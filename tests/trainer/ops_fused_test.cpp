@@ -87,7 +87,7 @@ TEST_P(FusedOps, AttentionMatchesLibTorchWithGroupedHeadsAndQkNorm) {
   for (const auto dtype : kDtypes) {
     for (const int64_t kv_heads : {1, 2, 4}) {
       const ModelSpec spec = support::tiny_spec({.kv_heads = kv_heads});
-      const data::Batch batch = to_device(data::pack(support::random_sequences({1, 7, 40, 16, 17}, 3)), device_);
+      const data::Batch batch = data::pack(support::random_sequences({1, 7, 40, 16, 17}, 3)).to(device_);
       const Tensor rope = ops::make_rope_table(spec, device_);
       const Pair x = leaf({batch.token_count(), spec.qkv_width()}, dtype), q_norm = leaf({16}, dtype),
                  k_norm = leaf({16}, dtype);
@@ -145,7 +145,7 @@ TEST_P(FusedOps, TheModelMatchesTheCpu) {
   Transformer here(spec, device_, 5), there(spec, torch::kCPU, 5);
   const data::Batch batch = data::pack(support::random_sequences({9, 30, 17, 64}, 1));
   const auto run = [](Transformer& model, const data::Batch& on_cpu) {
-    const data::Batch moved = to_device(on_cpu, model.device());
+    const data::Batch moved = on_cpu.to(model.device());
     const Tensor rows = moved.weights.nonzero().squeeze(1);
     const Tensor loss = -model.logprobs(moved, rows).logprob.mean();
     loss.backward();

@@ -31,7 +31,7 @@ Tensor grad_and_clear(const Tensor& w) {
 }
 
 // So many rows as two sequences.
-Tensor segments(int64_t rows) {
+Tensor sequences(int64_t rows) {
   return torch::tensor({int64_t{0}, rows / 3, rows}, torch::kInt32);
 }
 
@@ -44,7 +44,7 @@ TEST_F(Ops, LinearMatchesLibTorch) {
   for (const auto& [rows, in, out] : {std::tuple<int64_t, int64_t, int64_t>{1, 5, 3}, {37, 48, 96}, {130, 33, 17}}) {
     const Tensor w = weight({out, in}), b = weight({out}), up = torch::randn({rows, out});
     Tensor x = torch::randn({rows, in}).requires_grad_(true), z = x.detach().clone().requires_grad_(true);
-    const Tensor y = ops::linear(x, w, b, segments(rows));
+    const Tensor y = ops::linear(x, w, b, sequences(rows));
     y.backward(up);
     const Tensor gw = grad_and_clear(w), gb = grad_and_clear(b);
     const Tensor reference = ops::aten::linear(z, w, b);
@@ -59,7 +59,7 @@ TEST_F(Ops, LinearMatchesLibTorch) {
 TEST_F(Ops, RmsNormAndSwigluMatchLibTorch) {
   const Tensor w = weight({48}), up = torch::randn({29, 48});
   Tensor x = torch::randn({29, 48}).requires_grad_(true), z = x.detach().clone().requires_grad_(true);
-  const Tensor y = ops::rms_norm(x, w, 1e-6, segments(29));
+  const Tensor y = ops::rms_norm(x, w, 1e-6, sequences(29));
   y.backward(up);
   const Tensor gw = grad_and_clear(w), reference = ops::aten::rms_norm(z, w, 1e-6);
   reference.backward(up);
@@ -82,7 +82,7 @@ TEST_F(Ops, AttentionMatchesLibTorchWithGroupedHeadsAndQkNorm) {
     const int64_t n = batch.token_count();
     const Tensor up = torch::randn({n, spec.attention_width()});
     Tensor x = torch::randn({n, spec.qkv_width()}).requires_grad_(true), z = x.detach().clone().requires_grad_(true);
-    const Tensor y = ops::attention(ops::qk_norm(x, q_norm, k_norm, spec, batch.segments), batch.positions,
+    const Tensor y = ops::attention(ops::qk_norm(x, q_norm, k_norm, spec, batch.sequences), batch.positions,
                                     batch.segments, rope, spec);
     y.backward(up);
     const Tensor gq = grad_and_clear(q_norm), gk = grad_and_clear(k_norm);
@@ -103,7 +103,7 @@ TEST_F(Ops, TokenLogProbsMatchLibTorchUnderEveryTransform) {
     const Tensor head = weight({16, 48}), targets = torch::randint(0, 16, {50}, torch::kInt64);
     const Tensor up = torch::randn({50}), up_entropy = torch::randn({50});
     Tensor x = torch::randn({50, 48}).requires_grad_(true), z = x.detach().clone().requires_grad_(true);
-    const auto a = ops::token_logprobs(x, head, targets, transform, segments(50));
+    const auto a = ops::token_logprobs(x, head, targets, transform, sequences(50));
     ((a.logprob * up).sum() + (a.entropy * up_entropy).sum()).backward();
     const Tensor gw = grad_and_clear(head);
     const auto b = ops::aten::token_logprobs(z, head, targets, transform);

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "data/windows.h"
 #include "tests/support/tiny_model.h"
 #include "trainer/optimizer.h"
 
@@ -14,9 +15,13 @@ namespace {
 using support::random_sequences;
 using support::tiny_spec;
 
-torch::Tensor gradient(Transformer& model, const data::Batch& batch, int64_t segments, double* loss = nullptr) {
+BatchShare whole(const data::Batch& batch) {
+  return {batch, batch.sequence_count()};
+}
+
+torch::Tensor gradient(Transformer& model, const data::Batch& batch, int64_t micro_batch, double* loss = nullptr) {
   model.params().zero_grad();
-  const LossSum sum = accumulate_cross_entropy(model, batch, segments);
+  const LossSum sum = accumulate_cross_entropy(model, whole(batch), micro_batch);
   if (loss != nullptr) *loss = sum.mean();
   model.params().finish_grad();
   return model.params().grad().clone();
@@ -24,14 +29,14 @@ torch::Tensor gradient(Transformer& model, const data::Batch& batch, int64_t seg
 
 void expect_the_same_for_every_micro_batch(Transformer& model, const data::Batch& batch) {
   double whole_loss = 0;
-  const torch::Tensor whole = gradient(model, batch, 0, &whole_loss);
-  EXPECT_GT(whole.norm().item<double>(), 0);
-  for (const int64_t segments : {1, 2, 3, 4}) {
+  const torch::Tensor at_once = gradient(model, batch, 0, &whole_loss);
+  EXPECT_GT(at_once.norm().item<double>(), 0);
+  for (const int64_t sequences : {1, 2, 3, 4}) {
     double loss = 0;
-    const torch::Tensor split = gradient(model, batch, segments, &loss);
-    EXPECT_EQ(loss, whole_loss) << segments;
-    EXPECT_TRUE(torch::equal(split, whole))
-        << segments << " segments a pass; largest difference " << (split - whole).abs().max().item<double>();
+    const torch::Tensor split = gradient(model, batch, sequences, &loss);
+    EXPECT_EQ(loss, whole_loss) << sequences;
+    EXPECT_TRUE(torch::equal(split, at_once))
+        << sequences << " sequences a pass; largest difference " << (split - at_once).abs().max().item<double>();
   }
 }
 
@@ -45,6 +50,22 @@ TEST(Train, LossAndGradientDoNotDependOnTheMicroBatch) {
 TEST(Train, NorDoTheyOnceTheLogitsGoThroughTheHeadInChunks) {
   Transformer model(tiny_spec({}, 1 << 16), torch::kCPU, 5);  // 16 rows a chunk
   expect_the_same_for_every_micro_batch(model, data::pack(random_sequences({9, 64, 17, 40, 21}, 1, 1 << 16)));
+}
+
+// Windows of a corpus with documents of one to forty tokens, so that windows have several segments.
+TEST(Train, NorDoTheyWhereWindowsAreOfSeveralDocuments) {
+  std::vector<int32_t> tokens;
+  std::vector<int64_t> documents;
+  for (int64_t document = 1; document <= 40; document += 3) {
+    documents.push_back(static_cast<int64_t>(tokens.size()));
+    for (int64_t i = 0; i < document; ++i) tokens.push_back(static_cast<int32_t>((document * i + i * i) % 11));
+  }
+  const data::Windows windows(data::whole(std::make_shared<data::MemoryTokens>(tokens, documents)), 32, 5);
+  const data::Batch batch = windows.batch({0, 1, 2, 3, 4, 5, 6});
+  EXPECT_EQ(batch.sequence_count(), 7);
+  EXPECT_GT(batch.segment_count(), 14);
+  Transformer model(tiny_spec({.qk_norm = true, .qkv_bias = true}), torch::kCPU, 5);
+  expect_the_same_for_every_micro_batch(model, batch);
 }
 
 TEST(Train, RecomputationChangesNoBit) {
@@ -62,7 +83,7 @@ TEST(Train, GradientAgreesWithFiniteDifferences) {
   const auto loss_at = [&](double t) {
     torch::NoGradGuard no_grad;
     model.params().master().add_(direction * t);
-    const double loss = cross_entropy(model, batch).mean();
+    const double loss = cross_entropy(model, whole(batch)).mean();
     model.params().master().sub_(direction * t);
     return loss;
   };
@@ -76,13 +97,13 @@ TEST(Train, MemorisesASmallBatch) {
   options.lr = 5e-3;
   AdamW optimizer(model.params(), options);
   const data::Batch batch = data::pack(random_sequences({20, 20, 20, 20}, 6));
-  const double before = cross_entropy(model, batch).mean();
+  const double before = cross_entropy(model, whole(batch)).mean();
   for (int step = 0; step < 150; ++step) {
     gradient(model, batch, 0);
     optimizer.step(options.lr);
   }
   EXPECT_GT(before, 2.0);
-  EXPECT_LT(cross_entropy(model, batch).mean(), 0.1);
+  EXPECT_LT(cross_entropy(model, whole(batch)).mean(), 0.1);
 }
 
 TEST(Train, ANonFiniteGradientChangesNothing) {

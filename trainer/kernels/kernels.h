@@ -7,7 +7,7 @@
 // whole sequences compute the same log-probs. To keep it, every output is one chain of fused multiply-adds in a
 // documented order, or a reduction over 16 lanes (or a multiple) followed by a fixed tree.
 //
-// Gradients that sum over rows (weights, biases, norms, embeddings) are sums over segments (sequences), see Segments:
+// Gradients that sum over rows (weights, biases, norms, embeddings) are sums over sequences, see Sequences:
 // splitting a batch at the nodes of its tree, over calls, micro-batches or processes, gives the same bits.
 //
 // Sizes are int64_t, strides and offsets count floats, a stride of 0 means "rows are contiguous". Pointers need no
@@ -21,12 +21,13 @@
 
 namespace terse::trainer::kernels {
 
-// The rows of a batch, sequence by sequence, and the order in which a sum over all rows is taken: the rows of a segment
-// are one chain from 0, and segment sums are added as a balanced binary tree. A tree of n > 1 segments is the tree of
-// the first tree_half(n), plus the tree of the others; a tree without rows is left out. So any node of the tree can be
-// computed alone, elsewhere. The whole is then added to the buffer. No sum is ever -0, as chains start from +0.
-struct Segments {
-  const int32_t* starts = nullptr;  // [count + 1] first row of each segment, not descending, then the number of rows
+// The rows of a batch, sequence by sequence, and the order in which a sum over all rows is taken: the rows of a
+// sequence are one chain from 0, and sequence sums are added as a balanced binary tree. A tree of n > 1 sequences is
+// the tree of the first tree_half(n), plus the tree of the others; a tree without rows is left out. So any node of the
+// tree can be computed alone, elsewhere. The whole is then added to the buffer. No sum is ever -0, as chains start from
+// +0.
+struct Sequences {
+  const int32_t* starts = nullptr;  // [count + 1] first row of each sequence, not descending, then the number of rows
   int64_t count = 0;
   int64_t rows() const { return starts[count]; }
 };
@@ -56,8 +57,8 @@ struct RmsNormGrad {
   const float* rstd = nullptr;
   float* dx = nullptr;         // may be dy
   bool accumulate_dx = false;  // dx += instead of dx =; then dx must not be dy
-  float* dweight = nullptr;    // [width], always added to; a segment's chain goes by row, then group
-  Segments segments;           // of the rows
+  float* dweight = nullptr;    // [width], always added to; a sequence's chain goes by row, then group
+  Sequences sequences;         // of the rows
   int64_t groups = 1, width = 0;
   int64_t dy_stride = 0, x_stride = 0, dx_stride = 0;
 };
@@ -190,8 +191,8 @@ struct Table {
                bool accumulate);
   // c[N, K] (+)= a[M, N]^T b[M, K]. Each output is one chain over m, from 0 or (accumulate) from c.
   void (*gemm_tn)(const float* a, const float* b, float* c, int64_t m, int64_t n, int64_t k, bool accumulate);
-  // c[N, K] += a[M, N]^T b[M, K], summed over the M rows as Segments says: gradients of weights.
-  void (*weight_grad)(const float* a, const float* b, float* c, const Segments& rows, int64_t n, int64_t k);
+  // c[N, K] += a[M, N]^T b[M, K], summed over the M rows as Sequences says: gradients of weights.
+  void (*weight_grad)(const float* a, const float* b, float* c, const Sequences& rows, int64_t n, int64_t k);
   // out[cols, rows] = in[rows, cols]^T: a weight stored [out, in] becomes gemm's w.
   void (*transpose)(const float* in, float* out, int64_t rows, int64_t cols);
 
@@ -217,11 +218,11 @@ struct Table {
   // lists all rows, those of one token together and in ascending order.
   void (*embedding)(const float* table, const int64_t* tokens, float* y, int64_t rows, int64_t width);
   void (*embedding_backward)(const float* dy, const int64_t* tokens, const int64_t* by_token, float* dtable,
-                             const Segments& rows, int64_t width);
+                             const Sequences& rows, int64_t width);
 
   void (*add)(const float* a, const float* b, float* y, int64_t count);  // y = a + b; y may be a or b
   // sums[N] += the sum of the rows of x[M, N]: gradients of biases.
-  void (*column_sum)(const float* x, float* sums, const Segments& rows, int64_t cols);
+  void (*column_sum)(const float* x, float* sums, const Sequences& rows, int64_t cols);
 
   void (*adamw)(const AdamW& args);
   // sums[i] = the sum of squares of the i-th kSquareBlock elements of x, and of what is left: norms of gradients.

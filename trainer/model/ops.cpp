@@ -34,8 +34,8 @@ Tensor fp32(at::IntArrayRef shape) {
 
 struct Embed : Function<Embed> {
   static Tensor forward(AutogradContext* ctx, const Tensor& tokens, const Tensor& weight,
-                        const std::optional<Tensor>& segments) {
-    ctx->save_for_backward({tokens, weight, segments.value_or(Tensor())});
+                        const std::optional<Tensor>& sequences) {
+    ctx->save_for_backward({tokens, weight, sequences.value_or(Tensor())});
     if (weight.scalar_type() != torch::kFloat32) return weight.index_select(0, tokens).to(torch::kFloat32);
     Tensor y = fp32({tokens.size(0), weight.size(1)});
     kernels::cpu().embedding(in(weight), tokens.data_ptr<int64_t>(), out(y), tokens.size(0), weight.size(1));
@@ -46,14 +46,14 @@ struct Embed : Function<Embed> {
     const Tensor dy = grads[0].contiguous(), &tokens = saved[0];
     const Tensor by_token = std::get<1>(tokens.sort(/*stable=*/std::optional(true), /*dim=*/0, /*descending=*/false));
     kernels::cpu().embedding_backward(in(dy), tokens.data_ptr<int64_t>(), by_token.data_ptr<int64_t>(),
-                                      grad_of(saved[1]), segments_of(saved[2], dy.size(0)), dy.size(1));
+                                      grad_of(saved[1]), sequences_of(saved[2], dy.size(0)), dy.size(1));
     return {Tensor(), Tensor(), Tensor()};
   }
 };
 
 struct RmsNorm : Function<RmsNorm> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight, double eps,
-                        const std::optional<Tensor>& segments) {
+                        const std::optional<Tensor>& sequences) {
     const int64_t rows = x.size(0), width = x.size(1);
     Tensor y = torch::empty_like(x), rstd = fp32({rows});
     kernels::cpu().rms_norm({.x = in(x),
@@ -64,7 +64,7 @@ struct RmsNorm : Function<RmsNorm> {
                              .rows = rows,
                              .groups = 1,
                              .width = width});
-    ctx->save_for_backward({x, weight, rstd, segments.value_or(Tensor())});
+    ctx->save_for_backward({x, weight, rstd, sequences.value_or(Tensor())});
     return y;
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
@@ -77,7 +77,7 @@ struct RmsNorm : Function<RmsNorm> {
                                       .rstd = in(saved[2]),
                                       .dx = out(dx),
                                       .dweight = grad_of(saved[1]),
-                                      .segments = segments_of(saved[3], dy.size(0)),
+                                      .sequences = sequences_of(saved[3], dy.size(0)),
                                       .groups = 1,
                                       .width = dy.size(1)});
     return {dx, Tensor(), Tensor(), Tensor()};
@@ -86,11 +86,11 @@ struct RmsNorm : Function<RmsNorm> {
 
 struct Linear : Function<Linear> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight,
-                        const std::optional<Tensor>& optional_bias, const std::optional<Tensor>& segments) {
+                        const std::optional<Tensor>& optional_bias, const std::optional<Tensor>& sequences) {
     const int64_t rows = x.size(0), n = weight.size(0), k = weight.size(1);
     const Tensor bias = optional_bias.value_or(Tensor());
     ctx->saved_data["bias"] = bias;
-    ctx->saved_data["segments"] = segments.value_or(Tensor());
+    ctx->saved_data["sequences"] = sequences.value_or(Tensor());
     if (weight.scalar_type() != torch::kFloat32) {
       const Tensor rounded = x.to(weight.scalar_type());
       ctx->save_for_backward({rounded, weight});
@@ -108,8 +108,8 @@ struct Linear : Function<Linear> {
     const Tensor &x = saved[0], &weight = saved[1], dy = grads[0].contiguous();
     const int64_t rows = dy.size(0), n = weight.size(0), k = weight.size(1);
     const Tensor bias = ctx->saved_data["bias"].toTensor();
-    const kernels::Segments segments = segments_of(ctx->saved_data["segments"].toTensor(), rows);
-    if (bias.defined()) kernels::cpu().column_sum(in(dy), grad_of(bias), segments, n);
+    const kernels::Sequences sequences = sequences_of(ctx->saved_data["sequences"].toTensor(), rows);
+    if (bias.defined()) kernels::cpu().column_sum(in(dy), grad_of(bias), sequences, n);
     if (weight.scalar_type() != torch::kFloat32) {
       const Tensor rounded = dy.to(weight.scalar_type());
       weight.grad().add_(at::mm(rounded.t(), x));
@@ -117,14 +117,14 @@ struct Linear : Function<Linear> {
     }
     Tensor dx = fp32({rows, k});
     kernels::cpu().gemm(in(dy), in(weight), nullptr, out(dx), rows, k, n, false);
-    kernels::cpu().weight_grad(in(dy), in(x), grad_of(weight), segments, n, k);
+    kernels::cpu().weight_grad(in(dy), in(x), grad_of(weight), sequences, n, k);
     return {dx, Tensor(), Tensor(), Tensor()};
   }
 };
 
 struct QkNorm : Function<QkNorm> {
   static Tensor forward(AutogradContext* ctx, const Tensor& qkv, const Tensor& q_norm, const Tensor& k_norm,
-                        int64_t heads, int64_t kv_heads, double eps, const std::optional<Tensor>& segments) {
+                        int64_t heads, int64_t kv_heads, double eps, const std::optional<Tensor>& sequences) {
     const int64_t rows = qkv.size(0), c = q_norm.size(0), stride = qkv.size(1);
     Tensor y = qkv.clone(), q_rstd = fp32({rows, heads}), k_rstd = fp32({rows, kv_heads});
     const auto norm = [&](int64_t first, int64_t groups, const Tensor& weight, const Tensor& rstd) {
@@ -141,7 +141,7 @@ struct QkNorm : Function<QkNorm> {
     };
     norm(0, heads, q_norm, q_rstd);
     norm(heads, kv_heads, k_norm, k_rstd);
-    ctx->save_for_backward({qkv, q_norm, k_norm, q_rstd, k_rstd, segments.value_or(Tensor())});
+    ctx->save_for_backward({qkv, q_norm, k_norm, q_rstd, k_rstd, sequences.value_or(Tensor())});
     return y;
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
@@ -156,7 +156,7 @@ struct QkNorm : Function<QkNorm> {
                                         .rstd = in(rstd),
                                         .dx = out(d) + first * c,
                                         .dweight = grad_of(weight),
-                                        .segments = segments_of(saved[5], rows),
+                                        .sequences = sequences_of(saved[5], rows),
                                         .groups = groups,
                                         .width = c,
                                         .dy_stride = stride,
@@ -255,30 +255,31 @@ Tensor make_rope_table(const ModelSpec& spec, torch::Device device) {
   return table.to(device);
 }
 
-Tensor embed(const Tensor& tokens, const Tensor& weight, const Tensor& segments) {
-  return on_kernels(weight) ? Embed::apply(tokens, weight, if_defined(segments)) : aten::embed(tokens, weight);
+Tensor embed(const Tensor& tokens, const Tensor& weight, const Tensor& sequences) {
+  return on_kernels(weight) ? Embed::apply(tokens, weight, if_defined(sequences)) : aten::embed(tokens, weight);
 }
 
-Tensor rms_norm(const Tensor& x, const Tensor& weight, double eps, const Tensor& segments) {
-  return on_kernels(x) ? RmsNorm::apply(x, weight, eps, if_defined(segments))
+Tensor rms_norm(const Tensor& x, const Tensor& weight, double eps, const Tensor& sequences) {
+  return on_kernels(x) ? RmsNorm::apply(x, weight, eps, if_defined(sequences))
                        : Fused(x.device()).rms_norm(x, weight, eps);
 }
 
-NormedSum add_rms_norm(const Tensor& x, const Tensor& delta, const Tensor& weight, double eps, const Tensor& segments) {
+NormedSum add_rms_norm(const Tensor& x, const Tensor& delta, const Tensor& weight, double eps,
+                       const Tensor& sequences) {
   if (!on_kernels(x)) return Fused(x.device()).add_rms_norm(x, delta, weight, eps);
   const Tensor sum = x + delta;
-  return {sum, RmsNorm::apply(sum, weight, eps, if_defined(segments))};
+  return {sum, RmsNorm::apply(sum, weight, eps, if_defined(sequences))};
 }
 
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& segments) {
-  return on_kernels(x) ? Linear::apply(x, weight, if_defined(bias), if_defined(segments))
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& sequences) {
+  return on_kernels(x) ? Linear::apply(x, weight, if_defined(bias), if_defined(sequences))
                        : aten::linear(x, weight, bias);
 }
 
 Tensor qk_norm(const Tensor& qkv, const Tensor& q_norm, const Tensor& k_norm, const ModelSpec& spec,
-               const Tensor& segments) {
+               const Tensor& sequences) {
   return on_kernels(qkv)
-             ? QkNorm::apply(qkv, q_norm, k_norm, spec.heads, spec.kv_heads, spec.norm_eps, if_defined(segments))
+             ? QkNorm::apply(qkv, q_norm, k_norm, spec.heads, spec.kv_heads, spec.norm_eps, if_defined(sequences))
              : Fused(qkv.device()).qk_norm(qkv, q_norm, k_norm, spec);
 }
 

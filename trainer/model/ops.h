@@ -5,8 +5,8 @@
 //   against.
 //
 // On the CPU weight gradients are added straight to weight.grad(). In fp32 they are summed sequence by sequence and
-// then as a tree (kernels::Segments), so that where a batch is split changes no bit of the sum: `segments`, int32 [S +
-// 1], are the first row of each sequence and then the number of rows; needed for backward passes only. Letters: N
+// then as a tree (kernels::Sequences), so that where a batch is split changes no bit of the sum: `sequences`, int32
+// [B + 1], are the first row of each sequence and then the number of rows; needed for backward passes only. Letters: N
 // packed tokens, D width, H query heads, K key/value heads, C head width, F feed-forward width, V vocabulary, M rows
 // that carry a loss.
 #pragma once
@@ -22,23 +22,23 @@ namespace terse::trainer::ops {
 torch::Tensor make_rope_table(const ModelSpec& spec, torch::Device device);
 
 // tokens [N] int64, weight [V, D] -> [N, D]
-torch::Tensor embed(const torch::Tensor& tokens, const torch::Tensor& weight, const torch::Tensor& segments = {});
+torch::Tensor embed(const torch::Tensor& tokens, const torch::Tensor& weight, const torch::Tensor& sequences = {});
 // x [N, D], weight [D] -> [N, D]
 torch::Tensor rms_norm(const torch::Tensor& x, const torch::Tensor& weight, double eps,
-                       const torch::Tensor& segments = {});
+                       const torch::Tensor& sequences = {});
 // sum = x + delta and its norm, both [N, D]: a residual connection and the norm behind it.
 struct NormedSum {
   torch::Tensor sum;
   torch::Tensor normed;
 };
 NormedSum add_rms_norm(const torch::Tensor& x, const torch::Tensor& delta, const torch::Tensor& weight, double eps,
-                       const torch::Tensor& segments = {});
+                       const torch::Tensor& sequences = {});
 // x [N, in], weight [out, in], bias [out] or undefined -> [N, out]
 torch::Tensor linear(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias = {},
-                     const torch::Tensor& segments = {});
+                     const torch::Tensor& sequences = {});
 // RMSNorm on each query and key head of qkv [N, (H + 2K) C], as Qwen3 does before RoPE.
 torch::Tensor qk_norm(const torch::Tensor& qkv, const torch::Tensor& q_norm, const torch::Tensor& k_norm,
-                      const ModelSpec& spec, const torch::Tensor& segments = {});
+                      const ModelSpec& spec, const torch::Tensor& sequences = {});
 // RoPE on queries and keys, then causal attention inside each segment: qkv [N, (H + 2K) C] -> [N, H C].
 torch::Tensor attention(const torch::Tensor& qkv, const torch::Tensor& positions, const torch::Tensor& segments,
                         const torch::Tensor& rope, const ModelSpec& spec);
@@ -52,6 +52,6 @@ struct TokenLogProbs {
   torch::Tensor entropy;
 };
 TokenLogProbs token_logprobs(const torch::Tensor& x, const torch::Tensor& head, const torch::Tensor& targets,
-                             const LogitTransform& transform, const torch::Tensor& segments = {});
+                             const LogitTransform& transform, const torch::Tensor& sequences = {});
 
 }  // namespace terse::trainer::ops

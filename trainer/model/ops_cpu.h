@@ -15,12 +15,12 @@ inline std::optional<torch::Tensor> if_defined(const torch::Tensor& t) {
   return t.defined() ? std::optional(t) : std::nullopt;
 }
 
-// The kernels' view of a `segments` tensor (ops.h) of so many rows; the tensor must outlive it.
-inline kernels::Segments segments_of(const torch::Tensor& segments, int64_t rows) {
-  if (!segments.defined()) throw std::logic_error("a backward pass on the CPU needs the segments of its rows");
-  const kernels::Segments result{segments.data_ptr<int32_t>(), segments.size(0) - 1};
+// The kernels' view of a `sequences` tensor (ops.h) of so many rows; the tensor must outlive it.
+inline kernels::Sequences sequences_of(const torch::Tensor& sequences, int64_t rows) {
+  if (!sequences.defined()) throw std::logic_error("a backward pass on the CPU needs the sequences of its rows");
+  const kernels::Sequences result{sequences.data_ptr<int32_t>(), sequences.size(0) - 1};
   if (result.rows() != rows) {
-    throw std::logic_error(fmt::format("segments of {} rows for a gradient of {} rows", result.rows(), rows));
+    throw std::logic_error(fmt::format("sequences of {} rows for a gradient of {} rows", result.rows(), rows));
   }
   return result;
 }

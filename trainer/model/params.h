@@ -51,7 +51,7 @@ class FlatParams {
   const Sharding& sharding() const { return sharding_; }
   const Ownership& owned() const { return owned_; }
   int64_t size() const { return layout_.size; }
-  // Whether gradients are sums in the order of kernels::Segments, so that no split changes a bit: fp32 on the CPU.
+  // Whether gradients are sums in the order of kernels::Sequences, so that no split changes a bit: fp32 on the CPU.
   bool sums_as_tree() const { return !spec_.bf16 && master_.device().is_cpu(); }
 
   // What this rank owns, fp32, laid out as owned() says. After changing them call publish().

@@ -79,18 +79,18 @@ struct HeadBackward {
     add(logits.data_ptr<float>(), x.data_ptr<float>() + begin * width, vocab, width);
   }
 
-  // Adds the tree over the segments to `grad`, which is zero where the tree is of more than `most` rows. It is then
-  // taken apart, and a segment of more rows is a chain over its chunks.
-  void add_tree(const kernels::Segments& segments, int64_t most, const Tensor& grad) {
-    const int64_t first = segments.starts[0], n = segments.rows() - first;
+  // Adds the tree over the sequences to `grad`, which is zero where the tree is of more than `most` rows. It is then
+  // taken apart, and a sequence of more rows is a chain over its chunks.
+  void add_tree(const kernels::Sequences& sequences, int64_t most, const Tensor& grad) {
+    const int64_t first = sequences.starts[0], n = sequences.rows() - first;
     if (n == 0) return;
     if (n <= most) {
-      std::vector<int32_t> starts(segments.starts, segments.starts + segments.count + 1);
+      std::vector<int32_t> starts(sequences.starts, sequences.starts + sequences.count + 1);
       for (int32_t& start : starts) start -= static_cast<int32_t>(first);
       rows(first, n, [&](const float* logits, const float* in, int64_t vocab, int64_t width) {
-        kernels::cpu().weight_grad(logits, in, grad.data_ptr<float>(), {starts.data(), segments.count}, vocab, width);
+        kernels::cpu().weight_grad(logits, in, grad.data_ptr<float>(), {starts.data(), sequences.count}, vocab, width);
       });
-    } else if (segments.count == 1) {
+    } else if (sequences.count == 1) {
       for (int64_t begin = first; begin < first + n; begin += most) {
         const int64_t part = std::min(most, first + n - begin);
         rows(begin, part, [&](const float* logits, const float* in, int64_t vocab, int64_t width) {
@@ -98,10 +98,10 @@ struct HeadBackward {
         });
       }
     } else {
-      const int64_t half = kernels::tree_half(segments.count);
-      add_tree({segments.starts, half}, most, grad);
+      const int64_t half = kernels::tree_half(sequences.count);
+      add_tree({sequences.starts, half}, most, grad);
       const Tensor right = torch::zeros_like(grad);
-      add_tree({segments.starts + half, segments.count - half}, most, right);
+      add_tree({sequences.starts + half, sequences.count - half}, most, right);
       grad.add_(right);
     }
   }
@@ -110,7 +110,7 @@ struct HeadBackward {
 struct TokenLogProbsFunction : Function<TokenLogProbsFunction> {
   static variable_list forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight, const Tensor& targets,
                                double temperature, int64_t top_k, double top_p, double min_p,
-                               const std::optional<Tensor>& segments) {
+                               const std::optional<Tensor>& sequences) {
     ctx->saved_data["temperature"] = temperature;
     ctx->saved_data["top_k"] = top_k;
     ctx->saved_data["top_p"] = top_p;
@@ -134,7 +134,7 @@ struct TokenLogProbsFunction : Function<TokenLogProbsFunction> {
                               .lse = lse.data_ptr<float>() + begin,
                               .entropy = entropy.data_ptr<float>() + begin});
     }
-    ctx->save_for_backward({x, weight, targets, lse, entropy, segments.value_or(Tensor())});
+    ctx->save_for_backward({x, weight, targets, lse, entropy, sequences.value_or(Tensor())});
     return {logprob, entropy};
   }
 
@@ -152,12 +152,12 @@ struct TokenLogProbsFunction : Function<TokenLogProbsFunction> {
                       .transform = transform_of(ctx),
                       .head = Head(weight)};
     if (head.head.transposed.defined()) {
-      const kernels::Segments segments = segments_of(saved[5], rows);
+      const kernels::Sequences sequences = sequences_of(saved[5], rows);
       if (rows <= chunk) {
-        head.add_tree(segments, chunk, weight.grad());
+        head.add_tree(sequences, chunk, weight.grad());
       } else {
         const Tensor sum = torch::zeros_like(weight);
-        head.add_tree(segments, chunk, sum);
+        head.add_tree(sequences, chunk, sum);
         weight.grad().add_(sum);
       }
     } else {
@@ -175,10 +175,10 @@ struct TokenLogProbsFunction : Function<TokenLogProbsFunction> {
 }  // namespace
 
 TokenLogProbs token_logprobs(const Tensor& x, const Tensor& head, const Tensor& targets,
-                             const LogitTransform& transform, const Tensor& segments) {
+                             const LogitTransform& transform, const Tensor& sequences) {
   if (!x.device().is_cpu()) return aten::token_logprobs(x, head, targets, transform);
   const variable_list result = TokenLogProbsFunction::apply(x, head, targets, transform.temperature, transform.top_k,
-                                                            transform.top_p, transform.min_p, if_defined(segments));
+                                                            transform.top_p, transform.min_p, if_defined(sequences));
   return {result[0], result[1]};
 }
 

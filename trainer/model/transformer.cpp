@@ -24,19 +24,20 @@ void Transformer::restore(const checkpoints::StateDict& state) {
 }
 
 torch::Tensor Transformer::block(const torch::Tensor& x, const BlockWeights& w, const data::Batch& batch) const {
-  const torch::Tensor& seg = batch.segments;
-  torch::Tensor qkv = ops::linear(ops::rms_norm(x, w.attention_norm, spec_.norm_eps, seg), w.qkv, w.qkv_bias, seg);
-  if (spec_.qk_norm) qkv = ops::qk_norm(qkv, w.q_norm, w.k_norm, spec_, seg);
-  const torch::Tensor attended = ops::linear(ops::attention(qkv, batch.positions, seg, rope_, spec_), w.out, {}, seg);
-  const auto [h, normed] = ops::add_rms_norm(x, attended, w.ffn_norm, spec_.norm_eps, seg);
-  return h + ops::linear(ops::swiglu(ops::linear(normed, w.gate_up, {}, seg)), w.down, {}, seg);
+  const torch::Tensor& seq = batch.sequences;
+  torch::Tensor qkv = ops::linear(ops::rms_norm(x, w.attention_norm, spec_.norm_eps, seq), w.qkv, w.qkv_bias, seq);
+  if (spec_.qk_norm) qkv = ops::qk_norm(qkv, w.q_norm, w.k_norm, spec_, seq);
+  const torch::Tensor attended =
+      ops::linear(ops::attention(qkv, batch.positions, batch.segments, rope_, spec_), w.out, {}, seq);
+  const auto [h, normed] = ops::add_rms_norm(x, attended, w.ffn_norm, spec_.norm_eps, seq);
+  return h + ops::linear(ops::swiglu(ops::linear(normed, w.gate_up, {}, seq)), w.down, {}, seq);
 }
 
 torch::Tensor Transformer::hidden(const data::Batch& batch) {
   const size_t last = params_.units() - 1;
   params_.open(0);
   params_.open(last);
-  torch::Tensor x = ops::embed(batch.tokens, params_.embedding(), batch.segments);
+  torch::Tensor x = ops::embed(batch.tokens, params_.embedding(), batch.sequences);
   for (size_t unit = 1; unit < last; ++unit) {
     x = unit_boundary(x, params_, unit - 1);
     const auto run = [this, unit, batch](const torch::Tensor& input) {
@@ -47,7 +48,7 @@ torch::Tensor Transformer::hidden(const data::Batch& batch) {
     };
     x = recomputes_ ? recompute(run, x) : run(x);
   }
-  return ops::rms_norm(unit_boundary(x, params_, last - 1), params_.final_norm(), spec_.norm_eps, batch.segments);
+  return ops::rms_norm(unit_boundary(x, params_, last - 1), params_.final_norm(), spec_.norm_eps, batch.sequences);
 }
 
 void Transformer::stand_in() {
@@ -70,15 +71,9 @@ ops::TokenLogProbs Transformer::logprobs(const data::Batch& batch, const torch::
                                          const LogitTransform& transform) {
   const torch::Tensor x = hidden(batch).index_select(0, rows);
   const ops::TokenLogProbs result =
-      ops::token_logprobs(x, params_.head(), batch.targets.index_select(0, rows), transform, batch.segments_of(rows));
+      ops::token_logprobs(x, params_.head(), batch.targets.index_select(0, rows), transform, batch.sequences_of(rows));
   if (!torch::GradMode::is_enabled()) close_ends();
   return result;
-}
-
-data::Batch to_device(const data::Batch& batch, torch::Device device) {
-  if (device.is_cpu()) return batch;
-  return {batch.tokens.to(device), batch.positions.to(device), batch.segments.to(device), batch.targets.to(device),
-          batch.weights.to(device)};
 }
 
 }  // namespace terse::trainer

@@ -45,6 +45,4 @@ class Transformer {
   bool recomputes_;  // blocks run again in the backward pass
 };
 
-data::Batch to_device(const data::Batch& batch, torch::Device device);
-
 }  // namespace terse::trainer

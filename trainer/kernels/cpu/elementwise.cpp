@@ -20,11 +20,11 @@ TERSE_INLINE F16 sigmoid(F16 x) {
   return div(splat(1.0f), add(splat(1.0f), exp(sub(zero(), x))));
 }
 
-// The sum of the gradients of one token's rows, by_token[first, last), over the segments [begin, end).
+// The sum of the gradients of one token's rows, by_token[first, last), over the sequences [begin, end).
 struct OneToken {
   const float* dy;
   const int64_t* by_token;
-  Segments rows;
+  Sequences rows;
   int64_t width, count;  // floats of a row, and of the sum
 
   void sum(int64_t begin, int64_t end, int64_t first, int64_t last, float* out, float* spare) const {
@@ -122,7 +122,7 @@ void embedding(const float* table, const int64_t* tokens, float* y, int64_t rows
 }
 
 void embedding_backward(const float* dy, const int64_t* tokens, const int64_t* by_token, float* dtable,
-                        const Segments& rows, int64_t width) {
+                        const Sequences& rows, int64_t width) {
   const int64_t count = rows.count > 0 ? rows.rows() : 0;
   parallel_ranges(width, 2 * count, kLanes, [=](int64_t begin, int64_t end) {
     float* sum = scratch((1 + tree_depth(rows.count)) * (end - begin));
@@ -144,15 +144,15 @@ void add(const float* a, const float* b, float* y, int64_t count) {
   });
 }
 
-void column_sum(const float* x, float* sums, const Segments& rows, int64_t cols) {
+void column_sum(const float* x, float* sums, const Sequences& rows, int64_t cols) {
   if (rows.count == 0 || rows.rows() == 0) return;
   parallel_ranges(cols, rows.rows(), kLanes, [=](int64_t begin, int64_t end) {
     const int64_t count = end - begin;
     float* sum = scratch((1 + tree_depth(rows.count)) * count);
-    tree_sum(rows, 0, rows.count, sum, sum + count, count, [=](int64_t segment, float* to) {
+    tree_sum(rows, 0, rows.count, sum, sum + count, count, [=](int64_t sequence, float* to) {
       for_lanes(count, [=](int64_t i, int64_t n) {
         F16 chain = zero();
-        for (int64_t row = rows.starts[segment]; row < rows.starts[segment + 1]; ++row)
+        for (int64_t row = rows.starts[sequence]; row < rows.starts[sequence + 1]; ++row)
           chain = add(chain, load_some(x + row * cols + begin + i, n));
         store_some(to + i, chain, n);
       });

@@ -8,7 +8,7 @@ namespace terse::trainer::kernels::TERSE_ISA {
 void gemm(const float* x, const float* w, const float* bias, float* y, int64_t m, int64_t n, int64_t k,
           bool accumulate);
 void gemm_tn(const float* a, const float* b, float* c, int64_t m, int64_t n, int64_t k, bool accumulate);
-void weight_grad(const float* a, const float* b, float* c, const Segments& rows, int64_t n, int64_t k);
+void weight_grad(const float* a, const float* b, float* c, const Sequences& rows, int64_t n, int64_t k);
 void transpose(const float* in, float* out, int64_t rows, int64_t cols);
 void rms_norm(const RmsNorm& args);
 void rms_norm_backward(const RmsNormGrad& args);
@@ -24,9 +24,9 @@ void logprob_backward(const LogProbGrad& args);
 void softmax(const float* logits, float scale, const float* lse, float* probs, int64_t rows, int64_t vocab);
 void embedding(const float* table, const int64_t* tokens, float* y, int64_t rows, int64_t width);
 void embedding_backward(const float* dy, const int64_t* tokens, const int64_t* by_token, float* dtable,
-                        const Segments& rows, int64_t width);
+                        const Sequences& rows, int64_t width);
 void add(const float* a, const float* b, float* y, int64_t count);
-void column_sum(const float* x, float* sums, const Segments& rows, int64_t cols);
+void column_sum(const float* x, float* sums, const Sequences& rows, int64_t cols);
 void adamw(const AdamW& args);
 void square_sums(const float* x, float* sums, int64_t count);
 void exp(const float* x, float* y, int64_t count);

@@ -13,7 +13,7 @@ constexpr int64_t kDepth = 192;                // steps of a block of the summed
 constexpr int64_t kRowBlock = 20 * kTileRows;  // rows whose part of `a` stays in the second-level cache
 constexpr int64_t kRowsToPack =
     2 * kTileRows;                            // with fewer rows than this a panel is not used often enough to be copied
-constexpr int64_t kTreeRows = 8 * kTileRows;  // rows of a block whose sums by segment stay in the caches
+constexpr int64_t kTreeRows = 8 * kTileRows;  // rows of a block whose sums by sequence stay in the caches
 
 // Copies columns of b into contiguous rows of kTileCols, filled up with zeros.
 void pack_panel(const float* b, int64_t b_step, int64_t depth, int64_t cols, float* panel) {
@@ -88,7 +88,7 @@ void parallel_product(const Product& args, int64_t rows, int64_t cols) {
 }
 
 // c[rows, kTileCols] = the chain over args.count steps from zero, for the columns [0, cols) of b.
-void segment_product(Product args, int64_t rows, int64_t cols, float* panel) {
+void sequence_product(Product args, int64_t rows, int64_t cols, float* panel) {
   const Product whole = args;
   for (int64_t p = 0; p < whole.count; p += kDepth) {
     args.count = min_of(kDepth, whole.count - p);
@@ -106,11 +106,11 @@ void segment_product(Product args, int64_t rows, int64_t cols, float* panel) {
   }
 }
 
-// c[n_begin.., k_begin..] += the tree over the segments, for one block of rows and columns of the weight.
+// c[n_begin.., k_begin..] += the tree over the sequences, for one block of rows and columns of the weight.
 struct WeightBlock {
   const float *a, *b;
   float* c;
-  Segments rows;
+  Sequences rows;
   int64_t n, k;  // of the whole weight
 
   void run(Range r, Range cols) const {
@@ -120,17 +120,17 @@ struct WeightBlock {
     for (int64_t row = r.begin; row < r.end; row += kTreeRows)
       for (int64_t col = cols.begin; col < cols.end; col += kTileCols) {
         const int64_t height = min_of(kTreeRows, r.end - row), width = min_of(kTileCols, cols.end - col);
-        const auto leaf = [&](int64_t segment, float* to) {
-          const int64_t first = rows.starts[segment];
-          segment_product({.count = rows.starts[segment + 1] - first,
-                           .a = a + first * n + row,
-                           .a_row = 1,
-                           .a_step = n,
-                           .b = b + first * k + col,
-                           .b_step = k,
-                           .c = to,
-                           .c_row = kTileCols},
-                          height, width, panel);
+        const auto leaf = [&](int64_t sequence, float* to) {
+          const int64_t first = rows.starts[sequence];
+          sequence_product({.count = rows.starts[sequence + 1] - first,
+                            .a = a + first * n + row,
+                            .a_row = 1,
+                            .a_step = n,
+                            .b = b + first * k + col,
+                            .b_step = k,
+                            .c = to,
+                            .c_row = kTileCols},
+                           height, width, panel);
         };
         tree_sum(rows, 0, rows.count, sum, sum + kBlock, height * kTileCols, leaf);
         for (int64_t i = 0; i < height; ++i) add_into(c + (row + i) * k + col, sum + i * kTileCols, width);
@@ -161,7 +161,7 @@ void gemm_tn(const float* a, const float* b, float* c, int64_t m, int64_t n, int
   parallel_product(args, n, k);
 }
 
-void weight_grad(const float* a, const float* b, float* c, const Segments& rows, int64_t n, int64_t k) {
+void weight_grad(const float* a, const float* b, float* c, const Sequences& rows, int64_t n, int64_t k) {
   if (rows.count == 0 || rows.rows() == 0) return;
   const int64_t work = 2 * rows.rows() * n * k;
   const Grid grid = split(n, k, threads_for(work));

@@ -83,14 +83,14 @@ void weight_chain(const RmsNormGrad& args, int64_t dy_stride, int64_t x_stride, 
   for (int v = 0; v < NV; ++v) store(out + v * kLanes, sums[v]);
 }
 
-// dweight[begin, begin + 16 NV) += the tree over the segments.
+// dweight[begin, begin + 16 NV) += the tree over the sequences.
 template <int NV>
 void weight_columns(const RmsNormGrad& args, int64_t dy_stride, int64_t x_stride, int64_t begin, int64_t lanes) {
   constexpr int64_t kCount = NV * kLanes;
-  const Segments& rows = args.segments;
+  const Sequences& rows = args.sequences;
   float* sum = scratch((1 + tree_depth(rows.count)) * kCount);
-  tree_sum(rows, 0, rows.count, sum, sum + kCount, kCount, [&](int64_t segment, float* to) {
-    weight_chain<NV>(args, dy_stride, x_stride, rows.starts[segment], rows.starts[segment + 1], begin, lanes, to);
+  tree_sum(rows, 0, rows.count, sum, sum + kCount, kCount, [&](int64_t sequence, float* to) {
+    weight_chain<NV>(args, dy_stride, x_stride, rows.starts[sequence], rows.starts[sequence + 1], begin, lanes, to);
   });
   add_into(args.dweight + begin, sum, kCount - kLanes + lanes);
 }
@@ -127,7 +127,7 @@ void rms_norm_backward(const RmsNormGrad& args) {
   const int64_t dy_stride = args.dy_stride != 0 ? args.dy_stride : full;
   const int64_t x_stride = args.x_stride != 0 ? args.x_stride : full;
   const int64_t dx_stride = args.dx_stride != 0 ? args.dx_stride : full;
-  const int64_t rows = args.segments.count > 0 ? args.segments.rows() : 0;
+  const int64_t rows = args.sequences.count > 0 ? args.sequences.rows() : 0;
   if (rows == 0) return;
   // The weight first: dx may overwrite dy.
   parallel_ranges(args.width, 4 * rows * args.groups, kLanes,

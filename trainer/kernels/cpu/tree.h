@@ -1,4 +1,4 @@
-// The sum over segments in the order that Segments promises.
+// The sum over sequences in the order that Sequences promises.
 #pragma once
 
 #include "trainer/kernels/cpu/parallel.h"
@@ -12,15 +12,15 @@ TERSE_INLINE void add_into(float* sum, const float* more, int64_t count) {
   }
 }
 
-// Sums that are waiting for their other half while the segments of a tree are gone through.
-inline int64_t tree_depth(int64_t segments) {
-  return 64 - __builtin_clzll(static_cast<uint64_t>(segments));
+// Sums that are waiting for their other half while the sequences of a tree are gone through.
+inline int64_t tree_depth(int64_t sequences) {
+  return 64 - __builtin_clzll(static_cast<uint64_t>(sequences));
 }
 
-// out[count] = the tree over the segments [begin, end), which hold at least one row; leaf(segment, to) writes the sum
-// of a segment that has rows. `spare` has room for tree_depth(end - begin) times `count`.
+// out[count] = the tree over the sequences [begin, end), which hold at least one row; leaf(sequence, to) writes the sum
+// of a sequence that has rows. `spare` has room for tree_depth(end - begin) times `count`.
 template <class Leaf>
-void tree_sum(const Segments& rows, int64_t begin, int64_t end, float* out, float* spare, int64_t count,
+void tree_sum(const Sequences& rows, int64_t begin, int64_t end, float* out, float* spare, int64_t count,
               const Leaf& leaf) {
   while (end - begin > 1) {
     const int64_t middle = begin + tree_half(end - begin);
