@@ -29,26 +29,20 @@ class AtenDecoder final : public Decoder {
   // The model's own weights are used in place, but for those that are gathered on demand: ranks generate at their own
   // pace.
   void refresh() override {
-    torch::NoGradGuard no_grad;
     trainer::FlatParams& params = model_.params();
     const bool copies = params.gathers_on_demand();
     const auto take = [copies](const Tensor& t) { return !t.defined() ? t : copies ? t.detach().clone() : t.detach(); };
-    const size_t last = params.units() - 1;
     blocks_.clear();
-    for (size_t unit = 1; unit < last; ++unit) {
-      params.open(unit);
-      const trainer::BlockWeights& w = params.block(unit - 1);
-      blocks_.push_back({take(w.attention_norm), take(w.qkv), take(w.qkv_bias), take(w.q_norm), take(w.k_norm),
-                         take(w.out), take(w.ffn_norm), take(w.gate_up), take(w.down)});
-      params.close(unit);
-    }
-    params.open(0);
-    params.open(last);
-    embedding_ = take(params.embedding());
-    head_ = take(params.head());
-    final_norm_ = take(params.final_norm());
-    params.close(0);
-    params.close(last);
+    params.visit(
+        [&](const trainer::BlockWeights& w) {
+          blocks_.push_back({take(w.attention_norm), take(w.qkv), take(w.qkv_bias), take(w.q_norm), take(w.k_norm),
+                             take(w.out), take(w.ffn_norm), take(w.gate_up), take(w.down)});
+        },
+        [&] {
+          embedding_ = take(params.embedding());
+          head_ = take(params.head());
+          final_norm_ = take(params.final_norm());
+        });
   }
 
   Tensor forward(const DecodeRows& rows) override {

@@ -35,23 +35,17 @@ class KernelDecoder final : public Decoder {
     const auto transposed = [](const Tensor& w) { return w.detach().to(torch::kFloat32).t().contiguous(); };
     const auto vector = [](const Tensor& w) { return w.defined() ? w.detach().to(torch::kFloat32).clone() : Tensor(); };
     trainer::FlatParams& params = model_.params();
-    const size_t last = params.units() - 1;
-    torch::NoGradGuard no_grad;  // weights that have to be gathered come in the order of a forward pass
-    for (size_t unit = 1; unit < last; ++unit) {
-      params.open(unit);
-      const trainer::BlockWeights& w = params.block(unit - 1);
-      blocks_.push_back({vector(w.attention_norm), transposed(w.qkv), vector(w.qkv_bias), vector(w.q_norm),
-                         vector(w.k_norm), transposed(w.out), vector(w.ffn_norm), transposed(w.gate_up),
-                         transposed(w.down)});
-      params.close(unit);
-    }
-    params.open(0);
-    params.open(last);
-    embedding_ = params.embedding().detach().to(torch::kFloat32).clone();
-    final_norm_ = vector(params.final_norm());
-    head_ = transposed(params.head());
-    params.close(0);
-    params.close(last);
+    params.visit(
+        [&](const trainer::BlockWeights& w) {
+          blocks_.push_back({vector(w.attention_norm), transposed(w.qkv), vector(w.qkv_bias), vector(w.q_norm),
+                             vector(w.k_norm), transposed(w.out), vector(w.ffn_norm), transposed(w.gate_up),
+                             transposed(w.down)});
+        },
+        [&] {
+          embedding_ = vector(params.embedding());
+          final_norm_ = vector(params.final_norm());
+          head_ = transposed(params.head());
+        });
   }
 
   Tensor forward(const DecodeRows& rows) override {

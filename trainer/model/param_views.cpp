@@ -127,4 +127,19 @@ void FlatParams::close(size_t u) {
   }
 }
 
+void FlatParams::visit(const std::function<void(const BlockWeights&)>& block, const std::function<void()>& ends) {
+  torch::NoGradGuard forward;
+  const size_t last = units() - 1;
+  open(0);
+  open(last);
+  for (size_t unit = 1; unit < last; ++unit) {
+    open(unit);
+    block(this->block(unit - 1));
+    close(unit);
+  }
+  ends();
+  close(0);
+  close(last);
+}
+
 }  // namespace terse::trainer

@@ -9,6 +9,7 @@
 
 #include <torch/types.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -71,6 +72,9 @@ class FlatParams {
   // Units: 0 the embedding, 1..L the blocks, L + 1 the rest. The weights of an open unit may be read.
   void open(size_t unit);
   void close(size_t unit);
+  // Opens and closes all units in the order of a forward pass: `block` gets each block's weights while its unit is
+  // open, `ends` is called while the first and the last unit are. Every rank has to do so, or run the model, at once.
+  void visit(const std::function<void(const BlockWeights&)>& block, const std::function<void()>& ends);
   // Whether a closed unit has no memory (ZeRO-3).
   bool gathers_on_demand() const { return sharding_.distributed() && sharding_.zero == 3; }
   size_t units() const { return layout_.units.size(); }

@@ -52,19 +52,7 @@ torch::Tensor Transformer::hidden(const data::Batch& batch) {
 }
 
 void Transformer::stand_in() {
-  const size_t last = params_.units() - 1;
-  params_.open(0);
-  params_.open(last);
-  for (size_t unit = 1; unit < last; ++unit) {
-    params_.open(unit);
-    params_.close(unit);
-  }
-  close_ends();
-}
-
-void Transformer::close_ends() {
-  params_.close(0);
-  params_.close(params_.units() - 1);
+  params_.visit([](const BlockWeights&) {}, [] {});
 }
 
 ops::TokenLogProbs Transformer::logprobs(const data::Batch& batch, const torch::Tensor& rows,
@@ -72,7 +60,10 @@ ops::TokenLogProbs Transformer::logprobs(const data::Batch& batch, const torch::
   const torch::Tensor x = hidden(batch).index_select(0, rows);
   const ops::TokenLogProbs result =
       ops::token_logprobs(x, params_.head(), batch.targets.index_select(0, rows), transform, batch.sequences_of(rows));
-  if (!torch::GradMode::is_enabled()) close_ends();
+  if (!torch::GradMode::is_enabled()) {
+    params_.close(0);
+    params_.close(params_.units() - 1);
+  }
   return result;
 }
 

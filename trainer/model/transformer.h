@@ -36,7 +36,6 @@ class Transformer {
 
  private:
   torch::Tensor block(const torch::Tensor& x, const BlockWeights& weights, const data::Batch& batch) const;
-  void close_ends();
 
   ModelSpec spec_;
   torch::Device device_;
