@@ -114,8 +114,9 @@ class Split(Launching):
     def test_kills_lose_nothing(self):
         options = ["--set", "rl.max_staleness=2", "--set", "rl.steps=90", "--retry"]
         for kill in range(3):
+            before = self.steps("killed")
             process = self.run_ranks("killed", 3, *options)
-            self.reach(process, "killed", 15 + 20 * kill)
+            self.reach(process, "killed", before + 15)
             ranks = self.ranks_of(process)
             if ranks:
                 os.kill(ranks[kill % len(ranks)], signal.SIGKILL)
