@@ -13,9 +13,8 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from launching import MPIRUN, PROGRAM, Launching, wait_until
-
-FAULTY = PROGRAM.parent / "tests" / "faulty_terse"
+from faults import ALL, Faulting, rank_of
+from launching import PROGRAM, wait_until
 
 CONFIG = """\
 stages: [pretrain, sft, rl]
@@ -52,78 +51,14 @@ ALL_PLACES = {
     "norm of the gradient": "3 call gradient norm",
     "practice": "2 phase practice",
 }
-ALL = "--all" in sys.argv
-
-DEADLINE = 3  # seconds
-KILLED, STOPPED = 5, DEADLINE + 7  # seconds within which the others are down
 
 
-class Faults(Launching):
-    needs = ["mpirun"]
+class Faults(Faulting):
+    config = CONFIG.replace("steps: 40", "steps: 200") if ALL else CONFIG
 
     def setUp(self):
         super().setUp()
-        if not FAULTY.exists():
-            raise AssertionError(f"{FAULTY} has not been built")
-        (self.folder / "a.yaml").write_text(CONFIG.replace("steps: 40", "steps: 200") if ALL else CONFIG)
-        (self.folder / "text.txt").write_text("3+2*5= 410 1 " * 80)
         self.assertEqual(self.run_to_end(PROGRAM, "run", "a.yaml", "--run-dir", "whole"), 0, self.output())
-
-    def launch(self, ranks, program, *options, **environment):
-        self.before = len(self.output())
-        command = [MPIRUN, "-n", ranks, "run", "a.yaml", "--run-dir", "faulty", "--retry", *options]
-        return self.start(*command, TERSE_PROGRAM=str(program), **environment)
-
-    def said(self):
-        """By this launch."""
-        return self.output()[self.before :]
-
-    def ranks(self):
-        """The processes of the run, by their working folder."""
-        found = set()
-        for process in Path("/proc").iterdir():
-            try:
-                if process.name.isdigit() and os.readlink(process / "cwd") == str(self.folder):
-                    if (process / "comm").read_text().strip() in (PROGRAM.name, FAULTY.name):
-                        found.add(int(process.name))
-            except OSError:
-                continue
-        return found
-
-    def assert_down(self, launcher, culprit, since, number):
-        """All ranks, in time; the launcher says who it was. Returns the seconds until the others were down."""
-        wait_until(lambda: self.ranks() <= {culprit}, "the end of the other ranks")
-        seconds = time.time() - since
-        wait_until(lambda: not self.ranks(), "the end of all ranks")
-        code = self.end_of(launcher)
-        self.assertLess(seconds, KILLED if number == signal.SIGKILL else STOPPED, self.said())
-        self.assertEqual(code, 137 if number == signal.SIGKILL else 76, self.said())
-        return seconds
-
-    def assert_named(self, rank, number):
-        if number == signal.SIGKILL:
-            self.assertRegex(self.said(), rf"process rank {rank} with PID \d+ on node \S+ exited on signal 9")
-        else:
-            self.assertEqual(self.said().count("terse: "), 1, self.said())
-            self.assertRegex(self.said(), rf"terse: (.*: )?rank {rank} \(host \S+\) (has not|is stopped)")
-
-    def settings(self, ranks, number):
-        """A killed rank has to be found without the deadline."""
-        deadline = DEADLINE if number == signal.SIGSTOP else 300
-        return ["--set", f"parallel.deadline={deadline}", "--set", f"parallel.zero={1 + ranks % 3}"]
-
-    def fail_at(self, ranks, rank, number, place, *options):
-        """Returns the seconds until the others were down."""
-        mark = self.folder / "mark"
-        mark.unlink(missing_ok=True)
-        fault = f"{rank} {number.name.removeprefix('SIG')} {place}"
-        options = [*self.settings(ranks, number), *options]
-        launcher = self.launch(ranks, FAULTY, *options, TERSE_FAULT=fault, TERSE_FAULT_MARK=str(mark))
-        wait_until(lambda: (mark.exists() and mark.read_text()) or launcher.poll() is not None, f"fault {fault}")
-        self.assertTrue(mark.exists(), f"it did not come to {fault}: {self.said()}")
-        seconds = self.assert_down(launcher, int(mark.read_text()), mark.stat().st_mtime, number)
-        self.assert_named(rank, number)
-        return seconds
 
     def fail_everywhere(self, number):
         slowest = {}
@@ -136,12 +71,8 @@ class Faults(Launching):
         self.finish()
         self.tell(number, slowest)
 
-    def tell(self, number, seconds):
-        place = max(seconds, key=seconds.get)
-        print(f"{len(seconds)} x {number.name}: the others were down after {seconds[place]:.1f} s at the most ({place})", file=sys.stderr)
-
     def finish(self):
-        self.assertEqual(self.end_of(self.launch(2, PROGRAM)), 0, self.said())
+        super().finish()
         self.assert_same_run("faulty", "whole")
 
     def test_a_rank_killed_at_any_place_takes_the_others_down_at_once(self):
@@ -186,15 +117,6 @@ class Faults(Launching):
         for ranks in (2, 3):
             with self.subTest(ranks=ranks):
                 self.fail_at_random_times(signal.SIGSTOP, ranks, 20)
-
-
-def rank_of(pid):
-    """The rank of a process that may have ended."""
-    try:
-        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        return None
-    return next((int(entry.partition(b"=")[2]) for entry in environment if entry.startswith(b"OMPI_COMM_WORLD_RANK=")), None)
 
 
 if __name__ == "__main__":

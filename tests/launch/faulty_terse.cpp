@@ -9,9 +9,13 @@
 //   call NAME     before a collective operation whose name begins so
 //   data NAME     the same, right after it was handed to the thread that moves the data
 //   write         a checkpoint's file or folder is about to be synced by the background thread
+//   send LETTER   before a letter is sent; what letters are called is below
+//   sent LETTER   right after
+//   await WHAT    before it waits for a letter
+//   read LETTER   a letter has come, and nothing has been done about it yet
 //
-// Nothing in the program knows of this: the linker puts the functions below in place of World::start and fsync
-// (--wrap), and the world that they return forwards to the real one.
+// Nothing in the program knows of this: the linker puts the functions below in place of World::start, fsync and those
+// of Mailbox (--wrap), and the world that World::start returns forwards to the real one; so do its parts.
 #include <fmt/format.h>
 #include <signal.h>
 #include <unistd.h>
@@ -19,11 +23,14 @@
 #include <atomic>
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 #include <sstream>
 #include <string>
 
 #include "launch/cli.h"
 #include "launch/startup.h"
+#include "rl/rollout_letters.h"
+#include "trainer/dist/mailbox.h"
 #include "trainer/dist/world.h"
 
 namespace terse::trainer {
@@ -128,10 +135,37 @@ class FaultyWorld final : public World {
   std::unique_ptr<Collectives> group_;
 };
 
+// Rank 0 writes instructions, the ranks that generate write reports to it.
+std::string name_of_letter(const std::string& bytes, bool instruction) {
+  if (!instruction) return rl::decode_report(bytes).ticket < 0 ? "sign of life" : "rollouts";
+  switch (rl::decode_instruction(bytes).kind) {
+    case rl::Instruction::Kind::kWeights:
+      return "weights";
+    case rl::Instruction::Kind::kGenerate:
+      return "work";
+    case rl::Instruction::Kind::kCancel:
+      return "cancel";
+    case rl::Instruction::Kind::kEnd:
+      return "end";
+  }
+  return "unknown";
+}
+
+bool leads() {
+  return std::string_view(std::getenv("OMPI_COMM_WORLD_RANK")) == "0";
+}
+
+std::optional<Mailbox::Letter> read(std::optional<Mailbox::Letter> letter) {
+  if (letter) fault().at(fmt::format("read {}", name_of_letter(letter->bytes, !leads())));
+  return letter;
+}
+
 }  // namespace
 }  // namespace terse::trainer
 
 // By their names for the linker, as --wrap wants it.
+using terse::trainer::Mailbox;
+
 std::unique_ptr<terse::trainer::World> real_start(const terse::trainer::WorldOptions& options) asm(
     "__real__ZN5terse7trainer5World5startERKNS0_12WorldOptionsE");
 std::unique_ptr<terse::trainer::World> faulty_start(const terse::trainer::WorldOptions& options) asm(
@@ -139,6 +173,32 @@ std::unique_ptr<terse::trainer::World> faulty_start(const terse::trainer::WorldO
 std::unique_ptr<terse::trainer::World> faulty_start(const terse::trainer::WorldOptions& options) {
   terse::trainer::fault().at("start");
   return std::make_unique<terse::trainer::FaultyWorld>(real_start(options));
+}
+
+void real_send(Mailbox* box, int64_t rank, std::string bytes) asm(
+    "__real__ZN5terse7trainer7Mailbox4sendElNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE");
+void faulty_send(Mailbox* box, int64_t rank, std::string bytes) asm(
+    "__wrap__ZN5terse7trainer7Mailbox4sendElNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE");
+void faulty_send(Mailbox* box, int64_t rank, std::string bytes) {
+  const std::string name = terse::trainer::name_of_letter(bytes, terse::trainer::leads());
+  terse::trainer::fault().at("send " + name);
+  real_send(box, rank, std::move(bytes));
+  terse::trainer::fault().at("sent " + name);
+}
+
+std::optional<Mailbox::Letter> real_take(Mailbox* box) asm("__real__ZN5terse7trainer7Mailbox4takeEv");
+std::optional<Mailbox::Letter> faulty_take(Mailbox* box) asm("__wrap__ZN5terse7trainer7Mailbox4takeEv");
+std::optional<Mailbox::Letter> faulty_take(Mailbox* box) {
+  return terse::trainer::read(real_take(box));
+}
+
+std::optional<Mailbox::Letter> real_wait(Mailbox* box, const Mailbox::Wait& wait,
+                                         double seconds) asm("__real__ZN5terse7trainer7Mailbox4waitERKNS1_4WaitEd");
+std::optional<Mailbox::Letter> faulty_wait(Mailbox* box, const Mailbox::Wait& wait,
+                                           double seconds) asm("__wrap__ZN5terse7trainer7Mailbox4waitERKNS1_4WaitEd");
+std::optional<Mailbox::Letter> faulty_wait(Mailbox* box, const Mailbox::Wait& wait, double seconds) {
+  terse::trainer::fault().at("await " + wait.what);
+  return terse::trainer::read(real_wait(box, wait, seconds));
 }
 
 extern "C" int __real_fsync(int file);

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <numeric>
 #include <set>
 #include <stdexcept>
 
@@ -43,12 +45,17 @@ void Exchange::receive(int64_t peer, void* data, int64_t bytes) {
 void Exchange::wait() {
   Waited waited;
   Backoff backoff(kDataNap);
+  bool told = false;
   for (int64_t left = requests_.left(); !requests_.test(); backoff.pause()) {
     if (requests_.left() < left) {
       left = requests_.left();
       waited.restart();
       group_.line_->move();
       backoff.reset();
+      told = false;
+    } else if (!told && waited.seconds() > kGrace) {
+      group_.line_->wait_for(group_.in_world(requests_.peers()));
+      told = true;
     } else if (waited.seconds() > group_.watch_.deadline()) {
       group_.late(requests_.peers(), "has not moved its data of");
       waited.restart();
@@ -58,11 +65,15 @@ void Exchange::wait() {
 }
 
 void Exchange::wait_until(const std::function<bool()>& done, const char* what) {
+  std::vector<int64_t> all(group_.size());
+  std::iota(all.begin(), all.end(), 0);
   Waited waited;
+  bool told = false;
   for (Backoff backoff; !done(); backoff.pause()) {
-    if (waited.seconds() <= group_.watch_.deadline()) continue;
-    std::vector<int64_t> all(group_.size());
-    for (size_t r = 0; r < all.size(); ++r) all[r] = static_cast<int64_t>(r);
+    const double seconds = waited.seconds();
+    if (!told && seconds > kGrace) group_.line_->wait_for(group_.members_);
+    told = seconds > kGrace;
+    if (seconds <= group_.watch_.deadline()) continue;
     group_.late(all, what);
     waited.restart();
   }
@@ -156,9 +167,7 @@ void Group::meet(const Call& call) {
       refuse_disagreement();
       if (coming.left() != awaited) {
         awaited = coming.left();
-        std::vector<int64_t> ranks = coming.peers();
-        for (int64_t& peer : ranks) peer = members_[peer];
-        line_->wait_for(ranks);
+        line_->wait_for(in_world(coming.peers()));
       }
     }
     if (waited > watch_.deadline()) {
@@ -176,21 +185,26 @@ void Group::refuse_disagreement() {
   if (!problem.empty()) watch_.end(kExitHang, problem);
 }
 
-// Returns when all these ranks (of this group) are moving data, which is reason to go on waiting.
+std::vector<int64_t> Group::in_world(std::vector<int64_t> ranks) const {
+  for (int64_t& each : ranks) each = members_[each];
+  return ranks;
+}
+
+// Returns when none of these ranks (of this group) is to blame, which is reason to go on waiting.
 void Group::late(const std::vector<int64_t>& ranks, const char* what) {
-  std::vector<int64_t> in_world;
-  for (const int64_t peer : ranks) in_world.push_back(members_[peer]);
-  const std::vector<Watch::Answer> answers = watch_.ask(in_world);
+  const std::map<int64_t, Watch::Answer> blamed = watch_.blame(in_world(ranks));
   std::string problem;
-  for (size_t i = 0; i < ranks.size(); ++i) {
-    if (answers[i].moving) continue;
+  for (const int64_t peer : ranks) {
+    const auto found = blamed.find(members_[peer]);
+    if (found == blamed.end()) continue;
+    const Watch::Answer& answer = found->second;
     const Arrival& mine = sent_[rank()];
     problem += fmt::format(
         "{}{} {} operation {} of group \"{}\", {}, for {} s (parallel.deadline): ", problem.empty() ? "" : " ",
-        names_[ranks[i]], what, mine.number, name_, describe(mine), watch_.deadline());
-    if (answers[i].came)
-      problem += answers[i].text + ".";
-    else if (const Arrival& last = before_[ranks[i]]; last.number == 0)
+        names_[peer], what, mine.number, name_, describe(mine), watch_.deadline());
+    if (answer.came)
+      problem += answer.text + ".";
+    else if (const Arrival& last = before_[peer]; last.number == 0)
       problem += "it does not answer, so it is stopped or its machine is lost; it had not come to any operation.";
     else
       problem += fmt::format(

@@ -75,6 +75,7 @@ class Group : public std::enable_shared_from_this<Group> {
   void serve();
   void meet(const Call& call);
   void refuse_disagreement();
+  std::vector<int64_t> in_world(std::vector<int64_t> ranks) const;
   void late(const std::vector<int64_t>& ranks, const char* what);
 
   const mpi::Comm comm_;

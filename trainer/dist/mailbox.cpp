@@ -19,6 +19,20 @@ double seconds_since(Clock::time_point then) {
   return std::chrono::duration<double>(Clock::now() - then).count();
 }
 
+// For ranks that wait for this one.
+class Waiting {
+ public:
+  Waiting(Situation& situation, const std::vector<int64_t>& ranks) : situation_(situation) {
+    situation_.wait_for_letter(ranks);
+  }
+  ~Waiting() { situation_.wait_for_letter({}); }
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+
+ private:
+  Situation& situation_;
+};
+
 }  // namespace
 
 Mailbox::Mailbox(mpi::Comm comm, Watch& watch) : comm_(std::move(comm)), watch_(watch), sending_(comm_) {}
@@ -35,34 +49,31 @@ void Mailbox::send(int64_t rank, std::string bytes) {
 std::optional<Mailbox::Letter> Mailbox::take() {
   sending_.test();
   std::optional<Letter> letter = comm_.poll(kLetterTag);
-  if (letter) silent_ = 0;
+  if (letter) silent_.restart();
   return letter;
 }
 
 std::optional<Mailbox::Letter> Mailbox::wait(const Wait& wait, double seconds) {
   const Clock::time_point start = Clock::now();
-  const double before = silent_;
+  silent_.go_on();
+  const Waiting waiting(watch_.situation(), wait.ranks);
   for (Backoff backoff;; backoff.pause()) {
     if (auto letter = take()) return letter;
-    const double waited = seconds_since(start);
-    silent_ = before + waited;
-    if (silent_ > watch_.deadline()) {
+    if (silent_.seconds() > watch_.deadline()) {
       judge(wait);
-      silent_ = 0;
+      silent_.restart();
       return std::nullopt;
     }
-    if (waited >= seconds) return std::nullopt;
+    if (seconds_since(start) >= seconds) return std::nullopt;
   }
 }
 
 void Mailbox::judge(const Wait& wait) {
-  const std::vector<Watch::Answer> answers = watch_.ask(wait.ranks);
   std::string problem;
-  for (size_t i = 0; i < answers.size(); ++i) {
-    const Watch::Answer& answer = answers[i];
-    if (answer.came && (wait.answering_is_enough || answer.moving)) continue;
+  for (const auto& [rank, answer] : watch_.blame(wait.ranks)) {
+    if (answer.came && wait.answering_is_enough) continue;
     problem += fmt::format("{}{} has not sent {} for {} s (parallel.deadline): {}.", problem.empty() ? "" : " ",
-                           watch_.name(wait.ranks[i]), wait.what, watch_.deadline(),
+                           watch_.name(rank), wait.what, watch_.deadline(),
                            answer.came ? answer.text : "it does not answer, so it is stopped or its machine is lost");
   }
   if (!problem.empty()) watch_.end(kExitHang, problem);

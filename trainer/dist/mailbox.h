@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "trainer/dist/mpi_comm.h"
+#include "trainer/dist/waited.h"
 #include "trainer/dist/watch.h"
 
 namespace terse::trainer {
@@ -43,7 +44,7 @@ class Mailbox {
   Watch& watch_;
   mpi::Requests sending_;
   std::vector<std::unique_ptr<std::string>> sent_;  // what sending_ still reads
-  double silent_ = 0;  // seconds waited since the last letter, or since the ranks were asked
+  Waited silent_;                                   // since the last letter, or since the ranks were asked
 };
 
 }  // namespace terse::trainer

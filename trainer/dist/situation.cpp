@@ -9,6 +9,8 @@ namespace terse::trainer {
 
 namespace {
 
+constexpr double kMoment = 1;  // seconds
+
 double seconds_since(Situation::Clock::time_point then) {
   return std::chrono::duration<double>(Situation::Clock::now() - then).count();
 }
@@ -33,8 +35,18 @@ std::shared_ptr<Situation::Line> Situation::add(std::string group) {
   return line;
 }
 
+void Situation::wait_for_letter(const std::vector<int64_t>& ranks) {
+  const std::lock_guard lock(mutex_);
+  waits_for_letter_ = !ranks.empty();
+  if (waits_for_letter_)
+    writers_ = ranks;
+  else
+    letter_waited_ = Clock::now();
+}
+
 void Situation::wake() {
   const std::lock_guard lock(mutex_);
+  woken_ = Clock::now();
   for (const std::weak_ptr<Line>& each : lines_)
     if (const std::shared_ptr<Line> line = each.lock()) line->alive_ = Clock::now();
 }
@@ -79,24 +91,30 @@ std::string Situation::tell(const Line& line) const {
   text += line.state_ == Line::State::kMoving ? fmt::format(", whose data last moved {:.1f} s ago", seconds)
                                               : fmt::format(", where it has been waiting for {:.1f} s", seconds);
   if (!line.awaited_.empty())
-    text += fmt::format(" (for rank{} {})", line.awaited_.size() == 1 ? "" : "s", fmt::join(line.awaited_, ", "));
+    text += fmt::format(" ({} rank{} {})", line.state_ == Line::State::kMoving ? "with" : "for",
+                        line.awaited_.size() == 1 ? "" : "s", fmt::join(line.awaited_, ", "));
   return text;
 }
 
 Situation::Report Situation::report(double recent) const {
   const std::lock_guard lock(mutex_);
   Report report;
+  report.moving = woken_ && seconds_since(*woken_) < kMoment;
   std::shared_ptr<Line> last;
   std::vector<std::string> open;
   for (const std::weak_ptr<Line>& each : lines_) {
     const std::shared_ptr<Line> line = each.lock();
     if (!line || line->state_ == Line::State::kNone) continue;
     if (line->state_ == Line::State::kMoving && seconds_since(line->since_) <= recent) report.moving = true;
+    report.awaited.insert(report.awaited.end(), line->awaited_.begin(), line->awaited_.end());
     if (line->state_ != Line::State::kDone)
       open.push_back(tell(*line));
     else if (!last || line->since_ > last->since_)
       last = line;
   }
+  // Between two letters it may be doing something for a moment.
+  if (waits_for_letter_ || (!writers_.empty() && seconds_since(letter_waited_) < kMoment))
+    report.awaited.insert(report.awaited.end(), writers_.begin(), writers_.end());
   report.text = fmt::format("in phase \"{}\"; ", phase_);
   if (!open.empty())
     report.text += fmt::format("it is at {}", fmt::join(open, "; and at "));

@@ -5,6 +5,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,11 +42,16 @@ class Situation {
     Clock::time_point since_, alive_;
   };
   std::shared_ptr<Line> add(std::string group);
-  void wake();  // this process was stopped and runs again: no operation is stuck for that
+  // The main thread waits for letters of these ranks; for none: it has got one, or no longer waits.
+  void wait_for_letter(const std::vector<int64_t>& ranks);
+  void wake();  // this process was stopped and runs again: no operation is stuck for that, and it catches up
 
   struct Report {
-    bool moving = false;  // data has moved within the last `recent` seconds: whoever waits had better go on waiting
-    std::string text;     // phase and operations
+    // Data has moved within the last `recent` seconds, or it has just been woken: whoever waits had better go on
+    // waiting.
+    bool moving = false;
+    std::vector<int64_t> awaited;  // ranks of the world that this one waits for, where it has for a while
+    std::string text;              // phase and operations
   };
   Report report(double recent) const;
   // Whether an operation has given no sign of life for so many seconds.
@@ -57,6 +63,10 @@ class Situation {
   mutable std::mutex mutex_;  // also guards the lines
   std::string phase_ = "start";
   std::list<std::weak_ptr<Line>> lines_;
+  std::vector<int64_t> writers_;  // whose letters are waited for, or were
+  bool waits_for_letter_ = false;
+  Clock::time_point letter_waited_;  // until then, where they no longer are
+  std::optional<Clock::time_point> woken_;
 };
 
 }  // namespace terse::trainer

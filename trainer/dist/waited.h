@@ -17,6 +17,8 @@ class Waited {
     last_ = now;
     return std::chrono::duration<double>(waited_).count();
   }
+  // Time since the last question was not spent waiting.
+  void go_on() { last_ = Clock::now(); }
   void restart() {
     last_ = Clock::now();
     waited_ = {};

@@ -1,8 +1,12 @@
 #include "trainer/dist/watch.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <iterator>
+#include <sstream>
 
 #include "trainer/dist/backoff.h"
 #include "trainer/dist/waited.h"
@@ -17,6 +21,7 @@ constexpr char kAsk = '?', kSpeak = '!';  // requests, and the tags of their rep
 constexpr char kYes = 'y', kNo = 'n', kMoving = 'm', kStill = 's';
 constexpr double kPatience = 2, kSilence = 10;  // seconds
 constexpr double kSpeakPatience = 4;            // a rank that has spoken is gone before those whom it ends
+constexpr char kEndOfRanks = ';';
 constexpr auto kTick = std::chrono::milliseconds(10);
 
 Clock::time_point in_seconds(double seconds) {
@@ -43,10 +48,10 @@ void Watch::serve() {
   std::unique_lock lock(stop_mutex_);
   for (Clock::time_point last = Clock::now(); !stop_;) {
     lock.unlock();
-    answer_requests();
     const Clock::time_point now = Clock::now();
     if (now - last > Waited::kGap) situation_.wake();
     last = now;
+    answer_requests();
     // The threads of the groups keep the deadline themselves, unless MPI does not let them go.
     if (situation_.stuck(2 * deadline_ + kSilence))
       end(kExitHang, fmt::format("{} is stuck {}", names_[comm_.rank()], situation_.report(0).text));
@@ -63,7 +68,8 @@ void Watch::answer_requests() {
     std::string reply;
     if (what == kAsk) {
       const Situation::Report report = situation_.report(deadline_);
-      reply = (report.moving ? kMoving : kStill) + report.text;
+      reply = fmt::format("{}{}{}{}", report.moving ? kMoving : kStill, fmt::join(report.awaited, " "), kEndOfRanks,
+                          report.text);
     } else {
       reply = grant(message->source) ? kYes : kNo;
     }
@@ -107,10 +113,50 @@ std::vector<Watch::Answer> Watch::ask(const std::vector<int64_t>& ranks) {
       silent_.insert(ranks[i]);
       answers.emplace_back();
     } else {
-      answers.push_back({.came = true, .moving = reply[0] == kMoving, .text = reply.substr(1)});
+      const size_t end = reply.find(kEndOfRanks);
+      std::istringstream awaited(reply.substr(1, end - 1));
+      answers.push_back({.came = true,
+                         .moving = reply[0] == kMoving,
+                         .awaited = {std::istream_iterator<int64_t>(awaited), {}},
+                         .text = reply.substr(end + 1)});
     }
   }
   return answers;
+}
+
+std::map<int64_t, Watch::Answer> Watch::blame(const std::vector<int64_t>& ranks) {
+  std::map<int64_t, Answer> all;
+  std::vector<Answer> answers = ask(ranks);
+  for (size_t i = 0; i < ranks.size(); ++i) all[ranks[i]] = std::move(answers[i]);
+  const auto silent = [](const auto& entry) { return !entry.second.came; };
+  if (std::any_of(all.begin(), all.end(), silent)) {
+    std::erase_if(all, [&](const auto& entry) { return !silent(entry); });
+    return all;
+  }
+  const bool excused = leads_elsewhere(all);
+  std::erase_if(all,
+                [&](const auto& entry) { return entry.second.moving || (excused && !entry.second.awaited.empty()); });
+  return all;
+}
+
+// Whether the ranks that are waited for, and whom these wait for, and so on, come to one that waits for nobody.
+bool Watch::leads_elsewhere(const std::map<int64_t, Answer>& waiting) {
+  std::set<int64_t> seen{comm_.rank()};
+  std::vector<Answer> answers;
+  for (const auto& [rank, answer] : waiting) {
+    seen.insert(rank);
+    answers.push_back(answer);
+  }
+  while (!answers.empty()) {
+    std::vector<int64_t> next;
+    for (const Answer& answer : answers) {
+      if (!answer.came || answer.moving || answer.awaited.empty()) return true;
+      for (const int64_t rank : answer.awaited)
+        if (seen.insert(rank).second) next.push_back(rank);
+    }
+    answers = ask(next);
+  }
+  return false;
 }
 
 bool Watch::grant(int64_t rank) {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <set>
 #include <string>
@@ -33,11 +34,16 @@ class Watch {
   const std::string& name(int64_t rank) const { return names_[rank]; }
 
   struct Answer {
-    bool came = false, moving = false;
-    std::string text;  // see Situation::report
+    bool came = false, moving = false;  // see Situation::report
+    std::vector<int64_t> awaited;
+    std::string text;
   };
   // What these ranks are doing, within kPatience.
   std::vector<Answer> ask(const std::vector<int64_t>& ranks);
+  // Of these ranks, for which this one has waited for longer than the deadline, those to blame, with their answers:
+  // those that do not answer; if all do, those that neither move data nor wait for someone themselves, since whom they
+  // wait for is looked after by them. Where all wait for each other, none of them is excused.
+  std::map<int64_t, Answer> blame(const std::vector<int64_t>& ranks);
 
   // Prints "terse: MESSAGE" on standard error, on one rank, and ends all ranks with `code`.
   [[noreturn]] void end(int code, const std::string& message);
@@ -48,6 +54,7 @@ class Watch {
   bool may_speak();
   bool is_silent(int64_t rank);
   bool grant(int64_t rank);
+  bool leads_elsewhere(const std::map<int64_t, Answer>& waiting);
   std::vector<std::string> request(char what, const std::vector<int64_t>& ranks, double patience);
 
   const mpi::Comm comm_;

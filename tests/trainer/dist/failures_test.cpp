@@ -94,8 +94,9 @@ TEST(Deadline, AHangingRankTellsItsPhaseAndLastOperation) {
                    HasSubstr("its last operation is operation 1 of group \"world\", all_reduce \"first\"")));
 }
 
-TEST(Deadline, ARankThatWaitsForAnotherIsNotTheOnlyOneNamed) {
-  expect_end(play("hang_behind", 2), 76, AllOf(HasSubstr("rank 2 (host "), HasSubstr("in phase \"daydream\"")));
+TEST(Deadline, ARankThatItselfWaitsForAnotherIsNotNamed) {
+  expect_end(play("hang_behind", 2), 76,
+             AllOf(HasSubstr("rank 2 (host "), HasSubstr("in phase \"daydream\""), Not(HasSubstr("rank 1 (host "))));
 }
 
 TEST(Deadline, ARankThatComesLateButInTimeIsWaitedFor) {
@@ -167,6 +168,16 @@ TEST(Letters, ARankThatIsOverdueIsNamedWithWhatItDoes) {
 
 TEST(Letters, WhoMayTakeItsTimeMay) {
   const RanksResult result = play("letter_late", 1);
+  EXPECT_EQ(result.exit_code, 0) << result.errors;
+}
+
+TEST(Letters, ARankThatItselfWaitsForAnotherIsNotNamed) {
+  expect_end(play("letter_behind", 2), 76,
+             AllOf(HasSubstr("rank 2 (host "), HasSubstr("it does not answer"), Not(HasSubstr("rank 1 (host "))));
+}
+
+TEST(Letters, WhoWaitsForALetterOfARankAtWorkIsWaitedFor) {
+  const RanksResult result = play("behind_letters", 1);
   EXPECT_EQ(result.exit_code, 0) << result.errors;
 }
 

@@ -135,6 +135,27 @@ void wait_for_letter(const Stage& s, bool answering_is_enough, const std::functi
   }
   s.sum("after");
 }
+// Rank 2 stops, rank 1 waits for it in a group of the two, rank 0 for a letter of rank 1.
+void letter_behind(const Stage& s) {
+  const auto pair = s.group.split("pair", s.rank == 0 ? 0 : 1, 0);
+  if (s.rank == 2) raise(SIGSTOP);
+  if (s.rank == 1) barrier(*pair, "pair's");
+  while (!s.world.mailbox().wait({{1}, "a group", false}, 0.1)) {
+  }
+}
+// Rank 2 is at work for longer than the deadline, and tells so now and then; rank 1 waits for its letter, rank 0 in a
+// group of the two for rank 1.
+void behind_letters(const Stage& s) {
+  const auto pair = s.group.split("pair", s.rank == 2 ? 1 : 0, 0);
+  constexpr int kLetters = 12;
+  for (int i = 0; i < kLetters && s.rank == 2; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(250));
+    s.world.mailbox().send(1, "at work");
+  }
+  for (int come = 0; s.rank == 1 && come < kLetters;)
+    come += s.world.mailbox().wait({{2}, "a group", false}, 0.1) ? 1 : 0;
+  if (s.rank < 2) barrier(*pair, "pair's");
+}
 // Everyone wants to end the job for a reason of its own; one of them is heard.
 void all_abort(const Stage& s) {
   s.world.abort(65, fmt::format("rank {} gives up", s.rank));
@@ -206,6 +227,8 @@ const std::map<std::string, std::function<void(const Stage&)>> kScenarios = {
     {"letter_stopped", [](const Stage& s) { wait_for_letter(s, true, [] { raise(SIGSTOP); }); }},
     {"letter_overdue", [](const Stage& s) { wait_for_letter(s, false, [&] { s.hang(); }); }},
     {"letter_late", [](const Stage& s) { wait_for_letter(s, true, [] { sleep(3); }); }},
+    {"letter_behind", letter_behind},
+    {"behind_letters", behind_letters},
 };
 
 constexpr const char* kStopInFinalize = "TERSE_STOP_IN_FINALIZE";
