@@ -13,6 +13,7 @@
 #include "data/errors.h"
 #include "launch/machine/libraries.h"
 #include "launch/starts.h"
+#include "trainer/dist/watch.h"
 #include "trainer/interrupts.h"
 
 namespace terse::launch {
@@ -107,11 +108,13 @@ Failure describe_failure(const std::exception_ptr& error) noexcept {
   }
 }
 
+static_assert(kHang == trainer::kExitHang);
+
 std::string exit_code_help() {
   return "Exit codes: 0 done; 64 wrong command line, or the run folder is in use; 65 corrupt data and nothing to fall "
          "back to; 70 a bug;\n"
-         "71 out of memory; 74 disk; 75 saved on a signal, the same command continues; 78 bad configuration;\n"
-         "93 no progress since several starts, do not requeue.";
+         "71 out of memory; 74 disk; 75 saved on a signal, 76 a rank hung or was lost: the same command continues;\n"
+         "78 bad configuration; 93 no progress since several starts, do not requeue.";
 }
 
 }  // namespace terse::launch

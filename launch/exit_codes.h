@@ -15,6 +15,7 @@ enum ExitCode : int {
   kOutOfMemory = 71,         // the device, or the host, is out of memory
   kDisk = 74,                // the disk refused a read or a write
   kSavedPleaseRequeue = 75,  // saved on a signal: the same command continues
+  kHang = 76,                // a rank hung or was lost: the same command continues
   kBadConfig = 78,           // bad configuration, or a run folder that does not fit it
   kDoNotRequeue = 93,        // the last starts made no progress: another one will not help
   kSecondInterrupt = 130,    // a second Ctrl-C: left at once, without saving

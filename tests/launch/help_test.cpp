@@ -60,7 +60,7 @@ TEST(Help, RootListsEveryCommandAndTheExitCodes) {
   const Result result = terse({"--help"});
   EXPECT_EQ(result.code, 0);
   for (const Words& words : kLeaves) EXPECT_THAT(result.out, HasSubstr("\n  " + words.front() + " "));
-  for (const char* code : {" 0 ", " 64 ", " 65 ", " 70 ", "71 ", " 74 ", " 75 ", " 78 ", "93 "})
+  for (const char* code : {" 0 ", " 64 ", " 65 ", " 70 ", "71 ", " 74 ", " 75 ", " 76 ", "78 ", " 93 "})
     EXPECT_THAT(result.out, HasSubstr(code));
 }
 
