@@ -4,5 +4,5 @@
 
 int main(int argc, char** argv) {
   terse::launch::prepare_process(argv);
-  return terse::launch::run_program(argc, argv);
+  terse::launch::end_process(terse::launch::run_program(argc, argv));
 }

@@ -9,23 +9,39 @@ deaf=(env --ignore-signal=USR1 --ignore-signal=USR2)
 # the ranks: its own SIGTERM would leave them one second to save. It is asked again every second, because at start-up nobody
 # listens yet. A second SIGINT ends it (130). `asked` is the last signal that wanted an end, or empty.
 #
-# When a machine is lost, the ranks end (76), but mpirun 4.1 may wait for its daemon there for ever. So it is killed when those of its ranks
-# that ran here, processes named $rank_name, have been gone for half a minute: far longer than ranks take to end after one another.
+# When a machine is lost, the ranks end (76), but mpirun 4.1 may wait for its daemon there for ever. And a rank that is stopped when it has
+# left MPI is missed by nobody but mpirun, which waits, too. So when those of its ranks that ran here, processes named $rank_name, have been
+# gone or stopped for half a minute, far longer than ranks take to end after one another, what is left is killed (76).
 relay() {
-  local command nap code=0 twice='' lost='' last=''
+  local command nap code=0 twice='' lost='' here most=0 idle=0
   asked=''
   trap 'asked=USR1' USR1
   trap 'asked=TERM' TERM
   trap '[ "$asked" != INT ] || twice=yes; asked=INT' INT
   trap 'send USR2' USR2
   send() { kill "-$1" "$command" 2>/dev/null || true; }
-  ranks_here() { [ -n "${rank_name:-}" ] && pgrep -P "$command" -x "$rank_name" -r D,R,S,T,t &>/dev/null; }
+  ranks_in() { pgrep -P "$command" -x "$rank_name" -r "$1" || true; }  # these states
+  end_rest() {
+    local rank stopped
+    stopped=$(ranks_in T,t)
+    for rank in $stopped; do
+      echo "terse: rank $(rank_of "$rank") (host $HOSTNAME) is stopped, and the others have ended: so it is ended, too" >&2
+      kill -KILL "$rank" 2>/dev/null || true
+    done
+    if [ -z "$stopped" ]; then send KILL; fi
+  }
+  rank_of() { tr '\0' '\n' <"/proc/$1/environ" | sed -n 's/^OMPI_COMM_WORLD_RANK=//p'; }
   # In a session of its own: Ctrl-C at the terminal reaches this script alone.
   (trap '' USR1 USR2; exec setsid "$@") &
   command=$!
   while kill -0 "$command" 2>/dev/null; do
     if [ -n "$twice" ]; then send TERM; elif [ -n "$asked" ]; then send USR1; fi
-    if ranks_here; then last=$SECONDS; elif [ -n "$last" ] && [ $((SECONDS - last)) -ge 30 ]; then lost=yes; send KILL; fi
+    if [ -n "${rank_name:-}" ]; then
+      here=$(ranks_in D,R,S,T,t | wc -l)
+      if [ "$here" -gt "$most" ]; then most=$here; fi
+      if [ "$here" -lt "$most" ] && [ -z "$(ranks_in D,R,S)" ]; then idle=$((idle + 1)); else idle=0; fi
+      if [ "$idle" -ge 30 ]; then lost=yes idle=0; end_rest; fi
+    fi
     sleep 1 &
     nap=$!
     wait -n "$command" "$nap" || true  # a signal ends it early

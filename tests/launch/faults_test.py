@@ -86,6 +86,10 @@ class Faults(Faulting):
         self.fail_at(3, 1, signal.SIGSTOP, "1 write", *only_save)
         self.assertEqual(self.end_of(self.launch(2, PROGRAM, *only_save)), 0, self.said())
 
+    def test_a_rank_stopped_when_it_has_left_mpi_does_not_keep_the_others_from_being_done(self):
+        self.fail_at(3, 1, signal.SIGSTOP, "1 end", "--set", "stages=[sft]")
+        self.assertEqual(self.end_of(self.launch(2, PROGRAM, "--set", "stages=[sft]")), 0, self.said())
+
     def fail_at_random_times(self, number, ranks, times):
         chance = random.Random(times + ranks)
         slowest = {}

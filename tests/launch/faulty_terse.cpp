@@ -5,6 +5,7 @@
 // SIGNAL: KILL or STOP. It comes when that rank is at PLACE for the COUNT-th time, after FILE has been made:
 //
 //   start         before MPI
+//   end           after it
 //   phase NAME    World::enter(NAME)
 //   call NAME     before a collective operation whose name begins so
 //   data NAME     the same, right after it was handed to the thread that moves the data
@@ -209,5 +210,7 @@ extern "C" int __wrap_fsync(int file) {
 
 int main(int argc, char** argv) {
   terse::launch::prepare_process(argv);
-  return terse::launch::run_program(argc, argv);
+  const int code = terse::launch::run_program(argc, argv);
+  terse::trainer::fault().at("end");
+  terse::launch::end_process(code);
 }
