@@ -61,12 +61,22 @@ plan::Run odd(int64_t zero, bool bf16) {
   return run;
 }
 
+// Waits for all that is on its way to others, which counts, too: until it has arrived, and until the threads of the
+// groups have let go of it, which they have when they come to the next operation.
+void settle(FlatParams& params) {
+  for (size_t unit = 0; unit < params.units() && !params.gathers_on_demand(); ++unit) params.open(unit);
+  const Sharding& sharding = params.sharding();
+  for (Collectives* group : {sharding.shards, sharding.replicas, sharding.everyone})
+    if (group != nullptr) barrier(*group, "settled");
+}
+
 Bytes measure(const plan::Run& run) {
   const Learners learners(run.config.parallel, *world, torch::kCPU);
   const support::CountTensorBytes count;
   Bytes bytes;
   Transformer model(run.spec(), torch::kCPU, 1, learners.sharding());
   FlatParams& params = model.params();
+  settle(params);
   const double without_moments = count.bytes().now();
   AdamW optimizer(params, {});
   bytes.moments = count.bytes().now() - without_moments;
@@ -84,8 +94,7 @@ Bytes measure(const plan::Run& run) {
   bytes.gradients = static_cast<double>(params.owned_grad(0).storage().nbytes());
   if (params.whole_grad().defined() && !params.whole_grad().is_alias_of(params.grad()))
     bytes.gradients += static_cast<double>(params.whole_grad().nbytes());
-  // What is on its way to others counts, too, until it has arrived.
-  for (size_t unit = 0; unit < params.units() && !params.gathers_on_demand(); ++unit) params.open(unit);
+  settle(params);
   bytes.weights = count.bytes().now() - bytes.moments - bytes.gradients - static_cast<double>(model.rope().nbytes());
   // The plan is of a rank with the largest share.
   const torch::Tensor peak = torch::full({1}, count.bytes().peak(), torch::kFloat64);
