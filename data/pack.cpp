@@ -113,10 +113,13 @@ Batch concatenate(const std::vector<Batch>& batches) {
           torch::cat(sequences), torch::cat(targets),   torch::cat(weights)};
 }
 
+void require_range(int64_t begin, int64_t end, int64_t sequences) {
+  if (begin < 0 || begin > end || end > sequences)
+    throw std::invalid_argument(fmt::format("sequences {} to {} of a batch of {}", begin, end, sequences));
+}
+
 Batch slice(const Batch& batch, int64_t begin, int64_t end) {
-  if (begin < 0 || begin > end || end > batch.sequence_count()) {
-    throw std::invalid_argument(fmt::format("sequences {} to {} of a batch of {}", begin, end, batch.sequence_count()));
-  }
+  require_range(begin, end, batch.sequence_count());
   const torch::Tensor sequences = batch.sequences.narrow(0, begin, end - begin + 1);
   const int64_t first = sequences[0].item<int32_t>(), count = sequences[end - begin].item<int32_t>() - first;
   const torch::Tensor segments =

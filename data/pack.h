@@ -33,6 +33,9 @@ torch::Tensor pack_values(const std::vector<std::vector<float>>& values);
 // Batches end to end, in order. At least one.
 Batch concatenate(const std::vector<Batch>& batches);
 
+// Throws std::invalid_argument unless 0 <= begin <= end <= sequences, which is how many a batch has.
+void require_range(int64_t begin, int64_t end, int64_t sequences);
+
 // The sequences [begin, end) of a batch; the token tensors are views of the batch's.
 Batch slice(const Batch& batch, int64_t begin, int64_t end);
 

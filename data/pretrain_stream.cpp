@@ -26,11 +26,6 @@ void require_equal(const nlohmann::json& state, const char* name, const T& here)
   }
 }
 
-void require_range(int64_t begin, int64_t end, int64_t sequences) {
-  if (begin < 0 || begin > end || end > sequences)
-    throw std::invalid_argument(fmt::format("sequences {} to {} of a batch of {}", begin, end, sequences));
-}
-
 }  // namespace
 
 PretrainStream::PretrainStream(TokenRange range, const PretrainOptions& options)

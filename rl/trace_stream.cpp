@@ -14,6 +14,7 @@ TraceStream::TraceStream(const Task& task, int64_t batch_size, uint64_t seed)
     : task_(task), batch_size_(batch_size), seed_(seed) {}
 
 data::Batch TraceStream::next(int64_t begin, int64_t end) {
+  data::require_range(begin, end, batch_size_);
   const std::vector<std::string> forms = task_.forms();
   const std::vector<double> shares = task_.form_shares();
   std::vector<data::Sequence> sequences;
