@@ -6,7 +6,6 @@
 #include "data/pack.h"
 #include "rl/rollout_source.h"
 #include "rl/rollout_worker.h"
-#include "trainer/gradient_sum.h"
 #include "trainer/train.h"
 
 namespace terse::rl {
@@ -73,16 +72,18 @@ bool Apprentice::step(CompressionController& controller, double progress) {
 
 void Apprentice::practise(const Ladder& ladder) {
   const int64_t count = config_.rl.practice.traces;
-  const trainer::SequenceRange share = trainer::own_share(copy_->model.params().sharding(), count);
-  std::vector<data::Sequence> traces;
-  for (int64_t i = share.begin; i < share.end; ++i) {
-    const Problem problem = task_.problem(Split::kTrain, kFirstPractised + practised_ + i);
-    const int64_t rung = std::min(rung_, ladder.last(problem.difficulty));
-    traces.push_back(data::prompt_and_response(problem.prompt, ladder.trace(problem, rung)));
-  }
+  const auto batch = trainer::BatchShare::own(copy_->model, count, [&](trainer::SequenceRange share) {
+    std::vector<data::Sequence> traces;
+    for (int64_t i = share.begin; i < share.end; ++i) {
+      const Problem problem = task_.problem(Split::kTrain, kFirstPractised + practised_ + i);
+      const int64_t rung = std::min(rung_, ladder.last(problem.difficulty));
+      traces.push_back(data::prompt_and_response(problem.prompt, ladder.trace(problem, rung)));
+    }
+    return data::pack(traces);
+  });
   practised_ += count;
   copy_->model.params().zero_grad();
-  loss_ = trainer::accumulate_cross_entropy(copy_->model, {data::pack(traces), count}, config_.rl.micro_batch).mean();
+  loss_ = trainer::accumulate_cross_entropy(copy_->model, batch, config_.rl.micro_batch).mean();
   // A non-finite gradient changes nothing, and an apprentice that learns nothing harms nobody.
   copy_->optimizer.step(config_.rl.practice.lr);
   torch::NoGradGuard no_grad;

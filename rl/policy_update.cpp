@@ -159,9 +159,10 @@ UpdateResult accumulate_update(trainer::Transformer& model, std::span<const Roll
   });
   SequenceStats::add(trainer::gather_shares(model.params().sharding(), sequences, torch::cat(rows)), count, result);
   if (!replay.empty() && options.replay_weight > 0) {
-    const int64_t traces = static_cast<int64_t>(replay.size());
-    const trainer::SequenceRange share = trainer::own_share(model.params().sharding(), traces);
-    const trainer::BatchShare batch{data::pack({replay.begin() + share.begin, replay.begin() + share.end}), traces};
+    const auto batch =
+        trainer::BatchShare::own(model, static_cast<int64_t>(replay.size()), [&](trainer::SequenceRange share) {
+          return data::pack({replay.begin() + share.begin, replay.begin() + share.end});
+        });
     const trainer::LossSum loss =
         trainer::accumulate_cross_entropy(model, batch, options.micro_batch, options.replay_weight);
     result.replay_loss = loss.mean();

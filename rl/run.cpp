@@ -19,7 +19,6 @@
 #include "rl/trace_stream.h"
 #include "rl/vocabulary.h"
 #include "trainer/device.h"
-#include "trainer/gradient_sum.h"
 #include "trainer/train.h"
 
 namespace terse::rl {
@@ -48,9 +47,10 @@ StageResult pretrain(Session& session, const Vocabulary& vocabulary) {
   const auto evaluate = [&](int64_t) {
     trainer::LossSum loss;
     for (int64_t i = 0; i < validation.size(); ++i) {
-      const int64_t sequences = validation.sequences(i);
-      const auto share = trainer::own_share(session.model().params().sharding(), sequences);
-      loss += trainer::cross_entropy(session.model(), {validation.batch(i, share.begin, share.end), sequences});
+      const auto batch = trainer::BatchShare::own(
+          session.model(), validation.sequences(i),
+          [&](trainer::SequenceRange share) { return validation.batch(i, share.begin, share.end); });
+      loss += trainer::cross_entropy(session.model(), batch);
     }
     last_loss = loss.mean();
     return Metrics{{"val_loss", last_loss}, {"bits_per_byte", last_loss / std::log(2.0) / corpus.bytes_per_token}};

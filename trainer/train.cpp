@@ -49,13 +49,19 @@ std::vector<double> totals(const Transformer& model, int64_t sequences,
 // Of the whole batch, without a loss yet.
 LossSum weights_and_tokens(const Transformer& model, const BatchShare& batch) {
   const data::Batch& mine = batch.mine;
+  const torch::Tensor lengths = mine.sequences.diff().to(torch::kFloat64);
+  const double* length = lengths.data_ptr<double>();
   const std::vector<double> sums = totals(
-      model, batch.sequences,
-      {sequence_sums(mine.weights, mine.sequences), sequence_sums(torch::ones_like(mine.weights), mine.sequences)});
+      model, batch.sequences, {sequence_sums(mine.weights, mine.sequences), {length, length + mine.sequence_count()}});
   return {0, sums[0], static_cast<int64_t>(sums[1])};
 }
 
 }  // namespace
+
+BatchShare BatchShare::own(const Transformer& model, int64_t sequences,
+                           const std::function<data::Batch(SequenceRange)>& read) {
+  return {read(own_share(model.params().sharding(), sequences)), sequences};
+}
 
 LossSum accumulate_cross_entropy(Transformer& model, const BatchShare& batch, int64_t micro_batch, double scale) {
   LossSum whole = weights_and_tokens(model, batch);
@@ -104,8 +110,8 @@ StageProgress train(Session& session, const SupervisedStage& stage) {
     session.world().enter(stage.name);
     // 1. Data: this rank's share.
     const int64_t sequences = stage.stream->batch_size();
-    const SequenceRange share = own_share(model.params().sharding(), sequences);
-    const BatchShare batch{stage.stream->next(share.begin, share.end), sequences};
+    const BatchShare batch = BatchShare::own(
+        model, sequences, [&](SequenceRange share) { return stage.stream->next(share.begin, share.end); });
 
     // 2. Loss and gradient, micro-batch by micro-batch.
     model.params().zero_grad();

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "data/batch_stream.h"
+#include "trainer/gradient_plan.h"
 #include "trainer/loss.h"
 #include "trainer/session.h"
 
@@ -25,10 +26,14 @@ struct SupervisedStage {
 // Runs the stage from where it was interrupted, or from the start, to its last step. Returns its progress.
 StageProgress train(Session& session, const SupervisedStage& stage);
 
-// What a rank has of a batch: its own_share (gradient_sum.h) of the sequences.
+// What a rank has of a batch on the CPU: its own_share (gradient_sum.h) of the sequences.
 struct BatchShare {
   data::Batch mine;
   int64_t sequences = 0;  // of the whole batch
+
+  // Of a batch of so many sequences, of which `read` reads or makes those that it is asked for.
+  static BatchShare own(const Transformer& model, int64_t sequences,
+                        const std::function<data::Batch(SequenceRange)>& read);
 };
 
 // Forward, loss and backward of a batch in micro-batches of at most so many sequences (0: all): adds the gradient of

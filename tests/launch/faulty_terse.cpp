@@ -2,7 +2,8 @@
 //
 //   TERSE_FAULT="RANK SIGNAL COUNT PLACE" TERSE_FAULT_MARK=FILE mpirun ... faulty_terse run ...
 //
-// SIGNAL: KILL or STOP. It comes when that rank is at PLACE for the COUNT-th time, after FILE has been made:
+// SIGNAL: KILL or STOP. It comes when that rank is at PLACE for the COUNT-th time, after FILE has been made, and not if
+// there was one at the start:
 //
 //   start         before MPI
 //   end           after it
@@ -44,13 +45,14 @@ class Fault {
  public:
   Fault() {
     const char *wanted = std::getenv("TERSE_FAULT"), *mine = std::getenv("OMPI_COMM_WORLD_RANK");
+    if (mine == nullptr) mine = std::getenv("SLURM_PROCID");  // started by srun
     if (wanted == nullptr || mine == nullptr) return;
     std::istringstream words(wanted);
     std::string rank, signal;
     words >> rank >> signal >> count_ >> std::ws;
     std::getline(words, place_);
     signal_ = signal == "KILL" ? SIGKILL : SIGSTOP;
-    if (rank != mine) count_ = 0;
+    if (rank != mine || std::ifstream(std::getenv("TERSE_FAULT_MARK")).good()) count_ = 0;
   }
   // `place` may have more behind what was wanted.
   void at(const std::string& place) {

@@ -11,6 +11,7 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from faults import FAULTY
 from launching import ENDLESS, LONG, PROGRAM, RANKS, ROOT, Launching, build_probe, freeze, places, thaw, wait_for_signal, wait_until
 
 NODE = ROOT / "scripts" / "slurm_node.sh"
@@ -132,6 +133,15 @@ class Slurm(Launching):
         self.assertEqual((about["JobState"], about["ExitCode"], about["Restarts"]), ("FAILED", "93:0", "3"), self.log(job))
         self.assertIn("--retry", self.log(job))
         self.assertEqual(len(self.starts("run")), 3)
+
+    def test_a_task_that_is_stopped_when_it_has_left_mpi_is_ended(self):
+        fault = {"TERSE_FAULT": "1 STOP 1 end", "TERSE_FAULT_MARK": str(self.folder / "mark")}
+        job = self.submit("a.yaml", "--run-dir", "run", program=FAULTY, SLURM_WAIT="3", **fault)
+        about = self.end_of_job(job)
+        self.assertEqual((about["JobState"], about["ExitCode"], about["Restarts"]), ("COMPLETED", "0:0", "1"), self.log(job))
+        self.assertRegex(self.log(job), r"task 1: running\n(.*\n)*.*task 1: Killed")
+        self.assertIn("exit code 137: back into the queue", self.log(job))
+        self.assertIn("run: already complete", self.log(job))
 
     def test_ranks_have_cores_of_their_own_and_nothing_listens_beyond_this_machine(self):
         probe = build_probe(self.folder)

@@ -9,7 +9,6 @@
 #include "tests/support/tensor_bytes.h"
 #include "tests/support/tiny_model.h"
 #include "trainer/device.h"
-#include "trainer/gradient_sum.h"
 #include "trainer/learners.h"
 #include "trainer/optimizer.h"
 #include "trainer/plan/plan.h"
@@ -81,12 +80,12 @@ Bytes measure(const plan::Run& run) {
   AdamW optimizer(params, {});
   bytes.moments = count.bytes().now() - without_moments;
   {
-    const int64_t batch_size = run.config.pretrain.batch_size;
-    const int64_t share = own_share(learners.sharding(), batch_size).count();
-    std::vector<data::Sequence> sequences = support::random_sequences(
-        std::vector<int64_t>(static_cast<size_t>(share), run.config.model.context), 1, run.vocab);
-    for (data::Sequence& sequence : sequences) std::fill(sequence.weights.begin() + 1, sequence.weights.end(), 1.0f);
-    const BatchShare batch{data::pack(sequences), batch_size};
+    const auto batch = BatchShare::own(model, run.config.pretrain.batch_size, [&](SequenceRange share) {
+      std::vector<data::Sequence> sequences = support::random_sequences(
+          std::vector<int64_t>(static_cast<size_t>(share.count()), run.config.model.context), 1, run.vocab);
+      for (data::Sequence& sequence : sequences) std::fill(sequence.weights.begin() + 1, sequence.weights.end(), 1.0f);
+      return data::pack(sequences);
+    });
     params.zero_grad();
     accumulate_cross_entropy(model, batch, run.config.pretrain.micro_batch);
     optimizer.step(1e-3);

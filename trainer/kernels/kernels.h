@@ -167,9 +167,9 @@ struct LogProbGrad {
   float* dlogits = nullptr;          // [rows, vocab], written; may be logits
 };
 
-// One AdamW update of `count` weights of which all decay alike. With g = clip grad: m += (1 - beta1)(g - m), v = beta2
-// v
-// + (1 - beta2) g^2, w = (1 - lr weight_decay) w - (lr / correction1) m / (sqrt(v) / sqrt(correction2) + eps).
+// One AdamW update of `count` weights of which all decay alike. With g = clip grad:
+//   m += (1 - beta1) (g - m);  v = beta2 v + (1 - beta2) g^2;
+//   w = (1 - lr weight_decay) w - (lr / correction1) m / (sqrt(v) / sqrt(correction2) + eps).
 struct AdamW {
   float* weight = nullptr;
   const float* grad = nullptr;
