@@ -17,6 +17,7 @@ constexpr int64_t kFirstPractised = int64_t{1} << 41;
 constexpr int64_t kFirstExamined = int64_t{1} << 42;
 constexpr int64_t kExamEvery = 10;      // steps
 constexpr int64_t kExamProblems = 128;  // of each difficulty
+constexpr int64_t kPiece = 1 << 20;     // weights
 constexpr double kAverage = 0.99;       // decay of the averaged weights, per update
 
 }  // namespace
@@ -33,9 +34,13 @@ Apprentice::Copy::Copy(const configs::RunConfig& config, const trainer::Transfor
 
 void Apprentice::Copy::swap_average() {
   torch::NoGradGuard no_grad;
-  const torch::Tensor kept = model.params().master().clone();
-  model.params().master().copy_(average);
-  average.copy_(kept);
+  // Piece by piece: the third copy that a swap takes is no bigger than that.
+  const std::vector<torch::Tensor> ours = model.params().master().split(kPiece), theirs = average.split(kPiece);
+  for (size_t i = 0; i < ours.size(); ++i) {
+    const torch::Tensor kept = ours[i].clone();
+    ours[i].copy_(theirs[i]);
+    theirs[i].copy_(kept);
+  }
   model.params().publish();
 }
 
@@ -43,6 +48,7 @@ Apprentice::Apprentice(const configs::RunConfig& config, const Task& task, train
     : config_(config), task_(task), policy_(policy) {}
 
 void Apprentice::begin(int64_t rung) {
+  copy_.reset();  // or there would be room for two of them
   copy_ = std::make_unique<Copy>(config_, policy_);
   rung_ = rung;
   steps_ = 0;

@@ -65,6 +65,24 @@ TEST(Plan, EveryTrainingStageHasOne) {
   EXPECT_GT(plans[1].generation, 0);
 }
 
+TEST(Plan, RolloutsReplayAndPracticeTakePassesOfTheirOwn) {
+  const auto planned = [](int64_t replay, int64_t traces) {
+    auto run = quickstart(2);
+    run.config.rl.prompts = 4;
+    run.config.rl.group_size = 8;
+    run.config.rl.replay = replay;
+    run.config.rl.practice.traces = traces;
+    return plan_stage(run, "rl");
+  };
+  const StagePlan plan = planned(0, 4);
+  EXPECT_EQ(plan.micro_batch, 16);
+  EXPECT_EQ(planned(32, 32).micro_batch, 16);
+  EXPECT_EQ(planned(32, 32).bytes(), plan.bytes());
+  EXPECT_EQ(planned(32, 64).micro_batch, 32);
+  EXPECT_GT(planned(32, 64).bytes(), plan.bytes());
+  EXPECT_EQ(planned(64, 32).bytes(), planned(32, 64).bytes());
+}
+
 TEST(Plan, OneRankSendsNothing) {
   for (const StagePlan& plan : make_plan(quickstart(1))) {
     EXPECT_EQ(plan.volume().node + plan.volume().network, 0);

@@ -29,7 +29,7 @@ Generation generation_of(const Run& run, const StageShape& shape) {
 }
 
 double batch_bytes(const StageShape& shape) {
-  return static_cast<double>(shape.own_sequences * shape.sequence_tokens) * kBatchBytesPerToken;
+  return static_cast<double>(shape.largest_share() * shape.sequence_tokens) * kBatchBytesPerToken;
 }
 
 // Tensors of an apprentice, a second model that learns and generates beside the policy, and the average of its weights.
@@ -46,7 +46,12 @@ std::vector<Consumer> worst_moment(const Run& run, const StageShape& shape) {
   const Sharding sharding = sharding_of(run, shape);
   const bool cuda = run.cuda();
   std::vector<Consumer> worst;
-  for (const PassLoad& load : pass_loads(spec, sharding, cuda, shape.sequences, shape.micro_batch)) {
+  std::vector<PassLoad> loads;
+  for (const int64_t batch : shape.batches) {
+    const int64_t most = std::min(shape.micro_batch, shape.share(batch));
+    for (const PassLoad& load : pass_loads(spec, sharding, cuda, batch, most)) loads.push_back(load);
+  }
+  for (const PassLoad& load : loads) {
     const Pass pass = shape.pass_of(load.sequences);
     for (const Moment moment : {Moment::kHead, Moment::kBlock}) {
       std::vector<Consumer> all = unit_bytes(spec, sharding, cuda, moment);
@@ -162,8 +167,7 @@ int64_t largest_micro_batch(const Run& run, const StageShape& shape) {
   return largest(kMostSequences, [&](int64_t sequences) {
     StageShape other = shape;
     other.micro_batch = sequences;
-    other.own_sequences = std::max(shape.own_sequences, sequences);
-    other.sequences = std::max(shape.sequences, sequences * shape.learners);
+    for (int64_t& batch : other.batches) batch = std::max(batch, sequences * shape.learners);
     return total_bytes(memory_of(run, other)) <= run.limit_bytes();
   });
 }
@@ -216,8 +220,8 @@ StagePlan plan_stage(const Run& run, const std::string& stage) {
   plan.generation = generation_seconds(run, shape);
   if (run.splits()) plan.sampler_memory = sampler_memory(run, shape);
   if (shape.practice_updates > 0) {
-    const int64_t own = (shape.practice_sequences + shape.learners - 1) / shape.learners;
-    add_updates(plan, update_time(run, shape, own), shape.practice_updates);
+    const StepTime practice = update_time(run, shape, shape.share(shape.practice_sequences));
+    add_updates(plan, practice, shape.practice_updates);
   }
   if (run.config.rl.max_staleness > 0) plan.overlap = std::min(plan.generation, plan.learning());
   return plan;

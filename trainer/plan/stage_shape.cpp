@@ -16,18 +16,24 @@ int64_t divided_up(int64_t all, int64_t parts) {
 }
 
 void share_out(StageShape& shape, int64_t micro_batch) {
-  shape.own_sequences = divided_up(shape.sequences, shape.learners);
-  shape.micro_batch = micro_batch > 0 ? std::min(micro_batch, shape.own_sequences) : shape.own_sequences;
+  shape.own_sequences = shape.share(shape.sequences);
+  const int64_t largest = shape.largest_share();
+  shape.micro_batch = micro_batch > 0 ? std::min(micro_batch, largest) : largest;
 }
 
 void rl_shape(const Run& run, StageShape& shape) {
   const configs::Rl& rl = run.config.rl;
   shape.rollouts = rl.prompts * rl.group_size;
   shape.updates = rl.updates_per_batch;
-  const bool adaptive = rl.penalty.kind == "adaptive";
-  shape.sequences = divided_up(shape.rollouts, rl.updates_per_batch) + (adaptive ? rl.replay : 0);
-  shape.practice_updates = adaptive ? rl.practice.updates : 0;
-  shape.practice_sequences = rl.practice.traces;
+  shape.sequences = divided_up(shape.rollouts, rl.updates_per_batch);
+  shape.batches = {shape.sequences};
+  if (rl.penalty.kind == "adaptive") {
+    shape.sequences += rl.replay;
+    if (rl.replay > 0) shape.batches.push_back(rl.replay);
+    shape.practice_updates = rl.practice.updates;
+    shape.practice_sequences = rl.practice.traces;
+    if (shape.practice_updates > 0) shape.batches.push_back(shape.practice_sequences);
+  }
   share_out(shape, rl.micro_batch);
 }
 
@@ -43,6 +49,7 @@ StageShape shape_of(const Run& run, const std::string& stage) {
     const configs::Pretrain& p = run.config.pretrain;
     shape.sequence_tokens = shape.loss_rows = p.context > 0 ? p.context : run.config.model.context;
     shape.sequences = p.batch_size;
+    shape.batches = {shape.sequences};
     share_out(shape, p.micro_batch);
     return shape;
   }
@@ -50,6 +57,7 @@ StageShape shape_of(const Run& run, const std::string& stage) {
   shape.loss_rows = run.response_tokens;
   if (stage == "sft") {
     shape.sequences = run.config.sft.batch_size;
+    shape.batches = {shape.sequences};
     share_out(shape, run.config.sft.micro_batch);
   } else {
     rl_shape(run, shape);

@@ -1,7 +1,9 @@
 // How a stage's work is cut up: from the configuration to sequences, passes and updates of one rank.
 #pragma once
 
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include "trainer/plan/plan.h"
 
@@ -9,6 +11,7 @@ namespace terse::trainer::plan {
 
 struct StageShape {
   int64_t sequences = 0;         // of one update, over all ranks
+  std::vector<int64_t> batches;  // of which each takes passes of its own: rollouts, replay, practice; over all ranks
   int64_t sequence_tokens = 0;   // the longest
   int64_t loss_rows = 0;         // of one sequence
   int64_t micro_batch = 0;       // sequences of one pass of one rank
@@ -21,6 +24,8 @@ struct StageShape {
   int64_t practice_sequences = 0;
 
   int64_t passes() const { return (own_sequences + micro_batch - 1) / micro_batch; }
+  int64_t share(int64_t of_all) const { return (of_all + learners - 1) / learners; }
+  int64_t largest_share() const { return share(*std::max_element(batches.begin(), batches.end())); }
   Pass pass_of(int64_t count) const { return {count * sequence_tokens, count * loss_rows, count}; }
 };
 
