@@ -105,15 +105,17 @@ class SplitFaults(Faulting):
         return ["--set", f"parallel.rollout_ranks={RANKS - learners}"]
 
     def fail_everywhere(self, number, places, *options):
-        """Every rank at every place with --all; else one rank at each."""
+        """Every rank at every place with --all, else one rank at each; at one ZeRO stage after the other."""
         slowest = {}
         turn = itertools.count()
+        stage = itertools.cycle((1, 2, 3))
         for name, (who, place) in places.items():
             cases = [(learners, rank) for learners in (2, 1) for rank in WHO[who](learners)]
             for learners, rank in cases if ALL else [cases[next(turn) % len(cases)]]:
                 with self.subTest(place=name, learners=learners, rank=rank):
-                    case = f"{name}, rank {rank} of {learners} + {RANKS - learners}"
-                    slowest[case] = self.fail_at(RANKS, rank, number, place, *self.layout(learners), *options)
+                    zero = next(stage)
+                    case = f"{name}, rank {rank} of {learners} + {RANKS - learners}, ZeRO-{zero}"
+                    slowest[case] = self.fail_at(RANKS, rank, number, place, *self.layout(learners), "--set", f"parallel.zero={zero}", *options)
         self.tell(number, slowest)
 
     def ledger(self, run):

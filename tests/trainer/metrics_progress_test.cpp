@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <limits>
 
 #include "trainer/metrics/console.h"
@@ -74,7 +75,10 @@ TEST(Progress, AccuracyStandsInForAPolicysLossAndOldValuesStay) {
 class Captured {
  public:
   explicit Captured(bool terminal) : console(file_, terminal) {}
-  ~Captured() { std::fclose(file_); }
+  ~Captured() {
+    std::fclose(file_);
+    std::free(buffer_);
+  }
   std::string text() {
     std::fflush(file_);
     return std::string(buffer_, size_);
