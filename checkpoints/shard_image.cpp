@@ -68,8 +68,10 @@ Hdf5Handle MemoryFile::create() {
   hdf5_check(H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST), "set up HDF5");
   hdf5_check(H5Pset_file_image_callbacks(access, &callbacks_), "set up HDF5");
   const Hdf5Handle creation(H5Pcreate(H5P_FILE_CREATE), H5Pclose, "set up HDF5");
+  // Nothing is kept free. A file space strategy says that, too, but in an object whose time of creation HDF5 notes.
+  hdf5_check(H5Pset_meta_block_size(access, 0), "set up HDF5");
+  hdf5_check(H5Pset_small_data_block_size(access, 0), "set up HDF5");
   hdf5_check(H5Pset_obj_track_times(creation, false), "set up HDF5");
-  hdf5_check(H5Pset_file_space_strategy(creation, H5F_FSPACE_STRATEGY_NONE, false, 1), "set up HDF5");
   return Hdf5Handle(H5Fcreate(unique_name(this).c_str(), H5F_ACC_TRUNC, creation, access), H5Fclose,
                     "create an HDF5 image in memory");
 }
