@@ -1,4 +1,4 @@
-# Weights on their way between ranks; TERSE_MPIRUN is that of trainer/dist/ranks.cmake.
+# Weights on their way between ranks; TERSE_MPIRUN and memory_of_ranks are those of trainer/dist/ranks.cmake.
 add_executable(weight_sync_ranks ${CMAKE_CURRENT_SOURCE_DIR}/rl/weight_sync_ranks.cpp)
 target_link_libraries(weight_sync_ranks PRIVATE terse_rl GTest::gtest)
 terse_use_torch_pch(weight_sync_ranks)
@@ -10,11 +10,4 @@ foreach(learners_and_ranks "1;2" "1;3" "2;3" "3;4" "2;4")
   set_tests_properties(${name} PROPERTIES TIMEOUT 300 PROCESSORS ${ranks} ENVIRONMENT GOMP_SPINCOUNT=2000)
 endforeach()
 
-add_executable(rl_memory_of_ranks ${CMAKE_CURRENT_SOURCE_DIR}/rl/memory_of_ranks.cpp)
-target_link_libraries(rl_memory_of_ranks PRIVATE terse_rl GTest::gtest)
-terse_use_torch_pch(rl_memory_of_ranks)
-foreach(ranks 1 2 4)
-  set(name rl/memory_of_ranks/${ranks})
-  add_test(NAME ${name} COMMAND ${TERSE_MPIRUN} ${ranks} $<TARGET_FILE:rl_memory_of_ranks>)
-  set_tests_properties(${name} PROPERTIES TIMEOUT 600 PROCESSORS ${ranks} ENVIRONMENT GOMP_SPINCOUNT=2000)
-endforeach()
+memory_of_ranks(rl 600)

@@ -46,19 +46,17 @@ std::vector<Consumer> worst_moment(const Run& run, const StageShape& shape) {
   const Sharding sharding = sharding_of(run, shape);
   const bool cuda = run.cuda();
   std::vector<Consumer> worst;
-  std::vector<PassLoad> loads;
   for (const int64_t batch : shape.batches) {
     const int64_t most = std::min(shape.micro_batch, shape.share(batch));
-    for (const PassLoad& load : pass_loads(spec, sharding, cuda, batch, most)) loads.push_back(load);
-  }
-  for (const PassLoad& load : loads) {
-    const Pass pass = shape.pass_of(load.sequences);
-    for (const Moment moment : {Moment::kHead, Moment::kBlock}) {
-      std::vector<Consumer> all = unit_bytes(spec, sharding, cuda, moment);
-      all.push_back({"gradients that wait to be added", load.waiting_bytes});
-      all.push_back({"activations", activation_bytes(spec, cuda, pass)});
-      all.push_back({cuda ? "logits and workspace" : "workspace", workspace_bytes(spec, cuda, pass, moment)});
-      if (total_bytes(all) > total_bytes(worst)) worst = all;
+    for (const PassLoad& load : pass_loads(spec, sharding, cuda, batch, most)) {
+      const Pass pass = shape.pass_of(load.sequences);
+      for (const Moment moment : {Moment::kHead, Moment::kBlock}) {
+        std::vector<Consumer> all = unit_bytes(spec, sharding, cuda, moment);
+        all.push_back({"gradients that wait to be added", load.waiting_bytes});
+        all.push_back({"activations", activation_bytes(spec, cuda, pass)});
+        all.push_back({cuda ? "logits and workspace" : "workspace", workspace_bytes(spec, cuda, pass, moment)});
+        if (total_bytes(all) > total_bytes(worst)) worst = all;
+      }
     }
   }
   if (shape.rollouts == 0) return worst;
