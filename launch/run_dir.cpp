@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 
 #include "configs/load.h"
 #include "data/durable.h"
@@ -89,6 +90,23 @@ fs::path run_dir_of(const configs::RunConfig& config) {
   fs::path dir = config.run.dir.empty() ? fs::path(kDefaultParent) / config.run.name : fs::path(config.run.dir);
   dir = dir.lexically_normal();
   return dir.has_filename() ? dir : dir.parent_path();  // "out/run/" is "out/run"
+}
+
+std::optional<nlohmann::json> finished_summary(const configs::RunConfig& config) {
+  const fs::path dir = run_dir_of(config);
+  std::ifstream stream(dir / "summary.json");
+  auto summary = nlohmann::json::parse(stream, nullptr, /*allow_exceptions=*/false);
+  if (!summary.is_object() || !summary.contains("stages") || !summary["stages"].is_array()) return {};
+  std::vector<std::string> done;
+  for (const nlohmann::json& stage : summary["stages"])
+    if (stage.is_object()) done.push_back(stage.value("stage", ""));
+  if (done != config.stages) return {};
+  try {
+    if (!belongs_to(dir, config)) return {};
+  } catch (const configs::ConfigError&) {
+    return {};  // another run's; whoever opens the folder says so
+  }
+  return summary;
 }
 
 RunDir::RunDir(const configs::RunConfig& config)

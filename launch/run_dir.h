@@ -2,6 +2,8 @@
 #pragma once
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +15,10 @@ namespace terse::launch {
 // run.dir, or runs/<run.name>.
 std::filesystem::path run_dir_of(const configs::RunConfig& config);
 
+// The summary.json of the run that this configuration describes, when its folder holds that run and all its stages are
+// done; nothing otherwise. Creates and locks nothing, so every rank may ask.
+std::optional<nlohmann::json> finished_summary(const configs::RunConfig& config);
+
 class RunDir {
  public:
   // Creates the folder if needed, locks it, and checks that it is new or belongs to the same run: a folder whose
@@ -22,7 +28,7 @@ class RunDir {
   explicit RunDir(const configs::RunConfig& config);
 
   const std::filesystem::path& path() const { return path_; }
-  // True when the folder holds this run already, begun or finished.
+  // True when the folder holds this run already.
   bool resumed() const { return resumed_; }
 
   // Writes config.yaml (complete) and environment.json. Returns the number of starts before this one. Throws

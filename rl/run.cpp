@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 #include <optional>
 
 #include "checkpoints/io.h"
 #include "data/corpus.h"
+#include "data/durable.h"
 #include "data/pretrain_stream.h"
 #include "rl/eval/evaluation.h"
 #include "rl/learner.h"
@@ -131,9 +131,7 @@ nlohmann::json write_summary(const RunRequest& request, const nlohmann::json& st
   const nlohmann::json summary = {
       {"run", request.config.run.name}, {"commit", request.commit}, {"stages", stages}, {"wall_s", wall}};
   if (request.world->place().rank > 0) return summary;
-  const auto part = request.dir / "summary.json.tmp";
-  std::ofstream(part) << summary.dump(2) << '\n';
-  std::filesystem::rename(part, request.dir / "summary.json");
+  data::write_durably(request.dir / "summary.json", summary.dump(2) + "\n");
   return summary;
 }
 
@@ -152,10 +150,10 @@ std::optional<trainer::SavedAndStopped> run_stages(const RunRequest& request, tr
   std::optional<trainer::SavedAndStopped> stopped;
   try {
     for (size_t i = session.finished_stages().size(); i < stages.size(); ++i) {
+      if (i > 0) write_summary(request, session.finished_stages());
       run_stage(session, stages[i], vocabulary, pool ? &*pool : nullptr);
-      write_summary(request, session.finished_stages());
     }
-    session.close();
+    session.close();  // a summary of all stages says that nothing is left to do, so the last checkpoint comes first
     summary = write_summary(request, session.finished_stages());
   } catch (const trainer::SavedAndStopped& reason) {
     stopped = reason;  // an orderly end: ranks leave their groups before the news travels on

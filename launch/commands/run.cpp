@@ -6,7 +6,6 @@
 
 #include <cstdio>
 #include <exception>
-#include <fstream>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -50,17 +49,6 @@ torch::Device device_of(const configs::RunConfig& config, int64_t local_rank) {
   }
 }
 
-// Whether summary.json says that every stage of the configuration has been run.
-bool is_complete(const std::filesystem::path& dir, const configs::RunConfig& config) {
-  std::ifstream stream(dir / "summary.json");
-  const auto summary = nlohmann::json::parse(stream, nullptr, /*allow_exceptions=*/false);
-  if (!summary.is_object() || !summary.contains("stages") || !summary["stages"].is_array()) return false;
-  std::vector<std::string> done;
-  for (const nlohmann::json& stage : summary["stages"])
-    if (stage.is_object()) done.push_back(stage.value("stage", ""));
-  return done == config.stages;
-}
-
 nlohmann::json run_stages(const rl::RunRequest& request) {
   try {
     return rl::run(request);
@@ -84,27 +72,34 @@ void report_on(const std::filesystem::path& dir) {
   }
 }
 
-// The first rank alone: opens the folder, and tells about the run before and after it.
+// The first rank alone: opens the folder, and tells what begins.
 struct Lead {
   RunDir dir;
 
   Lead(const configs::RunConfig& config, const trainer::Place& place, bool retry, const Invocation& invocation)
       : dir(config) {
-    if (is_complete(dir.path(), config)) {
-      fmt::print("{}: already complete\n", dir.path().string());
-    } else {
-      const int64_t restarts = dir.record(config, invocation.command_line, retry);
-      fmt::print("{}: {} stages {} (seed {}{})\n", dir.path().string(),
-                 dir.resumed() ? fmt::format("start {} of", restarts + 1) : "running", fmt::join(config.stages, ", "),
-                 config.run.seed, place.ranks > 1 ? fmt::format(", {} ranks", place.ranks) : "");
-    }
+    const int64_t restarts = dir.record(config, invocation.command_line, retry);
+    fmt::print("{}: {} stages {} (seed {}{})\n", dir.path().string(),
+               dir.resumed() ? fmt::format("start {} of", restarts + 1) : "running", fmt::join(config.stages, ", "),
+               config.run.seed, place.ranks > 1 ? fmt::format(", {} ranks", place.ranks) : "");
     std::fflush(stdout);
   }
-  void finish(const nlohmann::json& summary) const {
-    fmt::print("{}", outcome(summary));
-    report_on(dir.path());
-  }
 };
+
+void conclude(const std::filesystem::path& dir, const nlohmann::json& summary) {
+  fmt::print("{}", outcome(summary));
+  report_on(dir);
+}
+
+// A finished run needs no ranks, no device and no model. So a rank that dies in MPI's end, when all is saved, does not
+// do so again and again in a job that is put back into the queue. The first process tells.
+int tell_again(const configs::RunConfig& config, const nlohmann::json& summary) {
+  if (trainer::rank_of_launch() > 0) return kDone;
+  const RunDir dir(config);
+  fmt::print("{}: already complete\n", dir.path().string());
+  conclude(dir.path(), summary);
+  return kDone;
+}
 
 int run_as_rank(trainer::World& world, const configs::RunConfig& config, bool retry, const Invocation& invocation) {
   trainer::Interrupts interrupts;
@@ -116,7 +111,7 @@ int run_as_rank(trainer::World& world, const configs::RunConfig& config, bool re
   if (place.ranks > 1) trainer::barrier(world.group(device), "run folder is open");
   const nlohmann::json summary = run_stages({config, run_dir_of(config), commit_text(build()), &world, &interrupts});
   signals.reset();  // nothing is left to save
-  if (lead) lead->finish(summary);
+  if (lead) conclude(lead->dir.path(), summary);
   return kDone;
 }
 
@@ -140,17 +135,20 @@ int run_together(trainer::World& world, std::optional<trainer::SavedAndStopped>&
 }
 
 int run(const std::string& path, bool retry, const Invocation& invocation) {
-  if (!trainer::launched_by_mpi()) {
-    const configs::RunConfig config = resolve_config(path, invocation.globals).config;
-    const auto world = trainer::World::start(world_options(config.parallel));
-    return run_as_rank(*world, config, retry, invocation);
-  }
+  const bool launched = trainer::launched_by_mpi();
   configs::RunConfig config;
   std::exception_ptr mistake;
   try {
     config = resolve_config(path, invocation.globals).config;
   } catch (...) {
+    if (!launched) throw;
     mistake = std::current_exception();  // every rank has it; in a world, one message tells
+  }
+  const auto finished = mistake ? std::nullopt : finished_summary(config);
+  if (finished) return tell_again(config, *finished);
+  if (!launched) {
+    const auto world = trainer::World::start(world_options(config.parallel));
+    return run_as_rank(*world, config, retry, invocation);
   }
   std::optional<trainer::SavedAndStopped> stopped;
   int code = kDone;

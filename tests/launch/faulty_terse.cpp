@@ -2,11 +2,10 @@
 //
 //   TERSE_FAULT="RANK SIGNAL COUNT PLACE" TERSE_FAULT_MARK=FILE mpirun ... faulty_terse run ...
 //
-// SIGNAL: KILL or STOP. It comes when that rank is at PLACE for the COUNT-th time, after FILE has been made, and not if
-// there was one at the start:
+// SIGNAL: KILL or STOP. It comes when that rank is at PLACE for the COUNT-th time, after FILE has been made:
 //
 //   start         before MPI
-//   end           after it
+//   end           after it, where it was started
 //   phase NAME    World::enter(NAME)
 //   call NAME     before a collective operation whose name begins so
 //   data NAME     the same, right after it was handed to the thread that moves the data
@@ -52,7 +51,7 @@ class Fault {
     words >> rank >> signal >> count_ >> std::ws;
     std::getline(words, place_);
     signal_ = signal == "KILL" ? SIGKILL : SIGSTOP;
-    if (rank != mine || std::ifstream(std::getenv("TERSE_FAULT_MARK")).good()) count_ = 0;
+    if (rank != mine) count_ = 0;
   }
   // `place` may have more behind what was wanted.
   void at(const std::string& place) {
@@ -169,12 +168,15 @@ std::optional<Mailbox::Letter> read(std::optional<Mailbox::Letter> letter) {
 // By their names for the linker, as --wrap wants it.
 using terse::trainer::Mailbox;
 
+bool started = false;
+
 std::unique_ptr<terse::trainer::World> real_start(const terse::trainer::WorldOptions& options) asm(
     "__real__ZN5terse7trainer5World5startERKNS0_12WorldOptionsE");
 std::unique_ptr<terse::trainer::World> faulty_start(const terse::trainer::WorldOptions& options) asm(
     "__wrap__ZN5terse7trainer5World5startERKNS0_12WorldOptionsE");
 std::unique_ptr<terse::trainer::World> faulty_start(const terse::trainer::WorldOptions& options) {
   terse::trainer::fault().at("start");
+  started = true;
   return std::make_unique<terse::trainer::FaultyWorld>(real_start(options));
 }
 
@@ -213,6 +215,6 @@ extern "C" int __wrap_fsync(int file) {
 int main(int argc, char** argv) {
   terse::launch::prepare_process(argv);
   const int code = terse::launch::run_program(argc, argv);
-  terse::trainer::fault().at("end");
+  if (started) terse::trainer::fault().at("end");
   terse::launch::end_process(code);
 }

@@ -20,6 +20,9 @@ class Runs(Launching):
     def test_runs_to_the_end(self):
         self.assertEqual(self.end_of(self.launch("run")), 0, self.output())
         self.assertEqual(subprocess.run([PROGRAM, "verify", "run"], cwd=self.folder, capture_output=True).returncode, 0)
+        self.assertEqual(self.end_of(self.launch("run")), 0, self.output())
+        self.assertEqual(self.output().count("run: already complete"), 1, self.output())
+        self.assertEqual(self.end_of(self.launch("run", "--set", "rl.steps=1")), 78, self.output())
         self.assertEqual(len(self.starts("run")), 1)
 
     def test_stopped_by_a_signal_it_saves_and_ends_the_same(self):

@@ -61,10 +61,21 @@ TEST_F(RunCommand, TrainsReportsAndLeavesASoundFolder) {
   EXPECT_EQ(again.code, 0) << again.err;
   EXPECT_THAT(again.out, HasSubstr("runs/tiny: already complete"));
   EXPECT_EQ(read_file(folder_ / "runs/tiny/metrics.jsonl"), metrics_before);
+  EXPECT_EQ(first.out.substr(first.out.find("chain7: accuracy ")),
+            again.out.substr(again.out.find("chain7: accuracy ")));
 
   const Result other = run({"--set", "rl.steps=3"});
   EXPECT_EQ(other.code, 78);
   EXPECT_THAT(other.err, HasSubstr("rl.steps: 2 there, 3 here"));
+}
+
+TEST_F(RunCommand, FinishedItNeedsNoCheckpointsAndMakesNone) {
+  ASSERT_EQ(run().code, 0);
+  fs::remove_all(folder_ / "runs/tiny/checkpoints");
+  const Result again = run();
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_THAT(again.out, HasSubstr("runs/tiny: already complete"));
+  EXPECT_FALSE(fs::exists(folder_ / "runs/tiny/checkpoints"));
 }
 
 TEST_F(RunCommand, CommandsWorkOnItsFolderAndItsCheckpoints) {
@@ -187,6 +198,7 @@ TEST_F(RunCommand, ThreeDeathsAtOneCheckpointAreEnough) {
 
 TEST_F(RunCommand, NoUsableCheckpointIsExitCode65) {
   ASSERT_EQ(run().code, 0);
+  fs::remove(folder_ / "runs/tiny/summary.json");  // so that it is not finished
   for (const auto& entry : fs::directory_iterator(folder_ / "runs/tiny/checkpoints"))
     if (entry.is_directory()) fs::resize_file(entry.path() / "MANIFEST.json", 10);
   const Result result = run();

@@ -135,6 +135,7 @@ class Slurm(Launching):
         self.assertEqual(len(self.starts("run")), 3)
 
     def test_a_task_that_is_stopped_when_it_has_left_mpi_is_ended(self):
+        # At every start, so the job would come back for ever if a finished run had any use for ranks.
         fault = {"TERSE_FAULT": "1 STOP 1 end", "TERSE_FAULT_MARK": str(self.folder / "mark")}
         job = self.submit("a.yaml", "--run-dir", "run", program=FAULTY, SLURM_WAIT="3", **fault)
         about = self.end_of_job(job)

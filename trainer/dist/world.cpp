@@ -60,6 +60,12 @@ bool launched_by_mpi() {
   return set("OMPI_COMM_WORLD_SIZE") || set("PMIX_RANK") || set("PMI_RANK") || set("PMI_SIZE");
 }
 
+int64_t rank_of_launch() {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"})
+    if (set(name)) return std::atoll(std::getenv(name));
+  return 0;
+}
+
 std::unique_ptr<World> World::start(const WorldOptions& options) {
   if (launched_by_mpi()) return mpi_world(options);
   refuse_lost_tasks();

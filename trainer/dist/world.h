@@ -30,6 +30,8 @@ struct WorldOptions {
 
 // Whether this process was started as one of several ranks (or as the only one) by a launcher.
 bool launched_by_mpi();
+// Which of its processes this one is, as the launcher tells before MPI is initialised; 0 where nobody launched it.
+int64_t rank_of_launch();
 
 class Mailbox;
 

@@ -31,6 +31,14 @@ TEST(World, LaunchersAreKnownByTheirEnvironment) {
   EXPECT_FALSE(launched_by_mpi());
 }
 
+TEST(World, TheRankIsKnownBeforeMpi) {
+  EXPECT_EQ(rank_of_launch(), 0);
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"}) {
+    const Variable set(name, "11");
+    EXPECT_EQ(rank_of_launch(), 11) << name;
+  }
+}
+
 TEST(World, TasksOfSrunThatCannotFindEachOtherAreRefused) {
   const Variable task("SLURM_PROCID", "1");
   EXPECT_EQ(World::start({})->place().ranks, 1);  // a batch script
