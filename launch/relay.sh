@@ -31,8 +31,9 @@ relay() {
     if [ -z "$stopped" ]; then send KILL; fi
   }
   rank_of() { tr '\0' '\n' <"/proc/$1/environ" | sed -n 's/^OMPI_COMM_WORLD_RANK=//p'; }
-  # In a session of its own: Ctrl-C at the terminal reaches this script alone.
-  (trap '' USR1 USR2; exec setsid "$@") &
+  # In a session of its own: Ctrl-C at the terminal reaches this script alone. SIGPIPE: at its end mpirun 4.1 puts back what it found, but
+  # may still write to a rank that has just gone; that would kill it, and hide the exit code of the job. The ranks have it as usual.
+  (trap '' USR1 USR2 PIPE; exec setsid "$@") &
   command=$!
   while kill -0 "$command" 2>/dev/null; do
     if [ -n "$twice" ]; then send TERM; elif [ -n "$asked" ]; then send USR1; fi
