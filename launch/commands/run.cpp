@@ -72,19 +72,12 @@ void report_on(const std::filesystem::path& dir) {
   }
 }
 
-// The first rank alone: opens the folder, and tells what begins.
-struct Lead {
-  RunDir dir;
-
-  Lead(const configs::RunConfig& config, const trainer::Place& place, bool retry, const Invocation& invocation)
-      : dir(config) {
-    const int64_t restarts = dir.record(config, invocation.command_line, retry);
-    fmt::print("{}: {} stages {} (seed {}{})\n", dir.path().string(),
-               dir.resumed() ? fmt::format("start {} of", restarts + 1) : "running", fmt::join(config.stages, ", "),
-               config.run.seed, place.ranks > 1 ? fmt::format(", {} ranks", place.ranks) : "");
-    std::fflush(stdout);
-  }
-};
+void announce(const RunDir& dir, const configs::RunConfig& config, int64_t ranks, int64_t restarts) {
+  fmt::print("{}: {} stages {} (seed {}{})\n", dir.path().string(),
+             dir.resumed() ? fmt::format("start {} of", restarts + 1) : "running", fmt::join(config.stages, ", "),
+             config.run.seed, ranks > 1 ? fmt::format(", {} ranks", ranks) : "");
+  std::fflush(stdout);
+}
 
 void conclude(const std::filesystem::path& dir, const nlohmann::json& summary) {
   fmt::print("{}", outcome(summary));
@@ -106,12 +99,15 @@ int run_as_rank(trainer::World& world, const configs::RunConfig& config, bool re
   auto signals = std::make_unique<SignalScope>(interrupts);
   const trainer::Place& place = world.place();
   const torch::Device device = device_of(config, place.local_rank);
-  std::optional<Lead> lead;
-  if (place.rank == 0) lead.emplace(config, place, retry, invocation);
+  std::optional<RunDir> dir;  // the first rank opens it, and tells of the run
+  if (place.rank == 0) {
+    dir.emplace(config);
+    announce(*dir, config, place.ranks, dir->record(config, invocation.command_line, retry));
+  }
   if (place.ranks > 1) trainer::barrier(world.group(device), "run folder is open");
   const nlohmann::json summary = run_stages({config, run_dir_of(config), commit_text(build()), &world, &interrupts});
   signals.reset();  // nothing is left to save
-  if (lead) conclude(lead->dir.path(), summary);
+  if (dir) conclude(dir->path(), summary);
   return kDone;
 }
 

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
-#include <functional>
 
 #include "checkpoints/store.h"
 #include "tests/support/temporary_folder.h"
@@ -108,39 +107,16 @@ TEST(Run, AKilledRunLosesNothingButTime) {
   EXPECT_TRUE(torch::equal(final_weights(whole), final_weights(killed)));
 }
 
-// A world in which something happens when the run begins its saves.
-class AtSaves final : public trainer::World {
- public:
-  explicit AtSaves(std::function<void()> what) : what_(std::move(what)), real_(World::start({})) {}
-  const trainer::Place& place() const override { return real_->place(); }
-  trainer::Collectives& group(torch::Device device) override { return real_->group(device); }
-  trainer::Mailbox& mailbox() override { return real_->mailbox(); }
-  void enter(std::string_view phase) override {
-    if (phase == "save") what_();
-  }
-  [[noreturn]] void abort(int code, const std::string& message) override {
-    real_->abort(code, message);
-    std::abort();  // which g++ cannot tell from here
-  }
-
- private:
-  std::function<void()> what_;
-  std::unique_ptr<World> real_;
-};
-
 TEST(Run, IsFinishedOnlyWhenItsLastCheckpointIsWritten) {
   const terse::support::TemporaryFolder folder;
   configs::RunConfig config = tiny_run();
   config.stages = {"sft"};
   config.checkpoint.every = 0;
-  const fs::path checkpoints = folder.path() / "checkpoints";
-  AtSaves world([&] {
-    fs::remove_all(checkpoints);
-    std::ofstream(checkpoints) << "in the way";
-  });
-  EXPECT_THROW(run({config, folder.path(), "test", &world, nullptr}), checkpoints::DiskError);
+  const fs::path in_the_way = folder.path() / "checkpoints" / "latest";
+  fs::create_directories(in_the_way / "not a file");
+  EXPECT_THROW(run_alone(config, folder.path()), checkpoints::DiskError);
   EXPECT_FALSE(fs::exists(folder.path() / "summary.json"));
-  fs::remove(checkpoints);
+  fs::remove_all(in_the_way);
   run_alone(config, folder.path());
   EXPECT_TRUE(fs::exists(folder.path() / "summary.json"));
 }
