@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Mutation testing: changes the meaning of one line at a time and tells which changes no test notices.
+#
+#   scripts/mutate.sh [--seed N] [--count N] [--folders LIST] [--exclude LIST] [--commit REV] [--jobs N] [--out DIR]
+#                     [--resume] [--only IDS] [--list]
+#
+#   --seed N         which mutants are drawn (default 1); the same seed draws the same ones while their lines are the same
+#   --count N        how many (default 50); a larger count draws the same ones and more
+#   --folders LIST   where, separated by commas (default rl,trainer,data,checkpoints,configs)
+#   --exclude LIST   folders or files to leave out (default trainer/dist,trainer/plan)
+#   --commit REV     of which commit (default HEAD); the working tree is never touched and what it holds beyond takes no part
+#   --jobs N         mutants tested side by side, each in a copy of the tree of its own (default 2)
+#   --out DIR        where results.jsonl, report.txt and report.json go (default build/mutation/seed-N-COMMIT)
+#   --resume         go on with the results in DIR
+#   --only IDS       of the mutants drawn only these, such as survivors that a new test should kill
+#   --list           show the mutants that are drawn and end
+#
+# A mutant is killed (a test fails, crashes or hangs), survived (with its diff in the report), accepted (it survived, and
+# tests/mutation/accepted.txt says why no test can kill it), equivalent (the same object code) or not compiled. Copies and their builds
+# stay in build/mutation for the next run; the first run builds them.
+set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "$0")/common.sh"
+
+for arg in "$@"; do
+  case $arg in
+    -h | --help) usage; exit 0 ;;
+  esac
+done
+
+export PYTHONPATH=$repo/scripts PYTHONDONTWRITEBYTECODE=1
+exec python3 -m mutation --libtorch "$libtorch" --processors "$(build_jobs /proc/meminfo)" "$@"

@@ -1,0 +1,193 @@
+"""The program behind scripts/mutate.sh."""
+
+import argparse
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from . import baseline, report
+from .areas import ABOVE, levels
+from .copy import Copy, CopyFailed
+from .mutants import draw, lines_of, make
+from .operators import option_defaults
+from .processes import Stopped
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ACCEPTED = REPOSITORY / "tests" / "mutation" / "accepted.txt"
+OPTIONS = "configs/run_config.h"
+# Any change of a number in it changes every hash, and the tests of configs/ know some hashes.
+KILLABLE = "configs/sha256.cpp"
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        sys.exit(die(64, message))
+
+
+def say(text):
+    print(f"[mutate] {text}", flush=True)
+
+
+def die(code, message):
+    print(f"mutate.sh: {message}", file=sys.stderr)
+    return code
+
+
+def split(text):
+    return [part for part in text.split(",") if part]
+
+
+def parse(arguments):
+    parser = Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--count", type=int, default=50)
+    parser.add_argument("--folders", type=split, default=["rl", "trainer", "data", "checkpoints", "configs"])
+    parser.add_argument("--exclude", type=split, default=["trainer/dist", "trainer/plan"])
+    parser.add_argument("--commit", default="HEAD")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--only", type=split, default=[])
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--libtorch", required=True)
+    parser.add_argument("--processors", type=int, default=2)
+    options = parser.parse_args(arguments)
+    for folder in options.folders:
+        if folder.split("/")[0] not in ABOVE:
+            parser.error(f"no tests are known for the folder '{folder}' (known: {', '.join(ABOVE)}, and folders inside them)")
+    if options.count < 1 or options.jobs < 1:
+        parser.error("--count and --jobs must be at least 1")
+    return options
+
+
+def git(*arguments):
+    return subprocess.run(["git", "-C", REPOSITORY, *arguments], check=True, capture_output=True, text=True).stdout
+
+
+def sources(commit, folders, exclude):
+    """The contents of the sources of a commit, by file. CUDA sources are left out: nothing here runs them."""
+    files = git("ls-tree", "-r", "--name-only", commit, "--", *folders).splitlines()
+    chosen = [f for f in files if f.endswith((".cpp", ".h")) and not any(f == e or f.startswith(f"{e}/") for e in exclude)]
+    return {file: git("show", f"{commit}:{file}") for file in chosen}
+
+
+def killable(commit):
+    text = git("show", f"{commit}:{KILLABLE}")
+    for key, changes in lines_of(KILLABLE, text, {}):
+        for change in changes:
+            if change.operator == "number":
+                return make(key, change, text)
+    raise CopyFailed(f"{KILLABLE} has no number to change")
+
+
+class Run:
+    def __init__(self, options, commit, mutants):
+        self.options, self.commit = options, commit
+        self.areas = sorted({"configs", *(level for m in mutants for level in levels(m.file.split("/")[0]))}, key=list(ABOVE).index)
+        self.home = REPOSITORY / "build" / "mutation"
+        self.stop, self.lock = threading.Event(), threading.Lock()
+        self.waiting = queue.SimpleQueue()
+        self.failure = None
+        cores = threading.Lock()
+        share = max(1, options.processors // options.jobs)
+        self.copies = [Copy(self.home / f"copy-{job}", share, self.stop, cores) for job in range(options.jobs)]
+
+    def prepare(self):
+        configure = [f"-DTERSE_LIBTORCH={self.options.libtorch}", "-DTERSE_CUDA=OFF"]
+        for copy in self.copies:
+            say(f"building {copy.folder}")
+            copy.processors, share = self.options.processors, copy.processors
+            copy.prepare(REPOSITORY, self.commit, configure, self.areas)
+            copy.processors = share
+        stored = self.home / f"baseline-{self.commit[:12]}.json"
+        if stored.exists() and set(baseline.Baseline.load(stored).programs) >= set(self.areas):
+            self.baseline = baseline.Baseline.load(stored)
+        else:
+            self.baseline = baseline.measure(self.copies[0], self.areas, say)
+            self.baseline.save(stored)
+        outcome = self.copies[0].judge(killable(self.commit), self.baseline)
+        if outcome["verdict"] != "killed":
+            raise CopyFailed(f"a changed number in {KILLABLE} must be killed by configs_tests, but: {outcome}")
+
+    def judge_all(self, mutants, results):
+        count = len(mutants)
+        for place, mutant in enumerate(mutants, 1):
+            if mutant.id not in results.known():
+                self.waiting.put((place, mutant))
+
+        def work(copy):
+            while not self.stop.is_set():
+                try:
+                    place, mutant = self.waiting.get_nowait()
+                except queue.Empty:
+                    return
+                outcome = copy.judge(mutant, self.baseline)
+                with self.lock:
+                    results.add({**mutant.record(), **outcome})
+                    text = f"{mutant.id} {mutant.file}:{mutant.line} {mutant.operator}"
+                    say(f"{place}/{count} {outcome['verdict']}: {text}, {outcome['seconds']} s {outcome.get('by', '')}")
+
+        def guarded(copy):
+            try:
+                work(copy)
+            except Stopped:
+                pass
+            except BaseException as error:
+                self.failure = error
+                self.stop.set()
+
+        threads = [threading.Thread(target=guarded, args=[copy]) for copy in self.copies]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if self.failure:
+            raise self.failure
+
+
+def main(arguments):
+    options = parse(arguments)
+    commit = git("rev-parse", "--verify", f"{options.commit}^{{commit}}").strip()
+    defaults = option_defaults(git("show", f"{commit}:{OPTIONS}"))
+    mutants = draw(sources(commit, options.folders, options.exclude), options.count, options.seed, defaults)
+    if options.only:
+        mutants = [mutant for mutant in mutants if mutant.id in options.only]
+    if not mutants:
+        return die(64, "no mutant is drawn: the folders hold no code, or none of the draw has an --only ID")
+    if options.list:
+        for mutant in mutants:
+            print(f"{mutant.id}  {mutant.file}:{mutant.line}  {mutant.operator}\n{mutant.diff}\n")
+        return 0
+    if git("status", "--porcelain", "--untracked-files=no"):
+        say("note: changes that are not committed take no part")
+    run = Run(options, commit, mutants)
+    signal.signal(signal.SIGINT, lambda *_: run.stop.set())
+    signal.signal(signal.SIGTERM, lambda *_: run.stop.set())
+    out = options.out or run.home / f"seed-{options.seed}-{commit[:12]}"
+    of = {"commit": commit, "seed": options.seed, "folders": options.folders, "exclude": options.exclude}
+    try:
+        results = report.Results(out, of, options.resume)
+        accepted = report.read_accepted(ACCEPTED)
+        run.prepare()
+        run.judge_all(mutants, results)
+    except ValueError as error:
+        return die(64, error)
+    except Stopped:
+        pass
+    except (CopyFailed, baseline.BaselineFailed) as error:
+        return die(1, error)
+    drawn = {mutant.id for mutant in mutants}
+    found = report.summary([record for record in results.records if record["id"] in drawn], accepted)
+    report.write(out, found)
+    print(report.as_text(found), end="")
+    say(f"report: {out}/report.txt and report.json")
+    if run.stop.is_set():
+        return die(130, "interrupted; --resume goes on")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

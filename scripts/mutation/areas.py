@@ -1,0 +1,39 @@
+"""Which tests stand for a folder: its own come first, then those of the folders above that use it."""
+
+from dataclasses import dataclass
+
+ABOVE = {
+    "configs": ["trainer", "rl", "launch"],
+    "data": ["trainer", "rl", "launch"],
+    "checkpoints": ["trainer", "rl", "launch"],
+    "trainer": ["rl", "launch"],
+    "rl": ["launch"],
+    "launch": [],
+}
+
+
+@dataclass(frozen=True)
+class Area:
+    targets: tuple  # what ninja builds
+    commands: str = "$^"  # the entries of ctest besides the GoogleTest program that belong to it, as a regular expression
+
+
+AREAS = {
+    "configs": Area(("configs_tests",)),
+    "data": Area(("data_tests",)),
+    "checkpoints": Area(("checkpoints_tests",)),
+    "trainer": Area(
+        ("trainer_tests", "dist_conformance", "trainer_memory_of_ranks"), r"^trainer/(dist_conformance/mpi_cpu_2|memory_of_ranks/2)$"
+    ),
+    "rl": Area(("rl_tests", "weight_sync_ranks"), r"^rl/weight_sync/(1_of_2|2_of_3)$"),
+    "launch": Area(("launch_tests", "terse", "same_weights", "faulty_terse"), r"^launch/(ranks|split)_test$"),
+}
+
+
+def levels(folder):
+    """The areas whose tests a mutant of `folder` has to pass, in their order."""
+    return [folder, *ABOVE[folder]]
+
+
+def program(area):
+    return f"{area}_tests"

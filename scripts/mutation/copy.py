@@ -1,0 +1,110 @@
+"""A copy of the tree with a build of its own, in which one mutant at a time is built and tested."""
+
+import hashlib
+import shutil
+import time
+from pathlib import Path
+
+from .areas import AREAS, levels
+from .baseline import HERE
+from .mutants import Mutant
+from .processes import Commands
+
+
+class CopyFailed(Exception):
+    pass
+
+
+def hash_of(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class Copy:
+    def __init__(self, folder: Path, processors, stop, cores):
+        self.folder = folder
+        self.build = folder / "build"
+        self.processors = processors
+        self.cores = cores  # the lock of tests that bind cores
+        self.commands = Commands(folder.with_name(f"{folder.name}-tmp"), stop)
+        self.objects = {}  # the hash of each object file of the unchanged code
+
+    def prepare(self, repository, commit, configure, areas):
+        if not (self.folder / ".git").exists():
+            self._require(["git", "clone", "--quiet", "--shared", "--no-checkout", str(repository), str(self.folder)], repository)
+        self._require(["git", "checkout", "--quiet", "--force", "--detach", commit], self.folder)
+        linker = ["-DCMAKE_EXE_LINKER_FLAGS=-fuse-ld=lld"] if shutil.which("ld.lld") else []
+        self._require(["cmake", "--preset", "release", *configure, *linker], self.folder)
+        self._require(self._ninja([target for area in areas for target in AREAS[area].targets]), self.folder)
+        self.objects = {path: hash_of(path) for path in self.build.rglob("*.o")}
+
+    def run_step(self, step, seconds):
+        command = [part.replace(HERE, str(self.folder)) for part in step.command]
+        environment = [part.replace(HERE, str(self.folder)) for part in step.environment]
+        if step.tests:
+            flags = self.folder.with_name(f"{self.folder.name}-flags.txt")
+            flags.write_text(f"--gtest_fail_fast\n--gtest_filter={':'.join(step.tests)}\n")
+            command.append(f"--gtest_flagfile={flags}")
+        if not step.exclusive:
+            return self.commands.run(command, self.folder, seconds, environment)
+        with self.cores:
+            return self.commands.run(command, self.folder, seconds, environment)
+
+    def judge(self, mutant: Mutant, baseline):
+        """What becomes of a mutant: {"verdict": killed, survived, equivalent or not compiled, ...}."""
+        path = self.folder / mutant.file
+        original = path.read_text()
+        start = time.monotonic()
+        try:
+            path.write_text(mutant.quiet_text())
+            outcome = self._judge_built(mutant, baseline)
+        finally:
+            path.write_text(original)
+        return {**outcome, "seconds": round(time.monotonic() - start, 1)}
+
+    def _judge_built(self, mutant, baseline):
+        folder, started, build_seconds, changed = mutant.file.split("/")[0], time.time(), 0.0, False
+        for area in levels(folder):
+            begin = time.monotonic()
+            status, output = self.commands.run(self._ninja(AREAS[area].targets), self.folder)
+            build_seconds += time.monotonic() - begin
+            build = {"build_seconds": round(build_seconds, 1)}
+            if status != 0:
+                return {"verdict": "not compiled", "why": first_error(output), **build}
+            changed = changed or self._objects_differ(started)
+            if not changed and mutant.file.endswith(".cpp"):
+                return {"verdict": "equivalent", "why": "the object code is the same", **build}
+            for step in baseline.steps(area, mutant.file) if changed else []:
+                status, output = self.run_step(step, step.limit())
+                if status != 0:
+                    return {"verdict": "killed", "by": killer(step, status, output), "level": area, **build}
+        if not changed:
+            return {"verdict": "equivalent", "why": "the object code is the same", **build}
+        return {"verdict": "survived", **build}
+
+    def _objects_differ(self, since):
+        rebuilt = (path for path in self.build.rglob("*.o") if path.stat().st_mtime >= since)
+        return any(self.objects.get(path) != hash_of(path) for path in rebuilt)
+
+    def _ninja(self, targets):
+        return ["ninja", "-C", str(self.build), "-j", str(self.processors), *targets]
+
+    def _require(self, command, folder):
+        status, output = self.commands.run(command, folder)
+        if status != 0:
+            raise CopyFailed(f"{' '.join(command)} failed:\n{output[-3000:]}")
+
+
+def first_error(output):
+    lines = [line for line in output.splitlines() if " error: " in line or "FAILED:" in line]
+    errors = [line for line in lines if " error: " in line]
+    return (errors or lines or output.splitlines()[-1:] or ["no output"])[0][:300]
+
+
+def killer(step, status, output):
+    """The test that noticed the mutant, and how."""
+    lines = output.splitlines()
+    begun = [line.split("] ")[1].split(",")[0].strip() for line in lines if line.startswith("[ RUN      ] ")]
+    failed = [line.split("] ")[1].split(",")[0].split(" (")[0].strip() for line in lines if line.startswith("[  FAILED  ] ")]
+    test = f" {(failed or begun[-1:] or ['before the first test'])[0]}" if step.tests else ""
+    how = " (hangs)" if status is None else "" if failed or not step.tests or status == 1 else f" (ends with {status})"
+    return f"{step.name}{test}{how}"
