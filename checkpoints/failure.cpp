@@ -1,6 +1,9 @@
 // Exceptions to JSON and back.
 #include "checkpoints/failure.h"
 
+#include <new>
+#include <system_error>
+
 #include "checkpoints/manifest.h"
 
 namespace terse::checkpoints {
@@ -10,6 +13,16 @@ Failure failure_of(const std::exception_ptr& exception, const std::string& where
     std::rethrow_exception(exception);
   } catch (const DiskError& error) {
     return {Failure::Kind::kDisk, where + error.what(), error.error()};
+  } catch (const CorruptError& error) {
+    return {Failure::Kind::kCorrupt, where + error.what(), 0};
+  } catch (const Interrupted& error) {
+    return {Failure::Kind::kInterrupted, error.what(), 0};
+  } catch (const configs::ResourceError& error) {
+    return {Failure::Kind::kMemory, where + error.what(), 0};
+  } catch (const std::bad_alloc& error) {
+    return {Failure::Kind::kMemory, where + "its memory is used up", 0};
+  } catch (const std::system_error& error) {
+    return {Failure::Kind::kDisk, where + error.what(), error.code().value()};
   } catch (const std::invalid_argument& error) {
     return {Failure::Kind::kArgument, where + error.what(), 0};
   } catch (const std::exception& error) {
@@ -23,8 +36,14 @@ void raise(const Failure& failure) {
       throw DiskError(failure.message, failure.error);
     case Failure::Kind::kArgument:
       throw std::invalid_argument(failure.message);
+    case Failure::Kind::kCorrupt:
+      throw CorruptError(failure.message);
+    case Failure::Kind::kMemory:
+      throw configs::ResourceError(failure.message);
+    case Failure::Kind::kInterrupted:
+      throw Interrupted(failure.message);
     case Failure::Kind::kOther:
-      throw std::runtime_error(failure.message);
+      throw std::logic_error(failure.message);
   }
   throw std::logic_error("unknown kind of failure");
 }

@@ -8,7 +8,7 @@
 namespace terse::checkpoints {
 
 struct Failure {
-  enum class Kind { kDisk, kArgument, kOther };
+  enum class Kind { kDisk, kArgument, kCorrupt, kMemory, kInterrupted, kOther };
   Kind kind = Kind::kOther;
   std::string message;
   int error = 0;  // errno of a DiskError
@@ -16,7 +16,7 @@ struct Failure {
 
 // The exception with `where` before its message.
 Failure failure_of(const std::exception_ptr& exception, const std::string& where = "");
-// Throws DiskError, std::invalid_argument or std::runtime_error.
+// Throws DiskError, std::invalid_argument, CorruptError, ResourceError, Interrupted, or std::logic_error for the rest.
 [[noreturn]] void raise(const Failure& failure);
 
 // Text that is not UTF-8, as file names may be, is replaced.

@@ -3,16 +3,18 @@
 
 #include <hdf5.h>
 
-#include <stdexcept>
 #include <string>
 #include <utility>
 
+#include "configs/errors.h"
+
 namespace terse::checkpoints {
 
-// An HDF5 call failed; the message ends with the library's own reason.
-class Hdf5Error : public std::runtime_error {
+// An HDF5 call failed; the message ends with the library's own reason. Images lie in memory, so what fails while one is
+// made is memory; while one is read, it is a defect of the image, and the reader catches it.
+class Hdf5Error : public configs::ResourceError {
  public:
-  using std::runtime_error::runtime_error;
+  using ResourceError::ResourceError;
 };
 
 // While it lives, HDF5 prints nothing in this thread. It also makes sure that HDF5 loads no plug-ins.

@@ -8,23 +8,15 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "configs/errors.h"
+
 namespace terse::checkpoints {
 
-// The disk refused an operation; launch turns it into exit code 74. The message names the operation, the path and the
-// cause.
-class DiskError : public std::runtime_error {
- public:
-  explicit DiskError(const std::string& message, int error = 0) : std::runtime_error(message), error_(error) {}
-  int error() const { return error_; }  // errno, or 0 when no system call failed
-
- private:
-  int error_;
-};
+using configs::DiskError;
 
 // A file that is being written. Destroying it without close() closes it and ignores errors (the file is then
 // abandoned).
@@ -62,7 +54,7 @@ class Io {
   virtual std::string read(const Path& path, uint64_t max_bytes) = 0;
   virtual std::vector<Entry> list(const Path& path) = 0;  // sorted by name
   virtual EntryKind kind(const Path& path) = 0;           // of the entry itself; kNone when there is none
-  virtual uint64_t free_bytes(const Path& path) = 0;      // that this user may still write there
+  virtual uint64_t free_bytes(const Path& path) = 0;      // that this user may still write; huge: not known
   virtual void require_writable(const Path& folder) = 0;  // throws when entries cannot be created in it
 };
 

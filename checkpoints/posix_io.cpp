@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 #include "checkpoints/io.h"
@@ -128,6 +129,9 @@ class PosixIo : public Io {
   uint64_t free_bytes(const Path& path) override {
     struct statvfs info;
     if (retry([&] { return ::statvfs(path.c_str(), &info); }) < 0) fail("find the free space of", path, errno);
+    // A file system that does not count (some FUSE mounts) tells nothing: whether there is room shows when it is
+    // written.
+    if (info.f_blocks == 0) return std::numeric_limits<uint64_t>::max();
     return static_cast<uint64_t>(info.f_bavail) * info.f_frsize;
   }
 

@@ -138,6 +138,7 @@ bool CheckpointReader::is_needed(const FileEntry& file) const {
 }
 
 void CheckpointReader::read_file(const FileEntry& file, bool hash) {
+  if (share_.interrupted && share_.interrupted()) throw Interrupted("the loading of checkpoints was interrupted");
   try {
     const std::string bytes = io_.read(checkpoint_ / file.name, file.bytes);
     if (bytes.size() != file.bytes) {

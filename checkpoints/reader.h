@@ -18,12 +18,13 @@ struct LoadShare {
   Wanted wanted;  // empty: everything
   int rank = 0;
   int ranks = 1;
+  std::function<bool()> interrupted = {};  // asked between two files; empty: never
 };
 
 // Two steps, because nothing is parsed before its hash is right and other ranks check most of the hashes: the second
 // may only begin when no rank found a defect in the first. With one rank the second has nothing to do. Each returns
-// defects, which begin with the file's name. Both may throw std::invalid_argument: `wanted` asks for what no tensor
-// has.
+// defects, which begin with the file's name, or throws Interrupted. Both may throw std::invalid_argument: `wanted` asks
+// for what no tensor has.
 class CheckpointReader {
  public:
   // `keep`: the wanted tensors are kept for take(); otherwise they are only looked at.

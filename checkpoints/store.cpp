@@ -178,10 +178,12 @@ void Store::save(const CheckpointInfo& info, const StateDict& state) {
   impl_->run([impl = impl_.get(), job = std::move(job)] { impl->write(job); });
 }
 
-std::optional<Store::Loaded> Store::load_latest(const Wanted& wanted, const Exchange& exchange) const {
+std::optional<Store::Loaded> Store::load_latest(const Wanted& wanted, const Exchange& exchange,
+                                                const std::function<bool()>& interrupted) const {
   const std::lock_guard lock(impl_->folder);
   const StoreOptions& options = impl_->options;
-  return checkpoints::load_latest(*options.io, impl_->dir, {wanted, options.rank, options.ranks}, exchange);
+  return checkpoints::load_latest(*options.io, impl_->dir, {wanted, options.rank, options.ranks, interrupted},
+                                  exchange);
 }
 
 std::optional<Store::Loaded> load_latest(const std::filesystem::path& dir) {

@@ -15,7 +15,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -24,9 +23,11 @@
 
 namespace terse::checkpoints {
 
-// No usable checkpoint although there are some; launch turns it into exit code 65. The message lists each one and its
-// defect.
-class CorruptError : public std::runtime_error {
+// Also: no usable checkpoint although there are some. The message then lists each one and its defect.
+using configs::CorruptError;
+
+// Loading was given up because the caller asked for it.
+class Interrupted : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
@@ -117,7 +118,10 @@ class Store {
   // With several ranks, all call it, each with its own `wanted`. They share the hashing, so that each byte is read and
   // verified by one rank before any uses it, and agree by `exchange`: all return the same checkpoint, with the same
   // `rejected`, or all throw.
-  std::optional<Loaded> load_latest(const Wanted& wanted = {}, const Exchange& exchange = {}) const;
+  //
+  // `interrupted`, when given, is asked between two files. Once it says yes, on any rank, all throw Interrupted.
+  std::optional<Loaded> load_latest(const Wanted& wanted = {}, const Exchange& exchange = {},
+                                    const std::function<bool()>& interrupted = {}) const;
 
  private:
   struct Impl;

@@ -20,6 +20,13 @@ std::vector<Difference> differences(const RunConfig& before, const RunConfig& af
   return out;
 }
 
+std::map<std::string, std::string> values(const RunConfig& config) {
+  RunConfig copy = config;
+  std::map<std::string, std::string> out;
+  for (const Field& field : list_fields(copy).fields) out[field.path] = value_text(field.value);
+  return out;
+}
+
 bool operator==(const RunConfig& a, const RunConfig& b) {
   return differences(a, b).empty();
 }

@@ -8,21 +8,14 @@
 #pragma once
 
 #include <map>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "configs/errors.h"
 #include "configs/run_config.h"
 
 namespace terse::configs {
-
-// All mistakes of a configuration at once, ready to print; launch/main.cpp turns it into exit code 78. One line per
-// mistake: "configs/my.yaml:12:3: unknown key 'hedas' in model; did you mean model.heads?".
-class ConfigError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
 
 // Whether the files that the config names must exist. A saved config is read for a report or an evaluation without its
 // data.
@@ -63,6 +56,8 @@ struct Difference {
   bool changes_numbers = true;  // part of numerics_hash()
 };
 std::vector<Difference> differences(const RunConfig& before, const RunConfig& after);
+// Every option and its value as in YAML, by dotted key.
+std::map<std::string, std::string> values(const RunConfig& config);
 bool operator==(const RunConfig& a, const RunConfig& b);
 
 // A short stable hash (16 hex digits) of everything that changes the numbers of a run. Out of it are: run.name,

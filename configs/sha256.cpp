@@ -2,6 +2,7 @@
 #include "configs/sha256.h"
 
 #include <openssl/evp.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -9,12 +10,14 @@
 #include <stdexcept>
 #include <vector>
 
+#include "configs/errors.h"
+
 namespace terse::configs {
 
 namespace {
 
 void require(int ok) {
-  if (ok != 1) throw std::runtime_error("OpenSSL failed to compute a SHA-256");
+  if (ok != 1) throw MachineError("OpenSSL cannot compute a SHA-256 here: its installation is damaged or forbids it");
 }
 
 }  // namespace
@@ -52,13 +55,20 @@ std::string sha256_bytes(std::string_view bytes) {
   return hash.hex();
 }
 
-std::string sha256_file(const std::string& path) {
+std::string sha256_file(const std::string& path, const std::function<void(int64_t done, int64_t total)>& progress) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), std::fclose);
-  const auto fail = [&] { throw std::runtime_error("cannot read " + path + ": " + std::strerror(errno)); };
+  const auto fail = [&] { throw DiskError("cannot read " + path + ": " + std::strerror(errno), errno); };
   if (!file) fail();
   Sha256 hash;
   std::vector<char> block(1 << 20);
-  while (const size_t got = std::fread(block.data(), 1, block.size(), file.get())) hash.update(block.data(), got);
+  int64_t done = 0;
+  struct stat info {};
+  const int64_t total = ::fstat(::fileno(file.get()), &info) == 0 ? info.st_size : 0;
+  while (const size_t got = std::fread(block.data(), 1, block.size(), file.get())) {
+    hash.update(block.data(), got);
+    done += static_cast<int64_t>(got);
+    if (progress) progress(done, total);
+  }
   if (std::ferror(file.get())) fail();
   return hash.hex();
 }

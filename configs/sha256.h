@@ -1,6 +1,8 @@
 // SHA-256 as lower-case hex: the content hash of checkpoints, token stores and configurations.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -26,7 +28,8 @@ class Sha256 {
 };
 
 std::string sha256_bytes(std::string_view bytes);
-// Streams the file; throws std::runtime_error naming it when it cannot be read.
-std::string sha256_file(const std::string& path);
+// Streams the file, and calls `progress` with bytes, which may throw in order to end it; throws DiskError naming it
+// when it cannot be read.
+std::string sha256_file(const std::string& path, const std::function<void(int64_t done, int64_t total)>& progress = {});
 
 }  // namespace terse::configs

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
 
+#include "data/progress.h"
 #include "data/token_store.h"
 
 namespace terse::data {
@@ -14,8 +14,8 @@ struct BuildOptions {
   // Splits the text into documents and is not part of them; empty documents are left out. Empty: each file is one
   // document.
   std::string separator = {};
-  bool overwrite = false;                                          // replace an existing output
-  std::function<void(int64_t done, int64_t total)> progress = {};  // bytes of text; called every few MiB and at the end
+  bool overwrite = false;  // replace an existing output
+  Progress progress = {};  // bytes of text; also called at the end
 };
 
 // With a separator, or several inputs, every document is ended by the tokenizer's <eos>, if it has one. The store

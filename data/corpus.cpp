@@ -15,11 +15,10 @@ namespace terse::data {
 namespace {
 
 using configs::ConfigError;
-using Progress = std::function<void(int64_t done, int64_t total)>;
 
-std::shared_ptr<const TokenStore> open_verified(const std::filesystem::path& path) {
+std::shared_ptr<const TokenStore> open_verified(const std::filesystem::path& path, const Progress& progress) {
   auto store = TokenStore::open(path);
-  store->verify();
+  store->verify(progress);
   return store;
 }
 
@@ -27,18 +26,18 @@ std::shared_ptr<const TokenStore> open_verified(const std::filesystem::path& pat
 std::shared_ptr<const TokenStore> cached_store(const std::filesystem::path& text, const std::string& separator,
                                                const Tokenizer& tokenizer, const std::filesystem::path& cache_dir,
                                                const Progress& progress) {
-  std::string key = configs::sha256_file(text.string());
+  std::string key = configs::sha256_file(text.string(), progress);
   for (const std::string& part : {tokenizer.id(), separator}) key += fmt::format("\n{}:{}", part.size(), part);
   const auto path = cache_dir / fmt::format("tokens-{}.h5", configs::sha256_bytes(key).substr(0, 16));
   if (std::filesystem::exists(path)) {
     try {
-      return open_verified(path);
+      return open_verified(path, progress);
     } catch (const DataError&) {
       // A cache is not worth an error: it is built again below.
     }
   }
   build_store({text}, path, tokenizer, {.separator = separator, .overwrite = true, .progress = progress});
-  return open_verified(path);
+  return open_verified(path, progress);
 }
 
 std::shared_ptr<const TokenStore> open_one(const char* key, const std::string& file, const configs::Data& data,
@@ -102,7 +101,7 @@ Corpus open_corpus(const configs::Data& data, std::shared_ptr<const Tokenizer> t
 Corpus open_corpus(const configs::Data& data, const configs::Tokenizer& tokenizer,
                    const std::filesystem::path& cache_dir, const Progress& progress) {
   if (data.train.empty()) throw ConfigError("data.train is empty: name a text file or a token store");
-  return open_corpus(data, make_tokenizer(tokenizer, data.train, data.separator), cache_dir, progress);
+  return open_corpus(data, make_tokenizer(tokenizer, data.train, data.separator, progress), cache_dir, progress);
 }
 
 }  // namespace terse::data

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "configs/run_config.h"
+#include "data/progress.h"
 #include "data/token_source.h"
 #include "data/tokenizer.h"
 
@@ -22,13 +23,11 @@ struct Corpus {
 // tokenizer and separator: later runs and other ranks use it again, and a damaged one is rebuilt. Without data.val the
 // last val_fraction of the training tokens is held out; the cut falls between two tokens, wherever that is in a
 // document. Throws configs::ConfigError (missing file, another tokenizer, too few tokens: with the key and both
-// values), DataError, DiskError.
+// values), DataError, DiskError, and what `progress` throws, which is how a long reading is given up.
 Corpus open_corpus(const configs::Data& data, const configs::Tokenizer& tokenizer,
-                   const std::filesystem::path& cache_dir,
-                   const std::function<void(int64_t done, int64_t total)>& progress = {});
+                   const std::filesystem::path& cache_dir, const Progress& progress = {});
 // The same for a tokenizer that is given, e.g. a task's.
 Corpus open_corpus(const configs::Data& data, std::shared_ptr<const Tokenizer> tokenizer,
-                   const std::filesystem::path& cache_dir,
-                   const std::function<void(int64_t done, int64_t total)>& progress = {});
+                   const std::filesystem::path& cache_dir, const Progress& progress = {});
 
 }  // namespace terse::data

@@ -16,7 +16,7 @@ namespace terse::data {
 namespace {
 
 [[noreturn]] void refuse(const char* what, const std::filesystem::path& path) {
-  throw DiskError(fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(errno)));
+  throw DiskError(fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(errno)), errno);
 }
 
 class Descriptor {
@@ -35,7 +35,10 @@ class Descriptor {
 
 void sync(const std::filesystem::path& path, int flags) {
   const Descriptor file(path, flags);
-  if (::fsync(file.get()) != 0) refuse("sync", path);
+  if (::fsync(file.get()) == 0) return;
+  // SMB shares and some FUSE mounts have no sync for folders; there is nothing more to ask for.
+  if ((flags & O_DIRECTORY) != 0 && errno == EINVAL) return;
+  refuse("sync", path);
 }
 
 std::filesystem::path folder_of(const std::filesystem::path& path) {
@@ -51,7 +54,8 @@ TemporaryFile::TemporaryFile(const std::filesystem::path& path) : final_(path) {
   std::error_code error;
   std::filesystem::create_directories(folder_of(path), error);
   if (error) {
-    throw DiskError(fmt::format("cannot create the folder {}: {}", folder_of(path).string(), error.message()));
+    throw DiskError(fmt::format("cannot create the folder {}: {}", folder_of(path).string(), error.message()),
+                    error.value());
   }
 }
 

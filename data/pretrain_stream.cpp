@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "data/errors.h"
 #include "data/pack.h"
 #include "data/permutation.h"
 #include "data/philox.h"
@@ -20,7 +21,7 @@ template <typename T>
 void require_equal(const nlohmann::json& state, const char* name, const T& here) {
   const T there = state.at(name).get<T>();
   if (there != here) {
-    throw std::runtime_error(
+    throw configs::ConfigError(
         fmt::format("the saved position in the training data does not fit: it was saved with {} {}, this run has {}",
                     name, there, here));
   }
@@ -85,10 +86,10 @@ void PretrainStream::restore(const nlohmann::json& state) {
     epoch = state.at("epoch").get<int64_t>();
     cursor = state.at("cursor").get<int64_t>();
   } catch (const nlohmann::json::exception& error) {
-    throw std::runtime_error(fmt::format("the saved position in the training data is damaged: {}", error.what()));
+    throw DataError(fmt::format("the saved position in the training data is damaged: {}", error.what()));
   }
   if (epoch < 0 || cursor < 0 || cursor >= epoch_windows(epoch).count()) {
-    throw std::runtime_error(
+    throw DataError(
         fmt::format("the saved position in the training data does not exist: epoch {}, window {}", epoch, cursor));
   }
   epoch_ = epoch;

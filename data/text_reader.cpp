@@ -99,7 +99,7 @@ void read_documents(const std::vector<std::filesystem::path>& files, const TextO
   std::string block(options.block_bytes, '\0');
   for (const auto& path : files) {
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), std::fclose);
-    if (!file) throw DataError(fmt::format("cannot read {}: {}", path.string(), std::strerror(errno)));
+    if (!file) throw DiskError(fmt::format("cannot read {}: {}", path.string(), std::strerror(errno)), errno);
     Pieces pieces(path, options, use);
     while (const size_t got = std::fread(block.data(), 1, block.size(), file.get())) {
       pieces.add(std::string_view(block).substr(0, got));
@@ -107,7 +107,7 @@ void read_documents(const std::vector<std::filesystem::path>& files, const TextO
       if (options.progress) options.progress(done, total);
     }
     if (std::ferror(file.get()))
-      throw DiskError(fmt::format("cannot read {}: {}", path.string(), std::strerror(errno)));
+      throw DiskError(fmt::format("cannot read {}: {}", path.string(), std::strerror(errno)), errno);
     pieces.finish();
   }
 }

@@ -7,12 +7,14 @@
 #include <string_view>
 #include <vector>
 
+#include "data/progress.h"
+
 namespace terse::data {
 
 struct TextOptions {
   std::string separator;  // between documents, not part of them; empty: one document a file
-  std::function<size_t(std::string_view)> split_point;        // as Tokenizer::split_point
-  std::function<void(int64_t done, int64_t total)> progress;  // bytes over all files; may be empty
+  std::function<size_t(std::string_view)> split_point;  // as Tokenizer::split_point
+  Progress progress;                                    // bytes over all files; may be empty
   size_t block_bytes = size_t{4} << 20;
 };
 

@@ -164,13 +164,14 @@ void TokenStore::read(int64_t begin, std::span<int32_t> out) const {
   }
 }
 
-void TokenStore::verify() const {
+void TokenStore::verify(const Progress& progress) const {
   ContentHash hash(impl_->info.tokenizer_id);
   std::vector<int32_t> block(static_cast<size_t>(std::min(size(), kHashBlock)));
   for (int64_t begin = 0; begin < size(); begin += kHashBlock) {
     const std::span<int32_t> part(block.data(), static_cast<size_t>(std::min(kHashBlock, size() - begin)));
     read(begin, part);
     hash.add(part);
+    if (progress) progress(begin + static_cast<int64_t>(part.size()), size());
   }
   const std::string found = hash.finish(impl_->documents);
   if (found != content_hash()) {

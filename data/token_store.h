@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "data/progress.h"
 #include "data/token_source.h"
 #include "data/tokenizer.h"
 
@@ -56,7 +57,7 @@ class TokenStore final : public TokenSource {
   const StoreInfo& info() const;
   std::shared_ptr<const Tokenizer> tokenizer() const;
   // Reads everything and compares with the stored hash; throws DataError with both values when they differ.
-  void verify() const;
+  void verify(const Progress& progress = {}) const;
 
  private:
   struct Impl;

@@ -60,8 +60,8 @@ std::shared_ptr<const Tokenizer> parse_definition(const json& definition) {
 }
 
 std::shared_ptr<const Tokenizer> make_char(const configs::Tokenizer& config, const std::filesystem::path& train,
-                                           const std::string& separator,
-                                           const std::shared_ptr<const TokenStore>& store) {
+                                           const std::string& separator, const std::shared_ptr<const TokenStore>& store,
+                                           const Progress& progress) {
   if (!config.path.empty()) {
     if (!std::filesystem::exists(config.path)) {
       throw configs::ConfigError(fmt::format("tokenizer.path: no such file: {}", config.path));
@@ -73,7 +73,7 @@ std::shared_ptr<const Tokenizer> make_char(const configs::Tokenizer& config, con
     throw configs::ConfigError(
         "tokenizer.kind is char, but neither tokenizer.path nor data.train says where its characters come from");
   }
-  return train_char_tokenizer({train}, separator);
+  return train_char_tokenizer({train}, separator, progress);
 }
 
 void require_kind(const std::string& id, const std::string& kind, const std::string& from) {
@@ -114,7 +114,7 @@ void save_tokenizer(const std::filesystem::path& path, const Tokenizer& tokenize
 }
 
 std::shared_ptr<const Tokenizer> make_tokenizer(const configs::Tokenizer& config, const std::filesystem::path& train,
-                                                const std::string& separator) {
+                                                const std::string& separator, const Progress& progress) {
   if (!train.empty() && !std::filesystem::exists(train)) {
     throw configs::ConfigError(fmt::format("data.train: no such file: {}", train.string()));
   }
@@ -125,7 +125,7 @@ std::shared_ptr<const Tokenizer> make_tokenizer(const configs::Tokenizer& config
   }
   if (config.kind == "byte") return std::make_shared<ByteTokenizer>();
   if (config.kind == "char") {
-    auto tokenizer = make_char(config, train, separator, store);
+    auto tokenizer = make_char(config, train, separator, store, progress);
     require_kind(tokenizer->id(), "char", config.path.empty() ? train.string() : config.path);
     return tokenizer;
   }
@@ -133,10 +133,11 @@ std::shared_ptr<const Tokenizer> make_tokenizer(const configs::Tokenizer& config
 }
 
 std::shared_ptr<const Tokenizer> train_char_tokenizer(const std::vector<std::filesystem::path>& files,
-                                                      const std::string& separator) {
+                                                      const std::string& separator, const Progress& progress) {
   CharacterSet set;
   TextOptions options;
   options.separator = separator;
+  options.progress = progress;
   options.split_point = whole_characters;
   read_documents(files, options, [&](std::string_view piece, bool) { set.add(piece); });
   std::vector<char32_t> characters = set.characters();

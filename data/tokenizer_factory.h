@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "configs/run_config.h"
+#include "data/progress.h"
 #include "data/tokenizer.h"
 
 namespace terse::data {
@@ -22,11 +23,11 @@ void save_tokenizer(const std::filesystem::path& path, const Tokenizer& tokenize
 // Throws configs::ConfigError when the config cannot be met, DataError when a file is at fault.
 std::shared_ptr<const Tokenizer> make_tokenizer(const configs::Tokenizer& config,
                                                 const std::filesystem::path& train = {},
-                                                const std::string& separator = {});
+                                                const std::string& separator = {}, const Progress& progress = {});
 
 // Vocabulary of the UTF-8 text files, read in pieces; `separator` does not count as text. Throws DataError naming file,
 // line and byte where a file is not UTF-8, and when there is no character at all.
 std::shared_ptr<const Tokenizer> train_char_tokenizer(const std::vector<std::filesystem::path>& files,
-                                                      const std::string& separator = {});
+                                                      const std::string& separator = {}, const Progress& progress = {});
 
 }  // namespace terse::data

@@ -3,9 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <exception>
 #include <memory>
 #include <string>
@@ -14,6 +12,7 @@
 #include "launch/commands/command.h"
 #include "launch/exit_codes.h"
 #include "launch/machine/libraries.h"
+#include "launch/output.h"
 #include "launch/usage.h"
 
 namespace terse::launch {
@@ -76,7 +75,7 @@ std::vector<std::string> reversed_arguments(const std::vector<std::string>& word
 void note_unused(const Invocation& invocation, const std::string& command) {
   const GlobalOptions& globals = invocation.globals;
   const auto note = [&](bool given, Uses use, const char* option) {
-    if (given && (invocation.uses & use) == 0) fmt::print(stderr, "note: {} has no effect on `{}`\n", option, command);
+    if (given && (invocation.uses & use) == 0) warn("note: {} has no effect on `{}`\n", option, command);
   };
   note(!globals.set.empty(), kSet, "--set");
   note(globals.run_dir.has_value(), kRunDir, "--run-dir");
@@ -91,27 +90,20 @@ int parse_and_run(const std::vector<std::string>& words) {
   try {
     app->parse(reversed_arguments({words.begin() + 1, words.end()}));
   } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", help_text(*app));
+    print_result("{}", help_text(*app));
     return kDone;
   } catch (const CLI::CallForVersion& version) {
-    fmt::print("{}\n", version.what());
+    print_result("{}\n", version.what());
     return kDone;
   } catch (const CLI::ParseError& error) {
     throw UsageError(explain(*app, error));
   }
   if (!invocation.action) {  // `terse`, or `terse data`, alone
-    fmt::print(stderr, "{}", help_text(*app));
+    warn("{}", help_text(*app));
     return kUsage;
   }
   note_unused(invocation, full_name(named_command(*app)));
   return invocation.action();
-}
-
-// Output that did not reach its destination is an error, unless the reader went away on purpose (`| head`).
-void flush_output() {
-  errno = 0;
-  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return;
-  if (errno != EPIPE) throw std::system_error(errno, std::generic_category(), "standard output");
 }
 
 }  // namespace
@@ -119,12 +111,12 @@ void flush_output() {
 int run_program(int argc, const char* const* argv) noexcept {
   try {
     const int code = parse_and_run({argv, argv + argc});
-    flush_output();
+    flush_results();
     return code;
   } catch (...) {
     std::fflush(stdout);
     const Failure failure = describe_failure(std::current_exception());
-    if (!failure.message.empty()) std::fputs(fmt::format("terse: {}\n", failure.message).c_str(), stderr);
+    if (!failure.message.empty()) warn("terse: {}\n", failure.message);
     return failure.code;
   }
 }

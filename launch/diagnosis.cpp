@@ -46,7 +46,7 @@ void diagnose_limits(const Machine& machine, std::vector<Problem>& problems) {
     problems.push_back({true,
                         fmt::format("{} cannot be written, so no run folder can be created", limits.disk.string()),
                         "change to a folder of your own, or use --run-dir"});
-  if (limits.disk_free_bytes < 1024 * kMiB)
+  if (limits.disk_free_bytes >= 0 && limits.disk_free_bytes < 1024 * kMiB)
     problems.push_back(
         {limits.disk_free_bytes < kMiB,
          fmt::format("{} are free where run folders go ({})", byte_size(limits.disk_free_bytes), limits.disk.string()),

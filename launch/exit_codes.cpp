@@ -4,24 +4,20 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <new>
 #include <string_view>
 #include <system_error>
 
-#include "checkpoints/store.h"
-#include "configs/load.h"
-#include "data/errors.h"
+#include "configs/errors.h"
 #include "launch/machine/libraries.h"
 #include "launch/starts.h"
+#include "launch/system_errors.h"
 #include "trainer/dist/watch.h"
 #include "trainer/interrupts.h"
 
 namespace terse::launch {
 namespace {
-
-constexpr const char* kLowerMemory =
-    "To need less, lower engine.max_batch, rl.micro_batch or sft.micro_batch, or set "
-    "model.activation_checkpointing=true.";
 
 Failure bug(std::string_view what) {
   return {
@@ -32,36 +28,35 @@ Failure bug(std::string_view what) {
           what, build().version, commit_text(build()))};
 }
 
+// An error of the system, with what its number means behind the message.
+Failure of_system(int number, bool of_file, std::string_view what) {
+  const SystemError known = system_error(number, of_file);
+  if (known.code == kBug) return bug(what);
+  const std::string_view lead = number == ENOMEM ? "out of memory: " : "";
+  const std::string_view advice = known.advice;
+  return {known.code, fmt::format("{}{}{}{}", lead, what, advice.empty() ? "" : "\n", advice)};
+}
+
 Failure out_of_memory(std::string_view what) {
-  return {kOutOfMemory, fmt::format("out of memory: {}\n{}", what, kLowerMemory)};
+  return of_system(ENOMEM, false, what);
+}
+
+bool is_errno(const std::error_code& code) {
+  return code.category() == std::generic_category() || code.category() == std::system_category();
 }
 
 Failure describe_system_error(const std::system_error& error) {
-  const int number =
-      error.code().category() == std::generic_category() || error.code().category() == std::system_category()
-          ? error.code().value()
-          : 0;
-  switch (number) {
-    case ENOMEM:
-      return out_of_memory(error.what());
-    case ENOSPC:
-    case EDQUOT:
-      return {kDisk,
-              fmt::format("the disk is full: {}\nFree some space, then run the same command again.", error.what())};
-    case EPIPE:
-      return {kDisk, {}};  // the reader of our output went away; there is nobody to tell
-    default:
-      break;
-  }
-  if (number == EIO || number == EROFS || dynamic_cast<const std::filesystem::filesystem_error*>(&error) != nullptr)
-    return {kDisk, error.what()};
-  return bug(error.what());
+  const int number = is_errno(error.code()) ? error.code().value() : 0;
+  if (number == EPIPE) return {kDone, {}};  // the reader of our output went away on purpose; there is nobody to tell
+  const bool of_file = dynamic_cast<const std::filesystem::filesystem_error*>(&error) != nullptr;
+  return of_system(number, of_file, error.what());
 }
 
 Failure describe_torch_error(const c10::Error& error) {
   const std::string what = error.what_without_backtrace();
   if (dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
-      what.find("DefaultCPUAllocator") != std::string::npos)
+      what.find("DefaultCPUAllocator") != std::string::npos || what.find("out of memory") != std::string::npos ||
+      what.find("_ALLOC_FAILED") != std::string::npos)
     return out_of_memory(what);
   return bug(error.what());
 }
@@ -73,14 +68,18 @@ Failure describe(const std::exception_ptr& error) {
     return {kUsage, usage.what()};
   } catch (const configs::ConfigError& config) {
     return {kBadConfig, config.what()};
-  } catch (const checkpoints::CorruptError& corrupt) {
+  } catch (const configs::MachineError& machine) {
+    return {kBadConfig, machine.what()};
+  } catch (const configs::DivergedError& diverged) {
+    return {kBadConfig, diverged.what()};
+  } catch (const configs::CorruptError& corrupt) {
     return {kCorrupt, corrupt.what()};
-  } catch (const data::DataError& corrupt) {
-    return {kCorrupt, corrupt.what()};
-  } catch (const checkpoints::DiskError& disk) {
-    return {kDisk, disk.what()};
-  } catch (const data::DiskError& disk) {
-    return {kDisk, disk.what()};
+  } catch (const configs::DiskError& disk) {
+    return of_system(disk.error(), true, disk.what());
+  } catch (const configs::ResourceError& used_up) {
+    return out_of_memory(used_up.what());
+  } catch (const configs::LostError& lost) {
+    return {kHang, lost.what()};
   } catch (const trainer::SavedAndStopped& saved) {
     return {kSavedPleaseRequeue, saved.what()};
   } catch (const NoProgress& stuck) {
@@ -113,8 +112,10 @@ static_assert(kHang == trainer::kExitHang);
 std::string exit_code_help() {
   return "Exit codes: 0 done; 64 wrong command line, or the run folder is in use; 65 corrupt data and nothing to fall "
          "back to; 70 a bug;\n"
-         "71 out of memory; 74 disk; 75 saved on a signal, 76 a rank hung or was lost: the same command continues;\n"
-         "78 bad configuration; 93 no progress since several starts, do not requeue.";
+         "71 out of memory, threads or open files; 74 disk; 75 saved on a signal, 76 a rank hung or was lost: the same "
+         "command continues;\n"
+         "78 bad configuration, a machine that cannot run it, or diverged training; 93 no progress since several "
+         "starts, do not requeue.";
 }
 
 }  // namespace terse::launch

@@ -12,13 +12,13 @@ enum ExitCode : int {
   kUsage = 64,               // wrong command line, or a run folder that another process holds
   kCorrupt = 65,             // corrupt data and nothing to fall back to
   kBug = 70,                 // a bug in terse
-  kOutOfMemory = 71,         // the device, or the host, is out of memory
+  kOutOfMemory = 71,         // the device or the host is out of memory, threads or open files
   kDisk = 74,                // the disk refused a read or a write
   kSavedPleaseRequeue = 75,  // saved on a signal: the same command continues
   kHang = 76,                // a rank hung or was lost: the same command continues
-  kBadConfig = 78,           // bad configuration, or a run folder that does not fit it
-  kDoNotRequeue = 93,        // the last starts made no progress: another one will not help
-  kSecondInterrupt = 130,    // a second Ctrl-C: left at once, without saving
+  kBadConfig = 78,     // bad configuration, a run folder or a machine that does not fit it, or training that diverged
+  kDoNotRequeue = 93,  // the last starts made no progress: another one will not help
+  kSecondInterrupt = 130,  // a second Ctrl-C: left at once, without saving
 };
 
 // The user asked for something that cannot be done; the message says what and what would work. Exit code 64.

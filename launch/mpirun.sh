@@ -15,8 +15,8 @@
 # Each rank is bound to its cores and uses as many threads. It takes the GPU of its number among the ranks of its machine by
 # itself: CUDA_VISIBLE_DEVICES stays what it is, and leaves GPUs out for all ranks alike.
 #
-# The exit code is the program's. SIGUSR1, SIGTERM or Ctrl-C: all ranks save and stop (75); Ctrl-C again ends them at once (130).
-# SIGUSR2: save and go on.
+# The exit code is the program's. SIGUSR1, SIGTERM, Ctrl-C or a closed terminal: all ranks save and stop (75); Ctrl-C again ends them at
+# once (130). SIGUSR2: save and go on. Under nohup a closed terminal changes nothing.
 #
 # On one machine the ranks talk through shared memory and open no port. mpirun itself listens on two, which no setting of Open MPI 4.1
 # closes; under srun (launch/slurm.sbatch) there is no mpirun.

@@ -5,8 +5,8 @@
 # shellcheck disable=SC2034  # for those who source this file
 deaf=(env --ignore-signal=USR1 --ignore-signal=USR2)
 
-# relay COMMAND...: runs mpirun or srun and returns its exit code. SIGUSR1, SIGTERM and SIGINT reach it as SIGUSR1, which it forwards to
-# the ranks: its own SIGTERM would leave them one second to save. It is asked again every second, because at start-up nobody
+# relay COMMAND...: runs mpirun or srun and returns its exit code. SIGUSR1, SIGTERM, SIGINT and SIGHUP (a closed terminal; under nohup bash
+# leaves it ignored) reach it as SIGUSR1, which it forwards to the ranks: its own SIGTERM would leave them one second to save. It is asked again every second, because at start-up nobody
 # listens yet. A second SIGINT ends it (130). `asked` is the last signal that wanted an end, or empty.
 #
 # When a machine is lost, the ranks end (76), but mpirun 4.1 may wait for its daemon there for ever. And a rank that is stopped when it has
@@ -18,6 +18,7 @@ relay() {
   trap 'asked=USR1' USR1
   trap 'asked=TERM' TERM
   trap '[ "$asked" != INT ] || twice=yes; asked=INT' INT
+  trap 'asked=HUP' HUP
   trap 'send USR2' USR2
   send() { kill "-$1" "$command" 2>/dev/null || true; }
   ranks_in() { pgrep -P "$command" -x "$rank_name" -r "$1" || true; }  # these states
@@ -25,7 +26,7 @@ relay() {
     local rank stopped
     stopped=$(ranks_in T,t)
     for rank in $stopped; do
-      echo "terse: rank $(rank_of "$rank") (host $HOSTNAME) is stopped, and the others have ended: so it is ended, too" >&2
+      echo "terse: rank $(rank_of "$rank") (host $HOSTNAME) is stopped, and the others have ended: so it is ended, too" >&2 || true  # the terminal may be gone
       kill -KILL "$rank" 2>/dev/null || true
     done
     if [ -z "$stopped" ]; then send KILL; fi
@@ -33,7 +34,7 @@ relay() {
   rank_of() { tr '\0' '\n' <"/proc/$1/environ" | sed -n 's/^OMPI_COMM_WORLD_RANK=//p'; }
   # In a session of its own: Ctrl-C at the terminal reaches this script alone. SIGPIPE: at its end mpirun 4.1 puts back what it found, but
   # may still write to a rank that has just gone; that would kill it, and hide the exit code of the job. The ranks have it as usual.
-  (trap '' USR1 USR2 PIPE; exec setsid "$@") &
+  (trap '' USR1 USR2 HUP PIPE; exec setsid "$@") &
   command=$!
   while kill -0 "$command" 2>/dev/null; do
     if [ -n "$twice" ]; then send TERM; elif [ -n "$asked" ]; then send USR1; fi
@@ -49,7 +50,7 @@ relay() {
     kill "$nap" 2>/dev/null || true
   done
   wait "$command" 2>/dev/null || code=$?  # bash would tell of the signal that ended it
-  trap - USR1 TERM INT USR2
+  trap - USR1 TERM INT HUP USR2
   if [ -n "$lost" ]; then code=76; fi
   if [ -n "$twice" ]; then code=130; fi
   return $code

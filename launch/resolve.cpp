@@ -14,6 +14,7 @@
 #include "data/token_store.h"
 #include "data/tokenizer_factory.h"
 #include "launch/exit_codes.h"
+#include "launch/output.h"
 #include "rl/env/task.h"
 
 namespace terse::launch {
@@ -86,7 +87,7 @@ std::shared_ptr<const data::Tokenizer> resolve_tokenizer(const std::string& name
 
 std::string text_or_input(const std::optional<std::string>& argument, bool trim) {
   if (argument && *argument != "-") return *argument;
-  if (isatty(STDIN_FILENO) != 0) fmt::print(stderr, "Type the text, then Ctrl-D:\n");
+  if (isatty(STDIN_FILENO) != 0) warn("Type the text, then Ctrl-D:\n");
   std::string text(std::istreambuf_iterator<char>(std::cin), {});
   if (trim && text.ends_with('\n')) text.pop_back();
   if (trim && text.ends_with('\r')) text.pop_back();

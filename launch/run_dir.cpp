@@ -25,8 +25,19 @@ constexpr const char* kDefaultParent = "runs";
   throw configs::ConfigError(fmt::format("the run folder {} cannot be used: {}", dir.string(), reason));
 }
 
+// A link whose target is missing looks like nothing at all to most calls.
+void refuse_dangling_link(const fs::path& dir, const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::is_symlink(path, ignored) || fs::exists(path, ignored)) return;
+  const fs::path target = fs::read_symlink(path, ignored);
+  refuse(dir,
+         fmt::format("{} is a link to {}, which does not exist. Create that folder (mkdir -p {}), or remove the link.",
+                     path.string(), target.string(), (path.parent_path() / target).string()));
+}
+
 void create_folder(const fs::path& dir) {
   std::error_code error;
+  for (fs::path above = dir; above.has_relative_path(); above = above.parent_path()) refuse_dangling_link(dir, above);
   const fs::file_status status = fs::status(dir, error);
   if (fs::is_directory(status)) return;
   if (fs::exists(status)) refuse(dir, "it is a file. Choose another folder with --run-dir, or move the file away.");
@@ -40,12 +51,22 @@ void create_folder(const fs::path& dir) {
   if (error) refuse(dir, fmt::format("it cannot be created ({}). Choose another with --run-dir.", error.message()));
 }
 
+// Folders of a run that may be prepared before its first start, as links to another disk, say.
+bool is_prepared_folder(const fs::directory_entry& entry) {
+  constexpr std::array<const char*, 4> kFolders = {"checkpoints", "data", "tensorboard", "traces"};
+  const std::string name = entry.path().filename();
+  return std::find(kFolders.begin(), kFolders.end(), name) != kFolders.end() && entry.is_directory() &&
+         fs::is_empty(entry.path());
+}
+
 // True when the folder holds something that no start of a run leaves behind before config.yaml is there.
 bool holds_foreign_files(const fs::path& dir) {
   constexpr std::array<const char*, 2> kOurs = {"lock", "log.txt"};
   return std::any_of(fs::directory_iterator(dir), fs::directory_iterator(), [&](const fs::directory_entry& entry) {
+    refuse_dangling_link(dir, entry.path());
     const std::string name = entry.path().filename();
-    return std::find(kOurs.begin(), kOurs.end(), name) == kOurs.end() && !name.ends_with(".tmp");
+    return std::find(kOurs.begin(), kOurs.end(), name) == kOurs.end() && !name.ends_with(".tmp") &&
+           !is_prepared_folder(entry);
   });
 }
 

@@ -15,7 +15,7 @@
 namespace terse::launch {
 namespace {
 
-constexpr std::array kSignals = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
+constexpr std::array kSignals = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT, SIGHUP};
 
 std::atomic<trainer::Interrupts*> target{nullptr};
 std::atomic<bool> interrupted{false};  // by SIGINT, once
@@ -63,7 +63,11 @@ SignalScope::SignalScope(trainer::Interrupts& interrupts) : saved_(std::make_uni
   action.sa_handler = handle;
   action.sa_flags = SA_RESTART;  // reads and writes of libraries go on; the loops poll
   sigemptyset(&action.sa_mask);
-  for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &action, &saved_->actions[i]);
+  for (size_t i = 0; i < kSignals.size(); ++i) {
+    sigaction(kSignals[i], nullptr, &saved_->actions[i]);
+    const bool nohup = kSignals[i] == SIGHUP && saved_->actions[i].sa_handler == SIG_IGN;
+    if (!nohup) sigaction(kSignals[i], &action, nullptr);
+  }
 }
 
 SignalScope::~SignalScope() {
@@ -71,8 +75,9 @@ SignalScope::~SignalScope() {
   target.store(nullptr);
 }
 
-void ignore_broken_pipes() {
+void ignore_fatal_writes() {
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);
 }
 
 }  // namespace terse::launch

@@ -7,8 +7,9 @@
 
 namespace terse::launch {
 
-// While it lives: SIGUSR1, SIGTERM and SIGINT ask to save and stop, SIGUSR2 to save and go on; a second SIGINT leaves
-// the process at once with exit code 130. The handlers before are restored at the end. At most one may live at a time.
+// While it lives: SIGUSR1, SIGTERM, SIGINT and SIGHUP (unless it was ignored: `nohup`) ask to save and stop, SIGUSR2 to
+// save and go on; a second SIGINT leaves the process at once with exit code 130. The handlers before are restored at
+// the end. At most one may live at a time.
 class SignalScope {
  public:
   explicit SignalScope(trainer::Interrupts& interrupts);
@@ -21,7 +22,8 @@ class SignalScope {
   std::unique_ptr<Saved> saved_;
 };
 
-// A reader that goes away (`terse ... | head`) is an error of that write, not the end of the process.
-void ignore_broken_pipes();
+// A reader that goes away (`terse ... | head`) and a file that may not grow (`ulimit -f`) are errors of that write, not
+// the end of the process.
+void ignore_fatal_writes();
 
 }  // namespace terse::launch

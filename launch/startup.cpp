@@ -2,15 +2,20 @@
 
 #include <fmt/format.h>
 #include <malloc.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <climits>
 #include <clocale>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <string_view>
 
 #include "launch/exit_codes.h"
+#include "launch/output.h"
 #include "launch/signals.h"
 
 namespace terse::launch {
@@ -18,12 +23,15 @@ namespace {
 
 // An exception in a destructor or a noexcept function cannot be caught; it still has to say what it was.
 [[noreturn]] void terminate() {
-  if (const std::exception_ptr error = std::current_exception(); error != nullptr)
-    fmt::print(stderr, "terse: {}\n", describe_failure(error).message);
-  else
-    fmt::print(stderr, "terse: internal error: std::terminate without an exception. Please report this bug.\n");
-  std::fflush(stderr);
-  _exit(kBug);
+  int code = kBug;
+  if (const std::exception_ptr error = std::current_exception(); error != nullptr) {
+    const Failure failure = describe_failure(error);
+    code = failure.code;
+    warn("terse: {}\n", failure.message);
+  } else {
+    warn("terse: internal error: std::terminate without an exception. Please report this bug.\n");
+  }
+  _exit(code);
 }
 
 // OpenMP's threads spin for milliseconds at every barrier. Where another program wants the same cores, they spin while
@@ -39,16 +47,29 @@ void shorten_spins(char** arguments) {
   execv(program.c_str(), arguments);  // returns only when it fails; then it goes on as it is
 }
 
+// MKL ends the process with words of its own when it finds no working folder, and it looks while libraries are loaded.
+// What stands in .preinit_array comes before that, so only system calls may be used here.
+void require_working_folder(int, char**, char**) {
+  char path[PATH_MAX];
+  if (syscall(SYS_getcwd, path, sizeof path) >= 0 || errno != ENOENT) return;
+  constexpr std::string_view kGone = "terse: the working folder has been removed. Change to another one.\n";
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, kGone.data(), kGone.size());
+  _exit(kUsage);
+}
+[[gnu::section(".preinit_array"), gnu::used]] void (*const before_libraries)(int, char**,
+                                                                             char**) = require_working_folder;
+
 }  // namespace
 
 void prepare_process(char** arguments) {
+  open_standard_descriptors();
   shorten_spins(arguments);
   std::setlocale(LC_ALL, "C");
   // glibc returns every large tensor to the system when it is freed and faults its pages in again for the next one;
   // training asks for the same sizes at every step.
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  ignore_broken_pipes();
+  ignore_fatal_writes();
   std::set_terminate(terminate);
 }
 

@@ -49,7 +49,9 @@ std::vector<std::string> command_names(const CLI::App& parent) {
 std::string unknown_option(const CLI::App& command, const std::string& word) {
   const std::string name = word.substr(0, word.find('='));
   const std::string nearest = configs::nearest(name, option_names(command));
-  return fmt::format("unknown option {}{}", name, nearest.empty() ? "." : fmt::format("; did you mean {}?", nearest));
+  return fmt::format("unknown option {}{}", name,
+                     nearest.empty() ? ". An argument that begins with '-' stands behind `--`."
+                                     : fmt::format("; did you mean {}?", nearest));
 }
 
 std::string unknown_command(const CLI::App& parent, const std::string& word) {
@@ -69,9 +71,14 @@ std::string unknown_command(const CLI::App& parent, const std::string& word) {
 std::string explain_words(const CLI::App& root, const CLI::ParseError& error) {
   const CLI::App& command = named_command(root);
   const std::vector<std::string> unread = root.remaining(/*recurse=*/true);
+  const auto mark = std::find(unread.begin(), unread.end(), "--");
+  if (mark != unread.end() && mark + 1 != unread.end()) {
+    return fmt::format("unexpected argument{} {}: behind `--` everything is an argument. Options stand before it.",
+                       unread.end() - mark > 2 ? "s" : "", fmt::join(mark + 1, unread.end(), " "));
+  }
   const auto option =
-      std::find_if(unread.begin(), unread.end(), [](const std::string& w) { return w.size() > 1 && w[0] == '-'; });
-  if (option != unread.end()) return unknown_option(command, *option);
+      std::find_if(unread.begin(), mark, [](const std::string& w) { return w.size() > 1 && w[0] == '-'; });
+  if (option != mark) return unknown_option(command, *option);
   if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr) return std::string(error.what()) + ".";
   if (!command_names(command).empty()) return unknown_command(command, unread.front());
   return fmt::format("unexpected argument{} {}.", unread.size() > 1 ? "s" : "", fmt::join(unread, " "));

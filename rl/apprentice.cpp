@@ -22,11 +22,12 @@ constexpr double kAverage = 0.99;       // decay of the averaged weights, per up
 
 }  // namespace
 
-Apprentice::Copy::Copy(const configs::RunConfig& config, const trainer::Transformer& policy)
+Apprentice::Copy::Copy(const configs::RunConfig& config, const trainer::Transformer& policy,
+                       trainer::SignalPoll* signals)
     : model(policy.spec(), policy.device(), 0, policy.params().sharding()),
       optimizer(model.params(), config.rl.optimizer),
       average(policy.params().master().clone()),
-      engine(model, config.engine.max_batch) {
+      engine(model, config.engine.max_batch, signals) {
   torch::NoGradGuard no_grad;
   model.params().master().copy_(average);
   model.params().publish();
@@ -44,28 +45,42 @@ void Apprentice::Copy::swap_average() {
   model.params().publish();
 }
 
-Apprentice::Apprentice(const configs::RunConfig& config, const Task& task, trainer::Transformer& policy)
-    : config_(config), task_(task), policy_(policy) {}
+Apprentice::Apprentice(const configs::RunConfig& config, const Task& task, trainer::Transformer& policy,
+                       trainer::SignalPoll* signals)
+    : config_(config), task_(task), policy_(policy), signals_(signals) {}
 
 void Apprentice::begin(int64_t rung) {
   copy_.reset();  // or there would be room for two of them
-  copy_ = std::make_unique<Copy>(config_, policy_);
+  copy_ = std::make_unique<Copy>(config_, policy_, signals_);
   rung_ = rung;
   steps_ = 0;
+  exam_due_ = false;
 }
 
-bool Apprentice::step(CompressionController& controller, double progress) {
+void Apprentice::practise(const CompressionController& controller, double progress) {
   const std::optional<int64_t> rung = controller.next_rung();
   if (!rung || progress >= CompressionController::kConsolidate) {
     copy_.reset();
     rung_ = -1;
-    return false;
+    exam_due_ = false;
+    return;
   }
   if (*rung != rung_) begin(*rung);
-  for (int64_t i = 0; i < config_.rl.practice.updates; ++i) practise(controller.ladder());
-  if (++steps_ % kExamEvery != 0) return false;
+  for (int64_t i = 0; i < config_.rl.practice.updates; ++i) update(controller.ladder());
+  exam_due_ = ++steps_ % kExamEvery == 0;
+}
+
+bool Apprentice::take_exam(CompressionController& controller) {
   copy_->swap_average();
-  const bool passed = controller.passes(examine(controller.ladder()));
+  std::map<int64_t, double> accuracy;
+  try {
+    accuracy = examine(controller.ladder());
+  } catch (const trainer::StopRequested&) {
+    copy_->swap_average();
+    throw;
+  }
+  exam_due_ = false;
+  const bool passed = controller.passes(accuracy);
   if (passed) {
     torch::NoGradGuard no_grad;
     policy_.params().master().copy_(copy_->model.params().master());
@@ -76,7 +91,7 @@ bool Apprentice::step(CompressionController& controller, double progress) {
   return passed;
 }
 
-void Apprentice::practise(const Ladder& ladder) {
+void Apprentice::update(const Ladder& ladder) {
   const int64_t count = config_.rl.practice.traces;
   const auto batch = trainer::BatchShare::own(copy_->model, count, [&](trainer::SequenceRange share) {
     std::vector<data::Sequence> traces;
@@ -102,11 +117,13 @@ std::map<int64_t, double> Apprentice::examine(const Ladder& ladder) {
     for (int64_t i = 0; i < kExamProblems; ++i)
       problems.push_back(task_.problem(Split::kTrain, kFirstExamined + examined_ + i, difficulty));
   }
-  examined_ += kExamProblems;
   copy_->engine.refresh(steps_);
+  const std::vector<RolloutGroup> groups =
+      roll_out(copy_->engine, task_, problems, 1, rollout_sampling(config_, task_));
+  examined_ += kExamProblems;
   std::map<int64_t, double> accuracy;
   exam_ = 0;
-  for (const RolloutGroup& group : roll_out(copy_->engine, task_, problems, 1, rollout_sampling(config_, task_))) {
+  for (const RolloutGroup& group : groups) {
     const Rollout& rollout = group.rollouts.front();
     const double limit = ladder.lengths(group.problem.difficulty)[static_cast<size_t>(rung_)];
     // The old form, however right, is no pass.
@@ -131,8 +148,8 @@ void Apprentice::save(checkpoints::StateDict& state) const {
 }
 
 nlohmann::json Apprentice::state() const {
-  return {{"rung", rung_},         {"steps", steps_}, {"practised", practised_},
-          {"examined", examined_}, {"loss", loss_},   {"exam", exam_}};
+  return {{"rung", rung_}, {"steps", steps_}, {"practised", practised_}, {"examined", examined_},
+          {"loss", loss_}, {"exam", exam_},   {"exam_due", exam_due_}};
 }
 
 void Apprentice::restore(const checkpoints::StateDict& tensors, const nlohmann::json& state) {
@@ -149,6 +166,7 @@ void Apprentice::restore(const checkpoints::StateDict& tensors, const nlohmann::
   examined_ = state.at("examined");
   loss_ = state.at("loss");
   exam_ = state.at("exam");
+  exam_due_ = state.value("exam_due", false);
 }
 
 }  // namespace terse::rl

@@ -23,13 +23,18 @@ namespace terse::rl {
 
 class Apprentice {
  public:
-  // `policy` and `task` must outlive the apprentice.
-  Apprentice(const configs::RunConfig& config, const Task& task, trainer::Transformer& policy);
+  // `policy`, `task` and `signals`, which exams ask, must outlive the apprentice.
+  Apprentice(const configs::RunConfig& config, const Task& task, trainer::Transformer& policy,
+             trainer::SignalPoll* signals = nullptr);
 
   // One step's share of practice on the controller's next rung, at stage progress `progress` in [0, 1). Starts anew
-  // from the policy's weights when the rung is another than before. Returns true when the apprentice has passed an
-  // exam: the policy now has its weights, and the controller stands on the rung.
-  bool step(CompressionController& controller, double progress);
+  // from the policy's weights when the rung is another than before.
+  void practise(const CompressionController& controller, double progress);
+  // Whether an exam follows this practice.
+  bool exam_due() const { return exam_due_; }
+  // Returns true when the apprentice has passed: the policy now has its weights, and the controller stands on the rung.
+  // An exam that is interrupted (trainer::StopRequested) has changed nothing and is still due.
+  bool take_exam(CompressionController& controller);
 
   // Empty while nothing is practised.
   trainer::Metrics metrics() const;
@@ -44,24 +49,26 @@ class Apprentice {
     trainer::AdamW optimizer;
     torch::Tensor average;  // of the master weights
     Engine engine;
-    Copy(const configs::RunConfig& config, const trainer::Transformer& policy);
+    Copy(const configs::RunConfig& config, const trainer::Transformer& policy, trainer::SignalPoll* signals);
     void swap_average();  // the model takes the averaged weights, or its own again
   };
   void begin(int64_t rung);
-  void practise(const Ladder& ladder);
+  void update(const Ladder& ladder);
   // Share of right answers within the rung's length, by difficulty, at the policy's own sampling.
   std::map<int64_t, double> examine(const Ladder& ladder);
 
   const configs::RunConfig& config_;
   const Task& task_;
   trainer::Transformer& policy_;
+  trainer::SignalPoll* signals_;
   std::unique_ptr<Copy> copy_;  // null until there is something to practise
   int64_t rung_ = -1;           // being practised; -1: none
   int64_t steps_ = 0;           // on this rung
-  int64_t practised_ = 0;       // training problems used so far
-  int64_t examined_ = 0;        // exam problems used so far
-  double loss_ = 0;             // mean negative log-likelihood of the last traces practised, nats a token
-  double exam_ = 0;             // mean accuracy of the last exam
+  bool exam_due_ = false;
+  int64_t practised_ = 0;  // training problems used so far
+  int64_t examined_ = 0;   // exam problems used so far
+  double loss_ = 0;        // mean negative log-likelihood of the last traces practised, nats a token
+  double exam_ = 0;        // mean accuracy of the last exam
 };
 
 }  // namespace terse::rl

@@ -1,4 +1,8 @@
-// One RL step is a page of numbered phases; what each phase does lies in the file it calls.
+// One RL step is two pages of numbered phases; what each phase does lies in the file it calls.
+//
+// A stop may be asked for in the middle of a step. During its rollouts nothing has changed yet, so the state after the
+// step before is saved and the rollouts are made again. During its exam or evaluation, the step is saved with a record
+// that is still pending, and the exam or evaluation is made again.
 #include "rl/learner.h"
 
 #include <chrono>
@@ -41,121 +45,205 @@ double seconds_since(std::chrono::steady_clock::time_point& mark) {
   return seconds;
 }
 
-}  // namespace
+class Learner {
+ public:
+  Learner(trainer::Session& session, const Task& task, RolloutSupply* supply)
+      : session_(session),
+        task_(task),
+        config_(session.config()),
+        rl_(config_.rl),
+        adaptive_(rl_.penalty.kind == "adaptive"),
+        model_(session.model()),
+        optimizer_(model_.params(), rl_.optimizer),
+        guard_(rl_.optimizer.max_nonfinite_steps),
+        engine_(model_, config_.engine.max_batch, &session.signals()),
+        controller_(task),
+        apprentice_(config_, task, model_, &session.signals()),
+        entropy_(rl_.entropy_bonus),
+        own_supply_(config_, task, engine_, session.world()),
+        supply_(supply != nullptr ? *supply : own_supply_),
+        source_(config_, task, supply_, controller_),
+        traces_(session.leads() ? session.dir() / "traces" : std::filesystem::path(), task),
+        ledger_(session.leads() ? session.dir() : std::filesystem::path()) {}
 
-trainer::StageProgress learn(trainer::Session& session, const Task& task, RolloutSupply* supply) {
-  const configs::RunConfig& config = session.config();
-  const configs::Rl& rl = config.rl;
-  trainer::Transformer& model = session.model();
-  trainer::AdamW optimizer(model.params(), rl.optimizer);
-  trainer::SkipGuard guard(rl.optimizer.max_nonfinite_steps);
-  Engine engine(model, config.engine.max_batch);
-  CompressionController controller(task);
-  Apprentice apprentice(config, task, model);
-  EntropyController entropy(rl.entropy_bonus);
-  EngineSupply own_supply(config, task, engine, session.world());
-  if (supply == nullptr) supply = &own_supply;
-  RolloutSource source(config, task, *supply, controller);
-  TraceLog traces(session.leads() ? session.dir() / "traces" : std::filesystem::path(), task);
-  LedgerLog ledger(session.leads() ? session.dir() : std::filesystem::path());
-  const bool adaptive = rl.penalty.kind == "adaptive";
-  trainer::StageProgress progress{"rl", 0, 0, 0, {}};
-  int64_t replayed = 0;
-  const auto save_state = [&](checkpoints::StateDict& state) {
-    optimizer.save(state);
-    apprentice.save(state);
-    ledger.sync();
-  };
-  if (auto resumed = session.resume("rl")) {
-    progress = resumed->progress;
-    optimizer.restore(resumed->state);
-    apprentice.restore(resumed->state, progress.extra.at("apprentice"));
-    controller.restore(progress.extra.at("controller"));
-    entropy.restore(progress.extra.at("entropy"));
-    guard.restore(progress.extra.at("skipped"));
-    source.restore(progress.extra.at("problems"));
-    ledger.rewind(progress.extra.at("ledger"));
-    replayed = progress.extra.at("replayed");
-  } else {
-    ledger.rewind(0);
+  trainer::StageProgress run() {
+    resume();
+    session_.metrics().begin_stage("rl", progress_.step, rl_.steps);
+    try {
+      while (progress_.step < rl_.steps || progress_.pending) {
+        if (!progress_.pending) step();
+        conclude();
+      }
+    } catch (const trainer::StopRequested&) {
+      session_.stop(progress_, saver(), score_);
+    }
+    ledger_.sync();
+    return progress_;
   }
 
-  session.metrics().begin_stage("rl", progress.step, rl.steps);
-  while (progress.step < rl.steps) {
+ private:
+  trainer::Session::SaveState saver() {
+    return [this](checkpoints::StateDict& state) {
+      optimizer_.save(state);
+      apprentice_.save(state);
+      ledger_.sync();
+    };
+  }
+
+  void resume() {
+    const auto resumed = session_.resume("rl");
+    if (!resumed) return ledger_.rewind(0);
+    trainer::read_saved([&] {
+      progress_ = resumed->progress;
+      if (progress_.pending) score_ = progress_.pending->at("accuracy");
+      optimizer_.restore(resumed->state);
+      apprentice_.restore(resumed->state, progress_.extra.at("apprentice"));
+      controller_.restore(progress_.extra.at("controller"));
+      entropy_.restore(progress_.extra.at("entropy"));
+      guard_.restore(progress_.extra.at("skipped"));
+      source_.restore(progress_.extra.at("problems"));
+      ledger_.rewind(progress_.extra.at("ledger"));
+      replayed_ = progress_.extra.at("replayed");
+    });
+  }
+
+  nlohmann::json state() {
+    return {{"controller", controller_.state()}, {"apprentice", apprentice_.state()},    {"entropy", entropy_.state()},
+            {"skipped", guard_.state()},         {"problems", source_.ledger().state()}, {"replayed", replayed_},
+            {"ledger", ledger_.position()}};
+  }
+
+  void step() {
     auto mark = std::chrono::steady_clock::now();
-    const double done = static_cast<double>(progress.step) / static_cast<double>(rl.steps);
+    const double done = static_cast<double>(progress_.step) / static_cast<double>(rl_.steps);
     StepRecord record;
 
-    session.world().enter("rollout");
+    session_.world().enter("rollout");
     // 1. Rollouts with the present weights, verified, priced, with advantages.
-    supply->publish(progress.step);
-    record.batch = source.next(progress.step);
+    supply_.publish(progress_.step);
+    record.batch = source_.next(progress_.step);
     record.rollout_seconds = seconds_since(mark);
-    record.generates_ahead = rl.max_staleness > 0;
+    record.generates_ahead = rl_.max_staleness > 0;
 
     // 2. The controller moves its limits.
-    if (adaptive) controller.observe(record.batch.sampled);
+    if (adaptive_) controller_.observe(record.batch.sampled);
     const std::vector<data::Sequence> replay =
-        adaptive ? draw_replay(task, controller, rl.replay, replayed) : std::vector<data::Sequence>{};
+        adaptive_ ? draw_replay(task_, controller_, rl_.replay, replayed_) : std::vector<data::Sequence>{};
 
-    session.world().enter("update");
+    session_.world().enter("update");
     // 3. Updates: policy loss, entropy bonus and replay; the groups are shared out over updates_per_batch of them.
-    const UpdateOptions options{rl.loss,
-                                {rl.clip_low, rl.clip_high, static_cast<double>(task.max_response_tokens())},
-                                rollout_sampling(config, task).transform,
-                                entropy.weight(),
-                                rl.micro_batch,
-                                rl.replay_weight,
-                                record.batch.version,
-                                rl.importance_cap};
-    record.lr = trainer::learning_rate(rl.optimizer, progress.step, rl.steps);
-    const size_t groups = record.batch.groups.size(), updates = static_cast<size_t>(rl.updates_per_batch);
-    for (size_t u = 0; u < updates; ++u) {
-      const size_t begin = groups * u / updates, end = groups * (u + 1) / updates;
-      model.params().zero_grad();
-      const UpdateResult update =
-          accumulate_update(model, std::span(record.batch.groups).subspan(begin, end - begin), replay, options);
-      const trainer::AdamW::Update applied = optimizer.step(record.lr);
-      guard.check(applied.applied && std::isfinite(update.policy_loss), "rl", progress.step);
-      record.add(update, applied.grad_norm, u == 0);
-    }
-    entropy.observe(record.sampled_entropy());
+    update(record, replay);
     record.train_seconds = seconds_since(mark);
 
-    session.world().enter("practice");
-    // 4. The apprentice practises a shorter form; once it has mastered it, the policy takes its weights.
-    if (adaptive && rl.practice.updates > 0 && apprentice.step(controller, done)) optimizer.reset();
+    session_.world().enter("practice");
+    // 4. The apprentice practises a shorter form.
+    if (adaptive_ && rl_.practice.updates > 0) apprentice_.practise(controller_, done);
     record.practice_seconds = seconds_since(mark);
 
     // 5. Account.
-    progress.step += 1;
-    session.step_done();
-    progress.tokens += record.generated_tokens();
-    progress.seconds += record.seconds();
-    trainer::Metrics metrics = record.metrics(adaptive ? &controller : nullptr, entropy.weight());
-    if (adaptive) metrics.merge(apprentice.metrics());
-    metrics.merge(supply->metrics());
-    ledger.add(progress.step, record.batch, source.ledger());
-    if (rl.trace_every > 0 && progress.step % rl.trace_every == 0) traces.training(progress.step, record.batch.groups);
-
-    // 6. Evaluate, log, save.
-    const bool last = progress.step == rl.steps;
-    const bool evaluate_now = !last && rl.eval_every > 0 && progress.step % rl.eval_every == 0;
-    if (evaluate_now) {
-      session.world().enter("eval");
-      engine.refresh(progress.step);
-      metrics.merge(evaluate(engine, task, quick_evaluation(config)).metrics());
-    }
-    if (evaluate_now || last || progress.step % config.run.log_every == 0) session.log(progress, metrics);
-    if (last) supply->drop();
-    progress.extra = {{"controller", controller.state()},    {"apprentice", apprentice.state()},
-                      {"entropy", entropy.state()},          {"skipped", guard.state()},
-                      {"problems", source.ledger().state()}, {"replayed", replayed},
-                      {"ledger", ledger.position()}};
-    if (!last) session.maybe_save(progress, save_state, metrics.at("accuracy"));
+    account(record);
   }
-  ledger.sync();
-  return progress;
+
+  void update(StepRecord& record, const std::vector<data::Sequence>& replay) {
+    const UpdateOptions options{rl_.loss,
+                                {rl_.clip_low, rl_.clip_high, static_cast<double>(task_.max_response_tokens())},
+                                rollout_sampling(config_, task_).transform,
+                                entropy_.weight(),
+                                rl_.micro_batch,
+                                rl_.replay_weight,
+                                record.batch.version,
+                                rl_.importance_cap};
+    record.lr = trainer::learning_rate(rl_.optimizer, progress_.step, rl_.steps);
+    const size_t groups = record.batch.groups.size(), updates = static_cast<size_t>(rl_.updates_per_batch);
+    for (size_t u = 0; u < updates; ++u) {
+      const size_t begin = groups * u / updates, end = groups * (u + 1) / updates;
+      model_.params().zero_grad();
+      const UpdateResult update =
+          accumulate_update(model_, std::span(record.batch.groups).subspan(begin, end - begin), replay, options);
+      const trainer::AdamW::Update applied = optimizer_.step(record.lr);
+      guard_.check(applied.applied && std::isfinite(update.policy_loss), "rl", progress_.step);
+      record.add(update, applied.grad_norm, u == 0);
+    }
+    entropy_.observe(record.sampled_entropy());
+  }
+
+  void account(const StepRecord& record) {
+    progress_.step += 1;
+    session_.step_done();
+    progress_.tokens += record.generated_tokens();
+    progress_.seconds += record.seconds();
+    progress_.pending = record.metrics(entropy_.weight());
+    progress_.pending->merge(supply_.metrics());
+    score_ = progress_.pending->at("accuracy");
+    ledger_.add(progress_.step, record.batch, source_.ledger());
+    if (rl_.trace_every > 0 && progress_.step % rl_.trace_every == 0)
+      traces_.training(progress_.step, record.batch.groups);
+    if (progress_.step == rl_.steps) supply_.drop();
+    progress_.extra = state();
+  }
+
+  void conclude() {
+    trainer::Metrics metrics = *progress_.pending;
+    // 6. Exam: once the apprentice has mastered the form, the policy takes its weights.
+    if (apprentice_.exam_due()) take_exam(metrics);
+    if (adaptive_) {
+      metrics.merge(compression_metrics(controller_, metrics));
+      metrics.merge(apprentice_.metrics());
+    }
+
+    // 7. Evaluate, log, save.
+    const bool last = progress_.step == rl_.steps;
+    const bool evaluate_now = !last && rl_.eval_every > 0 && progress_.step % rl_.eval_every == 0;
+    if (evaluate_now) {
+      session_.world().enter("eval");
+      engine_.refresh(progress_.step);
+      metrics.merge(evaluate(engine_, task_, quick_evaluation(config_)).metrics());
+    }
+    if (evaluate_now || last || progress_.step % config_.run.log_every == 0) session_.log(progress_, metrics);
+    progress_.pending.reset();
+    if (last) {
+      session_.save_last_step(progress_, saver());
+    } else {
+      session_.maybe_save(progress_, saver(), score_);
+    }
+  }
+
+  void take_exam(trainer::Metrics& metrics) {
+    auto mark = std::chrono::steady_clock::now();
+    session_.world().enter("practice");
+    if (apprentice_.take_exam(controller_)) optimizer_.reset();
+    const double seconds = seconds_since(mark);
+    progress_.seconds += seconds;
+    StepRecord::add_exam_seconds(metrics, seconds);
+    progress_.extra = state();
+  }
+
+  trainer::Session& session_;
+  const Task& task_;
+  const configs::RunConfig& config_;
+  const configs::Rl& rl_;
+  const bool adaptive_;
+  trainer::Transformer& model_;
+  trainer::AdamW optimizer_;
+  trainer::SkipGuard guard_;
+  Engine engine_;
+  CompressionController controller_;
+  Apprentice apprentice_;
+  EntropyController entropy_;
+  EngineSupply own_supply_;
+  RolloutSupply& supply_;
+  RolloutSource source_;
+  TraceLog traces_;
+  LedgerLog ledger_;
+  trainer::StageProgress progress_{"rl", 0, 0, 0, {}};
+  int64_t replayed_ = 0;  // problems whose traces have been replayed
+  double score_ = 0;      // of the last step, for retention
+};
+
+}  // namespace
+
+trainer::StageProgress learn(trainer::Session& session, const Task& task, RolloutSupply* supply) {
+  return Learner(session, task, supply).run();
 }
 
 }  // namespace terse::rl

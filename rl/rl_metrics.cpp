@@ -39,7 +39,7 @@ double StepRecord::sampled_entropy() const {
   return mean.value();
 }
 
-trainer::Metrics StepRecord::metrics(const CompressionController* controller, double entropy_weight) const {
+trainer::Metrics StepRecord::metrics(double entropy_weight) const {
   Mean reward, accuracy, length, length_correct, length_wrong, clipped;
   std::map<int64_t, Mean> accuracy_of, length_of;
   std::map<std::string, Mean> forms;
@@ -105,12 +105,25 @@ trainer::Metrics StepRecord::metrics(const CompressionController* controller, do
     const std::string suffix = "/difficulty_" + std::to_string(difficulty);
     m["accuracy" + suffix] = mean.value();
     m["completions/mean_length" + suffix] = length_of[difficulty].value();
-    if (controller != nullptr) m["compression/limit" + suffix] = controller->limit(difficulty);
   }
   for (const auto& [form, mean] : forms) m["forms/" + form] = mean.count / accuracy.count;
-  if (controller != nullptr) {
-    m["compression/pressure"] = controller->pressure();
-    m["compression/backoffs"] = static_cast<double>(controller->backoffs());
+  return m;
+}
+
+void StepRecord::add_exam_seconds(trainer::Metrics& metrics, double seconds) {
+  const double before = metrics.at("step_time");
+  metrics["time/practice"] += seconds;
+  metrics["step_time"] += seconds;
+  metrics["tokens_per_s"] *= before / metrics.at("step_time");
+}
+
+trainer::Metrics compression_metrics(const CompressionController& controller, const trainer::Metrics& record) {
+  const std::string accuracy = "accuracy/difficulty_";
+  trainer::Metrics m = {{"compression/pressure", controller.pressure()},
+                        {"compression/backoffs", static_cast<double>(controller.backoffs())}};
+  for (auto at = record.lower_bound(accuracy); at != record.end() && at->first.starts_with(accuracy); ++at) {
+    const std::string difficulty = at->first.substr(accuracy.size());
+    m["compression/limit/difficulty_" + difficulty] = controller.limit(std::stoll(difficulty));
   }
   return m;
 }

@@ -23,7 +23,12 @@ struct StepRecord {
   int64_t generated_tokens() const;
   double sampled_entropy() const;  // mean over all sampled tokens, nats
   // Flat names as in docs/metrics.md; by difficulty and by form where the rollouts have them.
-  trainer::Metrics metrics(const CompressionController* controller, double entropy_weight) const;
+  trainer::Metrics metrics(double entropy_weight) const;
+  // An exam that came after the record was made belongs to its step's practice.
+  static void add_exam_seconds(trainer::Metrics& metrics, double seconds);
 };
+
+// Where the controller stands: its limits for the difficulties of which `record` has an accuracy.
+trainer::Metrics compression_metrics(const CompressionController& controller, const trainer::Metrics& record);
 
 }  // namespace terse::rl

@@ -27,7 +27,7 @@ struct Report {
 
 std::string encode(const Instruction& instruction);
 std::string encode(const Report& report);
-// Throw std::runtime_error when bytes are missing.
+// Throw std::logic_error when bytes are missing.
 Instruction decode_instruction(std::string_view bytes);
 Report decode_report(std::string_view bytes);
 

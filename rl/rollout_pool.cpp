@@ -114,6 +114,7 @@ std::vector<RolloutGroup> RolloutPool::collect(bool all) {
   WireWriter writer;
   if (leads()) {
     groups = wait(all);
+    writer.value(stopped_);
     for (const RolloutGroup& group : groups) {
       writer.value(group.problem.index);
       writer.sequence(encode_rollouts(group.rollouts));
@@ -122,7 +123,9 @@ std::vector<RolloutGroup> RolloutPool::collect(bool all) {
   if (split_.learners > 1) {
     const std::string bytes =
         all_gather_bytes(split_.part->group(session_.model().device()), "rollouts", writer.take()).front();
-    for (WireReader reader(bytes); !leads() && !reader.done();) {
+    WireReader reader(bytes);
+    reader.value(stopped_);
+    while (!leads() && !reader.done()) {
       int64_t index = 0;
       std::string rollouts;
       reader.value(index);
@@ -130,6 +133,7 @@ std::vector<RolloutGroup> RolloutPool::collect(bool all) {
       groups.push_back({ordered_.at(index), decode_rollouts(rollouts)});
     }
   }
+  if (stopped_) throw trainer::StopRequested();
   for (const RolloutGroup& group : groups) ordered_.erase(group.problem.index);
   return groups;
 }
@@ -138,6 +142,8 @@ std::vector<RolloutGroup> RolloutPool::wait(bool all) {
   trainer::Mailbox& mailbox = split_.whole.mailbox();
   std::vector<RolloutGroup> groups;
   while (groups.empty() || (all && groups.size() < ordered_.size())) {
+    stopped_ = session_.signals().stop_requested();
+    if (stopped_) return {};
     auto letter = mailbox.wait({at_work(), "a group of rollouts", /*answering_is_enough=*/false}, kLookEvery);
     for (; letter; letter = mailbox.take()) take_in(*letter, groups);
     look_for_slow_ones();  // after all letters: some may have come long ago, while this rank did something else

@@ -61,6 +61,7 @@ class RolloutPool final : public RolloutSupply {
   const configs::Rl& config_;
   WeightSender sender_;
   int64_t sent_version_ = -1;  // given to the sender last
+  bool stopped_ = false;       // a stop was asked for while the first rank waited for groups
 
   std::map<int64_t, Problem> ordered_;  // not yet collected, by index
   // Of the rank that leads.

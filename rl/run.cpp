@@ -19,6 +19,7 @@
 #include "rl/trace_stream.h"
 #include "rl/vocabulary.h"
 #include "trainer/device.h"
+#include "trainer/signal_poll.h"
 #include "trainer/train.h"
 
 namespace terse::rl {
@@ -47,6 +48,7 @@ StageResult pretrain(Session& session, const Vocabulary& vocabulary) {
   const auto evaluate = [&](int64_t) {
     trainer::LossSum loss;
     for (int64_t i = 0; i < validation.size(); ++i) {
+      session.signals().meet(false);
       const auto batch = trainer::BatchShare::own(
           session.model(), validation.sequences(i),
           [&](trainer::SequenceRange share) { return validation.batch(i, share.begin, share.end); });
@@ -66,7 +68,7 @@ StageResult pretrain(Session& session, const Vocabulary& vocabulary) {
 StageResult finetune(Session& session, const Task& task) {
   const configs::RunConfig& config = session.config();
   TraceStream stream(task, config.sft.batch_size, static_cast<uint64_t>(config.run.seed));
-  Engine engine(session.model(), config.engine.max_batch);
+  Engine engine(session.model(), config.engine.max_batch, &session.signals());
   const auto evaluate_now = [&](int64_t step) {
     engine.refresh(step);
     return evaluate(engine, task, quick_evaluation(config)).metrics();
@@ -80,9 +82,10 @@ StageResult finetune(Session& session, const Task& task) {
   return result;
 }
 
-// The full evaluation after a stage, in metrics, traces and summary.
-Evaluation evaluate_stage(Session& session, const Task& task, const StageProgress& progress) {
-  Engine engine(session.model(), session.config().engine.max_batch);
+// The full evaluation after a stage, in metrics, traces and summary. The stage's last step is on disk: a run that is
+// stopped here evaluates anew.
+Evaluation evaluate_stage(Session& session, const Task& task, const StageProgress& progress) try {
+  Engine engine(session.model(), session.config().engine.max_batch, &session.signals());
   session.world().enter("eval");
   const TraceLog traces(session.leads() ? session.dir() / "traces" : std::filesystem::path(), task);
   constexpr int64_t kTracedProblems = 4;  // of each difficulty
@@ -92,6 +95,8 @@ Evaluation evaluate_stage(Session& session, const Task& task, const StageProgres
       });
   session.log(progress, evaluation.metrics());
   return evaluation;
+} catch (const trainer::StopRequested&) {
+  session.stop(progress, nullptr, 0);
 }
 
 void run_stage(Session& session, const std::string& stage, const Vocabulary& vocabulary, RolloutSupply* supply) {
@@ -117,12 +122,15 @@ void run_stage(Session& session, const std::string& stage, const Vocabulary& voc
 
 // A corpus is made into a token store in the run folder by the first rank; the others find it there.
 Vocabulary open_together(const RunRequest& request, torch::Device device) {
-  const trainer::Place& place = request.world->place();
-  if (place.ranks == 1) return open_vocabulary(request.config, request.dir);
-  std::optional<Vocabulary> made;
-  if (place.rank == 0) made = open_vocabulary(request.config, request.dir);
-  trainer::barrier(request.world->group(device), "data is ready");
-  return made ? std::move(*made) : open_vocabulary(request.config, request.dir);
+  trainer::SignalPoll signals(request.interrupts, *request.world, device);
+  const bool first = request.world->place().rank == 0;
+  std::optional<Vocabulary> vocabulary;
+  for (const bool turn : {first, !first}) {
+    signals.during([&](const std::function<void()>& look) {
+      if (turn) vocabulary = open_vocabulary(request.config, request.dir, [&](int64_t, int64_t) { look(); });
+    });
+  }
+  return std::move(*vocabulary);
 }
 
 nlohmann::json write_summary(const RunRequest& request, const nlohmann::json& stages) {
@@ -164,7 +172,7 @@ std::optional<trainer::SavedAndStopped> run_stages(const RunRequest& request, tr
 
 }  // namespace
 
-nlohmann::json run(const RunRequest& request) {
+nlohmann::json run(const RunRequest& request) try {
   trainer::World& world = *request.world;
   const trainer::Place& place = world.place();
   const configs::RunConfig& config = request.config;
@@ -188,6 +196,10 @@ nlohmann::json run(const RunRequest& request) {
   }
   if (stopped) throw *stopped;
   return summary;
+} catch (const trainer::StopRequested&) {
+  throw trainer::SavedAndStopped(
+      "stopped on a signal while data and checkpoints were read, with nothing new to save; the same command begins "
+      "anew");
 }
 
 }  // namespace terse::rl

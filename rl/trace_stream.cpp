@@ -3,8 +3,7 @@
 
 #include <fmt/format.h>
 
-#include <stdexcept>
-
+#include "configs/errors.h"
 #include "data/pack.h"
 #include "data/philox.h"
 
@@ -36,8 +35,8 @@ nlohmann::json TraceStream::state() const {
 
 void TraceStream::restore(const nlohmann::json& state) {
   if (state.at("task") != task_.name()) {
-    throw std::runtime_error(fmt::format("the saved data cursor is of task {}, this run's is {}",
-                                         state.at("task").get<std::string>(), task_.name()));
+    throw configs::CorruptError(fmt::format("the saved data cursor is of task {}, this run's is {}",
+                                            state.at("task").get<std::string>(), task_.name()));
   }
   cursor_ = state.at("cursor");
 }

@@ -5,7 +5,8 @@
 
 namespace terse::rl {
 
-Vocabulary open_vocabulary(const configs::RunConfig& config, const std::filesystem::path& dir) {
+Vocabulary open_vocabulary(const configs::RunConfig& config, const std::filesystem::path& dir,
+                           const data::Progress& progress) {
   const auto has = [&](const char* stage) {
     return std::find(config.stages.begin(), config.stages.end(), stage) != config.stages.end();
   };
@@ -17,8 +18,8 @@ Vocabulary open_vocabulary(const configs::RunConfig& config, const std::filesyst
         std::shared_ptr<const data::Tokenizer>(&vocabulary.task->tokenizer(), [](const data::Tokenizer*) {});
   }
   if (has("pretrain")) {
-    vocabulary.corpus = vocabulary.task ? data::open_corpus(config.data, vocabulary.tokenizer, dir / "data")
-                                        : data::open_corpus(config.data, config.tokenizer, dir / "data");
+    vocabulary.corpus = vocabulary.task ? data::open_corpus(config.data, vocabulary.tokenizer, dir / "data", progress)
+                                        : data::open_corpus(config.data, config.tokenizer, dir / "data", progress);
     vocabulary.tokenizer = vocabulary.corpus->tokenizer;
   }
   return vocabulary;

@@ -17,7 +17,9 @@ struct Vocabulary {
   std::shared_ptr<const data::Tokenizer> tokenizer;
 };
 
-// Token stores are cached in `dir`/data. Throws configs::ConfigError when task and corpus cannot share a tokenizer.
-Vocabulary open_vocabulary(const configs::RunConfig& config, const std::filesystem::path& dir);
+// Token stores are cached in `dir`/data; `progress` is called now and then while text is read. Throws
+// configs::ConfigError when task and corpus cannot share a tokenizer.
+Vocabulary open_vocabulary(const configs::RunConfig& config, const std::filesystem::path& dir,
+                           const data::Progress& progress = {});
 
 }  // namespace terse::rl

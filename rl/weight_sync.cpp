@@ -8,8 +8,8 @@
 #include <chrono>
 #include <numeric>
 #include <set>
-#include <stdexcept>
 
+#include "configs/errors.h"
 #include "rl/wire.h"
 
 namespace terse::rl {
@@ -54,7 +54,7 @@ std::vector<size_t> exchange_damaged(Collectives& group, const std::vector<size_
 }
 
 [[noreturn]] void give_up(const FlatParams& params, int64_t version, const std::vector<size_t>& units) {
-  throw std::runtime_error(fmt::format("weights of version {} came damaged {} times: the hash of {} is another one",
+  throw configs::LostError(fmt::format("weights of version {} came damaged {} times: the hash of {} is another one",
                                        version, kAttempts, params.layout().units[units.front()].name));
 }
 

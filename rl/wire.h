@@ -40,7 +40,7 @@ class WireReader {
   void sequence(Sequence& s) {
     uint64_t count = 0;
     value(count);
-    if (count > bytes_.size() / sizeof(s[0])) throw std::runtime_error("a message from another rank is cut short");
+    if (count > bytes_.size() / sizeof(s[0])) throw std::logic_error("a message from another rank is cut short");
     s.resize(count);
     copy(s.data(), count * sizeof(s[0]));
   }
@@ -48,7 +48,7 @@ class WireReader {
 
  private:
   void copy(void* to, size_t count) {
-    if (count > bytes_.size()) throw std::runtime_error("a message from another rank is cut short");
+    if (count > bytes_.size()) throw std::logic_error("a message from another rank is cut short");
     if (count > 0) std::memcpy(to, bytes_.data(), count);
     bytes_.remove_prefix(count);
   }

@@ -3,7 +3,7 @@
 #
 #   scripts/test.sh [--cpu|--cuda] [--preset release|debug|asan] [REGEX]
 #
-#   REGEX           only the tests whose name matches, e.g. '^rl/' or Advantage (format and layers are checked anyway)
+#   REGEX           only the tests whose name matches, e.g. '^rl/' or Advantage (format, layers and errors are checked anyway)
 #   --preset NAME   what to build and test; default: release
 #   --cpu, --cuda   as for scripts/setup.sh
 set -euo pipefail
@@ -64,10 +64,11 @@ part set-up set_up $variant
 if [ $result = passed ]; then
   part format "$repo/scripts/format.sh" --check
   part layers "$repo/scripts/check_includes"
+  part errors "$repo/scripts/check_errors"
   part build build "$preset" $variant
   if [ $result = passed ]; then part tests run_tests; else summary+=("not run  tests"); fi
 else
-  summary+=("not run  format, layers, build, tests")
+  summary+=("not run  format, layers, errors, build, tests")
 fi
 
 say "summary (preset $preset${regex:+, tests matching $regex})"

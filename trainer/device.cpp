@@ -8,7 +8,9 @@
 #include <omp.h>
 #include <sched.h>
 
-#include <stdexcept>
+#include <algorithm>
+
+#include "configs/errors.h"
 
 namespace terse::trainer {
 
@@ -40,16 +42,20 @@ torch::Device choose_device(const std::string& wanted, int64_t local_rank) {
     c10::impl::VirtualGuardImpl(device.type()).setDevice(device);
     return device;
   }
-  if (wanted == "cuda") throw std::runtime_error("run.device is cuda, but " + problem);
+  if (wanted == "cuda") {
+    throw configs::MachineError(
+        fmt::format("run.device is cuda, but {}. Use --device auto or cpu here; `terse doctor` tells more.", problem));
+  }
   return torch::kCPU;
 }
 
 int64_t set_threads(int64_t threads, int64_t processes) {
-  if (threads <= 0) {
-    cpu_set_t allowed;
-    threads = sched_getaffinity(0, sizeof(allowed), &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
-    threads = std::max<int64_t>(1, threads / processes);
-  }
+  // Thousands of threads on a few cores only wait for each other, and the OpenMP runtime has been seen to crash at 4,096.
+  // No result depends on their number.
+  constexpr int64_t kMostPerCore = 64;
+  cpu_set_t allowed;
+  const int64_t cores = sched_getaffinity(0, sizeof(allowed), &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
+  threads = threads > 0 ? std::min(threads, kMostPerCore * cores) : std::max<int64_t>(1, cores / processes);
   at::set_num_threads(static_cast<int>(threads));
   omp_set_num_threads(static_cast<int>(threads));
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);

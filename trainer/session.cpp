@@ -6,19 +6,59 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
 
 #include "configs/load.h"
 #include "trainer/device.h"
 
 namespace terse::trainer {
 
+namespace {
+
+// JSON has no NaN and no infinity; they are written as text.
+nlohmann::json pending_to_json(const std::optional<Metrics>& pending) {
+  if (!pending) return nullptr;
+  nlohmann::json json = nlohmann::json::object();
+  for (const auto& [name, value] : *pending) {
+    if (std::isfinite(value)) {
+      json[name] = value;
+    } else {
+      json[name] = fmt::format("{}", value);
+    }
+  }
+  return json;
+}
+
+std::optional<Metrics> pending_from_json(const nlohmann::json& json) {
+  if (json.is_null()) return std::nullopt;
+  Metrics pending;
+  for (const auto& [name, value] : json.items())
+    pending[name] = value.is_string() ? std::strtod(value.get<std::string>().c_str(), nullptr) : value.get<double>();
+  return pending;
+}
+
+}  // namespace
+
+void read_saved(const std::function<void()>& read) {
+  try {
+    read();
+  } catch (const nlohmann::json::exception& error) {
+    throw configs::CorruptError(fmt::format(
+        "the checkpoint lacks something that this version of terse reads, or has it in another form: {}. Go "
+        "on with the version that began the run, or begin a new one with another --run-dir.",
+        error.what()));
+  }
+}
+
 Session::Session(const configs::RunConfig& config, std::filesystem::path dir, int64_t vocab, World& world,
                  Interrupts* interrupts)
     : config_(config),
       dir_(std::move(dir)),
       world_(world),
-      interrupts_(interrupts),
       device_(choose_device(config.run.device, world.place().local_rank)),
+      signals_(interrupts, world, device_),
       learners_(config.parallel, world, device_) {
   model_ = std::make_unique<Transformer>(resolve(config.model, vocab), device_, static_cast<uint64_t>(config.run.seed),
                                          learners_.sharding());
@@ -28,10 +68,16 @@ Session::Session(const configs::RunConfig& config, std::filesystem::path dir, in
   const auto wanted = [this](const std::string& name, const std::vector<int64_t>& shape) {
     return model_->params().wanted(name, shape);
   };
-  if (auto loaded = store_->load_latest(wanted, ask)) {
-    restore(std::move(*loaded));
-  } else {
-    metrics_->rewind({});
+  // In the split layout other ranks wait for this one to begin, so that it ends in order only after that.
+  const bool may_stop = config.parallel.layout != "split";
+  try {
+    if (auto loaded = store_->load_latest(wanted, ask, [&] { return may_stop && signals_.stop_requested(); })) {
+      read_saved([&] { restore(std::move(*loaded)); });
+    } else {
+      metrics_->rewind({});
+    }
+  } catch (const checkpoints::Interrupted&) {
+    throw StopRequested();
   }
 }
 
@@ -58,10 +104,12 @@ void Session::restore(checkpoints::Store::Loaded loaded) {
   model_->restore(loaded.state);
   const nlohmann::json& extra = loaded.state.extra;
   global_step_ = loaded.info.step;
+  on_disk_ = global_step_;
   finished_ = extra.at("finished");
   metrics_->rewind(extra.at("metrics"));
   const nlohmann::json& p = extra.at("progress");
   StageProgress progress{p.at("stage"), p.at("step"), p.at("tokens"), p.at("seconds"), p.at("extra")};
+  progress.pending = pending_from_json(p.value("pending", nlohmann::json()));
   metrics_->say(fmt::format("resumed at step {} of stage {} from {}", progress.step, progress.stage,
                             loaded.path.filename().string()));
   resume_ = Resume{std::move(progress), std::move(loaded.state)};
@@ -87,8 +135,11 @@ void Session::save(const StageProgress& progress, const SaveState& save_state, d
                    {"step", progress.step},
                    {"tokens", progress.tokens},
                    {"seconds", progress.seconds},
-                   {"extra", progress.extra}}}};
+                   {"extra", progress.extra},
+                   {"pending", pending_to_json(progress.pending)}}}};
+  on_disk_.reset();  // until it has begun
   store_->save({global_step_, progress.stage, configs::numerics_hash(config_), score}, state);
+  on_disk_ = global_step_;
   if (!config_.checkpoint.async) wait_for_save();
 }
 
@@ -114,24 +165,25 @@ void Session::settle() {
   try {
     wait_for_save();
   } catch (const checkpoints::DiskError& error) {
+    on_disk_.reset();
     report(error);
   }
 }
 
-// A signal may reach the ranks at different steps; all follow the strongest request.
-Interrupt Session::requested() {
-  const Interrupt mine = interrupts_ != nullptr ? interrupts_->take() : Interrupt::kNone;
-  if (world_.place().ranks == 1) return mine;
-  torch::Tensor strongest = torch::full({1}, static_cast<int64_t>(mine), torch::kInt64).to(device_);
-  world_.group(device_).all_reduce("interrupts", strongest, Reduce::kMax).wait();
-  return static_cast<Interrupt>(strongest.item<int64_t>());
-}
-
 void Session::maybe_save(const StageProgress& progress, const SaveState& save_state, double score) {
-  const Interrupt interrupt = requested();
+  const Interrupt interrupt = signals_.take();
   const int64_t every = config_.checkpoint.every;
   const bool due = every > 0 && progress.step % every == 0;
-  if (!due && interrupt == Interrupt::kNone) return;
+  if (due || interrupt != Interrupt::kNone) save_now(progress, save_state, score, interrupt);
+}
+
+// finish_stage() replaces this checkpoint by one of the same step, with the score of the evaluation.
+void Session::save_last_step(const StageProgress& progress, const SaveState& save_state) {
+  save_now(progress, save_state, std::numeric_limits<double>::quiet_NaN(), signals_.take());
+  settle();
+}
+
+void Session::save_now(const StageProgress& progress, const SaveState& save_state, double score, Interrupt interrupt) {
   world_.enter("save");
   settle();
   try {
@@ -139,12 +191,29 @@ void Session::maybe_save(const StageProgress& progress, const SaveState& save_st
     if (interrupt != Interrupt::kNone) wait_for_save();
   } catch (const checkpoints::DiskError& error) {
     if (interrupt == Interrupt::kSaveAndStop) throw;
+    on_disk_.reset();
     report(error);
   }
-  if (interrupt == Interrupt::kSaveAndStop) {
-    throw SavedAndStopped(fmt::format("saved at step {} of stage {} on a signal; the same command goes on from there",
-                                      progress.step, progress.stage));
+  if (interrupt == Interrupt::kSaveAndStop) stopped(progress);
+}
+
+void Session::stop(const StageProgress& progress, const SaveState& save_state, double score) {
+  world_.enter("save");
+  settle();
+  if (on_disk_ != global_step_) {
+    if (!save_state) throw checkpoints::DiskError("a stop was asked for, but the newest checkpoint was not written");
+    save(progress, save_state, score);
   }
+  wait_for_save();
+  stopped(progress);
+}
+
+void Session::stopped(const StageProgress& progress) const {
+  throw SavedAndStopped(
+      global_step_ == 0
+          ? "stopped on a signal before the first step, with nothing to save; the same command begins anew"
+          : fmt::format("saved at step {} of stage {} on a signal; the same command goes on from there", progress.step,
+                        progress.stage));
 }
 
 void Session::finish_stage(const StageProgress& progress, nlohmann::json result, double score) {

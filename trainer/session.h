@@ -11,10 +11,10 @@
 
 #include "checkpoints/store.h"
 #include "configs/run_config.h"
-#include "trainer/interrupts.h"
 #include "trainer/learners.h"
 #include "trainer/metrics/metric_logger.h"
 #include "trainer/model/transformer.h"
+#include "trainer/signal_poll.h"
 
 namespace terse::trainer {
 
@@ -27,13 +27,21 @@ struct StageProgress {
   int64_t tokens = 0;    // trained or generated so far
   double seconds = 0;    // spent so far, over all starts
   nlohmann::json extra;  // data cursor, controllers
+  // The values of the last step's record while what belongs to it, an exam or an evaluation, has not ended. A run that
+  // is stopped there repeats that part.
+  std::optional<Metrics> pending = {};
 };
+
+// Runs `read`, which takes state out of a checkpoint. A key that is missing there or of another kind, as in a
+// checkpoint of another version, is a configs::CorruptError.
+void read_saved(const std::function<void()>& read);
 
 class Session {
  public:
   // Builds the model from the config, opens metrics and checkpoints in `dir` and, when there is a usable checkpoint,
   // restores weights, global step and finished stages from it; the interrupted stage then finds its progress in
-  // resume(). All ranks of the world together; its first rank leads: it alone writes metrics and traces.
+  // resume(). Throws StopRequested when a stop is asked for while checkpoints are verified. All ranks of the world
+  // together; its first rank leads: it alone writes metrics and traces.
   Session(const configs::RunConfig& config, std::filesystem::path dir, int64_t vocab, World& world,
           Interrupts* interrupts);
 
@@ -63,6 +71,15 @@ class Session {
   // Saves when a checkpoint is due at this step, or a signal asks for one; throws SavedAndStopped once a requested stop
   // is on disk. A full disk or a failed write is reported, and training goes on with the older checkpoints.
   void maybe_save(const StageProgress& progress, const SaveState& save_state, double score);
+  // The same for a stage's last step, which is always saved, and on disk when this returns: what follows, its
+  // evaluation, may take long.
+  void save_last_step(const StageProgress& progress, const SaveState& save_state);
+
+  // For loops between two calls of maybe_save(). What throws StopRequested there ends in stop().
+  SignalPoll& signals() { return signals_; }
+  // Saves unless the newest checkpoint is of this step already, and throws SavedAndStopped. Without `save_state`
+  // nothing can be saved any more: then a newest checkpoint that could not be written is a DiskError.
+  [[noreturn]] void stop(const StageProgress& progress, const SaveState& save_state, double score);
 
   // One more update of any stage is done; comes before log() and maybe_save() of that update.
   void step_done() {
@@ -76,7 +93,8 @@ class Session {
   void wait_for_save();
   void settle();
   void report(const checkpoints::DiskError& error);
-  Interrupt requested();
+  void save_now(const StageProgress& progress, const SaveState& save_state, double score, Interrupt interrupt);
+  [[noreturn]] void stopped(const StageProgress& progress) const;
   checkpoints::StoreOptions store_options();
   std::vector<std::string> exchange(std::string_view name, const std::string& mine);
   void restore(checkpoints::Store::Loaded loaded);
@@ -84,15 +102,16 @@ class Session {
   configs::RunConfig config_;
   std::filesystem::path dir_;
   World& world_;
-  Interrupts* interrupts_;
   torch::Device device_;
+  SignalPoll signals_;
   Learners learners_;
   std::unique_ptr<Transformer> model_;
   std::unique_ptr<MetricLogger> metrics_;
   std::unique_ptr<checkpoints::Store> store_;
   std::optional<Resume> resume_;
   nlohmann::json finished_ = nlohmann::json::array();
-  int64_t global_step_ = 0;  // updates over all stages
+  int64_t global_step_ = 0;             // updates over all stages
+  std::optional<int64_t> on_disk_ = 0;  // of them, in the newest checkpoint; empty where it could not be written
 };
 
 }  // namespace terse::trainer

@@ -5,8 +5,9 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
-#include <stdexcept>
 #include <string>
+
+#include "configs/errors.h"
 
 namespace terse::trainer {
 
@@ -14,17 +15,16 @@ class SkipGuard {
  public:
   explicit SkipGuard(int64_t most_in_a_row) : most_(most_in_a_row) {}
 
-  // Throws std::runtime_error naming stage and step once more than `most_in_a_row` updates in a row were skipped.
+  // Throws configs::DivergedError naming stage and step once more than `most_in_a_row` updates in a row were skipped.
   void check(bool applied, const std::string& stage, int64_t step) {
     in_a_row_ = applied ? 0 : in_a_row_ + 1;
     total_ += applied ? 0 : 1;
     if (in_a_row_ > most_) {
-      throw std::runtime_error(
-          fmt::format("{}: the loss or gradient was not finite in {} updates in a row, the last at step {}. The "
-                      "weights of the last checkpoint "
-                      "are still good; lower {}.optimizer.lr or raise warmup_steps and run the same command again in a "
-                      "new --run-dir",
-                      stage, in_a_row_, step, stage));
+      throw configs::DivergedError(
+          fmt::format("training diverged in stage {}: the loss or gradient was not finite in {} updates in a row, the "
+                      "last at step {}. The weights of the last checkpoint are still good. Lower {}.optimizer.lr or "
+                      "raise {}.optimizer.warmup_steps, and run the command again in a new --run-dir.",
+                      stage, in_a_row_, step, stage, stage));
     }
   }
   int64_t total() const { return total_; }

@@ -56,6 +56,101 @@ LossSum weights_and_tokens(const Transformer& model, const BatchShare& batch) {
   return {0, sums[0], static_cast<int64_t>(sums[1])};
 }
 
+// The loop. An evaluation may be interrupted: then its step is saved with a record that is still pending, and a resumed
+// run evaluates again before it goes on.
+class Supervised {
+ public:
+  Supervised(Session& session, const SupervisedStage& stage)
+      : session_(session),
+        stage_(stage),
+        model_(session.model()),
+        optimizer_(model_.params(), stage.optimizer),
+        guard_(stage.optimizer.max_nonfinite_steps),
+        progress_{stage.name, 0, 0, 0, {}} {}
+
+  StageProgress run() {
+    if (auto resumed = session_.resume(stage_.name)) {
+      progress_ = resumed->progress;
+      read_saved([&] {
+        optimizer_.restore(resumed->state);
+        stage_.stream->restore(progress_.extra.at("stream"));
+        guard_.restore(progress_.extra.at("skipped"));
+      });
+    }
+    session_.metrics().begin_stage(stage_.name, progress_.step, stage_.steps);
+    try {
+      while (progress_.step < stage_.steps || progress_.pending) {
+        if (!progress_.pending) step();
+        conclude();
+      }
+    } catch (const StopRequested&) {
+      session_.stop(progress_, saver(), score());
+    }
+    return progress_;
+  }
+
+ private:
+  Session::SaveState saver() {
+    return [this](checkpoints::StateDict& state) { optimizer_.save(state); };
+  }
+  double score() const { return -loss_; }
+
+  void step() {
+    using Clock = std::chrono::steady_clock;
+    const auto start = Clock::now();
+    session_.world().enter(stage_.name);
+    // 1. Data: this rank's share.
+    const int64_t sequences = stage_.stream->batch_size();
+    const BatchShare batch = BatchShare::own(
+        model_, sequences, [&](SequenceRange share) { return stage_.stream->next(share.begin, share.end); });
+
+    // 2. Loss and gradient, micro-batch by micro-batch.
+    model_.params().zero_grad();
+    const LossSum loss = accumulate_cross_entropy(model_, batch, stage_.micro_batch);
+
+    // 3. Update.
+    const double lr = learning_rate(stage_.optimizer, progress_.step, stage_.steps);
+    const AdamW::Update update = optimizer_.step(lr);
+    guard_.check(update.applied && std::isfinite(loss.mean()), stage_.name, progress_.step);
+
+    // 4. Account.
+    progress_.step += 1;
+    session_.step_done();
+    progress_.tokens += loss.tokens;
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    progress_.seconds += seconds;
+    progress_.extra = {{"stream", stage_.stream->state()}, {"skipped", guard_.state()}};
+    progress_.pending = Metrics{{"loss", loss.mean()},
+                                {"lr", lr},
+                                {"grad_norm", update.grad_norm},
+                                {"step_time", seconds},
+                                {"tokens_per_s", static_cast<double>(loss.tokens) / seconds}};
+  }
+
+  // 5. Evaluate, log, save. The last step is saved first: what follows may take long.
+  void conclude() {
+    loss_ = progress_.pending->at("loss");
+    const int64_t step = progress_.step;
+    const bool last = step == stage_.steps;
+    const bool evaluate = stage_.evaluate && (last || (stage_.eval_every > 0 && step % stage_.eval_every == 0));
+    if (last && evaluate) session_.save_last_step(progress_, saver());
+    Metrics metrics = *progress_.pending;
+    if (evaluate) metrics.merge(stage_.evaluate(step));
+    if (evaluate || last || step % session_.config().run.log_every == 0) session_.log(progress_, metrics);
+    progress_.pending.reset();
+    if (!last) session_.maybe_save(progress_, saver(), score());
+    if (last && !evaluate) session_.save_last_step(progress_, saver());
+  }
+
+  Session& session_;
+  const SupervisedStage& stage_;
+  Transformer& model_;
+  AdamW optimizer_;
+  SkipGuard guard_;
+  StageProgress progress_;
+  double loss_ = 0;  // of the last step
+};
+
 }  // namespace
 
 BatchShare BatchShare::own(const Transformer& model, int64_t sequences,
@@ -92,59 +187,7 @@ LossSum cross_entropy(Transformer& model, const BatchShare& batch) {
 }
 
 StageProgress train(Session& session, const SupervisedStage& stage) {
-  using Clock = std::chrono::steady_clock;
-  Transformer& model = session.model();
-  AdamW optimizer(model.params(), stage.optimizer);
-  SkipGuard guard(stage.optimizer.max_nonfinite_steps);
-  StageProgress progress{stage.name, 0, 0, 0, {}};
-  if (auto resumed = session.resume(stage.name)) {
-    progress = resumed->progress;
-    optimizer.restore(resumed->state);
-    stage.stream->restore(progress.extra.at("stream"));
-    guard.restore(progress.extra.at("skipped"));
-  }
-
-  session.metrics().begin_stage(stage.name, progress.step, stage.steps);
-  while (progress.step < stage.steps) {
-    const auto start = Clock::now();
-    session.world().enter(stage.name);
-    // 1. Data: this rank's share.
-    const int64_t sequences = stage.stream->batch_size();
-    const BatchShare batch = BatchShare::own(
-        model, sequences, [&](SequenceRange share) { return stage.stream->next(share.begin, share.end); });
-
-    // 2. Loss and gradient, micro-batch by micro-batch.
-    model.params().zero_grad();
-    const LossSum loss = accumulate_cross_entropy(model, batch, stage.micro_batch);
-
-    // 3. Update.
-    const double lr = learning_rate(stage.optimizer, progress.step, stage.steps);
-    const AdamW::Update update = optimizer.step(lr);
-    guard.check(update.applied && std::isfinite(loss.mean()), stage.name, progress.step);
-
-    // 4. Account.
-    progress.step += 1;
-    session.step_done();
-    progress.tokens += loss.tokens;
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    progress.seconds += seconds;
-    Metrics metrics = {{"loss", loss.mean()},
-                       {"lr", lr},
-                       {"grad_norm", update.grad_norm},
-                       {"step_time", seconds},
-                       {"tokens_per_s", static_cast<double>(loss.tokens) / seconds}};
-
-    // 5. Evaluate, log, save.
-    const bool last = progress.step == stage.steps;
-    const bool evaluate = stage.evaluate && (last || (stage.eval_every > 0 && progress.step % stage.eval_every == 0));
-    if (evaluate) metrics.merge(stage.evaluate(progress.step));
-    if (evaluate || progress.step % session.config().run.log_every == 0) session.log(progress, metrics);
-    progress.extra = {{"stream", stage.stream->state()}, {"skipped", guard.state()}};
-    if (!last)
-      session.maybe_save(
-          progress, [&](checkpoints::StateDict& state) { optimizer.save(state); }, -loss.mean());
-  }
-  return progress;
+  return Supervised(session, stage).run();
 }
 
 }  // namespace terse::trainer

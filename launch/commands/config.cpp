@@ -7,6 +7,7 @@
 
 #include "launch/commands/command.h"
 #include "launch/exit_codes.h"
+#include "launch/output.h"
 #include "launch/resolve.h"
 #include "launch/run_dir.h"
 
@@ -26,7 +27,7 @@ void add_print(const Command& parent) {
                  "  terse config print configs/quickstart.yaml --set rl.steps=500 --plain >mine.yaml",
                  [=] {
                    const configs::LoadedConfig loaded = resolve_config(*path, command.globals());
-                   fmt::print("{}", configs::to_yaml(loaded.config, *plain ? nullptr : &loaded.origin));
+                   print_result("{}", configs::to_yaml(loaded.config, *plain ? nullptr : &loaded.origin));
                    return kDone;
                  });
 }
@@ -42,8 +43,8 @@ void add_check(const Command& parent) {
                  "  terse config check configs/quickstart.yaml --set model.width=96",
                  [=] {
                    const configs::RunConfig config = resolve_config(*path, command.globals()).config;
-                   fmt::print("ok: {} (stages {}, run folder {})\n", *path, fmt::join(config.stages, ", "),
-                              run_dir_of(config).string());
+                   print_result("ok: {} (stages {}, run folder {})\n", *path, fmt::join(config.stages, ", "),
+                                run_dir_of(config).string());
                    return kDone;
                  });
 }
@@ -58,7 +59,7 @@ void add_schema(const Command& parent) {
                  "  terse config schema >terse.schema.json\n"
                  "  terse config schema --markdown | less",
                  [=] {
-                   fmt::print("{}", *markdown ? configs::markdown_reference() : configs::json_schema());
+                   print_result("{}", *markdown ? configs::markdown_reference() : configs::json_schema());
                    return kDone;
                  });
 }

@@ -12,6 +12,7 @@
 #include "data/utf8.h"
 #include "launch/commands/command.h"
 #include "launch/exit_codes.h"
+#include "launch/output.h"
 #include "launch/resolve.h"
 #include "launch/text.h"
 
@@ -46,8 +47,7 @@ constexpr const char* kInspectMore =
 void show_progress(int64_t done, int64_t total) {
   if (isatty(STDERR_FILENO) == 0) return;
   const double percent = total > 0 ? 100.0 * static_cast<double>(done) / static_cast<double>(total) : 100.0;
-  fmt::print(stderr, "\r{} of {} ({:.0f}%) {}", byte_size(done), byte_size(total), percent, done >= total ? "\n" : "");
-  std::fflush(stderr);
+  warn("\r{} of {} ({:.0f}%) {}", byte_size(done), byte_size(total), percent, done >= total ? "\n" : "");
 }
 
 void require_files(const std::vector<std::string>& names) {
@@ -68,7 +68,7 @@ int build_data(const BuildRequest& request) {
   options.progress = show_progress;
   const auto tokenizer = request.tokenizer == "char" ? data::train_char_tokenizer(inputs, options.separator)
                                                      : resolve_tokenizer(request.tokenizer);
-  fmt::print("{}", data::to_text(data::build_store(inputs, request.output, *tokenizer, options)));
+  print_result("{}", data::to_text(data::build_store(inputs, request.output, *tokenizer, options)));
   return kDone;
 }
 
@@ -112,12 +112,12 @@ int inspect_data(const std::string& path, bool verify, bool json) {
     nlohmann::json object = to_json(store->info());
     object["first_text"] = first_text(*store);
     if (verify) object["verified"] = true;
-    fmt::print("{}\n", object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    print_result("{}\n", object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     return kDone;
   }
-  fmt::print("{}", data::to_text(store->info()));
-  if (verify) fmt::print("every token read; the content hash is right\n");
-  fmt::print("\nfirst document:\n{}\n", first_text(*store));
+  print_result("{}", data::to_text(store->info()));
+  if (verify) print_result("every token read; the content hash is right\n");
+  print_result("\nfirst document:\n{}\n", first_text(*store));
   return kDone;
 }
 

@@ -9,6 +9,7 @@
 #include "launch/commands/command.h"
 #include "launch/diagnosis.h"
 #include "launch/exit_codes.h"
+#include "launch/output.h"
 #include "launch/text.h"
 
 namespace terse::launch {
@@ -64,7 +65,8 @@ void add_limits(const Machine& machine, Rows& rows) {
   const Limits& limits = machine.limits;
   rows.push_back({"open files", fmt::format("{} (up to {})", count(limits.open_files), count(limits.open_files_hard))});
   rows.push_back({"/dev/shm", byte_size(limits.shm_bytes)});
-  rows.push_back({"disk", fmt::format("{} free in {}{}", byte_size(limits.disk_free_bytes), limits.disk.string(),
+  const std::string room = limits.disk_free_bytes < 0 ? "unknown amount" : byte_size(limits.disk_free_bytes);
+  rows.push_back({"disk", fmt::format("{} free in {}{}", room, limits.disk.string(),
                                       limits.disk_writable ? "" : ", not writable")});
   rows.push_back({"locale", fmt::format("{}{}", limits.locale, limits.utf8 ? "" : ", not UTF-8")});
 }
@@ -74,10 +76,10 @@ void print_report(const Machine& machine, const std::vector<Problem>& problems, 
   add_libraries(machine, rows);
   add_compute(machine, rows);
   add_limits(machine, rows);
-  fmt::print("{}\n", table(rows, /*left=*/{0, 1}));
+  print_result("{}\n", table(rows, /*left=*/{0, 1}));
   for (const Problem& problem : problems)
-    fmt::print("{}: {}\n  fix: {}\n", problem.fatal ? "PROBLEM" : "warning", problem.what, problem.fix);
-  fmt::print("{}\n", able ? "terse can run here." : "terse cannot run here as asked; see above.");
+    print_result("{}: {}\n  fix: {}\n", problem.fatal ? "PROBLEM" : "warning", problem.what, problem.fix);
+  print_result("{}\n", able ? "terse can run here." : "terse cannot run here as asked; see above.");
 }
 
 int doctor(const GlobalOptions& globals, bool json) {
@@ -89,7 +91,7 @@ int doctor(const GlobalOptions& globals, bool json) {
     nlohmann::json object = to_json(machine);
     object["problems"] = to_json(problems);
     object["able"] = able;
-    fmt::print("{}\n", object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    print_result("{}\n", object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
   } else {
     print_report(machine, problems, able);
   }

@@ -8,6 +8,7 @@
 
 #include "launch/commands/command.h"
 #include "launch/exit_codes.h"
+#include "launch/output.h"
 #include "launch/resolve.h"
 #include "launch/text.h"
 #include "rl/eval/evaluate_checkpoint.h"
@@ -60,19 +61,19 @@ void print_table(const nlohmann::json& eval) {
         {key, with_thousands(row.at("n").get<int64_t>()), share(row.at("accuracy")), length(row.at("mean_tokens"))});
   }
   rows.push_back({"all", with_thousands(n), share(eval.at("accuracy")), length(eval.at("mean_tokens"))});
-  fmt::print("{}, {} samples of each problem\n\n{}", eval.value("task", "task"), eval.value("samples", int64_t{1}),
-             table(rows));
+  print_result("{}, {} samples of each problem\n\n{}", eval.value("task", "task"), eval.value("samples", int64_t{1}),
+               table(rows));
   const nlohmann::json pass_at_k = eval.value("pass_at_k", nlohmann::json::object());
   std::string passes;
   for (const auto& [k, rate] : pass_at_k.items())
     passes += fmt::format("{}pass@{} {}", passes.empty() ? "" : ", ", k, share(rate));
-  if (!passes.empty()) fmt::print("\n{}\n", passes);
+  if (!passes.empty()) print_result("\n{}\n", passes);
   const nlohmann::json forms = eval.value("forms", nlohmann::json::object());
   if (forms.empty()) return;
   rows = {{"form", "share", "accuracy"}};
   for (const auto& [form, row] : forms.items())
     rows.push_back({form, share(row.at("share")), share(row.at("accuracy"))});
-  fmt::print("\n{}", table(rows, /*left=*/{0}));
+  print_result("\n{}", table(rows, /*left=*/{0}));
 }
 
 int evaluate(const Options& options, const GlobalOptions& globals) {
@@ -84,7 +85,7 @@ int evaluate(const Options& options, const GlobalOptions& globals) {
   request.device = globals.device.value_or("auto");
   const nlohmann::json eval = on_user_input([&] { return rl::evaluate_checkpoint(request); });
   if (options.json)
-    fmt::print("{}\n", eval.dump(2));
+    print_result("{}\n", eval.dump(2));
   else
     print_table(eval);
   return kDone;

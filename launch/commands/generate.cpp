@@ -7,6 +7,7 @@
 
 #include "launch/commands/command.h"
 #include "launch/exit_codes.h"
+#include "launch/output.h"
 #include "launch/resolve.h"
 #include "rl/eval/evaluate_checkpoint.h"
 
@@ -23,7 +24,8 @@ struct Options {
 constexpr const char* kMore =
     "The prompt is text in the run's tokenizer; for a task, one in the task's own language (its traces/ hold "
     "examples). Without a\n"
-    "prompt, or with `-`, it is read from standard input. The same seed and prompt give the same text.\n\n"
+    "prompt, or with `-`, it is read from standard input; one that begins with `-` stands behind `--`. The same seed "
+    "and prompt give the same text.\n\n"
     "Examples:\n"
     "  terse generate runs/shakespeare \"ROMEO:\" --max-new-tokens 200 --temperature 0.8\n"
     "  terse generate runs/quickstart --samples 4 --json <prompt.txt";
@@ -37,14 +39,14 @@ int generate(Options& options, const GlobalOptions& globals) {
   const auto emit = [&](int64_t sample, const std::string& text, int64_t tokens, bool finished) {
     if (options.json) {
       const nlohmann::json line = {{"sample", sample}, {"text", text}, {"tokens", tokens}, {"finished", finished}};
-      fmt::print("{}\n", line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+      print_result("{}\n", line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     } else {
       if (request.samples > 1)
-        fmt::print("{}--- sample {}, {} tokens{}\n", sample > 0 ? "\n" : "", sample + 1, tokens,
-                   finished ? "" : ", cut at the limit");
-      fmt::print("{}\n", text);
+        print_result("{}--- sample {}, {} tokens{}\n", sample > 0 ? "\n" : "", sample + 1, tokens,
+                     finished ? "" : ", cut at the limit");
+      print_result("{}\n", text);
     }
-    std::fflush(stdout);
+    flush_results();
   };
   on_user_input([&] { rl::generate(request, emit); });
   return kDone;

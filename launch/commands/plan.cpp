@@ -10,6 +10,7 @@
 #include "data/tokenizer_factory.h"
 #include "launch/commands/command.h"
 #include "launch/exit_codes.h"
+#include "launch/output.h"
 #include "launch/plan_text.h"
 #include "launch/resolve.h"
 #include "rl/env/task.h"
@@ -67,9 +68,9 @@ int plan(const Request& request, const GlobalOptions& globals) {
   const auto plans = on_user_input([&] { return trainer::plan::make_plan(run); });
   if (plans.empty()) throw UsageError("stages has nothing that trains: expected pretrain, sft or rl.");
   if (request.json) {
-    fmt::print("{}\n", plan_json(request.config, run, plans).dump(2));
+    print_result("{}\n", plan_json(request.config, run, plans).dump(2));
   } else {
-    fmt::print("{}", plan_text(request.config, run, plans));
+    print_result("{}", plan_text(request.config, run, plans));
   }
   return kDone;
 }

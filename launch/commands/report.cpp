@@ -8,6 +8,7 @@
 
 #include "launch/commands/command.h"
 #include "launch/exit_codes.h"
+#include "launch/output.h"
 #include "launch/resolve.h"
 
 namespace terse::launch {
@@ -37,7 +38,7 @@ int report(const Options& options) {
   if (output.empty())
     output = folders.size() == 1 ? folders.front() / "report.html" : std::filesystem::path("report.html");
   write_report(folders, output);
-  fmt::print("{}\n", output.string());
+  print_result("{}\n", output.string());
   return kDone;
 }
 

@@ -10,10 +10,12 @@
 #include <memory>
 #include <optional>
 
+#include "launch/agreement.h"
 #include "launch/commands/command.h"
 #include "launch/exit_codes.h"
 #include "launch/machine/libraries.h"
 #include "launch/outcome.h"
+#include "launch/output.h"
 #include "launch/report/report.h"
 #include "launch/resolve.h"
 #include "launch/run_dir.h"
@@ -29,8 +31,9 @@ constexpr const char* kMore =
     "interrupted run exactly\n"
     "where its newest checkpoint left it; a finished one is left as it is. One process at a time may use a run "
     "folder.\n\n"
-    "SIGUSR1, SIGTERM or Ctrl-C save and stop (exit code 75; a second Ctrl-C leaves at once), SIGUSR2 saves and goes "
-    "on.\n"
+    "SIGUSR1, SIGTERM, Ctrl-C or a closed terminal (SIGHUP, unless nohup ignores it) save and stop, also during an "
+    "evaluation\n"
+    "(exit code 75; a second Ctrl-C leaves at once). SIGUSR2 saves and goes on.\n"
     "After three starts that ended without a newer checkpoint and without such a signal, the fourth is refused (93), "
     "so "
     "that no scheduler\n"
@@ -39,15 +42,6 @@ constexpr const char* kMore =
     "  terse run configs/quickstart.yaml\n"
     "  terse run configs/quickstart.yaml --seed 2 --run-dir runs/quickstart-2\n"
     "  terse run configs/quickstart.yaml --set rl.penalty.kind=none --set run.name=no-penalty";
-
-torch::Device device_of(const configs::RunConfig& config, int64_t local_rank) {
-  try {
-    return trainer::choose_device(config.run.device, local_rank);
-  } catch (const std::runtime_error& error) {
-    throw configs::ConfigError(
-        fmt::format("{}. Use --device auto or cpu here; `terse doctor` tells more.", error.what()));
-  }
-}
 
 nlohmann::json run_stages(const rl::RunRequest& request) {
   try {
@@ -65,22 +59,20 @@ void report_on(const std::filesystem::path& dir) {
   const std::filesystem::path file = dir / "report.html";
   try {
     write_report({dir}, file);
-    fmt::print("report: {}\n", file.string());
+    say("report: {}\n", file.string());
   } catch (const std::exception& error) {
-    fmt::print(stderr, "terse: warning: no report was written: {}\nTry again with: terse report {}\n", error.what(),
-               dir.string());
+    warn("terse: warning: no report was written: {}\nTry again with: terse report {}\n", error.what(), dir.string());
   }
 }
 
 void announce(const RunDir& dir, const configs::RunConfig& config, int64_t ranks, int64_t restarts) {
-  fmt::print("{}: {} stages {} (seed {}{})\n", dir.path().string(),
-             dir.resumed() ? fmt::format("start {} of", restarts + 1) : "running", fmt::join(config.stages, ", "),
-             config.run.seed, ranks > 1 ? fmt::format(", {} ranks", ranks) : "");
-  std::fflush(stdout);
+  say("{}: {} stages {} (seed {}{})\n", dir.path().string(),
+      dir.resumed() ? fmt::format("start {} of", restarts + 1) : "running", fmt::join(config.stages, ", "),
+      config.run.seed, ranks > 1 ? fmt::format(", {} ranks", ranks) : "");
 }
 
 void conclude(const std::filesystem::path& dir, const nlohmann::json& summary) {
-  fmt::print("{}", outcome(summary));
+  say("{}", outcome(summary));
   report_on(dir);
 }
 
@@ -89,16 +81,17 @@ void conclude(const std::filesystem::path& dir, const nlohmann::json& summary) {
 int tell_again(const configs::RunConfig& config, const nlohmann::json& summary) {
   if (trainer::rank_of_launch() > 0) return kDone;
   const RunDir dir(config);
-  fmt::print("{}: already complete\n", dir.path().string());
+  say("{}: already complete\n", dir.path().string());
   conclude(dir.path(), summary);
   return kDone;
 }
 
 int run_as_rank(trainer::World& world, const configs::RunConfig& config, bool retry, const Invocation& invocation) {
   trainer::Interrupts interrupts;
-  auto signals = std::make_unique<SignalScope>(interrupts);
+  const SignalScope signals(interrupts);
   const trainer::Place& place = world.place();
-  const torch::Device device = device_of(config, place.local_rank);
+  require_same_start(world, config);
+  const torch::Device device = trainer::choose_device(config.run.device, place.local_rank);
   std::optional<RunDir> dir;  // the first rank opens it, and tells of the run
   if (place.rank == 0) {
     dir.emplace(config);
@@ -106,7 +99,7 @@ int run_as_rank(trainer::World& world, const configs::RunConfig& config, bool re
   }
   if (place.ranks > 1) trainer::barrier(world.group(device), "run folder is open");
   const nlohmann::json summary = run_stages({config, run_dir_of(config), commit_text(build()), &world, &interrupts});
-  signals.reset();  // nothing is left to save
+  // Signals stay caught: nothing is left to save, and a finished run does not end by one.
   if (dir) conclude(dir->path(), summary);
   return kDone;
 }

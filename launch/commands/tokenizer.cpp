@@ -10,6 +10,7 @@
 #include "data/tokenizer_factory.h"
 #include "launch/commands/command.h"
 #include "launch/exit_codes.h"
+#include "launch/output.h"
 #include "launch/resolve.h"
 #include "launch/text.h"
 
@@ -32,14 +33,14 @@ int train(const TrainRequest& request) {
   const auto tokenizer =
       data::train_char_tokenizer({request.inputs.begin(), request.inputs.end()}, unescape(request.separator));
   data::save_tokenizer(request.output, *tokenizer);
-  fmt::print("{}: {}, {} tokens\n", request.output, tokenizer->id(), with_thousands(tokenizer->vocab_size()));
+  print_result("{}: {}, {} tokens\n", request.output, tokenizer->id(), with_thousands(tokenizer->vocab_size()));
   return kDone;
 }
 
 int encode(const std::string& tokenizer, const std::optional<std::string>& text) {
   const auto chosen = resolve_tokenizer(tokenizer);
   const std::vector<int32_t> ids = on_user_input([&] { return chosen->encode(text_or_input(text, /*trim=*/false)); });
-  fmt::print("{}\n", fmt::join(ids, " "));
+  print_result("{}\n", fmt::join(ids, " "));
   return kDone;
 }
 
@@ -63,11 +64,10 @@ int decode(const std::string& tokenizer, const std::vector<std::string>& words) 
   const std::vector<int32_t> ids = parse_ids(text_or_input(argument, /*trim=*/false));
   try {
     const std::string text = chosen->decode(ids);
-    std::fwrite(text.data(), 1, text.size(), stdout);  // any bytes, as they are
+    print_result("{}\n", text);  // any bytes, as they are
   } catch (const std::out_of_range& error) {
     throw UsageError(error.what());
   }
-  std::fputc('\n', stdout);
   return kDone;
 }
 

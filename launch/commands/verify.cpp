@@ -9,6 +9,7 @@
 
 #include "launch/commands/command.h"
 #include "launch/exit_codes.h"
+#include "launch/output.h"
 #include "launch/resolve.h"
 #include "launch/text.h"
 
@@ -37,11 +38,11 @@ int verify(const std::string& target) {
                                                               : "ok";
     rows.push_back({mark, finding.subject, finding.detail});
   }
-  fmt::print("{}", table(rows, /*left=*/{0, 1, 2}));
+  print_result("{}", table(rows, /*left=*/{0, 1, 2}));
   const auto defects = std::count_if(findings.begin(), findings.end(),
                                      [](const Finding& f) { return f.kind == Finding::Kind::kDefect; });
   if (defects == 0) return kDone;
-  fmt::print(stderr, "terse: {}: {} defect{}\n", target, defects, defects == 1 ? "" : "s");
+  warn("terse: {}: {} defect{}\n", target, defects, defects == 1 ? "" : "s");
   return kCorrupt;
 }
 

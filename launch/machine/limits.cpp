@@ -50,7 +50,7 @@ Limits inspect_limits(const std::filesystem::path& runs) {
   if (statvfs("/dev/shm", &disk) == 0) limits.shm_bytes = static_cast<int64_t>(disk.f_blocks * disk.f_frsize);
   limits.runs = runs;
   limits.disk = nearest_existing(runs);
-  if (statvfs(limits.disk.c_str(), &disk) == 0)
+  if (statvfs(limits.disk.c_str(), &disk) == 0 && disk.f_blocks > 0)
     limits.disk_free_bytes = static_cast<int64_t>(disk.f_bavail * disk.f_frsize);
   limits.disk_writable = std::filesystem::is_directory(limits.disk) && access(limits.disk.c_str(), W_OK | X_OK) == 0;
   limits.locale = locale_name();

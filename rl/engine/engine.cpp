@@ -10,11 +10,12 @@ namespace terse::rl {
 namespace {
 
 constexpr int64_t kPrefillRows = 4096;  // prompt tokens of one forward pass
+constexpr int kStepsBetweenLooks = 8;   // for signals
 
 }  // namespace
 
-Engine::Engine(trainer::Transformer& model, int64_t max_batch)
-    : model_(model), decoder_(make_decoder(model, max_batch, model.spec().context)) {
+Engine::Engine(trainer::Transformer& model, int64_t max_batch, trainer::SignalPoll* signals)
+    : model_(model), signals_(signals), decoder_(make_decoder(model, max_batch, model.spec().context)) {
   for (int64_t slot = max_batch - 1; slot >= 0; --slot) free_slots_.push_back(slot);
 }
 
@@ -36,8 +37,11 @@ std::vector<Completion> Engine::generate(const std::vector<GenerationRequest>& r
   for (const GenerationRequest& request : requests) check(request);
   for (const GenerationRequest& request : requests) submit(request);
   std::vector<Completion> completions(requests.size());
-  while (!idle()) {
-    for (Finished& each : step()) completions[static_cast<size_t>(each.ticket - first)] = std::move(each.completion);
+  const auto go_on = [&] { return signals_ != nullptr ? signals_->meet(!idle()) : !idle(); };
+  while (go_on()) {
+    for (int i = 0; i < kStepsBetweenLooks && !idle(); ++i) {
+      for (Finished& each : step()) completions[static_cast<size_t>(each.ticket - first)] = std::move(each.completion);
+    }
   }
   return completions;
 }

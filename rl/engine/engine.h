@@ -11,6 +11,7 @@
 #include "rl/engine/decoder.h"
 #include "rl/engine/sampler.h"
 #include "rl/types.h"
+#include "trainer/signal_poll.h"
 
 namespace terse::rl {
 
@@ -40,8 +41,8 @@ struct Completion {
 class Engine {
  public:
   // Shares `model`, which must outlive the engine. `max_batch` sequences decode together; their number changes no
-  // token.
-  Engine(trainer::Transformer& model, int64_t max_batch);
+  // token. `signals`, when given, is asked every few steps of generate().
+  Engine(trainer::Transformer& model, int64_t max_batch, trainer::SignalPoll* signals = nullptr);
 
   const trainer::Transformer& model() const { return model_; }
 
@@ -51,7 +52,9 @@ class Engine {
 
   // Runs all requests to their ends; the i-th completion belongs to the i-th request. Requests with equal prompts that
   // follow each other share one pass over the prompt. Throws std::invalid_argument when a prompt plus max_new_tokens
-  // exceeds the context. Not while something else is under way.
+  // exceeds the context. Not while something else is under way. With `signals`, of a world of several ranks, all of
+  // them generate at the same time, each its own requests or none; trainer::StopRequested then leaves requests under
+  // way, and the engine must not be used again.
   std::vector<Completion> generate(const std::vector<GenerationRequest>& requests, const SamplingOptions& options);
 
   // The same in small steps: set the options, then submit and step as you like.
@@ -87,6 +90,7 @@ class Engine {
   void sample(std::vector<Sequence> sequences, torch::Tensor logits, std::vector<Finished>& finished);
 
   trainer::Transformer& model_;
+  trainer::SignalPoll* signals_;
   std::unique_ptr<Decoder> decoder_;
   SamplingOptions options_;
   std::vector<int64_t> free_slots_;

@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <stdexcept>
 
+#include "configs/errors.h"
 #include "trainer/kernels/kernels.h"
 
 namespace terse::rl {
@@ -44,7 +44,10 @@ std::vector<Draw> sample_rows(float* logits, int64_t rows, int64_t vocab, const 
   kernels::cpu().softmax(logits, scale, lse.data(), probs.data(), rows, vocab);
   for (size_t r = 0; r < n; ++r) {
     if (!std::isfinite(lse[r]))
-      throw std::runtime_error(fmt::format("the model's logits for problem {} are not finite", keys[r].problem));
+      throw configs::DivergedError(
+          fmt::format("training diverged: the model's logits for problem {} are not finite. An earlier checkpoint may "
+                      "still be good; train with a lower learning rate in a new --run-dir.",
+                      keys[r].problem));
     tokens[r] = invert(probs.data() + r * static_cast<size_t>(vocab), vocab, uniform(keys[r]));
   }
   kernels::cpu().logprob({.logits = logits,

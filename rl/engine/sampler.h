@@ -26,7 +26,7 @@ struct Draw {
 };
 
 // Draws one token per row of logits [rows, vocab] (overwritten). Inverse of the cumulative distribution in vocabulary
-// order. Throws std::runtime_error when a row is not finite.
+// order. Throws configs::DivergedError when a row is not finite.
 std::vector<Draw> sample_rows(float* logits, int64_t rows, int64_t vocab, const trainer::LogitTransform& transform,
                               const std::vector<DrawKey>& keys);
 

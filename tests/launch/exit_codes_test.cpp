@@ -11,9 +11,7 @@
 #include <new>
 #include <system_error>
 
-#include "checkpoints/store.h"
-#include "configs/load.h"
-#include "data/errors.h"
+#include "configs/errors.h"
 #include "launch/starts.h"
 #include "trainer/interrupts.h"
 
@@ -31,10 +29,12 @@ Failure failure_of(const Error& error) {
 
 TEST(ExitCodes, EveryErrorOfOursHasItsOwn) {
   EXPECT_EQ(failure_of(UsageError("x")).code, 64);
-  EXPECT_EQ(failure_of(checkpoints::CorruptError("x")).code, 65);
-  EXPECT_EQ(failure_of(data::DataError("x")).code, 65);
-  EXPECT_EQ(failure_of(checkpoints::DiskError("x")).code, 74);
-  EXPECT_EQ(failure_of(data::DiskError("x")).code, 74);
+  EXPECT_EQ(failure_of(configs::CorruptError("x")).code, 65);
+  EXPECT_EQ(failure_of(configs::ResourceError("x")).code, 71);
+  EXPECT_EQ(failure_of(configs::DiskError("x")).code, 74);
+  EXPECT_EQ(failure_of(configs::LostError("x")).code, 76);
+  EXPECT_EQ(failure_of(configs::MachineError("x")).code, 78);
+  EXPECT_EQ(failure_of(configs::DivergedError("x")).code, 78);
   EXPECT_EQ(failure_of(trainer::SavedAndStopped("x")).code, 75);
   EXPECT_EQ(failure_of(configs::ConfigError("x")).code, 78);
   EXPECT_EQ(failure_of(NoProgress("x")).code, 93);
@@ -76,18 +76,15 @@ TEST(ExitCodes, TensorMistakeIsABugWithItsBacktrace) {
   }
 }
 
-TEST(ExitCodes, SystemErrorsOfTheDiskAreTheDisk) {
-  const auto code_of = [](int number) {
-    return failure_of(std::system_error(number, std::generic_category(), "x")).code;
-  };
-  EXPECT_EQ(code_of(ENOSPC), 74);
-  EXPECT_EQ(code_of(EDQUOT), 74);
-  EXPECT_EQ(code_of(EIO), 74);
-  EXPECT_EQ(code_of(EROFS), 74);
-  EXPECT_EQ(code_of(EAGAIN), 70);
-  const std::filesystem::filesystem_error denied("cannot open", "/x",
-                                                 std::make_error_code(std::errc::permission_denied));
-  EXPECT_EQ(failure_of(denied).code, 74);
+TEST(ExitCodes, NoErrorOfOursIsCalledABug) {
+  for (const Failure& failure :
+       {failure_of(configs::ConfigError("x")), failure_of(configs::MachineError("x")),
+        failure_of(configs::DivergedError("x")), failure_of(configs::CorruptError("x")),
+        failure_of(configs::DiskError("x", EFBIG)), failure_of(configs::ResourceError("x")),
+        failure_of(configs::LostError("x")), failure_of(std::system_error(EAGAIN, std::generic_category(), "x"))}) {
+    EXPECT_NE(failure.code, 70);
+    EXPECT_THAT(failure.message, Not(HasSubstr("bug")));
+  }
 }
 
 TEST(ExitCodes, ReaderThatWentAwayNeedsNoMessage) {

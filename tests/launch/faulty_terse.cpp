@@ -1,22 +1,28 @@
-// The program `terse`, of which one rank kills or stops itself at an exact place:
+// The program `terse`, of which one rank gets a signal at an exact place:
 //
 //   TERSE_FAULT="RANK SIGNAL COUNT PLACE" TERSE_FAULT_MARK=FILE mpirun ... faulty_terse run ...
 //
-// SIGNAL: KILL or STOP. It comes when that rank is at PLACE for the COUNT-th time, after FILE has been made:
+// SIGNAL: KILL, STOP, TERM, INT, HUP, USR1 or USR2. It comes when that rank (of a process alone: 0) is at PLACE for the
+// COUNT-th time, after FILE has been made:
 //
 //   start         before MPI
 //   end           after it, where it was started
 //   phase NAME    World::enter(NAME)
 //   call NAME     before a collective operation whose name begins so
 //   data NAME     the same, right after it was handed to the thread that moves the data
+//   token         before tokens are sampled, one for each response under way
+//   exam          before an exam of the apprentice
+//   text          before a text is read in order to be tokenized
+//   hash          after the main thread has hashed a large file of a checkpoint
+//   report        before the report of a finished run is written
 //   write         a checkpoint's file or folder is about to be synced by the background thread
 //   send LETTER   before a letter is sent; what letters are called is below
 //   sent LETTER   right after
 //   await WHAT    before it waits for a letter
 //   read LETTER   a letter has come, and nothing has been done about it yet
 //
-// Nothing in the program knows of this: the linker puts the functions below in place of World::start, fsync and those
-// of Mailbox (--wrap), and the world that World::start returns forwards to the real one; so do its parts.
+// Nothing in the program knows of this: the linker puts the functions below in place of World::start, fsync, those of
+// Mailbox and some others (--wrap), and the world that World::start returns forwards to the real one; so do its parts.
 #include <fmt/format.h>
 #include <signal.h>
 #include <unistd.h>
@@ -24,12 +30,17 @@
 #include <atomic>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <optional>
 #include <sstream>
 #include <string>
 
+#include "configs/sha256.h"
 #include "launch/cli.h"
+#include "launch/report/report.h"
 #include "launch/startup.h"
+#include "rl/apprentice.h"
+#include "rl/engine/sampler.h"
 #include "rl/rollout_letters.h"
 #include "trainer/dist/mailbox.h"
 #include "trainer/dist/world.h"
@@ -45,12 +56,16 @@ class Fault {
   Fault() {
     const char *wanted = std::getenv("TERSE_FAULT"), *mine = std::getenv("OMPI_COMM_WORLD_RANK");
     if (mine == nullptr) mine = std::getenv("SLURM_PROCID");  // started by srun
-    if (wanted == nullptr || mine == nullptr) return;
+    if (mine == nullptr) mine = "0";                          // alone
+    if (wanted == nullptr) return;
     std::istringstream words(wanted);
     std::string rank, signal;
     words >> rank >> signal >> count_ >> std::ws;
     std::getline(words, place_);
-    signal_ = signal == "KILL" ? SIGKILL : SIGSTOP;
+    const std::map<std::string, int> signals = {{"KILL", SIGKILL}, {"STOP", SIGSTOP}, {"TERM", SIGTERM},
+                                                {"INT", SIGINT},   {"HUP", SIGHUP},   {"USR1", SIGUSR1},
+                                                {"USR2", SIGUSR2}};
+    signal_ = signals.at(signal);
     if (rank != mine) count_ = 0;
   }
   // `place` may have more behind what was wanted.
@@ -121,6 +136,9 @@ class FaultyWorld final : public World {
   Collectives& group(torch::Device device) override {
     if (!group_) group_ = std::make_unique<FaultyCollectives>(real_->group(device));
     return *group_;
+  }
+  std::vector<std::string> gather(std::string_view name, const std::string& mine) override {
+    return with_faults(name, [&] { return real_->gather(name, mine); });
   }
   Mailbox& mailbox() override { return real_->mailbox(); }
   void enter(std::string_view phase) override {
@@ -204,6 +222,58 @@ std::optional<Mailbox::Letter> faulty_wait(Mailbox* box, const Mailbox::Wait& wa
 std::optional<Mailbox::Letter> faulty_wait(Mailbox* box, const Mailbox::Wait& wait, double seconds) {
   terse::trainer::fault().at("await " + wait.what);
   return terse::trainer::read(real_wait(box, wait, seconds));
+}
+
+std::vector<terse::rl::Draw>
+real_sample_rows(float* logits, int64_t rows, int64_t vocab, const terse::trainer::LogitTransform& transform, const std::vector<terse::rl::DrawKey>& keys) asm(
+    "__real__ZN5terse2rl11sample_rowsEPfllRKNS_7trainer14LogitTransformERKSt6vectorINS0_7DrawKeyESaIS7_EE");
+std::vector<terse::rl::Draw>
+faulty_sample_rows(float* logits, int64_t rows, int64_t vocab, const terse::trainer::LogitTransform& transform, const std::vector<terse::rl::DrawKey>& keys) asm(
+    "__wrap__ZN5terse2rl11sample_rowsEPfllRKNS_7trainer14LogitTransformERKSt6vectorINS0_7DrawKeyESaIS7_EE");
+std::vector<terse::rl::Draw> faulty_sample_rows(float* logits, int64_t rows, int64_t vocab,
+                                                const terse::trainer::LogitTransform& transform,
+                                                const std::vector<terse::rl::DrawKey>& keys) {
+  terse::trainer::fault().at("token");
+  return real_sample_rows(logits, rows, vocab, transform, keys);
+}
+
+void real_write_report(const std::vector<std::filesystem::path>& run_dirs, const std::filesystem::path& output) asm(
+    "__real__ZN5terse6launch12write_reportERKSt6vectorINSt10filesystem7__cxx114pathESaIS4_EERKS4_");
+void faulty_write_report(const std::vector<std::filesystem::path>& run_dirs, const std::filesystem::path& output) asm(
+    "__wrap__ZN5terse6launch12write_reportERKSt6vectorINSt10filesystem7__cxx114pathESaIS4_EERKS4_");
+void faulty_write_report(const std::vector<std::filesystem::path>& run_dirs, const std::filesystem::path& output) {
+  terse::trainer::fault().at("report");
+  real_write_report(run_dirs, output);
+}
+
+bool real_take_exam(terse::rl::Apprentice* apprentice, terse::rl::CompressionController& controller) asm(
+    "__real__ZN5terse2rl10Apprentice9take_examERNS0_21CompressionControllerE");
+bool faulty_take_exam(terse::rl::Apprentice* apprentice, terse::rl::CompressionController& controller) asm(
+    "__wrap__ZN5terse2rl10Apprentice9take_examERNS0_21CompressionControllerE");
+bool faulty_take_exam(terse::rl::Apprentice* apprentice, terse::rl::CompressionController& controller) {
+  terse::trainer::fault().at("exam");
+  return real_take_exam(apprentice, controller);
+}
+
+using Progress = std::function<void(int64_t, int64_t)>;
+std::string real_sha256_file(const std::string& path, const Progress& progress) asm(
+    "__real__ZN5terse7configs11sha256_fileERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEERKSt8functionIFvllEE");
+std::string faulty_sha256_file(const std::string& path, const Progress& progress) asm(
+    "__wrap__ZN5terse7configs11sha256_fileERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEERKSt8functionIFvllEE");
+std::string faulty_sha256_file(const std::string& path, const Progress& progress) {
+  terse::trainer::fault().at("text");
+  return real_sha256_file(path, progress);
+}
+
+std::string real_sha256_bytes(std::string_view bytes) asm(
+    "__real__ZN5terse7configs12sha256_bytesB5cxx11ESt17basic_string_viewIcSt11char_traitsIcEE");
+std::string faulty_sha256_bytes(std::string_view bytes) asm(
+    "__wrap__ZN5terse7configs12sha256_bytesB5cxx11ESt17basic_string_viewIcSt11char_traitsIcEE");
+constexpr size_t kLargeFile = 16 << 10;  // larger than a configuration, which is hashed, too
+std::string faulty_sha256_bytes(std::string_view bytes) {
+  std::string hash = real_sha256_bytes(bytes);
+  if (bytes.size() >= kLargeFile && gettid() == getpid()) terse::trainer::fault().at("hash");
+  return hash;
 }
 
 extern "C" int __real_fsync(int file);

@@ -19,6 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class RunCommand : public ::testing::Test {
  protected:
@@ -194,6 +195,18 @@ TEST_F(RunCommand, ThreeDeathsAtOneCheckpointAreEnough) {
   EXPECT_THAT(refused.err, AllOf(HasSubstr("runs/tiny"), HasSubstr("without a checkpoint"), HasSubstr("--retry")));
   EXPECT_EQ(start_and(SIGUSR1, {"--retry"}), 75);
   EXPECT_EQ(start_and(SIGUSR1), 75);
+}
+
+TEST_F(RunCommand, ADeviceThatIsNotHereIsNoBug) {
+  const Surroundings no_gpu = {.folder = folder_.path(), .environment = {"CUDA_VISIBLE_DEVICES="}};
+  ASSERT_EQ(run().code, 0);
+  for (const auto& command : {std::vector<std::string>{"run", "a.yaml", "--run-dir", "other", "--device", "cuda"},
+                              std::vector<std::string>{"eval", "runs/tiny", "--device", "cuda"},
+                              std::vector<std::string>{"generate", "runs/tiny", "3+4=", "--device", "cuda"}}) {
+    const Result result = terse(command, no_gpu);
+    EXPECT_EQ(result.code, 78) << command.front() << result.err;
+    EXPECT_THAT(result.err, AllOf(HasSubstr("--device auto or cpu"), Not(HasSubstr("bug"))));
+  }
 }
 
 TEST_F(RunCommand, NoUsableCheckpointIsExitCode65) {

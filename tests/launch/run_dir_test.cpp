@@ -212,5 +212,36 @@ TEST(RunLock, SecondRunOfTheProgramIsRefused) {
   EXPECT_FALSE(fs::exists(folder / "runs/tiny/config.yaml"));
 }
 
+TEST(RunDir, EmptyFoldersAndLinksToThemMayBePreparedBeforeTheFirstStart) {
+  const TemporaryFolder folder, disk;
+  const fs::path dir = folder / "run";
+  fs::create_directory(dir);
+  fs::create_directory_symlink(disk.path(), dir / "checkpoints");
+  fs::create_directory(dir / "traces");
+  const RunDir opened(config_in(dir));
+  EXPECT_FALSE(opened.resumed());
+}
+
+TEST(RunDir, APreparedFolderThatHoldsSomethingIsAnotherRuns) {
+  const TemporaryFolder folder, disk;
+  disk.write("step-100", "");
+  const fs::path dir = folder / "run";
+  fs::create_directory(dir);
+  fs::create_directory_symlink(disk.path(), dir / "checkpoints");
+  EXPECT_THAT(refusal(config_in(dir)), HasSubstr("holds files but no config.yaml"));
+}
+
+TEST(RunDir, ALinkToNowhereIsNamedWithWhatItPointsTo) {
+  const TemporaryFolder folder;
+  const fs::path dir = folder / "run", runs = folder / "runs";
+  fs::create_directory(dir);
+  fs::create_directory_symlink("/nowhere/a", dir / "checkpoints");
+  EXPECT_THAT(refusal(config_in(dir)), AllOf(HasSubstr("checkpoints is a link to /nowhere/a"), HasSubstr("mkdir -p")));
+  fs::create_directory_symlink("elsewhere", runs);
+  EXPECT_THAT(refusal(config_in(runs / "x")),
+              AllOf(HasSubstr("runs is a link to elsewhere"), HasSubstr((folder / "elsewhere").string())));
+  EXPECT_THAT(refusal(config_in(runs)), HasSubstr("runs is a link to elsewhere"));
+}
+
 }  // namespace
 }  // namespace terse::launch

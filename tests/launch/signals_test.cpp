@@ -11,7 +11,7 @@ using trainer::Interrupt;
 using trainer::Interrupts;
 
 TEST(Signals, StopSignalsAskToSaveAndStop) {
-  for (const int signal : {SIGUSR1, SIGTERM, SIGINT}) {
+  for (const int signal : {SIGUSR1, SIGTERM, SIGINT, SIGHUP}) {
     Interrupts interrupts;
     const SignalScope scope(interrupts);
     raise(signal);
@@ -60,6 +60,23 @@ TEST(SignalsDeathTest, SecondInterruptLeavesEvenWhenAnotherSignalCameBetween) {
         raise(SIGINT);
       },
       ::testing::ExitedWithCode(130), "leaving at once");
+}
+
+TEST(Signals, AHangupThatWasIgnoredStaysIgnored) {
+  const auto before = signal(SIGHUP, SIG_IGN);
+  {
+    Interrupts interrupts;
+    const SignalScope scope(interrupts);
+    raise(SIGHUP);
+    EXPECT_EQ(interrupts.take(), Interrupt::kNone);
+  }
+  EXPECT_EQ(signal(SIGHUP, before), SIG_IGN);
+}
+
+TEST(Signals, AFileThatMayNotGrowIsAnErrorOfTheWrite) {
+  ignore_fatal_writes();
+  raise(SIGXFSZ);
+  raise(SIGPIPE);
 }
 
 TEST(Signals, HandlersBeforeComeBack) {

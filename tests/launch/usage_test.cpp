@@ -51,6 +51,15 @@ TEST(Usage, UnknownOptionSuggestsTheNearestEvenWhenMoreIsWrong) {
   expect_usage({"run", "x.yaml", "--frobnicate"}, AllOf(HasSubstr("--frobnicate"), Not(HasSubstr("did you mean"))));
 }
 
+TEST(Usage, WhatBeginsWithADashStandsBehindTwo) {
+  const Result text = terse({"tokenizer", "encode", "byte", "--", "-x"});
+  EXPECT_EQ(text.code, 0) << text.err;
+  EXPECT_EQ(text.out, "45 120\n");
+  expect_usage({"generate", "runs/x", "-x"}, AllOf(HasSubstr("unknown option -x"), HasSubstr("behind `--`")));
+  expect_usage({"generate", "runs/x", "--", "-x", "--samples", "4"},
+               AllOf(HasSubstr("unexpected arguments --samples 4"), HasSubstr("Options stand before it")));
+}
+
 TEST(Usage, MissingAndSuperfluousArgumentsAreNamed) {
   expect_usage({"run"}, AllOf(HasSubstr("CONFIG"), HasSubstr("`terse run --help`")));
   expect_usage({"eval"}, HasSubstr("RUN|CHECKPOINT"));

@@ -36,6 +36,11 @@ class ApprenticeTest : public ::testing::Test {
     }
     controller.observe(groups);
   }
+  // One step's practice, and the exam that may follow. Whether that was passed.
+  bool step(Apprentice& apprentice, double progress) {
+    apprentice.practise(controller, progress);
+    return apprentice.exam_due() && apprentice.take_exam(controller);
+  }
   torch::Tensor weights() { return policy.params().master().clone(); }
 
   configs::RunConfig config = small();
@@ -46,17 +51,17 @@ class ApprenticeTest : public ::testing::Test {
 };
 
 TEST_F(ApprenticeTest, NothingHappensBeforeThePolicyIsKnown) {
-  EXPECT_FALSE(apprentice.step(controller, 0));
+  EXPECT_FALSE(step(apprentice, 0));
   EXPECT_TRUE(apprentice.metrics().empty());
 }
 
 TEST_F(ApprenticeTest, LearnsWithoutTouchingThePolicy) {
   observe(1.0);
   const torch::Tensor before = weights();
-  ASSERT_FALSE(apprentice.step(controller, 0));
+  ASSERT_FALSE(step(apprentice, 0));
   const double first = apprentice.metrics().at("practice/loss");
   EXPECT_EQ(apprentice.metrics().at("practice/rung"), 1);
-  for (int i = 1; i < 9; ++i) ASSERT_FALSE(apprentice.step(controller, 0));
+  for (int i = 1; i < 9; ++i) ASSERT_FALSE(step(apprentice, 0));
   EXPECT_LT(apprentice.metrics().at("practice/loss"), 0.7 * first);
   EXPECT_TRUE(torch::equal(weights(), before));
 }
@@ -64,7 +69,7 @@ TEST_F(ApprenticeTest, LearnsWithoutTouchingThePolicy) {
 TEST_F(ApprenticeTest, FailsAnExamAndThePolicyStaysAsItIs) {
   observe(1.0);
   const torch::Tensor before = weights();
-  for (int i = 0; i < 10; ++i) ASSERT_FALSE(apprentice.step(controller, 0));
+  for (int i = 0; i < 10; ++i) ASSERT_FALSE(step(apprentice, 0));
   EXPECT_LT(apprentice.metrics().at("practice/exam_accuracy"), 0.9);
   EXPECT_TRUE(torch::equal(weights(), before));
   EXPECT_EQ(controller.rung(1), 0);
@@ -73,12 +78,12 @@ TEST_F(ApprenticeTest, FailsAnExamAndThePolicyStaysAsItIs) {
 TEST_F(ApprenticeTest, PassesAndThePolicyTakesItsWeights) {
   observe(0.0);  // a policy that never was right asks nothing of its apprentice
   const torch::Tensor before = weights();
-  for (int i = 0; i < 9; ++i) ASSERT_FALSE(apprentice.step(controller, 0));
-  ASSERT_TRUE(apprentice.step(controller, 0));
+  for (int i = 0; i < 9; ++i) ASSERT_FALSE(step(apprentice, 0));
+  ASSERT_TRUE(step(apprentice, 0));
   EXPECT_FALSE(torch::equal(weights(), before));
   EXPECT_EQ(controller.rung(2), 1);
   // The next rung starts from there.
-  ASSERT_FALSE(apprentice.step(controller, 0));
+  ASSERT_FALSE(step(apprentice, 0));
   EXPECT_EQ(apprentice.metrics().at("practice/rung"), 2);
 }
 
@@ -86,35 +91,64 @@ TEST_F(ApprenticeTest, PassesAndThePolicyTakesItsWeights) {
 TEST_F(ApprenticeTest, TheOldFormHoweverRightIsNoPass) {
   config.rl.practice = {200, 32, 4e-3};
   observe(0.0);
-  for (int i = 0; i < 10; ++i) apprentice.step(controller, 0);  // the policy masters rung 1
+  for (int i = 0; i < 10; ++i) step(apprentice, 0);  // the policy masters rung 1
   ASSERT_EQ(controller.rung(2), 1);
   ASSERT_GT(apprentice.metrics().at("practice/exam_accuracy"), 0.9);
   config.rl.practice = {1, 1, 1e-9};
-  for (int i = 0; i < 10; ++i) apprentice.step(controller, 0);
+  for (int i = 0; i < 10; ++i) step(apprentice, 0);
   EXPECT_EQ(apprentice.metrics().at("practice/rung"), 2);
   EXPECT_LT(apprentice.metrics().at("practice/exam_accuracy"), 0.1);
 }
 
 TEST_F(ApprenticeTest, RestsTowardsTheEndOfTheStage) {
   observe(1.0);
-  apprentice.step(controller, 0);
-  apprentice.step(controller, CompressionController::kConsolidate);
+  step(apprentice, 0);
+  step(apprentice, CompressionController::kConsolidate);
   EXPECT_TRUE(apprentice.metrics().empty());
 }
 
 TEST_F(ApprenticeTest, ResumedItGoesOnBitForBit) {
   observe(1.0);
-  for (int i = 0; i < 5; ++i) apprentice.step(controller, 0);
+  for (int i = 0; i < 5; ++i) step(apprentice, 0);
   checkpoints::StateDict tensors;
   apprentice.save(tensors);
   for (auto& [name, shard] : tensors.tensors) shard.data = shard.data.clone();
   Apprentice other(config, *task, policy);
   other.restore(tensors, nlohmann::json::parse(apprentice.state().dump()));
   for (int i = 0; i < 5; ++i) {
-    apprentice.step(controller, 0.1);
-    other.step(controller, 0.1);
+    step(apprentice, 0.1);
+    step(other, 0.1);
     EXPECT_EQ(apprentice.metrics(), other.metrics());
   }
+}
+
+TEST_F(ApprenticeTest, AnInterruptedExamChangesNothingAndIsRepeatedTheSame) {
+  observe(0.0);
+  trainer::Interrupts interrupts;
+  const std::unique_ptr<trainer::World> world = trainer::World::start({});
+  trainer::SignalPoll signals(&interrupts, *world, torch::kCPU);
+  Apprentice stopped(config, *task, policy, &signals);
+  for (int i = 0; i < 10; ++i) {
+    apprentice.practise(controller, 0);
+    stopped.practise(controller, 0);
+  }
+  const nlohmann::json before = stopped.state();
+  const torch::Tensor kept = weights();
+  interrupts.request(trainer::Interrupt::kSaveAndStop);
+  EXPECT_THROW(stopped.take_exam(controller), trainer::StopRequested);
+  EXPECT_EQ(stopped.state(), before);
+  EXPECT_TRUE(stopped.exam_due());
+  EXPECT_TRUE(torch::equal(weights(), kept));
+
+  checkpoints::StateDict tensors;
+  stopped.save(tensors);
+  for (auto& [name, shard] : tensors.tensors) shard.data = shard.data.clone();
+  Apprentice resumed(config, *task, policy);
+  resumed.restore(tensors, before);
+  ASSERT_TRUE(resumed.exam_due());
+  CompressionController same = controller;
+  EXPECT_EQ(resumed.take_exam(same), apprentice.take_exam(controller));
+  EXPECT_EQ(resumed.metrics(), apprentice.metrics());
 }
 
 }  // namespace

@@ -219,5 +219,19 @@ TEST(Decoder, KernelsAgreeWithLibTorch) {
   }
 }
 
+TEST(Engine, LooksForSignalsWhileItGenerates) {
+  trainer::Transformer model(tiny_spec(TinyShape{}), torch::kCPU, 21);
+  trainer::Interrupts interrupts;
+  const std::unique_ptr<trainer::World> world = trainer::World::start({});
+  trainer::SignalPoll signals(&interrupts, *world, torch::kCPU);
+  const auto requests = requests_of({3, 7, 12}, 2);
+  Engine alone(model, 4), watched(model, 4, &signals);
+  expect_equal(watched.generate(requests, sampling()), alone.generate(requests, sampling()));
+  interrupts.request(trainer::Interrupt::kSaveAndContinue);
+  EXPECT_NO_THROW(watched.generate(requests, sampling()));
+  interrupts.request(trainer::Interrupt::kSaveAndStop);
+  EXPECT_THROW(watched.generate(requests, sampling()), trainer::StopRequested);
+}
+
 }  // namespace
 }  // namespace terse::rl

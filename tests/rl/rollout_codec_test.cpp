@@ -47,12 +47,12 @@ TEST(RolloutCodec, RefusesWhatIsCutShort) {
   const size_t first = encode_rollouts({example()[0]}).size(), second = first + encode_rollouts({Rollout()}).size();
   for (size_t length = 1; length < bytes.size(); ++length) {
     if (length == first || length == second) continue;  // whole rollouts
-    EXPECT_THROW(decode_rollouts(std::string_view(bytes).substr(0, length)), std::runtime_error) << length;
+    EXPECT_THROW(decode_rollouts(std::string_view(bytes).substr(0, length)), std::logic_error) << length;
   }
   std::string huge = bytes;
   const uint64_t count = std::numeric_limits<uint64_t>::max() / 2;
   std::memcpy(huge.data() + sizeof(int64_t), &count, sizeof(count));
-  EXPECT_THROW(decode_rollouts(huge), std::runtime_error);
+  EXPECT_THROW(decode_rollouts(huge), std::logic_error);
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ TEST(RolloutLetters, InstructionsComeAsTheyWent) {
   EXPECT_EQ(got.problem, given.problem);
   EXPECT_EQ(got.text, given.text);
   for (size_t length = 0; length < bytes.size(); ++length)
-    EXPECT_THROW(decode_instruction(std::string_view(bytes).substr(0, length)), std::runtime_error);
+    EXPECT_THROW(decode_instruction(std::string_view(bytes).substr(0, length)), std::logic_error);
 }
 
 TEST(RolloutLetters, ReportsComeAsTheyWent) {
@@ -31,7 +31,7 @@ TEST(RolloutLetters, ReportsComeAsTheyWent) {
   ASSERT_EQ(got.rollouts.size(), 2u);
   EXPECT_EQ(got.rollouts[1].tokens, given.rollouts[1].tokens);
   EXPECT_EQ(decode_report(encode(Report())).ticket, -1);
-  EXPECT_THROW(decode_report("abc"), std::runtime_error);
+  EXPECT_THROW(decode_report("abc"), std::logic_error);
 }
 
 }  // namespace

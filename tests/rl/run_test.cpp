@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <fstream>
+#include <set>
 
 #include "checkpoints/store.h"
 #include "tests/support/temporary_folder.h"
@@ -60,10 +62,46 @@ torch::Tensor final_weights(const fs::path& dir) {
   return torch::cat(all);
 }
 
-nlohmann::json run_alone(const configs::RunConfig& config, const fs::path& dir,
-                         trainer::Interrupts* interrupts = nullptr) {
+nlohmann::json run_alone(const configs::RunConfig& config, const fs::path& dir) {
   const auto world = trainer::World::start({});
-  return run({config, dir, "test", world.get(), interrupts});
+  return run({config, dir, "test", world.get(), nullptr});
+}
+
+// A world of one rank in which a stop is asked for when one of these phases begins.
+class StoppingWorld final : public trainer::World {
+ public:
+  StoppingWorld(std::set<std::string> phases, trainer::Interrupts& interrupts)
+      : phases_(std::move(phases)), interrupts_(interrupts) {}
+  const trainer::Place& place() const override { return real_->place(); }
+  trainer::Collectives& group(torch::Device device) override { return real_->group(device); }
+  std::vector<std::string> gather(std::string_view name, const std::string& mine) override {
+    return real_->gather(name, mine);
+  }
+  trainer::Mailbox& mailbox() override { return real_->mailbox(); }
+  void enter(std::string_view phase) override {
+    if (phases_.contains(std::string(phase))) interrupts_.request(trainer::Interrupt::kSaveAndStop);
+  }
+  [[noreturn]] void abort(int code, const std::string& message) override {
+    real_->abort(code, message);
+    std::abort();
+  }
+
+ private:
+  std::unique_ptr<trainer::World> real_ = trainer::World::start({});
+  std::set<std::string> phases_;
+  trainer::Interrupts& interrupts_;
+};
+
+// Whether the run came to its end before a stop was asked for.
+bool run_until(const std::set<std::string>& phases, const configs::RunConfig& config, const fs::path& dir) {
+  trainer::Interrupts interrupts;
+  StoppingWorld world(phases, interrupts);
+  try {
+    run({config, dir, "test", &world, &interrupts});
+    return true;
+  } catch (const trainer::SavedAndStopped&) {
+    return false;
+  }
 }
 
 TEST(Run, StoppedAndRunAgainContinuesBitForBit) {
@@ -73,17 +111,12 @@ TEST(Run, StoppedAndRunAgainContinuesBitForBit) {
   fs::create_directories(whole);
   fs::create_directories(parts);
   run_alone(config, whole);
-  // Stopped by a signal in every stage, at the first step that notices it, again and again.
+  // Stopped by a signal in every step of every stage, and once in the evaluation after each.
   int starts = 0;
   for (bool done = false; !done; ++starts) {
     ASSERT_LT(starts, 60);
-    trainer::Interrupts interrupts;
-    interrupts.request(trainer::Interrupt::kSaveAndStop);
-    try {
-      run_alone(config, parts, &interrupts);
-      done = true;
-    } catch (const trainer::SavedAndStopped&) {
-    }
+    done = run_until({"sft", "update"}, config, parts);
+    if (starts == 29 || starts == 45) EXPECT_FALSE(run_until({"eval"}, config, parts));
   }
   EXPECT_GT(starts, 40);
   EXPECT_EQ(records(whole), records(parts));

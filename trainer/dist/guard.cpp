@@ -116,8 +116,9 @@ void Guard::complain() {
   const bool spoken = std::cmp_less(ranks.size(), number_in("OMPI_COMM_WORLD_LOCAL_SIZE"));
   const bool speaks = well.empty() || number_in("PMIX_RANK") == well.front();
   if ((spoken || !speaks) && over_within(kSilence)) return;
-  fmt::print(stderr, "terse: {} has not finished within {} s (parallel.deadline): {}.\n", what_, deadline_,
-             fmt::join(stopped, "; "));
+  const std::string message = fmt::format("terse: {} has not finished within {} s (parallel.deadline): {}.\n", what_,
+                                          deadline_, fmt::join(stopped, "; "));
+  std::fputs(message.c_str(), stderr);
   std::fflush(stderr);
   _exit(kExitHang);
 }

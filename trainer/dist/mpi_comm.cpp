@@ -7,7 +7,8 @@
 
 #include <algorithm>
 #include <set>
-#include <stdexcept>
+
+#include "configs/errors.h"
 
 namespace terse::trainer::mpi {
 
@@ -20,7 +21,7 @@ void require(int code, const char* what) {
   char text[MPI_MAX_ERROR_STRING];
   int length = 0;
   MPI_Error_string(code, text, &length);
-  throw std::runtime_error(fmt::format("{} failed: {}", what, std::string(text, length)));
+  throw configs::LostError(fmt::format("{} failed: {}", what, std::string(text, length)));
 }
 
 }  // namespace
@@ -41,7 +42,7 @@ Session::Session() {
   require(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &granted), "MPI_Init_thread");
   if (granted < MPI_THREAD_MULTIPLE) {
     MPI_Finalize();
-    throw std::runtime_error(
+    throw configs::MachineError(
         fmt::format("this MPI grants thread level {}, but operations run on threads of their own and need "
                     "MPI_THREAD_MULTIPLE ({}): use an Open MPI that was built with thread support",
                     granted, static_cast<int>(MPI_THREAD_MULTIPLE)));

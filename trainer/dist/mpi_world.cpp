@@ -13,6 +13,7 @@
 #include <set>
 #include <stdexcept>
 
+#include "configs/errors.h"
 #include "trainer/dist/backends.h"
 #include "trainer/dist/guard.h"
 #include "trainer/dist/mailbox.h"
@@ -107,6 +108,10 @@ class MpiWorld final : public World {
     return *collectives_;
   }
 
+  std::vector<std::string> gather(std::string_view name, const std::string& mine) override {
+    return all_gather_bytes(*host_, name, mine);
+  }
+
   Mailbox& mailbox() override { return mailbox_; }
 
   void enter(std::string_view phase) override { watch_.situation().enter(phase); }
@@ -120,8 +125,8 @@ class MpiWorld final : public World {
     const std::string problem = device.is_cuda() ? why_not_nccl(device) : "tensors are on the CPU";
     if (problem.empty() && backend_ != "mpi") return nccl_collectives(all_, device);
     if (device.is_cuda() && backend_ == "auto") return staged_collectives(all_, device);
-    throw std::runtime_error(backend_ == "mpi" ? "parallel.backend is mpi, but tensors are on " + device.str()
-                                               : "parallel.backend is nccl, but " + problem);
+    throw configs::ConfigError(backend_ == "mpi" ? "parallel.backend is mpi, but tensors are on " + device.str()
+                                                 : "parallel.backend is nccl, but " + problem);
   }
 
   // The same on every rank; empty when all of them can use NCCL. Collective.

@@ -12,9 +12,10 @@
 #include <atomic>
 #include <cstring>
 
+#include "configs/errors.h"
 #include "trainer/dist/nccl_library.h"
 #else
-#include <stdexcept>
+#include "configs/errors.h"
 #endif
 
 namespace terse::trainer {
@@ -66,7 +67,7 @@ struct NcclComm {
   }
   void require(ncclResult_t result, const char* what) const {
     if (result != ncclSuccess && result != ncclInProgress)
-      throw std::runtime_error(
+      throw configs::LostError(
           fmt::format("{} failed: {}: {}", what, nccl().error_string(result), nccl().last_error(comm)));
   }
   // Until what was begun has been queued on the stream. The group's thread keeps the deadline.
@@ -265,7 +266,7 @@ std::unique_ptr<Collectives> nccl_collectives(std::shared_ptr<Group> group, torc
 #else
 
 std::unique_ptr<Collectives> nccl_collectives(std::shared_ptr<Group>, torch::Device) {
-  throw std::runtime_error("this program was built without NCCL");
+  throw configs::MachineError("this program was built without NCCL");
 }
 
 #endif

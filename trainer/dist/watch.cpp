@@ -182,7 +182,7 @@ bool Watch::may_speak() {
 void Watch::end(int code, const std::string& message) {
   ending_.lock();  // another thread of this rank that wants to end the job waits here until it has ended
   if (may_speak()) {
-    fmt::print(stderr, "terse: {}\n", message);
+    std::fputs(fmt::format("terse: {}\n", message).c_str(), stderr);
     std::fflush(stderr);
   } else {
     // The rank that speaks ends this one, too.

@@ -8,6 +8,7 @@
 #include <optional>
 #include <stdexcept>
 
+#include "configs/errors.h"
 #include "trainer/dist/mpi_world.h"
 
 namespace terse::trainer {
@@ -29,10 +30,11 @@ class LoneWorld final : public World {
                                          group_->device().str(), device.str()));
     return *group_;
   }
+  std::vector<std::string> gather(std::string_view, const std::string& mine) override { return {mine}; }
   Mailbox& mailbox() override { throw std::logic_error("a process that runs alone has nobody to write to"); }
   void enter(std::string_view) override {}  // nobody waits for this rank
   [[noreturn]] void abort(int code, const std::string& message) override {
-    fmt::print(stderr, "terse: {}\n", message);
+    std::fputs(fmt::format("terse: {}\n", message).c_str(), stderr);
     std::fflush(stderr);
     _exit(code);
   }
@@ -50,7 +52,7 @@ bool set(const char* name) {
 void refuse_lost_tasks() {
   const char* tasks = std::getenv("SLURM_STEP_NUM_TASKS");
   if (tasks != nullptr && std::atoi(tasks) > 1 && set("SLURM_PROCID"))
-    throw std::runtime_error(fmt::format(
+    throw configs::MachineError(fmt::format(
         "srun started this process as one of {} tasks, but they cannot find each other: use srun --mpi=pmix", tasks));
 }
 

@@ -38,7 +38,7 @@ class Mailbox;
 class World {
  public:
   // Initialises MPI where launched_by_mpi() says so. At most one World lives at a time, and
-  // MPI starts once in a process. Throws std::runtime_error
+  // MPI starts once in a process. Throws configs::MachineError
   // saying what is missing when the backend cannot be had.
   static std::unique_ptr<World> start(const WorldOptions& options);
   // Finalises MPI; a world of several ranks waits for all of them. While an exception passes it ends the job instead,
@@ -48,6 +48,9 @@ class World {
   virtual const Place& place() const = 0;
   // All ranks. Tensors live on `device` from the first call on, which is a collective one.
   virtual Collectives& group(torch::Device device) = 0;
+
+  // Every rank's text, in order of rank; collective. Needs no device, so it may come before the first group().
+  virtual std::vector<std::string> gather(std::string_view name, const std::string& mine) = 0;
 
   // Letters between single ranks; of the main thread. A world of one rank has none: std::logic_error.
   virtual Mailbox& mailbox() = 0;

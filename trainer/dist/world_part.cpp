@@ -34,6 +34,9 @@ class WorldPart final : public World {
                              device.str());
     return *group_;
   }
+  std::vector<std::string> gather(std::string_view name, const std::string& mine) override {
+    return all_gather_bytes(*group_, name, mine);
+  }
   Mailbox& mailbox() override { return whole_.mailbox(); }  // between ranks of the whole
   void enter(std::string_view phase) override { whole_.enter(phase); }
   [[noreturn]] void abort(int code, const std::string& message) override {

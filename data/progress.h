@@ -1,0 +1,12 @@
+// How reading that may take long tells where it is.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+namespace terse::data {
+
+// Called every few MiB with bytes (of text) or tokens (of a store). It may throw in order to end the reading.
+using Progress = std::function<void(int64_t done, int64_t total)>;
+
+}  // namespace terse::data

@@ -1,0 +1,41 @@
+// How the program writes to standard output and standard error.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+
+namespace terse::launch {
+
+// Opens /dev/null for those of the descriptors 0 to 2 that are closed, as daemons start programs. Otherwise the first
+// files that are opened would get these numbers, and console lines would go into them. Comes before anything is opened.
+void open_standard_descriptors();
+
+namespace output {
+void result(const std::string& text);
+void say(const std::string& text);
+void warn(const std::string& text);
+}  // namespace output
+
+// A result, to standard output. A failed write throws: std::system_error (EPIPE) where the reader has gone away,
+// configs::DiskError for the rest.
+template <typename... Args>
+void print_result(fmt::format_string<Args...> format, Args&&... args) {
+  output::result(fmt::format(format, std::forward<Args>(args)...));
+}
+// Sends what print_result() has kept back. Throws as it does.
+void flush_results();
+
+// Words for people who look on, to standard output and to standard error. A run whose terminal has gone away must not
+// end because of them, so nothing comes of a failed write.
+template <typename... Args>
+void say(fmt::format_string<Args...> format, Args&&... args) {
+  output::say(fmt::format(format, std::forward<Args>(args)...));
+}
+template <typename... Args>
+void warn(fmt::format_string<Args...> format, Args&&... args) {
+  output::warn(fmt::format(format, std::forward<Args>(args)...));
+}
+
+}  // namespace terse::launch

@@ -1,0 +1,44 @@
+// What goes wrong on one rank is thrown on all as what it was, so that its exit code is the same everywhere.
+#include "checkpoints/failure.h"
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <new>
+#include <system_error>
+
+#include "checkpoints/store.h"
+
+namespace terse::checkpoints {
+namespace {
+
+// Thrown on one rank, as another one throws it.
+template <typename Error>
+void throw_elsewhere(const Error& error) {
+  raise(parse_failure(failure_text(failure_of(std::make_exception_ptr(error), "rank 1: "))));
+}
+
+TEST(Failure, KeepsItsKind) {
+  EXPECT_THROW(throw_elsewhere(CorruptError("x")), CorruptError);
+  EXPECT_THROW(throw_elsewhere(Interrupted("x")), Interrupted);
+  EXPECT_THROW(throw_elsewhere(configs::ResourceError("x")), configs::ResourceError);
+  EXPECT_THROW(throw_elsewhere(std::bad_alloc()), configs::ResourceError);
+  EXPECT_THROW(throw_elsewhere(std::invalid_argument("x")), std::invalid_argument);
+  EXPECT_THROW(throw_elsewhere(std::out_of_range("a bug")), std::logic_error);
+}
+
+TEST(Failure, KeepsTheNumberOfASystemError) {
+  for (const auto& thrower : {+[] { throw_elsewhere(DiskError("x", EFBIG)); },
+                              +[] { throw_elsewhere(std::system_error(EFBIG, std::generic_category())); }}) {
+    try {
+      thrower();
+      FAIL();
+    } catch (const DiskError& error) {
+      EXPECT_EQ(error.error(), EFBIG);
+      EXPECT_EQ(std::string(error.what()).substr(0, 8), "rank 1: ");
+    }
+  }
+}
+
+}  // namespace
+}  // namespace terse::checkpoints

@@ -1,0 +1,108 @@
+"""What surrounds the program: closed descriptors, readers and terminals that go away, limits of the shell, odd file systems, and no working folder."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from launching import PROGRAM, ROOT, Launching, wait_until
+
+SHIM = ROOT / "tests" / "support" / "odd_file_system.c"
+
+
+class Surroundings(Launching):
+    needs = ["gcc"]
+
+    def run_in(self, run, *options, **more):
+        """A run to its end; returns the process."""
+        command = [PROGRAM, "run", "a.yaml", "--run-dir", run, *options]
+        return subprocess.run([str(c) for c in command], cwd=self.folder, capture_output=True, text=True, **more)
+
+    def assert_sound(self, run):
+        done = subprocess.run([PROGRAM, "verify", run], cwd=self.folder, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_closed_descriptors_put_nothing_into_the_files(self):
+        for closed in ("<&- >&- 2>&-", "<&- >&-", "2>&-", ">&-"):
+            with self.subTest(closed=closed):
+                run = f"run{len(list(self.folder.iterdir()))}"
+                code = subprocess.run(["sh", "-c", f'"$0" run a.yaml --run-dir {run} {closed}', PROGRAM], cwd=self.folder).returncode
+                self.assertEqual(code, 0)
+                self.assert_sound(run)
+                self.assertTrue((self.folder / run / "metrics.jsonl").read_text().startswith('{"time"'))
+
+    def test_a_reader_that_goes_away_is_no_error(self):
+        self.assertEqual(self.run_in("run").returncode, 0)
+        command = f'"{PROGRAM}" generate run "3+4=" --samples 2000 --max-new-tokens 4'
+        for reader in ("head -1", "true"):
+            with self.subTest(reader=reader):
+                done = subprocess.run(["bash", "-c", f"{command} | {reader}; exit ${{PIPESTATUS[0]}}"], cwd=self.folder, capture_output=True, text=True)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_results_that_cannot_be_written_are_an_error(self):
+        for target in (">/dev/full", "1</dev/null"):
+            with self.subTest(target=target):
+                done = subprocess.run(["sh", "-c", f'"{PROGRAM}" config print a.yaml {target}'], cwd=self.folder, capture_output=True, text=True)
+                self.assertEqual(done.returncode, 74)
+                self.assertIn("standard output", done.stderr)
+                self.assertNotIn("bug", done.stderr)
+
+    def test_a_finished_run_is_done_whoever_reads_its_last_lines(self):
+        for target in (">/dev/full", "1</dev/null", "| true", "2>/dev/full", "2>&1 | true"):
+            with self.subTest(target=target):
+                run = f"run{len(list(self.folder.iterdir()))}"
+                command = f'"{PROGRAM}" run a.yaml --run-dir {run} {target}; exit ${{PIPESTATUS[0]}}'
+                self.assertEqual(subprocess.run(["bash", "-c", command], cwd=self.folder, capture_output=True).returncode, 0)
+                self.assertEqual(self.run_in(run).returncode, 0)
+
+    def test_a_run_whose_terminal_is_gone_goes_on_to_its_end(self):
+        master, slave = os.openpty()
+        process = subprocess.Popen([PROGRAM, "run", "a.yaml", "--run-dir", "run", "--set", "sft.steps=300"], cwd=self.folder, stdin=slave, stdout=slave, stderr=slave)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        os.close(slave)
+        wait_until(lambda: self.steps("run"), "the first step")
+        os.close(master)  # every write fails from now on
+        self.assertEqual(self.end_of(process), 0)
+        self.assert_sound("run")
+
+    def test_a_limit_on_the_size_of_files_is_named(self):
+        def limit():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20 << 10, 20 << 10))
+
+        done = self.run_in("run", preexec_fn=limit)
+        self.assertEqual(done.returncode, 74, done.stderr)
+        self.assertIn("ulimit -f", done.stderr)
+
+    def test_a_limit_on_memory_is_named(self):
+        def limit():
+            resource.setrlimit(resource.RLIMIT_AS, (500_000 << 10, 500_000 << 10))
+
+        done = self.run_in("run", preexec_fn=limit)
+        self.assertEqual(done.returncode, 71, done.stderr)
+        self.assertNotIn("bug", done.stderr)
+
+    def test_a_file_system_that_cannot_sync_folders_or_count_its_room_will_do(self):
+        library = self.folder / "odd.so"
+        subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, SHIM, "-ldl"], check=True)
+        for trait in ("NO_FOLDER_SYNC", "NO_FREE_SPACE"):
+            with self.subTest(trait=trait):
+                done = self.run_in(trait, env={**os.environ, "LD_PRELOAD": str(library), trait: "1"})
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertNotIn("not written", done.stderr)
+                self.assert_sound(trait)
+
+    def test_a_working_folder_that_is_gone_is_named(self):
+        command = f'mkdir gone && cd gone && rmdir ../gone && "{PROGRAM}" doctor'
+        done = subprocess.run(["sh", "-c", command], cwd=self.folder, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 64, done.stdout + done.stderr)
+        self.assertIn("working folder", done.stderr)
+        self.assertNotIn("oneMKL", done.stdout + done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

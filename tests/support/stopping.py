@@ -1,0 +1,15 @@
+"""A run with every kind of work in it, for tests that stop it: its configuration."""
+
+CONFIG = """\
+stages: [pretrain, sft, rl, eval]
+run: {name: tiny, device: cpu, threads: 1, log_every: 4}
+model: {layers: 1, width: 32, heads: 2, ffn_width: 48, context: 128, qk_norm: true, init_std: 0.08}
+data: {train: text.txt}
+task: {k_min: 1, k_max: 2, align_to: 2}
+pretrain: {steps: 6, batch_size: 4, context: 24, eval_every: 3}
+sft: {steps: 60, batch_size: 32, eval_every: 20, optimizer: {lr: 0.01}}
+rl: {steps: 30, prompts: 3, group_size: 4, replay: 4, eval_every: 6, practice: {updates: 1, traces: 8}}
+eval: {problems_per_difficulty: 20, samples: 2, quick_problems_per_difficulty: 6}
+checkpoint: {every: 0}
+"""
+RL_BEGINS = 6 + 60  # steps before
