@@ -56,15 +56,14 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task, Rollou
   EngineSupply own_supply(config, task, engine, session.world());
   if (supply == nullptr) supply = &own_supply;
   RolloutSource source(config, task, *supply, controller);
-  TraceLog traces(session.leads() ? session.dir() / "traces" : std::filesystem::path(), task);
-  LedgerLog ledger(session.leads() ? session.dir() : std::filesystem::path());
+  const TraceLog traces(session.metrics(), task);
+  LedgerLog ledger(session.metrics());
   const bool adaptive = rl.penalty.kind == "adaptive";
   trainer::StageProgress progress{"rl", 0, 0, 0, {}};
   int64_t replayed = 0;
   const auto save_state = [&](checkpoints::StateDict& state) {
     optimizer.save(state);
     apprentice.save(state);
-    ledger.sync();
   };
   if (auto resumed = session.resume("rl")) {
     progress = resumed->progress;
@@ -74,10 +73,7 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task, Rollou
     entropy.restore(progress.extra.at("entropy"));
     guard.restore(progress.extra.at("skipped"));
     source.restore(progress.extra.at("problems"));
-    ledger.rewind(progress.extra.at("ledger"));
     replayed = progress.extra.at("replayed");
-  } else {
-    ledger.rewind(0);
   }
 
   session.metrics().begin_stage("rl", progress.step, rl.steps);
@@ -150,11 +146,9 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task, Rollou
     if (last) supply->drop();
     progress.extra = {{"controller", controller.state()},    {"apprentice", apprentice.state()},
                       {"entropy", entropy.state()},          {"skipped", guard.state()},
-                      {"problems", source.ledger().state()}, {"replayed", replayed},
-                      {"ledger", ledger.position()}};
+                      {"problems", source.ledger().state()}, {"replayed", replayed}};
     if (!last) session.maybe_save(progress, save_state, metrics.at("accuracy"));
   }
-  ledger.sync();
   return progress;
 }
 
