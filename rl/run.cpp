@@ -119,11 +119,12 @@ void run_stage(Session& session, const std::string& stage, const Vocabulary& voc
 // A corpus is made into a token store in the run folder by the first rank; the others find it there.
 Vocabulary open_together(const RunRequest& request, torch::Device device) {
   const trainer::Place& place = request.world->place();
-  if (place.ranks == 1) return open_vocabulary(request.config, request.dir);
+  const auto open = [&] { return open_vocabulary(request.config, request.dir, /*first=*/place.rank == 0); };
+  if (place.ranks == 1) return open();
   std::optional<Vocabulary> made;
-  if (place.rank == 0) made = open_vocabulary(request.config, request.dir);
+  if (place.rank == 0) made = open();
   trainer::barrier(request.world->group(device), "data is ready");
-  return made ? std::move(*made) : open_vocabulary(request.config, request.dir);
+  return made ? std::move(*made) : open();
 }
 
 nlohmann::json write_summary(const RunRequest& request, const nlohmann::json& stages) {
@@ -149,6 +150,8 @@ std::optional<trainer::SavedAndStopped> run_stages(const RunRequest& request, tr
                                                    nlohmann::json& summary) {
   Session session(request.config, request.dir, *vocabulary.tokenizer, learners, request.interrupts,
                   line_files(request.config));
+  if (vocabulary.corpus)
+    for (const std::string& note : vocabulary.corpus->notes) session.metrics().say(note);
   std::optional<RolloutPool> pool;
   if (split != nullptr) {
     pool.emplace(*split, session, *vocabulary.task);
