@@ -64,10 +64,11 @@ part set-up set_up $variant
 if [ $result = passed ]; then
   part format "$repo/scripts/format.sh" --check
   part layers "$repo/scripts/check_includes"
+  part writers "$repo/scripts/check_writers"
   part build build "$preset" $variant
   if [ $result = passed ]; then part tests run_tests; else summary+=("not run  tests"); fi
 else
-  summary+=("not run  format, layers, build, tests")
+  summary+=("not run  format, layers, writers, build, tests")
 fi
 
 say "summary (preset $preset${regex:+, tests matching $regex})"
