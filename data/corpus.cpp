@@ -8,7 +8,6 @@
 #include "data/build_store.h"
 #include "data/errors.h"
 #include "data/token_store.h"
-#include "data/tokenizer_factory.h"
 
 namespace terse::data {
 
@@ -22,47 +21,114 @@ std::shared_ptr<const TokenStore> open_verified(const std::filesystem::path& pat
   return store;
 }
 
-// The store of a text file: the one built before, unless it is absent or damaged.
-std::shared_ptr<const TokenStore> cached_store(const std::filesystem::path& text, const std::string& separator,
-                                               const Tokenizer& tokenizer, const std::filesystem::path& cache_dir,
-                                               const Progress& progress) {
-  std::string key = configs::sha256_file(text.string(), progress);
-  for (const std::string& part : {tokenizer.id(), separator}) key += fmt::format("\n{}:{}", part.size(), part);
-  const auto path = cache_dir / fmt::format("tokens-{}.h5", configs::sha256_bytes(key).substr(0, 16));
-  if (std::filesystem::exists(path)) {
-    try {
-      return open_verified(path, progress);
-    } catch (const DataError&) {
-      // A cache is not worth an error: it is built again below.
-    }
-  }
-  build_store({text}, path, tokenizer, {.separator = separator, .overwrite = true, .progress = progress});
-  return open_verified(path, progress);
-}
+// Opens the files of one corpus, and notes in it what they are.
+class Opener {
+ public:
+  Opener(const configs::Data& data, const std::filesystem::path& cache_dir, const CorpusOptions& options,
+         Corpus& corpus)
+      : data_(data), cache_dir_(cache_dir), options_(options), corpus_(corpus) {}
 
-std::shared_ptr<const TokenStore> open_one(const char* key, const std::string& file, const configs::Data& data,
-                                           const Tokenizer& tokenizer, const std::filesystem::path& cache_dir,
-                                           const Progress& progress) {
-  if (file.empty()) throw ConfigError(fmt::format("{} is empty: name a text file or a token store", key));
-  if (!std::filesystem::exists(file)) throw ConfigError(fmt::format("{}: no such file: {}", key, file));
-  if (!is_hdf5(file)) {
+  std::shared_ptr<const TokenStore> open(const std::string& key, const std::string& file) {
+    if (file.empty()) throw ConfigError(fmt::format("{} is empty: name a text file or a token store", key));
+    if (!std::filesystem::exists(file)) return open_without(key, file);
+    if (is_hdf5(file)) return open_store(key, file);
     if (std::filesystem::path(file).extension() == ".h5") {
       throw DataError(fmt::format("{}: named .h5, but it has no HDF5 signature", file));
     }
-    return cached_store(file, data.separator, tokenizer, cache_dir, progress);
+    return open_text(key, file);
   }
-  auto store = TokenStore::open(file);
-  const StoreInfo& info = store->info();
-  if (info.tokenizer_id != tokenizer.id()) {
+
+ private:
+  // What an earlier start knew of the file of this key; nullptr: nothing.
+  const Source* known(const std::string& key) const {
+    const auto found = options_.sources.find(key);
+    return found == options_.sources.end() ? nullptr : &found->second;
+  }
+
+  void accept(const std::string& key, const Source& source) {
+    const Source* before = options_.unchanged ? known(key) : nullptr;
+    if (before != nullptr && (before->sha256 != source.sha256 || before->store.empty() != source.store.empty())) {
+      const auto store = cache_dir_ / before->store;
+      const bool kept = !before->store.empty() && std::filesystem::exists(store);
+      throw ConfigError(fmt::format(
+          "{}: {} has changed since the run began (its SHA-256 was {}, now it is {}). Put it back as it was{}, or "
+          "train "
+          "on the new one in another run folder (--run-dir or run.name)",
+          key, source.file, before->sha256, source.sha256,
+          kept ? fmt::format(" or move it away, and the run goes on from its own tokens in {}", store.string()) : ""));
+    }
+    corpus_.sources[key] = source;
+  }
+
+  std::shared_ptr<const TokenStore> open_store(const std::string& key, const std::string& file) {
+    auto store = TokenStore::open(file);
+    const StoreInfo& info = store->info();
+    accept(key, {file, info.content_sha256, ""});
+    require_tokenizer(key, file, info);
+    if (!data_.separator.empty() && data_.separator != info.separator) {
+      throw ConfigError(
+          fmt::format("data.separator is \"{}\", but {} was made with \"{}\"", data_.separator, file, info.separator));
+    }
+    return store;
+  }
+
+  // The store built before, unless it is absent or damaged.
+  std::shared_ptr<const TokenStore> open_text(const std::string& key, const std::string& text) {
+    const std::string sha256 = configs::sha256_file(text, options_.progress);
+    std::string parts = sha256;
+    for (const std::string& part : {corpus_.tokenizer->id(), data_.separator})
+      parts += fmt::format("\n{}:{}", part.size(), part);
+    const std::string name = fmt::format("tokens-{}.h5", configs::sha256_bytes(parts).substr(0, 16));
+    accept(key, {text, sha256, name});
+    const auto path = cache_dir_ / name;
+    if (std::filesystem::exists(path)) {
+      try {
+        return open_verified(path, options_.progress);
+      } catch (const DataError&) {
+        // A store that can be built again is not worth an error.
+      }
+    }
+    build_store({text}, path, *corpus_.tokenizer,
+                {.separator = data_.separator, .overwrite = true, .progress = options_.progress});
+    return open_verified(path, options_.progress);
+  }
+
+  // The tokens of a file that is gone.
+  std::shared_ptr<const TokenStore> open_without(const std::string& key, const std::string& file) {
+    const Source* source = known(key);
+    if (source == nullptr) throw ConfigError(fmt::format("{}: no such file: {}", key, file));
+    if (source->store.empty()) {
+      throw ConfigError(fmt::format(
+          "{0}: the token store {1} is gone, and the run keeps no copy of it. Put it back, or name the place "
+          "where it lies now: --set {0}=FILE",
+          key, file));
+    }
+    const auto path = cache_dir_ / source->store;
+    if (!std::filesystem::exists(path)) {
+      throw ConfigError(
+          fmt::format("{}: no such file: {}; and {}, the tokens that the run made of it, are gone, too. "
+                      "Put one of them back",
+                      key, file, path.string()));
+    }
+    auto store = open_verified(path, options_.progress);
+    require_tokenizer(key, path.string(), store->info());
+    corpus_.sources[key] = *source;
+    corpus_.notes.push_back(
+        fmt::format("{}: {} is gone; going on with the tokens that the run made of it, {}", key, file, path.string()));
+    return store;
+  }
+
+  void require_tokenizer(const std::string& key, const std::string& file, const StoreInfo& info) const {
+    if (info.tokenizer_id == corpus_.tokenizer->id()) return;
     throw ConfigError(fmt::format("{}: {} was made with the tokenizer {}, this run has {}", key, file,
-                                  info.tokenizer_id, tokenizer.id()));
+                                  info.tokenizer_id, corpus_.tokenizer->id()));
   }
-  if (!data.separator.empty() && data.separator != info.separator) {
-    throw ConfigError(
-        fmt::format("data.separator is \"{}\", but {} was made with \"{}\"", data.separator, file, info.separator));
-  }
-  return store;
-}
+
+  const configs::Data& data_;
+  const std::filesystem::path& cache_dir_;
+  const CorpusOptions& options_;
+  Corpus& corpus_;
+};
 
 double bytes_per_token(const TokenStore& store) {
   return static_cast<double>(store.info().text_bytes) / static_cast<double>(store.size());
@@ -78,14 +144,18 @@ void require_two_tokens(const char* what, const TokenRange& range) {
 }  // namespace
 
 Corpus open_corpus(const configs::Data& data, std::shared_ptr<const Tokenizer> tokenizer,
-                   const std::filesystem::path& cache_dir, const Progress& progress) {
+                   const std::filesystem::path& cache_dir, const CorpusOptions& options) {
   if (!(data.val_fraction >= 0 && data.val_fraction < 1)) {
     throw ConfigError(fmt::format("data.val_fraction is {}: expected at least 0 and below 1", data.val_fraction));
   }
-  const auto train = open_one("data.train", data.train, data, *tokenizer, cache_dir, progress);
-  Corpus corpus{whole(train), {}, std::move(tokenizer), bytes_per_token(*train)};
+  Corpus corpus;
+  corpus.tokenizer = std::move(tokenizer);
+  Opener opener(data, cache_dir, options, corpus);
+  const auto train = opener.open("data.train", data.train);
+  corpus.train = whole(train);
+  corpus.bytes_per_token = bytes_per_token(*train);
   if (!data.val.empty()) {
-    const auto val = open_one("data.val", data.val, data, *corpus.tokenizer, cache_dir, progress);
+    const auto val = opener.open("data.val", data.val);
     corpus.val = whole(val);
     corpus.bytes_per_token = bytes_per_token(*val);
   } else if (data.val_fraction > 0) {
@@ -96,12 +166,6 @@ Corpus open_corpus(const configs::Data& data, std::shared_ptr<const Tokenizer> t
   require_two_tokens("data.train (less data.val_fraction)", corpus.train);
   if (corpus.val) require_two_tokens(data.val.empty() ? "the data.val_fraction of data.train" : "data.val", corpus.val);
   return corpus;
-}
-
-Corpus open_corpus(const configs::Data& data, const configs::Tokenizer& tokenizer,
-                   const std::filesystem::path& cache_dir, const Progress& progress) {
-  if (data.train.empty()) throw ConfigError("data.train is empty: name a text file or a token store");
-  return open_corpus(data, make_tokenizer(tokenizer, data.train, data.separator, progress), cache_dir, progress);
 }
 
 }  // namespace terse::data

@@ -51,12 +51,7 @@ TemporaryFile::TemporaryFile(const std::filesystem::path& path) : final_(path) {
   // Unique among processes and threads, so that ranks may build the same file side by side.
   static std::atomic<int> counter = 0;
   temporary_ = fmt::format("{}.{}.{}.tmp", path.string(), ::getpid(), counter++);
-  std::error_code error;
-  std::filesystem::create_directories(folder_of(path), error);
-  if (error) {
-    throw DiskError(fmt::format("cannot create the folder {}: {}", folder_of(path).string(), error.message()),
-                    error.value());
-  }
+  create_folders(folder_of(path));
 }
 
 TemporaryFile::~TemporaryFile() {
@@ -68,7 +63,20 @@ void TemporaryFile::publish() {
   sync(temporary_, O_RDONLY);
   if (::rename(temporary_.c_str(), final_.c_str()) != 0) refuse("write", final_);
   temporary_.clear();
-  sync(folder_of(final_), O_RDONLY | O_DIRECTORY);
+  sync_folder(folder_of(final_));
+}
+
+void create_folders(const std::filesystem::path& folder) {
+  std::error_code error;
+  if (folder.empty() || std::filesystem::is_directory(folder, error)) return;
+  create_folders(folder.parent_path());
+  std::filesystem::create_directory(folder, error);
+  if (error) throw DiskError(fmt::format("cannot create the folder {}: {}", folder.string(), error.message()));
+  sync_folder(folder_of(folder));
+}
+
+void sync_folder(const std::filesystem::path& folder) {
+  sync(folder, O_RDONLY | O_DIRECTORY);
 }
 
 void write_durably(const std::filesystem::path& path, std::string_view content) {

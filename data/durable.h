@@ -25,6 +25,11 @@ class TemporaryFile {
   std::filesystem::path temporary_;
 };
 
+// Creates the folder and those above it that are missing, each of them on disk under its name. Throws DiskError.
+void create_folders(const std::filesystem::path& folder);
+// Puts the names in a folder on disk. Throws DiskError.
+void sync_folder(const std::filesystem::path& folder);
+
 // Writes and publishes a small file.
 void write_durably(const std::filesystem::path& path, std::string_view content);
 

@@ -15,6 +15,7 @@
 #include "data/tokenizer_factory.h"
 #include "launch/exit_codes.h"
 #include "launch/output.h"
+#include "launch/run_dir.h"
 #include "rl/env/task.h"
 
 namespace terse::launch {
@@ -49,6 +50,13 @@ configs::LoadedConfig resolve_config(const std::string& path, const GlobalOption
   }
   check_task(loaded);
   return loaded;
+}
+
+configs::LoadedConfig resolve_run_config(const std::string& path, const GlobalOptions& globals) {
+  configs::LoadedConfig loaded = resolve_config(path, globals, configs::InputFiles::kMayBeMissing);
+  std::error_code ignored;
+  if (fs::exists(run_dir_of(loaded.config) / "config.yaml", ignored)) return loaded;
+  return resolve_config(path, globals);
 }
 
 fs::path resolve_target(const std::string& target) {

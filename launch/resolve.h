@@ -16,6 +16,10 @@ namespace terse::launch {
 configs::LoadedConfig resolve_config(const std::string& path, const GlobalOptions& globals,
                                      configs::InputFiles files = configs::InputFiles::kMustExist);
 
+// The same for a run that is to be started or continued: one that is in its folder already needs no input files, since
+// it keeps its own.
+configs::LoadedConfig resolve_run_config(const std::string& path, const GlobalOptions& globals);
+
 // An existing run or checkpoint folder. Throws UsageError, with a suggestion where there is one.
 std::filesystem::path resolve_target(const std::string& target);
 // True for a checkpoint folder, false for a run folder.

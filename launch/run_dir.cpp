@@ -49,6 +49,9 @@ void create_folder(const fs::path& dir) {
   if (!fs::is_directory(parent)) refuse(dir, fmt::format("{} is a file.", parent.string()));
   fs::create_directory(dir, error);
   if (error) refuse(dir, fmt::format("it cannot be created ({}). Choose another with --run-dir.", error.message()));
+  // A power loss that took the folder's name back would take its checkpoints along.
+  if (parent == kDefaultParent) data::sync_folder(".");
+  data::sync_folder(parent);
 }
 
 // Folders of a run that may be prepared before its first start, as links to another disk, say.

@@ -6,15 +6,21 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "checkpoints/store.h"
 #include "configs/load.h"
-#include "launch/run_lock.h"
+#include "data/sources.h"
+#include "data/token_store.h"
+#include "data/tokenizer_factory.h"
+#include "launch/second_look.h"
 #include "launch/text.h"
 #include "launch/verify_ledger.h"
+#include "rl/vocabulary.h"
 
 namespace terse::launch {
 
@@ -23,14 +29,30 @@ using Kind = Finding::Kind;
 
 namespace {
 
-void check_checkpoints(const fs::path& dir, std::vector<Finding>& findings) {
+using Findings = std::vector<Finding>;
+
+Findings check_checkpoint(const fs::path& folder, const std::string& subject, const SecondLook& look) {
+  bool looked = false;
+  return look.at([&]() -> Findings {
+    if (std::exchange(looked, true) && !fs::exists(folder))
+      return {{Kind::kNote, subject, "the run removed it while it was read"}};
+    Findings findings;
+    for (const std::string& defect : checkpoints::verify(folder)) findings.push_back({Kind::kDefect, subject, defect});
+    if (!findings.empty()) return findings;
+    try {
+      return {{Kind::kSound, subject, checkpoints::describe(folder)}};
+    } catch (const std::runtime_error& error) {  // it went away just now
+      return {{Kind::kDefect, subject, error.what()}};
+    }
+  });
+}
+
+void check_checkpoints(const fs::path& dir, const SecondLook& look, Findings& findings) {
   const std::vector<fs::path> folders = checkpoints::list_checkpoints(dir);
   if (folders.empty()) findings.push_back({Kind::kNote, "checkpoints", "none yet"});
   for (const fs::path& folder : folders) {
-    for (Finding& finding : verify_checkpoint(folder)) {
-      finding.subject = "checkpoints/" + folder.filename().string();
-      findings.push_back(std::move(finding));
-    }
+    const Findings found = check_checkpoint(folder, "checkpoints/" + folder.filename().string(), look);
+    findings.insert(findings.end(), found.begin(), found.end());
   }
 }
 
@@ -75,6 +97,10 @@ void report_lines(const std::string& subject, const Lines& lines, const char* un
 
 // Steps never go back within a stage, and no stage comes again after another one.
 void check_metrics(const fs::path& file, std::vector<Finding>& findings) {
+  if (!fs::exists(file)) {
+    findings.push_back({Kind::kNote, "metrics.jsonl", "not there: no step has been recorded"});
+    return;
+  }
   std::map<std::string, int64_t> last_step;
   std::string current;
   const Lines lines = read_lines(file, [&](const nlohmann::json& record) -> std::string {
@@ -96,6 +122,13 @@ void check_metrics(const fs::path& file, std::vector<Finding>& findings) {
   report_lines("metrics.jsonl", lines, "records", findings);
 }
 
+void check_ledger(const fs::path& file, std::vector<Finding>& findings) {
+  if (!fs::exists(file)) return;
+  LedgerCheck check;
+  const Lines lines = read_lines(file, [&](const nlohmann::json& line) { return check.next(line); });
+  report_lines("ledger.jsonl", lines, "steps", findings);
+}
+
 void check_traces(const fs::path& dir, std::vector<Finding>& findings) {
   std::error_code error;
   std::vector<fs::path> files;
@@ -105,6 +138,51 @@ void check_traces(const fs::path& dir, std::vector<Finding>& findings) {
   for (const fs::path& file : files)
     report_lines("traces/" + file.filename().string(),
                  read_lines(file, [](const nlohmann::json&) { return std::string(); }), "traces", findings);
+}
+
+// The tokenizer that the newest checkpoint was trained with; empty when nothing tells.
+std::string trained_tokenizer(const fs::path& checkpoints) {
+  const std::vector<fs::path> folders = checkpoints::list_checkpoints(checkpoints);
+  if (folders.empty()) return "";
+  std::ifstream stream(folders.front() / "extra.json");
+  const auto extra = nlohmann::json::parse(stream, nullptr, /*allow_exceptions=*/false);
+  return extra.is_object() && extra.contains("tokenizer") ? extra["tokenizer"].get<std::string>() : "";
+}
+
+void check_tokenizer(const fs::path& dir, std::vector<Finding>& findings) {
+  const fs::path file = dir / rl::kTokenizerFile;
+  if (!fs::exists(file)) return;  // a run of an older build
+  std::string id, mistake;
+  try {
+    id = data::load_tokenizer(file)->id();
+    const std::string trained = trained_tokenizer(dir / "checkpoints");
+    if (!trained.empty() && trained != id)
+      mistake = fmt::format("it is {}, the newest checkpoint was trained with {}", id, trained);
+  } catch (const std::exception& error) {
+    mistake = error.what();
+  }
+  findings.push_back(
+      {mistake.empty() ? Kind::kSound : Kind::kDefect, rl::kTokenizerFile, mistake.empty() ? id : mistake});
+}
+
+// The record of input files, and the tokens of texts: without the text, a run goes on from these.
+void check_data(const fs::path& dir, std::vector<Finding>& findings) {
+  std::string subject = "data/sources.json";
+  try {
+    for (const auto& [key, source] : data::load_sources(dir)) {
+      if (source.store.empty()) continue;
+      subject = "data/" + source.store;
+      if (!fs::exists(dir / source.store)) {
+        findings.push_back({Kind::kNote, subject, fmt::format("not there: it is made again from {}", source.file)});
+        continue;
+      }
+      const auto store = data::TokenStore::open(dir / source.store);
+      store->verify();
+      findings.push_back({Kind::kSound, subject, fmt::format("{} tokens of {}", with_thousands(store->size()), key)});
+    }
+  } catch (const std::exception& error) {
+    findings.push_back({Kind::kDefect, subject, error.what()});
+  }
 }
 
 // What is wrong with an evaluation, or "".
@@ -181,31 +259,34 @@ void check_environment(const fs::path& file, std::vector<Finding>& findings) {
 }  // namespace
 
 std::vector<Finding> verify_checkpoint(const fs::path& dir) {
-  const std::string subject = dir.string();
-  std::vector<Finding> findings;
-  for (const std::string& defect : checkpoints::verify(dir)) findings.push_back({Kind::kDefect, subject, defect});
-  if (findings.empty()) findings.push_back({Kind::kSound, subject, checkpoints::describe(dir)});
-  return findings;
+  const fs::path folder = fs::absolute(dir).lexically_normal();  // with or without a slash at its end
+  const fs::path run = (folder.has_filename() ? folder : folder.parent_path()).parent_path().parent_path();
+  return check_checkpoint(dir, dir.string(), SecondLook(run));
 }
 
 std::vector<Finding> verify_run(const fs::path& dir) {
-  std::vector<Finding> findings;
-  if (RunLock::held(dir))
+  const SecondLook look(dir);
+  Findings findings;
+  if (look.live())
     findings.push_back({Kind::kNote, "lock", "a process is running in this folder; files may change meanwhile"});
-  const auto config = check_config(dir / "config.yaml", findings);
-  check_environment(dir / "environment.json", findings);
-  if (fs::exists(dir / "metrics.jsonl"))
-    check_metrics(dir / "metrics.jsonl", findings);
-  else
-    findings.push_back({Kind::kNote, "metrics.jsonl", "not there: no step has been recorded"});
-  if (fs::exists(dir / "ledger.jsonl")) {
-    LedgerCheck check;
-    const Lines lines = read_lines(dir / "ledger.jsonl", [&](const nlohmann::json& line) { return check.next(line); });
-    report_lines("ledger.jsonl", lines, "steps", findings);
-  }
-  check_traces(dir / "traces", findings);
-  check_summary(dir / "summary.json", config ? &*config : nullptr, findings);
-  check_checkpoints(dir / "checkpoints", findings);
+  const auto add = [&](const std::function<void(Findings&)>& check) {
+    const Findings found = look.at([&] {
+      Findings now;
+      check(now);
+      return now;
+    });
+    findings.insert(findings.end(), found.begin(), found.end());
+  };
+  std::optional<configs::RunConfig> config;
+  add([&](Findings& found) { config = check_config(dir / "config.yaml", found); });
+  add([&](Findings& found) { check_environment(dir / "environment.json", found); });
+  add([&](Findings& found) { check_metrics(dir / "metrics.jsonl", found); });
+  add([&](Findings& found) { check_ledger(dir / "ledger.jsonl", found); });
+  add([&](Findings& found) { check_traces(dir / "traces", found); });
+  add([&](Findings& found) { check_tokenizer(dir, found); });
+  add([&](Findings& found) { check_data(dir / "data", found); });
+  add([&](Findings& found) { check_summary(dir / "summary.json", config ? &*config : nullptr, found); });
+  check_checkpoints(dir / "checkpoints", look, findings);
   return findings;
 }
 

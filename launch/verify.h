@@ -14,10 +14,11 @@ struct Finding {
   std::string detail;
 };
 
-// config.yaml, environment.json, metrics.jsonl, ledger.jsonl, summary.json, traces/ and every checkpoint of a run
-// folder.
+// config.yaml, environment.json, tokenizer.json, data/, metrics.jsonl, ledger.jsonl, summary.json, traces/ and every
+// checkpoint of a run folder. Of a run that trains meanwhile, what is gone or whole when it is looked at again is no
+// defect.
 std::vector<Finding> verify_run(const std::filesystem::path& dir);
-// One checkpoint folder.
+// One checkpoint folder, of a run that may be training, too.
 std::vector<Finding> verify_checkpoint(const std::filesystem::path& dir);
 
 }  // namespace terse::launch

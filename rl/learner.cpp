@@ -63,8 +63,8 @@ class Learner {
         own_supply_(config_, task, engine_, session.world()),
         supply_(supply != nullptr ? *supply : own_supply_),
         source_(config_, task, supply_, controller_),
-        traces_(session.leads() ? session.dir() / "traces" : std::filesystem::path(), task),
-        ledger_(session.leads() ? session.dir() : std::filesystem::path()) {}
+        traces_(session.metrics(), task),
+        ledger_(session.metrics()) {}
 
   trainer::StageProgress run() {
     resume();
@@ -77,7 +77,6 @@ class Learner {
     } catch (const trainer::StopRequested&) {
       session_.stop(progress_, saver(), score_);
     }
-    ledger_.sync();
     return progress_;
   }
 
@@ -86,13 +85,12 @@ class Learner {
     return [this](checkpoints::StateDict& state) {
       optimizer_.save(state);
       apprentice_.save(state);
-      ledger_.sync();
     };
   }
 
   void resume() {
     const auto resumed = session_.resume("rl");
-    if (!resumed) return ledger_.rewind(0);
+    if (!resumed) return;
     trainer::read_saved([&] {
       progress_ = resumed->progress;
       if (progress_.pending) score_ = progress_.pending->at("accuracy");
@@ -102,15 +100,13 @@ class Learner {
       entropy_.restore(progress_.extra.at("entropy"));
       guard_.restore(progress_.extra.at("skipped"));
       source_.restore(progress_.extra.at("problems"));
-      ledger_.rewind(progress_.extra.at("ledger"));
       replayed_ = progress_.extra.at("replayed");
     });
   }
 
   nlohmann::json state() {
     return {{"controller", controller_.state()}, {"apprentice", apprentice_.state()},    {"entropy", entropy_.state()},
-            {"skipped", guard_.state()},         {"problems", source_.ledger().state()}, {"replayed", replayed_},
-            {"ledger", ledger_.position()}};
+            {"skipped", guard_.state()},         {"problems", source_.ledger().state()}, {"replayed", replayed_}};
   }
 
   void step() {

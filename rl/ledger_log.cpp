@@ -2,12 +2,7 @@
 
 namespace terse::rl {
 
-LedgerLog::LedgerLog(const std::filesystem::path& folder) {
-  if (!folder.empty()) file_.emplace(folder / "ledger.jsonl");
-}
-
 void LedgerLog::add(int64_t step, const RolloutBatch& batch, const Ledger& ledger) {
-  if (!file_) return;
   std::set<int64_t> trained, unused;
   for (const RolloutGroup& group : batch.groups) trained.insert(group.problem.index);
   for (const RolloutGroup& group : batch.sampled)
@@ -17,15 +12,7 @@ void LedgerLog::add(int64_t step, const RolloutBatch& batch, const Ledger& ledge
                                        {"unused", unused},
                                        {"outstanding", ledger.outstanding()},
                                        {"handed_out", ledger.handed_out()}};
-  file_->append(line.dump());
-}
-
-void LedgerLog::sync() {
-  if (file_) file_->sync();
-}
-
-void LedgerLog::rewind(int64_t position) {
-  if (file_) file_->rewind(position);
+  record_.append(kFile, line.dump());
 }
 
 }  // namespace terse::rl

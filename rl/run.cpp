@@ -13,6 +13,7 @@
 #include "data/pretrain_stream.h"
 #include "rl/eval/evaluation.h"
 #include "rl/learner.h"
+#include "rl/ledger_log.h"
 #include "rl/rollout_pool.h"
 #include "rl/rollout_rank.h"
 #include "rl/trace_log.h"
@@ -87,7 +88,7 @@ StageResult finetune(Session& session, const Task& task) {
 Evaluation evaluate_stage(Session& session, const Task& task, const StageProgress& progress) try {
   Engine engine(session.model(), session.config().engine.max_batch, &session.signals());
   session.world().enter("eval");
-  const TraceLog traces(session.leads() ? session.dir() / "traces" : std::filesystem::path(), task);
+  const TraceLog traces(session.metrics(), task);
   constexpr int64_t kTracedProblems = 4;  // of each difficulty
   const Evaluation evaluation =
       evaluate(engine, task, full_evaluation(session.config()), [&](const RolloutGroup& group) {
@@ -127,7 +128,7 @@ Vocabulary open_together(const RunRequest& request, torch::Device device) {
   std::optional<Vocabulary> vocabulary;
   for (const bool turn : {first, !first}) {
     signals.during([&](const std::function<void()>& look) {
-      if (turn) vocabulary = open_vocabulary(request.config, request.dir, [&](int64_t, int64_t) { look(); });
+      if (turn) vocabulary = open_vocabulary(request.config, request.dir, first, [&](int64_t, int64_t) { look(); });
     });
   }
   return std::move(*vocabulary);
@@ -143,11 +144,21 @@ nlohmann::json write_summary(const RunRequest& request, const nlohmann::json& st
   return summary;
 }
 
+// Beside metrics.jsonl.
+std::vector<std::string> line_files(const configs::RunConfig& config) {
+  std::vector<std::string> files = {LedgerLog::kFile};
+  for (const std::string& stage : config.stages) files.push_back(TraceLog::file(stage));
+  return files;
+}
+
 // The stages on the ranks of `learners`. Returns what stopped them, nothing when they are complete.
 std::optional<trainer::SavedAndStopped> run_stages(const RunRequest& request, trainer::World& learners,
                                                    const Vocabulary& vocabulary, SplitWorld* split,
                                                    nlohmann::json& summary) {
-  Session session(request.config, request.dir, vocabulary.tokenizer->vocab_size(), learners, request.interrupts);
+  Session session(request.config, request.dir, *vocabulary.tokenizer, learners, request.interrupts,
+                  line_files(request.config));
+  if (vocabulary.corpus)
+    for (const std::string& note : vocabulary.corpus->notes) session.metrics().say(note);
   std::optional<RolloutPool> pool;
   if (split != nullptr) {
     pool.emplace(*split, session, *vocabulary.task);

@@ -1,18 +1,14 @@
 // One line per rollout; the text is the tokenizer's.
 #include "rl/trace_log.h"
 
-#include <fstream>
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 namespace terse::rl {
 
-TraceLog::TraceLog(std::filesystem::path folder, const Task& task) : folder_(std::move(folder)), task_(task) {
-  if (!folder_.empty()) std::filesystem::create_directories(folder_);
-}
-
 void TraceLog::write(const std::string& stage, int64_t step, const char* logged_for, const Problem& problem,
                      const Rollout& rollout) const {
-  if (folder_.empty()) return;
   const nlohmann::ordered_json line = {{"stage", stage},
                                        {"step", step},
                                        {"logged_for", logged_for},
@@ -25,8 +21,11 @@ void TraceLog::write(const std::string& stage, int64_t step, const char* logged_
                                        {"form", rollout.form},
                                        {"reward", rollout.reward},
                                        {"finish", rollout.finish == FinishReason::kStop ? "stop" : "length"}};
-  // Opened per line: a killed run leaves at most one torn line, and a resumed one appends behind it.
-  std::ofstream(folder_ / (stage + ".jsonl"), std::ios::app) << line.dump() << '\n';
+  try {
+    record_.append(file(stage), line.dump());
+  } catch (const trainer::MetricsError& error) {
+    record_.warn(fmt::format("{}; training goes on without traces until the disk takes them again", error.what()));
+  }
 }
 
 void TraceLog::training(int64_t step, const std::vector<RolloutGroup>& groups) const {

@@ -1,4 +1,6 @@
-// What a run's tokens mean: its task, its corpus, and the tokenizer that they share.
+// What a run's tokens mean: its task, its corpus, and the tokenizer that they share. A run folder keeps the tokenizer
+// (tokenizer.json), the tokens of its text files and a record of these files (data/). So a run needs nothing outside
+// its folder once it has begun, and whoever reads it gets the vocabulary that its weights were trained with.
 #pragma once
 
 #include <filesystem>
@@ -11,15 +13,24 @@
 
 namespace terse::rl {
 
+// The tokenizer's definition in a run folder.
+constexpr const char* kTokenizerFile = "tokenizer.json";
+
 struct Vocabulary {
   std::unique_ptr<Task> task;          // where a stage needs one
   std::optional<data::Corpus> corpus;  // where a stage pretrains
   std::shared_ptr<const data::Tokenizer> tokenizer;
 };
 
-// Token stores are cached in `dir`/data; `progress` is called now and then while text is read. Throws
-// configs::ConfigError when task and corpus cannot share a tokenizer.
-Vocabulary open_vocabulary(const configs::RunConfig& config, const std::filesystem::path& dir,
+// To train with. The `first` rank comes before the others: it makes what the folder keeps, and they find it there. A
+// run that has saved a checkpoint has begun: its tokenizer and its input files must then be what they were. `progress`
+// is called now and then while text is read. Throws configs::ConfigError naming the file that has changed, or when
+// task and corpus cannot share a tokenizer; data::DataError, data::DiskError.
+Vocabulary open_vocabulary(const configs::RunConfig& config, const std::filesystem::path& dir, bool first,
                            const data::Progress& progress = {});
+
+// To evaluate and to generate with: task and tokenizer as the run folder keeps them, no corpus. Throws
+// configs::ConfigError when the folder of an older build keeps no tokenizer.
+Vocabulary kept_vocabulary(const configs::RunConfig& config, const std::filesystem::path& dir);
 
 }  // namespace terse::rl

@@ -39,6 +39,14 @@ std::optional<Metrics> pending_from_json(const nlohmann::json& json) {
   return pending;
 }
 
+// Where the line files stood. A checkpoint of an older build tells of the ledger among the progress of rl.
+MetricPosition position_in(const nlohmann::json& extra) {
+  MetricPosition position = extra.at("metrics");
+  const nlohmann::json& progress = extra.at("progress").at("extra");
+  if (progress.is_object() && progress.contains("ledger")) position.files["ledger.jsonl"] = progress.at("ledger");
+  return position;
+}
+
 }  // namespace
 
 void read_saved(const std::function<void()>& read) {
@@ -52,18 +60,21 @@ void read_saved(const std::function<void()>& read) {
   }
 }
 
-Session::Session(const configs::RunConfig& config, std::filesystem::path dir, int64_t vocab, World& world,
-                 Interrupts* interrupts)
+Session::Session(const configs::RunConfig& config, std::filesystem::path dir, const data::Tokenizer& tokenizer,
+                 World& world, Interrupts* interrupts, std::vector<std::string> files)
     : config_(config),
       dir_(std::move(dir)),
+      tokenizer_(tokenizer.id()),
       world_(world),
       device_(choose_device(config.run.device, world.place().local_rank)),
       signals_(interrupts, world, device_),
       learners_(config.parallel, world, device_) {
-  model_ = std::make_unique<Transformer>(resolve(config.model, vocab), device_, static_cast<uint64_t>(config.run.seed),
-                                         learners_.sharding());
+  model_ = std::make_unique<Transformer>(resolve(config.model, tokenizer.vocab_size()), device_,
+                                         static_cast<uint64_t>(config.run.seed), learners_.sharding());
   store_ = std::make_unique<checkpoints::Store>(dir_ / "checkpoints", store_options());
-  metrics_ = std::make_unique<MetricLogger>(leads() ? dir_ : std::filesystem::path());
+  MetricLoggerOptions options;
+  options.files = std::move(files);
+  metrics_ = std::make_unique<MetricLogger>(leads() ? dir_ : std::filesystem::path(), std::move(options));
   const auto ask = [this](const std::string& mine) { return exchange("verify checkpoints", mine); };
   const auto wanted = [this](const std::string& name, const std::vector<int64_t>& shape) {
     return model_->params().wanted(name, shape);
@@ -101,12 +112,20 @@ void Session::restore(checkpoints::Store::Loaded loaded) {
   for (const std::string& defect : loaded.rejected) {
     metrics_->say(fmt::format("damaged checkpoint {}; using {} instead", defect, loaded.path.filename().string()));
   }
-  model_->restore(loaded.state);
   const nlohmann::json& extra = loaded.state.extra;
+  // Checkpoints of older builds do not tell.
+  if (const std::string theirs = extra.value("tokenizer", tokenizer_); theirs != tokenizer_) {
+    throw configs::ConfigError(
+        fmt::format("{} was trained with the tokenizer {}, this start has {}: its tokens would mean something else. "
+                    "Put back the tokenizer that the run began with, or choose another run folder (--run-dir or "
+                    "run.name) for this one.",
+                    loaded.path.string(), theirs, tokenizer_));
+  }
+  model_->restore(loaded.state);
   global_step_ = loaded.info.step;
   on_disk_ = global_step_;
   finished_ = extra.at("finished");
-  metrics_->rewind(extra.at("metrics"));
+  metrics_->rewind(position_in(extra));
   const nlohmann::json& p = extra.at("progress");
   StageProgress progress{p.at("stage"), p.at("step"), p.at("tokens"), p.at("seconds"), p.at("extra")};
   progress.pending = pending_from_json(p.value("pending", nlohmann::json()));
@@ -129,6 +148,7 @@ void Session::save(const StageProgress& progress, const SaveState& save_state, d
   model_->save(state);
   if (save_state) save_state(state);
   state.extra = {{"finished", finished_},
+                 {"tokenizer", tokenizer_},
                  {"metrics", metrics_->position()},
                  {"progress",
                   {{"stage", progress.stage},

@@ -11,6 +11,7 @@
 
 #include "checkpoints/store.h"
 #include "configs/run_config.h"
+#include "data/tokenizer.h"
 #include "trainer/learners.h"
 #include "trainer/metrics/metric_logger.h"
 #include "trainer/model/transformer.h"
@@ -40,10 +41,11 @@ class Session {
  public:
   // Builds the model from the config, opens metrics and checkpoints in `dir` and, when there is a usable checkpoint,
   // restores weights, global step and finished stages from it; the interrupted stage then finds its progress in
-  // resume(). Throws StopRequested when a stop is asked for while checkpoints are verified. All ranks of the world
-  // together; its first rank leads: it alone writes metrics and traces.
-  Session(const configs::RunConfig& config, std::filesystem::path dir, int64_t vocab, World& world,
-          Interrupts* interrupts);
+  // resume(). All ranks of the world together; its first rank leads: it alone writes metrics and the other line files,
+  // `files`. Throws configs::ConfigError when the checkpoint was trained with another tokenizer, StopRequested when a
+  // stop is asked for while checkpoints are verified.
+  Session(const configs::RunConfig& config, std::filesystem::path dir, const data::Tokenizer& tokenizer, World& world,
+          Interrupts* interrupts, std::vector<std::string> files = {});
 
   const configs::RunConfig& config() const { return config_; }
   const std::filesystem::path& dir() const { return dir_; }
@@ -101,6 +103,7 @@ class Session {
 
   configs::RunConfig config_;
   std::filesystem::path dir_;
+  std::string tokenizer_;  // its id
   World& world_;
   torch::Device device_;
   SignalPoll signals_;

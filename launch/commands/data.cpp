@@ -8,11 +8,13 @@
 #include <nlohmann/json.hpp>
 
 #include "data/build_store.h"
+#include "data/token_store.h"
 #include "data/tokenizer_factory.h"
 #include "data/utf8.h"
 #include "launch/commands/command.h"
 #include "launch/exit_codes.h"
 #include "launch/output.h"
+#include "launch/output_file.h"
 #include "launch/resolve.h"
 #include "launch/text.h"
 
@@ -56,12 +58,16 @@ void require_files(const std::vector<std::string>& names) {
     if (!std::filesystem::exists(name, ignored)) throw UsageError(fmt::format("there is no file {}.", name));
 }
 
+bool is_token_store(const std::filesystem::path& file) {
+  return data::is_hdf5(file) && data::describe_store(file).tokens > 0;  // throws for another HDF5 file
+}
+
 int build_data(const BuildRequest& request) {
   require_files(request.inputs);
-  std::error_code ignored;
-  if (std::filesystem::exists(request.output, ignored) && !request.overwrite)
-    throw UsageError(fmt::format("{} exists already; --overwrite replaces it.", request.output));
   const std::vector<std::filesystem::path> inputs(request.inputs.begin(), request.inputs.end());
+  std::vector<std::filesystem::path> read = inputs;
+  read.push_back(request.tokenizer);  // which may be a file
+  require_output({request.output, read, "a token store", is_token_store, request.overwrite});
   data::BuildOptions options;
   options.separator = unescape(request.separator);
   options.overwrite = request.overwrite;
@@ -129,7 +135,7 @@ void add_build(const Command& parent) {
   command.option("--tokenizer", "NAME|FILE", request->tokenizer,
                  "byte, char, a task, a tokenizer file or a token store (default: byte)");
   command.option("--separator", "S", request->separator, "Text that separates documents (default: each file is one)");
-  command.flag("--overwrite", request->overwrite, "Replace an existing output");
+  command.flag("--overwrite", request->overwrite, "Replace a token store that is there already");
   command.finish(kNoGlobals, kBuildMore, [request] { return build_data(*request); });
 }
 

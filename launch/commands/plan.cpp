@@ -14,6 +14,7 @@
 #include "launch/plan_text.h"
 #include "launch/resolve.h"
 #include "rl/env/task.h"
+#include "rl/vocabulary.h"
 
 namespace terse::launch {
 namespace {
@@ -28,9 +29,13 @@ struct Request {
   bool json = false;
 };
 
-// The data need not be here, unless its characters are the vocabulary.
-int64_t vocabulary_of(const configs::RunConfig& config) {
+// A run folder's own config.yaml has the vocabulary that the run keeps beside it. For another, the data need not be
+// here, unless its characters are the vocabulary.
+int64_t vocabulary_of(const std::filesystem::path& file, const configs::RunConfig& config) {
   std::error_code ignored;
+  const std::filesystem::path kept = file.parent_path() / rl::kTokenizerFile;
+  if (file.filename() == "config.yaml" && std::filesystem::exists(kept, ignored))
+    return data::load_tokenizer(kept)->vocab_size();
   const bool present = std::filesystem::exists(config.data.train, ignored);
   if (!present && config.tokenizer.path.empty() && config.tokenizer.kind != "byte") {
     throw UsageError(fmt::format(
@@ -56,7 +61,7 @@ trainer::plan::Run run_of(const Request& request, const GlobalOptions& globals) 
     run.prompt_tokens = task->max_prompt_tokens();
     run.response_tokens = own > 0 ? own : task->max_response_tokens();
   } else if (request.vocab == 0) {
-    run.vocab = vocabulary_of(run.config);
+    run.vocab = vocabulary_of(request.config, run.config);
   }
   if (request.vocab > 0) run.vocab = request.vocab;
   if (request.response_tokens > 0) run.response_tokens = request.response_tokens;

@@ -128,7 +128,7 @@ int run(const std::string& path, bool retry, const Invocation& invocation) {
   configs::RunConfig config;
   std::exception_ptr mistake;
   try {
-    config = resolve_config(path, invocation.globals).config;
+    config = resolve_run_config(path, invocation.globals).config;
   } catch (...) {
     if (!launched) throw;
     mistake = std::current_exception();  // every rank has it; in a world, one message tells

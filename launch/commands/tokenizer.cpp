@@ -11,6 +11,7 @@
 #include "launch/commands/command.h"
 #include "launch/exit_codes.h"
 #include "launch/output.h"
+#include "launch/output_file.h"
 #include "launch/resolve.h"
 #include "launch/text.h"
 
@@ -24,14 +25,20 @@ struct TrainRequest {
   std::string output;
   std::string kind = "char";
   std::string separator;
+  bool overwrite = false;
 };
+
+bool is_tokenizer(const std::filesystem::path& file) {
+  return data::load_tokenizer(file) != nullptr;  // throws for anything else
+}
 
 int train(const TrainRequest& request) {
   std::error_code ignored;
   for (const std::string& name : request.inputs)
     if (!std::filesystem::exists(name, ignored)) throw UsageError(fmt::format("there is no file {}.", name));
-  const auto tokenizer =
-      data::train_char_tokenizer({request.inputs.begin(), request.inputs.end()}, unescape(request.separator));
+  const std::vector<std::filesystem::path> inputs(request.inputs.begin(), request.inputs.end());
+  require_output({request.output, inputs, "a tokenizer", is_tokenizer, request.overwrite});
+  const auto tokenizer = data::train_char_tokenizer(inputs, unescape(request.separator));
   data::save_tokenizer(request.output, *tokenizer);
   print_result("{}: {}, {} tokens\n", request.output, tokenizer->id(), with_thousands(tokenizer->vocab_size()));
   return kDone;
@@ -79,6 +86,7 @@ void add_train(const Command& parent) {
   command.choice("--kind", "KIND", request->kind, {"char"},
                  "char: the characters of the inputs (default, the only kind so far)");
   command.option("--separator", "S", request->separator, "Document separator; does not count as text");
+  command.flag("--overwrite", request->overwrite, "Replace a tokenizer that is there already");
   command.finish(kNoGlobals,
                  "Use the file with `tokenizer.path` in a configuration, or with `terse data build --tokenizer`.\n\n"
                  "Examples:\n"

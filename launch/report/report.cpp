@@ -4,12 +4,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <fstream>
 #include <map>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "data/durable.h"
+#include "launch/output_file.h"
 #include "launch/report/assets.h"
 #include "launch/report/charts.h"
 #include "launch/report/html.h"
@@ -83,6 +85,12 @@ void name_apart(Runs& runs) {
     if (count[run.name] > 1) run.name = run.dir.string();
 }
 
+bool is_report(const std::filesystem::path& file) {
+  std::string head(2048, '\0');
+  std::ifstream(file, std::ios::binary).read(head.data(), static_cast<std::streamsize>(head.size()));
+  return head.find(R"(<meta name="generator" content="terse">)") != std::string::npos;
+}
+
 Page build(const Runs& runs) {
   Page page;
   if (runs.size() > 1) {
@@ -118,6 +126,7 @@ Page build(const Runs& runs) {
 }  // namespace
 
 void write_report(const std::vector<std::filesystem::path>& run_dirs, const std::filesystem::path& output) {
+  require_output({output, {}, "a report", is_report, /*overwrite=*/true});
   Runs runs;
   for (const auto& dir : run_dirs) runs.push_back(read_run(dir));
   name_apart(runs);

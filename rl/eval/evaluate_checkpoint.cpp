@@ -7,6 +7,7 @@
 
 #include "checkpoints/store.h"
 #include "configs/load.h"
+#include "data/errors.h"
 #include "rl/eval/evaluation.h"
 #include "rl/vocabulary.h"
 #include "trainer/device.h"
@@ -43,7 +44,12 @@ Opened open(const fs::path& target, const std::string& task, const std::string& 
       is_checkpoint(target) ? fs::absolute(target).lexically_normal().parent_path().parent_path() : target;
   if (!fs::exists(target)) throw std::invalid_argument(fmt::format("{} does not exist", target.string()));
   if (!fs::exists(run / "config.yaml")) {
-    throw std::invalid_argument(fmt::format("{} holds no config.yaml, so it is not a run folder", run.string()));
+    throw std::invalid_argument(fmt::format(
+        "{} holds no config.yaml, so it is not a run folder{}", run.string(),
+        is_checkpoint(target) ? fmt::format(". The checkpoint {} needs the run folder around it (config.yaml and {}): "
+                                            "name it as RUN/checkpoints/{}, or copy the whole run folder",
+                                            target.string(), kTokenizerFile, target.filename().string())
+                              : ""));
   }
   Opened opened;
   opened.config = configs::load((run / "config.yaml").string(), {}, configs::InputFiles::kMayBeMissing).config;
@@ -51,9 +57,16 @@ Opened open(const fs::path& target, const std::string& task, const std::string& 
   trainer::set_threads(opened.config.run.threads);
   const torch::Device where = trainer::choose_device(device);
   const checkpoints::Store::Loaded loaded = load_weights(target);
-  opened.vocabulary = open_vocabulary(opened.config, run);
-  opened.model = std::make_unique<trainer::Transformer>(
-      trainer::resolve(opened.config.model, opened.vocabulary.tokenizer->vocab_size()), where, 0);
+  opened.vocabulary = kept_vocabulary(opened.config, run);
+  const data::Tokenizer& tokenizer = *opened.vocabulary.tokenizer;
+  // Checkpoints of older builds do not tell.
+  const std::string trained = loaded.state.extra.value("tokenizer", tokenizer.id());
+  if (trained != tokenizer.id()) {
+    throw data::DataError(fmt::format("{} holds the tokenizer {}, but {} was trained with {}",
+                                      (run / kTokenizerFile).string(), tokenizer.id(), loaded.path.string(), trained));
+  }
+  opened.model =
+      std::make_unique<trainer::Transformer>(trainer::resolve(opened.config.model, tokenizer.vocab_size()), where, 0);
   opened.model->restore(loaded.state);
   return opened;
 }
@@ -64,11 +77,16 @@ nlohmann::json evaluate_checkpoint(const EvalRequest& request) {
   const Opened opened = open(request.target, request.task, request.device);
   if (!opened.vocabulary.task)
     throw std::invalid_argument("this run has no stage that uses a task, so there is nothing to evaluate on");
+  const Task& task = *opened.vocabulary.task;
+  if (task.tokenizer().id() != opened.vocabulary.tokenizer->id()) {
+    throw std::invalid_argument(fmt::format("task {} has the tokenizer {}, this run was trained with {}", task.name(),
+                                            task.tokenizer().id(), opened.vocabulary.tokenizer->id()));
+  }
   EvalOptions options = full_evaluation(opened.config);
   if (request.samples > 0) options.samples = request.samples;
   if (request.problems_per_difficulty > 0) options.problems_per_difficulty = request.problems_per_difficulty;
   Engine engine(*opened.model, opened.config.engine.max_batch);
-  return evaluate(engine, *opened.vocabulary.task, options).to_json();
+  return evaluate(engine, task, options).to_json();
 }
 
 void generate(const GenerateRequest& request, const EmitSample& emit) {

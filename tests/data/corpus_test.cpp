@@ -9,6 +9,7 @@
 #include "data/errors.h"
 #include "data/pretrain_stream.h"
 #include "data/symbol_tokenizer.h"
+#include "data/tokenizer_factory.h"
 #include "tests/data/support.h"
 
 namespace terse::data {
@@ -28,6 +29,12 @@ configs::Data data(const std::string& train, const std::string& val = "", double
   config.val_fraction = fraction;
   config.separator = separator;
   return config;
+}
+
+// With the tokenizer that a config asks for.
+Corpus open_corpus(const configs::Data& config, const configs::Tokenizer& tokenizer, const std::filesystem::path& cache,
+                   const CorpusOptions& options = {}) {
+  return open_corpus(config, make_tokenizer(tokenizer, config.train, config.separator), cache, options);
 }
 
 std::string text_of(const Corpus& corpus, const TokenRange& range) {
@@ -132,7 +139,8 @@ TEST(Corpus, BuildsAStoreOnceAndAgainWhenItIsDamaged) {
   const auto text = dir.write("text.txt", std::string(1000, 'x') + "yz");
   int built = 0;
   const auto open = [&](const char* name, const std::string& separator = "") {
-    return open_corpus(data(text, "", 0.1, separator), kind(name), dir / "cache", [&](int64_t, int64_t) { ++built; });
+    return open_corpus(data(text, "", 0.1, separator), kind(name), dir / "cache",
+                       {.progress = [&](int64_t, int64_t) { ++built; }});
   };
   const std::string hash = open("byte").train.source->content_hash();
   EXPECT_EQ(built, 1);
@@ -153,6 +161,75 @@ TEST(Corpus, BuildsAStoreOnceAndAgainWhenItIsDamaged) {
   dir.write("text.txt", std::string(1000, 'x') + "yy");
   EXPECT_NE(open("byte").train.source->content_hash(), hash);
   EXPECT_EQ(built, 5) << "another text";
+}
+
+TEST(Corpus, TellsWhatItsFilesWere) {
+  const TempDir dir;
+  build_store({dir.write("val.txt", "xxyz")}, dir / "val.h5", ByteTokenizer());
+  const auto text = dir.write("text.txt", "abcdefghij");
+  const Corpus corpus = open_corpus(data(text, dir / "val.h5"), kind("byte"), dir / "cache");
+  ASSERT_EQ(corpus.sources.size(), 2u);
+  const Source& train = corpus.sources.at("data.train");
+  EXPECT_EQ(train.file, text);
+  EXPECT_EQ(train.sha256, "72399361da6a7754fec986dca5b7cbaf1c810a28ded4abaf56b2106d06cb78b0")
+      << "sha256sum of the text";
+  EXPECT_TRUE(std::filesystem::exists(dir / "cache" / train.store));
+  EXPECT_EQ(corpus.sources.at("data.val"), (Source{dir / "val.h5", corpus.val.source->content_hash(), ""}));
+  save_sources(dir / "cache", corpus.sources);
+  EXPECT_EQ(load_sources(dir / "cache"), corpus.sources);
+  EXPECT_TRUE(load_sources(dir.path()).empty());
+  dir.write("sources.json", R"({"data.train": {"file": "a"}})");
+  EXPECT_THROW(load_sources(dir.path()), DataError);
+}
+
+TEST(Corpus, TokensStandInForATextThatIsGone) {
+  const TempDir dir;
+  const auto text = dir.write("text.txt", "abcdefghij"), val = dir.write("val.txt", "jihg");
+  const Corpus before = open_corpus(data(text, val), kind("char"), dir / "cache");
+  const CorpusOptions options{.sources = before.sources, .unchanged = true};
+  std::filesystem::remove(text);
+  std::filesystem::remove(val);
+  const Corpus after = open_corpus(data(text, val), before.tokenizer, dir / "cache", options);
+  EXPECT_EQ(after.train.source->content_hash(), before.train.source->content_hash());
+  EXPECT_EQ(after.val.source->content_hash(), before.val.source->content_hash());
+  EXPECT_EQ(after.sources, before.sources);
+  ASSERT_EQ(after.notes.size(), 2u);
+  EXPECT_NE(after.notes[0].find("text.txt is gone"), std::string::npos) << after.notes[0];
+  const auto refused = [&](const std::shared_ptr<const Tokenizer>& tokenizer) {
+    return message_of<configs::ConfigError>([&] { open_corpus(data(text, val), tokenizer, dir / "cache", options); });
+  };
+  EXPECT_NE(refused(std::make_shared<ByteTokenizer>()).find("this run has byte"), std::string::npos);
+  std::filesystem::remove(dir / "cache" / before.sources.at("data.train").store);
+  EXPECT_NE(refused(before.tokenizer).find("are gone, too"), std::string::npos) << refused(before.tokenizer);
+}
+
+TEST(Corpus, RefusesFilesThatHaveChanged) {
+  const TempDir dir;
+  const auto text = dir.write("text.txt", "abcdefghij"), val = dir.write("val.txt", "xyz");
+  const auto store = dir / "store.h5";
+  build_store({text}, store, ByteTokenizer());
+  const auto tokenizer = std::make_shared<ByteTokenizer>();
+  const auto sources = [&](const configs::Data& config) {
+    return open_corpus(config, tokenizer, dir / "cache").sources;
+  };
+  const auto refused = [&](const configs::Data& config, const Sources& known) {
+    EXPECT_NO_THROW(open_corpus(config, tokenizer, dir / "cache", {.sources = known})) << "before it has begun";
+    return message_of<configs::ConfigError>(
+        [&] { open_corpus(config, tokenizer, dir / "cache", {.sources = known, .unchanged = true}); });
+  };
+  const Sources of_text = sources(data(text, val)), of_store = sources(data(store));
+  EXPECT_NO_THROW(open_corpus(data(text, val), tokenizer, dir / "cache", {.sources = of_text, .unchanged = true}));
+  dir.write("val.txt", "xyy");
+  EXPECT_NE(refused(data(text, val), of_text).find("data.val: " + val.string() + " has changed"), std::string::npos);
+  dir.write("val.txt", "xyz");
+  dir.write("text.txt", "abcdefghik");
+  EXPECT_NE(refused(data(text, val), of_text).find("data.train: " + text.string() + " has changed"), std::string::npos);
+  build_store({text}, store, ByteTokenizer(), {.overwrite = true});
+  EXPECT_NE(refused(data(store), of_store).find("data.train: " + store.string() + " has changed"), std::string::npos);
+  std::filesystem::remove(store);
+  const std::string gone = message_of<configs::ConfigError>(
+      [&] { open_corpus(data(store), tokenizer, dir / "cache", {.sources = of_store, .unchanged = true}); });
+  EXPECT_NE(gone.find("--set data.train=FILE"), std::string::npos) << gone;
 }
 
 TEST(Corpus, WorksWithATokenizerThatIsGiven) {

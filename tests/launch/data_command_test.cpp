@@ -54,10 +54,68 @@ TEST_F(DataCommand, MistakesAreNamed) {
   EXPECT_EQ(existing.code, 64);
   EXPECT_THAT(existing.err, HasSubstr("--overwrite"));
   EXPECT_EQ(read_file(folder_ / "b.h5"), "there already");
-  EXPECT_EQ(run({"data", "build", "a.txt", "-o", "b.h5", "--overwrite"}).code, 0);
   EXPECT_THAT(run({"data", "inspect", "a.txt"}).err,
               AllOf(HasSubstr("not a token store"), HasSubstr("terse data build a.txt")));
   EXPECT_THAT(run({"data", "build", "a.txt", "-o", "x.h5", "--separator", "\\q"}).err, HasSubstr("backslash"));
+}
+
+// By its own name, by another one, by a link, and whatever --overwrite says.
+TEST_F(DataCommand, AnInputIsNeverReplaced) {
+  namespace fs = std::filesystem;
+  folder_.write("a.txt", "abc");
+  ASSERT_EQ(run({"data", "build", "a.txt", "-o", "store.h5"}).code, 0);
+  const std::string store = read_file(folder_ / "store.h5");
+  fs::create_directory(folder_ / "sub");
+  fs::create_symlink("a.txt", folder_ / "soft");
+  fs::create_hard_link(folder_ / "a.txt", folder_ / "hard");
+  for (const std::string output : {"a.txt", "./sub/../a.txt", "soft", "hard"}) {
+    for (std::vector<std::string> command : {std::vector<std::string>{"tokenizer", "train", "a.txt", "-o", output},
+                                             {"data", "build", "a.txt", "-o", output},
+                                             {"data", "build", output, "a.txt", "-o", output}}) {
+      for (int overwrite = 0; overwrite < 2; ++overwrite) {
+        const Result result = run(command);
+        EXPECT_EQ(result.code, 64) << output;
+        EXPECT_THAT(result.err, HasSubstr("is the input")) << output;
+        EXPECT_EQ(read_file(folder_ / "a.txt"), "abc") << output;
+        command.push_back("--overwrite");
+      }
+    }
+  }
+  const Result tokenizer = run({"data", "build", "a.txt", "--tokenizer", "store.h5", "-o", "store.h5", "--overwrite"});
+  EXPECT_EQ(tokenizer.code, 64);
+  EXPECT_EQ(read_file(folder_ / "store.h5"), store);
+}
+
+TEST_F(DataCommand, OnlyWhatIsOfTheSameKindIsReplacedAndOnlyWhenAsked) {
+  folder_.write("a.txt", "abc");
+  folder_.write("b.txt", "abcdef");
+  folder_.write("mine", "not terse's");
+  const std::vector<std::pair<std::vector<std::string>, std::string>> commands = {
+      {{"data", "build", "b.txt", "-o"}, "a token store"}, {{"tokenizer", "train", "b.txt", "-o"}, "a tokenizer"}};
+  for (const auto& [command, kind] : commands) {
+    const auto write = [&](const std::string& output, bool overwrite) {
+      std::vector<std::string> all = command;
+      all.push_back(output);
+      if (overwrite) all.push_back("--overwrite");
+      return run(all);
+    };
+    const Result foreign = write("mine", true);
+    EXPECT_EQ(foreign.code, 64);
+    EXPECT_THAT(foreign.err, HasSubstr("is not " + kind));
+    EXPECT_EQ(read_file(folder_ / "mine"), "not terse's");
+    ASSERT_EQ(write("out", false).code, 0);
+    const std::string first = read_file(folder_ / "out");
+    const Result again = write("out", false);
+    EXPECT_EQ(again.code, 64);
+    EXPECT_THAT(again.err, HasSubstr("--overwrite replaces it"));
+    EXPECT_EQ(read_file(folder_ / "out"), first);
+    EXPECT_EQ(write("out", true).code, 0);
+    std::filesystem::remove(folder_ / "out");
+    const Result nowhere = write("new/out", false);
+    EXPECT_EQ(nowhere.code, 64);
+    EXPECT_THAT(nowhere.err, HasSubstr("mkdir -p new"));
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "new"));
+  }
 }
 
 TEST_F(DataCommand, DamagedStoreIsExitCode65) {

@@ -104,6 +104,15 @@ TEST_F(RunCommand, CommandsWorkOnItsFolderAndItsCheckpoints) {
   EXPECT_EQ(foreign.code, 64) << foreign.err;
   EXPECT_EQ(terse({"report", "runs/tiny", "-o", "r.html"}, here()).code, 0);
   EXPECT_THAT(read_file(folder_ / "r.html"), HasSubstr("<html"));
+  EXPECT_EQ(terse({"report", "runs/tiny", "-o", "r.html"}, here()).code, 0) << "a report may replace a report";
+  const std::string config = read_file(folder_ / "runs/tiny/config.yaml");
+  for (const char* output : {"runs/tiny/config.yaml", "a.yaml", "new/r.html"}) {
+    const Result refused = terse({"report", "runs/tiny", "-o", output}, here());
+    EXPECT_EQ(refused.code, 64) << output << refused.err;
+  }
+  EXPECT_EQ(read_file(folder_ / "runs/tiny/config.yaml"), config);
+  EXPECT_EQ(read_file(folder_ / "a.yaml"), tiny_config());
+  EXPECT_FALSE(fs::exists(folder_ / "new"));
 }
 
 TEST_F(RunCommand, StoppedByASignalItSavesAndTheSameCommandGoesOnTheSame) {
@@ -144,12 +153,27 @@ TEST_F(RunCommand, Usr2SavesAndGoesOn) {
   EXPECT_EQ(program.wait().code, 75);
 }
 
-// At any instant: during start-up, in either stage, while a checkpoint is written (every second step is one).
+// At any instant: during start-up, in any stage or evaluation, while a checkpoint is written (every second step is
+// one).
 TEST_F(RunCommand, KilledTwentyTimesItEndsTheSame) {
-  const std::vector<std::string> longer = {
-      "--set", "sft.steps=400",   "--set", "rl.steps=60",        "--set",   "rl.prompts=4",
-      "--set", "rl.group_size=4", "--set", "rl.replay=8",        "--set",   "rl.practice.traces=8",
-      "--set", "rl.eval_every=7", "--set", "checkpoint.every=2", "--retry", "--run-dir"};
+  std::string text;
+  for (int i = 0; i < 100; ++i) text += "3+2=5;";
+  folder_.write("corpus.txt", text);
+  const std::vector<std::string> longer = {"--set",   "stages=[pretrain, sft, rl]",
+                                           "--set",   "data.train=corpus.txt",
+                                           "--set",   "pretrain.steps=100",
+                                           "--set",   "pretrain.batch_size=4",
+                                           "--set",   "pretrain.context=16",
+                                           "--set",   "rl.trace_every=1",
+                                           "--set",   "sft.steps=300",
+                                           "--set",   "rl.steps=60",
+                                           "--set",   "rl.prompts=4",
+                                           "--set",   "rl.group_size=4",
+                                           "--set",   "rl.replay=8",
+                                           "--set",   "rl.practice.traces=8",
+                                           "--set",   "rl.eval_every=7",
+                                           "--set",   "checkpoint.every=2",
+                                           "--retry", "--run-dir"};
   std::vector<std::string> whole = longer, killed = longer;
   whole.push_back("whole");
   killed.push_back("killed");
@@ -171,6 +195,11 @@ TEST_F(RunCommand, KilledTwentyTimesItEndsTheSame) {
   const Result resumed = run(killed);
   EXPECT_EQ(resumed.code, 0) << resumed.err;
   EXPECT_TRUE(metrics("killed") == metrics("whole"));
+  for (const char* file : {"traces/pretrain.jsonl", "traces/sft.jsonl", "traces/rl.jsonl", "ledger.jsonl"}) {
+    EXPECT_FALSE(read_file(folder_ / "whole" / file).empty()) << file;
+    EXPECT_TRUE(read_file(folder_ / "killed" / file) == read_file(folder_ / "whole" / file)) << file;
+  }
+  EXPECT_EQ(terse({"verify", "killed"}, here()).code, 0);
   const auto ours = checkpoints::load_latest(folder_ / "killed/checkpoints"),
              theirs = checkpoints::load_latest(folder_ / "whole/checkpoints");
   ASSERT_EQ(ours->info.step, 460);

@@ -6,11 +6,15 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <atomic>
+#include <optional>
 #include <thread>
 
 #include "checkpoints/store.h"
 #include "configs/load.h"
 #include "launch/run_dir.h"
+#include "launch/run_lock.h"
+#include "launch/second_look.h"
 #include "tests/launch/program.h"
 
 namespace terse::launch {
@@ -162,6 +166,72 @@ TEST_F(Verify, ImpossibleSummaries) {
   EXPECT_THAT(defects(), HasSubstr("summary.json"));
   write("summary.json", "{");
   EXPECT_THAT(defects(), HasSubstr("not a JSON object"));
+}
+
+TEST_F(Verify, WhatIsWholeWhenLookedAtAgainIsNoDefectOfALiveRun) {
+  int looks = 0;
+  const auto wrong_for = [&](int times) {
+    looks = 0;
+    return [&looks, times]() -> std::vector<Finding> {
+      return {{++looks > times ? Kind::kSound : Kind::kDefect, "metrics.jsonl", ""}};
+    };
+  };
+  EXPECT_EQ(SecondLook(folder_ / "run").at(wrong_for(1)).front().kind, Kind::kDefect) << "a run at rest has no excuse";
+  EXPECT_EQ(looks, 1);
+  std::optional<RunLock> training(folder_ / "run");
+  const SecondLook look(folder_ / "run");
+  EXPECT_EQ(look.at(wrong_for(0)).front().kind, Kind::kSound);
+  EXPECT_EQ(looks, 1);
+  EXPECT_EQ(look.at(wrong_for(3)).front().kind, Kind::kSound);
+  EXPECT_EQ(looks, 4);
+  EXPECT_EQ(look.at(wrong_for(1000)).front().kind, Kind::kDefect);
+  training.reset();
+  EXPECT_EQ(look.at(wrong_for(3)).front().kind, Kind::kSound) << "it trained when this began";
+}
+
+TEST_F(Verify, ACheckpointThatIsGoneIsNoDefectOfALiveRun) {
+  const auto gone = folder_ / "run/checkpoints/step-7";
+  EXPECT_EQ(verify_checkpoint(gone).front().kind, Kind::kDefect);
+  const RunLock training(folder_ / "run");
+  const std::vector<Finding> findings = verify_checkpoint(gone);
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings.front().kind, Kind::kNote);
+}
+
+TEST_F(Verify, ALiveRunHasNoExcuseForWhatStaysWrong) {
+  const RunLock training(folder_ / "run");
+  write("traces/rl.jsonl", "{\"st\n");
+  std::filesystem::remove(folder_ / "run/checkpoints/step-2/rank-0.h5");
+  EXPECT_THAT(defects(), ::testing::AllOf(HasSubstr("traces/rl.jsonl"), HasSubstr("checkpoints/step-2")));
+}
+
+// Without the second look, about every second of these verifications calls a checkpoint damaged that is being removed.
+TEST_F(Verify, CheckpointsThatALiveRunRemovesMeanwhileAreNoDefect) {
+  const RunLock training(folder_ / "run");
+  std::atomic<bool> stop = false;
+  std::thread trainer([&] {
+    checkpoints::Store store(folder_ / "run/checkpoints", /*keep=*/2, /*async=*/false);
+    checkpoints::StateDict state;
+    for (int i = 0; i < 50; ++i) state.add("w" + std::to_string(i), torch::full({1000}, 1.0));
+    state.extra = {{"step", 0}};
+    for (int64_t step = 3; !stop; ++step) store.save({step, "sft", "hash", 0.5}, state);
+  });
+  for (int i = 0; i < 60; ++i) EXPECT_EQ(defects(), "");
+  stop = true;
+  trainer.join();
+}
+
+TEST_F(Verify, DamagedTokensAndTokenizer) {
+  write("tokenizer.json", "{}");
+  EXPECT_THAT(defects(), HasSubstr("tokenizer.json"));
+  std::filesystem::remove(folder_ / "run/tokenizer.json");
+  std::filesystem::create_directory(folder_ / "run/data");
+  write("data/sources.json", R"({"data.train": {"file": "a.txt", "sha256": "0", "store": "tokens-1.h5"}})");
+  EXPECT_EQ(defects(), "") << "a store that is gone is made again";
+  write("data/tokens-1.h5", "not a store");
+  EXPECT_THAT(defects(), HasSubstr("data/tokens-1.h5"));
+  write("data/sources.json", "[");
+  EXPECT_THAT(defects(), HasSubstr("data/sources.json"));
 }
 
 TEST_F(Verify, BrokenConfigurationOrEnvironment) {

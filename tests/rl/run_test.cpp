@@ -55,6 +55,18 @@ std::vector<nlohmann::json> records(const fs::path& dir) {
   return out;
 }
 
+// All files of lines without times, by name.
+std::map<std::string, std::string> other_lines(const fs::path& dir) {
+  std::map<std::string, std::string> out;
+  std::vector<fs::path> files = {dir / "ledger.jsonl"};
+  for (const auto& entry : fs::directory_iterator(dir / "traces")) files.push_back(entry.path());
+  for (const fs::path& path : files) {
+    std::ifstream file(path, std::ios::binary);
+    out[path.filename()] = {std::istreambuf_iterator<char>(file), {}};
+  }
+  return out;
+}
+
 torch::Tensor final_weights(const fs::path& dir) {
   std::vector<torch::Tensor> all;
   const auto loaded = checkpoints::load_latest(dir / "checkpoints");
@@ -120,6 +132,7 @@ TEST(Run, StoppedAndRunAgainContinuesBitForBit) {
   }
   EXPECT_GT(starts, 40);
   EXPECT_EQ(records(whole), records(parts));
+  EXPECT_EQ(other_lines(whole), other_lines(parts));
   EXPECT_TRUE(torch::equal(final_weights(whole), final_weights(parts)));
 }
 
@@ -129,15 +142,54 @@ TEST(Run, AKilledRunLosesNothingButTime) {
   const fs::path whole = folder.path() / "whole", killed = folder.path() / "killed";
   fs::create_directories(whole);
   run_alone(config, whole);
-  // A kill leaves the folder as it was at some checkpoint, with more metrics than the checkpoint knows of.
+  // A kill leaves the folder as it was at some checkpoint, with more lines than the checkpoint knows of.
   fs::copy(whole, killed, fs::copy_options::recursive);
   const auto all = checkpoints::list_checkpoints(killed / "checkpoints");
   ASSERT_GE(all.size(), 2u);
   fs::remove_all(all.front());
-  std::ofstream(killed / "metrics.jsonl", std::ios::app) << "{\"stage\":\"rl\",\"st";
+  for (const char* file : {"metrics.jsonl", "ledger.jsonl", "traces/rl.jsonl", "traces/sft.jsonl"})
+    std::ofstream(killed / file, std::ios::app) << "{\"stage\":\"rl\"}\n{\"stage\":\"rl\",\"st";
   run_alone(config, killed);
   EXPECT_EQ(records(whole), records(killed));
+  EXPECT_EQ(other_lines(whole), other_lines(killed));
   EXPECT_TRUE(torch::equal(final_weights(whole), final_weights(killed)));
+}
+
+// The evaluation after a stage writes traces that no checkpoint knows of yet.
+TEST(Run, AnEvaluationThatWasKilledLeavesNoTraceTwice) {
+  const terse::support::TemporaryFolder folder;
+  configs::RunConfig config = tiny_run();
+  config.stages = {"sft", "eval"};
+  const fs::path whole = folder.path() / "whole", killed = folder.path() / "killed";
+  fs::create_directories(whole);
+  run_alone(config, whole);
+  const std::string traces = other_lines(whole).at("sft.jsonl");
+  ASSERT_FALSE(traces.empty());
+  fs::copy(whole, killed, fs::copy_options::recursive);
+  // The checkpoints after fine-tuning's own evaluation go; the last that stays is of a step before it.
+  while (true) {
+    const auto all = checkpoints::list_checkpoints(killed / "checkpoints");
+    ASSERT_FALSE(all.empty());
+    if (checkpoints::load(all.front()).state.extra.at("finished").empty()) break;
+    fs::remove_all(all.front());
+  }
+  run_alone(config, killed);
+  EXPECT_EQ(other_lines(killed), other_lines(whole));
+  EXPECT_EQ(records(killed), records(whole));
+}
+
+TEST(Run, TracesThatCannotBeWrittenAreOneWarning) {
+  const terse::support::TemporaryFolder folder;
+  configs::RunConfig config = tiny_run();
+  config.stages = {"sft"};
+  std::ofstream(folder.path() / "traces") << "a file where the folder should be";
+  const nlohmann::json summary = run_alone(config, folder.path());
+  EXPECT_EQ(summary["stages"].size(), 1u);
+  std::ifstream log(folder.path() / "log.txt");
+  const std::string text{std::istreambuf_iterator<char>(log), {}}, warning = "training goes on without traces";
+  const size_t first = text.find(warning);
+  ASSERT_NE(first, std::string::npos) << text;
+  EXPECT_EQ(text.find(warning, first + 1), std::string::npos) << text;
 }
 
 TEST(Run, IsFinishedOnlyWhenItsLastCheckpointIsWritten) {

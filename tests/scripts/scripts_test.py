@@ -8,8 +8,8 @@ from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 LAUNCHERS = SCRIPTS.parent / "launch"
-PROGRAMS = ["setup.sh", "quickstart.sh", "test.sh", "format.sh", "smoke_gpu.sh", "update_config_docs.sh", "check_includes", "slurm_node.sh",
-            "mutate.sh"]
+PROGRAMS = ["setup.sh", "quickstart.sh", "test.sh", "format.sh", "smoke_gpu.sh", "update_config_docs.sh", "check_includes", "check_writers",
+            "slurm_node.sh", "mutate.sh"]
 
 
 def run(*command, **environment):

@@ -134,6 +134,69 @@ TEST(MetricLogger, ResumedRunHasEachStepOnceInBothRecords) {
     EXPECT_EQ(tags.at("rl/loss")[static_cast<size_t>(i)], (json{101 + i, i < 12 ? 1 : 2}));
 }
 
+TEST(MetricLogger, EveryLineFileGoesBackToTheCheckpoint) {
+  Harness h;
+  const auto options = [&] {
+    MetricLoggerOptions all = h.options();
+    all.files = {"ledger.jsonl", "traces/sft.jsonl", "traces/rl.jsonl"};
+    return all;
+  };
+  json saved;
+  {
+    MetricLogger logger(h.run.path(), options());
+    logger.rewind({});
+    logger.append("traces/sft.jsonl", "1");
+    logger.log("sft", 1, 1, {});
+    saved = logger.position();
+    for (const char* file : {"ledger.jsonl", "traces/sft.jsonl", "traces/rl.jsonl"}) logger.append(file, "2");
+    logger.log("sft", 2, 2, {});
+  }
+  const auto expect_the_checkpoint = [&] {
+    EXPECT_EQ(steps(h.run.path()).size(), 1);
+    EXPECT_EQ(content(h.run.path() / "traces/sft.jsonl"), "1\n");
+    EXPECT_EQ(content(h.run.path() / "traces/rl.jsonl"), "");
+    EXPECT_EQ(content(h.run.path() / "ledger.jsonl"), "");
+  };
+  {
+    MetricLogger logger(h.run.path(), options());
+    logger.rewind(saved.get<MetricPosition>());
+    expect_the_checkpoint();
+    // A checkpoint of an older build tells of metrics.jsonl only.
+    logger.append("traces/rl.jsonl", "3");
+    logger.rewind(json{{"bytes", saved["files"]["metrics.jsonl"]}, {"global_step", 1}}.get<MetricPosition>());
+    EXPECT_EQ(content(h.run.path() / "traces/rl.jsonl"), "3\n");
+    logger.rewind(saved.get<MetricPosition>());
+    expect_the_checkpoint();
+    logger.rewind({});
+  }
+  EXPECT_EQ(content(h.run.path() / "traces/sft.jsonl"), "");
+  EXPECT_EQ(h.said(), "");
+}
+
+TEST(MetricLogger, AnOutageOfALineFileIsToldWhenItEnds) {
+  Harness h;
+  MetricLoggerOptions options = h.options();
+  options.files = {"traces/rl.jsonl"};
+  MetricLogger logger(h.run.path(), options);
+  std::ofstream(h.run.path() / "traces") << "a file where the folder should be";
+  EXPECT_THROW(logger.append("traces/rl.jsonl", "1"), MetricsError);
+  EXPECT_NO_THROW(logger.append("traces/rl.jsonl", "2"));
+  std::filesystem::remove(h.run.path() / "traces");
+  logger.append("traces/rl.jsonl", "3");
+  EXPECT_EQ(content(h.run.path() / "traces/rl.jsonl"), "3\n");
+  EXPECT_THAT(h.said(), HasSubstr("traces/rl.jsonl can be written again; 2 lines are missing in it"));
+  EXPECT_THROW(logger.append("traces/sft.jsonl", "1"), std::logic_error) << "no checkpoint would know of it";
+}
+
+TEST(MetricLogger, WhatATornLineLeftInTheLogStaysALineOfItsOwn) {
+  Harness h;
+  std::ofstream(h.run.path() / "log.txt") << "whole\nhalf of a li";
+  MetricLogger(h.run.path(), h.options()).say("next");
+  MetricLogger(h.run.path(), h.options()).say("last");
+  EXPECT_THAT(content(h.run.path() / "log.txt"),
+              testing::MatchesRegex("whole\nhalf of a li\n[^\n]+ next\n[^\n]+ last\n"));
+}
+
 TEST(MetricLogger, StartingAfreshInAnOldFolderLeavesNothingOfTheOldRun) {
   Harness h;
   for (int start = 0; start < 3; ++start) {
@@ -150,10 +213,10 @@ TEST(MetricLogger, RecordsLostByTheDiskAreReportedAtResume) {
   MetricLogger logger(h.run.path(), h.options());
   logger.log("sft", 1, 1, {{"loss", 1}});
   MetricPosition position = logger.position();
-  position.bytes += 100;
+  position.files.at("metrics.jsonl") += 100;
   logger.rewind(position);
   EXPECT_EQ(steps(h.run.path()).size(), 1);
-  EXPECT_THAT(h.said(), HasSubstr("records are missing"));
+  EXPECT_THAT(h.said(), HasSubstr("lines are missing"));
 }
 
 TEST(MetricLogger, AKilledProcessLosesNoRecord) {

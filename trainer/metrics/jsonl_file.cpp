@@ -12,6 +12,9 @@
 #include <string_view>
 #include <utility>
 
+#include "data/durable.h"
+#include "data/errors.h"
+
 namespace terse::trainer {
 namespace {
 
@@ -79,6 +82,14 @@ void JsonlFile::append(const std::string& line) {
 
 int64_t JsonlFile::sync() {
   if (::fdatasync(fd_) != 0 && errno != EINVAL) fail("sync", errno);
+  if (!name_is_on_disk_) {
+    try {
+      data::sync_folder(path_.has_parent_path() ? path_.parent_path() : std::filesystem::path("."));
+    } catch (const data::DiskError& error) {
+      throw MetricsError(error.what(), EIO);
+    }
+    name_is_on_disk_ = true;
+  }
   return size_;
 }
 

@@ -28,7 +28,8 @@ class JsonlFile {
   // not at all. Throws MetricsError at the first failure of an outage; lines that fail after it are counted in lost().
   void append(const std::string& line);
 
-  // Bytes up to the end of the last line, on disk: a power loss does not take them back. Throws MetricsError.
+  // Bytes up to the end of the last line, on disk, as is the file's name: a power loss does not take them back. Throws
+  // MetricsError.
   int64_t sync();
 
   // Cuts the file to `bytes`, a value of sync(). A file that is shorter, or has no line end there, is cut to its last
@@ -47,6 +48,7 @@ class JsonlFile {
   int fd_ = -1;
   int64_t size_ = 0;
   int64_t lost_ = 0;
+  bool name_is_on_disk_ = false;
 };
 
 }  // namespace terse::trainer

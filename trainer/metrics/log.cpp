@@ -20,12 +20,21 @@ std::string stamp(const char* format) {
   return std::string(text, std::strftime(text, sizeof text, format, &local));
 }
 
+// A full disk or a kill may have left half a line; the next one must not continue it.
+void end_torn_line(int fd) {
+  const off_t size = ::lseek(fd, 0, SEEK_END);
+  char last = '\n';
+  if (size > 0 && ::pread(fd, &last, 1, size - 1) == 1 && last != '\n') [[maybe_unused]]
+    const ssize_t ignored = ::write(fd, "\n", 1);  // the next line reports a disk that refuses
+}
+
 }  // namespace
 
 Log::Log(Console& console, const std::filesystem::path& file) : console_(console), path_(file) {
   if (path_.empty()) return;
-  fd_ = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+  fd_ = ::open(path_.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
   if (fd_ < 0) console_.print(fmt::format("warning: cannot open {}: {}", path_.string(), std::strerror(errno)));
+  if (fd_ >= 0) end_torn_line(fd_);
 }
 
 Log::~Log() {

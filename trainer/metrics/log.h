@@ -13,7 +13,8 @@ namespace terse::trainer {
 // alone: words must not end a run.
 class Log {
  public:
-  // Appends to `file`; an empty path means console only. `console` must outlive the log.
+  // Appends to `file`, on a line of its own whatever an earlier process left; an empty path means console only.
+  // `console` must outlive the log.
   explicit Log(Console& console, const std::filesystem::path& file = {});
   ~Log();
   Log(const Log&) = delete;

@@ -32,16 +32,22 @@ std::string number(double value) {
   return value == 0 && std::signbit(value) ? "-0.0" : fmt::format("{}", value);
 }
 
+constexpr const char* kMetrics = "metrics.jsonl";
 constexpr double kLongAgo = -std::numeric_limits<double>::infinity();
 
 }  // namespace
 
 void to_json(nlohmann::json& json, const MetricPosition& position) {
-  json = {{"bytes", position.bytes}, {"global_step", position.global_step}};
+  json = {{"files", position.files}, {"global_step", position.global_step}};
 }
 
 void from_json(const nlohmann::json& json, MetricPosition& position) {
-  json.at("bytes").get_to(position.bytes);
+  // An older checkpoint tells of metrics.jsonl only; the other files then stay as they are.
+  if (json.contains("bytes")) {
+    position.files = {{kMetrics, json.at("bytes")}};
+  } else {
+    json.at("files").get_to(position.files);
+  }
   json.at("global_step").get_to(position.global_step);
 }
 
@@ -67,7 +73,8 @@ MetricLogger::MetricLogger(const std::filesystem::path& run_dir, MetricLoggerOpt
       log_(own_console_ ? *own_console_ : *options_.console, run_dir.empty() ? run_dir : run_dir / "log.txt"),
       shown_at_(kLongAgo),
       noted_at_(kLongAgo) {
-  if (!run_dir.empty()) file_.emplace(run_dir / "metrics.jsonl");
+  options_.files.insert(options_.files.begin(), kMetrics);
+  if (!run_dir.empty()) files_.emplace(run_dir, options_.files);
   if (!options_.clock) options_.clock = steady_clock;
 }
 
@@ -89,7 +96,7 @@ void MetricLogger::step_done() {
 
 // `last`: the stage's final line, which is shown whatever the interval, and nothing after it.
 void MetricLogger::show_progress(bool last) {
-  if (!file_ || progress_.stage().empty() || stage_closed_) return;
+  if (!files_ || progress_.stage().empty() || stage_closed_) return;
   stage_closed_ = last;
   const double now = options_.clock();
   const bool terminal = log_.console().terminal();
@@ -104,7 +111,7 @@ void MetricLogger::show_progress(bool last) {
 
 void MetricLogger::log(const std::string& stage, int64_t step, int64_t global_step,
                        const std::map<std::string, double>& metrics) {
-  if (!file_) return;
+  if (!files_) return;
   const std::string line = metric_line(wall_clock(), stage, step, metrics);
   write_events(stage, global_step, metrics);
   global_step_ = global_step;
@@ -112,11 +119,13 @@ void MetricLogger::log(const std::string& stage, int64_t step, int64_t global_st
     progress_.record(step, metrics);
     show_progress(progress_.finished());
   }
-  const int64_t lost = file_->lost();
-  file_->append(line);
-  if (lost > 0 && file_->lost() == 0) {
-    warn(fmt::format("metrics.jsonl can be written again; {} records are missing in it", lost));
-  }
+  append(kMetrics, line);
+}
+
+void MetricLogger::append(const std::string& file, const std::string& line) {
+  if (!files_) return;
+  const int64_t missing = files_->append(file, line);
+  if (missing > 0) warn(fmt::format("{} can be written again; {} lines are missing in it", file, missing));
 }
 
 void MetricLogger::write_events(const std::string& stage, int64_t global_step,
@@ -136,17 +145,18 @@ void MetricLogger::write_events(const std::string& stage, int64_t global_step,
 }
 
 MetricPosition MetricLogger::position() {
-  return file_ ? MetricPosition{file_->sync(), global_step_} : MetricPosition{};
+  return files_ ? MetricPosition{files_->sync(), global_step_} : MetricPosition{};
 }
 
 void MetricLogger::rewind(const MetricPosition& position) {
-  if (!file_) return;
-  const int64_t kept = file_->rewind(position.bytes);
-  if (kept != position.bytes) {
+  if (!files_) return;
+  if (position.files.empty()) files_->clear();
+  for (const auto& [file, kept] : files_->rewind(position.files)) {
+    const int64_t expected = position.files.at(file);
+    if (kept == expected) continue;
     warn(fmt::format(
-        "metrics.jsonl does not fit the checkpoint: it has {} bytes of whole records up to there, {} expected; "
-        "records are missing",
-        kept, position.bytes));
+        "{} does not fit the checkpoint: it has {} bytes of whole lines up to there, {} expected; lines are missing",
+        file, kept, expected));
   }
   global_step_ = position.global_step;
   restart_at_ = position.global_step + 1;

@@ -1,4 +1,5 @@
-// Where a run's numbers and words go: metrics.jsonl, tensorboard/, log.txt and a progress line.
+// Where a run's numbers and words go: metrics.jsonl and its other line files, tensorboard/, log.txt and a progress
+// line.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,7 @@
 
 #include "trainer/metrics/console.h"
 #include "trainer/metrics/event_file.h"
-#include "trainer/metrics/jsonl_file.h"
+#include "trainer/metrics/line_files.h"
 #include "trainer/metrics/log.h"
 #include "trainer/metrics/progress.h"
 
@@ -20,17 +21,18 @@ namespace terse::trainer {
 
 // A point of the record that a checkpoint keeps, so that a resumed run goes on from there.
 struct MetricPosition {
-  int64_t bytes = 0;         // of metrics.jsonl
-  int64_t global_step = -1;  // of the last record; -1: none
+  LineFiles::Positions files;  // empty: the very beginning
+  int64_t global_step = -1;    // of the last record; -1: none
 };
 void to_json(nlohmann::json& json, const MetricPosition& position);
 void from_json(const nlohmann::json& json, MetricPosition& position);
 
 struct MetricLoggerOptions {
-  Console* console = nullptr;     // null: standard error
-  std::function<double()> clock;  // seconds of a steady clock; empty: the system's
-  double live_interval_s = 0.1;   // between redrawings of the live line on a terminal
-  double plain_interval_s = 5;    // between progress lines elsewhere, and in log.txt
+  std::vector<std::string> files;  // line files of the run folder beside metrics.jsonl
+  Console* console = nullptr;      // null: standard error
+  std::function<double()> clock;   // seconds of a steady clock; empty: the system's
+  double live_interval_s = 0.1;    // between redrawings of the live line on a terminal
+  double plain_interval_s = 5;     // between progress lines elsewhere, and in log.txt
 };
 
 class MetricLogger {
@@ -42,15 +44,18 @@ class MetricLogger {
 
   // A line for people, on the console and in log.txt.
   void say(const std::string& text) {
-    if (file_) log_.info(text);
+    if (files_) log_.info(text);
   }
   void warn(const std::string& text) {
-    if (file_) log_.warn(text);
+    if (files_) log_.warn(text);
   }
 
   // For the progress line: a stage of `steps` steps begins, or goes on after `step`; another of its steps is done.
   void begin_stage(const std::string& stage, int64_t step, int64_t steps);
   void step_done();
+
+  // One line of another line file of the run. Throws as log() does.
+  void append(const std::string& file, const std::string& line);
 
   // One record, in the system's hands when the call returns. `step` counts within the stage, `global_step` over all
   // stages. Values that are not finite become null, and their names are listed under "nonfinite". Throws MetricsError
@@ -60,7 +65,7 @@ class MetricLogger {
 
   // Where the record stands now, with everything before it on disk. Throws MetricsError.
   MetricPosition position();
-  // Goes back to a position, {} being the very beginning: later records are cut off metrics.jsonl, and a new event file
+  // Goes back to a position, {} being the very beginning: later lines are cut off the line files, and a new event file
   // tells TensorBoard to drop later points. Throws MetricsError.
   void rewind(const MetricPosition& position);
 
@@ -72,7 +77,7 @@ class MetricLogger {
   MetricLoggerOptions options_;
   std::unique_ptr<Console> own_console_;
   Log log_;
-  std::optional<JsonlFile> file_;
+  std::optional<LineFiles> files_;
   std::unique_ptr<EventFile> events_;  // opened at the first record
   bool events_failed_ = false;
   std::optional<int64_t> restart_at_;  // of the next event file

@@ -1,0 +1,43 @@
+// One JSON object; names of files need not be UTF-8, so what cannot be said in JSON is replaced.
+#include "data/sources.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "data/durable.h"
+#include "data/errors.h"
+#include "data/utf8.h"
+
+namespace terse::data {
+
+namespace {
+
+constexpr const char* kFile = "sources.json";
+
+}  // namespace
+
+Sources load_sources(const std::filesystem::path& folder) {
+  const std::filesystem::path path = folder / kFile;
+  std::ifstream stream(path, std::ios::binary);
+  Sources sources;
+  if (!stream) return sources;
+  try {
+    const nlohmann::json record = nlohmann::json::parse(stream);
+    for (const auto& [key, entry] : record.items())
+      sources[key] = {entry.at("file"), entry.at("sha256"), entry.at("store")};
+  } catch (const nlohmann::json::exception& error) {
+    throw DataError(fmt::format("{}: not a record of input files: {}", path.string(), error.what()));
+  }
+  return sources;
+}
+
+void save_sources(const std::filesystem::path& folder, const Sources& sources) {
+  nlohmann::json record = nlohmann::json::object();
+  for (const auto& [key, source] : sources)
+    record[key] = {{"file", printable(source.file)}, {"sha256", source.sha256}, {"store", source.store}};
+  write_durably(folder / kFile, record.dump(2) + "\n");
+}
+
+}  // namespace terse::data
