@@ -116,10 +116,10 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task, Rollou
       const UpdateResult update =
           accumulate_update(model, std::span(record.batch.groups).subspan(begin, end - begin), replay, options);
       const trainer::AdamW::Update applied = optimizer.step(record.lr);
-      guard.check(applied.applied && std::isfinite(update.policy_loss), "rl", progress.step);
+      guard.check(applied.applied && std::isfinite(update.stats.loss), "rl", progress.step);
       record.add(update, applied.grad_norm, u == 0);
     }
-    entropy.observe(record.sampled_entropy());
+    if (const auto sampled = record.sampled_entropy()) entropy.observe(*sampled);
     record.train_seconds = seconds_since(mark);
 
     session.world().enter("practice");
@@ -152,7 +152,9 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task, Rollou
                       {"entropy", entropy.state()},          {"skipped", guard.state()},
                       {"problems", source.ledger().state()}, {"replayed", replayed},
                       {"ledger", ledger.position()}};
-    if (!last) session.maybe_save(progress, save_state, metrics.at("accuracy"));
+    const auto accuracy = metrics.find("accuracy");
+    const double score = trainer::score_of(accuracy == metrics.end() ? std::nullopt : std::optional(accuracy->second));
+    if (!last) session.maybe_save(progress, save_state, score);
   }
   ledger.sync();
   return progress;

@@ -120,7 +120,7 @@ StageProgress train(Session& session, const SupervisedStage& stage) {
     // 3. Update.
     const double lr = learning_rate(stage.optimizer, progress.step, stage.steps);
     const AdamW::Update update = optimizer.step(lr);
-    guard.check(update.applied && std::isfinite(loss.mean()), stage.name, progress.step);
+    guard.check(update.applied && std::isfinite(loss.sum), stage.name, progress.step);
 
     // 4. Account.
     progress.step += 1;
@@ -128,11 +128,11 @@ StageProgress train(Session& session, const SupervisedStage& stage) {
     progress.tokens += loss.tokens;
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     progress.seconds += seconds;
-    Metrics metrics = {{"loss", loss.mean()},
-                       {"lr", lr},
-                       {"grad_norm", update.grad_norm},
-                       {"step_time", seconds},
-                       {"tokens_per_s", static_cast<double>(loss.tokens) / seconds}};
+    Metrics metrics = present({{"loss", loss.mean()},
+                               {"lr", lr},
+                               {"grad_norm", update.grad_norm},
+                               {"step_time", seconds},
+                               {"tokens_per_s", static_cast<double>(loss.tokens) / seconds}});
 
     // 5. Evaluate, log, save.
     const bool last = progress.step == stage.steps;
@@ -142,7 +142,7 @@ StageProgress train(Session& session, const SupervisedStage& stage) {
     progress.extra = {{"stream", stage.stream->state()}, {"skipped", guard.state()}};
     if (!last)
       session.maybe_save(
-          progress, [&](checkpoints::StateDict& state) { optimizer.save(state); }, -loss.mean());
+          progress, [&](checkpoints::StateDict& state) { optimizer.save(state); }, -score_of(loss.mean()));
   }
   return progress;
 }
