@@ -65,10 +65,6 @@ std::shared_ptr<const TokenStore> open_one(const char* key, const std::string& f
   return store;
 }
 
-double bytes_per_token(const TokenStore& store) {
-  return static_cast<double>(store.info().text_bytes) / static_cast<double>(store.size());
-}
-
 void require_two_tokens(const char* what, const TokenRange& range) {
   if (range.size() < 2) {
     throw ConfigError(fmt::format("{} has {} tokens of {}: at least 2 are needed, an input and its target", what,
@@ -84,11 +80,9 @@ Corpus open_corpus(const configs::Data& data, std::shared_ptr<const Tokenizer> t
     throw ConfigError(fmt::format("data.val_fraction is {}: expected at least 0 and below 1", data.val_fraction));
   }
   const auto train = open_one("data.train", data.train, data, *tokenizer, cache_dir, progress);
-  Corpus corpus{whole(train), {}, std::move(tokenizer), bytes_per_token(*train)};
+  Corpus corpus{whole(train), {}, std::move(tokenizer)};
   if (!data.val.empty()) {
-    const auto val = open_one("data.val", data.val, data, *corpus.tokenizer, cache_dir, progress);
-    corpus.val = whole(val);
-    corpus.bytes_per_token = bytes_per_token(*val);
+    corpus.val = whole(open_one("data.val", data.val, data, *corpus.tokenizer, cache_dir, progress));
   } else if (data.val_fraction > 0) {
     const auto cut = static_cast<int64_t>(static_cast<double>(train->size()) * (1 - data.val_fraction));
     corpus.train.end = cut;

@@ -14,8 +14,6 @@ struct Corpus {
   TokenRange train;
   TokenRange val;  // false in a condition when data.val is empty and data.val_fraction is 0
   std::shared_ptr<const Tokenizer> tokenizer;
-  double bytes_per_token =
-      1;  // of the text that validation tokens come from: bits per byte = loss / ln 2 / bytes_per_token
 };
 
 // Opens data.train and data.val. A text file is first made a token store in `cache_dir`, named by the hash of text,

@@ -43,6 +43,7 @@ StageResult pretrain(Session& session, const Vocabulary& vocabulary) {
   const data::Corpus& corpus = *vocabulary.corpus;
   data::PretrainStream stream(corpus.train, {.context = context, .batch_size = p.batch_size, .seed = seed});
   const data::ValidationSet validation(corpus.val, context, p.batch_size, p.eval_batches, seed);
+  const std::optional<double> bytes_per_token = validation.bytes_per_token(*vocabulary.tokenizer);
   std::optional<double> val_loss;
   const auto evaluate = [&](int64_t) {
     trainer::LossSum loss;
@@ -53,8 +54,9 @@ StageResult pretrain(Session& session, const Vocabulary& vocabulary) {
       loss += trainer::cross_entropy(session.model(), batch);
     }
     val_loss = loss.mean();
-    const auto bits_per_byte =
-        val_loss ? std::optional(*val_loss / std::log(2.0) / corpus.bytes_per_token) : std::nullopt;
+    const auto bits_per_byte = val_loss && bytes_per_token
+                                   ? std::optional(*val_loss / std::log(2.0) / *bytes_per_token)
+                                   : std::nullopt;
     return trainer::present({{"val_loss", val_loss}, {"bits_per_byte", bits_per_byte}});
   };
   StageResult result;
