@@ -130,10 +130,6 @@ class Opener {
   Corpus& corpus_;
 };
 
-double bytes_per_token(const TokenStore& store) {
-  return static_cast<double>(store.info().text_bytes) / static_cast<double>(store.size());
-}
-
 void require_two_tokens(const char* what, const TokenRange& range) {
   if (range.size() < 2) {
     throw ConfigError(fmt::format("{} has {} tokens of {}: at least 2 are needed, an input and its target", what,
@@ -153,11 +149,8 @@ Corpus open_corpus(const configs::Data& data, std::shared_ptr<const Tokenizer> t
   Opener opener(data, cache_dir, options, corpus);
   const auto train = opener.open("data.train", data.train);
   corpus.train = whole(train);
-  corpus.bytes_per_token = bytes_per_token(*train);
   if (!data.val.empty()) {
-    const auto val = opener.open("data.val", data.val);
-    corpus.val = whole(val);
-    corpus.bytes_per_token = bytes_per_token(*val);
+    corpus.val = whole(opener.open("data.val", data.val));
   } else if (data.val_fraction > 0) {
     const auto cut = static_cast<int64_t>(static_cast<double>(train->size()) * (1 - data.val_fraction));
     corpus.train.end = cut;

@@ -18,9 +18,7 @@ struct Corpus {
   TokenRange train;
   TokenRange val;  // false in a condition when data.val is empty and data.val_fraction is 0
   std::shared_ptr<const Tokenizer> tokenizer;
-  double bytes_per_token =
-      1;            // of the text that validation tokens come from: bits per byte = loss / ln 2 / bytes_per_token
-  Sources sources;  // the files that these tokens come from
+  Sources sources;                 // the files that these tokens come from
   std::vector<std::string> notes;  // lines for the user: which file is gone, and what was read in its place
 };
 

@@ -117,4 +117,22 @@ Batch ValidationSet::batch(int64_t index, int64_t begin, int64_t end) const {
   return windows_.batch(chosen);
 }
 
+std::optional<double> ValidationSet::bytes_per_token(const Tokenizer& tokenizer) const {
+  std::vector<size_t> bytes_of(static_cast<size_t>(tokenizer.vocab_size()));
+  for (size_t id = 0; id < bytes_of.size(); ++id) bytes_of[id] = tokenizer.decode({static_cast<int32_t>(id)}).size();
+  size_t tokens = 0, bytes = 0;
+  for (int64_t index = 0; index < size_; ++index) {
+    const Batch read = batch(index);
+    const int64_t* target = read.targets.data_ptr<int64_t>();
+    const float* weight = read.weights.data_ptr<float>();
+    for (int64_t i = 0; i < read.token_count(); ++i) {
+      if (weight[i] == 0) continue;
+      ++tokens;
+      bytes += bytes_of.at(static_cast<size_t>(target[i]));
+    }
+  }
+  if (bytes == 0) return std::nullopt;
+  return static_cast<double>(bytes) / static_cast<double>(tokens);
+}
+
 }  // namespace terse::data

@@ -1,7 +1,10 @@
 // Batches of windows of a corpus, for pretraining and for validation losses.
 #pragma once
 
+#include <optional>
+
 #include "data/batch_stream.h"
+#include "data/tokenizer.h"
 #include "data/windows.h"
 
 namespace terse::data {
@@ -48,6 +51,10 @@ class ValidationSet {
   // Of these its sequences [begin, end), as BatchStream::next gives them.
   Batch batch(int64_t index, int64_t begin, int64_t end) const;
   Batch batch(int64_t index) const { return batch(index, 0, sequences(index)); }
+  // Mean bytes of text of the tokens that the batches predict: bits per byte = loss / ln 2 / this. Reads all batches.
+  // White space that a symbol tokenizer skips is no part of a token. Nothing when no token is predicted, or only ones
+  // without text.
+  std::optional<double> bytes_per_token(const Tokenizer& tokenizer) const;
 
  private:
   Windows windows_;

@@ -21,8 +21,11 @@ std::string stages_line(const nlohmann::json& summary) {
 
 std::string evaluation_line(const nlohmann::json& summary) {
   std::vector<nlohmann::json> evals;
-  for (const nlohmann::json& stage : summary.at("stages"))
-    if (stage.contains("eval") && stage["eval"].is_object()) evals.push_back(stage["eval"]);
+  for (const nlohmann::json& stage : summary.at("stages")) {
+    const nlohmann::json eval = stage.value("eval", nlohmann::json());
+    // Null is a mean over nothing: no sample could be verified.
+    if (eval.is_object() && eval.at("accuracy").is_number()) evals.push_back(eval);
+  }
   if (evals.empty()) return "";
   const nlohmann::json &first = evals.front(), &last = evals.back();
   const double accuracy = last.at("accuracy"), tokens = last.at("mean_tokens");

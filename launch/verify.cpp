@@ -7,6 +7,7 @@
 #include <cmath>
 #include <fstream>
 #include <functional>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -185,15 +186,20 @@ void check_data(const fs::path& dir, std::vector<Finding>& findings) {
   }
 }
 
+// A mean over nothing is null; that of one sample or more is a number in its range.
+bool possible(const nlohmann::json& mean, double most) {
+  return mean.is_null() || (mean.get<double>() >= 0 && mean.get<double>() <= most);
+}
+
 // What is wrong with an evaluation, or "".
 std::string eval_mistake(const nlohmann::json& eval) {
-  const double accuracy = eval.at("accuracy"), tokens = eval.at("mean_tokens");
-  if (!(accuracy >= 0 && accuracy <= 1)) return fmt::format("accuracy {} is not between 0 and 1", accuracy);
-  if (!(tokens >= 0) || !std::isfinite(tokens)) return fmt::format("mean_tokens {} is impossible", tokens);
+  const nlohmann::json &accuracy = eval.at("accuracy"), &tokens = eval.at("mean_tokens");
+  if (!possible(accuracy, 1)) return fmt::format("accuracy {} is not between 0 and 1", accuracy.dump());
+  if (!possible(tokens, std::numeric_limits<double>::max()))
+    return fmt::format("mean_tokens {} is impossible", tokens.dump());
   const nlohmann::json by_difficulty = eval.value("by_difficulty", nlohmann::json::object());
   for (const auto& [difficulty, row] : by_difficulty.items()) {
-    const double one = row.at("accuracy");
-    if (row.at("n").get<int64_t>() < 0 || !(one >= 0 && one <= 1))
+    if (row.at("n").get<int64_t>() < 0 || !possible(row.at("accuracy"), 1))
       return fmt::format("difficulty {} has impossible values", difficulty);
   }
   return "";

@@ -9,6 +9,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "trainer/mean.h"
+
 namespace terse::rl {
 namespace {
 
@@ -81,12 +83,13 @@ AdvantageNorm parse_advantage_norm(std::string_view name) {
 AdvantageStats compute_advantages(std::vector<RolloutGroup>& groups, AdvantageNorm norm) {
   AdvantageStats stats;
   std::vector<Rollout*> all;
+  std::vector<double> deviations;
   double reward_sum = 0;
   for (RolloutGroup& group : groups) {
     const std::vector<Rollout*> counted = counted_rollouts(group, stats);
     const double deviation = centre(counted);
     stats.uniform_groups += deviation == 0;
-    stats.reward_std += deviation / static_cast<double>(groups.size());
+    if (counted.size() >= 2) deviations.push_back(deviation);
     for (Rollout* rollout : counted) {
       reward_sum += rollout->reward;
       if (norm == AdvantageNorm::kGroup && deviation > 0) rollout->advantage /= deviation + kEps;
@@ -96,7 +99,9 @@ AdvantageStats compute_advantages(std::vector<RolloutGroup>& groups, AdvantageNo
   if (norm == AdvantageNorm::kBatch) divide_by_deviation(all);
 
   stats.counted = static_cast<int64_t>(all.size());
-  if (!all.empty()) stats.reward_mean = reward_sum / static_cast<double>(all.size());
+  stats.reward_mean = trainer::mean_of(reward_sum, static_cast<double>(all.size()));
+  for (const double deviation : deviations)
+    stats.reward_std = stats.reward_std.value_or(0) + deviation / static_cast<double>(deviations.size());
   for (const Rollout* rollout : all) {
     stats.correct += rollout->correct;
     stats.correct_negative += rollout->correct && rollout->advantage < 0;

@@ -9,6 +9,7 @@
 // - min, because dividing float noise by its own deviation would invent a signal.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,8 +31,8 @@ struct AdvantageStats {
   int64_t uniform_groups = 0;    // groups without a signal: counted rewards all equal, or fewer than two
   int64_t correct = 0;           // counted rollouts with the raw outcome right
   int64_t correct_negative = 0;  // of these, how many got a negative advantage
-  double reward_mean = 0;        // over the counted rollouts; 0 when there is none
-  double reward_std = 0;         // mean over the groups of the unbiased standard deviation (0 for fewer than two)
+  std::optional<double> reward_mean;  // over the counted rollouts
+  std::optional<double> reward_std;   // mean of the unbiased standard deviations of the groups with two or more counted
 };
 
 // Sets Rollout::advantage from Rollout::reward in every group; groups may differ in size. Left-out rollouts, singletons

@@ -122,21 +122,23 @@ std::map<int64_t, double> Apprentice::examine(const Ladder& ladder) {
       roll_out(copy_->engine, task_, problems, 1, rollout_sampling(config_, task_));
   examined_ += kExamProblems;
   std::map<int64_t, double> accuracy;
-  exam_ = 0;
+  double passed = 0;
   for (const RolloutGroup& group : groups) {
     const Rollout& rollout = group.rollouts.front();
     const double limit = ladder.lengths(group.problem.difficulty)[static_cast<size_t>(rung_)];
     // The old form, however right, is no pass.
     const double right = rollout.correct && static_cast<double>(rollout.length()) <= limit ? 1 : 0;
     accuracy[group.problem.difficulty] += right / static_cast<double>(kExamProblems);
-    exam_ += right / static_cast<double>(problems.size());
+    passed += right / static_cast<double>(problems.size());
   }
+  exam_ = passed;
   return accuracy;
 }
 
 trainer::Metrics Apprentice::metrics() const {
   if (!copy_) return {};
-  return {{"practice/rung", static_cast<double>(rung_)}, {"practice/loss", loss_}, {"practice/exam_accuracy", exam_}};
+  return trainer::present(
+      {{"practice/rung", static_cast<double>(rung_)}, {"practice/loss", loss_}, {"practice/exam_accuracy", exam_}});
 }
 
 void Apprentice::save(checkpoints::StateDict& state) const {
@@ -148,8 +150,13 @@ void Apprentice::save(checkpoints::StateDict& state) const {
 }
 
 nlohmann::json Apprentice::state() const {
-  return {{"rung", rung_}, {"steps", steps_}, {"practised", practised_}, {"examined", examined_},
-          {"loss", loss_}, {"exam", exam_},   {"exam_due", exam_due_}};
+  return {{"rung", rung_},
+          {"steps", steps_},
+          {"practised", practised_},
+          {"examined", examined_},
+          {"loss", trainer::or_null(loss_)},
+          {"exam", trainer::or_null(exam_)},
+          {"exam_due", exam_due_}};
 }
 
 void Apprentice::restore(const checkpoints::StateDict& tensors, const nlohmann::json& state) {
@@ -164,8 +171,8 @@ void Apprentice::restore(const checkpoints::StateDict& tensors, const nlohmann::
   steps_ = state.at("steps");
   practised_ = state.at("practised");
   examined_ = state.at("examined");
-  loss_ = state.at("loss");
-  exam_ = state.at("exam");
+  loss_ = trainer::value_in(state.at("loss"));
+  exam_ = trainer::value_in(state.at("exam"));
   exam_due_ = state.value("exam_due", false);
 }
 

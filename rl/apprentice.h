@@ -65,10 +65,10 @@ class Apprentice {
   int64_t rung_ = -1;           // being practised; -1: none
   int64_t steps_ = 0;           // on this rung
   bool exam_due_ = false;
-  int64_t practised_ = 0;  // training problems used so far
-  int64_t examined_ = 0;   // exam problems used so far
-  double loss_ = 0;        // mean negative log-likelihood of the last traces practised, nats a token
-  double exam_ = 0;        // mean accuracy of the last exam
+  int64_t practised_ = 0;       // training problems used so far
+  int64_t examined_ = 0;        // exam problems used so far
+  std::optional<double> loss_;  // mean negative log-likelihood of the last traces practised, nats a token
+  std::optional<double> exam_;  // mean accuracy of the last exam; nothing before the first one
 };
 
 }  // namespace terse::rl

@@ -54,7 +54,7 @@ class CompressionController {
   // Exponentially weighted counts.
   struct Tally {
     double count = 0, correct = 0;
-    double rate() const { return count > 0 ? correct / count : 0; }
+    double rate() const { return correct / count; }  // to be asked once there is evidence: a count above 0
   };
   struct State {
     int64_t rung = 0;

@@ -93,7 +93,7 @@ class Learner {
     if (!resumed) return;
     trainer::read_saved([&] {
       progress_ = resumed->progress;
-      if (progress_.pending) score_ = progress_.pending->at("accuracy");
+      if (progress_.pending) score_ = trainer::score_of(trainer::value_of(*progress_.pending, "accuracy"));
       optimizer_.restore(resumed->state);
       apprentice_.restore(resumed->state, progress_.extra.at("apprentice"));
       controller_.restore(progress_.extra.at("controller"));
@@ -157,10 +157,10 @@ class Learner {
       const UpdateResult update =
           accumulate_update(model_, std::span(record.batch.groups).subspan(begin, end - begin), replay, options);
       const trainer::AdamW::Update applied = optimizer_.step(record.lr);
-      guard_.check(applied.applied && std::isfinite(update.policy_loss), "rl", progress_.step);
+      guard_.check(applied.applied && std::isfinite(update.stats.loss), "rl", progress_.step);
       record.add(update, applied.grad_norm, u == 0);
     }
-    entropy_.observe(record.sampled_entropy());
+    if (const auto sampled = record.sampled_entropy()) entropy_.observe(*sampled);
   }
 
   void account(const StepRecord& record) {
@@ -170,7 +170,7 @@ class Learner {
     progress_.seconds += record.seconds();
     progress_.pending = record.metrics(entropy_.weight());
     progress_.pending->merge(supply_.metrics());
-    score_ = progress_.pending->at("accuracy");
+    score_ = trainer::score_of(trainer::value_of(*progress_.pending, "accuracy"));
     ledger_.add(progress_.step, record.batch, source_.ledger());
     if (rl_.trace_every > 0 && progress_.step % rl_.trace_every == 0)
       traces_.training(progress_.step, record.batch.groups);
@@ -233,7 +233,7 @@ class Learner {
   LedgerLog ledger_;
   trainer::StageProgress progress_{"rl", 0, 0, 0, {}};
   int64_t replayed_ = 0;  // problems whose traces have been replayed
-  double score_ = 0;      // of the last step, for retention
+  double score_ = trainer::score_of({});  // of the last step, for retention
 };
 
 }  // namespace

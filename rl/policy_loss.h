@@ -20,6 +20,8 @@
 #include <string_view>
 #include <vector>
 
+#include "trainer/mean.h"
+
 namespace terse::rl {
 
 // N packed tokens of S sequences, in any order and of any lengths, on one device. Entries where mask is 0 may hold
@@ -64,8 +66,9 @@ struct PolicyStats {
 
   // Adds the rows of a PolicyLossResult::stats in order; copies them to the host, so call it after backward().
   void add(const torch::Tensor& stats);
-  double clip_fraction() const { return tokens > 0 ? (clipped_low + clipped_high) / tokens : 0; }
-  double approx_kl() const { return tokens > 0 ? kl_sum / tokens : 0; }
+  // Nothing when no token was trained.
+  std::optional<double> clip_fraction() const { return trainer::mean_of(clipped_low + clipped_high, tokens); }
+  std::optional<double> approx_kl() const { return trainer::mean_of(kl_sum, tokens); }
 };
 
 struct PolicyLossResult {
@@ -75,8 +78,8 @@ struct PolicyLossResult {
 
 std::vector<std::string> policy_loss_names();
 
-// The denominator that `totals` of a whole update give for this loss; at least 1, so that an update without tokens is 0
-// and not NaN. Throws std::invalid_argument on an unknown name or when dr_grpo lacks max_tokens.
+// The denominator that `totals` of a whole update give for this loss; at least 1, so that the gradient of an update
+// without tokens is 0 and not NaN. Throws std::invalid_argument on an unknown name or when dr_grpo lacks max_tokens.
 double policy_loss_count(std::string_view name, const PolicyTotals& totals, const PolicyLossOptions& options);
 
 // Computes in fp32 (fp64 when logprob is). Throws std::invalid_argument naming the tensor when a shape or option does

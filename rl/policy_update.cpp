@@ -111,25 +111,25 @@ struct SequenceStats {
     return torch::stack(columns, 1);
   }
 
-  static void add(const torch::Tensor& rows, double count, UpdateResult& result) {
+  static void add(const torch::Tensor& rows, UpdateResult& result) {
     const auto row = rows.accessor<double, 2>();
+    double entropy = 0, difference = 0, largest = 0, weights = 0, capped = 0;
     for (int64_t s = 0; s < rows.size(0); ++s) {
-      result.entropy += row[s][0];
-      result.logp_diff_mean += row[s][1];
-      result.logp_diff_max = std::max(result.logp_diff_max, row[s][2]);
+      entropy += row[s][0];
+      difference += row[s][1];
+      largest = std::max(largest, row[s][2]);
       result.tokens += static_cast<int64_t>(row[s][3]);
       result.stale_tokens += row[s][4];
-      result.importance_mean += row[s][5];
-      result.importance_capped += row[s][6];
+      weights += row[s][5];
+      capped += row[s][6];
     }
     result.stats.add(rows.slice(1, 7));
-    result.policy_loss = result.stats.loss / count;
-    if (result.stats.tokens == 0) return;
-    result.entropy /= result.stats.tokens;
-    if (result.stats.tokens > result.stale_tokens) result.logp_diff_mean /= result.stats.tokens - result.stale_tokens;
-    if (result.stale_tokens == 0) return;
-    result.importance_mean /= result.stale_tokens;
-    result.importance_capped /= result.stale_tokens;
+    const double trained = result.stats.tokens, fresh = trained - result.stale_tokens;
+    result.entropy = trainer::mean_of(entropy, trained);
+    result.logp_diff_mean = trainer::mean_of(difference, fresh);
+    if (fresh > 0) result.logp_diff_max = largest;
+    result.importance_mean = trainer::mean_of(weights, result.stale_tokens);
+    result.importance_capped = trainer::mean_of(capped, result.stale_tokens);
   }
 };
 
@@ -157,7 +157,8 @@ UpdateResult accumulate_update(trainer::Transformer& model, std::span<const Roll
     (loss.sum / count - bonus).backward();
     rows.push_back(SequenceStats::rows(micro, probs, loss.stats, options.importance_cap));
   });
-  SequenceStats::add(trainer::gather_shares(model.params().sharding(), sequences, torch::cat(rows)), count, result);
+  SequenceStats::add(trainer::gather_shares(model.params().sharding(), sequences, torch::cat(rows)), result);
+  if (totals.sequences > 0) result.policy_loss = result.stats.loss / count;
   if (!replay.empty() && options.replay_weight > 0) {
     const auto batch =
         trainer::BatchShare::own(model, static_cast<int64_t>(replay.size()), [&](trainer::SequenceRange share) {

@@ -23,16 +23,16 @@ struct UpdateOptions {
   double importance_cap = 1;  // largest importance weight of a stale token
 };
 
+// A mean over nothing has no value.
 struct UpdateResult {
-  double policy_loss = 0;
-  double replay_loss = 0;    // mean negative log-likelihood of the replayed traces' tokens
-  double entropy = 0;        // mean over trained response tokens, nats
-  double logp_diff_max = 0;  // |learner's - sampler's| log-probability of tokens that are not stale; meaningful on the
-                             // first update of a batch
-  double logp_diff_mean = 0;
-  double stale_tokens = 0;       // trained tokens that older weights sampled
-  double importance_mean = 0;    // of the importance weights of these; 0 where there are none
-  double importance_capped = 0;  // share of them at the cap
+  std::optional<double> policy_loss;  // nothing where no rollout was verified
+  std::optional<double> replay_loss;  // mean negative log-likelihood of the replayed traces' tokens
+  std::optional<double> entropy;      // mean over trained response tokens, nats
+  // |learner's - sampler's| log-probability of tokens that are not stale; meaningful on the first update of a batch.
+  std::optional<double> logp_diff_max, logp_diff_mean;
+  double stale_tokens = 0;                 // trained tokens that older weights sampled
+  std::optional<double> importance_mean;   // of the importance weights of these
+  std::optional<double> importance_capped; // share of them at the cap
   int64_t tokens = 0;            // packed tokens that went through the model
   PolicyStats stats;
 };

@@ -6,15 +6,7 @@
 
 namespace terse::rl {
 
-namespace {
-
-struct Mean {
-  double sum = 0, count = 0;
-  void add(double value) { sum += value, count += 1; }
-  double value() const { return count > 0 ? sum / count : 0; }
-};
-
-}  // namespace
+using trainer::Mean;
 
 void StepRecord::add(const UpdateResult& result, double norm, bool first) {
   if (first) update = result;
@@ -29,7 +21,7 @@ int64_t StepRecord::generated_tokens() const {
   return tokens;
 }
 
-double StepRecord::sampled_entropy() const {
+std::optional<double> StepRecord::sampled_entropy() const {
   Mean mean;
   for (const RolloutGroup& group : batch.sampled) {
     for (const Rollout& rollout : group.rollouts) {
@@ -58,16 +50,17 @@ trainer::Metrics StepRecord::metrics(double entropy_weight) const {
     }
   }
   Mean age;
-  double oldest = 0;
+  std::optional<double> oldest;
   for (const RolloutGroup& group : batch.groups) {
     for (const Rollout& rollout : group.rollouts) {
       for (const int64_t version : rollout.versions) age.add(static_cast<double>(batch.version - version));
-      oldest = std::max(oldest, static_cast<double>(batch.version - rollout.oldest_version()));
+      if (rollout.versions.empty()) continue;
+      oldest = std::max(oldest.value_or(0), static_cast<double>(batch.version - rollout.oldest_version()));
     }
   }
   const AdvantageStats& a = batch.advantage;
   const double generated = static_cast<double>(generated_tokens());
-  trainer::Metrics m = {
+  trainer::Metrics m = trainer::present({
       {"reward", reward.value()},
       {"reward_std", a.reward_std},
       {"accuracy", accuracy.value()},
@@ -83,11 +76,12 @@ trainer::Metrics StepRecord::metrics(double entropy_weight) const {
       {"replay_loss", update.replay_loss},
       {"lr", lr},
       {"clip_ratio/region_mean", update.stats.clip_fraction()},
-      {"frac_reward_zero_std", static_cast<double>(a.uniform_groups) / static_cast<double>(batch.groups.size())},
+      {"frac_reward_zero_std",
+       trainer::mean_of(static_cast<double>(a.uniform_groups), static_cast<double>(batch.groups.size()))},
       {"sampling/logp_diff/mean", update.logp_diff_mean},
       {"sampling/logp_diff/max", update.logp_diff_max},
       {"compression/correct_negative",
-       a.correct > 0 ? static_cast<double>(a.correct_negative) / static_cast<double>(a.correct) : 0},
+       trainer::mean_of(static_cast<double>(a.correct_negative), static_cast<double>(a.correct))},
       {"staleness/mean", age.value()},
       {"staleness/max", oldest},
       {"importance/mean", update.importance_mean},
@@ -100,11 +94,11 @@ trainer::Metrics StepRecord::metrics(double entropy_weight) const {
       {"tokens_per_s", (generated + static_cast<double>(update.tokens)) / seconds()},
       {"rollout/tokens_per_s", generated / (generates_ahead ? seconds() : rollout_seconds)},
       {"rollout/groups", static_cast<double>(batch.sampled.size())},
-  };
+  });
   for (const auto& [difficulty, mean] : accuracy_of) {
     const std::string suffix = "/difficulty_" + std::to_string(difficulty);
-    m["accuracy" + suffix] = mean.value();
-    m["completions/mean_length" + suffix] = length_of[difficulty].value();
+    m.merge(trainer::present(
+        {{"accuracy" + suffix, mean.value()}, {"completions/mean_length" + suffix, length_of[difficulty].value()}}));
   }
   for (const auto& [form, mean] : forms) m["forms/" + form] = mean.count / accuracy.count;
   return m;

@@ -21,8 +21,8 @@ struct StepRecord {
 
   void add(const UpdateResult& result, double norm, bool first);
   int64_t generated_tokens() const;
-  double sampled_entropy() const;  // mean over all sampled tokens, nats
-  // Flat names as in docs/metrics.md; by difficulty and by form where the rollouts have them.
+  std::optional<double> sampled_entropy() const;  // mean over all sampled tokens, nats
+  // Flat names as in docs/metrics.md; by difficulty and by form where the rollouts have them, and no mean over nothing.
   trainer::Metrics metrics(double entropy_weight) const;
   // An exam that came after the record was made belongs to its step's practice.
   static void add_exam_seconds(trainer::Metrics& metrics, double seconds);

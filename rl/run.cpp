@@ -33,7 +33,7 @@ using trainer::StageProgress;
 
 struct StageResult {
   StageProgress progress;
-  double score = 0;  // larger is better; retention keeps the best checkpoint
+  double score = trainer::score_of({});  // larger is better; retention keeps the best checkpoint
   std::optional<double> val_loss;
 };
 
@@ -45,7 +45,8 @@ StageResult pretrain(Session& session, const Vocabulary& vocabulary) {
   const data::Corpus& corpus = *vocabulary.corpus;
   data::PretrainStream stream(corpus.train, {.context = context, .batch_size = p.batch_size, .seed = seed});
   const data::ValidationSet validation(corpus.val, context, p.batch_size, p.eval_batches, seed);
-  double last_loss = 0;
+  const std::optional<double> bytes_per_token = validation.bytes_per_token(*vocabulary.tokenizer);
+  std::optional<double> val_loss;
   const auto evaluate = [&](int64_t) {
     trainer::LossSum loss;
     for (int64_t i = 0; i < validation.size(); ++i) {
@@ -55,14 +56,17 @@ StageResult pretrain(Session& session, const Vocabulary& vocabulary) {
           [&](trainer::SequenceRange share) { return validation.batch(i, share.begin, share.end); });
       loss += trainer::cross_entropy(session.model(), batch);
     }
-    last_loss = loss.mean();
-    return Metrics{{"val_loss", last_loss}, {"bits_per_byte", last_loss / std::log(2.0) / corpus.bytes_per_token}};
+    val_loss = loss.mean();
+    const auto bits_per_byte = val_loss && bytes_per_token
+                                   ? std::optional(*val_loss / std::log(2.0) / *bytes_per_token)
+                                   : std::nullopt;
+    return trainer::present({{"val_loss", val_loss}, {"bits_per_byte", bits_per_byte}});
   };
   StageResult result;
   result.progress =
       trainer::train(session, {"pretrain", p.steps, p.micro_batch, p.eval_every, p.optimizer, &stream, evaluate});
-  result.score = -last_loss;
-  result.val_loss = last_loss;
+  result.score = -trainer::score_of(val_loss);
+  result.val_loss = val_loss;
   return result;
 }
 
@@ -112,9 +116,9 @@ void run_stage(Session& session, const std::string& stage, const Vocabulary& voc
   if (vocabulary.task) {
     const Evaluation evaluation = evaluate_stage(session, *vocabulary.task, result.progress);
     entry["eval"] = evaluation.to_json();
-    result.score = evaluation.all.accuracy();
+    result.score = trainer::score_of(evaluation.all.accuracy());
   }
-  if (result.val_loss) entry["val_loss"] = *result.val_loss;
+  if (stage == "pretrain") entry["val_loss"] = trainer::or_null(result.val_loss);
   const double wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   entry["wall_s"] = std::max(trained, wall);
   entry["train_s"] = trained;

@@ -5,6 +5,8 @@
 
 #include <vector>
 
+#include "trainer/mean.h"
+
 namespace terse::trainer {
 
 struct LossSum {
@@ -18,7 +20,7 @@ struct LossSum {
     tokens += other.tokens;
     return *this;
   }
-  double mean() const { return count > 0 ? sum / count : 0; }
+  std::optional<double> mean() const { return mean_of(sum, count); }  // nothing when no token carries a weight
 };
 
 // The sum of each sequence's values, in double and in order, so that it does not depend on who shares the batch. values

@@ -93,7 +93,7 @@ class Supervised {
   Session::SaveState saver() {
     return [this](checkpoints::StateDict& state) { optimizer_.save(state); };
   }
-  double score() const { return -loss_; }
+  double score() const { return -score_of(loss_); }
 
   void step() {
     using Clock = std::chrono::steady_clock;
@@ -111,7 +111,7 @@ class Supervised {
     // 3. Update.
     const double lr = learning_rate(stage_.optimizer, progress_.step, stage_.steps);
     const AdamW::Update update = optimizer_.step(lr);
-    guard_.check(update.applied && std::isfinite(loss.mean()), stage_.name, progress_.step);
+    guard_.check(update.applied && std::isfinite(loss.sum), stage_.name, progress_.step);
 
     // 4. Account.
     progress_.step += 1;
@@ -120,16 +120,16 @@ class Supervised {
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     progress_.seconds += seconds;
     progress_.extra = {{"stream", stage_.stream->state()}, {"skipped", guard_.state()}};
-    progress_.pending = Metrics{{"loss", loss.mean()},
-                                {"lr", lr},
-                                {"grad_norm", update.grad_norm},
-                                {"step_time", seconds},
-                                {"tokens_per_s", static_cast<double>(loss.tokens) / seconds}};
+    progress_.pending = present({{"loss", loss.mean()},
+                                 {"lr", lr},
+                                 {"grad_norm", update.grad_norm},
+                                 {"step_time", seconds},
+                                 {"tokens_per_s", static_cast<double>(loss.tokens) / seconds}});
   }
 
   // 5. Evaluate, log, save. The last step is saved first: what follows may take long.
   void conclude() {
-    loss_ = progress_.pending->at("loss");
+    loss_ = value_of(*progress_.pending, "loss");
     const int64_t step = progress_.step;
     const bool last = step == stage_.steps;
     const bool evaluate = stage_.evaluate && (last || (stage_.eval_every > 0 && step % stage_.eval_every == 0));
@@ -148,7 +148,7 @@ class Supervised {
   AdamW optimizer_;
   SkipGuard guard_;
   StageProgress progress_;
-  double loss_ = 0;  // of the last step
+  std::optional<double> loss_;  // of the last step
 };
 
 }  // namespace

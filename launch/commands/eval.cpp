@@ -33,11 +33,12 @@ constexpr const char* kMore =
     "  terse eval runs/quickstart/checkpoints/step-1500 --samples 16 --problems 100\n"
     "  terse eval runs/quickstart --json | jq .by_difficulty";
 
+// A mean over nothing is null.
 std::string share(const nlohmann::json& value) {
-  return fmt::format("{:.4f}", value.get<double>());
+  return value.is_null() ? "-" : fmt::format("{:.4f}", value.get<double>());
 }
 std::string length(const nlohmann::json& value) {
-  return fmt::format("{:.2f}", value.get<double>());
+  return value.is_null() ? "-" : fmt::format("{:.2f}", value.get<double>());
 }
 
 // Keys are texts in JSON; difficulties are numbers and read in that order.

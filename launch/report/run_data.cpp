@@ -52,8 +52,10 @@ std::optional<Evaluation> evaluation_in(const nlohmann::json& record) {
   out.mean_tokens = *tokens;
   for (const auto& [name, value] : record.items()) {
     if (!value.is_number()) continue;
-    if (const auto k = number_behind(name, "eval/accuracy/difficulty_")) out.by_difficulty[*k].accuracy = value;
-    if (const auto k = number_behind(name, "eval/mean_tokens/difficulty_")) out.by_difficulty[*k].mean_tokens = value;
+    if (const auto k = number_behind(name, "eval/accuracy/difficulty_")) {
+      const auto length = number_of(record, fmt::format("eval/mean_tokens/difficulty_{}", *k));
+      if (length) out.by_difficulty[*k] = {0, value, *length};
+    }
     if (name.starts_with("eval/forms/")) out.forms[name.substr(11)] = value;
   }
   return out;
@@ -74,14 +76,13 @@ std::optional<Evaluation> evaluation_after(const nlohmann::json& stage) {
   if (eval.contains("by_difficulty")) {
     for (const auto& [name, cell] : eval["by_difficulty"].items()) {
       const auto k = number_behind("k" + name, "k");
-      if (!k) continue;
-      out.by_difficulty[*k] = {number_of(cell, "n").value_or(0), number_of(cell, "accuracy").value_or(0),
-                               number_of(cell, "mean_tokens").value_or(0)};
+      const auto right = number_of(cell, "accuracy"), length = number_of(cell, "mean_tokens");
+      if (k && right && length) out.by_difficulty[*k] = {number_of(cell, "n").value_or(0), *right, *length};
     }
   }
   if (eval.contains("forms")) {
     for (const auto& [name, form] : eval["forms"].items()) {
-      out.forms[name] = number_of(form, "share").value_or(0);
+      if (const auto share = number_of(form, "share")) out.forms[name] = *share;
       if (const auto right = number_of(form, "accuracy")) out.form_accuracy[name] = *right;
     }
   }

@@ -27,7 +27,7 @@ struct Evaluation {
   bool after_stage = false;
   double accuracy = 0;
   double mean_tokens = 0;
-  std::map<int64_t, Cell> by_difficulty;
+  std::map<int64_t, Cell> by_difficulty;        // where both values are told: what is missing is not 0
   std::map<std::string, double> forms;          // share of responses
   std::map<std::string, double> form_accuracy;  // after a stage only
 };

@@ -16,15 +16,15 @@ void count(Evaluation::Bucket& bucket, const Rollout& rollout) {
   bucket.clipped += rollout.finish == FinishReason::kLength ? 1 : 0;
 }
 
-// Chance that at least one of k samples, drawn without replacement from n of which c are correct, is correct.
-double pass_at(int64_t n, int64_t c, int64_t k) {
-  if (n - c < k) return 1.0;
+}  // namespace
+
+double pass_at_k(int64_t samples, int64_t correct, int64_t k) {
+  if (samples - correct < k) return 1.0;
   double all_wrong = 1.0;
-  for (int64_t i = n - c + 1; i <= n; ++i) all_wrong *= 1.0 - static_cast<double>(k) / static_cast<double>(i);
+  for (int64_t i = samples - correct + 1; i <= samples; ++i)
+    all_wrong *= 1.0 - static_cast<double>(k) / static_cast<double>(i);
   return 1.0 - all_wrong;
 }
-
-}  // namespace
 
 EvalOptions full_evaluation(const configs::RunConfig& config) {
   return {config.eval.problems_per_difficulty, config.eval.samples, config.eval.temperature,
@@ -55,64 +55,65 @@ Evaluation evaluate(Engine& engine, const Task& task, const EvalOptions& options
     for (int64_t i = 0; i < options.problems_per_difficulty; ++i)
       problems.push_back(task.problem(Split::kEval, i, difficulty));
   }
-  const double total = static_cast<double>(problems.size());
+  std::map<int64_t, std::vector<double>> passes;  // of each problem, by k
   for (size_t begin = 0; begin < problems.size(); begin += kProblemsAtOnce) {
     const size_t end = std::min(problems.size(), begin + kProblemsAtOnce);
     const std::vector<Problem> part(problems.begin() + static_cast<std::ptrdiff_t>(begin),
                                     problems.begin() + static_cast<std::ptrdiff_t>(end));
     for (const RolloutGroup& group : roll_out(engine, task, part, options.samples, sampling)) {
-      int64_t correct = 0;
+      int64_t verified = 0, correct = 0;
       for (const Rollout& rollout : group.rollouts) {
+        if (rollout.status != VerifyStatus::kOk) continue;  // nothing is known, which is not the same as wrong
         count(result.all, rollout);
         count(rollout.correct ? result.correct : result.wrong, rollout);
         count(result.by_difficulty[group.problem.difficulty], rollout);
         count(result.forms[rollout.form], rollout);
+        verified += 1;
         correct += rollout.correct ? 1 : 0;
       }
-      for (int64_t k = 1; k <= options.samples; k *= 2)
-        result.pass_at_k[k] += pass_at(options.samples, correct, k) / total;
+      for (int64_t k = 1; k <= verified; k *= 2) passes[k].push_back(pass_at_k(verified, correct, k));
       if (inspect) inspect(group);
     }
+  }
+  for (const auto& [k, values] : passes) {
+    for (const double value : values) result.pass_at_k[k] += value / static_cast<double>(values.size());
   }
   return result;
 }
 
 nlohmann::json Evaluation::to_json() const {
+  using trainer::or_null;
   nlohmann::json json = {{"task", task},
                          {"samples", samples},
                          {"n", all.n},
-                         {"accuracy", all.accuracy()},
-                         {"mean_tokens", all.mean_tokens()},
-                         {"mean_tokens_correct", correct.mean_tokens()},
-                         {"mean_tokens_wrong", wrong.mean_tokens()}};
+                         {"accuracy", or_null(all.accuracy())},
+                         {"mean_tokens", or_null(all.mean_tokens())},
+                         {"mean_tokens_correct", or_null(correct.mean_tokens())},
+                         {"mean_tokens_wrong", or_null(wrong.mean_tokens())}};
   for (const auto& [k, value] : pass_at_k) json["pass_at_k"][std::to_string(k)] = value;
   for (const auto& [difficulty, bucket] : by_difficulty) {
-    json["by_difficulty"][std::to_string(difficulty)] = {
-        {"n", bucket.n}, {"accuracy", bucket.accuracy()}, {"mean_tokens", bucket.mean_tokens()}};
+    json["by_difficulty"][std::to_string(difficulty)] = {{"n", bucket.n},
+                                                         {"accuracy", or_null(bucket.accuracy())},
+                                                         {"mean_tokens", or_null(bucket.mean_tokens())}};
   }
-  for (const auto& [form, bucket] : forms) {
-    json["forms"][form] = {{"share", static_cast<double>(bucket.n) / static_cast<double>(all.n)},
-                           {"accuracy", bucket.accuracy()}};
-  }
+  for (const auto& [form, bucket] : forms)
+    json["forms"][form] = {{"share", or_null(all.share(bucket.n))}, {"accuracy", or_null(bucket.accuracy())}};
   return json;
 }
 
 std::map<std::string, double> Evaluation::metrics() const {
-  std::map<std::string, double> out = {
-      {"eval/accuracy", all.accuracy()},
-      {"eval/mean_tokens", all.mean_tokens()},
-      {"eval/mean_tokens_correct", correct.mean_tokens()},
-      {"eval/mean_tokens_wrong", wrong.mean_tokens()},
-      {"eval/clipped_ratio", static_cast<double>(all.clipped) / static_cast<double>(all.n)}};
+  std::map<std::string, double> out = trainer::present({{"eval/accuracy", all.accuracy()},
+                                                        {"eval/mean_tokens", all.mean_tokens()},
+                                                        {"eval/mean_tokens_correct", correct.mean_tokens()},
+                                                        {"eval/mean_tokens_wrong", wrong.mean_tokens()},
+                                                        {"eval/clipped_ratio", all.clipped_ratio()}});
   for (const auto& [k, value] : pass_at_k) out["eval/pass_at_" + std::to_string(k)] = value;
   for (const auto& [difficulty, bucket] : by_difficulty) {
     const std::string suffix = "/difficulty_" + std::to_string(difficulty);
-    out["eval/accuracy" + suffix] = bucket.accuracy();
-    out["eval/mean_tokens" + suffix] = bucket.mean_tokens();
+    out.merge(trainer::present(
+        {{"eval/accuracy" + suffix, bucket.accuracy()}, {"eval/mean_tokens" + suffix, bucket.mean_tokens()}}));
   }
-  for (const auto& [form, bucket] : forms) {
-    out["eval/forms/" + form] = static_cast<double>(bucket.n) / static_cast<double>(all.n);
-  }
+  for (const auto& [form, bucket] : forms) out.merge(trainer::present({{"eval/forms/" + form, all.share(bucket.n)}}));
   return out;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "rl/rollout_worker.h"
+#include "trainer/mean.h"
 
 namespace terse::rl {
 
@@ -25,19 +26,28 @@ EvalOptions quick_evaluation(const configs::RunConfig& config);
 struct Evaluation {
   struct Bucket {
     int64_t n = 0, correct = 0, tokens = 0, clipped = 0;
-    double accuracy() const { return n > 0 ? static_cast<double>(correct) / static_cast<double>(n) : 0; }
-    double mean_tokens() const { return n > 0 ? static_cast<double>(tokens) / static_cast<double>(n) : 0; }
+    // Nothing where there is no sample.
+    std::optional<double> accuracy() const { return share(correct); }
+    std::optional<double> mean_tokens() const { return share(tokens); }
+    std::optional<double> clipped_ratio() const { return share(clipped); }
+    std::optional<double> share(int64_t part) const {
+      return trainer::mean_of(static_cast<double>(part), static_cast<double>(n));
+    }
   };
   std::string task;
   int64_t samples = 0;         // per problem
-  Bucket all, correct, wrong;  // all samples; those that came out right; the others
+  Bucket all, correct, wrong;  // all samples that were verified; those that came out right; the others
   std::map<int64_t, Bucket> by_difficulty;
   std::map<std::string, Bucket> forms;
-  std::map<int64_t, double> pass_at_k;  // k = 1, 2, 4, .. up to samples; unbiased (Chen et al. 2021, eq. 1)
+  std::map<int64_t, double> pass_at_k;  // k = 1, 2, 4, .. up to samples; mean of pass_at_k() over the problems
 
   nlohmann::json to_json() const;                 // the `eval` object of summary.json
   std::map<std::string, double> metrics() const;  // flat names, "eval/accuracy" and so on
 };
+
+// Chance that at least one of k samples, drawn without replacement from `samples` of which `correct` are right, is
+// right: Chen et al. 2021 (arXiv 2107.03374), eq. 1.
+double pass_at_k(int64_t samples, int64_t correct, int64_t k);
 
 // Evaluates on the task's evaluation split: the same problems and random numbers at every call with equal options.
 // `inspect`, when given, sees every group.

@@ -50,7 +50,6 @@ TEST(Corpus, HoldsOutTheEndOfATextFile) {
   EXPECT_EQ(corpus.tokenizer->vocab_size(), 20);
   EXPECT_EQ(text_of(corpus, corpus.train), "abcdefghijklmnopqr");
   EXPECT_EQ(text_of(corpus, corpus.val), "st");
-  EXPECT_EQ(corpus.bytes_per_token, 1);
 }
 
 TEST(Corpus, SplitsWhereTheUsualCharacterBenchmarkDoes) {
@@ -76,12 +75,6 @@ TEST(Corpus, NoValidationWhenNoneIsAskedFor) {
   const Corpus corpus = open_corpus(data(dir.write("train.txt", "abcabc"), "", 0), kind("byte"), dir / "cache");
   EXPECT_FALSE(corpus.val);
   EXPECT_EQ(corpus.train.size(), 6);
-}
-
-TEST(Corpus, BytesPerTokenCountsTheSourceText) {
-  const TempDir dir;
-  const auto text = dir.write("text.txt", "\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xACx");
-  EXPECT_DOUBLE_EQ(open_corpus(data(text, "", 0), kind("char"), dir / "cache").bytes_per_token, 2.5);
 }
 
 TEST(Corpus, ReadsATokenStoreWithItsOwnTokenizer) {

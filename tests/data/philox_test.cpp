@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+#include <vector>
+
 namespace terse::data {
 namespace {
 
@@ -19,6 +22,28 @@ TEST(Philox, GivesTheKnownAnswers) {
 TEST(Philox, KeepsStreamsApart) {
   EXPECT_NE(philox(1, RandomStream::kShuffle, 0, 0), philox(1, RandomStream::kInit, 0, 0));
   EXPECT_NE(philox(1, RandomStream::kShuffle, 0, 0), philox(2, RandomStream::kShuffle, 0, 0));
+}
+
+// All purposes, a grid of seeds and of both coordinates, among them the bounds between their halves: no two of the
+// blocks are equal.
+TEST(Philox, NoTwoPurposesSeedsOrCoordinatesShareABlock) {
+  std::set<std::array<uint32_t, 4>> seen;
+  size_t blocks = 0;
+  const std::vector<uint64_t> seeds = {0, 1, 2, uint64_t{1} << 32, (uint64_t{1} << 32) + 1, uint64_t{1} << 63};
+  const std::vector<uint64_t> coordinates = {0, 1, 2, 3, (uint64_t{1} << 32) - 1, uint64_t{1} << 32,
+                                             (uint64_t{1} << 32) + 1, uint64_t{1} << 40, ~uint64_t{0}};
+  for (auto stream = static_cast<uint32_t>(RandomStream::kInit); stream <= static_cast<uint32_t>(RandomStream::kForm);
+       ++stream) {
+    for (const uint64_t seed : seeds) {
+      for (const uint64_t a : coordinates) {
+        for (const uint64_t b : coordinates) {
+          seen.insert(philox(seed, static_cast<RandomStream>(stream), a, b));
+          ++blocks;
+        }
+      }
+    }
+  }
+  EXPECT_EQ(seen.size(), blocks);
 }
 
 TEST(Philox, UniformNumbersStayInTheirRange) {

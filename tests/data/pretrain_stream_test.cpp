@@ -3,6 +3,8 @@
 #include <map>
 #include <numeric>
 
+#include "data/byte_tokenizer.h"
+#include "data/char_tokenizer.h"
 #include "data/pack.h"
 #include "tests/data/support.h"
 
@@ -83,6 +85,35 @@ TEST(PretrainStream, OrdersAndCutsDependOnSeedAndEpoch) {
   EXPECT_TRUE(same(first(1, 0), first(1, 0)));
   EXPECT_FALSE(same(first(1, 0), first(2, 0)));
   EXPECT_FALSE(same(first(1, 0), first(1, 1)));
+}
+
+// Every epoch shuffles anew. The cuts are shifted from epoch to epoch, too, so what is compared is the order of the
+// windows by where they stand.
+TEST(PretrainStream, EveryEpochHasAnOrderOfItsOwnAndSoHasEverySeed) {
+  const auto order = [](uint64_t seed, int64_t epoch) {
+    PretrainStream stream(corpus(1600), {.context = 8, .batch_size = 1, .seed = seed});
+    nlohmann::json state = stream.state();
+    state["epoch"] = epoch;
+    stream.restore(state);
+    std::vector<int64_t> windows;
+    for (int i = 0; i < 190; ++i) windows.push_back((stream.next().tokens[0].item<int64_t>() + 7) / 8);
+    EXPECT_EQ(stream.state()["epoch"], epoch);
+    return windows;
+  };
+  std::vector<std::vector<int64_t>> orders;
+  for (const uint64_t seed : {1, 2})
+    for (const int64_t epoch : {0, 1, 2, 3}) orders.push_back(order(seed, epoch));
+  std::vector<int64_t> ascending(200);
+  std::iota(ascending.begin(), ascending.end(), 0);
+  orders.push_back(ascending);
+  for (size_t a = 0; a < orders.size(); ++a) {
+    for (size_t b = 0; b < a; ++b) {
+      int64_t same_place = 0;
+      for (int64_t i = 0; i < 190; ++i) same_place += orders[a][i] == orders[b][i] ? 1 : 0;
+      // Of two random orders about one window stands in the same place; ten or more have a chance below 1e-6.
+      EXPECT_LT(same_place, 10) << a << " and " << b;
+    }
+  }
 }
 
 // Counts the windows that are read.
@@ -222,6 +253,39 @@ TEST(ValidationSet, IsTheSameEveryTimeAndRepeatsNoWindow) {
   EXPECT_THROW(set.batch(5), std::out_of_range);
   EXPECT_THROW(ValidationSet(corpus(9), 8, 1, 0, 1), std::invalid_argument);
   EXPECT_THROW(ValidationSet(corpus(9), 0, 1, 1, 1), std::invalid_argument);
+}
+
+// What bits per byte divide by: the bytes of the predicted tokens, and not those of the whole text.
+TEST(ValidationSet, BytesPerTokenAreThoseOfTheTokensThatItPredicts) {
+  const CharTokenizer tokenizer({U'a', U'b', U'\u20AC'});  // the sign has 3 bytes
+  const auto bytes_of = [&](const std::string& text, int64_t begin, const std::vector<int64_t>& documents = {}) {
+    TokenRange range = whole(std::make_shared<MemoryTokens>(tokenizer.encode(text), documents));
+    range.begin = begin;
+    return ValidationSet(range, 4, 2, 100, 1).bytes_per_token(tokenizer);
+  };
+  const std::string sign = "\xE2\x82\xAC";
+  EXPECT_EQ(bytes_of("abababab", 0), 1.0);
+  EXPECT_EQ(bytes_of("aaaaaaaaaaa" + sign + sign + sign, 11), 3.0) << "the training part does not count";
+  EXPECT_EQ(bytes_of(sign + "a" + "b", 0), 1.0) << "the first token is predicted by nothing";
+  EXPECT_EQ(bytes_of("a" + sign + "b" + sign, 0), 7.0 / 3);
+  // Documents "a", "b<sign>" and "<sign>a": the first token of each is predicted by nothing.
+  EXPECT_EQ(bytes_of("ab" + sign + sign + "a", 0, {0, 1, 3}), 4.0 / 2);
+  EXPECT_EQ(bytes_of("ab" + sign, 0, {0, 1, 2}), std::nullopt) << "nothing is predicted";
+}
+
+TEST(ValidationSet, BytesPerTokenCountOnlyTheBatchesThatItHas) {
+  const ByteTokenizer bytes;
+  std::vector<int32_t> tokens(1000, 'a');
+  for (size_t i = 0; i < tokens.size(); i += 2) tokens[i] = bytes.eos();  // no text
+  const ValidationSet set(whole(std::make_shared<MemoryTokens>(tokens)), 8, 2, 3, 1);
+  int64_t letters = 0, predicted = 0;
+  for (int64_t b = 0; b < set.size(); ++b) {
+    const Batch batch = set.batch(b);
+    predicted += batch.weights.count_nonzero().item<int64_t>();
+    letters += (batch.targets == int64_t{'a'}).sum().item<int64_t>();
+  }
+  EXPECT_EQ(predicted, 3 * 2 * 8);
+  EXPECT_EQ(set.bytes_per_token(bytes), static_cast<double>(letters) / static_cast<double>(predicted));
 }
 
 }  // namespace

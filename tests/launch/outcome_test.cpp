@@ -35,6 +35,13 @@ TEST(Outcome, OneEvaluationIsStatedAlone) {
               ::testing::HasSubstr("chain7: accuracy 0.500, mean tokens 3.0\n"));
 }
 
+TEST(Outcome, AMeanOverNothingIsNotTold) {
+  json pretrain = stage("pretrain", 20), only = stage("eval", 0);
+  pretrain["val_loss"] = nullptr;
+  only["eval"] = {{"task", "chain7"}, {"accuracy", nullptr}, {"mean_tokens", nullptr}};
+  EXPECT_EQ(outcome({{"wall_s", 2}, {"stages", {pretrain, only}}}), "done in 2 s: pretrain 20 steps, eval\n");
+}
+
 TEST(Outcome, StrangeSummariesDoNotThrow) {
   for (const json& summary :
        {json(), json(3), json::array(), json{{"stages", 3}}, json{{"stages", {{{"stage", 3}}}}, {"wall_s", "x"}}})

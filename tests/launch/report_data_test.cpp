@@ -102,6 +102,24 @@ TEST(RunData, OutcomeComparesTheEndOfSftWithTheLastEvaluation) {
   EXPECT_TRUE(run.notes.empty());
 }
 
+// A mean over nothing is missing or null, which is not 0: it would be the lowest accuracy of the page.
+TEST(RunData, WhatIsNotToldIsNotZero) {
+  TemporaryFolder folder;
+  std::ofstream(folder.path() / "metrics.jsonl")
+      << R"({"stage":"sft","step":1,"eval/accuracy":0.5,"eval/mean_tokens":8,"eval/accuracy/difficulty_1":0.5,)"
+      << R"("eval/mean_tokens/difficulty_1":8,"eval/accuracy/difficulty_2":0.25,"eval/mean_tokens/difficulty_3":4})"
+      << "\n";
+  std::ofstream(folder.path() / "summary.json")
+      << R"({"stages":[{"stage":"eval","eval":{"accuracy":0.5,"mean_tokens":8,"by_difficulty":{)"
+      << R"("1":{"n":4,"accuracy":0.5,"mean_tokens":8},"2":{"n":0,"accuracy":null,"mean_tokens":null}}}}]})";
+  const RunData run = read_run(folder.path());
+  ASSERT_EQ(run.evaluations.size(), 2);
+  for (const Evaluation& evaluation : run.evaluations) {
+    EXPECT_EQ(evaluation.by_difficulty.size(), 1) << evaluation.stage;
+    EXPECT_EQ(evaluation.by_difficulty.at(1).mean_tokens, 8) << evaluation.stage;
+  }
+}
+
 TEST(RunData, TornAndForeignLinesAreCountedAndTheRestIsRead) {
   TemporaryFolder folder;
   SyntheticRun().write(folder.path());

@@ -150,7 +150,18 @@ TEST(Advantage, AGroupInWhichOnlyOneVerdictArrivedGivesNoSignal) {
 
 TEST(Advantage, NothingAtAllIsFine) {
   std::vector<RolloutGroup> groups;
-  for (const AdvantageNorm norm : kAllNorms) EXPECT_EQ(compute_advantages(groups, norm).reward_mean, 0);
+  for (const AdvantageNorm norm : kAllNorms) {
+    const AdvantageStats stats = compute_advantages(groups, norm);
+    EXPECT_EQ(stats.reward_mean, std::nullopt);
+    EXPECT_EQ(stats.reward_std, std::nullopt);
+  }
+}
+
+TEST(Advantage, AGroupOfOneHasNoDeviationAndSoNoPartInTheirMean) {
+  std::vector<RolloutGroup> groups = {group({1}), group({1, 0})};
+  EXPECT_DOUBLE_EQ(compute_advantages(groups, AdvantageNorm::kGroup).reward_std.value(), std::sqrt(0.5));
+  groups.pop_back();
+  EXPECT_EQ(compute_advantages(groups, AdvantageNorm::kGroup).reward_std, std::nullopt);
 }
 
 TEST(Advantage, OldAdvantagesAreReplaced) {
@@ -166,8 +177,8 @@ TEST(Advantage, StatsTellRewardsAndCorrectRolloutsThatArePushedDown) {
   EXPECT_EQ(stats.counted, 8);
   EXPECT_EQ(stats.correct, 4);
   EXPECT_EQ(stats.correct_negative, 1);  // 0.5 below the mean 0.6
-  EXPECT_NEAR(stats.reward_mean, 3.4 / 8, 1e-12);
-  EXPECT_NEAR(stats.reward_std, (std::sqrt(0.62 / 3) + 0.5) / 2, 1e-12);
+  EXPECT_NEAR(stats.reward_mean.value(), 3.4 / 8, 1e-12);
+  EXPECT_NEAR(stats.reward_std.value(), (std::sqrt(0.62 / 3) + 0.5) / 2, 1e-12);
 }
 
 TEST(Advantage, NamesParseAndUnknownOnesAreRefused) {

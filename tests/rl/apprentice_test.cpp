@@ -63,6 +63,7 @@ TEST_F(ApprenticeTest, LearnsWithoutTouchingThePolicy) {
   EXPECT_EQ(apprentice.metrics().at("practice/rung"), 1);
   for (int i = 1; i < 9; ++i) ASSERT_FALSE(step(apprentice, 0));
   EXPECT_LT(apprentice.metrics().at("practice/loss"), 0.7 * first);
+  EXPECT_FALSE(apprentice.metrics().contains("practice/exam_accuracy")) << "there has been no exam, which is not 0";
   EXPECT_TRUE(torch::equal(weights(), before));
 }
 

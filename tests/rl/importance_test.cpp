@@ -72,13 +72,15 @@ class StaleUpdate : public ::testing::Test {
 };
 
 TEST_F(StaleUpdate, WithTheSamplersOwnWeightsTheCorrectionChangesNothing) {
-  EXPECT_EQ(update(group(7)).stale_tokens, 0);
+  const UpdateResult none = update(group(7));
+  EXPECT_EQ(none.stale_tokens, 0);
+  EXPECT_EQ(none.importance_mean, std::nullopt) << "a mean over no stale token";
+  EXPECT_EQ(none.importance_capped, std::nullopt);
   const torch::Tensor fresh = model.params().grad().clone();
   const UpdateResult stale = update(group(5));
   EXPECT_EQ(stale.stale_tokens, 6);
   EXPECT_EQ(stale.importance_mean, 1);
   EXPECT_EQ(stale.importance_capped, 0);
-  EXPECT_EQ(stale.logp_diff_max, 0);
   EXPECT_TRUE(torch::equal(model.params().grad(), fresh));
 }
 
@@ -89,12 +91,13 @@ TEST_F(StaleUpdate, OtherLogProbsOfTheSamplerWeightTheGradient) {
   for (Rollout& rollout : stale.rollouts)
     for (float& logprob : rollout.logprobs) logprob -= std::log(1.5f);  // the sampler found every token less likely
   const UpdateResult result = update(stale);
-  EXPECT_NEAR(result.importance_mean, 1.5, 1e-5);
-  EXPECT_EQ(result.logp_diff_max, 0);  // tells of tokens that are not stale
+  EXPECT_NEAR(result.importance_mean.value(), 1.5, 1e-5);
+  EXPECT_EQ(result.logp_diff_max, std::nullopt) << "it tells of tokens that are not stale, and all are";
+  EXPECT_EQ(result.logp_diff_mean, std::nullopt);
   const auto largest = [](const torch::Tensor& values) { return values.abs().max().item<double>(); };
   EXPECT_LT(largest(model.params().grad() - 1.5 * plain), 1e-5 * largest(plain));
   for (Rollout& rollout : stale.rollouts) rollout.logprobs[0] -= 5;
-  EXPECT_NEAR(update(stale).importance_capped, 1.0 / 3, 1e-9);
+  EXPECT_NEAR(update(stale).importance_capped.value(), 1.0 / 3, 1e-9);
 }
 
 }  // namespace

@@ -75,7 +75,7 @@ TEST(PolicyLoss, EveryFormMatchesAGroupOfFourComputedByHand) {
     stats.add(result.stats);
     EXPECT_EQ(stats.clipped_low, expected.clipped_low) << expected.name;
     EXPECT_EQ(stats.clipped_high, expected.clipped_high) << expected.name;
-    EXPECT_DOUBLE_EQ(stats.clip_fraction(), (expected.clipped_low + expected.clipped_high) / 8) << expected.name;
+    EXPECT_DOUBLE_EQ(stats.clip_fraction().value(), (expected.clipped_low + expected.clipped_high) / 8) << expected.name;
   }
 }
 
@@ -85,11 +85,11 @@ TEST(PolicyLoss, StatsTellDivergenceFromTheSampler) {
   double kl = 0;
   for (const double ratio : kRatios) kl += ratio - 1 - std::log(ratio);
   EXPECT_EQ(stats.tokens, 8);
-  EXPECT_NEAR(stats.approx_kl(), kl / 8, 1e-12);
+  EXPECT_NEAR(stats.approx_kl().value(), kl / 8, 1e-12);
   EXPECT_NEAR(stats.max_deviation, 0.5, 1e-12);
   stats.add(policy_loss("grpo", group_of_four(), {}).stats);
   EXPECT_EQ(stats.tokens, 16);
-  EXPECT_NEAR(stats.approx_kl(), kl / 8, 1e-12);
+  EXPECT_NEAR(stats.approx_kl().value(), kl / 8, 1e-12);
 }
 
 TEST(PolicyLoss, GradientsMatchFiniteDifferences) {
@@ -263,6 +263,10 @@ TEST(PolicyLoss, AnEntirelyMaskedMicroBatchIsZeroAndCanStillGoBackward) {
     (result.sum / count).backward();
     EXPECT_EQ(scalar(result.sum), 0) << name;
     EXPECT_EQ(scalar(in.logprob.grad().abs().sum()), 0) << name;
+    PolicyStats stats;
+    stats.add(result.stats);
+    EXPECT_EQ(stats.clip_fraction(), std::nullopt) << "a share of no token";
+    EXPECT_EQ(stats.approx_kl(), std::nullopt);
   }
 }
 

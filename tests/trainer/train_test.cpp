@@ -22,7 +22,7 @@ BatchShare whole(const data::Batch& batch) {
 torch::Tensor gradient(Transformer& model, const data::Batch& batch, int64_t micro_batch, double* loss = nullptr) {
   model.params().zero_grad();
   const LossSum sum = accumulate_cross_entropy(model, whole(batch), micro_batch);
-  if (loss != nullptr) *loss = sum.mean();
+  if (loss != nullptr) *loss = sum.mean().value();
   model.params().finish_grad();
   return model.params().grad().clone();
 }
@@ -83,12 +83,24 @@ TEST(Train, GradientAgreesWithFiniteDifferences) {
   const auto loss_at = [&](double t) {
     torch::NoGradGuard no_grad;
     model.params().master().add_(direction * t);
-    const double loss = cross_entropy(model, whole(batch)).mean();
+    const double loss = cross_entropy(model, whole(batch)).mean().value();
     model.params().master().sub_(direction * t);
     return loss;
   };
   const double slope = (loss_at(step) - loss_at(-step)) / (2 * step);
   EXPECT_NEAR(slope, grad.norm().item<double>(), 0.01 * slope);
+}
+
+// A mean over nothing would be a perfect loss.
+TEST(Train, ABatchInWhichNoTokenCarriesALossHasNoMeanAndNoGradient) {
+  Transformer model(tiny_spec(), torch::kCPU, 9);
+  data::Batch batch = data::pack(random_sequences({10, 25}, 3));
+  batch.weights.zero_();
+  model.params().zero_grad();
+  EXPECT_EQ(accumulate_cross_entropy(model, whole(batch), 0).mean(), std::nullopt);
+  EXPECT_EQ(cross_entropy(model, whole(batch)).mean(), std::nullopt);
+  model.params().finish_grad();
+  EXPECT_EQ(model.params().grad().count_nonzero().item<int64_t>(), 0);
 }
 
 TEST(Train, MemorisesASmallBatch) {
@@ -97,13 +109,13 @@ TEST(Train, MemorisesASmallBatch) {
   options.lr = 5e-3;
   AdamW optimizer(model.params(), options);
   const data::Batch batch = data::pack(random_sequences({20, 20, 20, 20}, 6));
-  const double before = cross_entropy(model, whole(batch)).mean();
+  const double before = cross_entropy(model, whole(batch)).mean().value();
   for (int step = 0; step < 150; ++step) {
     gradient(model, batch, 0);
     optimizer.step(options.lr);
   }
   EXPECT_GT(before, 2.0);
-  EXPECT_LT(cross_entropy(model, whole(batch)).mean(), 0.1);
+  EXPECT_LT(cross_entropy(model, whole(batch)).mean().value(), 0.1);
 }
 
 TEST(Train, ANonFiniteGradientChangesNothing) {

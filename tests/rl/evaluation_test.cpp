@@ -1,0 +1,163 @@
+// What an evaluation counts, against the rollouts that it saw, and pass@k against every choice of samples.
+#include "rl/eval/evaluation.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+
+#include "tests/support/tiny_model.h"
+
+namespace terse::rl {
+namespace {
+
+// chain7 whose verifier says what a test wants of the responses, in the order in which it is asked.
+class Verdicts final : public Task {
+ public:
+  explicit Verdicts(std::vector<Verdict> verdicts) : verdicts_(std::move(verdicts)) {
+    configs::Task config;
+    config.k_max = 2;
+    config.align_to = 2;
+    chain7_ = make_task(config, 1);
+  }
+  std::string name() const override { return "verdicts"; }
+  const data::Tokenizer& tokenizer() const override { return chain7_->tokenizer(); }
+  std::vector<int64_t> difficulties() const override { return chain7_->difficulties(); }
+  std::vector<std::string> forms() const override { return chain7_->forms(); }
+  std::vector<double> form_shares() const override { return chain7_->form_shares(); }
+  int64_t max_response_tokens() const override { return 6; }
+  int64_t max_prompt_tokens() const override { return chain7_->max_prompt_tokens(); }
+  Problem problem(Split split, int64_t index) const override { return chain7_->problem(split, index); }
+  Problem problem(Split split, int64_t index, int64_t difficulty) const override {
+    return chain7_->problem(split, index, difficulty);
+  }
+  std::vector<int32_t> trace(const Problem& problem, std::string_view form) const override {
+    return chain7_->trace(problem, form);
+  }
+  Verdict verify(const Problem&, const std::vector<int32_t>&) const override {
+    return verdicts_.at(asked_++ % verdicts_.size());
+  }
+
+ private:
+  std::unique_ptr<Task> chain7_;
+  std::vector<Verdict> verdicts_;
+  mutable size_t asked_ = 0;
+};
+
+const Verdict kRight{VerifyStatus::kOk, true, "direct"};
+const Verdict kWrong{VerifyStatus::kOk, false, "other"};
+const Verdict kFailed{VerifyStatus::kError, false, "other"};
+
+class EvaluationTest : public ::testing::Test {
+ protected:
+  Evaluation run(const std::vector<Verdict>& verdicts, int64_t problems, int64_t samples) {
+    const Verdicts task(verdicts);
+    groups.clear();
+    return evaluate(engine, task, {problems, samples, 1.0, 3},
+                    [this](const RolloutGroup& group) { groups.push_back(group); });
+  }
+  trainer::Transformer model{support::tiny_spec(), torch::kCPU, 41};
+  Engine engine{model, 16};
+  std::vector<RolloutGroup> groups;
+};
+
+// By hand: with two difficulties, 2 problems each and 4 samples, the verdicts repeat every 8 samples: a problem with 3
+// right of 4, then one with 0 of 4.
+TEST_F(EvaluationTest, CountsWhatItSaw) {
+  const Evaluation result = run({kRight, kWrong, kRight, kRight, kWrong, kWrong, kWrong, kWrong}, 2, 4);
+  ASSERT_EQ(groups.size(), 4u);
+  std::map<int64_t, double> tokens_of;
+  double tokens = 0, right_tokens = 0, wrong_tokens = 0, cut = 0;
+  for (const RolloutGroup& group : groups) {
+    for (const Rollout& rollout : group.rollouts) {
+      const double length = static_cast<double>(rollout.tokens.size());
+      tokens += length;
+      tokens_of[group.problem.difficulty] += length;
+      (rollout.correct ? right_tokens : wrong_tokens) += length;
+      cut += rollout.tokens.back() == 14 ? 0 : 1;  // without <eos>
+    }
+  }
+  const std::map<std::string, double> metrics = result.metrics();
+  const std::map<std::string, double> expected = {{"eval/accuracy", 6.0 / 16},
+                                                  {"eval/accuracy/difficulty_1", 3.0 / 8},
+                                                  {"eval/accuracy/difficulty_2", 3.0 / 8},
+                                                  {"eval/mean_tokens", tokens / 16},
+                                                  {"eval/mean_tokens/difficulty_1", tokens_of[1] / 8},
+                                                  {"eval/mean_tokens/difficulty_2", tokens_of[2] / 8},
+                                                  {"eval/mean_tokens_correct", right_tokens / 6},
+                                                  {"eval/mean_tokens_wrong", wrong_tokens / 10},
+                                                  {"eval/clipped_ratio", cut / 16},
+                                                  {"eval/pass_at_1", 0.75 / 2},
+                                                  {"eval/pass_at_2", 1.0 / 2},
+                                                  {"eval/pass_at_4", 1.0 / 2},
+                                                  {"eval/forms/direct", 6.0 / 16},
+                                                  {"eval/forms/other", 10.0 / 16}};
+  EXPECT_GT(cut, 0);
+  for (const auto& [name, value] : expected) {
+    ASSERT_TRUE(metrics.contains(name)) << name;
+    EXPECT_DOUBLE_EQ(metrics.at(name), value) << name;
+  }
+  EXPECT_EQ(metrics.size(), expected.size());
+  const nlohmann::json json = result.to_json();
+  EXPECT_EQ(json["n"], 16);
+  EXPECT_EQ(json["accuracy"], 6.0 / 16);
+  EXPECT_EQ(json["by_difficulty"]["2"]["n"], 8);
+  EXPECT_EQ(json["by_difficulty"]["2"]["mean_tokens"], tokens_of[2] / 8);
+  EXPECT_EQ(json["forms"]["direct"]["accuracy"], 1.0);
+  EXPECT_EQ(json["forms"]["other"]["accuracy"], 0.0);
+}
+
+TEST_F(EvaluationTest, ProblemsAreThoseOfTheEvaluationSplit) {
+  run({kRight}, 3, 2);
+  const Verdicts task({kRight});
+  ASSERT_EQ(groups.size(), 6u);
+  for (const RolloutGroup& group : groups) {
+    const Problem expected = task.problem(Split::kEval, group.problem.index, group.problem.difficulty);
+    EXPECT_EQ(group.problem.prompt, expected.prompt);
+    EXPECT_EQ(group.rollouts.size(), 2u);
+  }
+}
+
+TEST_F(EvaluationTest, AMeanOverNoSampleIsLeftOutAndNull) {
+  const Evaluation wrong = run({kWrong}, 2, 2);
+  EXPECT_FALSE(wrong.metrics().contains("eval/mean_tokens_correct"));
+  EXPECT_TRUE(wrong.to_json()["mean_tokens_correct"].is_null());
+  EXPECT_EQ(wrong.metrics().at("eval/accuracy"), 0);
+  EXPECT_GT(wrong.metrics().at("eval/mean_tokens_wrong"), 0);
+  const Evaluation right = run({kRight}, 2, 2);
+  EXPECT_FALSE(right.metrics().contains("eval/mean_tokens_wrong"));
+  EXPECT_TRUE(right.to_json()["mean_tokens_wrong"].is_null());
+}
+
+TEST_F(EvaluationTest, SamplesThatCouldNotBeVerifiedAreNotWrong) {
+  const Evaluation result = run({kRight, kFailed, kFailed, kWrong}, 2, 4);
+  EXPECT_EQ(result.all.n, 8);
+  EXPECT_EQ(result.all.accuracy(), 0.5);
+  EXPECT_DOUBLE_EQ(result.pass_at_k.at(1), 0.5);
+  EXPECT_DOUBLE_EQ(result.pass_at_k.at(2), 1);
+  EXPECT_FALSE(result.pass_at_k.contains(4)) << "no problem has four verified samples";
+  const Evaluation none = run({kFailed}, 2, 4);
+  EXPECT_TRUE(none.metrics().empty());
+  EXPECT_TRUE(none.to_json()["accuracy"].is_null());
+  EXPECT_TRUE(none.to_json()["mean_tokens"].is_null());
+}
+
+// Chen et al. 2021 (arXiv 2107.03374): the share of the choices of k among the samples that hold a right one.
+TEST(PassAtK, IsTheShareOfAllChoicesThatHoldARightSample) {
+  for (int64_t samples = 1; samples <= 10; ++samples) {
+    for (int64_t correct = 0; correct <= samples; ++correct) {
+      for (int64_t k = 1; k <= samples; ++k) {
+        int64_t choices = 0, passing = 0;
+        for (uint32_t chosen = 0; chosen < 1u << samples; ++chosen) {
+          if (std::popcount(chosen) != k) continue;
+          ++choices;
+          passing += (chosen & ((1u << correct) - 1)) != 0 ? 1 : 0;  // the first `correct` samples are right
+        }
+        EXPECT_NEAR(pass_at_k(samples, correct, k), static_cast<double>(passing) / static_cast<double>(choices), 1e-14)
+            << samples << " samples, " << correct << " right, k = " << k;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace terse::rl

@@ -1,0 +1,147 @@
+// Every metric of a step that is a formula, against numbers computed by hand.
+#include "rl/rl_metrics.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace terse::rl {
+namespace {
+
+Rollout rollout(int64_t length, bool correct, double reward, const std::string& form, float entropy, int64_t version) {
+  Rollout made;
+  made.tokens.assign(static_cast<size_t>(length), 1);
+  made.entropies.assign(static_cast<size_t>(length), entropy);
+  made.versions.assign(static_cast<size_t>(length), version);
+  made.correct = correct;
+  made.reward = reward;
+  made.form = form;
+  return made;
+}
+
+// Two groups that train, of difficulties 1 and 3, and one that was replaced.
+StepRecord step() {
+  StepRecord record;
+  RolloutGroup easy, hard, replaced;
+  easy.problem.difficulty = replaced.problem.difficulty = 1;
+  hard.problem.difficulty = 3;
+  easy.rollouts = {rollout(4, true, 1, "states", 0.5f, 6), rollout(10, false, 0, "other", 1, 7)};
+  easy.rollouts[1].finish = FinishReason::kLength;
+  easy.rollouts[1].versions.front() = 4;
+  hard.rollouts = {rollout(6, true, 0.75, "states", 0.25f, 7), rollout(2, false, 0, "direct", 2, 7)};
+  hard.rollouts[1].status = VerifyStatus::kError;
+  replaced.rollouts = {rollout(8, true, 1, "compact", 0.125f, 7), rollout(8, true, 1, "compact", 0.125f, 7)};
+  record.batch.groups = {easy, hard};
+  record.batch.sampled = {easy, hard, replaced};
+  record.batch.version = 7;
+  record.batch.stale = 2;
+  record.batch.advantage.uniform_groups = 1;
+  record.batch.advantage.correct = 4;
+  record.batch.advantage.correct_negative = 1;
+  record.batch.advantage.reward_std = 0.5;
+  record.rollout_seconds = 2;
+  record.train_seconds = 1;
+  record.practice_seconds = 1;
+  record.lr = 3e-4;
+
+  UpdateResult update;
+  update.policy_loss = 0.125;
+  update.replay_loss = 1.5;
+  update.logp_diff_mean = 0.01;
+  update.logp_diff_max = 0.02;
+  update.importance_mean = 1.25;
+  update.importance_capped = 0.5;
+  update.tokens = 26;
+  update.stats.tokens = 20;
+  update.stats.clipped_low = 1;
+  update.stats.clipped_high = 2;
+  update.stats.kl_sum = 0.4;
+  record.add(update, 9, true);
+  record.add(UpdateResult(), 2.5, false);  // a second update of the batch
+  return record;
+}
+
+TEST(RlMetrics, AreWhatTheRolloutsOfTheStepSay) {
+  // Of the six sampled rollouts five were verified.
+  const std::map<std::string, double> expected = {
+      {"accuracy", 4.0 / 5},
+      {"accuracy/difficulty_1", 3.0 / 4},
+      {"accuracy/difficulty_3", 1},
+      {"reward", (1 + 0.75 + 1 + 1) / 5},
+      {"reward_std", 0.5},
+      {"completions/mean_length", (4 + 10 + 6 + 8 + 8) / 5.0},
+      {"completions/mean_length/difficulty_1", (4 + 10 + 8 + 8) / 4.0},
+      {"completions/mean_length/difficulty_3", 6},
+      {"completions/mean_length_correct", (4 + 6 + 8 + 8) / 4.0},
+      {"completions/mean_length_wrong", 10},
+      {"completions/clipped_ratio", 1.0 / 5},
+      {"forms/states", 2.0 / 5},
+      {"forms/other", 1.0 / 5},
+      {"forms/compact", 2.0 / 5},
+      {"entropy", (4 * 0.5 + 10 * 1 + 6 * 0.25 + 2 * 2 + 16 * 0.125) / 38},
+      {"entropy_weight", 0.003},
+      {"loss", 0.125},
+      {"replay_loss", 1.5},
+      {"kl", 0.4 / 20},
+      {"clip_ratio/region_mean", 3.0 / 20},
+      {"grad_norm", 2.5},  // of the last update
+      {"lr", 3e-4},
+      {"frac_reward_zero_std", 0.5},
+      {"sampling/logp_diff/mean", 0.01},
+      {"sampling/logp_diff/max", 0.02},
+      {"compression/correct_negative", 0.25},
+      {"staleness/mean", (4 * 1 + 3) / 22.0},  // of the tokens of the groups that train
+      {"staleness/max", 3},
+      {"importance/mean", 1.25},
+      {"importance/capped", 0.5},
+      {"rollout/stale", 2},
+      {"rollout/groups", 3},
+      {"rollout/tokens_per_s", 38 / 2.0},
+      {"tokens_per_s", (38 + 26) / 4.0},
+      {"time/rollout", 2},
+      {"time/train", 1},
+      {"time/practice", 1},
+      {"step_time", 4},
+  };
+  const trainer::Metrics metrics = step().metrics(nullptr, 0.003);
+  for (const auto& [name, value] : expected) {
+    ASSERT_TRUE(metrics.contains(name)) << name;
+    EXPECT_DOUBLE_EQ(metrics.at(name), value) << name;
+  }
+  EXPECT_EQ(metrics.size(), expected.size());
+}
+
+TEST(RlMetrics, GenerationThatGoesOnDuringTheStepIsMeasuredOverAllOfIt) {
+  StepRecord record = step();
+  record.generates_ahead = true;
+  EXPECT_DOUBLE_EQ(record.metrics(nullptr, 0).at("rollout/tokens_per_s"), 38 / 4.0);
+}
+
+TEST(RlMetrics, AMeanOverNothingIsLeftOut) {
+  StepRecord record = step();
+  for (std::vector<RolloutGroup>* groups : {&record.batch.groups, &record.batch.sampled}) {
+    for (RolloutGroup& group : *groups)
+      for (Rollout& each : group.rollouts) each.correct = false;
+  }
+  record.batch.advantage.correct = record.batch.advantage.correct_negative = 0;
+  record.update = {};
+  const trainer::Metrics wrong = record.metrics(nullptr, 0);
+  EXPECT_EQ(wrong.at("accuracy"), 0) << "nothing is right, and that is known";
+  for (const char* name : {"completions/mean_length_correct", "compression/correct_negative", "loss", "replay_loss",
+                           "kl", "clip_ratio/region_mean", "sampling/logp_diff/mean", "sampling/logp_diff/max",
+                           "importance/mean", "importance/capped"})
+    EXPECT_FALSE(wrong.contains(name)) << name;
+
+  for (std::vector<RolloutGroup>* groups : {&record.batch.groups, &record.batch.sampled}) {
+    for (RolloutGroup& group : *groups)
+      for (Rollout& each : group.rollouts) each.status = VerifyStatus::kError;
+  }
+  const trainer::Metrics unknown = record.metrics(nullptr, 0);
+  for (const auto& [name, value] : unknown) {
+    for (const char* prefix : {"accuracy", "reward", "completions/", "forms/"})
+      EXPECT_FALSE(name.starts_with(prefix) && name != "reward_std") << name << " of rollouts that nobody could verify";
+  }
+}
+
+}  // namespace
+}  // namespace terse::rl
