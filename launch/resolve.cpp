@@ -15,6 +15,7 @@
 #include "data/tokenizer_factory.h"
 #include "launch/exit_codes.h"
 #include "rl/env/task.h"
+#include "rl/limits.h"
 
 namespace terse::launch {
 
@@ -47,6 +48,7 @@ configs::LoadedConfig resolve_config(const std::string& path, const GlobalOption
     loaded.origin["run.dir"] = "--run-dir";
   }
   check_task(loaded);
+  rl::check_limits(loaded.config, loaded.origin);
   return loaded;
 }
 

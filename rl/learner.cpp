@@ -8,6 +8,7 @@
 #include "rl/entropy_controller.h"
 #include "rl/eval/evaluation.h"
 #include "rl/ledger_log.h"
+#include "rl/limits.h"
 #include "rl/policy_update.h"
 #include "rl/rl_metrics.h"
 #include "rl/rollout_source.h"
@@ -100,14 +101,15 @@ trainer::StageProgress learn(trainer::Session& session, const Task& task, Rollou
 
     session.world().enter("update");
     // 3. Updates: policy loss, entropy bonus and replay; the groups are shared out over updates_per_batch of them.
-    const UpdateOptions options{rl.loss,
-                                {rl.clip_low, rl.clip_high, static_cast<double>(task.max_response_tokens())},
-                                rollout_sampling(config, task).transform,
-                                entropy.weight(),
-                                rl.micro_batch,
-                                rl.replay_weight,
-                                record.batch.version,
-                                rl.importance_cap};
+    const UpdateOptions options{
+        rl.loss,
+        {rl.clip_low, rl.clip_high, static_cast<double>(response_limit(config.engine.max_new_tokens, task))},
+        rollout_sampling(config, task).transform,
+        entropy.weight(),
+        rl.micro_batch,
+        rl.replay_weight,
+        record.batch.version,
+        rl.importance_cap};
     record.lr = trainer::learning_rate(rl.optimizer, progress.step, rl.steps);
     const size_t groups = record.batch.groups.size(), updates = static_cast<size_t>(rl.updates_per_batch);
     for (size_t u = 0; u < updates; ++u) {

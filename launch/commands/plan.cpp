@@ -12,7 +12,7 @@
 #include "launch/exit_codes.h"
 #include "launch/plan_text.h"
 #include "launch/resolve.h"
-#include "rl/env/task.h"
+#include "rl/limits.h"
 
 namespace terse::launch {
 namespace {
@@ -50,10 +50,9 @@ trainer::plan::Run run_of(const Request& request, const GlobalOptions& globals) 
   for (const std::string& stage : run.config.stages) has_task = has_task || stage != "pretrain";
   if (has_task) {
     const std::unique_ptr<rl::Task> task = rl::make_task(run.config.task, run.config.run.seed);
-    const int64_t own = run.config.engine.max_new_tokens;
     run.vocab = task->tokenizer().vocab_size();
     run.prompt_tokens = task->max_prompt_tokens();
-    run.response_tokens = own > 0 ? own : task->max_response_tokens();
+    run.response_tokens = rl::response_limit(run.config.engine.max_new_tokens, *task);
   } else if (request.vocab == 0) {
     run.vocab = vocabulary_of(run.config);
   }

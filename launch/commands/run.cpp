@@ -19,6 +19,7 @@
 #include "launch/run_dir.h"
 #include "launch/signals.h"
 #include "launch/starts.h"
+#include "rl/limits.h"
 #include "trainer/device.h"
 
 namespace terse::launch {
@@ -98,6 +99,7 @@ int run_as_rank(trainer::World& world, const configs::RunConfig& config, bool re
   trainer::Interrupts interrupts;
   auto signals = std::make_unique<SignalScope>(interrupts);
   const trainer::Place& place = world.place();
+  rl::check_ranks(config, place.ranks, place.nodes);
   const torch::Device device = device_of(config, place.local_rank);
   std::optional<RunDir> dir;  // the first rank opens it, and tells of the run
   if (place.rank == 0) {
