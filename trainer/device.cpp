@@ -10,6 +10,8 @@
 
 #include <stdexcept>
 
+#include "trainer/control_group.h"
+
 namespace terse::trainer {
 
 namespace {
@@ -47,8 +49,8 @@ torch::Device choose_device(const std::string& wanted, int64_t local_rank) {
 int64_t set_threads(int64_t threads, int64_t processes) {
   if (threads <= 0) {
     cpu_set_t allowed;
-    threads = sched_getaffinity(0, sizeof(allowed), &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
-    threads = std::max<int64_t>(1, threads / processes);
+    const int64_t cores = sched_getaffinity(0, sizeof(allowed), &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
+    threads = std::max<int64_t>(1, usable_cores(cores, core_quota()) / processes);
   }
   at::set_num_threads(static_cast<int>(threads));
   omp_set_num_threads(static_cast<int>(threads));
