@@ -6,11 +6,19 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 
 #include "configs/load.h"
 #include "trainer/device.h"
 
 namespace terse::trainer {
+
+namespace {
+
+// Of a stage's end: what its evaluation says is another quantity than the scores of its steps.
+constexpr double kNoScore = std::numeric_limits<double>::quiet_NaN();
+
+}  // namespace
 
 Session::Session(const configs::RunConfig& config, std::filesystem::path dir, int64_t vocab, World& world,
                  Interrupts* interrupts)
@@ -147,11 +155,11 @@ void Session::maybe_save(const StageProgress& progress, const SaveState& save_st
   }
 }
 
-void Session::finish_stage(const StageProgress& progress, nlohmann::json result, double score) {
+void Session::finish_stage(const StageProgress& progress, nlohmann::json result) {
   world_.enter("save");
   finished_.push_back(std::move(result));
   settle();
-  save({progress.stage, progress.step, progress.tokens, progress.seconds, {}}, nullptr, score);
+  save({progress.stage, progress.step, progress.tokens, progress.seconds, {}}, nullptr, kNoScore);
 }
 
 void Session::close() {
