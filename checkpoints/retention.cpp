@@ -19,9 +19,9 @@ auto ask_twice(const Ask& ask) {
 }
 
 // nullopt when the manifest is damaged.
-std::optional<double> read_score(Io& io, const Io::Path& checkpoint) {
+std::optional<CheckpointInfo> read_info(Io& io, const Io::Path& checkpoint) {
   try {
-    return read_manifest(io, checkpoint).info.score;
+    return read_manifest(io, checkpoint).info;
   } catch (const std::runtime_error&) {
     return std::nullopt;
   }
@@ -41,10 +41,14 @@ std::vector<int64_t> select_kept(Io& io, const Io::Path& dir, const std::vector<
   }
   if (static_cast<int64_t>(kept.size()) < keep) return {};
 
+  // Scores of different stages are different quantities: a loss, an accuracy.
+  const auto info_of = [&](int64_t step) { return ask_twice([&] { return read_info(io, dir / step_name(step)); }); };
+  const std::optional<CheckpointInfo> now = info_of(newest);
   std::vector<std::pair<double, int64_t>> scores;
   for (const StepEntry& entry : steps) {
-    const auto score = ask_twice([&] { return read_score(io, dir / step_name(entry.step)); });
-    if (score && std::isfinite(*score)) scores.emplace_back(*score, entry.step);
+    const auto info = info_of(entry.step);
+    if (info && now && info->stage == now->stage && std::isfinite(info->score))
+      scores.emplace_back(info->score, entry.step);
   }
   std::sort(scores.rbegin(), scores.rend());  // best first, newest first among equals
   for (const auto& [score, step] : scores) {

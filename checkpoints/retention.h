@@ -6,9 +6,9 @@
 
 namespace terse::checkpoints {
 
-// Removes checkpoints older than `newest`, which is on disk, except the `keep` newest that verify and the best-scored
-// one that verifies. Removes nothing unless `keep` verify. The folders only lose their names here, so that a kill
-// leaves no half checkpoint; clearing `scratch` removes their files.
+// Removes checkpoints older than `newest`, which is on disk, except the `keep` newest that verify and, of those of its
+// stage, the best-scored one that verifies. Removes nothing unless `keep` verify. The folders only lose their names
+// here, so that a kill leaves no half checkpoint; clearing `scratch` removes their files.
 void prune(Io& io, const Io::Path& dir, Scratch& scratch, int64_t newest, int64_t keep);
 
 // Removes temporary files and folders of processes that are gone, and those of every save by several ranks: only for

@@ -36,11 +36,11 @@ struct CheckpointInfo {
   int64_t step = 0;         // global step: rises over all stages of a run
   std::string stage;        // "pretrain", "sft", "rl"
   std::string config_hash;  // configs::numerics_hash
-  double score = 0;         // larger is better; retention keeps the best; not finite: unknown, never the best
+  double score = 0;         // larger is better; retention keeps the best of the stage; not finite: unknown
 };
 
 struct StoreOptions {
-  int64_t keep = 2;                   // newest good checkpoints that stay (at least 2), besides the best-scored one
+  int64_t keep = 2;                   // newest good checkpoints that stay (at least 2), besides the best of the stage
   bool async = true;                  // write in a background thread
   uint64_t shard_bytes = 256u << 20;  // about the largest shard file, and the memory that writing takes: 4 KiB to 1 GiB
   std::shared_ptr<Io> io = {};        // empty: the real file system

@@ -41,6 +41,26 @@ void check_stages(const RunConfig& config, Violations& out) {
   }
 }
 
+// What pretraining reads, and in which tokens.
+void check_texts(const RunConfig& config, Violations& out) {
+  if (!has_stage(config, "pretrain")) return;
+  if (config.data.val.empty() && config.data.val_fraction == 0) {
+    out.push_back({{"data.val_fraction", "data.val"},
+                   "is 0 and data.val is empty, so nothing is left to validate on; hold out a share, or name a text"});
+  }
+  const auto with_task = std::find_if(config.stages.begin(), config.stages.end(),
+                                      [](const std::string& stage) { return stage != "pretrain"; });
+  if (with_task == config.stages.end()) return;
+  const auto refuse = [&](const char* key, const std::string& value) {
+    out.push_back({{key, "stages"},
+                   fmt::format("is {}, but stages has {}, whose task brings the tokens of the whole run; leave it at "
+                               "its default, or pretrain in a run of its own",
+                               value, *with_task)});
+  };
+  if (config.tokenizer.kind != "auto") refuse("tokenizer.kind", config.tokenizer.kind);
+  if (!config.tokenizer.path.empty()) refuse("tokenizer.path", shown(config.tokenizer.path));
+}
+
 void check_run(const Run& run, Violations& out) {
   const auto allowed = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
@@ -119,8 +139,13 @@ void check_training(const RunConfig& config, Violations& out) {
   if (has_stage(config, "pretrain")) check_optimizer("pretrain", config.pretrain.optimizer, config.pretrain.steps, out);
   if (has_stage(config, "sft")) check_optimizer("sft", config.sft.optimizer, config.sft.steps, out);
   if (has_stage(config, "rl")) {
-    const int64_t updates = config.rl.steps * config.rl.updates_per_batch;
-    check_optimizer("rl", config.rl.optimizer, updates, out);
+    check_optimizer("rl", config.rl.optimizer, config.rl.steps, out);
+    if (config.rl.updates_per_batch > config.rl.prompts) {
+      out.push_back({{"rl.updates_per_batch", "rl.prompts"},
+                     fmt::format("is {}, more than rl.prompts {}: the groups are shared out over the updates, and some "
+                                 "would get none",
+                                 config.rl.updates_per_batch, config.rl.prompts)});
+    }
   }
   if (config.rl.loss == "reinforce" && config.rl.updates_per_batch > 1) {
     out.push_back({{"rl.updates_per_batch", "rl.loss"},
@@ -146,6 +171,7 @@ void check_training(const RunConfig& config, Violations& out) {
 std::vector<Violation> cross_field_violations(const RunConfig& config) {
   Violations out;
   check_stages(config, out);
+  check_texts(config, out);
   check_run(config.run, out);
   check_model(config.model, out);
   check_task(config.task, out);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 namespace terse::configs {
 namespace {
@@ -68,8 +69,17 @@ std::string bound(double value) {
 }
 
 std::string range_violation(const Rule& rule, double value) {
-  if (in_range(rule, value)) return "";
-  return fmt::format("{} is out of range: expected {}", bound(value), describe_range(rule));
+  if (!in_range(rule, value)) return fmt::format("{} is out of range: expected {}", bound(value), describe_range(rule));
+  using Fp32 = std::numeric_limits<float>;
+  if (std::abs(value) > Fp32::max())
+    return fmt::format("{} is beyond fp32, which numbers are used in: the largest is about 3.4e38", value);
+  if (value != 0 && std::abs(value) < Fp32::min())
+    return fmt::format("{} is too close to 0 for fp32, which numbers are used in: the smallest is about 1.2e-38",
+                       value);
+  if (!in_range(rule, static_cast<float>(value)))
+    return fmt::format("{} is {} in fp32, which numbers are used in: expected {}", value, static_cast<float>(value),
+                       describe_range(rule));
+  return "";
 }
 
 std::string choice_violation(const Rule& rule, const std::string& text) {

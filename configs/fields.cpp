@@ -78,7 +78,9 @@ void list(Lister& l, Run& s) {
             Item("seed", s.seed, "keys every random number of the run", at_least(0)),
             Item("device", s.device, "where tensors live; auto: a GPU when there is one",
                  cosmetic(one_of({"auto", "cpu", "cuda"}))),
-            Item("threads", s.threads, "CPU threads; 0: all cores this process may use", between(0, 4096)),
+            Item("threads", s.threads,
+                 "CPU threads; 0: all cores this process may use, or fewer where its CPU time is limited",
+                 cosmetic(between(0, 1024))),
             Item("log_every", s.log_every, "steps between metric records", cosmetic(at_least(1))));
 }
 
@@ -246,13 +248,14 @@ void list(Lister& l, Rl& s) {
 }
 
 void list(Lister& l, Eval& s) {
-  l.members(s,  //
-            Item("problems_per_difficulty", s.problems_per_difficulty,
-                 "problems of each difficulty in the evaluation that ends a stage", between(1, 1 << 20)),
-            Item("samples", s.samples, "samples of each problem", between(1, 1 << 16)),
-            Item("quick_problems_per_difficulty", s.quick_problems_per_difficulty,
-                 "problems of each difficulty in evaluations during training", between(1, 1 << 20)),
-            Item("temperature", s.temperature, "of the sampling", above_up_to(0, 100)));
+  l.members(
+      s,  //
+      Item("problems_per_difficulty", s.problems_per_difficulty,
+           "problems of each difficulty in the evaluation that ends a stage", between(1, 1 << 20)),
+      Item("samples", s.samples, "samples of each problem", between(1, 1 << 16)),
+      Item("quick_problems_per_difficulty", s.quick_problems_per_difficulty,
+           "problems of each difficulty in evaluations during training", between(1, 1 << 20)),
+      Item("temperature", s.temperature, "of the sampling; 0: greedy, always the likeliest token", between(0, 100)));
 }
 
 void list(Lister& l, Engine& s) {
@@ -293,7 +296,8 @@ void list(Lister& l, Parallel& s) {
 void list(Lister& l, Checkpoint& s) {
   l.members(s,  //
             Item("every", s.every, "steps between checkpoints; 0: only at the end of a stage", cosmetic(at_least(0))),
-            Item("keep", s.keep, "newest good checkpoints kept, besides the best", cosmetic(between(2, 1'000'000))),
+            Item("keep", s.keep, "newest good checkpoints kept, besides the best of the stage under way",
+                 cosmetic(between(2, 1'000'000))),
             Item("async", s.async, "write in the background", cosmetic()));
 }
 

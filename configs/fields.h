@@ -23,7 +23,8 @@ using ValuePtr =
     std::variant<bool*, int64_t*, double*, std::string*, std::vector<std::string>*, std::map<std::string, double>*>;
 
 // Which values an option takes. The bounds hold for numbers and for the values of a map, the choices for texts, the
-// elements of a list and the keys of a map.
+// elements of a list and the keys of a map. Numbers that are not whole are used in fp32 in many places; so each must be
+// a normal number of fp32 (or 0), and obey its bounds in fp32, too: nothing becomes 0, 1 or infinite on the way.
 struct Rule {
   double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();

@@ -61,9 +61,9 @@ std::map<std::string, std::string> values(const RunConfig& config);
 bool operator==(const RunConfig& a, const RunConfig& b);
 
 // A short stable hash (16 hex digits) of everything that changes the numbers of a run. Out of it are: run.name,
-// run.dir, run.device, run.log_every, checkpoint.*, and the cadence of evaluations and traces (*.eval_every,
-// rl.trace_every), because evaluations draw from random streams of their own and never touch training. In it are the
-// options that only change rounding (run.threads, micro_batch, engine.max_batch) and those of the evaluations' figures
+// run.dir, run.device, run.threads, run.log_every, checkpoint.*, and the cadence of evaluations and traces
+// (*.eval_every, rl.trace_every), because evaluations draw from random streams of their own and never touch training.
+// In it are the options that only change rounding (micro_batch, engine.max_batch) and those of the evaluations' figures
 // (eval.*). model.depth is out: what it derives is in. An input file counts by its name without folders.
 std::string numerics_hash(const RunConfig& config);
 

@@ -87,6 +87,16 @@ std::string without_leading_zeros(std::string_view text) {
   return out.append(text);
 }
 
+template <class T>
+std::string read_in_range(std::string (*parse)(std::string_view, T&), std::string_view text, const Rule& rule, T& out) {
+  T value{};
+  if (std::string wrong = parse(text, value); !wrong.empty()) return wrong;
+  if (!in_range(rule, static_cast<double>(value)))
+    return fmt::format("{} is out of range: expected {}", text, describe_range(rule));
+  out = value;
+  return "";
+}
+
 std::string parse_text(const Node& node, std::string& out) {
   out = node.text;
   return "";
@@ -252,6 +262,14 @@ std::string parse_bool(std::string_view text, bool& out) {
     if (word == no) hint = "; write false";
   }
   return fmt::format("expected true or false, found {}{}", shown(text), hint);
+}
+
+std::string read_number(std::string_view text, const Rule& rule, int64_t& out) {
+  return read_in_range(parse_whole, text, rule, out);
+}
+
+std::string read_number(std::string_view text, const Rule& rule, double& out) {
+  return read_in_range(parse_number, text, rule, out);
 }
 
 bool read_value(const Field& field, const Node& node, const std::string& source, Mark key_mark, Mistakes& mistakes) {

@@ -17,6 +17,11 @@ std::string parse_number(std::string_view text, double& out);
 // "true" or "false".
 std::string parse_bool(std::string_view text, bool& out);
 
+// A number of the command line, by the same rules as one of a file, and from the range of `rule`. Returns "" and writes
+// `out`, or returns what is wrong.
+std::string read_number(std::string_view text, const Rule& rule, int64_t& out);
+std::string read_number(std::string_view text, const Rule& rule, double& out);
+
 // Reads `node` into the field's value and checks its rule. On a mistake the value is left as it was, `mistakes` grows
 // and the result is false. Lists and maps replace the value as a whole. `key_mark` is the place of the key, for values
 // that are missing.

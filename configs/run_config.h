@@ -15,7 +15,7 @@ struct Run {
   std::string dir;              // run folder; empty: runs/<name>
   int64_t seed = 1;             // keys every random number of the run
   std::string device = "auto";  // auto | cpu | cuda
-  int64_t threads = 0;          // CPU threads; 0: all cores this process may use
+  int64_t threads = 0;          // CPU threads; 0: as many as cores and CPU quota allow
   int64_t log_every = 10;       // steps between metric records
 };
 
@@ -137,7 +137,7 @@ struct Eval {
   int64_t problems_per_difficulty = 300;       // final evaluations
   int64_t samples = 4;                         // samples of each problem
   int64_t quick_problems_per_difficulty = 50;  // evaluations during training
-  double temperature = 1.0;
+  double temperature = 1.0;                    // 0: greedy
 };
 
 struct Engine {
@@ -164,7 +164,7 @@ struct Parallel {
 
 struct Checkpoint {
   int64_t every = 100;  // steps between checkpoints; 0: only at the end of a stage
-  int64_t keep = 2;     // newest good checkpoints kept (at least 2), besides the best
+  int64_t keep = 2;     // newest good checkpoints kept (at least 2), besides the best of the stage under way
   bool async = true;    // write in the background
 };
 

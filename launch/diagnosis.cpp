@@ -17,12 +17,6 @@ void diagnose_compute(const Machine& machine, const std::string& device, std::ve
   if (cpu.kernels.empty())
     problems.push_back({true, fmt::format("the CPU ({}) has no AVX2 and FMA, which the kernels need", cpu.model),
                         "use a machine with an x86-64-v3 processor (Intel Haswell, AMD Zen, or newer)"});
-  if (cpu.core_quota > 0 && cpu.core_quota < static_cast<double>(cpu.cores_allowed))
-    problems.push_back(
-        {false,
-         fmt::format("the container may use {:.1f} cores' worth of time on {} cores, so threads wait for each other",
-                     cpu.core_quota, cpu.cores_allowed),
-         fmt::format("--set run.threads={}", std::max(int64_t{1}, static_cast<int64_t>(std::floor(cpu.core_quota))))});
   const Gpus& gpus = machine.gpus;
   if (!gpus.devices.empty() && !gpus.torch_cuda)
     problems.push_back({device == "cuda", "there is a GPU, but LibTorch's CUDA libraries are not installed",

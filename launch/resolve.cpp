@@ -17,6 +17,7 @@
 #include "launch/output.h"
 #include "launch/run_dir.h"
 #include "rl/env/task.h"
+#include "rl/limits.h"
 
 namespace terse::launch {
 
@@ -49,6 +50,7 @@ configs::LoadedConfig resolve_config(const std::string& path, const GlobalOption
     loaded.origin["run.dir"] = "--run-dir";
   }
   check_task(loaded);
+  rl::check_limits(loaded.config, loaded.origin);
   return loaded;
 }
 

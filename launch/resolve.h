@@ -11,8 +11,8 @@
 
 namespace terse::launch {
 
-// The configuration file with --set and the dedicated global options applied, checked, tasks included. Throws
-// configs::ConfigError.
+// The configuration file with --set and the dedicated global options applied, and checked: each option, the task, and
+// the limits between sections. Throws configs::ConfigError.
 configs::LoadedConfig resolve_config(const std::string& path, const GlobalOptions& globals,
                                      configs::InputFiles files = configs::InputFiles::kMustExist);
 

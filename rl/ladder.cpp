@@ -14,6 +14,24 @@ size_t thinking(const Problem& problem, const std::vector<int32_t>& trace) {
   return trace.size() - problem.answer.size() - 2;
 }
 
+// The sizes of a trace, from which follow those of the thinner ones: hard problems have too many rungs to make each.
+struct TraceSize {
+  size_t tokens, thinking;
+  size_t thinned(size_t stride) const {
+    return stride == 1 || thinking == 0 ? tokens : tokens - thinking + (thinking - 1) / stride;
+  }
+};
+
+std::vector<TraceSize> sampled(const Task& task, int64_t difficulty, const std::string& form) {
+  std::vector<TraceSize> sizes;
+  for (int64_t i = 0; i < kSampled; ++i) {
+    const Problem problem = task.problem(Split::kTrain, i, difficulty);
+    const std::vector<int32_t> trace = task.trace(problem, form);
+    sizes.push_back({trace.size(), thinking(problem, trace)});
+  }
+  return sizes;
+}
+
 }  // namespace
 
 Ladder::Ladder(const Task& task) : task_(task) {
@@ -29,10 +47,11 @@ Ladder::Ladder(const Task& task) : task_(task) {
   for (size_t stride = 2; stride <= shortest; ++stride) rungs_.push_back({rungs_.back().form, stride});
   for (const int64_t difficulty : difficulties) {
     Difficulty entry{difficulty, {}};
-    for (int64_t rung = 0; rung < count(); ++rung) {
+    std::vector<TraceSize> sizes;
+    for (size_t rung = 0; rung < rungs_.size(); ++rung) {
+      if (rung == 0 || rungs_[rung].form != rungs_[rung - 1].form) sizes = sampled(task, difficulty, rungs_[rung].form);
       double total = 0;
-      for (int64_t i = 0; i < kSampled; ++i)
-        total += static_cast<double>(trace(task.problem(Split::kTrain, i, difficulty), rung).size());
+      for (const TraceSize& size : sizes) total += static_cast<double>(size.thinned(rungs_[rung].stride));
       entry.lengths.push_back(total / kSampled);
     }
     difficulties_.push_back(std::move(entry));

@@ -12,6 +12,7 @@
 #include "rl/entropy_controller.h"
 #include "rl/eval/evaluation.h"
 #include "rl/ledger_log.h"
+#include "rl/limits.h"
 #include "rl/policy_update.h"
 #include "rl/rl_metrics.h"
 #include "rl/rollout_source.h"
@@ -142,7 +143,7 @@ class Learner {
 
   void update(StepRecord& record, const std::vector<data::Sequence>& replay) {
     const UpdateOptions options{rl_.loss,
-                                {rl_.clip_low, rl_.clip_high, static_cast<double>(task_.max_response_tokens())},
+                                {rl_.clip_low, rl_.clip_high, static_cast<double>(response_limit(config_.engine.max_new_tokens, task_))},
                                 rollout_sampling(config_, task_).transform,
                                 entropy_.weight(),
                                 rl_.micro_batch,

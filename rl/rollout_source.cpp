@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "rl/limits.h"
+
 namespace terse::rl {
 
 namespace {
@@ -37,8 +39,7 @@ int64_t oldest_version(const RolloutGroup& group) {
 SamplingOptions rollout_sampling(const configs::RunConfig& config, const Task& task) {
   SamplingOptions sampling;
   sampling.transform = {config.engine.temperature, config.engine.top_k, config.engine.top_p, config.engine.min_p};
-  sampling.max_new_tokens =
-      config.engine.max_new_tokens > 0 ? config.engine.max_new_tokens : task.max_response_tokens();
+  sampling.max_new_tokens = response_limit(config.engine.max_new_tokens, task);
   sampling.end_token = task.tokenizer().eos();
   sampling.seed = static_cast<uint64_t>(config.run.seed);
   sampling.stream = data::RandomStream::kSample;

@@ -33,7 +33,6 @@ using trainer::StageProgress;
 
 struct StageResult {
   StageProgress progress;
-  double score = trainer::score_of({});  // larger is better; retention keeps the best checkpoint
   std::optional<double> val_loss;
 };
 
@@ -65,7 +64,6 @@ StageResult pretrain(Session& session, const Vocabulary& vocabulary) {
   StageResult result;
   result.progress =
       trainer::train(session, {"pretrain", p.steps, p.micro_batch, p.eval_every, p.optimizer, &stream, evaluate});
-  result.score = -trainer::score_of(val_loss);
   result.val_loss = val_loss;
   return result;
 }
@@ -116,13 +114,12 @@ void run_stage(Session& session, const std::string& stage, const Vocabulary& voc
   if (vocabulary.task) {
     const Evaluation evaluation = evaluate_stage(session, *vocabulary.task, result.progress);
     entry["eval"] = evaluation.to_json();
-    result.score = trainer::score_of(evaluation.all.accuracy());
   }
   if (stage == "pretrain") entry["val_loss"] = trainer::or_null(result.val_loss);
   const double wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   entry["wall_s"] = std::max(trained, wall);
   entry["train_s"] = trained;
-  session.finish_stage(result.progress, std::move(entry), result.score);
+  session.finish_stage(result.progress, std::move(entry));
 }
 
 // A corpus is made into a token store in the run folder by the first rank; the others find it there.

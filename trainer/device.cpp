@@ -12,6 +12,8 @@
 
 #include "configs/errors.h"
 
+#include "trainer/control_group.h"
+
 namespace terse::trainer {
 
 namespace {
@@ -55,7 +57,8 @@ int64_t set_threads(int64_t threads, int64_t processes) {
   constexpr int64_t kMostPerCore = 64;
   cpu_set_t allowed;
   const int64_t cores = sched_getaffinity(0, sizeof(allowed), &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
-  threads = threads > 0 ? std::min(threads, kMostPerCore * cores) : std::max<int64_t>(1, cores / processes);
+  threads = threads > 0 ? std::min(threads, kMostPerCore * cores)
+                        : std::max<int64_t>(1, usable_cores(cores, core_quota()) / processes);
   at::set_num_threads(static_cast<int>(threads));
   omp_set_num_threads(static_cast<int>(threads));
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);

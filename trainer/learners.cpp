@@ -14,15 +14,17 @@ Learners::Learners(const configs::Parallel& config, World& world, torch::Device 
   everyone_ = world.group(device).split("learners", 0, place.node * place.ranks + place.local_rank);
   sharding_.everyone = sharding_.shards = everyone_.get();
   if (!config.hierarchical) return;
-  if (place.ranks % place.nodes != 0) {
-    throw std::invalid_argument(
-        fmt::format("parallel.hierarchical needs equally many ranks on every node; there are {} ranks on {} nodes",
-                    place.ranks, place.nodes));
-  }
+  require_equal_nodes(place.ranks, place.nodes);
   shards_ = everyone_->split("ranks of a node", place.node, place.local_rank);
   replicas_ = everyone_->split("same place on every node", place.local_rank, place.node);
   sharding_.shards = shards_.get();
   sharding_.replicas = replicas_.get();
+}
+
+void require_equal_nodes(int64_t ranks, int64_t nodes) {
+  if (ranks % nodes == 0) return;
+  throw std::invalid_argument(fmt::format(
+      "parallel.hierarchical needs equally many ranks on every node; there are {} ranks on {} nodes", ranks, nodes));
 }
 
 torch::ScalarType transfer_dtype(const configs::Parallel& config, bool bf16_model, bool cuda) {

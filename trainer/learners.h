@@ -24,6 +24,8 @@ class Learners {
 // How many of so many ranks only generate in the split layout: parallel.rollout_ranks, or half of them. Throws
 // std::invalid_argument when none would be left to learn, or to generate.
 int64_t rollout_ranks(const configs::Parallel& config, int64_t ranks);
+// Throws std::invalid_argument unless every node has equally many ranks, which parallel.hierarchical needs.
+void require_equal_nodes(int64_t ranks, int64_t nodes);
 // What weights travel in to them (parallel.weight_transfer), for a model that computes in bf16 or not, on a GPU or not.
 torch::ScalarType transfer_dtype(const configs::Parallel& config, bool bf16_model, bool cuda);
 

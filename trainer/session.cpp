@@ -39,6 +39,9 @@ std::optional<Metrics> pending_from_json(const nlohmann::json& json) {
   return pending;
 }
 
+// Of a stage's end: what its evaluation says is another quantity than the scores of its steps.
+constexpr double kNoScore = std::numeric_limits<double>::quiet_NaN();
+
 // Where the line files stood. A checkpoint of an older build tells of the ledger among the progress of rl.
 MetricPosition position_in(const nlohmann::json& extra) {
   MetricPosition position = extra.at("metrics");
@@ -197,9 +200,9 @@ void Session::maybe_save(const StageProgress& progress, const SaveState& save_st
   if (due || interrupt != Interrupt::kNone) save_now(progress, save_state, score, interrupt);
 }
 
-// finish_stage() replaces this checkpoint by one of the same step, with the score of the evaluation.
+// finish_stage() replaces this checkpoint by one of the same step.
 void Session::save_last_step(const StageProgress& progress, const SaveState& save_state) {
-  save_now(progress, save_state, std::numeric_limits<double>::quiet_NaN(), signals_.take());
+  save_now(progress, save_state, kNoScore, signals_.take());
   settle();
 }
 
@@ -236,11 +239,11 @@ void Session::stopped(const StageProgress& progress) const {
                         progress.stage));
 }
 
-void Session::finish_stage(const StageProgress& progress, nlohmann::json result, double score) {
+void Session::finish_stage(const StageProgress& progress, nlohmann::json result) {
   world_.enter("save");
   finished_.push_back(std::move(result));
   settle();
-  save({progress.stage, progress.step, progress.tokens, progress.seconds, {}}, nullptr, score);
+  save({progress.stage, progress.step, progress.tokens, progress.seconds, {}}, nullptr, kNoScore);
 }
 
 void Session::close() {

@@ -64,7 +64,7 @@ class Session {
   // Results of the stages that are finished, in order: the `stages` of summary.json.
   const nlohmann::json& finished_stages() const { return finished_; }
   // Records a stage's result, then saves a checkpoint so that it is never run again.
-  void finish_stage(const StageProgress& progress, nlohmann::json result, double score);
+  void finish_stage(const StageProgress& progress, nlohmann::json result);
   // Waits for the last checkpoint. Throws checkpoints::DiskError when it could not be written.
   void close();
 

@@ -3,7 +3,29 @@
 #include <CLI/CLI.hpp>
 #include <utility>
 
+#include "configs/read_value.h"
+
 namespace terse::launch {
+namespace {
+
+// An option that takes a number, read as strictly as a value of a configuration: the library behind it would take
+// hexadecimal and NaN, and the nearest number for one that is out of range.
+template <class T>
+CLI::Option* add_number(CLI::App& app, const std::string& names, const configs::Rule& rule, const std::string& help,
+                        std::function<void(T)> set) {
+  const auto wrong = [rule](const std::string& text) {
+    T ignored{};
+    return configs::read_number(text, rule, ignored);
+  };
+  const auto take = [rule, set = std::move(set)](const std::string& text) {
+    T value{};
+    configs::read_number(text, rule, value);
+    set(value);
+  };
+  return app.add_option_function<std::string>(names, take, help)->check(CLI::Validator(wrong, ""));
+}
+
+}  // namespace
 
 Command Command::add(const std::string& name, const std::string& help) const {
   return {*app_->add_subcommand(name, help)->group("Commands"), *invocation_};
@@ -45,11 +67,15 @@ void Command::choice(const std::string& names, const std::string& type, std::str
 }
 
 void Command::number(const std::string& names, int64_t& value, double min, double max, const std::string& help) const {
-  app_->add_option(names, value, help)->type_name("N")->check(CLI::Range(min, max).description(""));
+  add_number<int64_t>(*app_, names, configs::between(min, max), help, [&value](int64_t given) {
+    value = given;
+  })->type_name("N");
 }
 
 void Command::number(const std::string& names, double& value, double min, double max, const std::string& help) const {
-  app_->add_option(names, value, help)->type_name("X")->check(CLI::Range(min, max).description(""));
+  add_number<double>(*app_, names, configs::between(min, max), help, [&value](double given) {
+    value = given;
+  })->type_name("X");
 }
 
 void Command::flag(const std::string& names, bool& value, const std::string& help) const {
@@ -74,8 +100,8 @@ void Command::global_options(unsigned listed) const {
   app_->add_option_function<std::string>("--run-dir", set_run_dir, "Run folder (default: runs/<run.name>)")
       ->type_name("DIR")
       ->group(group(kRunDir));
-  const auto set_seed = [&globals](const int64_t& seed) { globals.seed = seed; };
-  app_->add_option_function<int64_t>("--seed", set_seed, "Seed of every random number (= run.seed)")
+  add_number<int64_t>(*app_, "--seed", configs::at_least(0), "Seed of every random number (= run.seed)",
+                      [&globals](int64_t seed) { globals.seed = seed; })
       ->type_name("N")
       ->group(group(kSeed));
   const auto set_device = [&globals](const std::string& device) { globals.device = device; };

@@ -61,10 +61,11 @@ void add_generate(const Command& parent) {
   command.argument("RUN|CHECKPOINT", options->target, "Run folder, or one folder of its checkpoints/");
   command.optional_argument("PROMPT", options->prompt, "Text to continue (default: standard input)");
   command.number("--samples", request.samples, 1, 1e6, "Number of samples (default: 1)");
-  command.number("--max-new-tokens", request.max_new_tokens, 1, 1e9,
-                 "Longest answer (default: the task's limit, or the model's context)");
+  command.number(
+      "--max-new-tokens", request.max_new_tokens, 1, 1e9,
+      "Longest answer (default: engine.max_new_tokens or the task's limit; without a task, the rest of the context)");
   command.number("--temperature", request.temperature, 0, 100,
-                 "Above 1 wilder, below 1 tamer, 0 always the likeliest (default: 1)");
+                 "Above 1 wilder, below 1 tamer, 0 greedy: always the likeliest (default: 1)");
   command.number("--top-k", request.top_k, 0, 1e9, "Keep the K likeliest tokens (default: 0, off)");
   command.number("--top-p", request.top_p, 1e-6, 1, "Keep the likeliest tokens that sum to P (default: 1, off)");
   command.number("--min-p", request.min_p, 0, 1, "Drop tokens below P times the likeliest (default: 0, off)");

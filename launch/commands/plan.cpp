@@ -14,6 +14,7 @@
 #include "launch/plan_text.h"
 #include "launch/resolve.h"
 #include "rl/env/task.h"
+#include "rl/limits.h"
 #include "rl/vocabulary.h"
 
 namespace terse::launch {
@@ -56,10 +57,9 @@ trainer::plan::Run run_of(const Request& request, const GlobalOptions& globals) 
   for (const std::string& stage : run.config.stages) has_task = has_task || stage != "pretrain";
   if (has_task) {
     const std::unique_ptr<rl::Task> task = rl::make_task(run.config.task, run.config.run.seed);
-    const int64_t own = run.config.engine.max_new_tokens;
     run.vocab = task->tokenizer().vocab_size();
     run.prompt_tokens = task->max_prompt_tokens();
-    run.response_tokens = own > 0 ? own : task->max_response_tokens();
+    run.response_tokens = rl::response_limit(run.config.engine.max_new_tokens, *task);
   } else if (request.vocab == 0) {
     run.vocab = vocabulary_of(request.config, run.config);
   }

@@ -21,6 +21,7 @@
 #include "launch/run_dir.h"
 #include "launch/signals.h"
 #include "launch/starts.h"
+#include "rl/limits.h"
 #include "trainer/device.h"
 
 namespace terse::launch {
@@ -91,6 +92,7 @@ int run_as_rank(trainer::World& world, const configs::RunConfig& config, bool re
   const SignalScope signals(interrupts);
   const trainer::Place& place = world.place();
   require_same_start(world, config);
+  rl::check_ranks(config, place.ranks, place.nodes);
   const torch::Device device = trainer::choose_device(config.run.device, place.local_rank);
   std::optional<RunDir> dir;  // the first rank opens it, and tells of the run
   if (place.rank == 0) {

@@ -1,6 +1,9 @@
 // Decoding with LibTorch's operations, and on a GPU with our fused ones: for GPUs, for bf16, and as the reference of
 // the kernel decoder.
-#include <limits>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
 
 #include "rl/engine/decoder.h"
 #include "trainer/model/ops_aten.h"
@@ -16,7 +19,7 @@ namespace ops = trainer::ops::aten;
 class AtenDecoder final : public Decoder {
  public:
   AtenDecoder(trainer::Transformer& model, int64_t slots, int64_t capacity)
-      : model_(model), spec_(model.spec()), fused_(model.device()), capacity_(capacity) {
+      : Decoder(model, capacity), spec_(model.spec()), fused_(model.device()) {
     const auto options =
         torch::TensorOptions().device(model.device()).dtype(spec_.bf16 ? torch::kBFloat16 : torch::kFloat32);
     for (int64_t layer = 0; layer < spec_.layers; ++layer) {
@@ -45,7 +48,7 @@ class AtenDecoder final : public Decoder {
         });
   }
 
-  Tensor forward(const DecodeRows& rows) override {
+  Tensor run(const DecodeRows& rows) override {
     torch::NoGradGuard no_grad;
     const auto indices = [this](const std::vector<int64_t>& v) {
       return torch::tensor(v, torch::kInt64).to(model_.device());
@@ -88,10 +91,8 @@ class AtenDecoder final : public Decoder {
     return h + ops::linear(fused_.swiglu(ops::linear(normed, w.gate_up, {})), w.down, {});
   }
 
-  trainer::Transformer& model_;
   const trainer::ModelSpec& spec_;
   trainer::ops::Fused fused_;
-  int64_t capacity_;
   std::vector<trainer::BlockWeights> blocks_;
   Tensor embedding_, head_, final_norm_;
   std::vector<Tensor> keys_, values_;  // per layer [slots, capacity, K, C]
@@ -101,6 +102,18 @@ class AtenDecoder final : public Decoder {
 
 std::unique_ptr<Decoder> make_aten_decoder(trainer::Transformer& model, int64_t slots, int64_t capacity) {
   return std::make_unique<AtenDecoder>(model, slots, capacity);
+}
+
+torch::Tensor Decoder::forward(const DecodeRows& rows) {
+  if (!rows.positions.empty()) {
+    const auto [first, last] = std::minmax_element(rows.positions.begin(), rows.positions.end());
+    model_.require_angles(*first, *last);
+    if (*last >= capacity_) {
+      throw std::invalid_argument(
+          fmt::format("position {} of a sequence has no room in a cache of {} tokens", *last, capacity_));
+    }
+  }
+  return run(rows);
 }
 
 std::unique_ptr<Decoder> make_decoder(trainer::Transformer& model, int64_t slots, int64_t capacity) {

@@ -33,10 +33,19 @@ class Decoder {
   // Reads the model's present weights; call after every change of them. Shares or repacks them, never keeps the
   // caller's gradients.
   virtual void refresh() = 0;
-  // Writes the keys and values of all rows; returns the logits of the wanted ones: [wanted, V] fp32 on the CPU.
-  virtual torch::Tensor forward(const DecodeRows& rows) = 0;
+  // Writes the keys and values of all rows; returns the logits of the wanted ones: [wanted, V] fp32 on the CPU. Throws
+  // std::invalid_argument when a position lies beyond the model's context or the cache's capacity.
+  torch::Tensor forward(const DecodeRows& rows);
   // Copies the first `length` tokens of one slot's cache to another.
   virtual void copy_prefix(int64_t from, int64_t to, int64_t length) = 0;
+
+ protected:
+  // A cache holds `capacity` tokens of each sequence.
+  Decoder(trainer::Transformer& model, int64_t capacity) : model_(model), capacity_(capacity) {}
+  virtual torch::Tensor run(const DecodeRows& rows) = 0;  // of which every position has been checked
+
+  trainer::Transformer& model_;
+  int64_t capacity_;
 };
 
 // The decoder for the model's device and dtype, with `slots` caches of `capacity` tokens each: row-invariant kernels

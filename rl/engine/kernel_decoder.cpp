@@ -22,7 +22,8 @@ struct PackedBlock {
 
 class KernelDecoder final : public Decoder {
  public:
-  KernelDecoder(trainer::Transformer& model, int64_t slots, int64_t capacity) : model_(model), spec_(model.spec()) {
+  KernelDecoder(trainer::Transformer& model, int64_t slots, int64_t capacity)
+      : Decoder(model, capacity), spec_(model.spec()) {
     const int64_t page = (capacity + kernels::kKeyBlock - 1) / kernels::kKeyBlock * kernels::kKeyBlock;
     layout_ = {.kv_heads = spec_.kv_heads, .head_width = spec_.head_width, .page_tokens = page};
     cache_ = fp32({slots, spec_.layers * layout_.floats()});
@@ -48,7 +49,7 @@ class KernelDecoder final : public Decoder {
         });
   }
 
-  Tensor forward(const DecodeRows& rows) override {
+  Tensor run(const DecodeRows& rows) override {
     c10::InferenceMode inference;
     const kernels::Table& k = kernels::cpu();
     const int64_t n = static_cast<int64_t>(rows.tokens.size());
@@ -157,7 +158,6 @@ class KernelDecoder final : public Decoder {
     return gemm(norm(picked, final_norm_), head_);
   }
 
-  trainer::Transformer& model_;
   const trainer::ModelSpec& spec_;
   kernels::KvLayout layout_;
   Tensor cache_;               // [slots, layers * floats of a layer]: one page per slot

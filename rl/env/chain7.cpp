@@ -171,6 +171,13 @@ std::vector<std::string> form_names() {
   return names;
 }
 
+const Form& find_form(std::string_view name) {
+  for (const Form& form : kForms) {
+    if (form.name == name) return form;
+  }
+  throw std::invalid_argument(fmt::format("chain7: unknown form '{}'; known: {}", name, fmt::join(form_names(), ", ")));
+}
+
 std::string classify(const Chain& chain, const Tokens& thinking) {
   for (const Form& form : kForms) {
     if (form.think(chain) == thinking) return std::string(form.name);
@@ -258,16 +265,17 @@ class Chain7 final : public Task {
     return {index, difficulty, prompt(chain), {chain.last()}, to_meta(chain)};
   }
 
+  int64_t max_trace_tokens(std::string_view form) const override {
+    Chain longest;
+    for (int64_t i = 0; i < k_max_; ++i) longest.append(kPlus, 0);
+    return std::ssize(find_form(form).think(longest)) + kTailTokens;
+  }
+
   Tokens trace(const Problem& problem, std::string_view form) const override {
-    for (const Form& known : kForms) {
-      if (known.name != form) continue;
-      const Chain chain = chain_of(problem);
-      Tokens out = known.think(chain);
-      out.insert(out.end(), {kEndThink, chain.last(), kEos});
-      return out;
-    }
-    throw std::invalid_argument(
-        fmt::format("chain7: unknown form '{}'; known: {}", form, fmt::join(form_names(), ", ")));
+    const Chain chain = chain_of(problem);
+    Tokens out = find_form(form).think(chain);
+    out.insert(out.end(), {kEndThink, chain.last(), kEos});
+    return out;
   }
 
   Verdict verify(const Problem& problem, const Tokens& response) const override {

@@ -38,6 +38,9 @@ class Task {
   virtual int64_t max_response_tokens() const = 0;        // at least the longest trace; generation is cut here
   virtual int64_t max_prompt_tokens() const = 0;          // the longest prompt
 
+  // The longest trace in a form. Throws std::invalid_argument on an unknown form.
+  virtual int64_t max_trace_tokens(std::string_view form) const = 0;
+
   // Pure functions of (run seed, split, index): any worker makes the same problem. The first draws the difficulty
   // uniformly, the second makes the problem of that index that has the given one; where the difficulties agree, so do
   // the problems. Throw std::invalid_argument when index is negative or the difficulty is not one of difficulties().

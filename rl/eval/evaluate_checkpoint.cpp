@@ -9,6 +9,7 @@
 #include "configs/load.h"
 #include "data/errors.h"
 #include "rl/eval/evaluation.h"
+#include "rl/limits.h"
 #include "rl/vocabulary.h"
 #include "trainer/device.h"
 
@@ -101,7 +102,9 @@ void generate(const GenerateRequest& request, const EmitSample& emit) {
   }
   SamplingOptions sampling;
   sampling.transform = {request.temperature, request.top_k, request.top_p, request.min_p};
-  sampling.max_new_tokens = std::min(room, request.max_new_tokens > 0 ? request.max_new_tokens : room);
+  const Task* task = opened.vocabulary.task.get();
+  const int64_t usual = task != nullptr ? response_limit(opened.config.engine.max_new_tokens, *task) : room;
+  sampling.max_new_tokens = std::min(room, request.max_new_tokens > 0 ? request.max_new_tokens : usual);
   sampling.end_token = tokenizer.eos();
   sampling.seed = static_cast<uint64_t>(request.seed);
   std::vector<GenerationRequest> requests;

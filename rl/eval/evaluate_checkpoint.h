@@ -26,8 +26,8 @@ struct GenerateRequest {
   std::filesystem::path target;
   std::string prompt;  // text in the run's tokenizer
   int64_t samples = 1;
-  int64_t max_new_tokens = 0;  // 0: task limit, or the model's context
-  double temperature = 1.0;
+  int64_t max_new_tokens = 0;  // 0: as in the run's evaluations, or to the end of the context without a task
+  double temperature = 1.0;    // 0: greedy
   int64_t top_k = 0;
   double top_p = 1.0;
   double min_p = 0.0;

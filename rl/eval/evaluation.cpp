@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "rl/limits.h"
+
 namespace terse::rl {
 
 namespace {
@@ -28,7 +30,7 @@ double pass_at_k(int64_t samples, int64_t correct, int64_t k) {
 
 EvalOptions full_evaluation(const configs::RunConfig& config) {
   return {config.eval.problems_per_difficulty, config.eval.samples, config.eval.temperature,
-          static_cast<uint64_t>(config.run.seed)};
+          static_cast<uint64_t>(config.run.seed), config.engine.max_new_tokens};
 }
 
 EvalOptions quick_evaluation(const configs::RunConfig& config) {
@@ -45,7 +47,7 @@ Evaluation evaluate(Engine& engine, const Task& task, const EvalOptions& options
   result.samples = options.samples;
   SamplingOptions sampling;
   sampling.transform.temperature = options.temperature;
-  sampling.max_new_tokens = task.max_response_tokens();
+  sampling.max_new_tokens = response_limit(options.max_new_tokens, task);
   sampling.end_token = task.tokenizer().eos();
   sampling.seed = options.seed;
   sampling.stream = data::RandomStream::kEvalSample;

@@ -17,6 +17,7 @@ struct EvalOptions {
   int64_t samples = 4;  // of each problem
   double temperature = 1.0;
   uint64_t seed = 1;
+  int64_t max_new_tokens = 0;  // longest response; 0: the task's own limit
 };
 
 // After a stage, and during training.

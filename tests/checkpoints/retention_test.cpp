@@ -12,9 +12,9 @@ using ::testing::ElementsAre;
 class Retention : public ::testing::Test {
  protected:
   // Saves steps with these scores through one store.
-  void save(const std::vector<std::pair<int64_t, double>>& steps, int64_t keep = 2) {
+  void save(const std::vector<std::pair<int64_t, double>>& steps, int64_t keep = 2, const std::string& stage = "rl") {
     Store store(dir_, {.keep = keep, .async = false, .io = support::unsynced_io()});
-    for (const auto& [step, score] : steps) store.save(example_info(step, score), example_state(step));
+    for (const auto& [step, score] : steps) store.save(example_info(step, score, stage), example_state(step));
   }
 
   std::vector<int64_t> steps() const {
@@ -39,6 +39,18 @@ TEST_F(Retention, TheNewestAndTheBestStay) {
   EXPECT_THAT(steps(), ElementsAre(6, 5));
   save({{7, 0.1}, {8, 0.1}});
   EXPECT_THAT(steps(), ElementsAre(8, 7, 6));
+}
+
+// Losses are negative scores and accuracies positive ones: across stages nothing would be said about what is better.
+TEST_F(Retention, OnlyScoresOfTheStageUnderWayAreCompared) {
+  save({{1, -2.0}, {2, -0.1}, {3, -0.5}, {4, -0.4}}, 2, "sft");
+  EXPECT_THAT(steps(), ElementsAre(4, 3, 2));
+  save({{5, 0.1}}, 2, "rl");
+  EXPECT_THAT(steps(), ElementsAre(5, 4)) << "the best of a stage that is over goes";
+  save({{6, 0.9}, {7, 0.2}, {8, 0.3}}, 2, "rl");
+  EXPECT_THAT(steps(), ElementsAre(8, 7, 6));
+  save({{9, -5}, {10, -7}, {11, -6}}, 2, "sft");
+  EXPECT_THAT(steps(), ElementsAre(11, 10, 9)) << "not step 6, whose score is larger";
 }
 
 TEST_F(Retention, WithoutScoresOnlyTheNewestStay) {

@@ -29,8 +29,8 @@ inline StateDict example_state(int64_t step) {
   return state;
 }
 
-inline CheckpointInfo example_info(int64_t step, double score = 0) {
-  return {step, "rl", "c0ffee", score};
+inline CheckpointInfo example_info(int64_t step, double score = 0, const std::string& stage = "rl") {
+  return {step, stage, "c0ffee", score};
 }
 
 // Bit by bit, so that NaN equals itself and -0 differs from 0.

@@ -253,13 +253,13 @@ TEST(Hash, ChangesWithTheNumbersOnly) {
   };
   const std::string plain = hash({});
   EXPECT_EQ(plain.size(), 16u);
-  for (const char* same : {"run.name=other", "run.dir=/tmp/x", "run.device=cpu", "run.log_every=3",
+  for (const char* same : {"run.name=other", "run.dir=/tmp/x", "run.device=cpu", "run.threads=3", "run.log_every=3",
                            "checkpoint.every=7", "checkpoint.keep=5", "checkpoint.async=false", "rl.eval_every=3",
                            "sft.eval_every=9", "rl.trace_every=1", "pretrain.eval_every=1"}) {
     EXPECT_EQ(hash({same}), plain) << same;
   }
   for (const char* other :
-       {"run.seed=2", "run.threads=3", "sft.steps=11", "model.layers=4", "rl.optimizer.lr=0.01", "engine.max_batch=8",
+       {"run.seed=2", "sft.steps=11", "model.layers=4", "rl.optimizer.lr=0.01", "engine.max_batch=8",
         "task.forms.states=1", "stages=[sft, eval]", "eval.samples=5", "data.separator=x"}) {
     EXPECT_NE(hash({other}), plain) << other;
   }

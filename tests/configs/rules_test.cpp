@@ -90,6 +90,37 @@ TEST(Rules, TrainingSizesFit) {
               HasSubstr("rl.updates_per_batch: is 2"));
 }
 
+TEST(Rules, WarmUpEndsWithinTheStepsOfTheStage) {
+  const std::string rl = "stages: [rl]\nrl: {steps: 10, updates_per_batch: 4, optimizer: {warmup_steps: ";
+  EXPECT_EQ(accepted(rl + "10}}\n").rl.optimizer.warmup_steps, 10);
+  EXPECT_THAT(refusal(rl + "11}}\n"), HasSubstr("is 11, more than the 10 steps of rl"));
+}
+
+TEST(Rules, EveryUpdateOfABatchGetsAGroup) {
+  EXPECT_EQ(accepted("stages: [rl]\nrl: {steps: 1, prompts: 3, updates_per_batch: 3}\n").rl.prompts, 3);
+  EXPECT_THAT(refusal("stages: [rl]\nrl: {steps: 1, prompts: 3, updates_per_batch: 4}\n"),
+              HasSubstr("rl.updates_per_batch: is 4, more than rl.prompts 3"));
+}
+
+TEST(Rules, PretrainingHasSomethingToValidateOn) {
+  support::TemporaryFolder folder;
+  const std::string text = write(folder.path() / "x.txt", "x").string();
+  const std::string pretrain = "stages: [pretrain]\npretrain: {steps: 5}\ndata: {train: " + text;
+  EXPECT_THAT(refusal(pretrain + ", val_fraction: 0}\n"), HasSubstr("data.val_fraction: is 0 and data.val is empty"));
+  EXPECT_EQ(accepted(pretrain + ", val_fraction: 0, val: " + text + "}\n").data.val_fraction, 0);
+}
+
+TEST(Rules, ATaskBringsTheTokensOfTheWholeRun) {
+  support::TemporaryFolder folder;
+  const std::string text = write(folder.path() / "x.txt", "x").string();
+  const std::string both =
+      "stages: [pretrain, sft]\npretrain: {steps: 5}\nsft: {steps: 5}\ndata: {train: " + text + "}\n";
+  EXPECT_EQ(accepted(both).tokenizer.kind, "auto");
+  EXPECT_THAT(refusal(both + "tokenizer: {kind: char}\n"),
+              AllOf(HasSubstr("tokenizer.kind: is char"), HasSubstr("stages has sft")));
+  EXPECT_THAT(refusal(both + "tokenizer: {path: " + text + "}\n"), HasSubstr("tokenizer.path: is"));
+}
+
 TEST(Rules, NameTheNearestOfTheFilesThatClash) {
   support::TemporaryFolder folder;
   write(folder.path() / "base.yaml", kValid + "model:\n  width: 96\n");

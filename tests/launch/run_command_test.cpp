@@ -70,6 +70,50 @@ TEST_F(RunCommand, TrainsReportsAndLeavesASoundFolder) {
   EXPECT_THAT(other.err, HasSubstr("rl.steps: 2 there, 3 here"));
 }
 
+TEST_F(RunCommand, LimitsBetweenSectionsAreToldBeforeAnythingIsCreated) {
+  const std::vector<std::string> harder = {"--set", "task.k_max=20", "--set", "task.align_to=20"};
+  for (const char* command : {"run", "plan"}) {
+    std::vector<std::string> all = {command, "a.yaml"};
+    all.insert(all.end(), harder.begin(), harder.end());
+    const Result result = terse(all, here());
+    EXPECT_EQ(result.code, 78) << command << result.out << result.err;
+    EXPECT_EQ(result.out, "");
+    EXPECT_THAT(result.err, AllOf(HasSubstr("is 128, but sft needs 287"), HasSubstr("is 128, but generation needs 299"),
+                                  HasSubstr("model.context: a.yaml:3"), HasSubstr("task.k_max: --set")));
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "runs"));
+}
+
+TEST_F(RunCommand, GreedyGenerationIsTheLikeliestAndTheSameForEverySample) {
+  ASSERT_EQ(run().code, 0);
+  const auto generate = [&](const std::string& temperature, const std::string& seed) {
+    const Result result = terse({"generate", "runs/tiny", "<bos> 3+2*5=", "--samples", "2", "--json", "--temperature",
+                                 temperature, "--seed", seed, "--max-new-tokens", "12"},
+                                here());
+    EXPECT_EQ(result.code, 0) << temperature << result.err;
+    return result.out;
+  };
+  const std::string greedy = generate("0", "1");
+  EXPECT_EQ(generate("0", "2"), greedy);
+  EXPECT_EQ(generate("1e-40", "3"), greedy);
+  EXPECT_EQ(generate("1e-300", "3"), greedy);
+  std::istringstream lines(greedy);
+  std::string first, second;
+  std::getline(lines, first);
+  std::getline(lines, second);
+  EXPECT_EQ(nlohmann::json::parse(first)["text"], nlohmann::json::parse(second)["text"]);
+}
+
+TEST_F(RunCommand, ThreadsMayChangeBetweenTwoStarts) {
+  ASSERT_EQ(run({"--set", "run.threads=2"}).code, 0);
+  const std::string numbers = nlohmann::json(metrics("runs/tiny")).dump();
+  const Result again = run({"--set", "run.threads=1"});
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_THAT(again.out, HasSubstr("already complete"));
+  ASSERT_EQ(run({"--set", "run.name=one", "--set", "run.threads=1"}).code, 0);
+  EXPECT_EQ(nlohmann::json(metrics("runs/one")).dump(), numbers) << "the number of threads changes no bit";
+}
+
 TEST_F(RunCommand, FinishedItNeedsNoCheckpointsAndMakesNone) {
   ASSERT_EQ(run().code, 0);
   fs::remove_all(folder_ / "runs/tiny/checkpoints");

@@ -60,6 +60,22 @@ TEST(Usage, WhatBeginsWithADashStandsBehindTwo) {
                AllOf(HasSubstr("unexpected arguments --samples 4"), HasSubstr("Options stand before it")));
 }
 
+// No number is taken for another than the one that was typed.
+TEST(Usage, NumbersAreReadAsStrictlyAsThoseOfAConfiguration) {
+  expect_usage({"run", "x.yaml", "--seed", "9223372036854775808"},
+               AllOf(HasSubstr("--seed: '9223372036854775808' overflows"), HasSubstr("9223372036854775807")));
+  expect_usage({"config", "print", "x.yaml", "--seed", "28446744073709551617"}, HasSubstr("overflows"));
+  expect_usage({"run", "x.yaml", "--seed", "0x10"}, HasSubstr("write it in decimal: 16"));
+  expect_usage({"run", "x.yaml", "--seed", "1e3"}, HasSubstr("write 1000"));
+  expect_usage({"run", "x.yaml", "--seed", "-1"}, HasSubstr("-1 is out of range: expected at least 0"));
+  expect_usage({"generate", "runs/x", "--samples", "0"}, HasSubstr("--samples: 0 is out of range"));
+  expect_usage({"generate", "runs/x", "--samples", "99999999999999999999"}, HasSubstr("overflows"));
+  expect_usage({"plan", "x.yaml", "--ranks", "0x8"}, HasSubstr("write it in decimal: 8"));
+  for (const char* option : {"--temperature", "--top-p", "--min-p"})
+    for (const char* value : {"nan", "inf", "-0.1", "101", "0x1p0", "half"})
+      expect_usage({"generate", "runs/x", option, value}, HasSubstr(std::string(option) + ": "));
+}
+
 TEST(Usage, MissingAndSuperfluousArgumentsAreNamed) {
   expect_usage({"run"}, AllOf(HasSubstr("CONFIG"), HasSubstr("`terse run --help`")));
   expect_usage({"eval"}, HasSubstr("RUN|CHECKPOINT"));

@@ -35,6 +35,17 @@ TEST_F(LadderTest, LengthsAreThoseOfTheTraces) {
   EXPECT_EQ(ladder.lengths(1), (std::vector<double>{16, 9, 6, 4, 3, 3, 3, 3, 3, 3, 3}));
 }
 
+TEST_F(LadderTest, LengthsOfTheHardestProblemsThatAConfigAllowsAreThoseOfTheirTraces) {
+  configs::Task longest;
+  longest.k_min = longest.k_max = longest.align_to = 1000;
+  const auto hard = make_task(longest, 1);
+  const Ladder rungs(*hard);
+  const Problem problem = hard->problem(Split::kTrain, 0);
+  ASSERT_EQ(rungs.count(), 4 + 999);
+  for (const int64_t rung : {0, 3, 4, 5, 500, 1001, 1002})
+    EXPECT_EQ(rungs.lengths(1000)[static_cast<size_t>(rung)], std::ssize(rungs.trace(problem, rung))) << rung;
+}
+
 TEST_F(LadderTest, LastIsWhereADifficultyCannotBecomeShorter) {
   EXPECT_EQ(ladder.last(1), 4);
   EXPECT_EQ(ladder.last(3), 6 - 1);

@@ -158,6 +158,20 @@ TEST_P(TaskConformance, LengthLimitsHold) {
     const Problem problem = task->problem(Split::kTrain, i);
     ASSERT_LE(std::ssize(problem.prompt), task->max_prompt_tokens());
     ASSERT_LE(std::ssize(task->trace(problem, task->forms().front())), task->max_response_tokens());
+    for (const std::string& form : task->forms())
+      ASSERT_LE(std::ssize(task->trace(problem, form)), task->max_trace_tokens(form)) << form;
+  }
+  EXPECT_THROW(task->max_trace_tokens("no such form"), std::invalid_argument);
+}
+
+// A bound that is too high would refuse configurations that work.
+TEST_P(TaskConformance, TheLongestTraceOfEveryFormOccurs) {
+  const int64_t hardest = task->difficulties().back();
+  for (const std::string& form : task->forms()) {
+    int64_t longest = 0;
+    for (int64_t i = 0; i < kSome; ++i)
+      longest = std::max(longest, std::ssize(task->trace(task->problem(Split::kTrain, i, hardest), form)));
+    EXPECT_EQ(longest, task->max_trace_tokens(form)) << form;
   }
 }
 

@@ -1,4 +1,4 @@
-// Cuts by rank, by probability mass and by relative probability, on one row.
+// Cuts by rank, by probability mass and by relative probability, on one row; greedy is the cut that leaves one token.
 #include "trainer/model/logit_transform.h"
 
 #include <algorithm>
@@ -34,6 +34,14 @@ float threshold(const LogitTransform& transform, const std::vector<float>& sorte
 
 void cut(const LogitTransform& transform, float* logits, int64_t vocab, int64_t keep) {
   if (!transform.cuts()) return;
+  if (std::any_of(logits, logits + vocab, [](float logit) { return std::isnan(logit); })) return;  // has no order
+  if (transform.greedy()) {
+    const int64_t likeliest = std::max_element(logits, logits + vocab) - logits;
+    for (int64_t i = 0; i < vocab; ++i) {
+      if (i != likeliest && i != keep) logits[i] = -std::numeric_limits<float>::infinity();
+    }
+    return;
+  }
   std::vector<float> sorted(logits, logits + vocab);
   std::sort(sorted.begin(), sorted.end(), std::greater<>());
   const float lowest = threshold(transform, sorted);
@@ -45,7 +53,7 @@ void cut(const LogitTransform& transform, float* logits, int64_t vocab, int64_t 
 float cut_rows(const LogitTransform& transform, float* logits, int64_t rows, int64_t vocab, const int64_t* keep) {
   for (int64_t row = 0; row < rows; ++row)
     cut(transform, logits + row * vocab, vocab, keep == nullptr ? -1 : keep[row]);
-  return static_cast<float>(1.0 / transform.temperature);
+  return transform.scale();
 }
 
 }  // namespace terse::trainer

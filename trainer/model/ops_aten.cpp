@@ -81,17 +81,13 @@ torch::Tensor swiglu(const torch::Tensor& gate_up) {
 TokenLogProbs token_logprobs(const torch::Tensor& x, const torch::Tensor& head, const torch::Tensor& targets,
                              const LogitTransform& transform) {
   torch::Tensor logits = at::linear(x, head).to(torch::kFloat32);
-  if (transform.temperature != 1.0) logits = logits * static_cast<float>(1.0 / transform.temperature);
-  if (transform.cuts()) {
+  if (transform.cuts()) {  // of the same logits as the sampler, before they are scaled
     torch::Tensor kept = logits.detach().to(torch::kCPU).contiguous().clone();
-    const torch::Tensor keep = targets.to(torch::kCPU);
-    LogitTransform rest = transform;
-    rest.temperature = 1.0;
-    for (int64_t row = 0; row < kept.size(0); ++row) {
-      cut(rest, kept[row].data_ptr<float>(), kept.size(1), keep[row].item<int64_t>());
-    }
-    logits = logits.masked_fill(kept.to(logits.device()).isinf(), -std::numeric_limits<float>::infinity());
+    const torch::Tensor keep = targets.to(torch::kCPU).contiguous();
+    cut_rows(transform, kept.data_ptr<float>(), kept.size(0), kept.size(1), keep.data_ptr<int64_t>());
+    logits = logits.masked_fill(kept.to(logits.device()).isneginf(), -std::numeric_limits<float>::infinity());
   }
+  if (transform.scale() != 1.0f) logits = logits * transform.scale();
   const torch::Tensor logp = at::log_softmax(logits, -1);
   const torch::Tensor p = logp.exp();
   return {logp.gather(1, targets.unsqueeze(1)).squeeze(1), -(p * logp.masked_fill(p == 0, 0)).sum(-1)};

@@ -1,6 +1,10 @@
 // The forward pass, a page.
 #include "trainer/model/transformer.h"
 
+#include <fmt/format.h>
+
+#include <stdexcept>
+
 #include "trainer/model/recompute.h"
 #include "trainer/model/unit_boundary.h"
 
@@ -33,7 +37,19 @@ torch::Tensor Transformer::block(const torch::Tensor& x, const BlockWeights& w, 
   return h + ops::linear(ops::swiglu(ops::linear(normed, w.gate_up, {}, seq)), w.down, {}, seq);
 }
 
+void Transformer::require_angles(int64_t first, int64_t last) const {
+  if (first >= 0 && last < rope_.size(0)) return;
+  throw std::invalid_argument(fmt::format(
+      "position {} of a sequence has no rotation angle: model.context is {}, so a sequence may have {} tokens; raise "
+      "model.context, or shorten the sequence",
+      first < 0 ? first : last, rope_.size(0), rope_.size(0)));
+}
+
 torch::Tensor Transformer::hidden(const data::Batch& batch) {
+  if (batch.positions.numel() > 0) {
+    const auto [first, last] = batch.positions.aminmax();
+    require_angles(first.item<int64_t>(), last.item<int64_t>());
+  }
   const size_t last = params_.units() - 1;
   params_.open(0);
   params_.open(last);

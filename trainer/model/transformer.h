@@ -25,8 +25,13 @@ class Transformer {
   void save(checkpoints::StateDict& state) const;
   void restore(const checkpoints::StateDict& state);
 
-  // Hidden states of every token after the final norm: [N, D]. `batch` must be on device(). Where weights are gathered
-  // on demand (ZeRO-3) every rank must come here equally often; one that has no batch calls stand_in().
+  // Kernels look up the angles of positions unchecked, so whoever feeds them asks here, once per batch. Throws
+  // std::invalid_argument unless first..last are positions inside the context.
+  void require_angles(int64_t first, int64_t last) const;
+
+  // Hidden states of every token after the final norm: [N, D]. `batch` must be on device(). Throws
+  // std::invalid_argument when a position lies beyond the context. Where weights are gathered on demand (ZeRO-3) every
+  // rank must come here equally often; one that has no batch calls stand_in().
   torch::Tensor hidden(const data::Batch& batch);
   void stand_in();
   // Log-probability and entropy at the given rows [M] of the batch, whose targets it holds. Only these rows pass the

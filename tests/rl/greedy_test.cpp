@@ -1,0 +1,113 @@
+// Greedy generation: always the likeliest token, the same for every sample, and no position beyond the context.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "rl/engine/engine.h"
+#include "rl/eval/evaluation.h"
+#include "tests/support/tiny_model.h"
+
+namespace terse::rl {
+namespace {
+
+using terse::support::random_sequences;
+using terse::support::tiny_spec;
+
+std::vector<DrawKey> keys(size_t rows) {
+  std::vector<DrawKey> keys(rows);
+  for (size_t i = 0; i < rows; ++i) keys[i].sample = static_cast<int64_t>(i);
+  return keys;
+}
+
+TEST(GreedySampling, DrawsTheLikeliestTokenWhateverTheRandomNumbers) {
+  constexpr size_t kRows = 200;
+  for (const double temperature : {0.0, 1e-300, 1e-40, 1e-38, 1e-30, 1e-9}) {
+    std::vector<float> logits;
+    for (size_t row = 0; row < kRows; ++row) logits.insert(logits.end(), {0.5f, -300, 2.25f, 2, 1e-20f});
+    for (const Draw& draw : sample_rows(logits.data(), kRows, 5, {.temperature = temperature}, keys(kRows))) {
+      ASSERT_EQ(draw.token, 2) << temperature;
+      ASSERT_EQ(draw.logprob, 0) << temperature;
+      ASSERT_EQ(draw.entropy, 0) << temperature;
+    }
+  }
+}
+
+TEST(GreedySampling, TiesGoToTheLowestId) {
+  std::vector<float> logits = {1, 7, 7, 0, 7, 1, 1, 1, 1, 1};
+  for (const Draw& draw : sample_rows(logits.data(), 1, 10, {.temperature = 0}, keys(1))) EXPECT_EQ(draw.token, 1);
+}
+
+TEST(GreedySampling, LogitsThatAreNotFiniteAreFoundUnderEveryTransform) {
+  for (const trainer::LogitTransform& transform :
+       {trainer::LogitTransform{}, {.temperature = 0}, {.top_k = 1}, {.top_p = 0.1}, {.min_p = 0.9}}) {
+    for (const size_t bad : {0u, 2u, 3u}) {
+      std::vector<float> logits = {1, 2, 3, 4};
+      logits[bad] = std::nanf("");
+      EXPECT_ANY_THROW(sample_rows(logits.data(), 1, 4, transform, keys(1))) << bad;
+    }
+  }
+}
+
+TEST(GreedySampling, EverySampleIsTheLearnersLikeliestResponse) {
+  trainer::Transformer model(tiny_spec(), torch::kCPU, 5);
+  Engine engine(model, 4);
+  SamplingOptions options;
+  options.transform.temperature = 0;
+  options.max_new_tokens = 20;
+  const std::vector<int32_t> prompt = random_sequences({9}, 2)[0].tokens;
+  const auto completions = engine.generate({{prompt, 0, 0}, {prompt, 0, 1}, {prompt, 7, 2}}, options);
+  for (const Completion& completion : completions) {
+    EXPECT_EQ(completion.tokens, completions[0].tokens);
+    EXPECT_THAT(completion.logprobs, ::testing::Each(0.0f));
+  }
+  const data::Batch batch = data::pack({data::prompt_and_response(prompt, completions[0].tokens)});
+  torch::NoGradGuard no_grad;
+  const torch::Tensor logits = at::linear(model.hidden(batch), model.params().head());
+  const torch::Tensor likeliest = std::get<1>(logits.max(1));
+  for (int64_t i = 0; i < 20; ++i)
+    EXPECT_EQ(likeliest[8 + i].item<int64_t>(), completions[0].tokens[static_cast<size_t>(i)]) << i;
+}
+
+TEST(GreedySampling, AnEvaluationAtTemperatureZeroGivesEqualSamples) {
+  configs::Task config;
+  config.k_max = config.align_to = 2;
+  const auto task = make_task(config, 1);
+  trainer::Transformer model(tiny_spec(), torch::kCPU, 6);
+  Engine engine(model, 16);
+  EvalOptions options;
+  options.problems_per_difficulty = 6;
+  options.samples = 3;
+  options.temperature = 0;
+  options.max_new_tokens = 12;
+  evaluate(engine, *task, options, [](const RolloutGroup& group) {
+    for (const Rollout& rollout : group.rollouts) {
+      EXPECT_EQ(rollout.tokens, group.rollouts[0].tokens);
+      EXPECT_LE(rollout.length(), 12) << "the evaluation keeps to the run's longest response";
+    }
+  });
+}
+
+// Both decoders, with a cache that is larger than the context and with one that is smaller.
+TEST(DecoderLimits, NoPositionBeyondContextOrCacheIsRun) {
+  trainer::Transformer model(tiny_spec(), torch::kCPU, 7);
+  const int64_t context = model.spec().context;
+  for (const auto make : {make_kernel_decoder, make_aten_decoder}) {
+    const auto wide = make(model, 1, 2 * context), narrow = make(model, 1, 16);
+    const auto run = [](Decoder& decoder, int64_t position) {
+      DecodeRows rows;
+      rows.add(0, 1, position);
+      rows.want_last();
+      decoder.forward(rows);
+    };
+    EXPECT_NO_THROW(run(*wide, context - 1));
+    EXPECT_THROW(run(*wide, context), std::invalid_argument);
+    EXPECT_NO_THROW(run(*narrow, 15));
+    EXPECT_THROW(run(*narrow, 16), std::invalid_argument);
+    EXPECT_THROW(run(*narrow, -1), std::invalid_argument);
+  }
+}
+
+}  // namespace
+}  // namespace terse::rl

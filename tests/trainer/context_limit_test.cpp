@@ -1,0 +1,62 @@
+// A model refuses positions that it has no rotation angles for: the kernels would read behind the table.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/tiny_model.h"
+
+namespace terse::trainer {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+std::string refusal(Transformer& model, const data::Batch& batch) {
+  try {
+    torch::NoGradGuard no_grad;
+    model.hidden(batch);
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+class ContextLimit : public ::testing::TestWithParam<bool> {
+ protected:
+  ModelSpec spec() const {
+    ModelSpec spec = support::tiny_spec();
+    spec.bf16 = GetParam();
+    return spec;
+  }
+};
+
+TEST_P(ContextLimit, TheLongestSequenceThatFitsIsAsLongAsTheContext) {
+  Transformer model(spec(), torch::kCPU, 1);
+  const int64_t context = model.spec().context;
+  EXPECT_EQ(refusal(model, data::pack(support::random_sequences({3, context, 5}, 1))), "accepted");
+  EXPECT_THAT(refusal(model, data::pack(support::random_sequences({3, context + 1, 5}, 1))),
+              AllOf(HasSubstr("position 160 of a sequence has no rotation angle"), HasSubstr("model.context is 160")));
+}
+
+TEST_P(ContextLimit, BatchesLongerThanTheContextAreFineWhenTheirSequencesAreNot) {
+  Transformer model(spec(), torch::kCPU, 1);
+  EXPECT_EQ(refusal(model, data::pack(support::random_sequences({150, 150, 150}, 1))), "accepted");
+}
+
+TEST_P(ContextLimit, ANegativePositionIsRefused) {
+  Transformer model(spec(), torch::kCPU, 1);
+  data::Batch batch = data::pack(support::random_sequences({4}, 1));
+  batch.positions[2] = -1;
+  EXPECT_THAT(refusal(model, batch), HasSubstr("position -1"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Dtypes, ContextLimit, ::testing::Bool(),
+                         [](const auto& instance) { return instance.param ? "bf16" : "fp32"; });
+
+TEST(ContextLimitOfTraining, RefusesTheSame) {
+  Transformer model(support::tiny_spec({.recompute = true}), torch::kCPU, 1);
+  const data::Batch batch = data::pack(support::random_sequences({161}, 1));
+  EXPECT_THROW(model.logprobs(batch, batch.weights.nonzero().squeeze(1)), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace terse::trainer

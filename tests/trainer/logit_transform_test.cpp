@@ -1,0 +1,113 @@
+// Greedy and nearly greedy sampling: what is left of a row, and that learner and sampler agree about it.
+#include "trainer/model/logit_transform.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "trainer/kernels/kernels.h"
+#include "trainer/model/ops.h"
+#include "trainer/model/ops_aten.h"
+
+namespace terse::trainer {
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kDropped = -std::numeric_limits<float>::infinity();
+
+TEST(Greedy, LeavesTheLikeliestAndOfEqualOnesTheFirst) {
+  for (const double temperature : {0.0, 1e-300, 1e-40, 1e-31}) {
+    std::vector<float> row = {-1, 3, 2, 3, 0};
+    const LogitTransform greedy{.temperature = temperature};
+    EXPECT_TRUE(greedy.cuts());
+    EXPECT_EQ(cut_rows(greedy, row.data(), 1, 5), 1.0f) << "nothing is left to divide by";
+    EXPECT_EQ(row, (std::vector<float>{kDropped, 3, kDropped, kDropped, kDropped})) << temperature;
+  }
+}
+
+TEST(Greedy, KeepsTheTokenThatWasSampled) {
+  std::vector<float> row = {-1, 3, 2, 3, 0};
+  cut({.temperature = 0}, row.data(), 5, /*keep=*/2);
+  EXPECT_EQ(row, (std::vector<float>{kDropped, 3, 2, kDropped, kDropped}));
+}
+
+// From the smallest temperature that is not greedy upwards, no factor is infinite and no probability NaN.
+TEST(Temperature, EveryOneThatIsNotGreedyHasAFactorThatFp32Holds) {
+  for (double temperature = 0x1p-100; temperature < 200; temperature *= 1.7) {
+    const LogitTransform transform{.temperature = temperature};
+    ASSERT_FALSE(transform.greedy());
+    std::vector<float> row = {-20, 19.9f, 20, 0}, lse(1), entropy(1), probs(4);
+    const float scale = cut_rows(transform, row.data(), 1, 4);
+    ASSERT_TRUE(std::isfinite(scale * 1e6f)) << temperature;
+    kernels::cpu().logprob(
+        {.logits = row.data(), .scale = scale, .rows = 1, .vocab = 4, .lse = lse.data(), .entropy = entropy.data()});
+    kernels::cpu().softmax(row.data(), scale, lse.data(), probs.data(), 1, 4);
+    EXPECT_TRUE(std::isfinite(entropy[0])) << temperature;
+    EXPECT_NEAR(probs[0] + probs[1] + probs[2] + probs[3], 1, 1e-5) << temperature;
+    EXPECT_GE(probs[2], probs[1]) << temperature;
+  }
+}
+
+TEST(Cuts, ARowWithANanIsLeftForTheCallerToFind) {
+  for (const LogitTransform& transform : {LogitTransform{.temperature = 0}, LogitTransform{.top_k = 2},
+                                          LogitTransform{.top_p = 0.5}, LogitTransform{.min_p = 0.5}}) {
+    for (size_t bad = 0; bad < 4; ++bad) {
+      std::vector<float> row = {1, 2, 3, 4};
+      row[bad] = kNan;
+      cut(transform, row.data(), 4);
+      for (size_t i = 0; i < 4; ++i) EXPECT_TRUE(i == bad ? std::isnan(row[i]) : row[i] == static_cast<float>(i + 1));
+    }
+  }
+}
+
+torch::Tensor weight(at::IntArrayRef shape) {
+  torch::Tensor w = torch::randn(shape).requires_grad_(true);
+  w.mutable_grad() = torch::zeros(shape);
+  return w;
+}
+
+// Log-prob 0 and entropy 0 of a token that is drawn with certainty, and nothing to learn from it, in both
+// implementations of the learner.
+TEST(Greedy, TheLearnersLogProbOfTheLikeliestIsZeroWithoutAGradient) {
+  torch::manual_seed(3);
+  const torch::Tensor head = weight({16, 24}), x = torch::randn({40, 24}).requires_grad_(true);
+  const torch::Tensor likeliest = std::get<1>(at::linear(x, head).detach().max(1));
+  const torch::Tensor sequences = torch::tensor({0, 13, 40}, torch::kInt32);
+  for (const double temperature : {0.0, 1e-40}) {
+    const LogitTransform transform{.temperature = temperature};
+    for (const bool aten : {false, true}) {
+      const auto probs = aten ? ops::aten::token_logprobs(x, head, likeliest, transform)
+                              : ops::token_logprobs(x, head, likeliest, transform, sequences);
+      EXPECT_TRUE(torch::equal(probs.logprob, torch::zeros({40}))) << aten;
+      EXPECT_TRUE(torch::equal(probs.entropy, torch::zeros({40}))) << aten;
+      (probs.logprob.sum() + probs.entropy.sum()).backward();
+      EXPECT_EQ(x.grad().abs().max().item<float>(), 0) << aten;
+      EXPECT_EQ(head.grad().abs().max().item<float>(), 0) << aten;
+    }
+  }
+}
+
+// The cuts are of the logits as they are: of two that differ, a temperature must not make one before they are cut.
+TEST(Cuts, BothLearnersCutTheSameRowsAsTheSampler) {
+  torch::manual_seed(4);
+  const torch::Tensor x = torch::randn({300, 24}), head = weight({16, 24});
+  const torch::Tensor targets = torch::randint(0, 16, {300}, torch::kInt64);
+  for (const LogitTransform& transform :
+       {LogitTransform{.temperature = 0.37, .top_p = 0.7}, LogitTransform{.temperature = 3, .min_p = 0.3},
+        LogitTransform{.temperature = 1e-6, .top_k = 3}}) {
+    torch::Tensor logits = at::linear(x, head).detach().clone();
+    cut_rows(transform, logits.data_ptr<float>(), 300, 16, targets.data_ptr<int64_t>());
+    const torch::Tensor expected =
+        at::log_softmax(logits.to(torch::kFloat64) * static_cast<double>(transform.scale()), -1)
+            .gather(1, targets.unsqueeze(1))
+            .squeeze(1);
+    const torch::Tensor ours = ops::aten::token_logprobs(x, head, targets, transform).logprob.detach();
+    EXPECT_TRUE(at::allclose(ours.to(torch::kFloat64), expected, 1e-4, 1e-4)) << transform.temperature;
+  }
+}
+
+}  // namespace
+}  // namespace terse::trainer
