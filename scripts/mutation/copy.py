@@ -91,7 +91,7 @@ class Copy:
     def _require(self, command, folder):
         status, output = self.commands.run(command, folder)
         if status != 0:
-            raise CopyFailed(f"{' '.join(command)} failed:\n{output[-3000:]}")
+            raise CopyFailed(f"{' '.join(command)} ended with {status}:\n{output[-3000:]}")
 
 
 def first_error(output):

@@ -15,7 +15,7 @@ ASSIGNMENTS = {"+=": ["-=", "="], "-=": ["+=", "="], "*=": ["/=", "="], "/=": ["
 # Functions of the same form and another meaning, either way round.
 TWINS = [("min", "max"), ("minimum", "maximum"), ("clamp_min", "clamp_max"), ("min_of", "max_of"), ("amin", "amax"), ("sum", "mean"),
          ("front", "back"), ("lower_bound", "upper_bound"), ("any_of", "all_of"), ("floor", "ceil"), ("sin", "cos"),
-         ("logical_and", "logical_or"), ("begin", "end"), ("min_element", "max_element"), ("add", "sub"), ("add_", "sub_")]  # fmt: skip
+         ("logical_and", "logical_or"), ("begin", "end"), ("min_element", "max_element"), ("add_", "sub_")]  # fmt: skip
 TWIN = {**dict(TWINS), **{right: left for left, right in TWINS}}
 # A statement that begins with one of these is no plain call or assignment, or its loss changes no meaning.
 KEYWORDS = set(
@@ -83,7 +83,7 @@ class Operators:
                 yield "number", index, index, text
         elif token.text in ("true", "false"):
             yield "truth", index, index, "false" if token.text == "true" else "true"
-        elif token.kind == "name" and token.text in TWIN and self.source.is_text(index + 1, "(", "<"):
+        elif token.in_function and token.text in TWIN and self.source.is_text(index + 1, "(", "<"):
             if self.source.is_text(index - 1, ".", "->", "::") or token.text.endswith("_of"):
                 yield "twin", index, index, TWIN[token.text]
 

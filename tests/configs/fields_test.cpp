@@ -156,6 +156,19 @@ TEST(RoundTrip, OriginsWithStrangeFileNamesDoNotBreakTheYaml) {
   EXPECT_EQ(accepted(to_yaml(loaded.config, &loaded.origin)), loaded.config);
 }
 
+TEST(Print, ALongValueDoesNotPushTheOriginsOfTheOthersToTheRight) {
+  const LoadedConfig loaded = load_text(kValid, "my.yaml");
+  const auto column = [&](const RunConfig& config) {
+    const std::string yaml = to_yaml(config, &loaded.origin);
+    const size_t line = yaml.find("  seed: 1");
+    return yaml.find('#', line) - line;
+  };
+  RunConfig longer = loaded.config;
+  longer.run.dir = std::string(80, 'a');
+  EXPECT_LT(column(loaded.config), 60u);
+  EXPECT_EQ(column(longer), column(loaded.config));
+}
+
 std::vector<fs::path> shipped() {
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(kSource / "configs")) {

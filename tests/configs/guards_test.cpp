@@ -68,6 +68,7 @@ TEST(Guards, TooManyValuesAreRefused) {
 
 TEST(Guards, LargeTextIsRefused) {
   EXPECT_THAT(refusal(std::string(kMaxYamlBytes + 1, '#')), HasSubstr("larger than 1048576 bytes"));
+  EXPECT_EQ(accepted(kValid + std::string(kMaxYamlBytes - kValid.size(), '#')), accepted(kValid));
   support::TemporaryFolder folder;
   EXPECT_THAT(refusal_of_file(write(folder.path() / "big.yaml", std::string(3 << 20, '#'))),
               HasSubstr("larger than 1048576 bytes"));

@@ -61,6 +61,7 @@ TEST(Rules, PretrainingNeedsData) {
 
 TEST(Rules, TaskBoundsAreOrdered) {
   EXPECT_THAT(refusal(kValid + "task: {k_min: 5, k_max: 3}\n"), HasSubstr("task.k_min: is 5, above task.k_max 3"));
+  EXPECT_EQ(accepted(kValid + "task: {k_min: 3, k_max: 3}\n").task.k_min, 3);
   EXPECT_THAT(refusal(kValid + "task: {k_max: 9}\n"), HasSubstr("task.align_to: is 8, below task.k_max 9"));
   EXPECT_EQ(accepted(kValid + "task: {k_max: 9, align: false}\n").task.k_max, 9);
   EXPECT_EQ(accepted(kValid + "task: {k_max: 9, align_to: 9}\n").task.align_to, 9);
