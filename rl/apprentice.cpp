@@ -131,8 +131,8 @@ void Apprentice::save(checkpoints::StateDict& state) const {
 }
 
 nlohmann::json Apprentice::state() const {
-  return {{"rung", rung_},         {"steps", steps_}, {"practised", practised_},
-          {"examined", examined_}, {"loss", loss_},   {"exam", exam_}};
+  return {
+      {"rung", rung_}, {"steps", steps_}, {"practised", practised_}, {"examined", examined_}, {"exam", exam_}};
 }
 
 void Apprentice::restore(const checkpoints::StateDict& tensors, const nlohmann::json& state) {
@@ -147,7 +147,6 @@ void Apprentice::restore(const checkpoints::StateDict& tensors, const nlohmann::
   steps_ = state.at("steps");
   practised_ = state.at("practised");
   examined_ = state.at("examined");
-  loss_ = state.at("loss");
   exam_ = state.at("exam");
 }
 

@@ -85,6 +85,23 @@ TEST(PretrainStream, OrdersAndCutsDependOnSeedAndEpoch) {
   EXPECT_FALSE(same(first(1, 0), first(1, 1)));
 }
 
+// Windows of one token have the same cuts in every epoch, so that only the order can differ.
+TEST(PretrainStream, EveryEpochHasAnOrderOfItsOwn) {
+  PretrainStream stream(corpus(61), {.context = 1, .batch_size = 1, .seed = 5});
+  std::vector<std::vector<int64_t>> orders(4);
+  for (size_t epoch = 0; epoch < orders.size(); ++epoch)
+    while (stream.state()["epoch"] == epoch) orders[epoch].push_back(stream.next().tokens.item<int64_t>());
+  for (size_t a = 0; a < orders.size(); ++a) {
+    ASSERT_EQ(orders[a].size(), 60u);
+    EXPECT_FALSE(std::is_sorted(orders[a].begin(), orders[a].end()));
+    for (size_t b = 0; b < a; ++b) {
+      int in_place = 0;
+      for (size_t i = 0; i < orders[a].size(); ++i) in_place += orders[a][i] == orders[b][i];
+      EXPECT_LT(in_place, 12) << "of 60, where 1 is expected of independent orders";
+    }
+  }
+}
+
 // Counts the windows that are read.
 class CountedTokens final : public TokenSource {
  public:
