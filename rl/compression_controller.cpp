@@ -1,8 +1,11 @@
 // The walk down the ladder; see the header.
 #include "rl/compression_controller.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
+#include <stdexcept>
 
 namespace terse::rl {
 
@@ -138,7 +141,12 @@ void CompressionController::restore(const nlohmann::json& state) {
   const auto tally = [](const nlohmann::json& j) { return Tally{j.at(0), j.at(1)}; };
   backoffs_ = state.at("backoffs");
   for (const nlohmann::json& j : state.at("difficulties")) {
-    State& s = states_.at(j.at("difficulty").get<int64_t>());
+    const int64_t difficulty = j.at("difficulty");
+    if (states_.count(difficulty) == 0) {
+      throw std::runtime_error(fmt::format(
+          "the saved limits name the difficulty {}, which the task of this run does not have", difficulty));
+    }
+    State& s = states_.at(difficulty);
     s.rung = j.at("rung");
     s.reference = j.at("reference");
     s.overall = tally(j.at("overall"));

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <map>
 #include <numeric>
+#include <set>
 
 #include "rl/policy_update.h"
 #include "tests/support/tiny_model.h"
@@ -105,6 +106,28 @@ TEST(Engine, StopsAtTheEndTokenOrTheLimit) {
     EXPECT_EQ(c.tokens.size(), c.logprobs.size());
   }
   EXPECT_TRUE(stopped);
+}
+
+// All tokens are nearly alike at this temperature, so a response shows the random numbers behind it.
+TEST(Engine, EveryTokenIsDrawnByANumberOfItsOwn) {
+  trainer::Transformer model(tiny_spec(), torch::kCPU, 23);
+  Engine engine(model, 16);
+  SamplingOptions hot = sampling({.temperature = 1000});
+  hot.end_token = -1;
+  const std::vector<int32_t> prompt = {1, 2, 3};
+  const auto draw = [&](int64_t problem, int64_t sample) {
+    return engine.generate({{prompt, problem, sample}}, hot).front().tokens;
+  };
+  const std::vector<int32_t> first = draw(0, 0);
+  EXPECT_GT(std::set<int32_t>(first.begin(), first.end()).size(), 10u) << "of 16, in 40 draws";
+  EXPECT_EQ(draw(0, 0), first);
+  EXPECT_NE(draw(0, 1), first) << "another sample";
+  EXPECT_NE(draw(1, 0), first) << "another problem";
+  hot.stream = data::RandomStream::kEvalSample;
+  EXPECT_NE(draw(0, 0), first) << "another stream";
+  hot = sampling({.temperature = 1000});
+  hot.seed += 1;
+  EXPECT_NE(draw(0, 0), first) << "another seed";
 }
 
 TEST(Engine, SamplesFromTheModelsDistribution) {

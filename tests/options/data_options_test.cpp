@@ -1,0 +1,117 @@
+// Options of texts and their tokens: the store in the run folder, and what training and validation read of it.
+#include <cmath>
+
+#include "data/char_tokenizer.h"
+#include "data/token_store.h"
+#include "data/tokenizer_factory.h"
+#include "tests/options/option_effects.h"
+
+namespace terse::options {
+namespace {
+
+// The store that a run has made of this text.
+std::shared_ptr<const data::TokenStore> store_of(const Observed& run, const std::string& text) {
+  for (const auto& entry : fs::directory_iterator(run.dir() / "data")) {
+    if (entry.path().extension() != ".h5") continue;
+    auto store = data::TokenStore::open(entry.path());
+    std::vector<int32_t> tokens(static_cast<size_t>(store->size()));
+    store->read(0, tokens);
+    if (store->tokenizer()->decode(tokens) == text) return store;
+  }
+  return nullptr;
+}
+
+int64_t vocabulary(const Observed& run) {
+  return run.weights().at("embed_tokens.weight").size(0);
+}
+
+nlohmann::json stream(const Observed& run) {
+  return run.saved(1).state.extra.at("progress").at("extra").at("stream");
+}
+
+// A text for this option, in a file of its own.
+class TextFile {
+ public:
+  explicit TextFile(const std::string& text) { std::ofstream(path()) << text; }
+  std::string path() const { return folder_.path() / "other.txt"; }
+
+ private:
+  support::TemporaryFolder folder_;
+};
+
+std::string repeated(const std::string& word, int times) {
+  std::string all;
+  for (int i = 0; i < times; ++i) all += word;
+  return all;
+}
+
+void tokenizer_kind(const Option& option) {
+  EXPECT_EQ(vocabulary(pretrain(option.set("byte"))), 258);
+  EXPECT_EQ(vocabulary(pretrain(option.set("char"))), 5) << "a, b, c, | and z";
+}
+
+// A vocabulary with characters that the text does not have.
+void tokenizer_path(const Option& option) {
+  const support::TemporaryFolder folder;
+  const fs::path path = folder.path() / "tokenizer.json";
+  data::save_tokenizer(path, data::CharTokenizer({U'a', U'b', U'c', U'|', U'z', U'x', U'y'}));
+  EXPECT_EQ(vocabulary(pretrain(option.set(path, {"tokenizer.kind=char"}))), 7);
+}
+
+void train(const Option& option) {
+  const TextFile other(repeated("xyxxy", 60));
+  const Observed& run = pretrain(option.set(other.path()));
+  EXPECT_NE(store_of(run, repeated("xyxxy", 60)), nullptr);
+  EXPECT_EQ(store_of(run, base::text()), nullptr);
+  EXPECT_NE(run.metric("loss").at(0), pretrain().metric("loss").at(0));
+}
+
+// The loss of validation is of that text, whatever is trained on.
+void val(const Option& option) {
+  const TextFile easy(repeated("abcab|", 20)), hard(repeated("q\x01w\x7f", 30));
+  const Settings more = {"pretrain.steps=30", "pretrain.optimizer.lr=0.01", "checkpoint.every=0"};
+  const Observed &on_easy = pretrain(option.set(easy.path(), more)), &on_hard = pretrain(option.set(hard.path(), more));
+  EXPECT_TRUE(same_training(on_easy, on_hard));
+  EXPECT_LT(on_easy.metric("val_loss").back() + 1, on_hard.metric("val_loss").back());
+  EXPECT_NE(stream(pretrain(option.set(easy.path()))).at("end_token"), stream(pretrain()).at("end_token"))
+      << "nothing of the training text is held out then";
+}
+
+// The held-out end of the text has bytes that nothing else has.
+void val_fraction(const Option& option) {
+  const auto end = static_cast<double>(base::text().size());
+  for (const double fraction : {0.1, 0.4}) {
+    const Observed& run = pretrain(option.set(fmt::format("{}", fraction)));
+    EXPECT_NEAR(stream(run).at("end_token").get<double>(), end * (1 - fraction), 1);
+    EXPECT_EQ(stream(run).at("first_token"), 0);
+  }
+  const Settings more = {"pretrain.steps=30", "pretrain.optimizer.lr=0.01", "checkpoint.every=0",
+                         "pretrain.eval_batches=50"};
+  EXPECT_LT(pretrain(option.set("0.4", more)).metric("val_loss").back() + 0.5,
+            pretrain(option.set("0.1", more)).metric("val_loss").back());
+}
+
+// It ends a document and is no part of it.
+void separator(const Option& option) {
+  const Observed& run = pretrain(option.set("\"|\""));
+  std::string without = base::text();
+  std::erase(without, '|');
+  const auto store = store_of(run, without);
+  ASSERT_NE(store, nullptr);
+  EXPECT_EQ(store->info().documents, 91);
+  EXPECT_EQ(store_of(pretrain(), base::text())->info().documents, 1);
+  EXPECT_NE(run.metric("loss").at(0), pretrain().metric("loss").at(0));
+}
+
+}  // namespace
+
+OptionEffects data_effects() {
+  return {{"tokenizer.kind", "size of the vocabulary", tokenizer_kind},
+          {"tokenizer.path", "size of the vocabulary", tokenizer_path},
+          {"data.train", "the token store of the run, and the first loss", train},
+          {"data.val", "the loss of validation alone", val},
+          {"data.val_fraction", "where training ends and validation begins", val_fraction},
+          {"data.separator", "documents of the token store", separator}};
+}
+
+}  // namespace terse::options

@@ -1,0 +1,181 @@
+// Options of the model: shapes of the weights that are saved, and what the first loss of equal weights says.
+#include <cmath>
+
+#include "tests/options/option_effects.h"
+
+namespace terse::options {
+namespace {
+
+const std::string kBlock = "layers.0.";
+
+std::vector<int64_t> shape(const Observed& run, const std::string& name) {
+  const Weights weights = run.weights();
+  const auto found = weights.find(name);
+  return found == weights.end() ? std::vector<int64_t>{} : found->second.sizes().vec();
+}
+
+double first_loss(const Observed& run) {
+  return run.metric("loss").at(0);
+}
+
+// Before any update: a learning rate of 0 saves them.
+Weights initial(const Settings& settings) {
+  return finetune(settings + Settings{"sft.optimizer.lr=0"}).weights(1);
+}
+
+// An option that changes what the model computes from the same weights.
+void expect_other_loss_of_equal_weights(const Settings& settings) {
+  EXPECT_TRUE(same(initial(settings), initial({})));
+  EXPECT_NE(first_loss(finetune(settings)), first_loss(finetune()));
+}
+
+void depth(const Option& option) {
+  const Observed& run = finetune(option.set("2"));
+  EXPECT_EQ(run.weights().count("layers.1.input_layernorm.weight"), 1u);
+  EXPECT_EQ(run.weights().count("layers.2.input_layernorm.weight"), 0u);
+  EXPECT_EQ(shape(run, "embed_tokens.weight").at(1), 128);
+  EXPECT_EQ(run.config.model.heads, 2);
+}
+
+void layers(const Option& option) {
+  const Weights weights = finetune(option.set("3")).weights();
+  EXPECT_EQ(weights.count("layers.2.input_layernorm.weight"), 1u);
+  EXPECT_EQ(weights.count("layers.3.input_layernorm.weight"), 0u);
+  EXPECT_EQ(finetune().weights().count("layers.1.input_layernorm.weight"), 0u);
+}
+
+void width(const Option& option) {
+  EXPECT_EQ(shape(finetune(option.set("24")), "norm.weight"), std::vector<int64_t>{24});
+}
+
+// The width is shared out over them.
+void heads(const Option& option) {
+  const Settings norm = {"model.qk_norm=true"};
+  EXPECT_EQ(shape(finetune(option.set("4", norm)), kBlock + "self_attn.q_norm.weight"), std::vector<int64_t>{4});
+  EXPECT_EQ(shape(finetune(norm), kBlock + "self_attn.q_norm.weight"), std::vector<int64_t>{8});
+  expect_other_loss_of_equal_weights(option.set("4"));
+}
+
+void kv_heads(const Option& option) {
+  const Observed& run = finetune(option.set("1"));
+  EXPECT_EQ(shape(run, kBlock + "self_attn.k_proj.weight"), (std::vector<int64_t>{8, 16}));
+  EXPECT_EQ(shape(run, kBlock + "self_attn.v_proj.weight"), (std::vector<int64_t>{8, 16}));
+  EXPECT_EQ(shape(run, kBlock + "self_attn.q_proj.weight"), (std::vector<int64_t>{16, 16}));
+}
+
+void head_width(const Option& option) {
+  const Observed& run = finetune(option.set("12"));
+  EXPECT_EQ(shape(run, kBlock + "self_attn.q_proj.weight"), (std::vector<int64_t>{24, 16}));
+  EXPECT_EQ(shape(run, kBlock + "self_attn.o_proj.weight"), (std::vector<int64_t>{16, 24}));
+}
+
+void ffn_width(const Option& option) {
+  EXPECT_EQ(shape(finetune(option.set("40")), kBlock + "mlp.down_proj.weight"), (std::vector<int64_t>{16, 40}));
+}
+
+// The longest sequence of pretraining, where that names none of its own.
+void context(const Option& option) {
+  const auto longest = [&](const std::string& value) {
+    const Observed& run = pretrain(option.set(value, {"pretrain.context=0", "pretrain.optimizer.lr=0"}));
+    return run.saved(1).state.extra.at("progress").at("extra").at("stream").at("context").get<int64_t>();
+  };
+  EXPECT_EQ(longest("24"), 24);
+  EXPECT_EQ(longest("8"), 8);
+}
+
+// Angles are between tokens: of one token alone nothing changes.
+void rope_theta(const Option& option) {
+  expect_other_loss_of_equal_weights(option.set("3"));
+  const Settings alone = {"pretrain.context=1"};
+  EXPECT_EQ(first_loss(pretrain(option.set("3", alone))), first_loss(pretrain(alone)));
+  EXPECT_NE(first_loss(pretrain(option.set("3"))), first_loss(pretrain()));
+}
+
+// A large one makes what is normalised small, and the logits with it.
+void norm_eps(const Option& option) {
+  expect_other_loss_of_equal_weights(option.set("1"));
+  const Settings small = {"model.init_std=0.01"};
+  const double uniform = std::log(16.0);
+  EXPECT_LT(std::abs(first_loss(finetune(option.set("1", small))) - uniform), 1e-4);
+  EXPECT_GT(std::abs(first_loss(finetune(small)) - uniform), 1e-4);
+}
+
+void qk_norm(const Option& option) {
+  const Observed &with = finetune(option.set("true")), &without = finetune();
+  for (const char* name : {"q_norm", "k_norm"}) {
+    const std::string full = kBlock + "self_attn." + name + ".weight";
+    EXPECT_EQ(shape(with, full), std::vector<int64_t>{8});
+    EXPECT_FALSE(torch::equal(with.weights().at(full), torch::ones({8}, torch::kFloat64))) << "it does not train";
+    EXPECT_EQ(without.weights().count(full), 0u);
+  }
+  EXPECT_NE(first_loss(with), first_loss(without));
+}
+
+void qkv_bias(const Option& option) {
+  const Observed &with = finetune(option.set("true")), &without = finetune();
+  for (const char* name : {"q_proj", "v_proj"}) {
+    const std::string full = kBlock + "self_attn." + name + ".bias";
+    EXPECT_EQ(shape(with, full), std::vector<int64_t>{16});
+    EXPECT_GT(with.weights().at(full).norm().item<double>(), 0) << "it does not train";
+    EXPECT_EQ(without.weights().count(full), 0u);
+  }
+  EXPECT_EQ(first_loss(with), first_loss(without)) << "biases begin at 0";
+}
+
+void tie_embeddings(const Option& option) {
+  const Observed &apart = finetune(option.set("false")), &tied = finetune();
+  ASSERT_EQ(apart.weights().count(".weight"), 1u) << "lm_head.weight";
+  EXPECT_EQ(apart.weights().at(".weight").sizes(), apart.weights().at("embed_tokens.weight").sizes());
+  EXPECT_EQ(tied.weights().count(".weight"), 0u);
+  EXPECT_NE(first_loss(apart), first_loss(tied));
+}
+
+void init_std(const Option& option) {
+  const auto deviation = [&](const std::string& value, const std::string& name) {
+    const Settings big = {"model.width=64", "model.ffn_width=64", "model.layers=2"};
+    return initial(option.set(value, big)).at(name).std().item<double>();
+  };
+  for (const double std : {0.2, 0.05}) {
+    const std::string value = fmt::format("{}", std);
+    EXPECT_NEAR(deviation(value, kBlock + "mlp.gate_proj.weight") / std, 1, 0.05);
+    EXPECT_NEAR(deviation(value, kBlock + "mlp.down_proj.weight") / std, 0.5, 0.03) << "1 / sqrt(2 x 2 layers)";
+  }
+}
+
+void precision(const Option& option) {
+  const double fp32 = first_loss(finetune()), bf16 = first_loss(finetune(option.set("bf16")));
+  EXPECT_NE(bf16, fp32);
+  EXPECT_NEAR(bf16 / fp32, 1, 0.02);
+  EXPECT_TRUE(same(initial(option.set("bf16")), initial({}))) << "master weights are fp32";
+}
+
+// The same bits from less memory.
+void activation_checkpointing(const Option& option) {
+  const Settings deep = {"model.layers=6", "pretrain.context=64", "pretrain.batch_size=8", "pretrain.steps=2"};
+  const Observed &without = pretrain(deep), &with = pretrain(option.set("true", deep));
+  EXPECT_TRUE(same_training(with, without));
+  EXPECT_LT(with.peak_bytes, 0.7 * without.peak_bytes);
+}
+
+}  // namespace
+
+OptionEffects model_effects() {
+  return {{"model.depth", "layers, width and heads of the saved weights", depth},
+          {"model.layers", "blocks of the saved weights", layers},
+          {"model.width", "width of the saved weights", width},
+          {"model.heads", "width of one head, and the first loss of equal weights", heads},
+          {"model.kv_heads", "rows of the key and value projections", kv_heads},
+          {"model.head_width", "rows of the query projection", head_width},
+          {"model.ffn_width", "columns of the down projection", ffn_width},
+          {"model.context", "longest window of pretraining", context},
+          {"model.rope_theta", "the first loss of equal weights, but of one token alone", rope_theta},
+          {"model.norm_eps", "how far the first loss is from that of equal logits", norm_eps},
+          {"model.qk_norm", "weights of these norms, which train", qk_norm},
+          {"model.qkv_bias", "biases, which begin at 0 and train", qkv_bias},
+          {"model.tie_embeddings", "a head of its own", tie_embeddings},
+          {"model.init_std", "standard deviation of the initial weights", init_std},
+          {"model.precision", "the first loss, a little", precision},
+          {"model.activation_checkpointing", "peak memory, and not one bit of the results", activation_checkpointing}};
+}
+
+}  // namespace terse::options

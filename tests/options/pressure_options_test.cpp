@@ -1,0 +1,115 @@
+// Options of the price of length, of replay and of practice.
+#include "tests/options/option_effects.h"
+
+namespace terse::options {
+namespace {
+
+using ::testing::Contains;
+using ::testing::Each;
+using ::testing::Gt;
+using ::testing::IsEmpty;
+
+// The policy is as short as can be, so the controller stands on the last rung after the first step, and replays it.
+const Settings kAdaptive = {"rl.penalty.kind=adaptive", "rl.practice.updates=0", "rl.entropy_bonus=0",
+                            "rl.group_size=16"};
+
+nlohmann::json state(const Observed& run) {
+  return run.saved(1).state.extra.at("progress").at("extra");
+}
+
+void expect_rewards(const Observed& run, double share_of_accuracy) {
+  const std::vector<double> rewards = run.metric("reward"), accuracies = run.metric("accuracy");
+  ASSERT_THAT(accuracies, Contains(Gt(0)));
+  for (size_t i = 0; i < rewards.size(); ++i) EXPECT_NEAR(rewards[i], share_of_accuracy * accuracies[i], 1e-9);
+}
+
+void penalty_kind(const Option& option) {
+  const Settings more = {"rl.penalty.limit=2", "rl.penalty.strength=0.5", "rl.practice.updates=0", "rl.group_size=16"};
+  expect_rewards(reinforce(option.set("none", more)), 1);
+  expect_rewards(reinforce(option.set("truncation", more)), 0);  // an answer is three tokens
+  EXPECT_LT(reinforce(option.set("group_relative", more)).metric("reward").at(0),
+            reinforce(option.set("none", more)).metric("reward").at(0));
+  EXPECT_THAT(reinforce(option.set("adaptive", more)).metric("compression/pressure"), Contains(Gt(0)));
+  for (const char* kind : {"none", "truncation", "group_relative"})
+    EXPECT_THAT(reinforce(option.set(kind, more)).metric("compression/pressure"), IsEmpty());
+}
+
+void penalty_limit(const Option& option) {
+  const Settings truncation = {"rl.penalty.kind=truncation"};
+  expect_rewards(reinforce(option.set("2", truncation)), 0);
+  expect_rewards(reinforce(option.set("64", truncation)), 1);
+}
+
+void penalty_strength(const Option& option) {
+  const Settings relative = {"rl.penalty.kind=group_relative"};
+  const auto reward = [&](const char* strength) {
+    return reinforce(option.set(strength, relative)).metric("reward").at(0);
+  };
+  expect_rewards(reinforce(option.set("0", relative)), 1);
+  EXPECT_LT(reward("0.4"), reward("0"));
+  EXPECT_NEAR((reward("0") - reward("0.8")) / (reward("0") - reward("0.4")), 2, 1e-6);
+}
+
+void replay(const Option& option) {
+  const Observed &none = reinforce(option.set("0", kAdaptive)), &some = reinforce(option.set("6", kAdaptive));
+  EXPECT_THAT(none.metric("replay_loss"), Each(0));
+  EXPECT_THAT(some.metric("replay_loss"), Each(Gt(0)));
+  EXPECT_EQ(state(none).at("replayed"), 0);
+  EXPECT_EQ(state(some).at("replayed"), 6);
+}
+
+void replay_weight(const Option& option) {
+  const auto run = [&](const char* weight) -> const Observed& {
+    return reinforce(option.set(weight, kAdaptive + Settings{"rl.replay=6"}));
+  };
+  EXPECT_EQ(run("100").metric("replay_loss").at(0), run("1000").metric("replay_loss").at(0));
+  EXPECT_NEAR(run("1000").metric("grad_norm").at(0) / run("100").metric("grad_norm").at(0), 10, 0.5);
+  EXPECT_THAT(run("0").metric("replay_loss"), Each(0));
+}
+
+// A policy of long thoughts, so that a shorter form is left to practise.
+const Observed& practise(const Settings& settings) {
+  return reinforce(Settings{"rl.penalty.kind=adaptive"} + settings, {"task.forms={recheck: 1}", "sft.steps=150"});
+}
+
+int64_t practised(const Observed& run) {
+  return state(run).at("apprentice").at("practised").get<int64_t>();
+}
+
+void practice_updates(const Option& option) {
+  const Observed &none = practise(option.set("0")), &three = practise(option.set("3"));
+  EXPECT_THAT(none.metric("practice/loss"), IsEmpty());
+  EXPECT_EQ(three.metric("practice/loss").size(), 3u);
+  EXPECT_EQ(three.saved(1).state.whole("apprentice.optimizer.updates").item<int64_t>(), 3);
+  EXPECT_EQ(practised(three), 3 * 4);
+}
+
+void practice_traces(const Option& option) {
+  EXPECT_EQ(practised(practise(option.set("4"))), 4);
+  EXPECT_EQ(practised(practise(option.set("9"))), 9);
+}
+
+// The first update of AdamW moves every weight by about the rate; the copy began with the policy's weights.
+void practice_lr(const Option& option) {
+  for (const double rate : {0.004, 0.001}) {
+    const Observed& run = practise(option.set(fmt::format("{}", rate), {"rl.optimizer.weight_decay=0"}));
+    const torch::Tensor copy = flat(Observed::tensors(run.saved(1).state, "apprentice/model.")),
+                        policy = flat(Observed::tensors(run.saved(1).state, "model."));
+    EXPECT_NEAR((copy - policy).abs().max().item<double>() / rate, 1, 0.01);
+  }
+}
+
+}  // namespace
+
+OptionEffects pressure_effects() {
+  return {{"rl.penalty.kind", "rewards beside accuracy, and whether limits move", penalty_kind},
+          {"rl.penalty.limit", "rewards of right answers that are longer", penalty_limit},
+          {"rl.penalty.strength", "what length takes of rewards", penalty_strength},
+          {"rl.replay", "traces that are replayed", replay},
+          {"rl.replay_weight", "norm of the first gradient, not the loss of replay", replay_weight},
+          {"rl.practice.updates", "updates of the copy", practice_updates},
+          {"rl.practice.traces", "traces that the copy has seen", practice_traces},
+          {"rl.practice.lr", "how far the first update moves the copy", practice_lr}};
+}
+
+}  // namespace terse::options

@@ -1,0 +1,118 @@
+// Options of evaluation and of generation.
+#include <cmath>
+
+#include "rl/env/task.h"
+#include "tests/options/option_effects.h"
+
+namespace terse::options {
+namespace {
+
+using ::testing::Each;
+
+// Its problems are those held out for evaluation, not those of training.
+void problems_per_difficulty(const Option& option) {
+  EXPECT_EQ(finetune(option.set("5")).eval().at("n"), 5 * 2);
+  EXPECT_EQ(finetune(option.set("8")).eval().at("n"), 8 * 2);
+  const Observed& run = finetune(option.set("8"));
+  const auto task = rl::make_task(run.config.task, run.config.run.seed);
+  const std::vector<nlohmann::json> traces = run.traces("eval");
+  EXPECT_FALSE(traces.empty());
+  for (const nlohmann::json& line : traces) {
+    const int64_t index = line.at("problem"), difficulty = line.at("difficulty");
+    EXPECT_EQ(line.at("prompt"), task->tokenizer().decode(task->problem(rl::Split::kEval, index, difficulty).prompt));
+  }
+}
+
+void samples(const Option& option) {
+  EXPECT_EQ(finetune(option.set("3")).eval().at("n"), 3 * 3);
+  EXPECT_EQ(finetune(option.set("4")).eval().at("pass_at_k").size(), 3u) << "1, 2 and 4";
+  EXPECT_EQ(finetune(option.set("1")).eval().at("pass_at_k").size(), 1u);
+}
+
+// An evaluation during training is one sample of so many problems: at a rate of 0 the final one finds the same.
+void quick_problems(const Option& option) {
+  const Settings still = {"sft.optimizer.lr=0", "sft.eval_every=1", "eval.samples=1"};
+  for (const char* problems : {"5", "30"}) {
+    const Observed& during = finetune(option.set(problems, still));
+    const Observed& after = finetune(still + Settings{std::string("eval.problems_per_difficulty=") + problems});
+    EXPECT_EQ(during.metric("eval/mean_tokens").at(0), after.eval().at("mean_tokens"));
+  }
+  EXPECT_NE(finetune(option.set("5", still)).metric("eval/mean_tokens"),
+            finetune(option.set("30", still)).metric("eval/mean_tokens"));
+}
+
+// When cold, all samples of a problem are alike: more of them solve no more. Training does not notice.
+void eval_temperature(const Option& option) {
+  const Settings many = base::kPolicy + Settings{"eval.problems_per_difficulty=40", "eval.samples=4"};
+  const Observed &cold = finetune(option.set("0.001", many)), &warm = finetune(option.set("1", many));
+  const auto pass = [](const Observed& run, const char* k) { return run.eval().at("pass_at_k").at(k).get<double>(); };
+  EXPECT_NEAR(pass(cold, "4"), pass(cold, "1"), 1e-9);
+  EXPECT_GT(pass(warm, "4"), pass(warm, "1") + 0.1);
+  EXPECT_TRUE(same_training(cold, warm));
+}
+
+// Nats of the distributions that the first step sampled from, after temperature and cuts.
+double first_entropy(const Settings& settings) {
+  return reinforce(settings).metric("entropy").at(0);
+}
+
+void engine_temperature(const Option& option) {
+  EXPECT_LT(first_entropy(option.set("0.01")), 0.2 * first_entropy(option.set("1")));
+  EXPECT_NEAR(first_entropy(option.set("1000")), std::log(16.0), 1e-2) << "all tokens alike";
+}
+
+// Cuts of a distribution in which all tokens are nearly alike.
+const Settings kHot = {"engine.temperature=1000"};
+
+void top_k(const Option& option) {
+  EXPECT_NEAR(first_entropy(option.set("2", kHot)), std::log(2.0), 1e-3);
+  EXPECT_NEAR(first_entropy(option.set("5", kHot)), std::log(5.0), 1e-3);
+  EXPECT_EQ(first_entropy(option.set("1", kHot)), 0);
+}
+
+void top_p(const Option& option) {
+  EXPECT_NEAR(first_entropy(option.set("0.24", kHot)), std::log(4.0), 1e-2) << "four of sixteen hold 0.25";
+  EXPECT_NEAR(first_entropy(option.set("0.49", kHot)), std::log(8.0), 1e-2);
+  EXPECT_EQ(first_entropy(option.set("0.001", kHot)), 0);
+}
+
+// At a temperature of 1 only tokens nearly as likely as the likeliest stay.
+void min_p(const Option& option) {
+  EXPECT_LT(first_entropy(option.set("0.99")), 0.2 * first_entropy(option.set("0")));
+  EXPECT_NEAR(first_entropy(option.set("0.5", kHot)), std::log(16.0), 1e-2) << "none is half as likely as another";
+}
+
+void max_new_tokens(const Option& option) {
+  const Observed& run = reinforce(option.set("2"));
+  EXPECT_THAT(run.metric("completions/mean_length"), Each(::testing::Le(2)));
+  EXPECT_THAT(run.metric("completions/clipped_ratio"), Each(::testing::Gt(0.8)));
+  EXPECT_THAT(reinforce().metric("completions/mean_length"), Each(::testing::Gt(2)));
+}
+
+// The same bits from less memory: keys and values of fewer sequences at a time.
+void max_batch(const Option& option) {
+  const Observed &many = reinforce(option.set("64")), &few = reinforce(option.set("2"));
+  EXPECT_TRUE(same_training(many, few));
+  EXPECT_EQ(support::without_time(many.eval()), support::without_time(few.eval()));
+  EXPECT_LT(few.peak_bytes + 50 * 64 * 16 * 2 * 4, many.peak_bytes);
+}
+
+}  // namespace
+
+OptionEffects eval_effects() {
+  return {{"eval.problems_per_difficulty", "number of answers, all to problems held out", problems_per_difficulty},
+          {"eval.samples", "number of answers, and of pass@k", samples},
+          {"eval.quick_problems_per_difficulty", "figures of evaluations during training", quick_problems},
+          {"eval.temperature", "pass@k beside pass@1, and nothing of training", eval_temperature}};
+}
+
+OptionEffects engine_effects() {
+  return {{"engine.max_batch", "peak memory, and not one bit of the results", max_batch},
+          {"engine.max_new_tokens", "length of rollouts", max_new_tokens},
+          {"engine.temperature", "entropy of sampled distributions", engine_temperature},
+          {"engine.top_k", "entropy of sampled distributions", top_k},
+          {"engine.top_p", "entropy of sampled distributions", top_p},
+          {"engine.min_p", "entropy of sampled distributions", min_p}};
+}
+
+}  // namespace terse::options

@@ -1,0 +1,302 @@
+// Everything that a checkpoint saves is restored. From a checkpoint in the middle of each stage, a run goes on as the
+// uninterrupted one did. Then every key of that checkpoint, found by walking through it, is altered and left out, one
+// at a time: the run must go on in another way, or refuse and say which key it was.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "configs/load.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_run.h"
+
+namespace terse::rl {
+namespace {
+
+namespace fs = std::filesystem;
+using checkpoints::StateDict;
+using Json = nlohmann::json;
+using Pointer = Json::json_pointer;
+using Saved = checkpoints::Store::Loaded;
+
+// Keys that may be altered without a difference that this test could see, and why. They must not be missing.
+const std::map<std::string, std::string> kWithoutConsequence = {
+    {"/progress/seconds", "a time: how long the stage has taken is told in the summary, and decides nothing"},
+    {"/metrics/global_step", "tells TensorBoard which points to drop; trainer/metrics_logger_test.cpp looks at it"},
+    {"/progress/extra/skipped/0", "matters once an update is skipped; see SkippedUpdatesInARowAreRestored"}};
+
+// What a run leaves behind, without what tells time.
+struct Outcome {
+  std::string refusal;  // why it did not run
+  std::vector<Json> records, ledger;
+  Json summary;
+  std::map<std::string, StateDict> checkpoints;  // all but the one that it began with
+
+  bool operator==(const Outcome& other) const {
+    const auto same = [](const auto& a, const auto& b) {
+      return a.first == b.first && a.second.extra == b.second.extra && support::same_tensors(a.second, b.second);
+    };
+    return refusal == other.refusal && records == other.records && ledger == other.ledger && summary == other.summary &&
+           std::equal(checkpoints.begin(), checkpoints.end(), other.checkpoints.begin(), other.checkpoints.end(), same);
+  }
+};
+
+// Bytes of records depend on how many digits their times have.
+void forget_time(Json& extra) {
+  extra.at("metrics").erase("bytes");
+  extra.at("progress").erase("seconds");
+  extra.at("finished") = support::without_time(extra.at("finished"));
+}
+
+Outcome outcome_of(const fs::path& dir, const std::string& beginning) {
+  Outcome outcome;
+  outcome.records = support::records_of(dir);
+  outcome.ledger = support::json_lines(dir / "ledger.jsonl");
+  std::ifstream summary(dir / "summary.json");
+  if (summary) outcome.summary = support::without_time(Json::parse(summary));
+  for (const fs::path& path : checkpoints::list_checkpoints(dir / "checkpoints")) {
+    if (path.filename() == beginning) continue;
+    StateDict state = checkpoints::load(path).state;
+    forget_time(state.extra);
+    outcome.checkpoints[path.filename()] = std::move(state);
+  }
+  return outcome;
+}
+
+// A run in a folder of its own that can be begun anew from any of its checkpoints.
+class TinyRun {
+ public:
+  TinyRun(const std::string& yaml, const std::vector<std::string>& settings)
+      : config_(configs::load_text(yaml, "tiny", settings).config) {}
+
+  const fs::path& dir() const { return folder_.path(); }
+  void go() { support::run_alone(config_, dir()); }
+  Saved saved(int64_t step) const {
+    return checkpoints::load(dir() / "checkpoints" / fmt::format("step-{}", step));
+  }
+  Outcome outcome(int64_t beginning) const { return outcome_of(dir(), fmt::format("step-{}", beginning)); }
+
+  // Goes on from `saved` in another folder, which has all files that this run's folder has beside checkpoints.
+  Outcome go_on(const Saved& saved) const {
+    const support::TemporaryFolder folder;
+    for (const char* name : {"metrics.jsonl", "ledger.jsonl", "data"})
+      if (fs::exists(dir() / name)) fs::copy(dir() / name, folder.path() / name, fs::copy_options::recursive);
+    checkpoints::Store(folder.path() / "checkpoints", 2, false).save(saved.info, saved.state);
+    std::string refusal;
+    try {
+      support::run_alone(config_, folder.path());
+    } catch (const std::exception& error) {
+      refusal = error.what();
+    }
+    Outcome outcome = outcome_of(folder.path(), fmt::format("step-{}", saved.info.step));
+    outcome.refusal = refusal;
+    return outcome;
+  }
+  // The same, but this run's folder becomes that one.
+  void replace_by(const Saved& saved) {
+    fs::remove_all(dir() / "checkpoints");
+    fs::remove(dir() / "summary.json");
+    checkpoints::Store(dir() / "checkpoints", 2, false).save(saved.info, saved.state);
+    go();
+  }
+
+ private:
+  configs::RunConfig config_;
+  support::TemporaryFolder folder_;
+};
+
+// Every node below `json`, leaves and what holds them. Results of finished stages are handed on as they are.
+void walk(const Json& json, const Pointer& at, std::vector<Pointer>& nodes) {
+  if (!at.empty()) nodes.push_back(at);
+  if (at.parent_pointer() == Pointer("/finished")) return;
+  if (json.is_object())
+    for (const auto& [key, value] : json.items()) walk(value, at / key, nodes);
+  if (json.is_array())
+    for (size_t i = 0; i < json.size(); ++i) walk(json[i], at / i, nodes);
+}
+
+bool is_leaf(const Json& value, const Pointer& at) {
+  return value.is_primitive() || value.empty() || at.parent_pointer() == Pointer("/finished");
+}
+
+// Another value of the same type. Positions in files are altered so that whole records are lost.
+Json altered(const Json& value, const Pointer& at) {
+  if (at == Pointer("/metrics/bytes") || at == Pointer("/progress/extra/ledger")) return 0;
+  if (value.is_number_integer()) return value.get<int64_t>() + 1;
+  if (value.is_number()) return value.get<double>() + 0.5;
+  if (value.is_string()) return value.get<std::string>() + "x";
+  if (value.is_boolean()) return !value.get<bool>();
+  if (value.is_array()) return Json::array({int64_t{1} << 33});  // an empty one: of problems outstanding
+  Json result = value;
+  result["steps"] = 12345;  // of a finished stage
+  return result;
+}
+
+void leave_out(Json& extra, const Pointer& at) {
+  Json& parent = extra.at(at.parent_pointer());
+  if (parent.is_array()) parent.erase(static_cast<size_t>(std::stoll(at.back())));
+  if (parent.is_object()) parent.erase(at.back());
+}
+
+// Alters and leaves out each key of the tensors (or of the rest) that `saved` has. `uninterrupted`: what comes of it.
+class Keys {
+ public:
+  Keys(const TinyRun& run, int64_t step) : run_(run), saved_(run.saved(step)), plain_(run.go_on(saved_)) {
+    EXPECT_EQ(plain_.refusal, "");
+    const Outcome whole = run.outcome(step);
+    EXPECT_EQ(plain_.records, whole.records);
+    EXPECT_EQ(plain_.ledger, whole.ledger);
+    EXPECT_EQ(plain_.summary, whole.summary);
+    EXPECT_FALSE(plain_.checkpoints.empty());
+    for (const auto& [name, state] : plain_.checkpoints) {
+      EXPECT_EQ(state.extra, whole.checkpoints.at(name).extra) << name;
+      EXPECT_TRUE(support::same_tensors(state, whole.checkpoints.at(name))) << name;
+    }
+  }
+
+  void try_tensors() {
+    EXPECT_GT(saved_.state.tensors.size(), 10u);
+    for (const auto& [name, shard] : saved_.state.tensors) {
+      Saved other = saved_;
+      other.state.tensors.at(name).data = shard.data + 1;
+      expect_difference(other, name + " altered");
+      other.state.tensors.erase(name);
+      expect_refusal(other, name, name + " left out");
+    }
+  }
+
+  void try_the_rest() {
+    std::vector<Pointer> nodes;
+    walk(saved_.state.extra, Pointer(), nodes);
+    EXPECT_GT(nodes.size(), 10u);
+    for (const Pointer& at : nodes) {
+      const Json& value = saved_.state.extra.at(at);
+      Saved other = saved_;
+      const bool harmless = kWithoutConsequence.count(at.to_string()) > 0;
+      if (is_leaf(value, at) && !harmless) {
+        other.state.extra.at(at) = altered(value, at);
+        expect_difference(other, fmt::format("{} {} instead of {}", at.to_string(), other.state.extra.at(at).dump(),
+                                             value.dump()));
+      }
+      other = saved_;
+      leave_out(other.state.extra, at);
+      const bool element = saved_.state.extra.at(at.parent_pointer()).is_array();
+      const std::string what = at.to_string() + " left out";
+      if (element) expect_difference(other, what);
+      if (!element) expect_refusal(other, at.back(), what);
+    }
+  }
+
+ private:
+  void expect_difference(const Saved& saved, const std::string& what) const {
+    const Outcome outcome = run_.go_on(saved);
+    EXPECT_FALSE(outcome == plain_) << what << " makes no difference";
+  }
+  void expect_refusal(const Saved& saved, const std::string& name, const std::string& what) const {
+    EXPECT_THAT(run_.go_on(saved).refusal, ::testing::HasSubstr(name)) << what;
+  }
+
+  const TinyRun& run_;
+  Saved saved_;
+  Outcome plain_;
+};
+
+constexpr const char* kCommon = R"(
+run: {device: cpu, threads: 1, log_every: 1}
+model: {layers: 1, width: 16, heads: 2, ffn_width: 32, context: 64, init_std: 0.2}
+task: {k_min: 1, k_max: 2, align_to: 2}
+eval: {problems_per_difficulty: 2, samples: 1, quick_problems_per_difficulty: 1}
+checkpoint: {every: 1, keep: 100}
+)";
+
+// Of few windows, so that the middle of the run lies in a later epoch.
+std::string text_in(const support::TemporaryFolder& folder) {
+  const fs::path path = folder.path() / "text.txt";
+  std::ofstream(path) << "abcabcbbcabcaabacabbcabcacbabcbacbbacbabccabcabbcabaccbab";
+  return "data.train=" + path.string();
+}
+
+TEST(SavedState, OfPretrainingIsRestored) {
+  const support::TemporaryFolder folder;
+  TinyRun run(kCommon, {"stages=[pretrain]", text_in(folder), "pretrain.steps=6", "pretrain.batch_size=3",
+                    "pretrain.context=8", "pretrain.eval_every=2"});
+  run.go();
+  EXPECT_GT(run.saved(3).state.extra.at("/progress/extra/stream/epoch"_json_pointer), 0);
+  EXPECT_GT(run.saved(3).state.extra.at("/progress/extra/stream/cursor"_json_pointer), 0);
+  Keys keys(run, 3);
+  keys.try_tensors();
+  keys.try_the_rest();
+}
+
+TEST(SavedState, OfFineTuningIsRestored) {
+  TinyRun run(kCommon, {"stages=[eval, sft]", "sft.steps=5", "sft.batch_size=3"});
+  run.go();
+  Keys keys(run, 3);
+  keys.try_tensors();
+  keys.try_the_rest();
+}
+
+// With an enormous head the loss is finite and its gradient is not.
+TEST(SavedState, SkippedUpdatesInARowAreRestored) {
+  TinyRun run(kCommon, {"stages=[sft]", "sft.steps=9", "sft.batch_size=3", "sft.optimizer.max_nonfinite_steps=3",
+                    "model.tie_embeddings=false"});
+  run.go();
+  Saved broken = run.saved(1);
+  broken.state.tensors.at("lm_head.weight").data.mul_(1e25);
+  const auto steps_before_giving_up = [&](int64_t skipped) {
+    broken.state.extra.at("/progress/extra/skipped/0"_json_pointer) = skipped;
+    const Outcome outcome = run.go_on(broken);
+    EXPECT_THAT(outcome.refusal, ::testing::HasSubstr("not finite"));
+    return outcome.records.size() - 1;
+  };
+  EXPECT_EQ(steps_before_giving_up(0), 3u);
+  EXPECT_EQ(steps_before_giving_up(2), 1u);
+}
+
+// A run of reinforcement learning in the middle of everything: the controller stands on a rung that has one above and
+// one below, so traces are replayed and the apprentice practises; it has been examined; groups have been replaced.
+class Reinforced : public TinyRun {
+ public:
+  static constexpr int64_t kMiddle = 8 + 4;
+
+  Reinforced()
+      : TinyRun(kCommon, {"stages=[sft, rl]", "sft.steps=8", "sft.batch_size=8", "rl.steps=6", "rl.prompts=4",
+                      "rl.group_size=4", "rl.replay=3", "rl.practice={updates: 1, traces: 3}", "rl.eval_every=2",
+                      "rl.trace_every=0"}) {
+    go();
+    Saved begun = saved(8 + 1);
+    for (Json& difficulty : begun.state.extra.at("/progress/extra/controller/difficulties"_json_pointer)) {
+      difficulty["rung"] = 1;
+      difficulty["reference"] = 0.9;
+      difficulty["overall"] = {60, 54};
+    }
+    begun.state.extra.at("/progress/extra/apprentice/rung"_json_pointer) = -1;
+    replace_by(begun);
+    Saved examined = saved(8 + 2);
+    examined.state.extra.at("/progress/extra/apprentice/steps"_json_pointer) = 8;  // the exam is at the 10th
+    replace_by(examined);
+  }
+};
+
+TEST(SavedState, OfReinforcementLearningIsComplete) {
+  const Reinforced run;
+  const Json extra = run.saved(Reinforced::kMiddle).state.extra.at("/progress/extra"_json_pointer);
+  EXPECT_GT(extra.at("replayed"), 0);
+  EXPECT_GT(extra.at("/apprentice/rung"_json_pointer), 1);
+  EXPECT_GT(extra.at("/apprentice/practised"_json_pointer), 0);
+  EXPECT_GT(extra.at("/apprentice/examined"_json_pointer), 0);
+  EXPECT_GT(extra.at("/problems/next"_json_pointer), (int64_t{1} << 32) + 4 * 4) << "no group was replaced";
+}
+
+TEST(SavedState, TensorsOfReinforcementLearningAreRestored) {
+  const Reinforced run;
+  Keys(run, Reinforced::kMiddle).try_tensors();
+}
+
+TEST(SavedState, OfReinforcementLearningIsRestored) {
+  const Reinforced run;
+  Keys(run, Reinforced::kMiddle).try_the_rest();
+}
+
+}  // namespace
+}  // namespace terse::rl

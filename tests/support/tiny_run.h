@@ -1,0 +1,66 @@
+// A whole run in this process, and what it leaves in its folder.
+#pragma once
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "checkpoints/store.h"
+#include "rl/run.h"
+
+namespace terse::support {
+
+// Runs, or continues, the stages of `config` in `dir`, as the only rank. Returns the summary.
+inline nlohmann::json run_alone(const configs::RunConfig& config, const std::filesystem::path& dir,
+                                trainer::Interrupts* interrupts = nullptr) {
+  const auto world = trainer::World::start({});
+  return rl::run({config, dir, "test", world.get(), interrupts});
+}
+
+inline std::vector<nlohmann::json> json_lines(const std::filesystem::path& path) {
+  std::vector<nlohmann::json> lines;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) lines.push_back(nlohmann::json::parse(line));
+  return lines;
+}
+
+// Whether a metric tells how fast the machine was, and so nothing about the run.
+inline bool tells_time(const std::string& metric) {
+  return metric.starts_with("time") || metric == "step_time" || metric.ends_with("tokens_per_s");
+}
+
+// Every record of metrics.jsonl without the fields that tell time.
+inline std::vector<nlohmann::json> records_of(const std::filesystem::path& dir) {
+  std::vector<nlohmann::json> records = json_lines(dir / "metrics.jsonl");
+  for (nlohmann::json& record : records) {
+    nlohmann::json kept;
+    for (const auto& [name, value] : record.items())
+      if (!tells_time(name)) kept[name] = value;
+    record = std::move(kept);
+  }
+  return records;
+}
+
+// A summary or a part of it, without what tells time.
+inline nlohmann::json without_time(const nlohmann::json& summary) {
+  nlohmann::json kept = summary;
+  if (kept.is_array()) std::transform(summary.begin(), summary.end(), kept.begin(), without_time);
+  if (!kept.is_object()) return kept;
+  kept.erase("wall_s");
+  kept.erase("train_s");
+  for (auto& [name, value] : kept.items()) value = without_time(value);
+  return kept;
+}
+
+inline bool same_tensors(const checkpoints::StateDict& a, const checkpoints::StateDict& b) {
+  return std::equal(
+      a.tensors.begin(), a.tensors.end(), b.tensors.begin(), b.tensors.end(), [](const auto& x, const auto& y) {
+        return x.first == y.first && x.second.shape == y.second.shape && torch::equal(x.second.data, y.second.data);
+      });
+}
+
+}  // namespace terse::support
