@@ -25,12 +25,12 @@ std::vector<std::string> advantage_norm_names();
 AdvantageNorm parse_advantage_norm(std::string_view name);
 
 struct AdvantageStats {
-  int64_t counted = 0;           // rollouts that baselines and deviations are made of
-  int64_t left_out = 0;          // verification timed out or failed
-  int64_t nonfinite = 0;         // rewards that were NaN or infinite: turned into errors, also in left_out
-  int64_t uniform_groups = 0;    // groups without a signal: counted rewards all equal, or fewer than two
-  int64_t correct = 0;           // counted rollouts with the raw outcome right
-  int64_t correct_negative = 0;  // of these, how many got a negative advantage
+  int64_t counted = 0;                // rollouts that baselines and deviations are made of
+  int64_t left_out = 0;               // verification timed out or failed
+  int64_t nonfinite = 0;              // rewards that were NaN or infinite: turned into errors, also in left_out
+  int64_t uniform_groups = 0;         // groups without a signal: counted rewards all equal, or fewer than two
+  int64_t correct = 0;                // counted rollouts with the raw outcome right
+  int64_t correct_negative = 0;       // of these, how many got a negative advantage
   std::optional<double> reward_mean;  // over the counted rollouts
   std::optional<double> reward_std;   // mean of the unbiased standard deviations of the groups with two or more counted
 };

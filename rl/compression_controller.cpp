@@ -5,7 +5,8 @@
 
 #include <algorithm>
 #include <limits>
-#include <stdexcept>
+
+#include "configs/errors.h"
 
 namespace terse::rl {
 
@@ -143,8 +144,8 @@ void CompressionController::restore(const nlohmann::json& state) {
   for (const nlohmann::json& j : state.at("difficulties")) {
     const int64_t difficulty = j.at("difficulty");
     if (states_.count(difficulty) == 0) {
-      throw std::runtime_error(fmt::format(
-          "the saved limits name the difficulty {}, which the task of this run does not have", difficulty));
+      throw configs::ConfigError(
+          fmt::format("the saved limits name the difficulty {}, which the task of this run does not have", difficulty));
     }
     State& s = states_.at(difficulty);
     s.rung = j.at("rung");

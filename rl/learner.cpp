@@ -142,14 +142,15 @@ class Learner {
   }
 
   void update(StepRecord& record, const std::vector<data::Sequence>& replay) {
-    const UpdateOptions options{rl_.loss,
-                                {rl_.clip_low, rl_.clip_high, static_cast<double>(response_limit(config_.engine.max_new_tokens, task_))},
-                                rollout_sampling(config_, task_).transform,
-                                entropy_.weight(),
-                                rl_.micro_batch,
-                                rl_.replay_weight,
-                                record.batch.version,
-                                rl_.importance_cap};
+    const UpdateOptions options{
+        rl_.loss,
+        {rl_.clip_low, rl_.clip_high, static_cast<double>(response_limit(config_.engine.max_new_tokens, task_))},
+        rollout_sampling(config_, task_).transform,
+        entropy_.weight(),
+        rl_.micro_batch,
+        rl_.replay_weight,
+        record.batch.version,
+        rl_.importance_cap};
     record.lr = trainer::learning_rate(rl_.optimizer, progress_.step, rl_.steps);
     const size_t groups = record.batch.groups.size(), updates = static_cast<size_t>(rl_.updates_per_batch);
     for (size_t u = 0; u < updates; ++u) {
@@ -233,7 +234,7 @@ class Learner {
   TraceLog traces_;
   LedgerLog ledger_;
   trainer::StageProgress progress_{"rl", 0, 0, 0, {}};
-  int64_t replayed_ = 0;  // problems whose traces have been replayed
+  int64_t replayed_ = 0;                  // problems whose traces have been replayed
   double score_ = trainer::score_of({});  // of the last step, for retention
 };
 

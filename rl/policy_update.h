@@ -30,10 +30,10 @@ struct UpdateResult {
   std::optional<double> entropy;      // mean over trained response tokens, nats
   // |learner's - sampler's| log-probability of tokens that are not stale; meaningful on the first update of a batch.
   std::optional<double> logp_diff_max, logp_diff_mean;
-  double stale_tokens = 0;                 // trained tokens that older weights sampled
-  std::optional<double> importance_mean;   // of the importance weights of these
-  std::optional<double> importance_capped; // share of them at the cap
-  int64_t tokens = 0;            // packed tokens that went through the model
+  double stale_tokens = 0;                  // trained tokens that older weights sampled
+  std::optional<double> importance_mean;    // of the importance weights of these
+  std::optional<double> importance_capped;  // share of them at the cap
+  int64_t tokens = 0;                       // packed tokens that went through the model
   PolicyStats stats;
 };
 

@@ -56,9 +56,8 @@ StageResult pretrain(Session& session, const Vocabulary& vocabulary) {
       loss += trainer::cross_entropy(session.model(), batch);
     }
     val_loss = loss.mean();
-    const auto bits_per_byte = val_loss && bytes_per_token
-                                   ? std::optional(*val_loss / std::log(2.0) / *bytes_per_token)
-                                   : std::nullopt;
+    const auto bits_per_byte =
+        val_loss && bytes_per_token ? std::optional(*val_loss / std::log(2.0) / *bytes_per_token) : std::nullopt;
     return trainer::present({{"val_loss", val_loss}, {"bits_per_byte", bits_per_byte}});
   };
   StageResult result;

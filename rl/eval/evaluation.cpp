@@ -94,9 +94,8 @@ nlohmann::json Evaluation::to_json() const {
                          {"mean_tokens_wrong", or_null(wrong.mean_tokens())}};
   for (const auto& [k, value] : pass_at_k) json["pass_at_k"][std::to_string(k)] = value;
   for (const auto& [difficulty, bucket] : by_difficulty) {
-    json["by_difficulty"][std::to_string(difficulty)] = {{"n", bucket.n},
-                                                         {"accuracy", or_null(bucket.accuracy())},
-                                                         {"mean_tokens", or_null(bucket.mean_tokens())}};
+    json["by_difficulty"][std::to_string(difficulty)] = {
+        {"n", bucket.n}, {"accuracy", or_null(bucket.accuracy())}, {"mean_tokens", or_null(bucket.mean_tokens())}};
   }
   for (const auto& [form, bucket] : forms)
     json["forms"][form] = {{"share", or_null(all.share(bucket.n))}, {"accuracy", or_null(bucket.accuracy())}};

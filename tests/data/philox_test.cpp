@@ -30,8 +30,8 @@ TEST(Philox, NoTwoPurposesSeedsOrCoordinatesShareABlock) {
   std::set<std::array<uint32_t, 4>> seen;
   size_t blocks = 0;
   const std::vector<uint64_t> seeds = {0, 1, 2, uint64_t{1} << 32, (uint64_t{1} << 32) + 1, uint64_t{1} << 63};
-  const std::vector<uint64_t> coordinates = {0, 1, 2, 3, (uint64_t{1} << 32) - 1, uint64_t{1} << 32,
-                                             (uint64_t{1} << 32) + 1, uint64_t{1} << 40, ~uint64_t{0}};
+  const std::vector<uint64_t> coordinates = {
+      0, 1, 2, 3, (uint64_t{1} << 32) - 1, uint64_t{1} << 32, (uint64_t{1} << 32) + 1, uint64_t{1} << 40, ~uint64_t{0}};
   for (auto stream = static_cast<uint32_t>(RandomStream::kInit); stream <= static_cast<uint32_t>(RandomStream::kForm);
        ++stream) {
     for (const uint64_t seed : seeds) {

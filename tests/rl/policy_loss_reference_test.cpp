@@ -108,10 +108,10 @@ TEST(PolicyLossReference, LossAndGradientAreThoseOfThePapers) {
       for (const PolicyLossOptions& options :
            {PolicyLossOptions{0.2, 0.28, 20}, PolicyLossOptions{0.05, 0.4, 7}, PolicyLossOptions{0.3, 0.01, 5}}) {
         const Update update = random_update(seed, seed % 2 == 1);
-        const auto expected = support::reference_loss(
-            name, update.sequences,
-            {options.clip_low, options.clip_high, options.max_tokens, static_cast<double>(update.sequences.size()),
-             static_cast<double>(update.tokens)});
+        const auto expected =
+            support::reference_loss(name, update.sequences,
+                                    {options.clip_low, options.clip_high, options.max_tokens,
+                                     static_cast<double>(update.sequences.size()), static_cast<double>(update.tokens)});
         for (const size_t micro_batch : {size_t{12}, size_t{5}, size_t{1}}) {
           const Ours exact = ours(name, update, options, micro_batch, torch::kFloat64);
           const auto [loss, gradient] = differences(exact, expected);

@@ -75,7 +75,8 @@ TEST(PolicyLoss, EveryFormMatchesAGroupOfFourComputedByHand) {
     stats.add(result.stats);
     EXPECT_EQ(stats.clipped_low, expected.clipped_low) << expected.name;
     EXPECT_EQ(stats.clipped_high, expected.clipped_high) << expected.name;
-    EXPECT_DOUBLE_EQ(stats.clip_fraction().value(), (expected.clipped_low + expected.clipped_high) / 8) << expected.name;
+    EXPECT_DOUBLE_EQ(stats.clip_fraction().value(), (expected.clipped_low + expected.clipped_high) / 8)
+        << expected.name;
   }
 }
 

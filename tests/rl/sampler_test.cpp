@@ -88,8 +88,8 @@ TEST(Sampler, DrawsFromTheDistributionThatTheTransformDefines) {
     keys.push_back({.seed = 9, .problem = i / 100, .sample = i / 10 % 10, .position = i % 10});
   for (const Case& each : kCases) {
     const LogitTransform& t = each.transform;
-    const std::string name = fmt::format("temperature {}, top_k {}, top_p {}, min_p {}", t.temperature, t.top_k,
-                                         t.top_p, t.min_p);
+    const std::string name =
+        fmt::format("temperature {}, top_k {}, top_p {}, min_p {}", t.temperature, t.top_k, t.top_p, t.min_p);
     const std::vector<double> p = expected_distribution(t);
     ASSERT_EQ(p.size() - static_cast<size_t>(std::count(p.begin(), p.end(), 0.0)), each.kept) << name;
     double entropy = 0;
@@ -135,7 +135,8 @@ TEST(Sampler, EveryCoordinateOfADrawGivesANumberOfItsOwn) {
     return tokens;
   };
   std::vector<DrawKey> base;
-  for (int64_t i = 0; i < kDraws; ++i) base.push_back({.seed = 3, .problem = i / 40, .sample = i % 5, .position = i / 5 % 8});
+  for (int64_t i = 0; i < kDraws; ++i)
+    base.push_back({.seed = 3, .problem = i / 40, .sample = i % 5, .position = i / 5 % 8});
   const std::vector<int64_t> tokens = uniform(base);
   const auto against = [&](const char* what, void (*change)(DrawKey&)) {
     std::vector<DrawKey> keys = base;

@@ -52,12 +52,12 @@ inline ReferenceLoss reference_loss(const std::string& name, const std::vector<R
     const auto weight = [&](size_t t) { return s.weight.empty() ? 1.0 : s.weight[t]; };
     // Every form is a sum of terms over the tokens with one factor before it.
     double factor = 0;
-    if (name == "grpo") factor = 1 / (o.sequences * length);              // arXiv 2402.03300, eq. 3 (without its KL)
-    if (name == "dapo") factor = 1 / o.tokens;                            // arXiv 2503.14476, eq. 8
-    if (name == "dr_grpo") factor = 1 / (o.sequences * o.max_tokens);     // arXiv 2503.20783, section 3.2, listing 1
-    if (name == "gspo") factor = 1 / (o.sequences * length);              // arXiv 2507.18071, eq. 5
-    if (name == "cispo") factor = 1 / o.tokens;                           // arXiv 2506.13585, eq. 4
-    if (name == "reinforce") factor = 1 / o.sequences;                    // Williams 1992; log pi of a whole response
+    if (name == "grpo") factor = 1 / (o.sequences * length);           // arXiv 2402.03300, eq. 3 (without its KL)
+    if (name == "dapo") factor = 1 / o.tokens;                         // arXiv 2503.14476, eq. 8
+    if (name == "dr_grpo") factor = 1 / (o.sequences * o.max_tokens);  // arXiv 2503.20783, section 3.2, listing 1
+    if (name == "gspo") factor = 1 / (o.sequences * length);           // arXiv 2507.18071, eq. 5
+    if (name == "cispo") factor = 1 / o.tokens;                        // arXiv 2506.13585, eq. 4
+    if (name == "reinforce") factor = 1 / o.sequences;                 // Williams 1992; log pi of a whole response
     if (factor == 0) throw std::invalid_argument("no reference for the loss " + name);
     const double sequence_ratio = std::exp(log_ratio_sum / length);  // gspo: eq. 7
     const auto add = [&](double term) { out.loss += term, out.magnitude += std::abs(term); };

@@ -79,11 +79,14 @@ class ReferenceModel {
     const torch::Tensor y =
         at::scaled_dot_product_attention(turned(q), turned(k).repeat_interleave(queries, 0),
                                          v.repeat_interleave(queries, 0), {}, /*dropout_p=*/0, /*is_causal=*/true);
-    return y.transpose(0, 1).reshape({x.size(0), spec_.heads * spec_.head_width}).matmul(at(name + "o_proj.weight").t());
+    return y.transpose(0, 1)
+        .reshape({x.size(0), spec_.heads * spec_.head_width})
+        .matmul(at(name + "o_proj.weight").t());
   }
 
   torch::Tensor feed_forward(const torch::Tensor& x, const std::string& name) const {
-    const torch::Tensor gate = x.matmul(at(name + "gate_proj.weight").t()), up = x.matmul(at(name + "up_proj.weight").t());
+    const torch::Tensor gate = x.matmul(at(name + "gate_proj.weight").t()),
+                        up = x.matmul(at(name + "up_proj.weight").t());
     return (gate * gate.sigmoid() * up).matmul(at(name + "down_proj.weight").t());
   }
 

@@ -114,11 +114,9 @@ TEST_P(AdamWReference, ResetForgetsMomentsAndTheirCorrection) {
   params.grad().copy_(gradient);
   optimizer.step(1e-2);
   afresh.step(gradient, 1e-2);
-  EXPECT_LT((params.master().to(torch::kFloat64) - torch::tensor(afresh.weights, torch::kFloat64))
-                .abs()
-                .max()
-                .item<double>(),
-            1e-6);
+  EXPECT_LT(
+      (params.master().to(torch::kFloat64) - torch::tensor(afresh.weights, torch::kFloat64)).abs().max().item<double>(),
+      1e-6);
 }
 
 INSTANTIATE_TEST_SUITE_P(Configs, AdamWReference, ::testing::ValuesIn(kCases),
@@ -130,8 +128,7 @@ TEST(LearningRate, EveryScheduleAtItsBeginningMiddleAndEnd) {
   const std::map<std::string, std::vector<std::pair<int64_t, double>>> expected = {
       {"constant", {{4, 1}, {14, 1}, {23, 1}}},
       {"linear", {{4, 1}, {9, 0.8}, {14, 0.6}, {19, 0.4}, {23, 0.24}}},
-      {"cosine",
-       {{4, 1}, {9, 0.2 + 0.4 * (1 + root)}, {14, 0.6}, {19, 0.2 + 0.4 * (1 - root)}, {23, 0.204924663761}}},
+      {"cosine", {{4, 1}, {9, 0.2 + 0.4 * (1 + root)}, {14, 0.6}, {19, 0.2 + 0.4 * (1 - root)}, {23, 0.204924663761}}},
       // The last quarter of 20 steps falls: from step 19 on, by 0.16 a step.
       {"wsd", {{4, 1}, {14, 1}, {18, 1}, {19, 1}, {20, 0.84}, {21, 0.68}, {23, 0.36}}},
   };
