@@ -50,8 +50,8 @@ torch::Device choose_device(const std::string& wanted, int64_t local_rank) {
 }
 
 int64_t set_threads(int64_t threads, int64_t processes) {
-  // Thousands of threads on a few cores only wait for each other, and the OpenMP runtime has been seen to crash at 4,096.
-  // No result depends on their number.
+  // Thousands of threads on a few cores only wait for each other, and the OpenMP runtime has been seen to crash at
+  // 4,096. No result depends on their number.
   constexpr int64_t kMostPerCore = 64;
   cpu_set_t allowed;
   const int64_t cores = sched_getaffinity(0, sizeof(allowed), &allowed) == 0 ? CPU_COUNT(&allowed) : 1;

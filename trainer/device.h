@@ -13,9 +13,8 @@ namespace terse::trainer {
 // asked for and cannot be had.
 torch::Device choose_device(const std::string& wanted, int64_t local_rank = 0);
 
-// Fixes the number of CPU threads (0: all that this process may use, shared out over `processes` on this machine; at most
-// 64 for each core) and
-// LibTorch's deterministic mode. Returns the number.
+// Fixes the number of CPU threads (0: all that this process may use, shared out over `processes` on this machine; at
+// most 64 for each core) and LibTorch's deterministic mode. Returns the number.
 int64_t set_threads(int64_t threads, int64_t processes = 1);
 
 }  // namespace terse::trainer

@@ -25,10 +25,10 @@ enum Symbol : int32_t { kPlus = kModulus, kTimes, kEquals, kGives, kSeparator, k
 const std::vector<std::string> kSymbols = {"0", "1", "2", "3", "4", "5",        "6",     "+",
                                            "*", "=", ">", ";", "?", "</think>", "<eos>", "<bos>"};
 
-constexpr int64_t kMaxOperations = 1000;   // far beyond use; keeps a typo from asking for gigabytes
-constexpr int64_t kTailTokens = 3;         // </think> answer <eos>
-constexpr int64_t kRoomToRamble = 12;      // tokens beyond the longest trace before generation is cut
-constexpr uint32_t kHeldOutShare = 8;  // one problem of so many is for evaluation
+constexpr int64_t kMaxOperations = 1000;  // far beyond use; keeps a typo from asking for gigabytes
+constexpr int64_t kTailTokens = 3;        // </think> answer <eos>
+constexpr int64_t kRoomToRamble = 12;     // tokens beyond the longest trace before generation is cut
+constexpr uint32_t kHeldOutShare = 8;     // one problem of so many is for evaluation
 
 struct Operation {
   int32_t symbol;  // kPlus or kTimes

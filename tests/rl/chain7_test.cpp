@@ -179,8 +179,8 @@ TEST(Chain7, TheProblemsWithOneOperationAreSharedOutBetweenTrainingAndEvaluation
     evaluation.insert(task->problem(Split::kEval, i, 1).meta);
   }
   EXPECT_EQ(training.size(), 78U);
-  EXPECT_THAT(evaluation, ElementsAre("0+2", "0+3", "0+6", "1+5", "2*4", "2*6", "2+6", "3+0", "4+1", "4+3", "4+6",
-                                      "6+1", "6+2"));
+  EXPECT_THAT(evaluation,
+              ElementsAre("0+2", "0+3", "0+6", "1+5", "2*4", "2*6", "2+6", "3+0", "4+1", "4+3", "4+6", "6+1", "6+2"));
 }
 
 TEST(Chain7, TheProblemsWithTwoOperationsAreSharedOutBetweenTrainingAndEvaluation) {
