@@ -48,12 +48,13 @@ void shorten_spins(char** arguments) {
 }
 
 // MKL ends the process with words of its own when it finds no working folder, and it looks while libraries are loaded.
-// What stands in .preinit_array comes before that, so only system calls may be used here.
-void require_working_folder(int, char**, char**) {
+// What stands in .preinit_array comes before that, and before the libraries of sanitizers, so only system calls may be
+// used here.
+[[gnu::no_sanitize("address", "undefined")]] void require_working_folder(int, char**, char**) {
   char path[PATH_MAX];
   if (syscall(SYS_getcwd, path, sizeof path) >= 0 || errno != ENOENT) return;
   constexpr std::string_view kGone = "terse: the working folder has been removed. Change to another one.\n";
-  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, kGone.data(), kGone.size());
+  [[maybe_unused]] const long written = syscall(SYS_write, STDERR_FILENO, kGone.data(), kGone.size());
   _exit(kUsage);
 }
 [[gnu::section(".preinit_array"), gnu::used]] void (*const before_libraries)(int, char**,

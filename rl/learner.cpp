@@ -156,11 +156,11 @@ class Learner {
     for (size_t u = 0; u < updates; ++u) {
       const size_t begin = groups * u / updates, end = groups * (u + 1) / updates;
       model_.params().zero_grad();
-      const UpdateResult update =
+      const UpdateResult result =
           accumulate_update(model_, std::span(record.batch.groups).subspan(begin, end - begin), replay, options);
       const trainer::AdamW::Update applied = optimizer_.step(record.lr);
-      guard_.check(applied.applied && std::isfinite(update.stats.loss), "rl", progress_.step);
-      record.add(update, applied.grad_norm, u == 0);
+      guard_.check(applied.applied && std::isfinite(result.stats.loss), "rl", progress_.step);
+      record.add(result, applied.grad_norm, u == 0);
     }
     if (const auto sampled = record.sampled_entropy()) entropy_.observe(*sampled);
   }

@@ -130,13 +130,13 @@ class Supervised {
   // 5. Evaluate, log, save. The last step is saved first: what follows may take long.
   void conclude() {
     loss_ = value_of(*progress_.pending, "loss");
-    const int64_t step = progress_.step;
-    const bool last = step == stage_.steps;
-    const bool evaluate = stage_.evaluate && (last || (stage_.eval_every > 0 && step % stage_.eval_every == 0));
+    const int64_t done = progress_.step;
+    const bool last = done == stage_.steps;
+    const bool evaluate = stage_.evaluate && (last || (stage_.eval_every > 0 && done % stage_.eval_every == 0));
     if (last && evaluate) session_.save_last_step(progress_, saver());
     Metrics metrics = *progress_.pending;
-    if (evaluate) metrics.merge(stage_.evaluate(step));
-    if (evaluate || last || step % session_.config().run.log_every == 0) session_.log(progress_, metrics);
+    if (evaluate) metrics.merge(stage_.evaluate(done));
+    if (evaluate || last || done % session_.config().run.log_every == 0) session_.log(progress_, metrics);
     progress_.pending.reset();
     if (!last) session_.maybe_save(progress_, saver(), score());
     if (last && !evaluate) session_.save_last_step(progress_, saver());

@@ -10,7 +10,6 @@
 #include <map>
 #include <set>
 #include <system_error>
-#include <thread>
 
 #include "configs/errors.h"
 #include "launch/exit_codes.h"
@@ -19,7 +18,6 @@ namespace terse::launch {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 struct Expected {
   int of_file, alone;  // exit codes
@@ -86,7 +84,7 @@ TEST(SystemErrors, EveryNumberOfTheTableHasItsCodeAndAdvice) {
       EXPECT_EQ(failure.code, wanted.of_file);
       EXPECT_THAT(failure.message, HasSubstr("a.h5"));
       EXPECT_THAT(failure.message, HasSubstr(wanted.advice));
-      if (failure.code != kBug) EXPECT_THAT(failure.message, Not(HasSubstr("bug")));
+      EXPECT_EQ(failure.message.find("bug") != std::string::npos, failure.code == kBug);
     }
     EXPECT_EQ(alone(number).code, wanted.alone);
   }
