@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <map>
 
 #include "checkpoints/store.h"
 #include "tests/support/temporary_folder.h"
