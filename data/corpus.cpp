@@ -51,9 +51,8 @@ class Opener {
       const auto store = cache_dir_ / before->store;
       const bool kept = !before->store.empty() && std::filesystem::exists(store);
       throw ConfigError(fmt::format(
-          "{}: {} has changed since the run began (its SHA-256 was {}, now it is {}). Put it back as it was{}, or "
-          "train "
-          "on the new one in another run folder (--run-dir or run.name)",
+          "{}: {} has changed since the run began (its SHA-256 was {}, now it is {}). Put it back as it was{}, or use "
+          "another run folder (--run-dir or run.name) for the new one",
           key, source.file, before->sha256, source.sha256,
           kept ? fmt::format(" or move it away, and the run goes on from its own tokens in {}", store.string()) : ""));
     }

@@ -163,7 +163,7 @@ TEST(Corpus, TellsWhatItsFilesWere) {
   const Corpus corpus = open_corpus(data(text, dir / "val.h5"), kind("byte"), dir / "cache");
   ASSERT_EQ(corpus.sources.size(), 2u);
   const Source& train = corpus.sources.at("data.train");
-  EXPECT_EQ(train.file, text);
+  EXPECT_EQ(train.file, text.string());
   EXPECT_EQ(train.sha256, "72399361da6a7754fec986dca5b7cbaf1c810a28ded4abaf56b2106d06cb78b0")
       << "sha256sum of the text";
   EXPECT_TRUE(std::filesystem::exists(dir / "cache" / train.store));

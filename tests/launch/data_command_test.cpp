@@ -68,10 +68,11 @@ TEST_F(DataCommand, AnInputIsNeverReplaced) {
   fs::create_directory(folder_ / "sub");
   fs::create_symlink("a.txt", folder_ / "soft");
   fs::create_hard_link(folder_ / "a.txt", folder_ / "hard");
-  for (const std::string output : {"a.txt", "./sub/../a.txt", "soft", "hard"}) {
-    for (std::vector<std::string> command : {std::vector<std::string>{"tokenizer", "train", "a.txt", "-o", output},
-                                             {"data", "build", "a.txt", "-o", output},
-                                             {"data", "build", output, "a.txt", "-o", output}}) {
+  for (const char* output : {"a.txt", "./sub/../a.txt", "soft", "hard"}) {
+    const std::vector<std::vector<std::string>> commands = {{"tokenizer", "train", "a.txt", "-o", output},
+                                                            {"data", "build", "a.txt", "-o", output},
+                                                            {"data", "build", output, "a.txt", "-o", output}};
+    for (std::vector<std::string> command : commands) {
       for (int overwrite = 0; overwrite < 2; ++overwrite) {
         const Result result = run(command);
         EXPECT_EQ(result.code, 64) << output;

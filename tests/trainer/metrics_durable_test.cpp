@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <mutex>
 #include <set>
 
 #include "data/durable.h"
@@ -19,7 +20,9 @@ std::set<Inode>& synced() {
 }
 
 int note(int fd, long call) {
+  static std::mutex mutex;  // checkpoints are written in the background
   struct stat info {};
+  const std::lock_guard lock(mutex);
   if (::fstat(fd, &info) == 0) synced().insert({info.st_dev, info.st_ino});
   return static_cast<int>(::syscall(call, fd));
 }
