@@ -63,7 +63,7 @@ void add_generate(const Command& parent) {
   command.number("--samples", request.samples, 1, 1e6, "Number of samples (default: 1)");
   command.number(
       "--max-new-tokens", request.max_new_tokens, 1, 1e9,
-      "Longest answer (default: engine.max_new_tokens or the task's limit; without a task, the rest of the context)");
+      "Longest answer (default: engine.max_new_tokens or the task's limit; no task: the rest of the context)");
   command.number("--temperature", request.temperature, 0, 100,
                  "Above 1 wilder, below 1 tamer, 0 greedy: always the likeliest (default: 1)");
   command.number("--top-k", request.top_k, 0, 1e9, "Keep the K likeliest tokens (default: 0, off)");
