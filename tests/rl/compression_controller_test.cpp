@@ -50,6 +50,14 @@ TEST_F(Controller, StandsOnTheShortestRungThatAllHaveMastered) {
   EXPECT_EQ(controller.next_rung(), 4);
 }
 
+// Bare states, k + 3 tokens, beside the most verbose form, 12 k + 4 tokens.
+TEST_F(Controller, PressureIsTheMeanOverDifficultiesOfWhatTheLimitTakesAway) {
+  observe(3, 300, 300);
+  ASSERT_EQ(controller.rung(8), 3);
+  const double kept = 4. / 16 + 5. / 28 + 6. / 40 + 7. / 52 + 8. / 64 + 9. / 76 + 10. / 88 + 11. / 100;
+  EXPECT_DOUBLE_EQ(controller.pressure(), 1 - kept / 8);
+}
+
 TEST_F(Controller, ShorterIsNotEnoughWhenItIsLessAccurate) {
   observe(1, 100, 98);
   observe(3, 60, 54);

@@ -31,7 +31,8 @@ class PolicyUpdate : public ::testing::TestWithParam<std::string> {
   // verified, and some that older weights sampled.
   PolicyUpdate() {
     torch::NoGradGuard no_grad;
-    for (Tensor part : {model.params().master()}) part.add_(0.02 * torch::sin(torch::arange(part.numel())));
+    Tensor& weights = model.params().master();
+    weights.add_(0.02 * torch::sin(torch::arange(weights.numel())));  // norms and biases are not 1 and 0 any more
     model.params().publish();
     for (uint64_t g = 0; g < 3; ++g) {
       RolloutGroup group;
@@ -111,7 +112,7 @@ TEST_P(PolicyUpdate, IsTheGradientOfTheWholeLoss) {
   std::vector<ReferenceSequence> sequences;
   std::vector<Tensor> picked;
   Tensor entropy = torch::zeros({}, torch::kFloat64);
-  double stale_tokens = 0, weights = 0, capped = 0;
+  double stale_tokens = 0, weights = 0, capped = 0, fresh_difference = 0, fresh_largest = 0;
   for (const RolloutGroup& group : groups) {
     for (const Rollout& rollout : group.rollouts) {
       if (rollout.status != VerifyStatus::kOk) continue;
@@ -133,6 +134,9 @@ TEST_P(PolicyUpdate, IsTheGradientOfTheWholeLoss) {
         s.logprob.push_back(now);
         s.old_logprob.push_back(stale ? now : rollout.logprobs[t]);
         s.weight.push_back(stale ? std::min(std::exp(now - rollout.logprobs[t]), kCap) : 1.0);
+        const double difference = stale ? 0 : std::abs(now - rollout.logprobs[t]);
+        fresh_difference += difference;
+        fresh_largest = std::max(fresh_largest, difference);
         stale_tokens += stale ? 1 : 0;
         weights += stale ? s.weight.back() : 0;
         capped += stale && s.weight.back() == kCap ? 1 : 0;
@@ -174,6 +178,8 @@ TEST_P(PolicyUpdate, IsTheGradientOfTheWholeLoss) {
     EXPECT_EQ(result.stale_tokens, stale_tokens);
     EXPECT_NEAR(result.importance_mean.value(), weights / stale_tokens, 1e-5);
     EXPECT_EQ(result.importance_capped.value(), capped / stale_tokens);
+    EXPECT_NEAR(result.logp_diff_mean.value(), fresh_difference / (trained_tokens - stale_tokens), 1e-5);
+    EXPECT_NEAR(result.logp_diff_max.value(), fresh_largest, 1e-5);
     EXPECT_GT(capped, 0);
     EXPECT_LT(capped, stale_tokens);
   }
