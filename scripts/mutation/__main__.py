@@ -3,7 +3,6 @@
 import argparse
 import queue
 import signal
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -11,9 +10,10 @@ from pathlib import Path
 from . import baseline, report
 from .areas import ABOVE, levels
 from .copy import Copy, CopyFailed
+from .copy import git as run_git
 from .mutants import draw, lines_of, make
 from .operators import option_defaults
-from .processes import Stopped
+from .processes import Stopped, can_cover
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ACCEPTED = REPOSITORY / "tests" / "mutation" / "accepted.txt"
@@ -64,7 +64,7 @@ def parse(arguments):
 
 
 def git(*arguments):
-    return subprocess.run(["git", "-C", REPOSITORY, *arguments], check=True, capture_output=True, text=True).stdout
+    return run_git("-C", REPOSITORY, *arguments)
 
 
 def sources(commit, folders, exclude):
@@ -93,7 +93,9 @@ class Run:
         self.failure = None
         cores = threading.Lock()
         share = max(1, options.processors // options.jobs)
-        self.copies = [Copy(self.home / f"copy-{job}", share, self.stop, cores) for job in range(options.jobs)]
+        folders = [self.home / f"copy-{job}" for job in range(options.jobs)]
+        covered = can_cover()
+        self.copies = [Copy(folder, REPOSITORY if covered else folder, share, self.stop, cores) for folder in folders]
 
     def prepare(self):
         configure = [f"-DTERSE_LIBTORCH={self.options.libtorch}", "-DTERSE_CUDA=OFF"]
@@ -148,45 +150,54 @@ class Run:
             raise self.failure
 
 
-def main(arguments):
-    options = parse(arguments)
-    commit = git("rev-parse", "--verify", f"{options.commit}^{{commit}}").strip()
+def drawn(options, commit):
     defaults = option_defaults(git("show", f"{commit}:{OPTIONS}"))
     mutants = draw(sources(commit, options.folders, options.exclude), options.count, options.seed, defaults)
     if options.only:
         mutants = [mutant for mutant in mutants if mutant.id in options.only]
     if not mutants:
-        return die(64, "no mutant is drawn: the folders hold no code, or none of the draw has an --only ID")
-    if options.list:
-        for mutant in mutants:
-            print(f"{mutant.id}  {mutant.file}:{mutant.line}  {mutant.operator}\n{mutant.diff}\n")
-        return 0
+        raise ValueError("no mutant is drawn: the folders hold no code, or none of the draw has an --only ID")
+    return mutants
+
+
+def test(options, commit, mutants):
+    """Judges the mutants and writes the report; the exit code."""
     if git("status", "--porcelain", "--untracked-files=no"):
         say("note: changes that are not committed take no part")
     run = Run(options, commit, mutants)
-    signal.signal(signal.SIGINT, lambda *_: run.stop.set())
-    signal.signal(signal.SIGTERM, lambda *_: run.stop.set())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: run.stop.set())
     out = options.out or run.home / f"seed-{options.seed}-{commit[:12]}"
     of = {"commit": commit, "seed": options.seed, "folders": options.folders, "exclude": options.exclude}
+    results = report.Results(out, of, options.resume)
+    accepted = report.read_accepted(ACCEPTED)
     try:
-        results = report.Results(out, of, options.resume)
-        accepted = report.read_accepted(ACCEPTED)
         run.prepare()
         run.judge_all(mutants, results)
-    except ValueError as error:
-        return die(64, error)
     except Stopped:
         pass
-    except (CopyFailed, baseline.BaselineFailed) as error:
-        return die(1, error)
-    drawn = {mutant.id for mutant in mutants}
-    found = report.summary([record for record in results.records if record["id"] in drawn], accepted)
+    ids = {mutant.id for mutant in mutants}
+    found = report.summary([record for record in results.records if record["id"] in ids], accepted)
     report.write(out, found)
     print(report.as_text(found), end="")
     say(f"report: {out}/report.txt and report.json")
-    if run.stop.is_set():
-        return die(130, "interrupted; --resume goes on")
-    return 0
+    return die(130, "interrupted; --resume goes on") if run.stop.is_set() else 0
+
+
+def main(arguments):
+    options = parse(arguments)
+    try:
+        commit = git("rev-parse", "--verify", f"{options.commit}^{{commit}}").strip()
+        mutants = drawn(options, commit)
+        if options.list:
+            for mutant in mutants:
+                print(f"{mutant.id}  {mutant.file}:{mutant.line}  {mutant.operator}\n{mutant.diff}\n")
+            return 0
+        return test(options, commit, mutants)
+    except ValueError as error:
+        return die(64, error)
+    except (CopyFailed, baseline.BaselineFailed) as error:
+        return die(1, error)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from .areas import AREAS, program
 
 QUICK = 1.0  # seconds of a test that runs before the others
 SLACK = 60.0  # seconds that any step may take beyond its share, whatever else the machine does
-HERE = "{copy}"  # stands for the folder of a copy in a stored command
+HERE = "{copy}"  # stands for the place of a copy in a stored command
 
 
 @dataclass
@@ -69,16 +69,14 @@ def measure(copy, areas, say):
     programs, commands = {}, {}
     for area in areas:
         say(f"running the tests of {area}/ on the unchanged code")
-        record = copy.folder / "tests.json"
-        binary = copy.build / "tests" / program(area)
-        status, output = copy.commands.run([binary, f"--gtest_output=json:{record}"], copy.folder)
+        record = "build/tests.json"
+        status, output = copy.commands.run([f"build/tests/{program(area)}", f"--gtest_output=json:{record}"])
         if status != 0:
             raise BaselineFailed(f"{program(area)} fails on the unchanged code:\n{output[-3000:]}")
         programs[area] = {}
-        for suite in json.loads(record.read_text())["testsuites"]:
+        for suite in json.loads((copy.folder / record).read_text())["testsuites"]:
             for test in suite["testsuite"]:
                 programs[area][f"{suite['name']}.{test['name']}"] = [float(test["time"].rstrip("s")), test.get("file", "")]
-        record.unlink()
     for area in areas:
         commands[area] = []
         if AREAS[area].commands != "$^":
@@ -93,13 +91,13 @@ def measure(copy, areas, say):
 
 
 def listed_commands(copy, regex):
-    _, output = copy.commands.run(["ctest", "--test-dir", copy.build, "--show-only=json-v1", "-R", regex], copy.folder)
+    _, output = copy.commands.run(["ctest", "--test-dir", "build", "--show-only=json-v1", "-R", regex])
     for test in json.loads(output[output.index("{") :])["tests"]:
         properties = {entry["name"]: entry["value"] for entry in test["properties"]}
         yield Step(
             test["name"],
-            [part.replace(str(copy.folder), HERE) for part in test["command"]],
+            [part.replace(str(copy.place), HERE) for part in test["command"]],
             0,
-            environment=[entry.replace(str(copy.folder), HERE) for entry in properties.get("ENVIRONMENT", [])],
+            environment=[entry.replace(str(copy.place), HERE) for entry in properties.get("ENVIRONMENT", [])],
             exclusive="RESOURCE_LOCK" in properties,
         )

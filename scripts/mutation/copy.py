@@ -1,7 +1,12 @@
-"""A copy of the tree with a build of its own, in which one mutant at a time is built and tested."""
+"""A copy of the tree with a build of its own, in which one mutant at a time is built and tested.
+
+Where the system allows it (see can_cover), the commands of a copy see it at the place of the repository itself. Then the compiler
+is called with the same paths as in an ordinary build, so that ccache has nearly everything, and no mutant can reach the user's tree.
+"""
 
 import hashlib
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -15,39 +20,46 @@ class CopyFailed(Exception):
     pass
 
 
+def git(*arguments):
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise CopyFailed(f"git {' '.join(map(str, arguments))} failed:\n{done.stderr}")
+    return done.stdout
+
+
 def hash_of(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 class Copy:
-    def __init__(self, folder: Path, processors, stop, cores):
-        self.folder = folder
+    def __init__(self, folder: Path, place: Path, processors, stop, cores):
+        self.folder, self.place = folder, place  # where it is, and where its commands see it
         self.build = folder / "build"
         self.processors = processors
         self.cores = cores  # the lock of tests that bind cores
-        self.commands = Commands(folder.with_name(f"{folder.name}-tmp"), stop)
+        self.commands = Commands(folder, place, stop)
         self.objects = {}  # the hash of each object file of the unchanged code
 
     def prepare(self, repository, commit, configure, areas):
         if not (self.folder / ".git").exists():
-            self._require(["git", "clone", "--quiet", "--shared", "--no-checkout", str(repository), str(self.folder)], repository)
-        self._require(["git", "checkout", "--quiet", "--force", "--detach", commit], self.folder)
+            git("clone", "--quiet", "--no-checkout", repository, self.folder)
+        git("-C", repository, "push", "--quiet", "--force", self.folder, f"{commit}:refs/heads/mutation")
+        git("-C", self.folder, "checkout", "--quiet", "--force", "--detach", commit)
         linker = ["-DCMAKE_EXE_LINKER_FLAGS=-fuse-ld=lld"] if shutil.which("ld.lld") else []
-        self._require(["cmake", "--preset", "release", *configure, *linker], self.folder)
-        self._require(self._ninja([target for area in areas for target in AREAS[area].targets]), self.folder)
+        self._require(["cmake", "--preset", "release", *configure, *linker])
+        self._require(self._ninja([target for area in areas for target in AREAS[area].targets]))
         self.objects = {path: hash_of(path) for path in self.build.rglob("*.o")}
 
     def run_step(self, step, seconds):
-        command = [part.replace(HERE, str(self.folder)) for part in step.command]
-        environment = [part.replace(HERE, str(self.folder)) for part in step.environment]
+        command = [part.replace(HERE, str(self.place)) for part in step.command]
+        environment = [part.replace(HERE, str(self.place)) for part in step.environment]
         if step.tests:
-            flags = self.folder.with_name(f"{self.folder.name}-flags.txt")
-            flags.write_text(f"--gtest_fail_fast\n--gtest_filter={':'.join(step.tests)}\n")
-            command.append(f"--gtest_flagfile={flags}")
+            (self.build / "flags.txt").write_text(f"--gtest_fail_fast\n--gtest_filter={':'.join(step.tests)}\n")
+            command.append(f"--gtest_flagfile={self.place}/build/flags.txt")
         if not step.exclusive:
-            return self.commands.run(command, self.folder, seconds, environment)
+            return self.commands.run(command, seconds, environment)
         with self.cores:
-            return self.commands.run(command, self.folder, seconds, environment)
+            return self.commands.run(command, seconds, environment)
 
     def judge(self, mutant: Mutant, baseline):
         """What becomes of a mutant: {"verdict": killed, survived, equivalent or not compiled, ...}."""
@@ -65,7 +77,7 @@ class Copy:
         folder, started, build_seconds, changed = mutant.file.split("/")[0], time.time(), 0.0, False
         for area in levels(folder):
             begin = time.monotonic()
-            status, output = self.commands.run(self._ninja(AREAS[area].targets), self.folder)
+            status, output = self.commands.run(self._ninja(AREAS[area].targets))
             build_seconds += time.monotonic() - begin
             build = {"build_seconds": round(build_seconds, 1)}
             if status != 0:
@@ -86,12 +98,12 @@ class Copy:
         return any(self.objects.get(path) != hash_of(path) for path in rebuilt)
 
     def _ninja(self, targets):
-        return ["ninja", "-C", str(self.build), "-j", str(self.processors), *targets]
+        return ["ninja", "-C", "build", "-j", str(self.processors), *targets]
 
-    def _require(self, command, folder):
-        status, output = self.commands.run(command, folder)
+    def _require(self, command):
+        status, output = self.commands.run(command)
         if status != 0:
-            raise CopyFailed(f"{' '.join(command)} ended with {status}:\n{output[-3000:]}")
+            raise CopyFailed(f"{' '.join(command)} ended with {status} in {self.folder}:\n{output[-3000:]}")
 
 
 def first_error(output):

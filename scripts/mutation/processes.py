@@ -13,6 +13,16 @@ import time
 from pathlib import Path
 
 LIMITS = ["prlimit", "--core=0", f"--fsize={4 << 30}", f"--data={12 << 30}"]
+# A mount namespace of its own, in which the folder $0 lies at the place $1; what follows is the command.
+COVER = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" "$1" && cd "$1" && shift && exec "$@"']
+
+
+def can_cover():
+    """Whether this process may show a folder at another place, to its own commands alone. Root may."""
+    try:
+        return os.geteuid() == 0 and subprocess.run([*COVER, "/", "/", "true"], capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False
 
 
 class Stopped(Exception):
@@ -20,22 +30,30 @@ class Stopped(Exception):
 
 
 class Commands:
-    """Runs one command at a time; `stop` ends the present one from another thread."""
+    """Runs commands in a folder, one at a time. They see the folder at `place`, where it differs: see can_cover(). `stop` ends the
+    present one from another thread."""
 
-    def __init__(self, scratch: Path, stop: threading.Event):
-        self.scratch = scratch
-        self.log = scratch.parent / f"{scratch.name}.log"
-        self.stop = stop
-        self.environment = {**os.environ, "TMPDIR": str(scratch), "GOMP_SPINCOUNT": "2000"}
+    def __init__(self, folder: Path, place: Path, stop: threading.Event):
+        self.folder, self.place, self.stop = folder, place, stop
+        self.scratch = f"build/scratch-{folder.name}"
+        self.log = folder / "build" / "command.log"
+        self.environment = {**os.environ, "TMPDIR": str(place / self.scratch), "GOMP_SPINCOUNT": "2000"}
 
-    def run(self, command, folder, seconds=None, environment=()):
+    def run(self, command, seconds=None, environment=()):
         """(exit status, or None when it took longer than `seconds`; output) of a command."""
-        shutil.rmtree(self.scratch, ignore_errors=True)
-        self.scratch.mkdir(parents=True)
+        shutil.rmtree(self.folder / self.scratch, ignore_errors=True)
+        (self.folder / self.scratch).mkdir(parents=True)
         variables = {**self.environment, **dict(entry.split("=", 1) for entry in environment)}
+        cover = [*COVER, self.folder, self.place] if self.place != self.folder else []
         with open(self.log, "wb") as log:
             child = subprocess.Popen(
-                [*LIMITS, *command], cwd=folder, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                [*LIMITS, *cover, *command],
+                cwd=self.folder,
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
             try:
                 status = self._wait(child, seconds)
@@ -67,7 +85,7 @@ class Commands:
 
     def _kill_marked(self):
         """Whether there was a process to kill that has the scratch folder in its environment."""
-        mark, found = f"TMPDIR={self.scratch}".encode(), False
+        mark, found = f"TMPDIR={self.environment['TMPDIR']}".encode(), False
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 if mark in (process / "environ").read_bytes().split(b"\0"):

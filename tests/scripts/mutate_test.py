@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 sys.dont_write_bytecode = True
 
-from mutation import baseline, mutants, operators, report, source  # noqa: E402
+from mutation import baseline, mutants, operators, processes, report, source  # noqa: E402
 from mutation.copy import Copy, hash_of, killer  # noqa: E402
 
 FUNCTION = "int f(const Config& config, int a, int b) {{\n  {}\n}}\n"
@@ -199,12 +199,13 @@ class Verdicts(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="terse-mutate-")
         self.addCleanup(folder.cleanup)
-        self.copy = CopyWithoutCompiler(Path(folder.name) / "copy", 1, threading.Event(), threading.Lock())
-        (self.copy.folder / "configs").mkdir(parents=True)
-        self.copy.build.mkdir()
+        home = Path(folder.name) / "copy"
+        (home / "configs").mkdir(parents=True)
+        (home / "build").mkdir()
+        self.copy = CopyWithoutCompiler(home, home, 1, threading.Event(), threading.Lock())
         self.file = self.copy.folder / "configs" / "a.cpp"
         self.file.write_text(self.ORIGINAL)
-        self.copy.commands.run(self.copy._ninja([]), self.copy.folder)
+        self.copy.commands.run(self.copy._ninja([]))
         self.copy.objects = {path: hash_of(path) for path in self.copy.build.glob("*.o")}
 
     def judge(self, text, **tests):
@@ -248,6 +249,24 @@ class Verdicts(unittest.TestCase):
         self.assertEqual(killer(step, -11, crashed), "rl_tests C.D (ends with -11)")
         self.assertEqual(killer(step, None, "[ RUN      ] A.B\n"), "rl_tests A.B (hangs)")
         self.assertEqual(killer(step, 127, ""), "rl_tests before the first test (ends with 127)")
+
+
+class Commands(unittest.TestCase):
+    def test_the_commands_of_a_copy_see_it_at_the_place_of_the_repository_where_that_can_be(self):
+        with tempfile.TemporaryDirectory(prefix="terse-mutate-") as name:
+            repository, copy = Path(name) / "repository", Path(name) / "copy"
+            for folder in (repository, copy):
+                (folder / "build").mkdir(parents=True)
+                (folder / "name").write_text(folder.name)
+            place = repository if processes.can_cover() else copy
+            commands = processes.Commands(copy, place, threading.Event())
+            status, output = commands.run(["sh", "-c", "pwd; cat name; mktemp; echo changed >name"])
+            self.assertEqual(status, 0, output)
+            lines = output.splitlines()
+            self.assertEqual(lines[0], str(place))
+            self.assertTrue(lines[1].startswith(f"copy{place}/build/scratch-copy/"), output)
+            self.assertEqual((repository / "name").read_text(), "repository")
+            self.assertEqual((copy / "name").read_text(), "changed\n")
 
 
 class Order(unittest.TestCase):
