@@ -131,8 +131,7 @@ void Apprentice::save(checkpoints::StateDict& state) const {
 }
 
 nlohmann::json Apprentice::state() const {
-  return {
-      {"rung", rung_}, {"steps", steps_}, {"practised", practised_}, {"examined", examined_}, {"exam", exam_}};
+  return {{"rung", rung_}, {"steps", steps_}, {"practised", practised_}, {"examined", examined_}, {"exam", exam_}};
 }
 
 void Apprentice::restore(const checkpoints::StateDict& tensors, const nlohmann::json& state) {

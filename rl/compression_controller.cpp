@@ -143,8 +143,8 @@ void CompressionController::restore(const nlohmann::json& state) {
   for (const nlohmann::json& j : state.at("difficulties")) {
     const int64_t difficulty = j.at("difficulty");
     if (states_.count(difficulty) == 0) {
-      throw std::runtime_error(fmt::format(
-          "the saved limits name the difficulty {}, which the task of this run does not have", difficulty));
+      throw std::runtime_error(
+          fmt::format("the saved limits name the difficulty {}, which the task of this run does not have", difficulty));
     }
     State& s = states_.at(difficulty);
     s.rung = j.at("rung");

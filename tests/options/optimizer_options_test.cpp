@@ -154,9 +154,10 @@ void break_gradient(checkpoints::StateDict& state) {
 
 // The steps that a run from such weights makes before it gives up.
 size_t steps_before_giving_up(const Stage& stage, const Settings& settings) {
-  const Settings all = Settings{"model.tie_embeddings=false", stage.name() + ".steps=9", "rl.penalty.kind=adaptive",
-                                "rl.replay=4", "rl.practice.updates=0", "rl.group_size=16"} +
-                       settings;
+  const Settings all =
+      Settings{"model.tie_embeddings=false", stage.name() + ".steps=9", "rl.penalty.kind=adaptive", "rl.replay=4",
+               "rl.practice.updates=0",      "rl.group_size=16"} +
+      settings;
   const Observed& sound =
       stage.name() == "rl" ? reinforce(all, {"model.tie_embeddings=false"}) : run_of(stage.name(), all);
   Observed broken;

@@ -152,8 +152,8 @@ void backend(const Option& option) {
 // A rank that is stopped keeps the other waiting for so long.
 void deadline(const Option& option) {
   const std::string mark = folder() / "mark";
-  const RankRun& run = run_as(2, option.set("1.5"),
-                              {"env", "TERSE_FAULT=1 STOP 2 phase sft", "TERSE_FAULT_MARK=" + mark, TERSE_FAULTY});
+  const RankRun& run =
+      run_as(2, option.set("1.5"), {"env", "TERSE_FAULT=1 STOP 2 phase sft", "TERSE_FAULT_MARK=" + mark, TERSE_FAULTY});
   EXPECT_TRUE(fs::exists(mark));
   EXPECT_THAT(run.result.errors, HasSubstr("for 1.5 s (parallel.deadline)"));
   EXPECT_NE(run.result.exit_code, 0);
@@ -162,15 +162,16 @@ void deadline(const Option& option) {
 }  // namespace
 
 OptionEffects parallel_effects() {
-  return {{"parallel.layout", "ranks that only generate, and not one bit of the results", layout},
-          {"parallel.rollout_ranks", "how many only generate, and not one bit of the results", rollout_ranks},
-          {"parallel.weight_transfer", "bytes that are sent, and how far sampler and learner agree", weight_transfer},
-          {"rl.group_deadline", "groups that are given to a second rank, and not one bit of the results", group_deadline},
-          {"parallel.zero", "planned memory, and not one bit of the results", zero},
-          {"parallel.hierarchical", "planned memory, and which ranks can share", hierarchical},
-          {"parallel.ranks_per_node", "nodes, and what is sent between them", ranks_per_node},
-          {"parallel.backend", "what can carry tensors, and not one bit of the results", backend},
-          {"parallel.deadline", "when a rank that has stopped ends the job", deadline}};
+  return {
+      {"parallel.layout", "ranks that only generate, and not one bit of the results", layout},
+      {"parallel.rollout_ranks", "how many only generate, and not one bit of the results", rollout_ranks},
+      {"parallel.weight_transfer", "bytes that are sent, and how far sampler and learner agree", weight_transfer},
+      {"rl.group_deadline", "groups that are given to a second rank, and not one bit of the results", group_deadline},
+      {"parallel.zero", "planned memory, and not one bit of the results", zero},
+      {"parallel.hierarchical", "planned memory, and which ranks can share", hierarchical},
+      {"parallel.ranks_per_node", "nodes, and what is sent between them", ranks_per_node},
+      {"parallel.backend", "what can carry tensors, and not one bit of the results", backend},
+      {"parallel.deadline", "when a rank that has stopped ends the job", deadline}};
 }
 
 }  // namespace terse::options

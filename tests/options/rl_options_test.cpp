@@ -41,8 +41,7 @@ void group_size(const Option& option) {
   const Settings one = {"rl.steps=1"};
   for (const int64_t size : {2, 6}) {
     const Observed& run = reinforce(option.set(std::to_string(size), one));
-    const double rollouts =
-        run.result().at("tokens").get<double>() / run.metric("completions/mean_length").at(0);
+    const double rollouts = run.result().at("tokens").get<double>() / run.metric("completions/mean_length").at(0);
     EXPECT_NEAR(rollouts, 4 * static_cast<double>(size), 1e-6);
   }
 }
@@ -136,7 +135,8 @@ void loss(const Option& option) {
   const std::vector<std::string> names = {"grpo", "dapo", "dr_grpo", "gspo", "cispo"};
   for (size_t a = 0; a < names.size(); ++a)
     for (size_t b = 0; b < a; ++b)
-      EXPECT_FALSE(same(reinforce(option.set(names[a], later)).weights(), reinforce(option.set(names[b], later)).weights()))
+      EXPECT_FALSE(
+          same(reinforce(option.set(names[a], later)).weights(), reinforce(option.set(names[b], later)).weights()))
           << names[a] << " and " << names[b];
 }
 

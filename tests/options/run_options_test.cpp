@@ -23,8 +23,8 @@ void stages(const Option& option) {
 
 // By the program: where a run lies is its business.
 void run_program(const fs::path& folder, const std::string& setting) {
-  const support::ProgramResult result = support::run_program({"env", "-C", folder, TERSE_PROGRAM, "run", tiny_file(),
-                                                              "--set", "stages=[sft]", "--set", setting});
+  const support::ProgramResult result = support::run_program(
+      {"env", "-C", folder, TERSE_PROGRAM, "run", tiny_file(), "--set", "stages=[sft]", "--set", setting});
   EXPECT_EQ(result.exit_code, 0) << result.output;
 }
 

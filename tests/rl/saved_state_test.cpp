@@ -71,9 +71,7 @@ class TinyRun {
 
   const fs::path& dir() const { return folder_.path(); }
   void go() { support::run_alone(config_, dir()); }
-  Saved saved(int64_t step) const {
-    return checkpoints::load(dir() / "checkpoints" / fmt::format("step-{}", step));
-  }
+  Saved saved(int64_t step) const { return checkpoints::load(dir() / "checkpoints" / fmt::format("step-{}", step)); }
   Outcome outcome(int64_t beginning) const { return outcome_of(dir(), fmt::format("step-{}", beginning)); }
 
   // Goes on from `saved` in another folder, which has all files that this run's folder has beside checkpoints.
@@ -175,8 +173,8 @@ class Keys {
       const bool harmless = kWithoutConsequence.count(at.to_string()) > 0;
       if (is_leaf(value, at) && !harmless) {
         other.state.extra.at(at) = altered(value, at);
-        expect_difference(other, fmt::format("{} {} instead of {}", at.to_string(), other.state.extra.at(at).dump(),
-                                             value.dump()));
+        expect_difference(
+            other, fmt::format("{} {} instead of {}", at.to_string(), other.state.extra.at(at).dump(), value.dump()));
       }
       other = saved_;
       leave_out(other.state.extra, at);
@@ -219,7 +217,7 @@ std::string text_in(const support::TemporaryFolder& folder) {
 TEST(SavedState, OfPretrainingIsRestored) {
   const support::TemporaryFolder folder;
   TinyRun run(kCommon, {"stages=[pretrain]", text_in(folder), "pretrain.steps=6", "pretrain.batch_size=3",
-                    "pretrain.context=8", "pretrain.eval_every=2"});
+                        "pretrain.context=8", "pretrain.eval_every=2"});
   run.go();
   EXPECT_GT(run.saved(3).state.extra.at("/progress/extra/stream/epoch"_json_pointer), 0);
   EXPECT_GT(run.saved(3).state.extra.at("/progress/extra/stream/cursor"_json_pointer), 0);
@@ -239,7 +237,7 @@ TEST(SavedState, OfFineTuningIsRestored) {
 // With an enormous head the loss is finite and its gradient is not.
 TEST(SavedState, SkippedUpdatesInARowAreRestored) {
   TinyRun run(kCommon, {"stages=[sft]", "sft.steps=9", "sft.batch_size=3", "sft.optimizer.max_nonfinite_steps=3",
-                    "model.tie_embeddings=false"});
+                        "model.tie_embeddings=false"});
   run.go();
   Saved broken = run.saved(1);
   broken.state.tensors.at("lm_head.weight").data.mul_(1e25);
@@ -260,9 +258,9 @@ class Reinforced : public TinyRun {
   static constexpr int64_t kMiddle = 8 + 4;
 
   Reinforced()
-      : TinyRun(kCommon, {"stages=[sft, rl]", "sft.steps=8", "sft.batch_size=8", "rl.steps=6", "rl.prompts=4",
-                      "rl.group_size=4", "rl.replay=3", "rl.practice={updates: 1, traces: 3}", "rl.eval_every=2",
-                      "rl.trace_every=0"}) {
+      : TinyRun(kCommon,
+                {"stages=[sft, rl]", "sft.steps=8", "sft.batch_size=8", "rl.steps=6", "rl.prompts=4", "rl.group_size=4",
+                 "rl.replay=3", "rl.practice={updates: 1, traces: 3}", "rl.eval_every=2", "rl.trace_every=0"}) {
     go();
     Saved begun = saved(8 + 1);
     for (Json& difficulty : begun.state.extra.at("/progress/extra/controller/difficulties"_json_pointer)) {
