@@ -5,13 +5,15 @@
 
 #include <fstream>
 
-#include "checkpoints/store.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_run.h"
 
 namespace terse::rl {
 namespace {
 
 namespace fs = std::filesystem;
+using support::records_of;
+using support::run_alone;
 
 configs::RunConfig tiny_run() {
   configs::RunConfig config;
@@ -39,31 +41,11 @@ configs::RunConfig tiny_run() {
   return config;
 }
 
-// Every record of metrics.jsonl without the fields that tell time.
-std::vector<nlohmann::json> records(const fs::path& dir) {
-  std::vector<nlohmann::json> out;
-  std::ifstream file(dir / "metrics.jsonl");
-  for (std::string line; std::getline(file, line);) {
-    const nlohmann::json record = nlohmann::json::parse(line);
-    nlohmann::json kept;
-    for (const auto& [name, value] : record.items())
-      if (!name.starts_with("time") && name != "step_time" && !name.ends_with("tokens_per_s")) kept[name] = value;
-    out.push_back(std::move(kept));
-  }
-  return out;
-}
-
 torch::Tensor final_weights(const fs::path& dir) {
   std::vector<torch::Tensor> all;
   const auto loaded = checkpoints::load_latest(dir / "checkpoints");
   for (const auto& [name, shard] : loaded->state.tensors) all.push_back(shard.data.flatten().to(torch::kFloat64));
   return torch::cat(all);
-}
-
-nlohmann::json run_alone(const configs::RunConfig& config, const fs::path& dir,
-                         trainer::Interrupts* interrupts = nullptr) {
-  const auto world = trainer::World::start({});
-  return run({config, dir, "test", world.get(), interrupts});
 }
 
 TEST(Run, StoppedAndRunAgainContinuesBitForBit) {
@@ -86,7 +68,7 @@ TEST(Run, StoppedAndRunAgainContinuesBitForBit) {
     }
   }
   EXPECT_GT(starts, 40);
-  EXPECT_EQ(records(whole), records(parts));
+  EXPECT_EQ(records_of(whole), records_of(parts));
   EXPECT_TRUE(torch::equal(final_weights(whole), final_weights(parts)));
 }
 
@@ -103,7 +85,7 @@ TEST(Run, AKilledRunLosesNothingButTime) {
   fs::remove_all(all.front());
   std::ofstream(killed / "metrics.jsonl", std::ios::app) << "{\"stage\":\"rl\",\"st";
   run_alone(config, killed);
-  EXPECT_EQ(records(whole), records(killed));
+  EXPECT_EQ(records_of(whole), records_of(killed));
   EXPECT_TRUE(torch::equal(final_weights(whole), final_weights(killed)));
 }
 
@@ -125,7 +107,7 @@ TEST(Run, SamplerAndLearnerAgreeOnEveryStep) {
   const terse::support::TemporaryFolder folder;
   run_alone(tiny_run(), folder.path());
   int steps = 0;
-  for (const nlohmann::json& record : records(folder.path())) {
+  for (const nlohmann::json& record : records_of(folder.path())) {
     if (!record.contains("sampling/logp_diff/max")) continue;
     EXPECT_EQ(record["sampling/logp_diff/max"], 0.0);
     ++steps;
