@@ -44,7 +44,7 @@ void quick_problems(const Option& option) {
 // When cold, all samples of a problem are alike: more of them solve no more. Training does not notice.
 void eval_temperature(const Option& option) {
   const Settings many = base::kPolicy + Settings{"eval.problems_per_difficulty=40", "eval.samples=4"};
-  const Observed &cold = finetune(option.set("0.001", many)), &warm = finetune(option.set("1", many));
+  const Observed &cold = finetune(option.set("0.000001", many)), &warm = finetune(option.set("1", many));
   const auto pass = [](const Observed& run, const char* k) { return run.eval().at("pass_at_k").at(k).get<double>(); };
   EXPECT_NEAR(pass(cold, "4"), pass(cold, "1"), 1e-9);
   EXPECT_GT(pass(warm, "4"), pass(warm, "1") + 0.1);
@@ -57,29 +57,31 @@ double first_entropy(const Settings& settings) {
 }
 
 void engine_temperature(const Option& option) {
-  EXPECT_LT(first_entropy(option.set("0.01")), 0.2 * first_entropy(option.set("1")));
-  EXPECT_NEAR(first_entropy(option.set("1000")), std::log(16.0), 1e-2) << "all tokens alike";
+  EXPECT_LT(first_entropy(option.set("0.00001")), 0.1 * first_entropy(option.set("1")));
+  EXPECT_NEAR(first_entropy(option.set("100")), std::log(16.0), 0.05) << "all tokens are alike";
 }
 
 // Cuts of a distribution in which all tokens are nearly alike.
-const Settings kHot = {"engine.temperature=1000"};
+const Settings kHot = {"engine.temperature=100"};
 
 void top_k(const Option& option) {
-  EXPECT_NEAR(first_entropy(option.set("2", kHot)), std::log(2.0), 1e-3);
-  EXPECT_NEAR(first_entropy(option.set("5", kHot)), std::log(5.0), 1e-3);
+  EXPECT_NEAR(first_entropy(option.set("2", kHot)), std::log(2.0), 0.01);
+  EXPECT_NEAR(first_entropy(option.set("5", kHot)), std::log(5.0), 0.02);
   EXPECT_EQ(first_entropy(option.set("1", kHot)), 0);
 }
 
 void top_p(const Option& option) {
-  EXPECT_NEAR(first_entropy(option.set("0.24", kHot)), std::log(4.0), 1e-2) << "four of sixteen hold 0.25";
-  EXPECT_NEAR(first_entropy(option.set("0.49", kHot)), std::log(8.0), 1e-2);
+  // Four of sixteen tokens hold a quarter, or three that are a little likelier.
+  const double quarter = first_entropy(option.set("0.24", kHot)), half = first_entropy(option.set("0.49", kHot));
+  EXPECT_TRUE(quarter > std::log(2.9) && quarter < std::log(4.1)) << quarter;
+  EXPECT_TRUE(half > std::log(5.9) && half < std::log(8.1)) << half;
   EXPECT_EQ(first_entropy(option.set("0.001", kHot)), 0);
 }
 
 // At a temperature of 1 only tokens nearly as likely as the likeliest stay.
 void min_p(const Option& option) {
   EXPECT_LT(first_entropy(option.set("0.99")), 0.2 * first_entropy(option.set("0")));
-  EXPECT_NEAR(first_entropy(option.set("0.5", kHot)), std::log(16.0), 1e-2) << "none is half as likely as another";
+  EXPECT_NEAR(first_entropy(option.set("0.5", kHot)), std::log(16.0), 0.05) << "none is half as likely as another";
 }
 
 void max_new_tokens(const Option& option) {

@@ -8,13 +8,15 @@
 #include <map>
 #include <set>
 
-#include "checkpoints/store.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_run.h"
 
 namespace terse::rl {
 namespace {
 
 namespace fs = std::filesystem;
+using support::records_of;
+using support::run_alone;
 
 configs::RunConfig tiny_run() {
   configs::RunConfig config;
@@ -42,20 +44,6 @@ configs::RunConfig tiny_run() {
   return config;
 }
 
-// Every record of metrics.jsonl without the fields that tell time.
-std::vector<nlohmann::json> records(const fs::path& dir) {
-  std::vector<nlohmann::json> out;
-  std::ifstream file(dir / "metrics.jsonl");
-  for (std::string line; std::getline(file, line);) {
-    const nlohmann::json record = nlohmann::json::parse(line);
-    nlohmann::json kept;
-    for (const auto& [name, value] : record.items())
-      if (!name.starts_with("time") && name != "step_time" && !name.ends_with("tokens_per_s")) kept[name] = value;
-    out.push_back(std::move(kept));
-  }
-  return out;
-}
-
 // All files of lines without times, by name.
 std::map<std::string, std::string> other_lines(const fs::path& dir) {
   std::map<std::string, std::string> out;
@@ -73,11 +61,6 @@ torch::Tensor final_weights(const fs::path& dir) {
   const auto loaded = checkpoints::load_latest(dir / "checkpoints");
   for (const auto& [name, shard] : loaded->state.tensors) all.push_back(shard.data.flatten().to(torch::kFloat64));
   return torch::cat(all);
-}
-
-nlohmann::json run_alone(const configs::RunConfig& config, const fs::path& dir) {
-  const auto world = trainer::World::start({});
-  return run({config, dir, "test", world.get(), nullptr});
 }
 
 // A world of one rank in which a stop is asked for when one of these phases begins.
@@ -132,7 +115,7 @@ TEST(Run, StoppedAndRunAgainContinuesBitForBit) {
     if (starts == 29 || starts == 45) EXPECT_FALSE(run_until({"eval"}, config, parts));
   }
   EXPECT_GT(starts, 40);
-  EXPECT_EQ(records(whole), records(parts));
+  EXPECT_EQ(records_of(whole), records_of(parts));
   EXPECT_EQ(other_lines(whole), other_lines(parts));
   EXPECT_TRUE(torch::equal(final_weights(whole), final_weights(parts)));
 }
@@ -151,7 +134,7 @@ TEST(Run, AKilledRunLosesNothingButTime) {
   for (const char* file : {"metrics.jsonl", "ledger.jsonl", "traces/rl.jsonl", "traces/sft.jsonl"})
     std::ofstream(killed / file, std::ios::app) << "{\"stage\":\"rl\"}\n{\"stage\":\"rl\",\"st";
   run_alone(config, killed);
-  EXPECT_EQ(records(whole), records(killed));
+  EXPECT_EQ(records_of(whole), records_of(killed));
   EXPECT_EQ(other_lines(whole), other_lines(killed));
   EXPECT_TRUE(torch::equal(final_weights(whole), final_weights(killed)));
 }
@@ -176,7 +159,7 @@ TEST(Run, AnEvaluationThatWasKilledLeavesNoTraceTwice) {
   }
   run_alone(config, killed);
   EXPECT_EQ(other_lines(killed), other_lines(whole));
-  EXPECT_EQ(records(killed), records(whole));
+  EXPECT_EQ(records_of(killed), records_of(whole));
 }
 
 TEST(Run, TracesThatCannotBeWrittenAreOneWarning) {
@@ -211,7 +194,7 @@ TEST(Run, SamplerAndLearnerAgreeOnEveryStep) {
   const terse::support::TemporaryFolder folder;
   run_alone(tiny_run(), folder.path());
   int steps = 0;
-  for (const nlohmann::json& record : records(folder.path())) {
+  for (const nlohmann::json& record : records_of(folder.path())) {
     if (!record.contains("sampling/logp_diff/max")) continue;
     EXPECT_EQ(record["sampling/logp_diff/max"], 0.0);
     ++steps;
