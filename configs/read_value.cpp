@@ -224,8 +224,7 @@ std::string parse_whole(std::string_view text, int64_t& out) {
     return fmt::format("{}; write {}, without leading zeros", expected, without_leading_zeros(text));
   int64_t value = 0;
   if (std::from_chars(text.data(), text.data() + text.size(), value).ec != std::errc()) {
-    return fmt::format("{} overflows: a whole number lies between {} and {}", shown(text),
-                       std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max());
+    return fmt::format("{} overflows: whole numbers here have 64 bits and go from -2^63 to 2^63 - 1", shown(text));
   }
   out = value;
   return "";

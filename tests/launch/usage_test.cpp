@@ -63,7 +63,7 @@ TEST(Usage, WhatBeginsWithADashStandsBehindTwo) {
 // No number is taken for another than the one that was typed.
 TEST(Usage, NumbersAreReadAsStrictlyAsThoseOfAConfiguration) {
   expect_usage({"run", "x.yaml", "--seed", "9223372036854775808"},
-               AllOf(HasSubstr("--seed: '9223372036854775808' overflows"), HasSubstr("9223372036854775807")));
+               AllOf(HasSubstr("--seed: '9223372036854775808' overflows"), HasSubstr("2^63 - 1")));
   expect_usage({"config", "print", "x.yaml", "--seed", "28446744073709551617"}, HasSubstr("overflows"));
   expect_usage({"run", "x.yaml", "--seed", "0x10"}, HasSubstr("write it in decimal: 16"));
   expect_usage({"run", "x.yaml", "--seed", "1e3"}, HasSubstr("write 1000"));

@@ -28,11 +28,11 @@ void to_json(nlohmann::json& json, const MetricPosition& position);
 void from_json(const nlohmann::json& json, MetricPosition& position);
 
 struct MetricLoggerOptions {
-  std::vector<std::string> files;  // line files of the run folder beside metrics.jsonl
-  Console* console = nullptr;      // null: standard error
-  std::function<double()> clock;   // seconds of a steady clock; empty: the system's
-  double live_interval_s = 0.1;    // between redrawings of the live line on a terminal
-  double plain_interval_s = 5;     // between progress lines elsewhere, and in log.txt
+  std::vector<std::string> files = {};  // line files of the run folder beside metrics.jsonl
+  Console* console = nullptr;           // null: standard error
+  std::function<double()> clock;        // seconds of a steady clock; empty: the system's
+  double live_interval_s = 0.1;         // between redrawings of the live line on a terminal
+  double plain_interval_s = 5;          // between progress lines elsewhere, and in log.txt
 };
 
 class MetricLogger {
