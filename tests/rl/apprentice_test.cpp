@@ -37,9 +37,9 @@ class ApprenticeTest : public ::testing::Test {
     controller.observe(groups);
   }
   // One step's practice, and the exam that may follow. Whether that was passed.
-  bool step(Apprentice& apprentice, double progress) {
-    apprentice.practise(controller, progress);
-    return apprentice.exam_due() && apprentice.take_exam(controller);
+  bool step(Apprentice& student, double progress) {
+    student.practise(controller, progress);
+    return student.exam_due() && student.take_exam(controller);
   }
   torch::Tensor weights() { return policy.params().master().clone(); }
 

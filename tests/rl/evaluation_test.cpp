@@ -26,6 +26,7 @@ class Verdicts final : public Task {
   std::vector<double> form_shares() const override { return chain7_->form_shares(); }
   int64_t max_response_tokens() const override { return 6; }
   int64_t max_prompt_tokens() const override { return chain7_->max_prompt_tokens(); }
+  int64_t max_trace_tokens(std::string_view form) const override { return chain7_->max_trace_tokens(form); }
   Problem problem(Split split, int64_t index) const override { return chain7_->problem(split, index); }
   Problem problem(Split split, int64_t index, int64_t difficulty) const override {
     return chain7_->problem(split, index, difficulty);

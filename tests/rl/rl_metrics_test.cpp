@@ -103,7 +103,7 @@ TEST(RlMetrics, AreWhatTheRolloutsOfTheStepSay) {
       {"time/practice", 1},
       {"step_time", 4},
   };
-  const trainer::Metrics metrics = step().metrics(nullptr, 0.003);
+  const trainer::Metrics metrics = step().metrics(0.003);
   for (const auto& [name, value] : expected) {
     ASSERT_TRUE(metrics.contains(name)) << name;
     EXPECT_DOUBLE_EQ(metrics.at(name), value) << name;
@@ -114,7 +114,7 @@ TEST(RlMetrics, AreWhatTheRolloutsOfTheStepSay) {
 TEST(RlMetrics, GenerationThatGoesOnDuringTheStepIsMeasuredOverAllOfIt) {
   StepRecord record = step();
   record.generates_ahead = true;
-  EXPECT_DOUBLE_EQ(record.metrics(nullptr, 0).at("rollout/tokens_per_s"), 38 / 4.0);
+  EXPECT_DOUBLE_EQ(record.metrics(0).at("rollout/tokens_per_s"), 38 / 4.0);
 }
 
 TEST(RlMetrics, AMeanOverNothingIsLeftOut) {
@@ -125,7 +125,7 @@ TEST(RlMetrics, AMeanOverNothingIsLeftOut) {
   }
   record.batch.advantage.correct = record.batch.advantage.correct_negative = 0;
   record.update = {};
-  const trainer::Metrics wrong = record.metrics(nullptr, 0);
+  const trainer::Metrics wrong = record.metrics(0);
   EXPECT_EQ(wrong.at("accuracy"), 0) << "nothing is right, and that is known";
   for (const char* name : {"completions/mean_length_correct", "compression/correct_negative", "loss", "replay_loss",
                            "kl", "clip_ratio/region_mean", "sampling/logp_diff/mean", "sampling/logp_diff/max",
@@ -136,7 +136,7 @@ TEST(RlMetrics, AMeanOverNothingIsLeftOut) {
     for (RolloutGroup& group : *groups)
       for (Rollout& each : group.rollouts) each.status = VerifyStatus::kError;
   }
-  const trainer::Metrics unknown = record.metrics(nullptr, 0);
+  const trainer::Metrics unknown = record.metrics(0);
   for (const auto& [name, value] : unknown) {
     for (const char* prefix : {"accuracy", "reward", "completions/", "forms/"})
       EXPECT_FALSE(name.starts_with(prefix) && name != "reward_std") << name << " of rollouts that nobody could verify";
