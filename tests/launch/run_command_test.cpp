@@ -223,8 +223,8 @@ TEST_F(RunCommand, KilledTwentyTimesItEndsTheSame) {
   killed.push_back("killed");
   ASSERT_EQ(run(whole).code, 0);
   const auto lines = [&] {
-    const std::string text = read_file(folder_ / "killed/metrics.jsonl");
-    return std::count(text.begin(), text.end(), '\n');
+    const std::string metrics = read_file(folder_ / "killed/metrics.jsonl");
+    return std::count(metrics.begin(), metrics.end(), '\n');
   };
   std::mt19937 random(20);
   for (int kills = 0; kills < 20; ++kills) {

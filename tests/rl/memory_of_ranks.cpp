@@ -120,7 +120,8 @@ double measure(const configs::RunConfig& config, const Task& task, const trainer
                        .replay_weight = config.rl.replay_weight});
     optimizer.step(1e-3);
     if (replay.empty()) continue;
-    for (int i = 0; i < (step == 0 ? 10 : 1); ++i) apprentice.step(controller, 0);  // up to an exam
+    for (int i = 0; i < (step == 0 ? 10 : 1); ++i) apprentice.practise(controller, 0);
+    if (apprentice.exam_due()) apprentice.take_exam(controller);
     controller.promote(*controller.next_rung());                                    // it begins anew
   }
   const torch::Tensor peak = torch::full({1}, count.bytes().peak(), torch::kFloat64);

@@ -112,7 +112,9 @@ TEST(Run, StoppedAndRunAgainContinuesBitForBit) {
   for (bool done = false; !done; ++starts) {
     ASSERT_LT(starts, 60);
     done = run_until({"sft", "update"}, config, parts);
-    if (starts == 29 || starts == 45) EXPECT_FALSE(run_until({"eval"}, config, parts));
+    if (starts == 29 || starts == 45) {
+      EXPECT_FALSE(run_until({"eval"}, config, parts));
+    }
   }
   EXPECT_GT(starts, 40);
   EXPECT_EQ(records_of(whole), records_of(parts));
