@@ -1,6 +1,10 @@
 #include "data/corpus.h"
 
+#include <sys/stat.h>
+
 #include <cmath>
+#include <set>
+#include <utility>
 
 #include "configs/load.h"
 #include "data/build_store.h"
@@ -130,18 +134,26 @@ TEST(Corpus, RefusesFilesThatAreNotWhatTheySeem) {
 TEST(Corpus, BuildsAStoreOnceAndAgainWhenItIsDamaged) {
   const TempDir dir;
   const auto text = dir.write("text.txt", std::string(1000, 'x') + "yz");
-  int built = 0;
+  // A store that is built is a new file beside the old one, and then takes its name.
+  std::set<std::pair<std::string, uint64_t>> files;
+  size_t built = 0;
   const auto open = [&](const char* name, const std::string& separator = "") {
-    return open_corpus(data(text, "", 0.1, separator), kind(name), dir / "cache",
-                       {.progress = [&](int64_t, int64_t) { ++built; }});
+    Corpus corpus = open_corpus(data(text, "", 0.1, separator), kind(name), dir / "cache");
+    for (const auto& entry : std::filesystem::directory_iterator(dir / "cache")) {
+      struct stat info {};
+      EXPECT_EQ(::stat(entry.path().c_str(), &info), 0);
+      files.insert({entry.path().filename(), info.st_ino});
+    }
+    built = files.size();
+    return corpus;
   };
   const std::string hash = open("byte").train.source->content_hash();
-  EXPECT_EQ(built, 1);
+  EXPECT_EQ(built, 1u);
   open("byte");
-  EXPECT_EQ(built, 1) << "found again";
+  EXPECT_EQ(built, 1u) << "found again";
   open("char");
   open("byte", "y");
-  EXPECT_EQ(built, 3) << "another tokenizer, another separator";
+  EXPECT_EQ(built, 3u) << "another tokenizer, another separator";
 
   for (const auto& entry : std::filesystem::directory_iterator(dir / "cache")) {
     std::string bytes = read_file(entry.path());
@@ -149,11 +161,11 @@ TEST(Corpus, BuildsAStoreOnceAndAgainWhenItIsDamaged) {
     std::ofstream(entry.path(), std::ios::binary) << bytes.substr(0, bytes.size() - 10);
   }
   EXPECT_EQ(open("byte").train.source->content_hash(), hash);
-  EXPECT_EQ(built, 4);
+  EXPECT_EQ(built, 4u);
 
   dir.write("text.txt", std::string(1000, 'x') + "yy");
   EXPECT_NE(open("byte").train.source->content_hash(), hash);
-  EXPECT_EQ(built, 5) << "another text";
+  EXPECT_EQ(built, 5u) << "another text";
 }
 
 TEST(Corpus, TellsWhatItsFilesWere) {
@@ -210,7 +222,7 @@ TEST(Corpus, RefusesFilesThatHaveChanged) {
     return message_of<configs::ConfigError>(
         [&] { open_corpus(config, tokenizer, dir / "cache", {.sources = known, .unchanged = true}); });
   };
-  const Sources of_text = sources(data(text, val)), of_store = sources(data(store));
+  const Sources of_text = sources(data(text, val)), of_store = sources(data(store, "", 0));
   EXPECT_NO_THROW(open_corpus(data(text, val), tokenizer, dir / "cache", {.sources = of_text, .unchanged = true}));
   dir.write("val.txt", "xyy");
   EXPECT_NE(refused(data(text, val), of_text).find("data.val: " + val.string() + " has changed"), std::string::npos);
@@ -218,10 +230,11 @@ TEST(Corpus, RefusesFilesThatHaveChanged) {
   dir.write("text.txt", "abcdefghik");
   EXPECT_NE(refused(data(text, val), of_text).find("data.train: " + text.string() + " has changed"), std::string::npos);
   build_store({text}, store, ByteTokenizer(), {.overwrite = true});
-  EXPECT_NE(refused(data(store), of_store).find("data.train: " + store.string() + " has changed"), std::string::npos);
+  EXPECT_NE(refused(data(store, "", 0), of_store).find("data.train: " + store.string() + " has changed"),
+            std::string::npos);
   std::filesystem::remove(store);
   const std::string gone = message_of<configs::ConfigError>(
-      [&] { open_corpus(data(store), tokenizer, dir / "cache", {.sources = of_store, .unchanged = true}); });
+      [&] { open_corpus(data(store, "", 0), tokenizer, dir / "cache", {.sources = of_store, .unchanged = true}); });
   EXPECT_NE(gone.find("--set data.train=FILE"), std::string::npos) << gone;
 }
 

@@ -122,7 +122,7 @@ double measure(const configs::RunConfig& config, const Task& task, const trainer
     if (replay.empty()) continue;
     for (int i = 0; i < (step == 0 ? 10 : 1); ++i) apprentice.practise(controller, 0);
     if (apprentice.exam_due()) apprentice.take_exam(controller);
-    controller.promote(*controller.next_rung());                                    // it begins anew
+    controller.promote(*controller.next_rung());  // it begins anew
   }
   const torch::Tensor peak = torch::full({1}, count.bytes().peak(), torch::kFloat64);
   world->group(torch::kCPU).all_reduce("peak", peak, trainer::Reduce::kMax).wait();
