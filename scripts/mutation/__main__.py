@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from . import baseline, report
-from .areas import ABOVE, levels
+from .areas import ABOVE, AREAS, levels
 from .copy import Copy, CopyFailed
 from .copy import git as run_git
 from .mutants import draw, lines_of, make
@@ -86,7 +86,7 @@ def killable(commit):
 class Run:
     def __init__(self, options, commit, mutants):
         self.options, self.commit = options, commit
-        self.areas = sorted({"configs", *(level for m in mutants for level in levels(m.file.split("/")[0]))}, key=list(ABOVE).index)
+        self.areas = sorted({"configs", *(level for m in mutants for level in levels(m.file.split("/")[0]))}, key=list(AREAS).index)
         self.home = REPOSITORY / "build" / "mutation"
         self.stop, self.lock = threading.Event(), threading.Lock()
         self.waiting = queue.SimpleQueue()

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 ABOVE = {
-    "configs": ["trainer", "rl", "launch"],
-    "data": ["trainer", "rl", "launch"],
-    "checkpoints": ["trainer", "rl", "launch"],
-    "trainer": ["rl", "launch"],
-    "rl": ["launch"],
+    "configs": ["trainer", "rl", "options", "launch"],
+    "data": ["trainer", "rl", "options", "launch"],
+    "checkpoints": ["trainer", "rl", "options", "launch"],
+    "trainer": ["rl", "options", "launch"],
+    "rl": ["options", "launch"],
     "launch": [],
 }
 
@@ -26,6 +26,7 @@ AREAS = {
         ("trainer_tests", "dist_conformance", "trainer_memory_of_ranks"), r"^trainer/(dist_conformance/mpi_cpu_2|memory_of_ranks/2)$"
     ),
     "rl": Area(("rl_tests", "weight_sync_ranks"), r"^rl/weight_sync/(1_of_2|2_of_3)$"),
+    "options": Area(("options_tests",)),
     "launch": Area(("launch_tests", "terse", "same_weights", "faulty_terse"), r"^launch/(ranks|split)_test$"),
 }
 
