@@ -98,7 +98,7 @@ class Run:
         self.copies = [Copy(folder, REPOSITORY if covered else folder, share, self.stop, cores) for folder in folders]
 
     def prepare(self):
-        configure = [f"-DTERSE_LIBTORCH={self.options.libtorch}", "-DTERSE_CUDA=OFF"]
+        configure = [f"-DTERSE_LIBTORCH={self.options.libtorch}", "-DTERSE_CUDA=AUTO"]  # as scripts/test.sh does
         for copy in self.copies:
             say(f"building {copy.folder}")
             copy.processors, share = self.options.processors, copy.processors
