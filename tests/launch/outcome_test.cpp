@@ -39,7 +39,7 @@ TEST(Outcome, AMeanOverNothingIsNotTold) {
   json pretrain = stage("pretrain", 20), only = stage("eval", 0);
   pretrain["val_loss"] = nullptr;
   only["eval"] = {{"task", "chain7"}, {"accuracy", nullptr}, {"mean_tokens", nullptr}};
-  EXPECT_EQ(outcome({{"wall_s", 2}, {"stages", {pretrain, only}}}), "done in 2 s: pretrain 20 steps, eval\n");
+  EXPECT_EQ(outcome({{"wall_s", 2}, {"stages", {pretrain, only}}}), "done in 2.0 s: pretrain 20 steps, eval\n");
 }
 
 TEST(Outcome, StrangeSummariesDoNotThrow) {

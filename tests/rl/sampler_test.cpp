@@ -163,6 +163,7 @@ class UniformModel : public ::testing::Test {
     torch::NoGradGuard no_grad;
     model.params().master().zero_();
     model.params().publish();
+    engine.refresh(0);
   }
   trainer::Transformer model{support::tiny_spec(), torch::kCPU, 1};
   Engine engine{model, 64};
