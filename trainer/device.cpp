@@ -9,6 +9,11 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <exception>
+#include <future>
+#include <system_error>
+#include <thread>
+#include <vector>
 
 #include "configs/errors.h"
 #include "trainer/control_group.h"
@@ -30,6 +35,24 @@ std::string load_cuda() {
     return std::string();
   }();
   return problem;
+}
+
+// The OpenMP runtime ends the process, or waits for ever, when the system refuses it a thread. So as many are tried
+// first.
+void require_threads(int64_t count) {
+  std::promise<void> all_tried;
+  const std::shared_future<void> end = all_tried.get_future().share();
+  std::vector<std::thread> threads;
+  std::exception_ptr refusal;
+  try {
+    while (static_cast<int64_t>(threads.size()) < count) threads.emplace_back([end] { end.wait(); });
+  } catch (const std::system_error& error) {
+    refusal = std::make_exception_ptr(std::system_error(
+        error.code(), fmt::format("the system starts only {} of the {} threads of this run", threads.size(), count)));
+  }
+  all_tried.set_value();
+  for (std::thread& thread : threads) thread.join();
+  if (refusal) std::rethrow_exception(refusal);
 }
 
 }  // namespace
@@ -58,6 +81,7 @@ int64_t set_threads(int64_t threads, int64_t processes) {
   const int64_t cores = sched_getaffinity(0, sizeof(allowed), &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
   threads = threads > 0 ? std::min(threads, kMostPerCore * cores)
                         : std::max<int64_t>(1, usable_cores(cores, core_quota()) / processes);
+  require_threads(2 * threads);  // the backward pass has a team of its own
   at::set_num_threads(static_cast<int>(threads));
   omp_set_num_threads(static_cast<int>(threads));
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);

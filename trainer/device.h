@@ -15,7 +15,7 @@ torch::Device choose_device(const std::string& wanted, int64_t local_rank = 0);
 
 // Fixes the number of CPU threads (at most 64 for each core; 0: all cores that this process may use, as far as the
 // quota of its control group gives time for them, shared out over `processes` on this machine) and LibTorch's
-// deterministic mode. Returns the number.
+// deterministic mode. Returns the number. Throws std::system_error when the system refuses so many.
 int64_t set_threads(int64_t threads, int64_t processes = 1);
 
 }  // namespace terse::trainer

@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from faults import FAULTY
-from launching import ENDLESS, MPIRUN, PROGRAM, Launching, child_named, children_named, wait_until
+from launching import ENDLESS, MPIRUN, PROGRAM, Launching, alive, child_named, children_named, wait_until
 from stopping import CONFIG, RL_BEGINS
 
 SPLIT = ["--set", "parallel.layout=split"]
@@ -43,10 +43,11 @@ class Stops(Launching):
             (0, "USR1 1 text", None),
             (1, "USR1 6 phase pretrain", 6),
             (1, "USR1 1 hash", None),
-            (1, "USR1 1 phase eval", RL_BEGINS),
-            (0, "USR1 9 token", RL_BEGINS),
+            (1, "USR1 1 phase eval", 6),
+            (0, "USR1 9 token", 6),
+            (1, "USR1 2 phase eval", RL_BEGINS),
             (1, "USR1 2 phase rollout", None),
-            (1, "USR1 1 exam", RL_BEGINS + 10),
+            (1, "USR1 1 exam", None),
             (0, "USR1 1 phase eval", None),
             (1, "USR1 1 phase eval", None),
         ]
@@ -78,7 +79,7 @@ class Hangup(Launching):
         os.killpg(launcher.pid, signal.SIGHUP)  # as the system does to all that the terminal has in its foreground
         self.assertEqual(self.end_of(launcher), 75, self.output())
         for rank in ranks:
-            self.assertFalse(Path(f"/proc/{rank}").exists())
+            wait_until(lambda: not alive(rank), "the end of the rank")
 
 
 class Alike(Launching):
@@ -86,9 +87,9 @@ class Alike(Launching):
 
     needs = ["mpirun"]
 
-    def refused(self, first, second, run="run"):
+    def refused(self, first, second):
         root = ["--allow-run-as-root"] if os.getuid() == 0 else []
-        command = [PROGRAM, "run", "a.yaml", "--run-dir", run]
+        command = [PROGRAM, "run", "a.yaml"]
         before = len(self.output()) if (self.folder / "output").exists() else 0
         code = self.run_to_end("mpirun", *root, "--oversubscribe", "-n", 1, *command, *first, ":", "-n", 1, *command, *second)
         said = self.output()[before:]
@@ -102,7 +103,7 @@ class Alike(Launching):
                 said = self.refused([*layout, "--set", "sft.optimizer.lr=0.1"], [*layout, "--seed", "7"])
                 self.assertRegex(said, r"run\.seed: 1 on rank 0 \(host \S+\); 7 on rank 1 \(host \S+\)")
                 self.assertRegex(said, r"sft\.optimizer\.lr: 0\.1 on rank 0 .*; \S+ on rank 1")
-        self.assertFalse((self.folder / "run").exists())
+        self.assertFalse((self.folder / "runs").exists())
 
     def test_other_stages_and_evaluations_are_refused(self):
         self.assertIn("stages", self.refused(["--set", "stages=[sft]"], []))
@@ -110,7 +111,7 @@ class Alike(Launching):
         self.assertIn("sft.eval_every", self.refused([], ["--set", "sft.eval_every=1"]))
 
     def test_another_run_folder_is_refused(self):
-        self.assertIn("run.dir", self.refused([], ["--run-dir", "other"]))
+        self.assertIn("run.dir", self.refused(["--run-dir", "one"], ["--run-dir", "other"]))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,10 @@ from launching import PROGRAM, Launching, wait_until
 from stopping import CONFIG, RL_BEGINS
 
 
+PENDING = "the step has been saved, its record has not been written"
+
+
 class Stops(Launching):
-    needs = []
 
     def setUp(self):
         super().setUp()
@@ -44,6 +46,11 @@ class Stops(Launching):
         latest = self.folder / run / "checkpoints" / "latest"
         return int(latest.read_text().removeprefix("step-")) if latest.exists() else None
 
+    def is_pending(self):
+        """Whether the newest checkpoint is of a step whose exam or evaluation was interrupted."""
+        extra = self.folder / "stopped" / "checkpoints" / f"step-{self.newest()}" / "extra.json"
+        return json.loads(extra.read_text())["progress"]["pending"] is not None
+
     def finish(self):
         self.assertEqual(self.run_to_end(PROGRAM, "run", "a.yaml", "--run-dir", "stopped"), 0, self.output())
         self.assert_same_run("stopped", "whole")
@@ -72,17 +79,19 @@ class Stops(Launching):
             ("TERM 12 token", RL_BEGINS),  # in the middle of it
             ("TERM 2 phase rollout", None),
             ("TERM 40 token", None),
-            ("TERM 1 exam", RL_BEGINS + 10),
+            ("TERM 1 exam", PENDING),
             ("TERM 3 phase practice", None),
             ("TERM 1 phase eval", None),  # a quick evaluation of RL
-            ("TERM 1 exam", RL_BEGINS + 20),
+            ("TERM 1 exam", PENDING),
             ("TERM 2 phase eval", RL_BEGINS + 30),  # the evaluation after RL
             ("TERM 2 phase eval", RL_BEGINS + 30),  # the stage `eval`
         ]
         for fault, step in places:
             with self.subTest(fault=fault):
                 self.stop_at(fault)
-                if step is not None:
+                if step == PENDING:
+                    self.assertTrue(self.is_pending())
+                elif step is not None:
                     self.assertEqual(self.newest(), step)
         self.finish()
 

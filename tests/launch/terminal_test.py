@@ -74,16 +74,17 @@ class Surroundings(Launching):
         def limit():
             resource.setrlimit(resource.RLIMIT_FSIZE, (20 << 10, 20 << 10))
 
-        done = self.run_in("run", preexec_fn=limit)
+        done = self.run_in("run", "--set", "model.width=64", preexec_fn=limit)
         self.assertEqual(done.returncode, 74, done.stderr)
         self.assertIn("ulimit -f", done.stderr)
 
-    def test_a_limit_on_memory_is_named(self):
+    def test_a_limit_on_memory_that_leaves_no_room_for_threads_is_named(self):
         def limit():
-            resource.setrlimit(resource.RLIMIT_AS, (500_000 << 10, 500_000 << 10))
+            resource.setrlimit(resource.RLIMIT_AS, (500 << 20, 500 << 20))
 
-        done = self.run_in("run", preexec_fn=limit)
+        done = self.run_in("run", "--set", "run.threads=8", preexec_fn=limit)
         self.assertEqual(done.returncode, 71, done.stderr)
+        self.assertIn("ulimit -v", done.stderr)
         self.assertNotIn("bug", done.stderr)
 
     def test_a_file_system_that_cannot_sync_folders_or_count_its_room_will_do(self):
