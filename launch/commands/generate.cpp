@@ -25,7 +25,8 @@ constexpr const char* kMore =
     "The prompt is text in the run's tokenizer; for a task, one in the task's own language (its traces/ hold "
     "examples). Without a\n"
     "prompt, or with `-`, it is read from standard input; one that begins with `-` stands behind `--`. The same seed "
-    "and prompt give the same text.\n\n"
+    "and prompt\n"
+    "give the same text.\n\n"
     "Examples:\n"
     "  terse generate runs/shakespeare \"ROMEO:\" --max-new-tokens 200 --temperature 0.8\n"
     "  terse generate runs/quickstart --samples 4 --json <prompt.txt";
