@@ -52,7 +52,7 @@ TEST_F(DataCommand, MistakesAreNamed) {
   EXPECT_THAT(run({"data", "build", "nowhere.txt", "-o", "x.h5"}).err, HasSubstr("no file nowhere.txt"));
   const Result existing = run({"data", "build", "a.txt", "-o", "b.h5"});
   EXPECT_EQ(existing.code, 64);
-  EXPECT_THAT(existing.err, HasSubstr("--overwrite"));
+  EXPECT_THAT(existing.err, HasSubstr("b.h5 exists already and is not a token store"));
   EXPECT_EQ(read_file(folder_ / "b.h5"), "there already");
   EXPECT_THAT(run({"data", "inspect", "a.txt"}).err,
               AllOf(HasSubstr("not a token store"), HasSubstr("terse data build a.txt")));
