@@ -3,11 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <fstream>
 #include <map>
-#include <set>
 
+#include "tests/support/stopping_world.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_run.h"
 
@@ -17,6 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 using support::records_of;
 using support::run_alone;
+using support::run_until;
 
 configs::RunConfig tiny_run() {
   configs::RunConfig config;
@@ -61,43 +61,6 @@ torch::Tensor final_weights(const fs::path& dir) {
   const auto loaded = checkpoints::load_latest(dir / "checkpoints");
   for (const auto& [name, shard] : loaded->state.tensors) all.push_back(shard.data.flatten().to(torch::kFloat64));
   return torch::cat(all);
-}
-
-// A world of one rank in which a stop is asked for when one of these phases begins.
-class StoppingWorld final : public trainer::World {
- public:
-  StoppingWorld(std::set<std::string> phases, trainer::Interrupts& interrupts)
-      : phases_(std::move(phases)), interrupts_(interrupts) {}
-  const trainer::Place& place() const override { return real_->place(); }
-  trainer::Collectives& group(torch::Device device) override { return real_->group(device); }
-  std::vector<std::string> gather(std::string_view name, const std::string& mine) override {
-    return real_->gather(name, mine);
-  }
-  trainer::Mailbox& mailbox() override { return real_->mailbox(); }
-  void enter(std::string_view phase) override {
-    if (phases_.contains(std::string(phase))) interrupts_.request(trainer::Interrupt::kSaveAndStop);
-  }
-  [[noreturn]] void abort(int code, const std::string& message) override {
-    real_->abort(code, message);
-    std::abort();
-  }
-
- private:
-  std::unique_ptr<trainer::World> real_ = trainer::World::start({});
-  std::set<std::string> phases_;
-  trainer::Interrupts& interrupts_;
-};
-
-// Whether the run came to its end before a stop was asked for.
-bool run_until(const std::set<std::string>& phases, const configs::RunConfig& config, const fs::path& dir) {
-  trainer::Interrupts interrupts;
-  StoppingWorld world(phases, interrupts);
-  try {
-    run({config, dir, "test", &world, &interrupts});
-    return true;
-  } catch (const trainer::SavedAndStopped&) {
-    return false;
-  }
 }
 
 TEST(Run, StoppedAndRunAgainContinuesBitForBit) {

@@ -1,0 +1,53 @@
+// A run in this process that is asked to stop when it comes to a phase.
+#pragma once
+
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "rl/run.h"
+
+namespace terse::support {
+
+// A world of one rank in which a stop is asked for when one of these phases begins.
+class StoppingWorld final : public trainer::World {
+ public:
+  StoppingWorld(std::set<std::string> phases, trainer::Interrupts& interrupts)
+      : phases_(std::move(phases)), interrupts_(interrupts) {}
+  const trainer::Place& place() const override { return real_->place(); }
+  trainer::Collectives& group(torch::Device device) override { return real_->group(device); }
+  std::vector<std::string> gather(std::string_view name, const std::string& mine) override {
+    return real_->gather(name, mine);
+  }
+  trainer::Mailbox& mailbox() override { return real_->mailbox(); }
+  void enter(std::string_view phase) override {
+    if (phases_.contains(std::string(phase))) interrupts_.request(trainer::Interrupt::kSaveAndStop);
+  }
+  [[noreturn]] void abort(int code, const std::string& message) override {
+    real_->abort(code, message);
+    std::abort();
+  }
+
+ private:
+  std::unique_ptr<trainer::World> real_ = trainer::World::start({});
+  std::set<std::string> phases_;
+  trainer::Interrupts& interrupts_;
+};
+
+// Whether the run came to its end before a stop was asked for.
+inline bool run_until(const std::set<std::string>& phases, const configs::RunConfig& config,
+                      const std::filesystem::path& dir) {
+  trainer::Interrupts interrupts;
+  StoppingWorld world(phases, interrupts);
+  try {
+    rl::run({config, dir, "test", &world, &interrupts});
+    return true;
+  } catch (const trainer::SavedAndStopped&) {
+    return false;
+  }
+}
+
+}  // namespace terse::support
