@@ -41,7 +41,7 @@ void check_stages(const RunConfig& config, Violations& out) {
   }
 }
 
-// What pretraining reads, and in which tokens.
+// Checks the options of the texts that pretraining reads and of their tokenizer.
 void check_texts(const RunConfig& config, Violations& out) {
   if (!has_stage(config, "pretrain")) return;
   if (config.data.val.empty() && config.data.val_fraction == 0) {

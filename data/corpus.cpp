@@ -39,7 +39,7 @@ class Opener {
   }
 
  private:
-  // What an earlier start knew of the file of this key; nullptr: nothing.
+  // Returns what an earlier start recorded of the file of this key, or nullptr.
   const Source* known(const std::string& key) const {
     const auto found = options_.sources.find(key);
     return found == options_.sources.end() ? nullptr : &found->second;

@@ -22,7 +22,7 @@ namespace {
                            error == EBADF ? 0 : error);
 }
 
-// What could not be written is dropped: left in the buffer, it would fail again at the end.
+// Drops text that cannot be written. If it stayed in the buffer, the flush at the end would fail again.
 void flush_or_drop(std::FILE* stream) {
   if (std::fflush(stream) == 0) return;
   ::__fpurge(stream);

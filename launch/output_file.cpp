@@ -27,7 +27,7 @@ void require_output(const OutputFile& output) {
   try {
     same_kind = output.is_of_kind(output.path);
   } catch (const std::exception&) {
-    // What cannot be read is no file of ours.
+    // A file that cannot be read is not one of ours.
   }
   if (!same_kind)
     throw UsageError(
