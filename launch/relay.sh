@@ -24,7 +24,7 @@ relay() {
   ranks_in() { pgrep -P "$command" -x "$rank_name" -r "$1" || true; }  # these states
   end_rest() {
     local rank stopped
-    stopped=$(ranks_in T,t)
+    stopped=$(ranks_in T,t) || return 0  # it is asked again in half a minute
     for rank in $stopped; do
       echo "terse: rank $(rank_of "$rank") (host $HOSTNAME) is stopped, and the others have ended: so it is ended, too" >&2 || true  # the terminal may be gone
       kill -KILL "$rank" 2>/dev/null || true
@@ -39,7 +39,8 @@ relay() {
   while kill -0 "$command" 2>/dev/null; do
     if [ -n "$twice" ]; then send TERM; elif [ -n "$asked" ]; then send USR1; fi
     if [ -n "${rank_name:-}" ]; then
-      here=$(ranks_in D,R,S,T,t | wc -l)
+      # Ctrl-C and a closed terminal also reach the programs that count; a count that was ended so says nothing.
+      here=$(ranks_in D,R,S,T,t | wc -l) || here=$most
       if [ "$here" -gt "$most" ]; then most=$here; fi
       if [ "$here" -lt "$most" ] && [ -z "$(ranks_in D,R,S)" ]; then idle=$((idle + 1)); else idle=0; fi
       if [ "$idle" -ge 30 ]; then lost=yes idle=0; end_rest; fi

@@ -1,6 +1,7 @@
 """Several ranks: a stop that only one of them hears at any place ends all of them in order; ranks that were started differently are refused."""
 
 import os
+import shutil
 import signal
 import sys
 import unittest
@@ -80,6 +81,16 @@ class Hangup(Launching):
         self.assertEqual(self.end_of(launcher), 75, self.output())
         for rank in ranks:
             wait_until(lambda: not alive(rank), "the end of the rank")
+
+
+    def test_a_count_of_ranks_that_the_hangup_ends_does_not_end_the_launcher(self):
+        programs, counted = self.folder / "bin", self.folder / "counted"
+        programs.mkdir()
+        # The first count is that of the cores, before there are ranks.
+        (programs / "wc").write_text(f"#!/bin/sh\nif [ -e {counted} ]; then kill -HUP $$; fi\ntouch {counted}\nexec {shutil.which('wc')} \"$@\"\n")
+        (programs / "wc").chmod(0o755)
+        path = f"{programs}:{os.environ['PATH']}"
+        self.assertEqual(self.run_to_end(MPIRUN, "-n", 2, "run", "a.yaml", "--run-dir", "run", PATH=path), 0, self.output())
 
 
 class Alike(Launching):

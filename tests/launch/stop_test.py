@@ -9,7 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from faults import FAULTY
 from launching import PROGRAM, Launching, wait_until
-from stopping import CONFIG, RL_BEGINS
+from stopping import CONFIG, RL_BEGINS, RL_ENDS
 
 
 PENDING = "the step has been saved, its record has not been written"
@@ -81,10 +81,9 @@ class Stops(Launching):
             ("TERM 40 token", None),
             ("TERM 1 exam", PENDING),
             ("TERM 3 phase practice", None),
-            ("TERM 1 phase eval", None),  # a quick evaluation of RL
-            ("TERM 1 exam", PENDING),
-            ("TERM 2 phase eval", RL_BEGINS + 30),  # the evaluation after RL
-            ("TERM 2 phase eval", RL_BEGINS + 30),  # the stage `eval`
+            ("TERM 1 phase eval", PENDING),  # the quick evaluation of RL
+            ("TERM 2 phase eval", RL_ENDS),  # the evaluation after RL
+            ("TERM 2 phase eval", RL_ENDS),  # the stage `eval`
         ]
         for fault, step in places:
             with self.subTest(fault=fault):

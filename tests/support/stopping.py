@@ -8,8 +8,11 @@ data: {train: text.txt}
 task: {k_min: 1, k_max: 2, align_to: 2}
 pretrain: {steps: 6, batch_size: 4, context: 24, eval_every: 3}
 sft: {steps: 60, batch_size: 32, eval_every: 20, optimizer: {lr: 0.01}}
-rl: {steps: 30, prompts: 3, group_size: 4, replay: 4, eval_every: 6, practice: {updates: 1, traces: 8}}
+rl: {steps: 48, prompts: 3, group_size: 4, replay: 4, eval_every: 40, practice: {updates: 1, traces: 8}}
 eval: {problems_per_difficulty: 20, samples: 2, quick_problems_per_difficulty: 6}
 checkpoint: {every: 0}
 """
-RL_BEGINS = 6 + 60  # steps before
+# Steps before and after RL. Where its exams come depends on what the model has learned, which differs between machines; RL is so long that
+# one comes before the only quick evaluation on any of them.
+RL_BEGINS = 6 + 60
+RL_ENDS = RL_BEGINS + 48
