@@ -14,6 +14,11 @@ namespace {
 
 constexpr double kMemory = 300;      // rollouts of a difficulty that a tally remembers
 constexpr double kEvidence = 30;     // rollouts that a tally must hold before it decides anything
+// A move up is decided on problems: once entropy is gone, all rollouts of a problem are right or wrong together, so
+// that one problem is one observation, however many rollouts it has. At 99 % right, 30 problems fall below the floor
+// twice in ten thousand times; 30 rollouts of three problems did three times in a hundred.
+constexpr double kProblemMemory = 60;
+constexpr double kProblemEvidence = 30;
 constexpr double kTolerance = 0.02;  // accuracy below the reference that counts as no loss in a tally: sampling noise
 constexpr double kExamTolerance = 0.01;  // the same in an exam, which can be taken again
 constexpr double kFloor = 0.10;          // below the reference by more: the difficulty moves back up
@@ -51,7 +56,7 @@ void CompressionController::promote(int64_t rung) {
   for (auto& [difficulty, state] : states_) {
     const int64_t target = std::min(rung, ladder_.last(difficulty));
     if (target <= state.rung) continue;
-    state.rung = target;
+    move(state, target);
     state.by_rung[static_cast<size_t>(target)] = {};  // what the policy did at this length before says nothing now
   }
 }
@@ -68,24 +73,31 @@ int64_t CompressionController::rung_of(int64_t difficulty, int64_t stand, double
 }
 
 void CompressionController::observe(const std::vector<RolloutGroup>& groups) {
-  std::map<int64_t, int64_t> seen;
-  for (const RolloutGroup& group : groups)
+  std::map<int64_t, int64_t> seen, problems;
+  for (const RolloutGroup& group : groups) {
     seen[group.problem.difficulty] += static_cast<int64_t>(group.rollouts.size());
+    problems[group.problem.difficulty] += 1;
+  }
   for (auto& [difficulty, state] : states_) {
-    const double keep = std::max(0.0, 1 - static_cast<double>(seen[difficulty]) / kMemory);
-    const auto fade = [&](Tally& t) { t.count *= keep, t.correct *= keep; };
-    fade(state.overall);
-    for (Tally& t : state.by_rung) fade(t);
+    const auto keep = [](int64_t added, double memory) {
+      return std::max(0.0, 1 - static_cast<double>(added) / memory);
+    };
+    state.overall.fade(keep(seen[difficulty], kMemory));
+    for (Tally& t : state.by_rung) t.fade(keep(seen[difficulty], kMemory));
+    state.here.fade(keep(problems[difficulty], kProblemMemory));
   }
   for (const RolloutGroup& group : groups) {
     State& state = states_.at(group.problem.difficulty);
+    Tally here;
     for (const Rollout& rollout : group.rollouts) {
       if (rollout.status != VerifyStatus::kOk) continue;
-      const double length = static_cast<double>(rollout.length());
-      const auto add = [](Tally& t, bool correct) { t.count += 1, t.correct += correct ? 1 : 0; };
-      add(state.overall, rollout.correct);
-      add(state.by_rung[static_cast<size_t>(rung_of(group.problem.difficulty, state.rung, length))], rollout.correct);
+      const double right = rollout.correct ? 1 : 0;
+      const int64_t rung = rung_of(group.problem.difficulty, state.rung, static_cast<double>(rollout.length()));
+      state.overall.add(right);
+      state.by_rung[static_cast<size_t>(rung)].add(right);
+      if (rung == state.rung) here.add(right);
     }
+    if (here.count > 0) state.here.add(here.rate());
   }
   for (auto& [difficulty, state] : states_) {
     if (state.overall.count >= kEvidence) state.reference = std::max(state.reference, state.overall.rate());
@@ -108,10 +120,16 @@ bool CompressionController::mastered(int64_t rung) const {
 }
 
 void CompressionController::back_off(State& state) {
-  const Tally& here = state.by_rung[static_cast<size_t>(state.rung)];
-  if (state.rung == 0 || here.count < kEvidence || here.rate() >= state.reference - kFloor) return;
-  --state.rung;
+  if (state.rung == 0 || state.here.count < kProblemEvidence) return;
+  if (state.here.rate() >= state.reference - kFloor) return;
+  move(state, state.rung - 1);
   ++backoffs_;
+}
+
+void CompressionController::move(State& state, int64_t rung) {
+  state.rung = rung;
+  state.mastered = std::max(state.mastered, rung);
+  state.here = {};
 }
 
 double CompressionController::pressure() const {
@@ -131,6 +149,8 @@ nlohmann::json CompressionController::state() const {
     for (const Tally& t : s.by_rung) rungs.push_back(tally(t));
     out["difficulties"].push_back({{"difficulty", difficulty},
                                    {"rung", s.rung},
+                                   {"mastered", s.mastered},
+                                   {"here", tally(s.here)},
                                    {"reference", s.reference},
                                    {"overall", tally(s.overall)},
                                    {"by_rung", rungs}});
@@ -149,6 +169,8 @@ void CompressionController::restore(const nlohmann::json& state) {
     }
     State& s = states_.at(difficulty);
     s.rung = j.at("rung");
+    s.mastered = j.value("mastered", s.rung);  // older checkpoints have neither
+    if (j.contains("here")) s.here = tally(j.at("here"));
     s.reference = j.at("reference");
     s.overall = tally(j.at("overall"));
     for (size_t r = 0; r < s.by_rung.size(); ++r) s.by_rung[r] = tally(j.at("by_rung").at(r));

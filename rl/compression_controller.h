@@ -7,7 +7,8 @@
 //         has ever been, less a tolerance for sampling noise, or when the apprentice (rl/apprentice.h) has passed an
 //         exam: a length is mastered before pressure is put on it;
 //   up,   one difficulty alone, when rollouts of the limit's own length fall below the floor: no difficulty is
-//         sacrificed for the mean.
+//         sacrificed for the mean. Only the limit loosens: what is replayed keeps the form that the policy has mastered,
+//         because to teach one difficulty a form that the policy has left spoils the others.
 #pragma once
 
 #include <map>
@@ -30,6 +31,8 @@ class CompressionController {
   // Longest response that counts at this difficulty, tokens; infinite before anything was observed.
   double limit(int64_t difficulty) const;
   int64_t rung(int64_t difficulty) const { return states_.at(difficulty).rung; }
+  // The lowest rung that this difficulty has stood on: the form to replay.
+  int64_t mastered_rung(int64_t difficulty) const { return states_.at(difficulty).mastered; }
 
   // Takes account of the rollouts of one step (raw outcomes), then moves.
   void observe(const std::vector<RolloutGroup>& groups);
@@ -55,12 +58,16 @@ class CompressionController {
   struct Tally {
     double count = 0, correct = 0;
     double rate() const { return correct / count; }  // to be asked once there is evidence: a count above 0
+    void add(double right) { count += 1, correct += right; }
+    void fade(double keep) { count *= keep, correct *= keep; }
   };
   struct State {
     int64_t rung = 0;
+    int64_t mastered = 0;        // the lowest rung so far
     double reference = 0;        // best accuracy seen, smoothed
     Tally overall;               // raw accuracy of all rollouts
     std::vector<Tally> by_rung;  // rollouts by the rung whose length they have
+    Tally here;                  // problems since it came to its rung: the share right of the rollouts of its length
   };
   double limit_at(int64_t difficulty, int64_t rung) const {
     return ladder_.lengths(difficulty)[static_cast<size_t>(rung)];
@@ -69,6 +76,7 @@ class CompressionController {
   // Whether own-length rollouts of every difficulty that is not there yet are as accurate as they must be.
   bool mastered(int64_t rung) const;
   void back_off(State& state);
+  static void move(State& state, int64_t rung);
 
   Ladder ladder_;
   std::map<int64_t, State> states_;

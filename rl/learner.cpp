@@ -32,7 +32,7 @@ std::vector<data::Sequence> draw_replay(const Task& task, const CompressionContr
   std::vector<data::Sequence> replay;
   for (int64_t i = 0; i < count; ++i) {
     const Problem problem = task.problem(Split::kTrain, kFirstReplay + cursor++);
-    const int64_t rung = controller.rung(problem.difficulty);
+    const int64_t rung = controller.mastered_rung(problem.difficulty);
     if (rung == 0) continue;
     replay.push_back(data::prompt_and_response(problem.prompt, controller.ladder().trace(problem, rung)));
   }

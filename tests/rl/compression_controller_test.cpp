@@ -25,6 +25,10 @@ class Controller : public ::testing::Test {
     }
     controller.observe(groups);
   }
+  // `count` problems of one difficulty, `right` of them with right rollouts only and the others with wrong ones only.
+  void observe_problems(int64_t rung, int64_t count, int64_t right, int64_t difficulty) {
+    for (int64_t i = 0; i < count; ++i) observe(rung, 12, i < right ? 12 : 0, difficulty);
+  }
   std::map<int64_t, double> exam(double accuracy) const {
     std::map<int64_t, double> all;
     for (const int64_t difficulty : task->difficulties()) all[difficulty] = accuracy;
@@ -81,11 +85,41 @@ TEST_F(Controller, AFewRolloutsAreNoEvidence) {
 TEST_F(Controller, BacksOffAtTheSufferingDifficultyAloneAndCountsIt) {
   observe(3, 300, 300);
   ASSERT_EQ(controller.rung(8), 3);
-  observe(3, 100, 40, 8);
+  observe_problems(3, 60, 30, 8);
   EXPECT_EQ(controller.rung(8), 2);
   EXPECT_EQ(controller.rung(7), 3);
   EXPECT_EQ(controller.backoffs(), 1);
   EXPECT_EQ(controller.next_rung(), 3) << "what was lost is practised first";
+  EXPECT_EQ(controller.mastered_rung(8), 3) << "the policy has left the form of rung 2";
+}
+
+TEST_F(Controller, BacksOffOnThirtyProblemsOfWhichMoreThanATenthIsWrong) {
+  observe(3, 300, 300);
+  controller.promote(4);
+  const auto outcome = [&](int64_t problems, int64_t wrong) {
+    CompressionController tried(*task);
+    tried.restore(controller.state());
+    std::vector<RolloutGroup> groups;
+    for (int64_t p = 0; p < problems; ++p) {
+      RolloutGroup group{task->problem(Split::kTrain, p, 8), std::vector<Rollout>(12)};
+      for (Rollout& rollout : group.rollouts) {
+        rollout.tokens.resize(static_cast<size_t>(controller.limit(8)));
+        rollout.correct = p >= wrong;
+      }
+      groups.push_back(group);
+    }
+    tried.observe(groups);
+    return tried.backoffs();
+  };
+  EXPECT_EQ(outcome(29, 29), 0) << "too few problems";
+  EXPECT_EQ(outcome(30, 3), 0);
+  EXPECT_EQ(outcome(30, 4), 1);
+}
+
+TEST_F(Controller, OneProblemIsNoEvidenceHoweverManyRolloutsItHas) {
+  observe(3, 300, 300);
+  observe(3, 300, 0, 8);
+  EXPECT_EQ(controller.backoffs(), 0);
 }
 
 TEST_F(Controller, TheExamIsNoLossAtAnyDifficulty) {
@@ -128,13 +162,17 @@ TEST_F(Controller, AFailedVerifierSaysNothingAboutThePolicy) {
 TEST_F(Controller, AResumedControllerDoesTheSame) {
   observe(2, 50, 48);
   observe(3, 40, 39);
+  observe_problems(3, 30, 15, 8);
   const nlohmann::json state = controller.state();
-  observe(3, 40, 20, 8);
-  const nlohmann::json after = controller.state();
+  const auto go_on = [&] {
+    observe_problems(3, 30, 15, 8);
+    return controller.state();
+  };
+  const nlohmann::json after = go_on();
+  ASSERT_EQ(controller.backoffs(), 1);
   controller.restore(nlohmann::json::parse(state.dump()));
   ASSERT_NE(controller.state(), after);
-  observe(3, 40, 20, 8);
-  EXPECT_EQ(controller.state(), after);
+  EXPECT_EQ(go_on(), after);
 }
 
 }  // namespace

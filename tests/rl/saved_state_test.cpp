@@ -22,6 +22,8 @@ using Json = nlohmann::json;
 using Pointer = Json::json_pointer;
 using Saved = checkpoints::Store::Loaded;
 
+const Pointer kDifficulties("/progress/extra/controller/difficulties");
+
 // Keys that may be altered without a difference that this test could see, and why.
 const std::map<std::string, std::string> kWithoutConsequence = {
     {"/progress/seconds", "a time: how long the stage has taken is told in the summary, and decides nothing"},
@@ -32,6 +34,12 @@ const std::map<std::string, std::string> kWithoutConsequence = {
 
 // Keys that may be missing, since checkpoints of older builds do not have them. These meant what is assumed then.
 const std::set<std::string> kMayBeMissing = {"/tokenizer", "/progress/pending", "/progress/extra/apprentice/exam_due"};
+// The same of each difficulty that the controller has saved.
+const std::set<std::string> kMayBeMissingOfDifficulty = {"mastered", "here"};
+bool may_be_missing(const Pointer& at) {
+  const bool of_difficulty = !at.empty() && at.parent_pointer().parent_pointer() == kDifficulties;
+  return kMayBeMissing.count(at.to_string()) > 0 || (of_difficulty && kMayBeMissingOfDifficulty.count(at.back()) > 0);
+}
 
 // What a run leaves behind, without what tells time.
 struct Outcome {
@@ -205,7 +213,7 @@ class Keys {
       const bool harmless = kWithoutConsequence.count(at.to_string()) > 0 || (file && value == 0);
       if (is_leaf(value, at) && !harmless) try_altered(at);
       const bool nothing_to_cut = file && value == fs::file_size(run_.dir() / at.back());
-      if (kMayBeMissing.count(at.to_string()) == 0 && !nothing_to_cut) try_without(at);
+      if (!may_be_missing(at) && !nothing_to_cut) try_without(at);
     }
   }
 
@@ -302,8 +310,9 @@ class Reinforced : public TinyRun {
                           "rl.eval_every=2", "rl.trace_every=1"}) {
     go();
     Saved begun = saved(8 + 1);
-    for (Json& difficulty : begun.state.extra.at("/progress/extra/controller/difficulties"_json_pointer)) {
+    for (Json& difficulty : begun.state.extra.at(kDifficulties)) {
       difficulty["rung"] = 1;
+      difficulty["mastered"] = 1;
       difficulty["reference"] = 0.9;
       difficulty["overall"] = {60, 54};
     }
