@@ -25,13 +25,9 @@ struct Options {
 };
 
 constexpr const char* kMore =
-    "Evaluates the newest sound checkpoint of a run folder, or one checkpoint folder, on the task's evaluation "
-    "problems. "
-    "Training\n"
-    "never saw them, except for those of one or two operations, which are too few to share out. The same seed gives "
-    "the "
-    "same\n"
-    "problems and samples, whatever the batch size.\n\n"
+    "Evaluates the newest sound checkpoint of a run folder, or one checkpoint folder, on problems that training never "
+    "saw. The same\n"
+    "seed gives the same problems and samples, whatever the batch size.\n\n"
     "Examples:\n"
     "  terse eval runs/quickstart\n"
     "  terse eval runs/quickstart/checkpoints/step-1500 --samples 16 --problems 100\n"

@@ -25,11 +25,10 @@ enum Symbol : int32_t { kPlus = kModulus, kTimes, kEquals, kGives, kSeparator, k
 const std::vector<std::string> kSymbols = {"0", "1", "2", "3", "4", "5",        "6",     "+",
                                            "*", "=", ">", ";", "?", "</think>", "<eos>", "<bos>"};
 
-constexpr int64_t kMaxOperations = 1000;   // far beyond use; keeps a typo from asking for gigabytes
-constexpr int64_t kTailTokens = 3;         // </think> answer <eos>
-constexpr int64_t kRoomToRamble = 12;      // tokens beyond the longest trace before generation is cut
-constexpr int64_t kHeldOutOperations = 3;  // from here on, evaluation problems are never trained on
-constexpr uint32_t kHeldOutShare = 8;      // one problem of so many is for evaluation
+constexpr int64_t kMaxOperations = 1000;  // far beyond use; keeps a typo from asking for gigabytes
+constexpr int64_t kTailTokens = 3;        // </think> answer <eos>
+constexpr int64_t kRoomToRamble = 12;     // tokens beyond the longest trace before generation is cut
+constexpr uint32_t kHeldOutShare = 8;     // one problem of so many is for evaluation
 
 struct Operation {
   int32_t symbol;  // kPlus or kTimes
@@ -110,7 +109,8 @@ Chain draw_chain(Words& words, int64_t operations) {
   return chain;
 }
 
-// Depends on the text alone, not on the seed: a checkpoint of one seed may be evaluated under another.
+// Depends on the text alone, not on the seed: a checkpoint of one seed may be evaluated under another. Both sides have
+// problems of every number of operations, so drawing until one of a side comes ends.
 bool held_out(const Chain& chain) {
   uint64_t hash = 0xCBF29CE484222325ull;  // FNV-1a; Philox then mixes its bits
   for (const char c : to_meta(chain)) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3ull;
@@ -261,9 +261,7 @@ class Chain7 final : public Task {
     }
     Words words(seed_, split, index, difficulty);
     Chain chain = draw_chain(words, difficulty);
-    if (difficulty >= kHeldOutOperations) {
-      while (held_out(chain) != (split == Split::kEval)) chain = draw_chain(words, difficulty);
-    }
+    while (held_out(chain) != (split == Split::kEval)) chain = draw_chain(words, difficulty);
     return {index, difficulty, prompt(chain), {chain.last()}, to_meta(chain)};
   }
 

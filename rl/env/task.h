@@ -14,7 +14,7 @@
 
 namespace terse::rl {
 
-enum class Split { kTrain, kEval };  // the two never share a random stream
+enum class Split { kTrain, kEval };  // the two share neither a random stream nor a problem
 
 // Verdict::form of responses that follow no taught form.
 inline constexpr std::string_view kFormSkip = "skip";  // a correct part of a taught form's steps: invented, not taught

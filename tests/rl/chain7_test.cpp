@@ -158,9 +158,9 @@ TEST(Chain7, StartsOperatorsAndOperandsAreUniformAndNothingIsMultipliedByZero) {
   EXPECT_EQ(times.count('0'), 0U);
 }
 
-TEST(Chain7, FromThreeOperationsNoEvaluationProblemIsEverTrainedOnWhateverTheSeeds) {
+TEST(Chain7, NoEvaluationProblemIsEverTrainedOnWhateverTheSeeds) {
   const auto training = chain7({}, 1), evaluation = chain7({}, 2);
-  for (const int64_t k : {3, 4, 8}) {
+  for (const int64_t k : training->difficulties()) {
     std::set<std::string> trained;
     for (int64_t i = 0; i < 10'000; ++i) trained.insert(training->problem(Split::kTrain, i, k).meta);
     for (int64_t i = 0; i < 1000; ++i) {
@@ -170,13 +170,39 @@ TEST(Chain7, FromThreeOperationsNoEvaluationProblemIsEverTrainedOnWhateverTheSee
   }
 }
 
-TEST(Chain7, WithOneOperationBothSplitsUseAllProblems) {
+// The set of the evaluation's problems is part of what its numbers mean, so it may not change unnoticed.
+TEST(Chain7, TheProblemsWithOneOperationAreSharedOutBetweenTrainingAndEvaluation) {
+  std::set<std::string> training, evaluation;
   const auto task = chain7();
-  for (const Split split : {Split::kTrain, Split::kEval}) {
-    std::set<std::string> seen;
-    for (int64_t i = 0; i < 3000; ++i) seen.insert(task->problem(split, i, 1).meta);
-    EXPECT_EQ(seen.size(), 91U);
+  for (int64_t i = 0; i < 3000; ++i) {
+    training.insert(task->problem(Split::kTrain, i, 1).meta);
+    evaluation.insert(task->problem(Split::kEval, i, 1).meta);
   }
+  EXPECT_EQ(training.size(), 78U);
+  EXPECT_THAT(evaluation,
+              ElementsAre("0+2", "0+3", "0+6", "1+5", "2*4", "2*6", "2+6", "3+0", "4+1", "4+3", "4+6", "6+1", "6+2"));
+}
+
+TEST(Chain7, TheProblemsWithTwoOperationsAreSharedOutBetweenTrainingAndEvaluation) {
+  std::set<std::string> training, evaluation;
+  const auto task = chain7();
+  for (int64_t i = 0; i < 30'000; ++i) {
+    training.insert(task->problem(Split::kTrain, i, 2).meta);
+    evaluation.insert(task->problem(Split::kEval, i, 2).meta);
+  }
+  EXPECT_EQ(training.size(), 1034U);
+  EXPECT_EQ(evaluation.size(), 149U);
+}
+
+TEST(Chain7, AProblemIsHeldOutWhateverTheConfig) {
+  configs::Task narrow;
+  narrow.k_max = 1;
+  narrow.align = false;
+  const auto training = chain7(narrow, 3), evaluation = chain7();
+  std::set<std::string> trained;
+  for (int64_t i = 0; i < 3000; ++i) trained.insert(training->problem(Split::kTrain, i).meta);
+  EXPECT_EQ(trained.size(), 78U);
+  for (int64_t i = 0; i < 300; ++i) ASSERT_EQ(trained.count(evaluation->problem(Split::kEval, i, 1).meta), 0U);
 }
 
 TEST(Chain7, CorrectMeansTheLastThreeTokensWhateverWasThought) {
