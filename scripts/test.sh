@@ -3,7 +3,7 @@
 #
 #   scripts/test.sh [--cpu|--cuda] [--preset release|debug|asan] [REGEX]
 #
-#   REGEX           only the tests whose name matches, e.g. '^rl/' or Advantage (format, layers and errors are checked anyway)
+#   REGEX           only the test files whose name matches, e.g. '^rl/' or advantage_test (format, layers and errors are checked anyway)
 #   --preset NAME   what to build and test; default: release
 #   --cpu, --cuda   as for scripts/setup.sh
 set -euo pipefail

@@ -1,5 +1,5 @@
 # terse_library(NAME LINK ... [TORCH]): the static library of one folder, made of all its .cpp files.
-# terse_test(FOLDER LINK ...): one GoogleTest program per mirrored folder of tests/.
+# terse_test(FOLDER LINK ... [TORCH] [ALSO ...]): one GoogleTest program per mirrored folder of tests/, made of its ..._test.cpp and ALSO.
 
 # One precompiled header of the torch types, built once and shared by every library that includes them.
 function(terse_use_torch_pch target)
@@ -26,15 +26,29 @@ function(terse_library name)
   endif()
 endfunction()
 
+# One ctest entry for each file: a process for each test would spend half of its time on loading LibTorch.
 function(terse_test folder)
-  cmake_parse_arguments(ARG "TORCH" "" "LINK" ${ARGN})
+  cmake_parse_arguments(ARG "TORCH" "" "LINK;ALSO" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*_test.cpp)
-  add_executable(${folder}_tests ${sources})
-  target_link_libraries(${folder}_tests PRIVATE ${ARG_LINK} GTest::gmock GTest::gtest_main)
+  set(also)
+  if(ARG_ALSO)
+    file(GLOB also CONFIGURE_DEPENDS ${ARG_ALSO})
+  endif()
+  add_executable(${folder}_tests ${sources} ${also} ${CMAKE_CURRENT_SOURCE_DIR}/support/main.cpp)
+  target_link_libraries(${folder}_tests PRIVATE ${ARG_LINK} GTest::gmock GTest::gtest)
   target_compile_definitions(${folder}_tests PRIVATE TERSE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" TERSE_PROGRAM="${CMAKE_BINARY_DIR}/terse")
   if(ARG_TORCH)
     terse_use_torch_pch(${folder}_tests)
   endif()
-  gtest_discover_tests(${folder}_tests TEST_PREFIX ${folder}/ DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 600
-    ENVIRONMENT GOMP_SPINCOUNT=2000)  # as launch/startup.cpp sets: tests run side by side
+  foreach(source ${sources})
+    file(RELATIVE_PATH file ${CMAKE_CURRENT_SOURCE_DIR} ${source})
+    string(REPLACE ".cpp" "" name ${file})
+    terse_test_entry(${name} ${folder}_tests --file=tests/${file})
+  endforeach()
+endfunction()
+
+function(terse_test_entry name)
+  add_test(NAME ${name} COMMAND ${ARGN})
+  # The spinning is what launch/startup.cpp sets: tests run side by side.
+  set_tests_properties(${name} PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77 ENVIRONMENT GOMP_SPINCOUNT=2000)
 endfunction()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from hosts import Hosts
-from launching import ENDLESS, LONG, MPIRUN, RANKS, Launching, alive, build_probe, places, wait_until
+from launching import ENDLESS, MPIRUN, RANKS, Launching, alive, build_probe, places, wait_until
 
 
 class OverHosts(Launching):
@@ -56,9 +56,9 @@ class OverHosts(Launching):
         wait_until(lambda: not alive(ranks[0]["pid"]), "the end of rank 0")
 
     def test_a_run_of_terse_gives_the_same_on_other_hosts(self):
-        self.assertEqual(self.end_of(self.run_terse("far", *LONG)), 0, self.output())
+        self.assertEqual(self.end_of(self.run_terse("far")), 0, self.output())
         self.assertEqual(self.starts("far")[0]["host"], self.hosts.names[-RANKS])
-        self.assertEqual(self.run_to_end(MPIRUN, "-n", RANKS, "run", "a.yaml", "--run-dir", "near", *LONG), 0, self.output())
+        self.assertEqual(self.run_to_end(MPIRUN, "-n", RANKS, "run", "a.yaml", "--run-dir", "near"), 0, self.output())
         self.assert_same_run("far", "near")
 
     def test_a_slow_link_changes_nothing_but_the_time(self):

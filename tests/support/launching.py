@@ -18,7 +18,7 @@ SAME_WEIGHTS = PROGRAM.parent / "tests" / "same_weights"
 # Ranks of the runs of terse; the MPI program below runs with several in any case.
 RANKS = 2
 
-PATIENCE = 100  # seconds; far more than anything takes, so that a test fails only when it never comes
+PATIENCE = 200  # seconds; far more than anything takes, so that a test fails only when it never comes
 
 CONFIG = """\
 stages: [sft, rl]
@@ -30,8 +30,9 @@ rl: {steps: 2, prompts: 2, group_size: 2, replay: 2, max_resample_rounds: 0, eva
 eval: {problems_per_difficulty: 2, samples: 2, quick_problems_per_difficulty: 1}
 checkpoint: {every: 1}
 """
-# Long enough to be interrupted after the first step and far from the last.
-LONG = ["--set", "sft.steps=4000", "--set", "checkpoint.every=0"]
+# Long enough to be interrupted after the first step and far from the last. Few large steps: where ranks share cores with other tests, each
+# exchange between them may cost a time slice.
+LONG = ["--set", "sft.steps=300", "--set", "sft.batch_size=256", "--set", "checkpoint.every=0"]
 # Ends only when it is told to.
 ENDLESS = ["--set", "sft.steps=1000000", "--set", "checkpoint.every=0"]
 
