@@ -167,6 +167,15 @@ void PolicyStats::add(const Tensor& stats) {
   }
 }
 
+void PolicyStats::add(const PolicyStats& other) {
+  loss += other.loss;
+  tokens += other.tokens;
+  clipped_low += other.clipped_low;
+  clipped_high += other.clipped_high;
+  kl_sum += other.kl_sum;
+  max_deviation = std::max(max_deviation, other.max_deviation);
+}
+
 std::vector<std::string> policy_loss_names() {
   std::vector<std::string> names;
   for (const Form& form : kForms) names.emplace_back(form.name);

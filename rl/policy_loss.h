@@ -66,6 +66,7 @@ struct PolicyStats {
 
   // Adds the rows of a PolicyLossResult::stats in order; copies them to the host, so call it after backward().
   void add(const torch::Tensor& stats);
+  void add(const PolicyStats& other);
   // Nothing when no token was trained.
   std::optional<double> clip_fraction() const { return trainer::mean_of(clipped_low + clipped_high, tokens); }
   std::optional<double> approx_kl() const { return trainer::mean_of(kl_sum, tokens); }

@@ -11,6 +11,8 @@ using trainer::Mean;
 void StepRecord::add(const UpdateResult& result, double norm, bool first) {
   if (first) update = result;
   grad_norm = norm;
+  trained_tokens += result.tokens;
+  stats.add(result.stats);
 }
 
 int64_t StepRecord::generated_tokens() const {
@@ -75,7 +77,7 @@ trainer::Metrics StepRecord::metrics(double entropy_weight) const {
       {"loss", update.policy_loss},
       {"replay_loss", update.replay_loss},
       {"lr", lr},
-      {"clip_ratio/region_mean", update.stats.clip_fraction()},
+      {"clip_ratio/region_mean", stats.clip_fraction()},
       {"frac_reward_zero_std",
        trainer::mean_of(static_cast<double>(a.uniform_groups), static_cast<double>(batch.groups.size()))},
       {"sampling/logp_diff/mean", update.logp_diff_mean},
@@ -91,7 +93,7 @@ trainer::Metrics StepRecord::metrics(double entropy_weight) const {
       {"time/train", train_seconds},
       {"time/practice", practice_seconds},
       {"step_time", seconds()},
-      {"tokens_per_s", (generated + static_cast<double>(update.tokens)) / seconds()},
+      {"tokens_per_s", (generated + static_cast<double>(trained_tokens)) / seconds()},
       {"rollout/tokens_per_s", generated / (generates_ahead ? seconds() : rollout_seconds)},
       {"rollout/groups", static_cast<double>(batch.sampled.size())},
   });

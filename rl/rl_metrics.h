@@ -11,6 +11,8 @@ struct StepRecord {
   RolloutBatch batch;
   UpdateResult update;   // of the first update
   double grad_norm = 0;  // of the last update
+  PolicyStats stats;           // of all updates
+  int64_t trained_tokens = 0;  // of all updates
   double lr = 0;
   double rollout_seconds = 0;    // generating here, or waiting for groups
   bool generates_ahead = false;  // rollouts go on during the whole step

@@ -18,7 +18,6 @@ class SkipGuard {
   // Throws configs::DivergedError naming stage and step once more than `most_in_a_row` updates in a row were skipped.
   void check(bool applied, const std::string& stage, int64_t step) {
     in_a_row_ = applied ? 0 : in_a_row_ + 1;
-    total_ += applied ? 0 : 1;
     if (in_a_row_ > most_) {
       throw configs::DivergedError(
           fmt::format("training diverged in stage {}: the loss or gradient was not finite in {} updates in a row, the "
@@ -27,17 +26,12 @@ class SkipGuard {
                       stage, in_a_row_, step, stage, stage));
     }
   }
-  int64_t total() const { return total_; }
-  nlohmann::json state() const { return {in_a_row_, total_}; }
-  void restore(const nlohmann::json& state) {
-    in_a_row_ = state.at(0);
-    total_ = state.at(1);
-  }
+  nlohmann::json state() const { return nlohmann::json::array({in_a_row_}); }
+  void restore(const nlohmann::json& state) { in_a_row_ = state.at(0); }
 
  private:
   int64_t most_;
   int64_t in_a_row_ = 0;
-  int64_t total_ = 0;
 };
 
 }  // namespace terse::trainer

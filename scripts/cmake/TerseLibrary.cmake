@@ -1,15 +1,17 @@
 # terse_library(NAME LINK ... [TORCH]): the static library of one folder, made of all its .cpp files.
 # terse_test(FOLDER LINK ... [TORCH] [ALSO ...]): one GoogleTest program per mirrored folder of tests/, made of its ..._test.cpp and ALSO.
 
-# One precompiled header of the torch types, built once and shared by every library that includes them.
+# One precompiled header of the torch types, built once and shared by every library that includes them; tests, which are compiled with
+# other flags, have their own (TERSE_PCH).
+set(TERSE_PCH terse_torch_pch)
 function(terse_use_torch_pch target)
-  if(NOT TARGET terse_torch_pch)
+  if(NOT TARGET ${TERSE_PCH})
     file(WRITE ${CMAKE_BINARY_DIR}/torch_pch.cpp "// Carries the shared precompiled header.\n")
-    add_library(terse_torch_pch STATIC ${CMAKE_BINARY_DIR}/torch_pch.cpp)
-    target_link_libraries(terse_torch_pch PUBLIC terse_flags terse::torch terse::fmt)
-    target_precompile_headers(terse_torch_pch PRIVATE <torch/types.h> <torch/csrc/autograd/custom_function.h> <fmt/format.h> <string> <vector>)
+    add_library(${TERSE_PCH} STATIC ${CMAKE_BINARY_DIR}/torch_pch.cpp)
+    target_link_libraries(${TERSE_PCH} PUBLIC terse_flags terse::torch terse::fmt)
+    target_precompile_headers(${TERSE_PCH} PRIVATE <torch/types.h> <torch/csrc/autograd/custom_function.h> <fmt/format.h> <string> <vector>)
   endif()
-  target_precompile_headers(${target} REUSE_FROM terse_torch_pch)
+  target_precompile_headers(${target} REUSE_FROM ${TERSE_PCH})
 endfunction()
 
 function(terse_library name)

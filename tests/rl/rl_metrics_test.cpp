@@ -57,7 +57,13 @@ StepRecord step() {
   update.stats.clipped_high = 2;
   update.stats.kl_sum = 0.4;
   record.add(update, 9, true);
-  record.add(UpdateResult(), 2.5, false);  // a second update of the batch
+  UpdateResult second;  // of the same batch
+  second.policy_loss = 0.25;
+  second.tokens = 10;
+  second.stats.tokens = 12;
+  second.stats.clipped_high = 5;
+  second.stats.kl_sum = 3;
+  record.add(second, 2.5, false);
   return record;
 }
 
@@ -83,7 +89,7 @@ TEST(RlMetrics, AreWhatTheRolloutsOfTheStepSay) {
       {"loss", 0.125},
       {"replay_loss", 1.5},
       {"kl", 0.4 / 20},
-      {"clip_ratio/region_mean", 3.0 / 20},
+      {"clip_ratio/region_mean", 8.0 / 32},
       {"grad_norm", 2.5},  // of the last update
       {"lr", 3e-4},
       {"frac_reward_zero_std", 0.5},
@@ -97,7 +103,7 @@ TEST(RlMetrics, AreWhatTheRolloutsOfTheStepSay) {
       {"rollout/stale", 2},
       {"rollout/groups", 3},
       {"rollout/tokens_per_s", 38 / 2.0},
-      {"tokens_per_s", (38 + 26) / 4.0},
+      {"tokens_per_s", (38 + 26 + 10) / 4.0},
       {"time/rollout", 2},
       {"time/train", 1},
       {"time/practice", 1},
