@@ -99,5 +99,5 @@ def listed_commands(copy, regex):
             [part.replace(str(copy.place), HERE) for part in test["command"]],
             0,
             environment=[entry.replace(str(copy.place), HERE) for entry in properties.get("ENVIRONMENT", [])],
-            exclusive="RESOURCE_LOCK" in properties,
+            exclusive=bool(properties.keys() & {"RESOURCE_LOCK", "RUN_SERIAL"}),
         )

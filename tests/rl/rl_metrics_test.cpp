@@ -131,6 +131,7 @@ TEST(RlMetrics, AMeanOverNothingIsLeftOut) {
   }
   record.batch.advantage.correct = record.batch.advantage.correct_negative = 0;
   record.update = {};
+  record.stats = {};
   const trainer::Metrics wrong = record.metrics(0);
   EXPECT_EQ(wrong.at("accuracy"), 0) << "nothing is right, and that is known";
   for (const char* name : {"completions/mean_length_correct", "compression/correct_negative", "loss", "replay_loss",
