@@ -12,8 +12,8 @@ namespace terse::rl {
 
 namespace {
 
-constexpr double kMemory = 300;      // rollouts of a difficulty that a tally remembers
-constexpr double kEvidence = 30;     // rollouts that a tally must hold before it decides anything
+constexpr double kMemory = 300;   // rollouts of a difficulty that a tally remembers
+constexpr double kEvidence = 30;  // rollouts that a tally must hold before it decides anything
 // A move up is decided on problems: once entropy is gone, all rollouts of a problem are right or wrong together, so
 // that one problem is one observation, however many rollouts it has. At 99 % right, 30 problems fall below the floor
 // twice in ten thousand times; 30 rollouts of three problems did three times in a hundred.

@@ -7,8 +7,8 @@
 //         has ever been, less a tolerance for sampling noise, or when the apprentice (rl/apprentice.h) has passed an
 //         exam: a length is mastered before pressure is put on it;
 //   up,   one difficulty alone, when rollouts of the limit's own length fall below the floor: no difficulty is
-//         sacrificed for the mean. Only the limit loosens: what is replayed keeps the form that the policy has mastered,
-//         because to teach one difficulty a form that the policy has left spoils the others.
+//         sacrificed for the mean. Only the limit loosens: what is replayed keeps the form that the policy has
+//         mastered, because to teach one difficulty a form that the policy has left spoils the others.
 #pragma once
 
 #include <map>

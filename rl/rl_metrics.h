@@ -9,8 +9,8 @@ namespace terse::rl {
 
 struct StepRecord {
   RolloutBatch batch;
-  UpdateResult update;   // of the first update
-  double grad_norm = 0;  // of the last update
+  UpdateResult update;         // of the first update
+  double grad_norm = 0;        // of the last update
   PolicyStats stats;           // of all updates
   int64_t trained_tokens = 0;  // of all updates
   double lr = 0;

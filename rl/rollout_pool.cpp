@@ -13,11 +13,7 @@ namespace terse::rl {
 
 namespace {
 
-constexpr double kLookEvery = 0.2;       // seconds between looks for slow groups
-constexpr size_t kRecent = 64;           // groups that say what is usual
-constexpr size_t kEnough = 8;            // of them, before anything is called slow
-constexpr double kSlow = 5;              // times the usual
-constexpr double kShortestPatience = 1;  // seconds
+constexpr double kLookEvery = 0.2;  // seconds between looks for slow groups
 
 double seconds_since(std::chrono::steady_clock::time_point then) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - then).count();
@@ -32,7 +28,8 @@ RolloutPool::RolloutPool(SplitWorld& split, trainer::Session& session, const Tas
       config_(session.config().rl),
       sender_(session.model().params(), *split.weights,
               trainer::transfer_dtype(session.config().parallel, session.model().spec().bf16,
-                                      session.model().device().is_cuda())) {
+                                      session.model().device().is_cuda())),
+      limit_(config_.group_deadline) {
   for (int64_t i = 0; i < split.samplers; ++i) samplers_[split.learners + i] = {};
 }
 
@@ -162,26 +159,18 @@ void RolloutPool::take_in(const trainer::Mailbox::Letter& letter, std::vector<Ro
   Sampler& sampler = samplers_.at(attempt.rank);
   --sampler.under_way;
   ++sampler.finished;
-  usual_.push_back(seconds_since(attempt.since));
-  if (usual_.size() > kRecent) usual_.pop_front();
+  limit_.add(seconds_since(attempt.since));
   cancel(attempt.problem);
   groups.push_back({ordered_.at(attempt.problem), std::move(report.rollouts)});
 }
 
-double RolloutPool::patience() const {
-  if (config_.group_deadline > 0) return config_.group_deadline;
-  std::vector<double> sorted(usual_.begin(), usual_.end());
-  std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2), sorted.end());
-  return std::max(kSlow * sorted[sorted.size() / 2], kShortestPatience);
-}
-
 void RolloutPool::look_for_slow_ones() {
-  if (samplers_.size() == 1 || (config_.group_deadline == 0 && usual_.size() < kEnough)) return;
-  const double limit = patience();
+  const std::optional<double> limit = limit_.seconds();
+  if (samplers_.size() == 1 || !limit) return;
   std::vector<int64_t> again;
   for (auto& [ticket, attempt] : attempts_) {
     const double age = seconds_since(attempt.since);
-    if (attempt.slow || age <= limit) continue;
+    if (attempt.slow || age <= *limit) continue;
     attempt.slow = true;
     again.push_back(attempt.problem);
     Sampler& sampler = samplers_.at(attempt.rank);
@@ -191,7 +180,7 @@ void RolloutPool::look_for_slow_ones() {
       session_.metrics().say(
           fmt::format("{} is slow: it has had the group of problem {} for {:.1f} s, where at most {:.1f} s is usual; "
                       "another rank generates it, too ({} groups so far)",
-                      split_.whole.mailbox().name(attempt.rank), attempt.problem, age, limit, sampler.slow));
+                      split_.whole.mailbox().name(attempt.rank), attempt.problem, age, *limit, sampler.slow));
     }
   }
   given_again_ += static_cast<int64_t>(again.size());

@@ -6,12 +6,12 @@
 #pragma once
 
 #include <chrono>
-#include <deque>
 #include <map>
 
 #include "rl/rollout_letters.h"
 #include "rl/rollout_supply.h"
 #include "rl/split_world.h"
+#include "rl/straggler_limit.h"
 #include "rl/weight_sync.h"
 #include "trainer/dist/mailbox.h"
 
@@ -52,7 +52,6 @@ class RolloutPool final : public RolloutSupply {
   std::vector<RolloutGroup> wait(bool all);
   void take_in(const trainer::Mailbox::Letter& letter, std::vector<RolloutGroup>& groups);
   void look_for_slow_ones();
-  double patience() const;
   std::vector<int64_t> at_work() const;
 
   SplitWorld& split_;
@@ -67,7 +66,7 @@ class RolloutPool final : public RolloutSupply {
   // Of the rank that leads.
   std::map<int64_t, Attempt> attempts_;  // by ticket
   std::map<int64_t, Sampler> samplers_;  // by rank of the world
-  std::deque<double> usual_;             // seconds of recent groups
+  StragglerLimit limit_;
   int64_t next_ticket_ = 0;
   // For metrics.
   double sync_seconds_ = 0;  // that the learners waited in publish()

@@ -302,36 +302,43 @@ TEST(MissingRank, IsNamedAfterTheDeadlineByThoseThatCame) {
   }
 }
 
-// Each file of rank 1 takes as long as rank 0 waits without a sign; the whole takes longer.
+// Rank 1 writes one of its files each time that rank 0 looks whether it has written anything, at the end of a wait for
+// the deadline. So the whole takes longer than the deadline, and every look sees something new.
 TEST(SlowRank, IsWaitedForAsLongAsItsFilesGrow) {
+  constexpr int kFiles = 4;
   const TemporaryFolder folder;
   std::mutex mutex;
   std::condition_variable changed;
-  int looks = 0;  // of rank 0 at what the others have written
+  int looks = 0, begun = 0, written = 0;
   const auto of_first = std::make_shared<CallbackIo>(support::unsynced_io(), [&](const Operation& operation) {
     if (operation.kind != "list" || operation.path.filename().string().find("-data") == std::string::npos) return;
-    const std::lock_guard lock(mutex);
+    std::unique_lock lock(mutex);
     ++looks;
     changed.notify_all();
+    changed.wait(lock, [&] { return written >= std::min(looks, kFiles); });
   });
-  int files = 0;
   const auto of_second = std::make_shared<CallbackIo>(support::unsynced_io(), [&](const Operation& operation) {
-    if (operation.kind != "create" || operation.path.extension() != ".h5") return;
+    if (operation.path.extension() != ".h5") return;
     std::unique_lock lock(mutex);
-    changed.wait(lock, [&] { return looks > files; });
-    ++files;
+    if (operation.kind == "create") {
+      changed.wait(lock, [&] { return looks > begun; });
+      ++begun;
+    } else if (operation.kind == "close") {
+      ++written;
+      changed.notify_all();
+    }
   });
   expect_all_ok(on_ranks(2, [&](int rank) {
     StoreOptions options = rank_options(rank, 2, rank == 0 ? of_first : of_second);
     options.shard_bytes = 8 << 10;
-    options.deadline = std::chrono::seconds(1);
+    options.deadline = std::chrono::seconds(2);
     Store store(folder.path(), options);
     StateDict state;
     if (rank == 1) state.add("w", torch::zeros({3000}, torch::kInt64));
     store.save(example_info(1), state);
     store.wait();
   }));
-  EXPECT_EQ(files, 4);
+  EXPECT_EQ(written, kFiles);
   EXPECT_THAT(verify(folder.path() / "step-1"), IsEmpty());
 }
 

@@ -76,6 +76,14 @@ TEST_F(ApprenticeTest, FailsAnExamAndThePolicyStaysAsItIs) {
   EXPECT_EQ(controller.rung(1), 0);
 }
 
+TEST_F(ApprenticeTest, EachExamAsksOtherProblems) {
+  observe(1.0);
+  for (const int64_t asked : {128, 256}) {
+    for (int i = 0; i < 10; ++i) step(apprentice, 0);
+    EXPECT_EQ(apprentice.state().at("examined"), asked) << "of each difficulty";
+  }
+}
+
 TEST_F(ApprenticeTest, PassesAndThePolicyTakesItsWeights) {
   observe(0.0);  // a policy that never was right asks nothing of its apprentice
   const torch::Tensor before = weights();

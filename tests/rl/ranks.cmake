@@ -10,4 +10,4 @@ foreach(learners_and_ranks "1;2" "1;3" "2;3" "3;4" "2;4")
   set_tests_properties(${name} PROPERTIES TIMEOUT 300 PROCESSORS ${ranks} ENVIRONMENT GOMP_SPINCOUNT=2000)
 endforeach()
 
-memory_of_ranks(rl 600)
+memory_of_ranks(rl 600 1 4)
