@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <cstdio>
 #include <exception>
 #include <future>
@@ -212,10 +213,12 @@ std::string describe(const std::filesystem::path& checkpoint) {
     if (is_shard_name(file.name)) ranks.insert(file.name.substr(0, file.name.find('.')));
   }
   const std::string by_ranks = ranks.size() > 1 ? fmt::format(" of {} ranks", ranks.size()) : "";
-  return fmt::format("step {} ({}), {} tensors, {} in {} files{}, score {}, config {}, saved {} by terse {}",
+  const double score = manifest.info.score;
+  return fmt::format("step {} ({}), {} tensors, {} in {} files{}, {}, config {}, saved {} by terse {}",
                      manifest.info.step, manifest.info.stage, tensors.size(), format_bytes(bytes),
-                     manifest.files.size(), by_ranks, manifest.info.score, manifest.info.config_hash, manifest.created,
-                     manifest.version);
+                     manifest.files.size(), by_ranks,
+                     std::isnan(score) ? "without a score" : fmt::format("score {}", score), manifest.info.config_hash,
+                     manifest.created, manifest.version);
 }
 
 std::vector<std::filesystem::path> list_checkpoints(const std::filesystem::path& dir) {

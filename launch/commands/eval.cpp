@@ -66,8 +66,8 @@ void print_table(const nlohmann::json& eval) {
                table(rows));
   const nlohmann::json pass_at_k = eval.value("pass_at_k", nlohmann::json::object());
   std::string passes;
-  for (const auto& [k, rate] : pass_at_k.items())
-    passes += fmt::format("{}pass@{} {}", passes.empty() ? "" : ", ", k, share(rate));
+  for (const std::string& k : keys_by_number(pass_at_k))
+    passes += fmt::format("{}pass@{} {}", passes.empty() ? "" : ", ", k, share(pass_at_k.at(k)));
   if (!passes.empty()) print_result("\n{}\n", passes);
   const nlohmann::json forms = eval.value("forms", nlohmann::json::object());
   if (forms.empty()) return;

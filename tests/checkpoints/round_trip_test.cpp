@@ -196,6 +196,16 @@ TEST(RoundTrip, FolderHoldsWhatIsDocumented) {
   EXPECT_TRUE(list_checkpoints(folder.path() / "nowhere").empty());
 }
 
+TEST(RoundTrip, ADescriptionGivesTheScoreOrSaysThatThereIsNone) {
+  const TemporaryFolder folder;
+  Store store(folder.path(), {});
+  store.save(example_info(1, 0.5), example_state(1));
+  store.save(example_info(2, std::numeric_limits<double>::quiet_NaN()), example_state(2));
+  store.wait();
+  EXPECT_THAT(describe(folder.path() / "step-1"), HasSubstr(", score 0.5, config"));
+  EXPECT_THAT(describe(folder.path() / "step-2"), HasSubstr(", without a score, config"));
+}
+
 void expect_refused(const StateDict& state, const std::string& message) {
   const TemporaryFolder folder;
   Store store(folder.path(), {});

@@ -18,6 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -127,9 +128,10 @@ TEST_F(RunCommand, CommandsWorkOnItsFolderAndItsCheckpoints) {
   ASSERT_EQ(run().code, 0);
   const fs::path latest = "runs/tiny/checkpoints/step-6";
   for (const fs::path& target : {fs::path("runs/tiny"), latest}) {
-    const Result table = terse({"eval", target, "--problems", "2"}, here());
+    const Result table = terse({"eval", target, "--problems", "2", "--samples", "16"}, here());
     EXPECT_EQ(table.code, 0) << table.err;
     EXPECT_THAT(table.out, AllOf(HasSubstr("difficulty"), HasSubstr("mean tokens"), HasSubstr("all")));
+    EXPECT_THAT(table.out, ContainsRegex("pass@1 .*, pass@2 .*, pass@4 .*, pass@8 .*, pass@16 "));
     EXPECT_EQ(terse({"verify", target}, here()).code, 0);
   }
   const Result json = terse({"eval", "runs/tiny", "--problems", "2", "--samples", "1", "--json"}, here());
