@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <exception>
 #include <memory>
 #include <string>
@@ -114,10 +113,7 @@ int run_program(int argc, const char* const* argv) noexcept {
     flush_results();
     return code;
   } catch (...) {
-    std::fflush(stdout);
-    const Failure failure = describe_failure(std::current_exception());
-    if (!failure.message.empty()) warn("terse: {}\n", failure.message);
-    return failure.code;
+    return tell_failure(std::current_exception());
   }
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <filesystem>
 #include <new>
 #include <string_view>
@@ -11,6 +12,7 @@
 
 #include "configs/errors.h"
 #include "launch/machine/libraries.h"
+#include "launch/output.h"
 #include "launch/starts.h"
 #include "launch/system_errors.h"
 #include "trainer/dist/watch.h"
@@ -105,6 +107,13 @@ Failure describe_failure(const std::exception_ptr& error) noexcept {
   } catch (...) {  // no memory even for the message
     return {kOutOfMemory, {}};
   }
+}
+
+int tell_failure(const std::exception_ptr& error) noexcept {
+  std::fflush(stdout);
+  const Failure failure = describe_failure(error);
+  if (!failure.message.empty()) warn("terse: {}\n", failure.message);
+  return failure.code;
 }
 
 static_assert(kHang == trainer::kExitHang);

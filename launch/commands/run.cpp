@@ -111,12 +111,13 @@ trainer::WorldOptions world_options(const configs::Parallel& config) {
 }
 
 // As one of several ranks: what goes wrong on one of them ends all, with its exit code and one message.
-int run_together(trainer::World& world, std::optional<trainer::SavedAndStopped>& stopped,
-                 const std::function<int()>& work) {
+int run_together(trainer::World& world, const std::function<int()>& work) {
   try {
     return work();
-  } catch (const trainer::SavedAndStopped& reason) {
-    if (world.place().rank == 0) stopped = reason;  // all ranks are here; the first one tells
+  } catch (const trainer::SavedAndStopped&) {
+    // All ranks are here, and the first one tells. It does so before MPI's end: after that the first rank to leave with
+    // this exit code makes mpirun kill the others.
+    if (world.place().rank == 0) tell_failure(std::current_exception());
     return kSavedPleaseRequeue;
   } catch (...) {
     const Failure failure = describe_failure(std::current_exception());
@@ -141,17 +142,11 @@ int run(const std::string& path, bool retry, const Invocation& invocation) {
     const auto world = trainer::World::start(world_options(config.parallel));
     return run_as_rank(*world, config, retry, invocation);
   }
-  std::optional<trainer::SavedAndStopped> stopped;
-  int code = kDone;
-  {
-    const auto world = trainer::World::start(world_options(config.parallel));
-    code = run_together(*world, stopped, [&] {
-      if (mistake) std::rethrow_exception(mistake);
-      return run_as_rank(*world, config, retry, invocation);
-    });
-  }
-  if (stopped) throw *stopped;
-  return code;
+  const auto world = trainer::World::start(world_options(config.parallel));
+  return run_together(*world, [&] {
+    if (mistake) std::rethrow_exception(mistake);
+    return run_as_rank(*world, config, retry, invocation);
+  });
 }
 
 }  // namespace

@@ -6,7 +6,8 @@
 // COUNT-th time, after FILE has been made:
 //
 //   start         before MPI
-//   end           after it, where it was started
+//   left          right after MPI's end
+//   end           before the process ends, where MPI was started
 //   phase NAME    World::enter(NAME)
 //   call NAME     before a collective operation whose name begins so
 //   data NAME     the same, right after it was handed to the thread that moves the data
@@ -132,6 +133,11 @@ class FaultyCollectives final : public Collectives {
 class FaultyWorld final : public World {
  public:
   explicit FaultyWorld(std::unique_ptr<World> real) : real_(std::move(real)) {}
+  ~FaultyWorld() override {
+    group_.reset();
+    real_.reset();
+    fault().at("left");
+  }
   const Place& place() const override { return real_->place(); }
   Collectives& group(torch::Device device) override {
     if (!group_) group_ = std::make_unique<FaultyCollectives>(real_->group(device));

@@ -82,6 +82,15 @@ class Hangup(Launching):
         for rank in ranks:
             wait_until(lambda: not alive(rank), "the end of the rank")
 
+    def test_it_is_told_before_a_rank_that_leaves_ends_the_others(self):
+        mark = self.folder / "mark"
+        command = [MPIRUN, "-n", 2, "run", "a.yaml", "--run-dir", "run", *ENDLESS]
+        launcher = self.start(*command, TERSE_PROGRAM=str(FAULTY), TERSE_FAULT="0 STOP 1 left", TERSE_FAULT_MARK=str(mark))
+        wait_until(lambda: self.steps("run"), "the first step")
+        launcher.send_signal(signal.SIGUSR1)
+        self.assertEqual(self.end_of(launcher), 75, self.output())
+        self.assertTrue(mark.exists(), self.output())
+        self.assertEqual(self.output().count("terse: saved at step"), 1, self.output())
 
     def test_a_count_of_ranks_that_the_hangup_ends_does_not_end_the_launcher(self):
         programs, counted = self.folder / "bin", self.folder / "counted"
