@@ -51,6 +51,7 @@ class ApprenticeTest : public ::testing::Test {
 };
 
 TEST_F(ApprenticeTest, NothingHappensBeforeThePolicyIsKnown) {
+  EXPECT_FALSE(apprentice.exam_due());
   EXPECT_FALSE(step(apprentice, 0));
   EXPECT_TRUE(apprentice.metrics().empty());
 }

@@ -1,6 +1,9 @@
 // metrics.jsonl: exact numbers, whole lines, positions, failing disks.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <bit>
 #include <cmath>
@@ -115,6 +118,24 @@ TEST(JsonlFile, FullDiskIsReportedOnceAndNamesTheFile) {
   }
   EXPECT_NO_THROW(file.append("{}"));
   EXPECT_EQ(file.lost(), 2);
+}
+
+// The kernel refuses to shorten a file in memory that is sealed against it.
+TEST(JsonlFile, ATornLineThatCannotBeCutIsAnErrorThatNamesTheFile) {
+  TemporaryFolder folder;
+  const int sealed = memfd_create("sealed", MFD_ALLOW_SEALING);
+  ASSERT_EQ(write(sealed, "{}\n{\"st", 7), 7);
+  ASSERT_EQ(fcntl(sealed, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+  const auto path = folder.path() / "metrics.jsonl";
+  std::filesystem::create_symlink("/proc/self/fd/" + std::to_string(sealed), path);
+  try {
+    JsonlFile file(path);
+    ADD_FAILURE() << "no error";
+  } catch (const MetricsError& error) {
+    EXPECT_EQ(error.error(), EPERM);
+    EXPECT_THAT(error.what(), testing::HasSubstr("cannot truncate " + path.string()));
+  }
+  close(sealed);
 }
 
 TEST(JsonlFile, MissingFolderIsAnErrorThatNamesTheFile) {

@@ -1,7 +1,12 @@
-// Reading the state that a session saved.
+// Reading the state that a session saved, and a stop whose checkpoint the disk refuses.
 #include "trainer/session.h"
 
 #include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "data/byte_tokenizer.h"
+#include "tests/support/temporary_folder.h"
 
 namespace terse::trainer {
 namespace {
@@ -11,6 +16,26 @@ TEST(ReadSaved, AKeyThatIsMissingOrOfAnotherKindIsADamagedCheckpointAndNoBug) {
   EXPECT_NO_THROW(read_saved([&] { EXPECT_EQ(saved.at("step").get<int64_t>(), 3); }));
   EXPECT_THROW(read_saved([&] { saved.at("cursor").get<int64_t>(); }), configs::CorruptError);
   EXPECT_THROW(read_saved([&] { saved.at("step").get<std::string>(); }), configs::CorruptError);
+}
+
+// A background save fails later than it is asked for: "saved" may not be said before that.
+TEST(Session, AStopWhoseCheckpointTheDiskRefusesIsAnError) {
+  const support::TemporaryFolder folder;
+  configs::RunConfig config;
+  config.run.device = "cpu";
+  config.model.layers = 1;
+  config.model.width = config.model.ffn_width = 16;
+  config.model.heads = 1;
+  config.checkpoint.async = true;
+  const data::ByteTokenizer tokenizer;
+  const std::unique_ptr<World> world = World::start({});
+  Interrupts interrupts;
+  Session session(config, folder.path(), tokenizer, *world, &interrupts);
+  std::filesystem::remove_all(folder.path() / "checkpoints");
+  std::ofstream(folder.path() / "checkpoints") << "a file where the folder was";
+  session.step_done();
+  interrupts.request(Interrupt::kSaveAndStop);
+  EXPECT_THROW(session.maybe_save({"pretrain", 1, 0, 0, {}}, nullptr, 0), checkpoints::DiskError);
 }
 
 }  // namespace
