@@ -2,11 +2,19 @@
 #include "checkpoints/failure.h"
 
 #include <new>
+#include <string_view>
 #include <system_error>
 
 #include "checkpoints/manifest.h"
 
 namespace terse::checkpoints {
+
+bool is_out_of_memory(const c10::Error& error) {
+  const std::string_view what = error.what_without_backtrace();
+  const auto says = [what](std::string_view words) { return what.find(words) != std::string_view::npos; };
+  return dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr || says("DefaultCPUAllocator") ||
+         says("out of memory") || says("_ALLOC_FAILED");
+}
 
 Failure failure_of(const std::exception_ptr& exception, const std::string& where) {
   try {
@@ -21,6 +29,9 @@ Failure failure_of(const std::exception_ptr& exception, const std::string& where
     return {Failure::Kind::kMemory, where + error.what(), 0};
   } catch (const std::bad_alloc& error) {
     return {Failure::Kind::kMemory, where + "its memory is used up", 0};
+  } catch (const c10::Error& error) {
+    const Failure::Kind kind = is_out_of_memory(error) ? Failure::Kind::kMemory : Failure::Kind::kOther;
+    return {kind, where + error.what_without_backtrace(), 0};
   } catch (const std::system_error& error) {
     return {Failure::Kind::kDisk, where + error.what(), error.code().value()};
   } catch (const std::invalid_argument& error) {

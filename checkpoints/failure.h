@@ -1,6 +1,8 @@
 // An exception on its way to other processes: what goes wrong on one rank is thrown on all of them.
 #pragma once
 
+#include <c10/util/Exception.h>
+
 #include <exception>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -13,6 +15,9 @@ struct Failure {
   std::string message;
   int error = 0;  // errno of a DiskError
 };
+
+// Whether LibTorch had no memory, on the host or a device. It says so in the type of the exception or in its message.
+bool is_out_of_memory(const c10::Error& error);
 
 // The exception with `where` before its message.
 Failure failure_of(const std::exception_ptr& exception, const std::string& where = "");

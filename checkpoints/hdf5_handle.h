@@ -10,8 +10,9 @@
 
 namespace terse::checkpoints {
 
-// An HDF5 call failed; the message ends with the library's own reason. Images lie in memory, so what fails while one is
-// made is memory; while one is read, it is a defect of the image, and the reader catches it.
+// An HDF5 call failed; the message ends with the library's own reason. Images of files are built in memory, so a
+// failure while one is written means that memory ran out. A failure while one is read means that it is damaged; the
+// reader catches that.
 class Hdf5Error : public configs::ResourceError {
  public:
   using ResourceError::ResourceError;

@@ -71,7 +71,8 @@ void create_folders(const std::filesystem::path& folder) {
   if (folder.empty() || std::filesystem::is_directory(folder, error)) return;
   create_folders(folder.parent_path());
   std::filesystem::create_directory(folder, error);
-  if (error) throw DiskError(fmt::format("cannot create the folder {}: {}", folder.string(), error.message()));
+  if (error)
+    throw DiskError(fmt::format("cannot create the folder {}: {}", folder.string(), error.message()), error.value());
   sync_folder(folder_of(folder));
 }
 

@@ -1,4 +1,4 @@
-// How reading that may take long tells where it is.
+// A callback by which a long reading reports its progress.
 #pragma once
 
 #include <cstdint>

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -22,7 +24,12 @@ Sources load_sources(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / kFile;
   std::ifstream stream(path, std::ios::binary);
   Sources sources;
-  if (!stream) return sources;
+  if (!stream) {
+    const int error = errno;
+    std::error_code ignored;
+    if (std::filesystem::status(path, ignored).type() == std::filesystem::file_type::not_found) return sources;
+    throw DiskError(fmt::format("cannot read {}: {}", path.string(), std::strerror(error)), error);
+  }
   try {
     const nlohmann::json record = nlohmann::json::parse(stream);
     for (const auto& [key, entry] : record.items())

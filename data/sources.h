@@ -1,5 +1,5 @@
-// What a run remembers of its input files, so that a later start knows whether they are still the same and can do
-// without a text that is gone.
+// The record of a run's input files. It lets a later start see whether they have changed, and go on without a text that
+// is gone.
 #pragma once
 
 #include <filesystem>

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -187,7 +189,7 @@ bool is_hdf5(const std::filesystem::path& path) {
     throw DataError(fmt::format("{}: {}", path.string(), what));
   }
   std::ifstream file(path, std::ios::binary);
-  if (!file) throw DataError(fmt::format("cannot read {}", path.string()));
+  if (!file) throw DiskError(fmt::format("cannot read {}: {}", path.string(), std::strerror(errno)), errno);
   char start[8] = {};
   file.read(start, sizeof(start));
   return std::string_view(start, sizeof(start)) == std::string_view("\x89HDF\r\n\x1a\n", 8);

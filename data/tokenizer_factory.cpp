@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -95,11 +97,15 @@ std::shared_ptr<const Tokenizer> parse_tokenizer(std::string_view definition, co
 }
 
 std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  const int64_t size = file ? static_cast<int64_t>(file.tellg()) : -1;
-  if (size < 0 || !std::filesystem::is_regular_file(path)) {
-    throw DataError(fmt::format("cannot read the tokenizer {}", path.string()));
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) {
+    throw DataError(fmt::format("cannot read the tokenizer {}: {}", path.string(),
+                                std::filesystem::exists(path, ignored) ? "not a regular file" : "no such file"));
   }
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file)
+    throw DiskError(fmt::format("cannot read the tokenizer {}: {}", path.string(), std::strerror(errno)), errno);
+  const auto size = static_cast<int64_t>(file.tellg());
   if (size > kMaxDefinitionBytes) {
     throw DataError(fmt::format("{}: {} bytes are too many for a tokenizer (at most {})", path.string(), size,
                                 kMaxDefinitionBytes));

@@ -185,6 +185,10 @@ TEST(Corpus, TellsWhatItsFilesWere) {
   EXPECT_TRUE(load_sources(dir.path()).empty());
   dir.write("sources.json", R"({"data.train": {"file": "a"}})");
   EXPECT_THROW(load_sources(dir.path()), DataError);
+  // A record that is there and cannot be read is not "no record".
+  std::filesystem::remove(dir.path() / "sources.json");
+  std::filesystem::create_symlink("sources.json", dir.path() / "sources.json");
+  EXPECT_THROW(load_sources(dir.path()), DiskError);
 }
 
 TEST(Corpus, TokensStandInForATextThatIsGone) {

@@ -86,7 +86,7 @@ int64_t JsonlFile::sync() {
     try {
       data::sync_folder(path_.has_parent_path() ? path_.parent_path() : std::filesystem::path("."));
     } catch (const data::DiskError& error) {
-      throw MetricsError(error.what(), EIO);
+      throw MetricsError(error.what(), error.error());
     }
     name_is_on_disk_ = true;
   }

@@ -9,7 +9,8 @@
 
 namespace terse::trainer {
 
-// metrics.jsonl cannot be written. The message names the file and the system's reason.
+// A line file (metrics.jsonl, ledger.jsonl, those in traces/) cannot be written. The message names the file and the
+// cause.
 class MetricsError : public checkpoints::DiskError {
  public:
   using DiskError::DiskError;
@@ -36,7 +37,6 @@ class JsonlFile {
   // whole line before; returns the size it has then. Throws MetricsError.
   int64_t rewind(int64_t bytes);
 
-  int64_t size() const { return size_; }  // what sync() would return
   int64_t lost() const { return lost_; }  // lines of the present outage
 
  private:

@@ -27,7 +27,7 @@ JsonlFile& LineFiles::open(const std::string& name, Entry& entry) {
   try {
     if (std::filesystem::path(name).has_parent_path()) data::create_folders(path.parent_path());
   } catch (const data::DiskError& error) {
-    throw MetricsError(error.what(), EIO);
+    throw MetricsError(error.what(), error.error());
   }
   return entry.file.emplace(path);
 }
