@@ -10,6 +10,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "checkpoints/failure.h"
 #include "configs/errors.h"
 #include "launch/machine/libraries.h"
 #include "launch/output.h"
@@ -49,17 +50,12 @@ bool is_errno(const std::error_code& code) {
 
 Failure describe_system_error(const std::system_error& error) {
   const int number = is_errno(error.code()) ? error.code().value() : 0;
-  if (number == EPIPE) return {kDone, {}};  // the reader of our output went away on purpose; there is nobody to tell
   const bool of_file = dynamic_cast<const std::filesystem::filesystem_error*>(&error) != nullptr;
   return of_system(number, of_file, error.what());
 }
 
 Failure describe_torch_error(const c10::Error& error) {
-  const std::string what = error.what_without_backtrace();
-  if (dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
-      what.find("DefaultCPUAllocator") != std::string::npos || what.find("out of memory") != std::string::npos ||
-      what.find("_ALLOC_FAILED") != std::string::npos)
-    return out_of_memory(what);
+  if (checkpoints::is_out_of_memory(error)) return out_of_memory(error.what_without_backtrace());
   return bug(error.what());
 }
 
@@ -124,7 +120,8 @@ std::string exit_code_help() {
          "71 out of memory, threads or open files; 74 disk; 75 saved on a signal, 76 a rank hung or was lost: the same "
          "command continues;\n"
          "78 bad configuration, a machine that cannot run it, or diverged training; 93 no progress since several "
-         "starts, do not requeue.";
+         "starts, do not requeue;\n"
+         "130 a second Ctrl-C: not saved.";
 }
 
 }  // namespace terse::launch

@@ -45,7 +45,7 @@ struct Failure {
 // What `error` means to the user. Never throws.
 Failure describe_failure(const std::exception_ptr& error) noexcept;
 
-// Tells it on standard error, after what waits for standard output, and returns its exit code.
+// Flushes standard output, prints the failure on standard error and returns its exit code.
 int tell_failure(const std::exception_ptr& error) noexcept;
 
 // The table of exit codes that `terse --help` prints.

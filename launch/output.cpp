@@ -8,30 +8,29 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <system_error>
 
 #include "configs/errors.h"
 
 namespace terse::launch {
 namespace {
 
-[[noreturn]] void fail(int error) {
-  if (error == EPIPE) throw std::system_error(error, std::generic_category(), "standard output");
+// Drops what waits for a stream, so that a later flush does not fail again.
+void drop(std::FILE* stream) {
+  ::__fpurge(stream);
+  std::clearerr(stream);
+}
+
+void refused(int error) {
+  drop(stdout);
+  if (error == EPIPE) return;  // the reader went away on purpose
   // EBADF: it was opened for reading only. That is no bug, so the message goes without the number.
   throw configs::DiskError(fmt::format("cannot write to standard output: {}", std::strerror(error)),
                            error == EBADF ? 0 : error);
 }
 
-// Drops text that cannot be written. If it stayed in the buffer, the flush at the end would fail again.
-void flush_or_drop(std::FILE* stream) {
-  if (std::fflush(stream) == 0) return;
-  ::__fpurge(stream);
-  std::clearerr(stream);
-}
-
 void write_quietly(std::FILE* stream, const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stream);
-  flush_or_drop(stream);
+  if (std::fflush(stream) != 0) drop(stream);
 }
 
 }  // namespace
@@ -45,11 +44,11 @@ void open_standard_descriptors() {
 }
 
 void output::result(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) fail(errno);
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) refused(errno);
 }
 
 void flush_results() {
-  if (std::fflush(stdout) != 0) fail(errno);
+  if (std::fflush(stdout) != 0) refused(errno);
 }
 
 void output::say(const std::string& text) {

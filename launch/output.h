@@ -18,17 +18,17 @@ void say(const std::string& text);
 void warn(const std::string& text);
 }  // namespace output
 
-// A result, to standard output. A failed write throws: std::system_error (EPIPE) where the reader has gone away,
-// configs::DiskError for the rest.
+// A result, to standard output. A failed write throws configs::DiskError, except where the reader has gone away
+// (EPIPE): then the command goes on for its exit code, and the text is dropped.
 template <typename... Args>
 void print_result(fmt::format_string<Args...> format, Args&&... args) {
   output::result(fmt::format(format, std::forward<Args>(args)...));
 }
-// Sends what print_result() has kept back. Throws as it does.
+// Writes out what print_result() has buffered. Throws as it does.
 void flush_results();
 
-// Words for people who look on, to standard output and to standard error. A run whose terminal has gone away must not
-// end because of them, so nothing comes of a failed write.
+// Messages for people who look on, to standard output and to standard error. A failed write is ignored, because a run
+// whose terminal has gone away must not end because of it.
 template <typename... Args>
 void say(fmt::format_string<Args...> format, Args&&... args) {
   output::say(fmt::format(format, std::forward<Args>(args)...));

@@ -39,7 +39,8 @@ std::optional<Metrics> pending_from_json(const nlohmann::json& json) {
   return pending;
 }
 
-// Of a stage's end: what its evaluation says is another quantity than the scores of its steps.
+// The score of a checkpoint at the end of a stage. Its evaluation measures another quantity than the scores of steps,
+// so the two cannot be compared.
 constexpr double kNoScore = std::numeric_limits<double>::quiet_NaN();
 
 // Where the line files stood. A checkpoint of an older build tells of the ledger among the progress of rl.
@@ -82,7 +83,8 @@ Session::Session(const configs::RunConfig& config, std::filesystem::path dir, co
   const auto wanted = [this](const std::string& name, const std::vector<int64_t>& shape) {
     return model_->params().wanted(name, shape);
   };
-  // In the split layout other ranks wait for this one to begin, so that it ends in order only after that.
+  // In the split layout the ranks that only generate wait for a message from this one. A stop before that message would
+  // leave them waiting.
   const bool may_stop = config.parallel.layout != "split";
   try {
     if (auto loaded = store_->load_latest(wanted, ask, [&] { return may_stop && signals_.stop_requested(); })) {
@@ -150,9 +152,11 @@ void Session::save(const StageProgress& progress, const SaveState& save_state, d
   checkpoints::StateDict state;
   model_->save(state);
   if (save_state) save_state(state);
+  MetricPosition position;
+  together("records are on disk", [&] { position = metrics_->position(); });  // the first rank alone writes them
   state.extra = {{"finished", finished_},
                  {"tokenizer", tokenizer_},
-                 {"metrics", metrics_->position()},
+                 {"metrics", position},
                  {"progress",
                   {{"stage", progress.stage},
                    {"step", progress.step},
@@ -166,6 +170,18 @@ void Session::save(const StageProgress& progress, const SaveState& save_state, d
   if (!config_.checkpoint.async) wait_for_save();
 }
 
+void Session::together(std::string_view name, const std::function<void()>& work) {
+  std::optional<checkpoints::DiskError> mine;
+  try {
+    work();
+  } catch (const checkpoints::DiskError& error) {
+    mine = error;
+  }
+  for (const std::string& theirs : exchange(name, mine ? mine->what() : "")) {
+    if (!theirs.empty()) throw mine ? *mine : checkpoints::DiskError(theirs);
+  }
+}
+
 // Several ranks meet again and again meanwhile: one that has stopped is then found by the world's deadline, not by the
 // much longer one of a checkpoint, which is for disks.
 void Session::wait_for_save() {
@@ -176,7 +192,7 @@ void Session::wait_for_save() {
     world_.group(device_).all_reduce("checkpoint is written", busy, Reduce::kMax).wait();
     idle = busy.item<int64_t>() == 0;
   }
-  store_->wait();
+  together("checkpoint has been written", [this] { store_->wait(); });
 }
 
 void Session::report(const checkpoints::DiskError& error) {

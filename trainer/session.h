@@ -1,4 +1,4 @@
-// What all stages of one run share: the model, where results go, and how state is saved and found again.
+// The state that all stages of one run share: the model, the metrics, the checkpoints and the signals.
 #pragma once
 
 #include <filesystem>
@@ -73,11 +73,12 @@ class Session {
   // Saves when a checkpoint is due at this step, or a signal asks for one; throws SavedAndStopped once a requested stop
   // is on disk. A full disk or a failed write is reported, and training goes on with the older checkpoints.
   void maybe_save(const StageProgress& progress, const SaveState& save_state, double score);
-  // The same for a stage's last step, which is always saved, and on disk when this returns: what follows, its
-  // evaluation, may take long.
+  // Saves a stage's last step, whatever checkpoint.every is, and waits until it is on disk or has failed, which is
+  // reported. The evaluation that follows may take long.
   void save_last_step(const StageProgress& progress, const SaveState& save_state);
 
-  // For loops between two calls of maybe_save(). What throws StopRequested there ends in stop().
+  // Long loops between two calls of maybe_save() ask this for signals. A stage that catches their StopRequested calls
+  // stop().
   SignalPoll& signals() { return signals_; }
   // Saves unless the newest checkpoint is of this step already, and throws SavedAndStopped. Without `save_state`
   // nothing can be saved any more: then a newest checkpoint that could not be written is a DiskError.
@@ -92,6 +93,8 @@ class Session {
 
  private:
   void save(const StageProgress& progress, const SaveState& save_state, double score);
+  // Throws the DiskError of `work` on all ranks when one of them has one, so that none goes on alone.
+  void together(std::string_view name, const std::function<void()>& work);
   void wait_for_save();
   void settle();
   void report(const checkpoints::DiskError& error);

@@ -87,10 +87,6 @@ TEST(ExitCodes, NoErrorOfOursIsCalledABug) {
   }
 }
 
-TEST(ExitCodes, ReaderThatWentAwayNeedsNoMessage) {
-  EXPECT_EQ(failure_of(std::system_error(EPIPE, std::generic_category(), "x")).message, "");
-}
-
 TEST(ExitCodes, InvalidArgumentFromInputIsTheUsersMistake) {
   EXPECT_THROW(on_user_input([] { throw std::invalid_argument("no such task"); }), UsageError);
   EXPECT_EQ(on_user_input([] { return 3; }), 3);

@@ -25,6 +25,22 @@ class Runs(Launching):
         self.assertEqual(self.end_of(self.launch("run", "--set", "rl.steps=1")), 78, self.output())
         self.assertEqual(len(self.starts("run")), 1)
 
+    def test_records_that_the_disk_refuses_to_sync_cost_checkpoints_but_not_the_run(self):
+        quota = self.folder / "quota"
+        (self.folder / "output").touch()
+        odd = {"LD_PRELOAD": self.odd_file_system(), "QUOTA_WHILE": str(quota)}
+        for name, asynchronous in (("background", "true"), ("waiting", "false")):
+            with self.subTest(checkpoints=name):
+                quota.touch()
+                before = len(self.output())
+                options = [*LONG, "--set", "checkpoint.every=3", "--set", f"checkpoint.async={asynchronous}"]
+                launcher = self.start(MPIRUN, "-n", RANKS, "run", "a.yaml", "--run-dir", name, *options, **odd)
+                wait_until(lambda: "checkpoint not written" in self.output()[before:] or launcher.poll() is not None, "the refusal")
+                quota.unlink()
+                self.assertEqual(self.end_of(launcher), 0, self.output()[before:])
+                self.assertIn("Disk quota exceeded", self.output()[before:])
+        self.assert_same_run("background", "waiting")
+
     def test_stopped_by_a_signal_it_saves_and_ends_the_same(self):
         self.assertEqual(self.end_of(self.launch("whole", *LONG)), 0, self.output())
         for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT):

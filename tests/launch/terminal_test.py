@@ -9,9 +9,7 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from launching import PROGRAM, ROOT, Launching, wait_until
-
-SHIM = ROOT / "tests" / "support" / "odd_file_system.c"
+from launching import PROGRAM, Launching, wait_until
 
 
 class Surroundings(Launching):
@@ -42,6 +40,12 @@ class Surroundings(Launching):
             with self.subTest(reader=reader):
                 done = subprocess.run(["bash", "-c", f"{command} | {reader}; exit ${{PIPESTATUS[0]}}"], cwd=self.folder, capture_output=True, text=True)
                 self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_a_reader_that_goes_away_hides_no_defect(self):
+        self.assertEqual(self.run_in("run").returncode, 0)
+        (self.folder / "run" / "metrics.jsonl").write_text("no record\n")
+        command = f'"{PROGRAM}" verify run | true; exit ${{PIPESTATUS[0]}}'
+        self.assertEqual(subprocess.run(["bash", "-c", command], cwd=self.folder).returncode, 65)
 
     def test_results_that_cannot_be_written_are_an_error(self):
         for target in (">/dev/full", "1</dev/null"):
@@ -88,11 +92,10 @@ class Surroundings(Launching):
         self.assertNotIn("bug", done.stderr)
 
     def test_a_file_system_that_cannot_sync_folders_or_count_its_room_will_do(self):
-        library = self.folder / "odd.so"
-        subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, SHIM, "-ldl"], check=True)
+        library = self.odd_file_system()
         for trait in ("NO_FOLDER_SYNC", "NO_FREE_SPACE"):
             with self.subTest(trait=trait):
-                done = self.run_in(trait, env={**os.environ, "LD_PRELOAD": str(library), trait: "1"})
+                done = self.run_in(trait, env={**os.environ, "LD_PRELOAD": library, trait: "1"})
                 self.assertEqual(done.returncode, 0, done.stderr)
                 self.assertNotIn("not written", done.stderr)
                 self.assert_sound(trait)

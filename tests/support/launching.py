@@ -13,6 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 MPIRUN = ROOT / "launch" / "mpirun.sh"
 PROGRAM = Path(os.environ.get("TERSE_PROGRAM", ROOT / "build" / "terse"))
+ODD_FILE_SYSTEM = ROOT / "tests" / "support" / "odd_file_system.c"
 SAME_WEIGHTS = PROGRAM.parent / "tests" / "same_weights"
 
 # Ranks of the runs of terse; the MPI program below runs with several in any case.
@@ -75,6 +76,12 @@ class Launching(unittest.TestCase):
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         return process
+
+    def odd_file_system(self):
+        """The library of odd_file_system.c, for LD_PRELOAD."""
+        library = self.folder / "odd.so"
+        subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, ODD_FILE_SYSTEM, "-ldl"], check=True)
+        return str(library)
 
     def end_of(self, process):
         """Its exit code."""

@@ -1,11 +1,13 @@
-// Preloaded: a file system that cannot sync folders (NO_FOLDER_SYNC: SMB shares, some FUSE mounts), or that tells no free
-// space (NO_FREE_SPACE).
+// Preloaded: a file system that cannot sync folders (NO_FOLDER_SYNC: SMB shares, some FUSE mounts), that tells no free
+// space (NO_FREE_SPACE), or on which the quota is used up for records, of which it tells when they are synced, as long
+// as a file exists (QUOTA_WHILE: its path).
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 int fsync(int fd) {
   struct stat info;
@@ -14,6 +16,16 @@ int fsync(int fd) {
     return -1;
   }
   return ((int (*)(int))dlsym(RTLD_NEXT, "fsync"))(fd);
+}
+
+// Records are all that is synced in this way.
+int fdatasync(int fd) {
+  const char* quota = getenv("QUOTA_WHILE");
+  if (quota && access(quota, F_OK) == 0) {
+    errno = EDQUOT;
+    return -1;
+  }
+  return ((int (*)(int))dlsym(RTLD_NEXT, "fdatasync"))(fd);
 }
 
 int statvfs(const char* path, struct statvfs* out) {
