@@ -91,7 +91,10 @@ class Learner {
 
   void resume() {
     const auto resumed = session_.resume("rl");
-    if (!resumed) return;
+    if (!resumed) {
+      progress_.extra = state();  // a stop before the first step may save it
+      return;
+    }
     trainer::read_saved([&] {
       progress_ = resumed->progress;
       if (progress_.pending) score_ = trainer::score_of(trainer::value_of(*progress_.pending, "accuracy"));
@@ -181,9 +184,9 @@ class Learner {
   }
 
   void conclude() {
-    trainer::Metrics metrics = *progress_.pending;
     // 6. Exam: once the apprentice has mastered the form, the policy takes its weights.
-    if (apprentice_.exam_due()) take_exam(metrics);
+    if (apprentice_.exam_due()) take_exam();
+    trainer::Metrics metrics = *progress_.pending;
     if (adaptive_) {
       metrics.merge(compression_metrics(controller_, metrics));
       metrics.merge(apprentice_.metrics());
@@ -206,13 +209,13 @@ class Learner {
     }
   }
 
-  void take_exam(trainer::Metrics& metrics) {
+  void take_exam() {
     auto mark = std::chrono::steady_clock::now();
     session_.world().enter("practice");
     if (apprentice_.take_exam(controller_)) optimizer_.reset();
     const double seconds = seconds_since(mark);
     progress_.seconds += seconds;
-    StepRecord::add_exam_seconds(metrics, seconds);
+    StepRecord::add_exam_seconds(*progress_.pending, seconds, rl_.max_staleness > 0);
     progress_.extra = state();
   }
 

@@ -106,11 +106,13 @@ trainer::Metrics StepRecord::metrics(double entropy_weight) const {
   return m;
 }
 
-void StepRecord::add_exam_seconds(trainer::Metrics& metrics, double seconds) {
+void StepRecord::add_exam_seconds(trainer::Metrics& metrics, double seconds, bool generates_ahead) {
   const double before = metrics.at("step_time");
   metrics["time/practice"] += seconds;
   metrics["step_time"] += seconds;
-  metrics["tokens_per_s"] *= before / metrics.at("step_time");
+  const double slower = before / metrics.at("step_time");
+  metrics["tokens_per_s"] *= slower;
+  if (generates_ahead) metrics["rollout/tokens_per_s"] *= slower;
 }
 
 trainer::Metrics compression_metrics(const CompressionController& controller, const trainer::Metrics& record) {

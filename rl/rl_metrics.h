@@ -1,4 +1,4 @@
-// What one RL step reports.
+// The record of one RL step: what it counts and the metrics made of that.
 #pragma once
 
 #include "rl/compression_controller.h"
@@ -26,8 +26,9 @@ struct StepRecord {
   std::optional<double> sampled_entropy() const;  // mean over all sampled tokens, nats
   // Flat names as in docs/metrics.md; by difficulty and by form where the rollouts have them, and no mean over nothing.
   trainer::Metrics metrics(double entropy_weight) const;
-  // An exam that came after the record was made belongs to its step's practice.
-  static void add_exam_seconds(trainer::Metrics& metrics, double seconds);
+  // Adds the seconds of an exam, which is taken after the record was made, to time/practice and step_time, and corrects
+  // the rates that are per step.
+  static void add_exam_seconds(trainer::Metrics& metrics, double seconds, bool generates_ahead);
 };
 
 // Where the controller stands: its limits for the difficulties of which `record` has an accuracy.

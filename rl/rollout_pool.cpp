@@ -8,6 +8,7 @@
 
 #include "rl/rollout_codec.h"
 #include "rl/wire.h"
+#include "trainer/mean.h"
 
 namespace terse::rl {
 
@@ -195,12 +196,15 @@ std::vector<int64_t> RolloutPool::at_work() const {
 }
 
 trainer::Metrics RolloutPool::metrics() const {
-  return {{"time/sync", sync_seconds_},
-          {"sync/bytes", static_cast<double>(transfer_.bytes)},
-          {"sync/bytes_per_s", transfer_.seconds > 0 ? static_cast<double>(transfer_.bytes) / transfer_.seconds : 0},
-          {"sync/resent", static_cast<double>(resent_)},
-          {"pool/given_again", static_cast<double>(given_again_)},
-          {"pool/outstanding", static_cast<double>(ordered_.size())}};
+  const auto bytes = static_cast<double>(transfer_.bytes);
+  trainer::Metrics metrics = {{"time/sync", sync_seconds_},
+                              {"sync/resent", static_cast<double>(resent_)},
+                              {"pool/given_again", static_cast<double>(given_again_)},
+                              {"pool/outstanding", static_cast<double>(ordered_.size())}};
+  if (transfer_.version >= 0)  // one has ended
+    metrics.merge(
+        trainer::present({{"sync/bytes", bytes}, {"sync/bytes_per_s", trainer::mean_of(bytes, transfer_.seconds)}}));
+  return metrics;
 }
 
 void RolloutPool::end(const std::string& text) {

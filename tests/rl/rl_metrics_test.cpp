@@ -123,6 +123,21 @@ TEST(RlMetrics, GenerationThatGoesOnDuringTheStepIsMeasuredOverAllOfIt) {
   EXPECT_DOUBLE_EQ(record.metrics(0).at("rollout/tokens_per_s"), 38 / 4.0);
 }
 
+TEST(RlMetrics, AnExamIsPracticeAndSlowsWhatIsCountedPerStep) {
+  for (const bool ahead : {false, true}) {
+    StepRecord record = step();
+    record.generates_ahead = ahead;
+    const trainer::Metrics before = record.metrics(0);
+    trainer::Metrics after = before;
+    StepRecord::add_exam_seconds(after, before.at("step_time"), ahead);  // a step that takes twice as long
+    EXPECT_DOUBLE_EQ(after.at("step_time"), 2 * before.at("step_time"));
+    EXPECT_DOUBLE_EQ(after.at("time/practice"), before.at("time/practice") + before.at("step_time"));
+    EXPECT_DOUBLE_EQ(after.at("tokens_per_s"), before.at("tokens_per_s") / 2);
+    EXPECT_DOUBLE_EQ(after.at("rollout/tokens_per_s"), before.at("rollout/tokens_per_s") / (ahead ? 2 : 1))
+        << "rollouts go on during an exam where they are generated ahead";
+  }
+}
+
 TEST(RlMetrics, AMeanOverNothingIsLeftOut) {
   StepRecord record = step();
   for (std::vector<RolloutGroup>* groups : {&record.batch.groups, &record.batch.sampled}) {
