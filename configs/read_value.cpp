@@ -91,8 +91,7 @@ template <class T>
 std::string read_in_range(std::string (*parse)(std::string_view, T&), std::string_view text, const Rule& rule, T& out) {
   T value{};
   if (std::string wrong = parse(text, value); !wrong.empty()) return wrong;
-  if (!in_range(rule, static_cast<double>(value)))
-    return fmt::format("{} is out of range: expected {}", text, describe_range(rule));
+  if (std::string wrong = rule_violation({"", &value, "", rule}); !wrong.empty()) return wrong;
   out = value;
   return "";
 }

@@ -73,9 +73,12 @@ void Command::number(const std::string& names, int64_t& value, double min, doubl
 }
 
 void Command::number(const std::string& names, double& value, double min, double max, const std::string& help) const {
-  add_number<double>(*app_, names, configs::between(min, max), help, [&value](double given) {
-    value = given;
-  })->type_name("X");
+  number(names, value, configs::between(min, max), help);
+}
+
+void Command::number(const std::string& names, double& value, const configs::Rule& rule,
+                     const std::string& help) const {
+  add_number<double>(*app_, names, rule, help, [&value](double given) { value = given; })->type_name("X");
 }
 
 void Command::flag(const std::string& names, bool& value, const std::string& help) const {

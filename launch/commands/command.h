@@ -12,6 +12,10 @@ namespace CLI {
 class App;
 }
 
+namespace terse::configs {
+struct Rule;
+}
+
 namespace terse::launch {
 
 // Options that every command takes, before or after its own.
@@ -57,6 +61,8 @@ class Command {
   // A number from `min` to `max`.
   void number(const std::string& names, int64_t& value, double min, double max, const std::string& help) const;
   void number(const std::string& names, double& value, double min, double max, const std::string& help) const;
+  // A number that the rule of an option allows.
+  void number(const std::string& names, double& value, const configs::Rule& rule, const std::string& help) const;
   void flag(const std::string& names, bool& value, const std::string& help) const;
 
   // The global options; those not in `listed` are accepted but not shown by --help.

@@ -5,6 +5,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "configs/fields.h"
 #include "launch/commands/command.h"
 #include "launch/exit_codes.h"
 #include "launch/output.h"
@@ -68,7 +69,8 @@ void add_generate(const Command& parent) {
   command.number("--temperature", request.temperature, 0, 100,
                  "Above 1 wilder, below 1 tamer, 0 greedy: always the likeliest (default: 1)");
   command.number("--top-k", request.top_k, 0, 1e9, "Keep the K likeliest tokens (default: 0, off)");
-  command.number("--top-p", request.top_p, 1e-6, 1, "Keep the likeliest tokens that sum to P (default: 1, off)");
+  command.number("--top-p", request.top_p, configs::above_up_to(0, 1),
+                 "Keep the likeliest tokens that sum to P (default: 1, off)");
   command.number("--min-p", request.min_p, 0, 1, "Drop tokens below P times the likeliest (default: 0, off)");
   command.flag("--json", options->json, "One JSON object for each sample");
   command.finish(kSeed | kDevice, kMore, [=] { return generate(*options, command.globals()); });
