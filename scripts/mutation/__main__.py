@@ -49,6 +49,7 @@ def parse(arguments):
     parser.add_argument("--commit", default="HEAD")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--levels", type=int)
     parser.add_argument("--only", type=split, default=[])
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--list", action="store_true")
@@ -58,8 +59,8 @@ def parse(arguments):
     for folder in options.folders:
         if folder.split("/")[0] not in ABOVE:
             parser.error(f"no tests are known for the folder '{folder}' (known: {', '.join(ABOVE)}, and folders inside them)")
-    if options.count < 1 or options.jobs < 1:
-        parser.error("--count and --jobs must be at least 1")
+    if options.count < 1 or options.jobs < 1 or (options.levels or 1) < 1:
+        parser.error("--count, --jobs and --levels must be at least 1")
     return options
 
 
@@ -86,7 +87,7 @@ def killable(commit):
 class Run:
     def __init__(self, options, commit, mutants):
         self.options, self.commit = options, commit
-        self.areas = sorted({"configs", *(level for m in mutants for level in levels(m.file.split("/")[0]))}, key=list(AREAS).index)
+        self.areas = sorted({"configs", *(level for m in mutants for level in levels(m.file.split("/")[0], options.levels))}, key=list(AREAS).index)
         self.home = REPOSITORY / "build" / "mutation"
         self.stop, self.lock = threading.Event(), threading.Lock()
         self.waiting = queue.SimpleQueue()
@@ -95,7 +96,7 @@ class Run:
         share = max(1, options.processors // options.jobs)
         folders = [self.home / f"copy-{job}" for job in range(options.jobs)]
         covered = can_cover()
-        self.copies = [Copy(folder, REPOSITORY if covered else folder, share, self.stop, cores) for folder in folders]
+        self.copies = [Copy(folder, REPOSITORY if covered else folder, share, self.stop, cores, options.levels) for folder in folders]
 
     def prepare(self):
         configure = [f"-DTERSE_LIBTORCH={self.options.libtorch}", "-DTERSE_CUDA=AUTO"]  # as scripts/test.sh does
@@ -168,7 +169,7 @@ def test(options, commit, mutants):
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: run.stop.set())
     out = options.out or run.home / f"seed-{options.seed}-{commit[:12]}"
-    of = {"commit": commit, "seed": options.seed, "folders": options.folders, "exclude": options.exclude}
+    of = {"commit": commit, "seed": options.seed, "folders": options.folders, "exclude": options.exclude, "levels": options.levels}
     results = report.Results(out, of, options.resume)
     accepted = report.read_accepted(ACCEPTED)
     try:

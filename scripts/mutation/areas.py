@@ -31,9 +31,9 @@ AREAS = {
 }
 
 
-def levels(folder):
-    """The areas whose tests a mutant of `folder` has to pass, in their order."""
-    return [folder, *ABOVE[folder]]
+def levels(folder, most=None):
+    """The areas whose tests a mutant of `folder` has to pass, in their order; the first `most` of them."""
+    return [folder, *ABOVE[folder]][:most]
 
 
 def program(area):

@@ -1,4 +1,4 @@
-"""What the tests of the unchanged code are and how long each takes: the measure of a hang, and the order in which tests run."""
+"""Runs the tests of the unchanged code and keeps how long each takes, which sets time limits and the order of tests."""
 
 import json
 import re

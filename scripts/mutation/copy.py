@@ -32,10 +32,11 @@ def hash_of(path):
 
 
 class Copy:
-    def __init__(self, folder: Path, place: Path, processors, stop, cores):
+    def __init__(self, folder: Path, place: Path, processors, stop, cores, levels=None):
         self.folder, self.place = folder, place  # where it is, and where its commands see it
         self.build = folder / "build"
         self.processors = processors
+        self.levels = levels  # of tests; None: all
         self.cores = cores  # the lock of tests that bind cores
         self.commands = Commands(folder, place, stop)
         self.objects = {}  # the hash of each object file of the unchanged code
@@ -75,7 +76,7 @@ class Copy:
 
     def _judge_built(self, mutant, baseline):
         folder, started, build_seconds, changed = mutant.file.split("/")[0], time.time(), 0.0, False
-        for area in levels(folder):
+        for area in levels(folder, self.levels):
             begin = time.monotonic()
             status, output = self.commands.run(self._ninja(AREAS[area].targets))
             build_seconds += time.monotonic() - begin

@@ -223,6 +223,11 @@ class Verdicts(unittest.TestCase):
         outcome = self.judge("int f() { return 2; }\n", configs="true", trainer="true", rl="grep -q 'return 1' build/a.o")
         self.assertEqual((outcome["verdict"], outcome["level"]), ("killed", "rl"))
 
+    def test_levels_that_were_not_asked_for_are_not_tested(self):
+        self.copy.levels = 2
+        self.assertEqual(self.judge("int f() { return 2; }\n", configs="true", trainer="true", rl="false")["verdict"], "survived")
+        self.assertEqual(self.judge("int f() { return 3; }\n", configs="true", trainer="false")["level"], "trainer")
+
     def test_what_every_test_passes_has_survived(self):
         self.assertEqual(self.judge("int f() { return 2; }\n", configs="true", launch="true")["verdict"], "survived")
 
