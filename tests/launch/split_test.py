@@ -3,9 +3,9 @@ used twice, whatever is slow, frozen or killed."""
 
 import json
 import os
+import re
 import signal
 import sys
-import threading
 import unittest
 from pathlib import Path
 
@@ -89,27 +89,13 @@ class Split(Launching):
         process = self.run_ranks("slow", 4, *options)
         self.reach(process, "slow", 12)
         slow = self.ranks_of(process)[-1]  # generates
-        done = threading.Event()
-
-        def hold_back():
-            while not done.wait(0.02):
-                try:
-                    os.kill(slow, signal.SIGSTOP)
-                    done.wait(0.6)
-                    os.kill(slow, signal.SIGCONT)
-                except ProcessLookupError:
-                    return
-
-        brake = threading.Thread(target=hold_back)
-        brake.start()
-        try:
-            code = self.end_of(process)
-        finally:
-            done.set()
-            brake.join()
-        self.assertEqual(code, 0, self.output())
+        named = r"rank 3 \(host .*\) is slow: it has had the group of problem \d+ for"
+        os.kill(slow, signal.SIGSTOP)
+        wait_until(lambda: re.search(named, self.output()) or process.poll() is not None, "the name of the slow rank")
+        os.kill(slow, signal.SIGCONT)
+        self.assertEqual(self.end_of(process), 0, self.output())
         self.assert_sound("slow", 60, 2)
-        self.assertRegex(self.output(), r"rank 3 \(host .*\) is slow: it has had the group of problem \d+ for")
+        self.assertRegex(self.output(), named)
 
     def test_kills_lose_nothing(self):
         options = ["--set", "rl.max_staleness=2", "--set", "rl.steps=90", "--retry"]
