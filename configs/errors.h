@@ -51,7 +51,7 @@ class ResourceError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// What ranks send to each other no longer arrives: a rank, its machine or the network is lost. Exit code 76.
+// Messages between ranks no longer arrive, because a rank, its machine or the network is lost. Exit code 76.
 class LostError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

@@ -89,7 +89,7 @@ void list(Lister& l, Model& s) {
             Item("depth", s.depth,
                  "one dial for the size: sets layers to depth, width to 64 x depth and heads to one per 64 of width, "
                  "where they are "
-                 "not set beside it; 0: off",
+                 "not set beside it; 0: off. The sizes that follow from it may not change between two starts",
                  cosmetic(between(0, 256))),
             Item("layers", s.layers, "transformer blocks", between(1, 1000)),
             Item("width", s.width, "size of a token's hidden vector", between(1, 1 << 17)),
@@ -233,10 +233,11 @@ void list(Lister& l, Rl& s) {
       Item("entropy_bonus", s.entropy_bonus,
            "weight of the entropy term; the entropy controller raises it when entropy collapses", between(0, 10)),
       Item("resample_uniform", s.resample_uniform,
-           "replace groups without a learning signal (all right or all wrong) by fresh prompts"),
+           "replace groups without a learning signal (equal rewards, or none right) by fresh prompts"),
       Item("max_resample_rounds", s.max_resample_rounds, "how often a batch is topped up with fresh prompts",
            between(0, 1000)),
-      Item("replay", s.replay, "supervised traces of the mastered form mixed into each update; 0: none",
+      Item("replay", s.replay,
+           "adaptive penalty: supervised traces of the mastered form mixed into each update; 0: none",
            between(0, 1 << 20)),
       Item("replay_weight", s.replay_weight, "their weight beside the policy loss", between(0, 1000)),
       Group("penalty", s.penalty, "How length is priced"),
@@ -252,7 +253,8 @@ void list(Lister& l, Eval& s) {
       s,  //
       Item("problems_per_difficulty", s.problems_per_difficulty,
            "problems of each difficulty in the evaluation that ends a stage", between(1, 1 << 20)),
-      Item("samples", s.samples, "samples of each problem", between(1, 1 << 16)),
+      Item("samples", s.samples, "samples of each problem in the evaluation after a stage; during training: 1",
+           between(1, 1 << 16)),
       Item("quick_problems_per_difficulty", s.quick_problems_per_difficulty,
            "problems of each difficulty in evaluations during training", between(1, 1 << 20)),
       Item("temperature", s.temperature, "of the sampling; 0: greedy, always the likeliest token", between(0, 100)));

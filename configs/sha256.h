@@ -28,8 +28,8 @@ class Sha256 {
 };
 
 std::string sha256_bytes(std::string_view bytes);
-// Streams the file, and calls `progress` with bytes, which may throw in order to end it; throws DiskError naming it
-// when it cannot be read.
+// Streams the file. `progress` gets the bytes done and the total after every MiB; what it throws ends the reading.
+// Throws DiskError naming the file when it cannot be read.
 std::string sha256_file(const std::string& path, const std::function<void(int64_t done, int64_t total)>& progress = {});
 
 }  // namespace terse::configs

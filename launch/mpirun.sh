@@ -18,8 +18,8 @@
 # The exit code is the program's. SIGUSR1, SIGTERM, Ctrl-C or a closed terminal: all ranks save and stop (75); Ctrl-C again ends them at
 # once (130). SIGUSR2: save and go on. Under nohup a closed terminal changes nothing.
 #
-# On one machine the ranks talk through shared memory and open no port. mpirun itself listens on two, which no setting of Open MPI 4.1
-# closes; under srun (launch/slurm.sbatch) there is no mpirun.
+# On one machine the ranks talk through shared memory and open no port. mpirun itself listens on three (SECURITY.md), two of which no setting
+# of Open MPI 4.1 closes; under srun (launch/slurm.sbatch) there is no mpirun.
 set -euo pipefail
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=launch/relay.sh

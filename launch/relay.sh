@@ -6,8 +6,9 @@
 deaf=(env --ignore-signal=USR1 --ignore-signal=USR2)
 
 # relay COMMAND...: runs mpirun or srun and returns its exit code. SIGUSR1, SIGTERM, SIGINT and SIGHUP (a closed terminal; under nohup bash
-# leaves it ignored) reach it as SIGUSR1, which it forwards to the ranks: its own SIGTERM would leave them one second to save. It is asked again every second, because at start-up nobody
-# listens yet. A second SIGINT ends it (130). `asked` is the last signal that wanted an end, or empty.
+# leaves it ignored) reach the command as SIGUSR1, which it forwards to the ranks: its own SIGTERM would leave them one second to save. The
+# request is repeated every second, because the ranks do not listen yet at start-up. A second SIGINT ends the command (130). `asked` is the
+# last signal that wanted an end, or empty.
 #
 # When a machine is lost, the ranks end (76), but mpirun 4.1 may wait for its daemon there for ever. And a rank that is stopped when it has
 # left MPI is missed by nobody but mpirun, which waits, too. So when those of its ranks that ran here, processes named $rank_name, have been

@@ -9,7 +9,6 @@
 #include <iostream>
 #include <iterator>
 
-#include "configs/suggest.h"
 #include "data/byte_tokenizer.h"
 #include "data/token_store.h"
 #include "data/tokenizer_factory.h"
@@ -23,21 +22,6 @@ namespace terse::launch {
 
 namespace fs = std::filesystem;
 
-namespace {
-
-void check_task(const configs::LoadedConfig& loaded) {
-  const std::string& name = loaded.config.task.name;
-  const std::vector<std::string> known = rl::task_names();
-  if (std::find(known.begin(), known.end(), name) != known.end()) return;
-  const auto origin = loaded.origin.find("task.name");
-  const std::string nearest = configs::nearest(name, known);
-  throw configs::ConfigError(fmt::format(
-      "{}task.name: unknown task '{}'; known: {}{}", origin == loaded.origin.end() ? "" : origin->second + ": ", name,
-      fmt::join(known, ", "), nearest.empty() ? "" : fmt::format(". Did you mean {}?", nearest)));
-}
-
-}  // namespace
-
 configs::LoadedConfig resolve_config(const std::string& path, const GlobalOptions& globals, configs::InputFiles files) {
   std::vector<std::string> overrides = globals.set;
   if (globals.seed) overrides.push_back(fmt::format("run.seed={}", *globals.seed));
@@ -49,7 +33,6 @@ configs::LoadedConfig resolve_config(const std::string& path, const GlobalOption
     loaded.config.run.dir = *globals.run_dir;
     loaded.origin["run.dir"] = "--run-dir";
   }
-  check_task(loaded);
   rl::check_limits(loaded.config, loaded.origin);
   return loaded;
 }

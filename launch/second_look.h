@@ -9,8 +9,8 @@
 
 namespace terse::launch {
 
-// What is wrong only for a moment, while a run appends, cuts back, replaces or removes, is no defect. What is wrong in
-// a run at rest always is one.
+// While a run appends, replaces or removes files, a check may fail for a moment, which is no defect. In a run at rest
+// every failure is one.
 class SecondLook {
  public:
   explicit SecondLook(std::filesystem::path run);
@@ -18,7 +18,7 @@ class SecondLook {
   // Whether a process trains in the folder, or did when this object was made.
   bool live() const;
 
-  // What `check` finds. Where it finds a defect in a live run, it is asked again, a few times.
+  // The findings of `check`, which is repeated up to five times while it finds a defect and the run is live.
   using Findings = std::vector<Finding>;
   Findings at(const std::function<Findings()>& check) const;
 

@@ -1,4 +1,4 @@
-// What the number of a system error (errno) means to the user: the one table of exit codes and advice.
+// Exit code and advice for each system error number (errno).
 #pragma once
 
 #include <span>

@@ -23,7 +23,7 @@ namespace terse::rl {
 
 class Apprentice {
  public:
-  // `policy`, `task` and `signals`, which exams ask, must outlive the apprentice.
+  // `policy`, `task` and `signals` must outlive the apprentice. Exams ask `signals` whether to stop.
   Apprentice(const configs::RunConfig& config, const Task& task, trainer::Transformer& policy,
              trainer::SignalPoll* signals = nullptr);
 

@@ -14,9 +14,10 @@ namespace {
 
 constexpr double kMemory = 300;   // rollouts of a difficulty that a tally remembers
 constexpr double kEvidence = 30;  // rollouts that a tally must hold before it decides anything
-// A move up is decided on problems: once entropy is gone, all rollouts of a problem are right or wrong together, so
-// that one problem is one observation, however many rollouts it has. At 99 % right, 30 problems fall below the floor
-// twice in ten thousand times; 30 rollouts of three problems did three times in a hundred.
+// A move up is decided on problems. Once entropy is gone, all rollouts of a problem are right or wrong together, so one
+// problem is one observation, however many rollouts it has. With 99 % of the problems right, a tally of 30 problems
+// falls below the floor by chance in 2 of 10,000 cases. A tally of 30 rollouts of only three problems does so in 3 of
+// 100.
 constexpr double kProblemMemory = 60;
 constexpr double kProblemEvidence = 30;
 constexpr double kTolerance = 0.02;  // accuracy below the reference that counts as no loss in a tally: sampling noise

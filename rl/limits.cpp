@@ -27,7 +27,8 @@ struct LongestTrace {
   int64_t tokens = 0;
 };
 
-// Of the task's forms from `first` on, of those that have a share.
+// The longest trace among the task's forms from number `first` on. With `needs_share`, forms whose share is 0 do not
+// count.
 LongestTrace longest_trace(const Task& task, size_t first, bool needs_share) {
   const std::vector<std::string> forms = task.forms();
   const std::vector<double> shares = task.form_shares();

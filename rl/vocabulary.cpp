@@ -56,8 +56,8 @@ TokenizerPtr corpus_tokenizer(const configs::RunConfig& config, const fs::path& 
   return data::make_tokenizer(config.tokenizer, config.data.train, config.data.separator, progress);
 }
 
-// Of a folder that an older build made, which kept the tokenizer in the token stores of its texts only. Null: there is
-// none, or they disagree.
+// Folders of older builds keep the tokenizer only inside the token stores of their texts. Returns null when there is no
+// store, or when the stores disagree.
 TokenizerPtr stored_tokenizer(const fs::path& data_dir) {
   TokenizerPtr found;
   std::error_code missing;

@@ -1,4 +1,4 @@
-// What the control group of this process (a container, a batch job) limits it to, in versions 1 and 2 of the interface.
+// CPU and memory limits of this process's control group (container, batch job), of versions 1 and 2 of the interface.
 #pragma once
 
 #include <cstdint>

@@ -26,8 +26,9 @@ struct Options {
 
 constexpr const char* kMore =
     "Evaluates the newest sound checkpoint of a run folder, or one checkpoint folder, on problems that training never "
-    "saw. The same\n"
-    "seed gives the same problems and samples, whatever the batch size.\n\n"
+    "saw. The\n"
+    "run's own seed (run.seed) decides problems and samples, so they are the same at every call, whatever the batch "
+    "size.\n\n"
     "Examples:\n"
     "  terse eval runs/quickstart\n"
     "  terse eval runs/quickstart/checkpoints/step-1500 --samples 16 --problems 100\n"

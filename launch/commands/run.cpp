@@ -77,8 +77,9 @@ void conclude(const std::filesystem::path& dir, const nlohmann::json& summary) {
   report_on(dir);
 }
 
-// A finished run needs no ranks, no device and no model. So a rank that dies in MPI's end, when all is saved, does not
-// do so again and again in a job that is put back into the queue. The first process tells.
+// Prints the results of a finished run, in the first process alone. That a run has finished is known before MPI starts.
+// Otherwise a rank that crashes in MPI_Finalize after everything is saved would crash again each time the job is
+// requeued.
 int tell_again(const configs::RunConfig& config, const nlohmann::json& summary) {
   if (trainer::rank_of_launch() > 0) return kDone;
   const RunDir dir(config);
@@ -115,8 +116,8 @@ int run_together(trainer::World& world, const std::function<int()>& work) {
   try {
     return work();
   } catch (const trainer::SavedAndStopped&) {
-    // All ranks are here, and the first one tells. It does so before MPI's end: after that the first rank to leave with
-    // this exit code makes mpirun kill the others.
+    // All ranks have stopped here. The first one prints the message before MPI_Finalize, because mpirun kills the
+    // others once one of them has left with this exit code.
     if (world.place().rank == 0) tell_failure(std::current_exception());
     return kSavedPleaseRequeue;
   } catch (...) {
@@ -138,11 +139,8 @@ int run(const std::string& path, bool retry, const Invocation& invocation) {
   }
   const auto finished = mistake ? std::nullopt : finished_summary(config);
   if (finished) return tell_again(config, *finished);
-  if (!launched) {
-    const auto world = trainer::World::start(world_options(config.parallel));
-    return run_as_rank(*world, config, retry, invocation);
-  }
   const auto world = trainer::World::start(world_options(config.parallel));
+  if (!launched) return run_as_rank(*world, config, retry, invocation);
   return run_together(*world, [&] {
     if (mistake) std::rethrow_exception(mistake);
     return run_as_rank(*world, config, retry, invocation);

@@ -42,7 +42,7 @@ class Decoder {
  protected:
   // A cache holds `capacity` tokens of each sequence.
   Decoder(trainer::Transformer& model, int64_t capacity) : model_(model), capacity_(capacity) {}
-  virtual torch::Tensor run(const DecodeRows& rows) = 0;  // of which every position has been checked
+  virtual torch::Tensor run(const DecodeRows& rows) = 0;  // all positions in `rows` have been checked
 
   trainer::Transformer& model_;
   int64_t capacity_;

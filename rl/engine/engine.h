@@ -52,9 +52,9 @@ class Engine {
 
   // Runs all requests to their ends; the i-th completion belongs to the i-th request. Requests with equal prompts that
   // follow each other share one pass over the prompt. Throws std::invalid_argument when a prompt plus max_new_tokens
-  // exceeds the context. Not while something else is under way. With `signals`, of a world of several ranks, all of
-  // them generate at the same time, each its own requests or none; trainer::StopRequested then leaves requests under
-  // way, and the engine must not be used again.
+  // exceeds the context. Must not be called while other sequences are under way. With `signals`, all ranks of that
+  // world must call it at the same time, each with its own requests, which may be none. After trainer::StopRequested
+  // the engine must not be used again, because requests are left unfinished.
   std::vector<Completion> generate(const std::vector<GenerationRequest>& requests, const SamplingOptions& options);
 
   // The same in small steps: set the options, then submit and step as you like.

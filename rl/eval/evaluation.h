@@ -47,7 +47,7 @@ struct Evaluation {
 };
 
 // Chance that at least one of k samples, drawn without replacement from `samples` of which `correct` are right, is
-// right: Chen et al. 2021 (arXiv 2107.03374), eq. 1.
+// right: Chen et al. 2021 (arXiv 2107.03374), eq. 1. Expects 0 <= correct <= samples and 1 <= k <= samples.
 double pass_at_k(int64_t samples, int64_t correct, int64_t k);
 
 // Evaluates on the task's evaluation split: the same problems and random numbers at every call with equal options.

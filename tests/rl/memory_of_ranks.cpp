@@ -1,6 +1,6 @@
 // What each rank of reinforcement learning holds at most, against the plan: rollouts, updates by rollouts of the
 // longest length and by replay, and the practice and exams of an apprentice, of models of 13 and 25 million parameters.
-// Run as 1, 2 and 4 ranks under mpirun; rank 0 prints a table, and the program fails on all ranks when it fails on one.
+// Run as 1 and 4 ranks under mpirun; rank 0 prints a table, and the program fails on all ranks when it fails on one.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 

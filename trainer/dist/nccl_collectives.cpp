@@ -1,6 +1,7 @@
 // Tensors of GPUs over NCCL. The caller's thread queues the operation on NCCL's stream, behind its own stream's work so
 // far. Meanwhile the group's thread meets the other ranks, keeps the tensors alive, and watches until the operation has
 // finished on the GPU; so a rank that does not come is named although kernels wait for it.
+#include "configs/errors.h"
 #include "trainer/dist/backends.h"
 
 #if TERSE_WITH_NCCL
@@ -12,10 +13,7 @@
 #include <atomic>
 #include <cstring>
 
-#include "configs/errors.h"
 #include "trainer/dist/nccl_library.h"
-#else
-#include "configs/errors.h"
 #endif
 
 namespace terse::trainer {

@@ -12,9 +12,8 @@ struct LogitTransform {
   double top_p = 1.0;        // keep the smallest set of largest probabilities that reaches p; 1: off
   double min_p = 0.0;        // keep probabilities of at least min_p times the largest; 0: off
 
-  // Only the likeliest token is left, of equal ones that with the lowest id: log-probability 0, entropy 0. So it is at
-  // temperature 0, and where 1 / temperature times a logit would leave the range of fp32: what lies between likeliest
-  // and next is then beyond any random number.
+  // True at temperature 0, and at temperatures so small that logits divided by them would leave the range of fp32. Then
+  // the likeliest token is always taken (the lowest id among equal ones), with log-probability 0 and entropy 0.
   bool greedy() const { return temperature < 0x1p-100; }
   // The factor that remains to be multiplied in after the cuts: the kernels take it as their scale.
   float scale() const { return greedy() ? 1.0f : static_cast<float>(1.0 / temperature); }
