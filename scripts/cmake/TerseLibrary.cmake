@@ -1,15 +1,17 @@
 # terse_library(NAME LINK ... [TORCH]): the static library of one folder, made of all its .cpp files.
 # terse_test(FOLDER LINK ... [TORCH] [ALSO ...]): one GoogleTest program per mirrored folder of tests/, made of its ..._test.cpp and ALSO.
 
-# One precompiled header of the torch types, built once and shared by every library that includes them; tests, which are compiled with
-# other flags, have their own (TERSE_PCH).
+# One precompiled header of the torch types, built once and shared by every library that includes them. Tests, which are compiled with other
+# flags, have their own (TERSE_PCH), which also holds what tests include (TERSE_PCH_MORE). GCC instantiates the templates that a precompiled
+# header uses anew in every file, so a header that few files include costs more here than it saves.
 set(TERSE_PCH terse_torch_pch)
+set(TERSE_PCH_MORE)
 function(terse_use_torch_pch target)
   if(NOT TARGET ${TERSE_PCH})
     file(WRITE ${CMAKE_BINARY_DIR}/torch_pch.cpp "// Carries the shared precompiled header.\n")
     add_library(${TERSE_PCH} STATIC ${CMAKE_BINARY_DIR}/torch_pch.cpp)
     target_link_libraries(${TERSE_PCH} PUBLIC terse_flags terse::torch terse::fmt)
-    target_precompile_headers(${TERSE_PCH} PRIVATE <torch/types.h> <torch/csrc/autograd/custom_function.h> <fmt/format.h> <string> <vector>)
+    target_precompile_headers(${TERSE_PCH} PRIVATE <torch/types.h> <fmt/format.h> <string> <vector> ${TERSE_PCH_MORE})
   endif()
   target_precompile_headers(${target} REUSE_FROM ${TERSE_PCH})
 endfunction()
