@@ -22,6 +22,7 @@
 #include "launch/text.h"
 #include "launch/verify_ledger.h"
 #include "rl/vocabulary.h"
+#include "trainer/metrics/metric_logger.h"
 
 namespace terse::launch {
 
@@ -121,6 +122,27 @@ void check_metrics(const fs::path& file, std::vector<Finding>& findings) {
     return "";
   });
   report_lines("metrics.jsonl", lines, "records", findings);
+}
+
+// No line file ends before the place that the newest checkpoint knows of: what it counts on was on disk before it.
+void check_ends(const fs::path& dir, std::vector<Finding>& findings) {
+  std::string newest;
+  if (!(std::ifstream(dir / "checkpoints" / "latest") >> newest)) return;
+  std::ifstream stream(dir / "checkpoints" / newest / "extra.json");
+  trainer::MetricPosition position;
+  try {
+    position = nlohmann::json::parse(stream).at("metrics");
+  } catch (const nlohmann::json::exception&) {
+    return;  // a defect of the checkpoint
+  }
+  for (const auto& [name, bytes] : position.files) {
+    std::error_code missing;
+    const auto size = fs::exists(dir / name, missing) ? static_cast<int64_t>(fs::file_size(dir / name, missing)) : 0;
+    if (size < bytes)
+      findings.push_back({Kind::kDefect, name,
+                          fmt::format("ends at byte {}, but {} was saved when it ended at byte {}: lines are missing",
+                                      with_thousands(size), newest, with_thousands(bytes))});
+  }
 }
 
 void check_ledger(const fs::path& file, std::vector<Finding>& findings) {
@@ -289,6 +311,7 @@ std::vector<Finding> verify_run(const fs::path& dir) {
   add([&](Findings& found) { check_metrics(dir / "metrics.jsonl", found); });
   add([&](Findings& found) { check_ledger(dir / "ledger.jsonl", found); });
   add([&](Findings& found) { check_traces(dir / "traces", found); });
+  add([&](Findings& found) { check_ends(dir, found); });
   add([&](Findings& found) { check_tokenizer(dir, found); });
   add([&](Findings& found) { check_data(dir / "data", found); });
   add([&](Findings& found) { check_summary(dir / "summary.json", config ? &*config : nullptr, found); });

@@ -42,7 +42,9 @@ class Verify : public ::testing::Test {
     for (const int64_t step : {1, 2}) {
       checkpoints::StateDict state;
       state.add("w", torch::full({16}, static_cast<double>(step)));
-      state.extra = {{"step", step}};
+      const auto end = [&](const char* name) { return std::filesystem::file_size(folder_ / "run" / name); };
+      const nlohmann::json files = {{"metrics.jsonl", end("metrics.jsonl")}, {"ledger.jsonl", end("ledger.jsonl")}};
+      state.extra = {{"step", step}, {"metrics", {{"files", files}, {"global_step", step}}}};
       store.save({step, "sft", "hash", 0.5}, state);
     }
   }
@@ -99,6 +101,17 @@ TEST_F(Verify, FlippedBitInACheckpointIsExitCode65AndNamed) {
     EXPECT_THAT(result.err, HasSubstr("1 defect"));
   }
   EXPECT_EQ(testing::terse({"verify", (folder_ / "run/checkpoints/step-1").string()}).code, 0);
+}
+
+TEST_F(Verify, LinesThatTheNewestCheckpointCountsOnAreMissed) {
+  const std::string whole = metrics();
+  write("metrics.jsonl", whole.substr(0, whole.find('\n') + 1));
+  EXPECT_THAT(defects(), ::testing::AllOf(HasSubstr("metrics.jsonl: ends at byte 54, but step-2"),
+                                          HasSubstr(fmt::format("at byte {}: lines are missing", whole.size()))));
+  write("metrics.jsonl", whole + whole.substr(0, 9));
+  EXPECT_EQ(defects(), "") << "lines after the checkpoint are cut off when the run goes on";
+  std::filesystem::remove(folder_ / "run/ledger.jsonl");
+  EXPECT_THAT(defects(), HasSubstr("ledger.jsonl: ends at byte 0"));
 }
 
 TEST_F(Verify, ACheckpointOfSeveralRanksIsCheckedWhole) {
