@@ -72,7 +72,7 @@ TEST(Usage, NumbersAreReadAsStrictlyAsThoseOfAConfiguration) {
   expect_usage({"generate", "runs/x", "--samples", "99999999999999999999"}, HasSubstr("overflows"));
   expect_usage({"plan", "x.yaml", "--ranks", "0x8"}, HasSubstr("write it in decimal: 8"));
   for (const char* option : {"--temperature", "--top-p", "--min-p"})
-    for (const char* value : {"nan", "inf", "-0.1", "101", "0x1p0", "half"})
+    for (const char* value : {"nan", "inf", "-0.1", "101", "0x1p0", "half", "1e-40"})
       expect_usage({"generate", "runs/x", option, value}, HasSubstr(std::string(option) + ": "));
 }
 
