@@ -103,6 +103,17 @@ TEST(Train, ABatchInWhichNoTokenCarriesALossHasNoMeanAndNoGradient) {
   EXPECT_EQ(model.params().grad().count_nonzero().item<int64_t>(), 0);
 }
 
+// On the CPU the gradient of a tied head is summed apart from that of the embedding, and joins it at the update.
+TEST(Train, AnUpdateCountsTheGradientOfATiedHead) {
+  const data::Batch batch = data::pack(random_sequences({10, 25}, 3));
+  Transformer model(tiny_spec(), torch::kCPU, 9);
+  const double norm = gradient(model, batch, 0).norm().item<double>();
+  AdamW optimizer(model.params(), {});
+  model.params().zero_grad();
+  accumulate_cross_entropy(model, whole(batch), 0);
+  EXPECT_NEAR(optimizer.step(1e-3).grad_norm, norm, 1e-6 * norm);
+}
+
 TEST(Train, MemorisesASmallBatch) {
   Transformer model(tiny_spec(), torch::kCPU, 4);
   configs::Optimizer options;
