@@ -1,4 +1,4 @@
-// A process alone: what was asked for is found, once or until it is taken. Several ranks:
+// What was asked for is found, once or until it is taken, here or on another rank. Real ranks:
 // tests/launch/ranks_stop_test.py.
 #include "trainer/signal_poll.h"
 
@@ -56,6 +56,75 @@ TEST_F(SignalPollTest, WithoutInterruptsNothingIsEverAskedFor) {
   EXPECT_FALSE(none.meet(false));
   EXPECT_EQ(none.take(), Interrupt::kNone);
   EXPECT_FALSE(none.stop_requested());
+}
+
+// The first of two ranks; the other one always brings `theirs` to a reduction.
+class FirstOfTwo final : public World, private Collectives {
+ public:
+  torch::Tensor theirs;
+
+  const Place& place() const override { return place_; }
+  Collectives& group(torch::Device) override { return *this; }
+  std::vector<std::string> gather(std::string_view name, const std::string& mine) override {
+    return alone_->gather(name, mine);
+  }
+  Mailbox& mailbox() override { return alone_->mailbox(); }
+  void enter(std::string_view) override {}
+  [[noreturn]] void abort(int code, const std::string& message) override {
+    alone_->abort(code, message);
+    std::abort();
+  }
+
+ private:
+  using Counts = std::vector<int64_t>;
+  int64_t rank() const override { return 0; }
+  int64_t size() const override { return 2; }
+  torch::Device device() const override { return torch::kCPU; }
+  const char* backend() const override { return "none"; }
+  Work all_reduce(std::string_view name, torch::Tensor values, Reduce reduce) override {
+    EXPECT_EQ(reduce, Reduce::kMax);
+    values.copy_(torch::maximum(values, theirs));
+    return real().all_reduce(name, values, reduce);
+  }
+  Work all_gather(std::string_view name, torch::Tensor mine, torch::Tensor all, Counts counts) override {
+    return real().all_gather(name, mine, all, counts);
+  }
+  Work reduce_scatter(std::string_view name, torch::Tensor all, torch::Tensor mine, Counts counts) override {
+    return real().reduce_scatter(name, all, mine, counts);
+  }
+  Work all_to_all(std::string_view name, torch::Tensor send, Counts sent, torch::Tensor receive,
+                  Counts received) override {
+    return real().all_to_all(name, send, sent, receive, received);
+  }
+  Work broadcast(std::string_view name, torch::Tensor values, int64_t root) override {
+    return real().broadcast(name, values, root);
+  }
+  std::unique_ptr<Collectives> split(std::string_view name, int64_t color, int64_t key) override {
+    return real().split(name, color, key);
+  }
+  Collectives& real() { return alone_->group(torch::kCPU); }
+
+  std::unique_ptr<World> alone_ = World::start({});
+  Place place_ = [this] {
+    Place place = alone_->place();
+    place.ranks = 2;
+    return place;
+  }();
+};
+
+TEST(SignalPollOfRanks, WhatAnotherRankHearsIsHeardHere) {
+  FirstOfTwo world;
+  Interrupts interrupts;
+  SignalPoll poll(&interrupts, world, torch::kCPU);
+  world.theirs = torch::tensor({int64_t{0}, int64_t{1}});  // no stop, still at work
+  EXPECT_TRUE(poll.meet(false));
+  world.theirs = torch::tensor({int64_t{0}, int64_t{0}});
+  EXPECT_FALSE(poll.meet(false));
+  world.theirs = torch::tensor({int64_t{1}, int64_t{0}});
+  EXPECT_THROW(poll.meet(true), StopRequested);
+  world.theirs = torch::tensor({static_cast<int64_t>(Interrupt::kSaveAndStop)});
+  EXPECT_EQ(poll.take(), Interrupt::kSaveAndStop);
+  EXPECT_FALSE(interrupts.stop_requested());
 }
 
 }  // namespace

@@ -103,6 +103,23 @@ TEST(Train, ABatchInWhichNoTokenCarriesALossHasNoMeanAndNoGradient) {
   EXPECT_EQ(model.params().grad().count_nonzero().item<int64_t>(), 0);
 }
 
+TEST(Train, ASecondBatchAddsToTheGradientWhateverTheMicroBatch) {
+  const data::Batch first = data::pack(random_sequences({9, 30, 17}, 1)),
+                    second = data::pack(random_sequences({25, 8}, 2));
+  Transformer model(tiny_spec(), torch::kCPU, 9);
+  const torch::Tensor sum = gradient(model, first, 0) + gradient(model, second, 0);
+  const auto both = [&](int64_t micro_batch) {
+    model.params().zero_grad();
+    accumulate_cross_entropy(model, whole(first), micro_batch);
+    accumulate_cross_entropy(model, whole(second), micro_batch);
+    model.params().finish_grad();
+    return model.params().grad().clone();
+  };
+  const torch::Tensor at_once = both(0);
+  EXPECT_LT((at_once - sum).abs().max().item<double>(), 1e-6 * sum.abs().max().item<double>());
+  EXPECT_TRUE(torch::equal(both(1), at_once));
+}
+
 // On the CPU the gradient of a tied head is summed apart from that of the embedding, and joins it at the update.
 TEST(Train, AnUpdateCountsTheGradientOfATiedHead) {
   const data::Batch batch = data::pack(random_sequences({10, 25}, 3));
