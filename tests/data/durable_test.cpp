@@ -83,6 +83,14 @@ TEST(Durable, AStoreIsOnDiskBeforeItGetsItsName) {
                                      "sync folder " + dir.path().filename().string()));
 }
 
+TEST(Durable, TheNameOfEveryNewFolderIsOnDisk) {
+  const TempDir dir;
+  const Watched disk;
+  create_folders(dir.path() / "a" / "b");
+  EXPECT_TRUE(std::filesystem::is_directory(dir.path() / "a" / "b"));
+  EXPECT_THAT(disk.seen, ElementsAre("sync folder " + dir.path().filename().string(), "sync folder a"));
+}
+
 TEST(Durable, WhatCannotBeSyncedGetsNoName) {
   const TempDir dir;
   dir.write("config.yaml", "old");
