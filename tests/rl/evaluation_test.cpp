@@ -50,10 +50,10 @@ const Verdict kFailed{VerifyStatus::kError, false, "other"};
 
 class EvaluationTest : public ::testing::Test {
  protected:
-  Evaluation run(const std::vector<Verdict>& verdicts, int64_t problems, int64_t samples) {
+  Evaluation run(const std::vector<Verdict>& verdicts, int64_t problems, int64_t samples, uint64_t seed = 3) {
     const Verdicts task(verdicts);
     groups.clear();
-    return evaluate(engine, task, {problems, samples, 1.0, 3},
+    return evaluate(engine, task, {problems, samples, 1.0, seed},
                     [this](const RolloutGroup& group) { groups.push_back(group); });
   }
   trainer::Transformer model{support::tiny_spec(), torch::kCPU, 41};
@@ -116,6 +116,19 @@ TEST_F(EvaluationTest, ProblemsAreThoseOfTheEvaluationSplit) {
     EXPECT_EQ(group.problem.prompt, expected.prompt);
     EXPECT_EQ(group.rollouts.size(), 2u);
   }
+}
+
+TEST_F(EvaluationTest, TheSeedDecidesWhatIsSampled) {
+  const auto sampled = [&](uint64_t seed) {
+    run({kRight}, 2, 4, seed);
+    std::vector<std::vector<int32_t>> responses;
+    for (const RolloutGroup& group : groups)
+      for (const Rollout& rollout : group.rollouts) responses.push_back(rollout.tokens);
+    return responses;
+  };
+  const auto one = sampled(1), two = sampled(2);
+  EXPECT_NE(one, two);
+  EXPECT_EQ(sampled(2), two);
 }
 
 TEST_F(EvaluationTest, AMeanOverNoSampleIsLeftOutAndNull) {
