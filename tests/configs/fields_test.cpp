@@ -267,6 +267,10 @@ TEST(Schema, AcceptsTheShippedFilesAndResolvedConfigs) {
   }
 }
 
+TEST(Schema, AcceptsASectionWhoseLinesAreAllCommentedOut) {
+  EXPECT_THAT(schema_violations("model:\n  # heads: 4\nrl:\n  optimizer:\n"), IsEmpty());
+}
+
 TEST(Schema, RefusesWhatLoadRefuses) {
   for (const char* yaml :
        {"model: {hedas: 4}", "model: {heads: 0}", "model: {heads: 1.5}", "stages: [dance]", "stages: sft",
