@@ -121,6 +121,20 @@ TEST(RoundTrip, LargeTensorsSpreadOverFilesOfBoundedSize) {
   EXPECT_EQ(files, 4);
 }
 
+TEST(RoundTrip, FilesAreNotMadeSmallerThanTheLeastSize) {
+  StateDict state;
+  state.add("a", torch::rand({3 << 10}));  // 12 KiB
+  const auto files = [&](uint64_t shard_bytes) {
+    const TemporaryFolder folder;
+    Store store(folder.path(), {.async = false, .shard_bytes = shard_bytes});
+    store.save(example_info(7), state);
+    const std::filesystem::directory_iterator all(folder.path() / "step-7");
+    return std::count_if(begin(all), end(all), [](const auto& entry) { return entry.path().extension() == ".h5"; });
+  };
+  EXPECT_EQ(files(1), files(4 << 10));
+  EXPECT_GT(files(1), files(8 << 10));
+}
+
 TEST(RoundTrip, PlanCoversEveryElementOnceForAnyFileSize) {
   StateDict state;
   state.add("a", torch::zeros({5000}));
