@@ -151,6 +151,14 @@ TEST(RoundTrip, LoadOfToYamlIsTheSameConfig) {
   }
 }
 
+TEST(RoundTrip, ControlCharactersOfATextAreEscaped) {
+  RunConfig config = accepted(kValid);
+  config.data.train = "a\tb\nc\x01\"\\";
+  const std::string yaml = to_yaml(config);
+  EXPECT_THAT(yaml, ::testing::HasSubstr(R"("a\tb\nc\u0001\"\\")"));
+  EXPECT_EQ(load_text(yaml, "my.yaml", {}, InputFiles::kMayBeMissing).config, config);
+}
+
 TEST(RoundTrip, OriginsWithStrangeFileNamesDoNotBreakTheYaml) {
   const LoadedConfig loaded = load_text(kValid, "a\nmodel: {heads: 1}\n#.yaml");
   EXPECT_EQ(accepted(to_yaml(loaded.config, &loaded.origin)), loaded.config);

@@ -1,6 +1,7 @@
 // Every class of mistake in a file: refused, with its place, its name, and what to do instead.
 #include <gmock/gmock.h>
 
+#include "configs/suggest.h"
 #include "tests/configs/test_files.h"
 
 namespace terse::configs {
@@ -191,6 +192,11 @@ TEST(Mistakes, LongAndStrangeValuesDoNotFloodTheMessage) {
   EXPECT_LT(text.size(), 400u);
   EXPECT_THAT(refusal(kValid + "run: {device: \"a\\e[31m\\nb\"}\n"),
               AllOf(HasSubstr("\\u001b"), Not(HasSubstr("\x1b")), Not(HasSubstr("\n"))));
+}
+
+TEST(Nearest, OfSeveralWordsTheOneWithTheFewestChanges) {
+  EXPECT_EQ(nearest("batchsize", {"batch_sized", "batch_size", "batch_sizes"}), "batch_size");
+  EXPECT_EQ(nearest("batchsize", {"context", "width"}), "");
 }
 
 }  // namespace

@@ -52,6 +52,26 @@ TEST(Temperature, EveryOneThatIsNotGreedyHasAFactorThatFp32Holds) {
   }
 }
 
+// Probabilities of the row: 0.1, 0.6, 0.1, 0.2.
+TEST(Cuts, DropWhatTheySay) {
+  const std::vector<float> row = {std::log(1.f), std::log(6.f), std::log(1.f), std::log(2.f)};
+  const auto kept = [&](const LogitTransform& transform, int64_t keep = -1) {
+    std::vector<float> logits = row;
+    cut(transform, logits.data(), 4, keep);
+    std::vector<int> tokens;
+    for (size_t i = 0; i < 4; ++i)
+      if (logits[i] != kDropped) tokens.push_back(static_cast<int>(i));
+    return tokens;
+  };
+  EXPECT_EQ(kept({.top_k = 2}), (std::vector<int>{1, 3}));
+  EXPECT_EQ(kept({.top_p = 0.5}), (std::vector<int>{1}));
+  EXPECT_EQ(kept({.top_p = 0.7}), (std::vector<int>{1, 3}));
+  EXPECT_EQ(kept({.min_p = 0.25}), (std::vector<int>{1, 3}));
+  EXPECT_EQ(kept({.min_p = 0.5}), (std::vector<int>{1}));
+  EXPECT_EQ(kept({.top_k = 1}, /*keep=*/2), (std::vector<int>{1, 2}));
+  EXPECT_EQ(kept({.top_k = 3}), (std::vector<int>{0, 1, 2, 3})) << "ties at a cut are kept";
+}
+
 TEST(Cuts, ARowWithANanIsLeftForTheCallerToFind) {
   for (const LogitTransform& transform : {LogitTransform{.temperature = 0}, LogitTransform{.top_k = 2},
                                           LogitTransform{.top_p = 0.5}, LogitTransform{.min_p = 0.5}}) {
