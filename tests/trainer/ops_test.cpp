@@ -40,12 +40,6 @@ class Ops : public ::testing::Test {
   void SetUp() override { torch::manual_seed(7); }
 };
 
-// In bf16 there are no kernels of ours on the CPU.
-TEST_F(Ops, EmbeddingsInBf16AreRowsOfTheTable) {
-  const Tensor table = torch::randn({7, 4}).to(torch::kBFloat16), tokens = torch::tensor({3, 0, 3}, torch::kInt64);
-  EXPECT_TRUE(torch::equal(ops::embed(tokens, table, {}), table.index_select(0, tokens)));
-}
-
 TEST_F(Ops, LinearMatchesLibTorch) {
   for (const auto& [rows, in, out] : {std::tuple<int64_t, int64_t, int64_t>{1, 5, 3}, {37, 48, 96}, {130, 33, 17}}) {
     const Tensor w = weight({out, in}), b = weight({out}), up = torch::randn({rows, out});

@@ -37,6 +37,7 @@ TEST_F(SignalPollTest, ASaveWaitsForTheEndOfAnEvaluation) {
   interrupts_.request(Interrupt::kSaveAndContinue);
   EXPECT_TRUE(poll_.meet(true));
   EXPECT_EQ(poll_.take(), Interrupt::kSaveAndContinue);
+  EXPECT_EQ(poll_.take(), Interrupt::kNone) << "it has been taken";
 }
 
 TEST_F(SignalPollTest, WorkIsGivenUpAtTheLookThatFindsAStop) {
