@@ -1,5 +1,5 @@
-// What was asked for is found, once or until it is taken, here or on another rank. Real ranks:
-// tests/launch/ranks_stop_test.py.
+// Every poll finds a request until it is taken, also one that only another rank has heard.
+// tests/launch/ranks_stop_test.py tries this with real ranks.
 #include "trainer/signal_poll.h"
 
 #include <gtest/gtest.h>
