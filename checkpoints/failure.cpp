@@ -21,11 +21,11 @@ Failure failure_of(const std::exception_ptr& exception, const std::string& where
     std::rethrow_exception(exception);
   } catch (const DiskError& error) {
     return {Failure::Kind::kDisk, where + error.what(), error.error()};
-  } catch (const CorruptError& error) {
+  } catch (const DataError& error) {
     return {Failure::Kind::kCorrupt, where + error.what(), 0};
   } catch (const Interrupted& error) {
     return {Failure::Kind::kInterrupted, error.what(), 0};
-  } catch (const configs::ResourceError& error) {
+  } catch (const ResourceError& error) {
     return {Failure::Kind::kMemory, where + error.what(), 0};
   } catch (const std::bad_alloc& error) {
     return {Failure::Kind::kMemory, where + "its memory is used up", 0};
@@ -48,9 +48,9 @@ void raise(const Failure& failure) {
     case Failure::Kind::kArgument:
       throw std::invalid_argument(failure.message);
     case Failure::Kind::kCorrupt:
-      throw CorruptError(failure.message);
+      throw DataError(failure.message);
     case Failure::Kind::kMemory:
-      throw configs::ResourceError(failure.message);
+      throw ResourceError(failure.message);
     case Failure::Kind::kInterrupted:
       throw Interrupted(failure.message);
     case Failure::Kind::kOther:
@@ -70,11 +70,11 @@ Failure parse_failure(std::string_view text) {
   try {
     const int kind = document.at("kind");
     if (kind < 0 || kind > static_cast<int>(Failure::Kind::kOther)) {
-      throw CorruptError("it tells of an unknown kind of failure");
+      throw DataError("it tells of an unknown kind of failure");
     }
     return {static_cast<Failure::Kind>(kind), document.at("message"), document.at("errno")};
   } catch (const nlohmann::json::exception& error) {
-    throw CorruptError(std::string("it does not tell of a failure: ") + error.what());
+    throw DataError(std::string("it does not tell of a failure: ") + error.what());
   }
 }
 

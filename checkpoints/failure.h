@@ -21,12 +21,12 @@ bool is_out_of_memory(const c10::Error& error);
 
 // The exception with `where` before its message.
 Failure failure_of(const std::exception_ptr& exception, const std::string& where = "");
-// Throws DiskError, std::invalid_argument, CorruptError, ResourceError, Interrupted, or std::logic_error for the rest.
+// Throws DiskError, std::invalid_argument, DataError, ResourceError, Interrupted, or std::logic_error for the rest.
 [[noreturn]] void raise(const Failure& failure);
 
 // Text that is not UTF-8, as file names may be, is replaced.
 std::string failure_text(const Failure& failure);
-// Throws CorruptError for what failure_text() does not write.
+// Throws DataError for what failure_text() does not write.
 Failure parse_failure(std::string_view text);
 
 }  // namespace terse::checkpoints

@@ -28,34 +28,34 @@ std::optional<int64_t> parse_step(std::string_view name) {
   return step;
 }
 
-std::vector<StepEntry> list_steps(Io& io, const Io::Path& dir) {
+std::vector<StepEntry> list_steps(FileSystem& fs, const FileSystem::Path& dir) {
   std::vector<StepEntry> steps;
-  for (const Entry& entry : io.list(dir)) {
+  for (const Entry& entry : fs.list(dir)) {
     if (const std::optional<int64_t> step = parse_step(entry.name)) steps.push_back({*step, entry.kind});
   }
   std::sort(steps.begin(), steps.end(), [](const StepEntry& a, const StepEntry& b) { return a.step > b.step; });
   return steps;
 }
 
-Manifest read_manifest(Io& io, const Io::Path& checkpoint, std::string* sha256) {
+Manifest read_manifest(FileSystem& fs, const FileSystem::Path& checkpoint, std::string* sha256) {
   const auto read = [&](const char* name, uint64_t cap) {
     try {
-      return io.read(checkpoint / name, cap);
+      return fs.read(checkpoint / name, cap);
     } catch (const DiskError& error) {
-      throw CorruptError(fmt::format("{}: {}", name, error.what()));
+      throw DataError(fmt::format("{}: {}", name, error.what()));
     }
   };
   const std::string text = read(kManifestName, kMaxManifestBytes);
   const std::string expected = manifest_hash_text(text);
   if (read(kManifestHashName, kMaxHashFileBytes) != expected) {
-    throw CorruptError(fmt::format("{}: its SHA-256 is {}, which is not what {} says", kManifestName,
-                                   expected.substr(0, 64), kManifestHashName));
+    throw DataError(fmt::format("{}: its SHA-256 is {}, which is not what {} says", kManifestName,
+                                expected.substr(0, 64), kManifestHashName));
   }
   if (sha256 != nullptr) *sha256 = expected.substr(0, 64);
   try {
     return parse_manifest(text);
-  } catch (const CorruptError& error) {
-    throw CorruptError(fmt::format("{}: {}", kManifestName, error.what()));
+  } catch (const DataError& error) {
+    throw DataError(fmt::format("{}: {}", kManifestName, error.what()));
   }
 }
 

@@ -19,10 +19,10 @@ struct StepEntry {
   EntryKind kind = EntryKind::kFolder;  // anything but a folder is a defect
 };
 // Entries named step-N, newest first. Throws DiskError.
-std::vector<StepEntry> list_steps(Io& io, const Io::Path& dir);
+std::vector<StepEntry> list_steps(FileSystem& fs, const FileSystem::Path& dir);
 
 // Reads MANIFEST.json after checking it against MANIFEST.sha256, which goes to `sha256` when asked for; throws
-// CorruptError or DiskError.
-Manifest read_manifest(Io& io, const Io::Path& checkpoint, std::string* sha256 = nullptr);
+// DataError or DiskError.
+Manifest read_manifest(FileSystem& fs, const FileSystem::Path& checkpoint, std::string* sha256 = nullptr);
 
 }  // namespace terse::checkpoints

@@ -53,11 +53,11 @@ class Round {
 };
 
 // The steps to try, newest first, as rank 0 sees them: on a network's file system another rank's view may lag behind.
-std::vector<StepEntry> steps_to_try(Io& io, const Io::Path& dir, const Round& round) {
+std::vector<StepEntry> steps_to_try(FileSystem& fs, const FileSystem::Path& dir, const Round& round) {
   const json listed = round.each([&] {
     json list = json::array();
-    if (!round.is_first() || io.kind(dir) == EntryKind::kNone) return list;
-    for (const StepEntry& entry : list_steps(io, dir)) list.push_back({entry.step, static_cast<int>(entry.kind)});
+    if (!round.is_first() || fs.kind(dir) == EntryKind::kNone) return list;
+    for (const StepEntry& entry : list_steps(fs, dir)) list.push_back({entry.step, static_cast<int>(entry.kind)});
     return list;
   })[0];
   std::vector<StepEntry> steps;
@@ -106,18 +106,18 @@ struct Scan {
   bool changed = false;  // an entry went away while it was read
 };
 
-Scan scan_once(Io& io, const Io::Path& dir, const LoadShare& share, const Round& round) {
+Scan scan_once(FileSystem& fs, const FileSystem::Path& dir, const LoadShare& share, const Round& round) {
   Scan scan;
-  for (const StepEntry& entry : steps_to_try(io, dir, round)) {
+  for (const StepEntry& entry : steps_to_try(fs, dir, round)) {
     scan.any = true;
     const std::string name = step_name(entry.step);
     if (entry.kind != EntryKind::kFolder) {
       scan.rejected.push_back(name + ": it is not a folder");
       continue;
     }
-    CheckpointReader reader(io, dir / name, Depth::kData, /*keep=*/true, share);
+    CheckpointReader reader(fs, dir / name, Depth::kData, /*keep=*/true, share);
     Verdict verdict;
-    const auto is_gone = [&] { return io.kind(dir / name) == EntryKind::kNone; };
+    const auto is_gone = [&] { return fs.kind(dir / name) == EntryKind::kNone; };
     const bool sound =
         verdict.ask(
             round, [&] { return reader.read_own(); }, reader.manifest_sha256(), is_gone) &&
@@ -136,7 +136,7 @@ Scan scan_once(Io& io, const Io::Path& dir, const LoadShare& share, const Round&
 
 }  // namespace
 
-std::optional<Store::Loaded> load_latest(Io& io, const Io::Path& dir, const LoadShare& share,
+std::optional<Store::Loaded> load_latest(FileSystem& fs, const FileSystem::Path& dir, const LoadShare& share,
                                          const Exchange& exchange) {
   if (share.ranks > 1 && !exchange) {
     throw std::invalid_argument(fmt::format("{} ranks cannot agree on a checkpoint without an exchange", share.ranks));
@@ -145,11 +145,11 @@ std::optional<Store::Loaded> load_latest(Io& io, const Io::Path& dir, const Load
   Scan scan;
   // A run that is training in another process may prune what we are about to read; then the newest one is newer still.
   for (int i = 0; i < kScans; ++i) {
-    scan = scan_once(io, dir, share, round);
+    scan = scan_once(fs, dir, share, round);
     if (!scan.changed) break;
   }
   if (scan.loaded || !scan.any) return std::move(scan.loaded);
-  throw CorruptError(fmt::format("no usable checkpoint in {}:\n  {}", dir.string(), fmt::join(scan.rejected, "\n  ")));
+  throw DataError(fmt::format("no usable checkpoint in {}:\n  {}", dir.string(), fmt::join(scan.rejected, "\n  ")));
 }
 
 }  // namespace terse::checkpoints

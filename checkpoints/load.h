@@ -5,9 +5,9 @@
 
 namespace terse::checkpoints {
 
-// Store::load_latest on any Io. With share.ranks > 1 every rank calls it with the same `dir` and an `exchange`, and all
-// return the same checkpoint or throw.
-std::optional<Store::Loaded> load_latest(Io& io, const Io::Path& dir, const LoadShare& share = {},
+// Store::load_latest on any FileSystem. With share.ranks > 1 every rank calls it with the same `dir` and an `exchange`,
+// and all return the same checkpoint or throw.
+std::optional<Store::Loaded> load_latest(FileSystem& fs, const FileSystem::Path& dir, const LoadShare& share = {},
                                          const Exchange& exchange = {});
 
 }  // namespace terse::checkpoints

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <limits>
 
-#include "configs/sha256.h"
+#include "base/sha256.h"
 
 namespace terse::checkpoints {
 
@@ -20,7 +20,7 @@ constexpr int64_t kFormat = 1;
 constexpr size_t kMaxDims = 64;  // of a tensor
 
 [[noreturn]] void fail(const std::string& what) {
-  throw CorruptError(what);
+  throw DataError(what);
 }
 
 const json& field(const json& object, const char* key, const std::string& where) {
@@ -217,7 +217,7 @@ std::string files_text(const std::vector<FileEntry>& files) {
 }
 
 std::string manifest_hash_text(std::string_view text) {
-  return fmt::format("{}  {}\n", configs::sha256_bytes(text), kManifestName);
+  return fmt::format("{}  {}\n", sha256_bytes(text), kManifestName);
 }
 
 json parse_json(std::string_view text) {

@@ -41,17 +41,17 @@ std::string files_text(const std::vector<FileEntry>& files);
 // The content of MANIFEST.sha256 for this manifest.
 std::string manifest_hash_text(std::string_view text);
 // Parses and checks everything that can be checked without the other files: types, ranges, names without folders,
-// pieces that fit their tensors and files and join without gaps. Throws CorruptError with what was found and what was
+// pieces that fit their tensors and files and join without gaps. Throws DataError with what was found and what was
 // expected.
 Manifest parse_manifest(std::string_view text);
 // The same checks for the text of files_text(), except that the pieces of a tensor need not join yet.
 std::vector<FileEntry> parse_files(std::string_view text);
 
-// Throws CorruptError, naming the tensor and files, when the pieces of a tensor overlap, leave a gap or differ in dtype
+// Throws DataError, naming the tensor and files, when the pieces of a tensor overlap, leave a gap or differ in dtype
 // or shape; with `whole`, also when they do not reach from its first element to its last.
 void check_joins(const std::vector<FileEntry>& files, bool whole);
 
-// JSON with at most kMaxJsonDepth levels; throws CorruptError.
+// JSON with at most kMaxJsonDepth levels; throws DataError.
 nlohmann::json parse_json(std::string_view text);
 // Whether a shard file may have this name: "rank-0.h5" or, when a rank has several, "rank-0.3.h5".
 bool is_shard_name(std::string_view name);

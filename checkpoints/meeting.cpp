@@ -58,7 +58,7 @@ std::string rank_prefix(int rank) {
 }
 
 void Meeting::open() {
-  io_.make_folder(folder_);
+  fs_.make_folder(folder_);
 }
 
 std::vector<FileEntry> Meeting::collect() {
@@ -77,7 +77,7 @@ std::vector<FileEntry> Meeting::collect() {
 void Meeting::announce(std::optional<Failure>& failure) {
   if (!failure) {
     try {
-      io_.create(folder_ / kSaved);  // said by its name alone
+      fs_.create(folder_ / kSaved);  // said by its name alone
     } catch (const DiskError&) {
       failure = failure_of(std::current_exception(), "rank 0: ");
     }
@@ -88,7 +88,7 @@ void Meeting::announce(std::optional<Failure>& failure) {
       put(kFailedJson);
     } catch (const DiskError&) {
       try {
-        io_.create(folder_ / kFailed);
+        fs_.create(folder_ / kFailed);
       } catch (const DiskError&) {  // the others see the folder go
       }
     }
@@ -100,7 +100,7 @@ void Meeting::join() {
   Patience patience(deadline_);
   while (true) {
     try {
-      if (io_.kind(folder_) == EntryKind::kFolder) return;
+      if (fs_.kind(folder_) == EntryKind::kFolder) return;
     } catch (const DiskError&) {
     }
     if (patience.pause()) continue;
@@ -126,7 +126,7 @@ bool Meeting::report(const Failure& failure) {
   } catch (const DiskError&) {
   }
   try {
-    io_.create(folder_ / (rank_prefix(rank_) + kFailed));
+    fs_.create(folder_ / (rank_prefix(rank_) + kFailed));
     return true;
   } catch (const DiskError&) {
     return false;
@@ -140,7 +140,7 @@ void Meeting::await() {
   while (true) {
     if (const std::optional<Announcement> heard = announcement()) {
       try {
-        io_.create(folder_ / (rank_prefix(rank_) + kDone));
+        fs_.create(folder_ / (rank_prefix(rank_) + kDone));
       } catch (const DiskError&) {  // rank 0 waits in vain, but no longer than the deadline
       }
       if (heard->failure) raise(*heard->failure);
@@ -159,18 +159,18 @@ void Meeting::await() {
 
 bool Meeting::there(const std::string& name) const {
   try {
-    return io_.kind(folder_ / name) == EntryKind::kFile;
+    return fs_.kind(folder_ / name) == EntryKind::kFile;
   } catch (const DiskError&) {
     return false;
   }
 }
 
 void Meeting::prepare(const std::string& name, const std::string& text) const {
-  write_file(io_, folder_ / (name + kPart), text);
+  write_file(fs_, folder_ / (name + kPart), text);
 }
 
 void Meeting::put(const std::string& name) const {
-  io_.rename(folder_ / (name + kPart), folder_ / name);
+  fs_.rename(folder_ / (name + kPart), folder_ / name);
 }
 
 std::set<int> Meeting::others_at_work() const {
@@ -186,11 +186,11 @@ bool Meeting::take_report(int rank, std::vector<FileEntry>& files) const {
   const std::string prefix = rank_prefix(rank);
   if (there(prefix + kFailed)) throw DiskError(fmt::format("rank {} failed and had no room to say why", rank), ENOSPC);
   const bool failed = there(prefix + kFailedJson);
-  const Io::Path path = folder_ / (prefix + (failed ? kFailedJson : kJson));
+  const FileSystem::Path path = folder_ / (prefix + (failed ? kFailedJson : kJson));
   std::string text;
   try {
-    if (!failed && io_.kind(path) != EntryKind::kFile) return false;
-    text = io_.read(path, kMaxManifestBytes);
+    if (!failed && fs_.kind(path) != EntryKind::kFile) return false;
+    text = fs_.read(path, kMaxManifestBytes);
   } catch (const DiskError&) {
     return false;
   }
@@ -198,9 +198,9 @@ bool Meeting::take_report(int rank, std::vector<FileEntry>& files) const {
     if (failed) raise(parse_failure(text));
     files = parse_files(text);
     for (const FileEntry& file : files) {
-      if (!file.name.starts_with(prefix)) throw CorruptError(fmt::format("it tells of {}", file.name));
+      if (!file.name.starts_with(prefix)) throw DataError(fmt::format("it tells of {}", file.name));
     }
-  } catch (const CorruptError& error) {
+  } catch (const DataError& error) {
     throw DiskError(fmt::format("the report {} of rank {} is damaged: {}", path.string(), rank, error.what()), EIO);
   }
   return true;
@@ -214,10 +214,10 @@ std::optional<Meeting::Announcement> Meeting::announcement() const {
   if (there(kSaved)) return Announcement{};
   if (there(kFailed)) return lost("rank 0 failed and had no room to say why", ENOSPC);
   try {
-    if (there(kFailedJson)) return Announcement{parse_failure(io_.read(folder_ / kFailedJson, kMaxManifestBytes))};
-    if (io_.kind(folder_) == EntryKind::kNone) return lost("rank 0 has left without a word", ECONNABORTED);
+    if (there(kFailedJson)) return Announcement{parse_failure(fs_.read(folder_ / kFailedJson, kMaxManifestBytes))};
+    if (fs_.kind(folder_) == EntryKind::kNone) return lost("rank 0 has left without a word", ECONNABORTED);
   } catch (const DiskError&) {
-  } catch (const CorruptError& error) {
+  } catch (const DataError& error) {
     return lost(error.what(), EIO);
   }
   return std::nullopt;
@@ -245,7 +245,7 @@ std::set<int> Meeting::wait_for(std::set<int> ranks, const std::function<bool(in
 Meeting::Signs Meeting::signs() const {
   Signs signs;
   try {
-    for (const Entry& entry : io_.list(data_)) {
+    for (const Entry& entry : fs_.list(data_)) {
       int rank = 0;
       if (std::sscanf(entry.name.c_str(), "rank-%d.", &rank) != 1) continue;
       auto& [files, bytes] = signs[rank];

@@ -26,8 +26,9 @@ class Meeting {
  public:
   // `folder`: where they talk. `data`: where they write; files that grow there are the sign that a rank is at work.
   // Nobody waits for another one for longer than the deadline without such a sign.
-  Meeting(Io& io, Io::Path folder, Io::Path data, int rank, int ranks, std::chrono::milliseconds deadline)
-      : io_(io), folder_(std::move(folder)), data_(std::move(data)), rank_(rank), ranks_(ranks), deadline_(deadline) {}
+  Meeting(FileSystem& fs, FileSystem::Path folder, FileSystem::Path data, int rank, int ranks,
+          std::chrono::milliseconds deadline)
+      : fs_(fs), folder_(std::move(folder)), data_(std::move(data)), rank_(rank), ranks_(ranks), deadline_(deadline) {}
 
   void open();  // throws DiskError
   // Waits for all reports; returns their entries in the order of the ranks. Throws what a rank reported, or DiskError
@@ -63,8 +64,8 @@ class Meeting {
   std::set<int> wait_for(std::set<int> ranks, const std::function<bool(int)>& done) const;
   Signs signs() const;
 
-  Io& io_;
-  Io::Path folder_, data_;
+  FileSystem& fs_;
+  FileSystem::Path folder_, data_;
   int rank_, ranks_;
   std::chrono::milliseconds deadline_;
   std::set<int> silent_;  // ranks that are no longer waited for

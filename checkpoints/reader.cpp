@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "configs/sha256.h"
+#include "base/sha256.h"
 
 namespace terse::checkpoints {
 
@@ -29,15 +29,15 @@ std::optional<Range> wanted_range(const Wanted& wanted, const Piece& piece) {
 
 }  // namespace
 
-CheckpointReader::CheckpointReader(Io& io, Io::Path checkpoint, Depth depth, bool keep, LoadShare share)
-    : io_(io), checkpoint_(std::move(checkpoint)), depth_(depth), keep_(keep), share_(std::move(share)) {}
+CheckpointReader::CheckpointReader(FileSystem& fs, FileSystem::Path checkpoint, Depth depth, bool keep, LoadShare share)
+    : fs_(fs), checkpoint_(std::move(checkpoint)), depth_(depth), keep_(keep), share_(std::move(share)) {}
 
 std::vector<std::string> CheckpointReader::read_own() {
   std::vector<Entry> entries;
   try {
-    entries = io_.list(checkpoint_);
-    manifest_ = read_manifest(io_, checkpoint_, &manifest_sha256_);
-  } catch (const CorruptError& error) {
+    entries = fs_.list(checkpoint_);
+    manifest_ = read_manifest(fs_, checkpoint_, &manifest_sha256_);
+  } catch (const DataError& error) {
     return {error.what()};
   } catch (const DiskError& error) {
     return {error.what()};
@@ -140,11 +140,11 @@ bool CheckpointReader::is_needed(const FileEntry& file) const {
 void CheckpointReader::read_file(const FileEntry& file, bool hash) {
   if (share_.interrupted && share_.interrupted()) throw Interrupted("the loading of checkpoints was interrupted");
   try {
-    const std::string bytes = io_.read(checkpoint_ / file.name, file.bytes);
+    const std::string bytes = fs_.read(checkpoint_ / file.name, file.bytes);
     if (bytes.size() != file.bytes) {
       return defect(file.name, fmt::format("{} bytes were read, the manifest says {}", bytes.size(), file.bytes));
     }
-    const std::string sha256 = hash ? configs::sha256_bytes(bytes) : file.sha256;
+    const std::string sha256 = hash ? sha256_bytes(bytes) : file.sha256;
     if (sha256 != file.sha256) {
       return defect(file.name, fmt::format("its SHA-256 is {}, the manifest says {}", sha256, file.sha256));
     }
@@ -153,7 +153,7 @@ void CheckpointReader::read_file(const FileEntry& file, bool hash) {
     defect(file.name, error.what());
   } catch (const Hdf5Error& error) {
     defect(file.name, error.what());
-  } catch (const CorruptError& error) {
+  } catch (const DataError& error) {
     defect(file.name, error.what());
   }
 }
@@ -202,8 +202,9 @@ std::vector<int> hashing_ranks(const std::vector<FileEntry>& files, int ranks) {
   return hashers;
 }
 
-std::vector<std::string> check_checkpoint(Io& io, const Io::Path& checkpoint, Depth depth, Store::Loaded* loaded) {
-  CheckpointReader reader(io, checkpoint, depth, loaded != nullptr);
+std::vector<std::string> check_checkpoint(FileSystem& fs, const FileSystem::Path& checkpoint, Depth depth,
+                                          Store::Loaded* loaded) {
+  CheckpointReader reader(fs, checkpoint, depth, loaded != nullptr);
   std::vector<std::string> defects = reader.read_own();
   if (loaded != nullptr && defects.empty()) *loaded = reader.take();
   return defects;

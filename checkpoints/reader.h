@@ -28,7 +28,7 @@ struct LoadShare {
 class CheckpointReader {
  public:
   // `keep`: the wanted tensors are kept for take(); otherwise they are only looked at.
-  CheckpointReader(Io& io, Io::Path checkpoint, Depth depth, bool keep, LoadShare share = {});
+  CheckpointReader(FileSystem& fs, FileSystem::Path checkpoint, Depth depth, bool keep, LoadShare share = {});
 
   // The folder, the manifest, and the files that this rank hashes.
   std::vector<std::string> read_own();
@@ -50,8 +50,8 @@ class CheckpointReader {
   void read_file(const FileEntry& file, bool hash);
   void read_tensors(const FileEntry& file, std::string_view bytes);
 
-  Io& io_;
-  Io::Path checkpoint_;
+  FileSystem& fs_;
+  FileSystem::Path checkpoint_;
   Depth depth_;
   bool keep_;
   LoadShare share_;
@@ -67,7 +67,8 @@ class CheckpointReader {
 std::vector<int> hashing_ranks(const std::vector<FileEntry>& files, int ranks);
 
 // All defects of a checkpoint; empty when sound. With `loaded` and no defects, its info, state and path are filled.
-std::vector<std::string> check_checkpoint(Io& io, const Io::Path& checkpoint, Depth depth, Store::Loaded* loaded);
+std::vector<std::string> check_checkpoint(FileSystem& fs, const FileSystem::Path& checkpoint, Depth depth,
+                                          Store::Loaded* loaded);
 
 // The first few of them in one line.
 std::string defect_summary(const std::vector<std::string>& defects);

@@ -19,19 +19,19 @@ auto ask_twice(const Ask& ask) {
 }
 
 // nullopt when the manifest is damaged.
-std::optional<CheckpointInfo> read_info(Io& io, const Io::Path& checkpoint) {
+std::optional<CheckpointInfo> read_info(FileSystem& fs, const FileSystem::Path& checkpoint) {
   try {
-    return read_manifest(io, checkpoint).info;
+    return read_manifest(fs, checkpoint).info;
   } catch (const std::runtime_error&) {
     return std::nullopt;
   }
 }
 
 // The steps that stay; empty when fewer than `keep` verify.
-std::vector<int64_t> select_kept(Io& io, const Io::Path& dir, const std::vector<StepEntry>& steps, int64_t newest,
-                                 int64_t keep) {
+std::vector<int64_t> select_kept(FileSystem& fs, const FileSystem::Path& dir, const std::vector<StepEntry>& steps,
+                                 int64_t newest, int64_t keep) {
   const auto verifies = [&](int64_t step) {
-    const auto look = [&] { return check_checkpoint(io, dir / step_name(step), Depth::kHashes, nullptr).empty(); };
+    const auto look = [&] { return check_checkpoint(fs, dir / step_name(step), Depth::kHashes, nullptr).empty(); };
     return step == newest || ask_twice(look);
   };
   std::vector<int64_t> kept;
@@ -42,7 +42,7 @@ std::vector<int64_t> select_kept(Io& io, const Io::Path& dir, const std::vector<
   if (static_cast<int64_t>(kept.size()) < keep) return {};
 
   // Scores of different stages are different quantities: a loss, an accuracy.
-  const auto info_of = [&](int64_t step) { return ask_twice([&] { return read_info(io, dir / step_name(step)); }); };
+  const auto info_of = [&](int64_t step) { return ask_twice([&] { return read_info(fs, dir / step_name(step)); }); };
   const std::optional<CheckpointInfo> now = info_of(newest);
   std::vector<std::pair<double, int64_t>> scores;
   for (const StepEntry& entry : steps) {
@@ -63,23 +63,23 @@ std::vector<int64_t> select_kept(Io& io, const Io::Path& dir, const std::vector<
 
 }  // namespace
 
-void prune(Io& io, const Io::Path& dir, Scratch& scratch, int64_t newest, int64_t keep) {
-  const std::vector<StepEntry> steps = list_steps(io, dir);
+void prune(FileSystem& fs, const FileSystem::Path& dir, Scratch& scratch, int64_t newest, int64_t keep) {
+  const std::vector<StepEntry> steps = list_steps(fs, dir);
   if (static_cast<int64_t>(steps.size()) <= keep) return;
-  const std::vector<int64_t> kept = select_kept(io, dir, steps, newest, keep);
+  const std::vector<int64_t> kept = select_kept(fs, dir, steps, newest, keep);
   if (kept.empty()) return;
   for (const StepEntry& entry : steps) {
     if (entry.step >= newest || std::find(kept.begin(), kept.end(), entry.step) != kept.end()) continue;
-    const Io::Path path = dir / step_name(entry.step);
-    const Io::Path away = scratch.add(path);
+    const FileSystem::Path path = dir / step_name(entry.step);
+    const FileSystem::Path away = scratch.add(path);
     scratch.retire(away);
-    io.rename(path, away);
+    fs.rename(path, away);
   }
 }
 
-void remove_leftovers(Io& io, const Io::Path& dir) {
-  for (const Entry& entry : io.list(dir)) {
-    if (is_leftover(entry.name) || is_shared_name(entry.name)) remove_tree(io, dir / entry.name);
+void remove_leftovers(FileSystem& fs, const FileSystem::Path& dir) {
+  for (const Entry& entry : fs.list(dir)) {
+    if (is_leftover(entry.name) || is_shared_name(entry.name)) remove_tree(fs, dir / entry.name);
   }
 }
 

@@ -6,19 +6,19 @@
 
 namespace terse::checkpoints {
 
-Io::Path Scratch::add(const Io::Path& path) {
+FileSystem::Path Scratch::add(const FileSystem::Path& path) {
   return adopt(temporary_name(path));
 }
 
-Io::Path Scratch::adopt(const Io::Path& name) {
+FileSystem::Path Scratch::adopt(const FileSystem::Path& name) {
   return names_.emplace(name, false).first->first;
 }
 
-void Scratch::retire(const Io::Path& path) {
+void Scratch::retire(const FileSystem::Path& path) {
   names_.at(path) = true;
 }
 
-void Scratch::clear(Io& io, const Io::Path& dir) {
+void Scratch::clear(FileSystem& fs, const FileSystem::Path& dir) {
   std::exception_ptr failure;
   const auto succeeds = [&](const auto& action) {
     try {
@@ -31,19 +31,19 @@ void Scratch::clear(Io& io, const Io::Path& dir) {
   };
   std::erase_if(names_, [&](const auto& item) {
     bool there = true;
-    return succeeds([&] { there = io.kind(item.first) != EntryKind::kNone; }) && !there;
+    return succeeds([&] { there = fs.kind(item.first) != EntryKind::kNone; }) && !there;
   });
   const bool any_retired = std::any_of(names_.begin(), names_.end(), [](const auto& item) { return item.second; });
-  const bool synced = !any_retired || succeeds([&] { io.sync_folder(dir); });
+  const bool synced = !any_retired || succeeds([&] { fs.sync_folder(dir); });
   std::erase_if(names_, [&](const auto& item) {
-    return (synced || !item.second) && succeeds([&] { remove_tree(io, item.first); });
+    return (synced || !item.second) && succeeds([&] { remove_tree(fs, item.first); });
   });
   if (failure) std::rethrow_exception(failure);
 }
 
-void Scratch::try_clear(Io& io, const Io::Path& dir) noexcept {
+void Scratch::try_clear(FileSystem& fs, const FileSystem::Path& dir) noexcept {
   try {
-    clear(io, dir);
+    clear(fs, dir);
   } catch (const std::exception&) {
   }
 }

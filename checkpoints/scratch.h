@@ -5,27 +5,27 @@
 
 #include <map>
 
-#include "checkpoints/io.h"
+#include "base/file_system.h"
 
 namespace terse::checkpoints {
 
 class Scratch {
  public:
   // A new temporary name beside `path`.
-  Io::Path add(const Io::Path& path);
+  FileSystem::Path add(const FileSystem::Path& path);
   // A temporary name that was agreed elsewhere.
-  Io::Path adopt(const Io::Path& name);
+  FileSystem::Path adopt(const FileSystem::Path& name);
   // The name is about to go to what is a checkpoint now. That is removed only once the folder has been synced:
   // otherwise a power cut could bring it back under its old name without some of its files.
-  void retire(const Io::Path& path);
+  void retire(const FileSystem::Path& path);
 
   // Removes from `dir` whatever has one of the names. Tries them all, then throws the first DiskError.
-  void clear(Io& io, const Io::Path& dir);
+  void clear(FileSystem& fs, const FileSystem::Path& dir);
   // The same where another error is on its way: what cannot be removed now is for the next call.
-  void try_clear(Io& io, const Io::Path& dir) noexcept;
+  void try_clear(FileSystem& fs, const FileSystem::Path& dir) noexcept;
 
  private:
-  std::map<Io::Path, bool> names_;  // to whether it is retired
+  std::map<FileSystem::Path, bool> names_;  // to whether it is retired
 };
 
 }  // namespace terse::checkpoints

@@ -100,7 +100,7 @@ void write_piece(hid_t file, const Piece& piece, const torch::Tensor& data) {
     const torch::Tensor host = data.detach().resolve_neg().to(torch::kCPU).contiguous();
     hdf5_check(H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, host.const_data_ptr()), what);
   }
-  dataset.close(what);
+  hdf5_check(dataset.close(), what);
 }
 
 void require(bool ok, const Piece& piece, const std::string& what) {
@@ -184,14 +184,14 @@ void read_piece(hid_t file, const Piece& piece, const torch::Tensor& data) {
 }  // namespace
 
 ShardImage build_shard(const std::vector<PieceData>& pieces) {
-  const QuietHdf5 quiet;
+  prepare_hdf5();
   MemoryFile file;
   for (const PieceData& item : pieces) write_piece(file.id(), item.piece, item.data);
   return file.finish();
 }
 
 void read_shard(std::string_view image, const std::vector<PieceData>& pieces) {
-  const QuietHdf5 quiet;
+  prepare_hdf5();
   const ReadOnlyImage file(image);
   H5G_info_t group;
   hdf5_check(H5Gget_info(file.id(), &group), "read its root group");

@@ -57,7 +57,7 @@ MemoryFile::MemoryFile()
 MemoryFile::~MemoryFile() {
   if (file_ >= 0) {
     try {
-      file_.close("drop an unfinished HDF5 image");
+      hdf5_check(file_.close(), "drop an unfinished HDF5 image");
     } catch (const Hdf5Error&) {  // its memory is lost, nothing else
     }
   }
@@ -97,7 +97,7 @@ herr_t MemoryFile::release(void* bytes, H5FD_file_image_op_t op, void* self) {
 }
 
 ShardImage MemoryFile::finish() {
-  file_.close("finish an HDF5 image in memory");
+  hdf5_check(file_.close(), "finish an HDF5 image in memory");
   uint64_t size = 0;
   if (image_ != nullptr && allocated_ >= kEndOfFileField + sizeof(size)) {
     std::memcpy(&size, image_.get() + kEndOfFileField, sizeof(size));

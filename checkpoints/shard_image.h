@@ -5,7 +5,7 @@
 #include <memory>
 #include <string_view>
 
-#include "checkpoints/hdf5_handle.h"
+#include "base/hdf5.h"
 
 namespace terse::checkpoints {
 

@@ -17,12 +17,12 @@ namespace terse::checkpoints {
 namespace {
 
 // Now rather than with the whole folder: on a full disk it is the room that the reports lack.
-void drop_files(Io& io, const Io::Path& data, int rank) {
+void drop_files(FileSystem& fs, const FileSystem::Path& data, int rank) {
   try {
-    for (const Entry& entry : io.list(data)) {
+    for (const Entry& entry : fs.list(data)) {
       if (!entry.name.starts_with(rank_prefix(rank))) continue;
       try {
-        io.remove(data / entry.name);
+        fs.remove(data / entry.name);
       } catch (const DiskError&) {  // rank 0 removes the folder
       }
     }
@@ -30,33 +30,34 @@ void drop_files(Io& io, const Io::Path& data, int rank) {
   }
 }
 
-void require_room(Io& io, const Io::Path& dir, const SaveJob& job) {
+void require_room(FileSystem& fs, const FileSystem::Path& dir, const SaveJob& job) {
   const uint64_t needed = needed_bytes(job);
-  const uint64_t available = io.free_bytes(dir);
+  const uint64_t available = fs.free_bytes(dir);
   if (needed <= available) return;
   throw DiskError(fmt::format("no room in {}: it needs {}, {} are free", dir.string(), format_bytes(needed),
                               format_bytes(available)),
                   ENOSPC);
 }
 
-std::vector<FileEntry> contribute(Io& io, const Io::Path& data, int rank, const Contribution& contribution) {
+std::vector<FileEntry> contribute(FileSystem& fs, const FileSystem::Path& data, int rank,
+                                  const Contribution& contribution) {
   if (contribution.refusal) std::rethrow_exception(contribution.refusal);
-  require_room(io, data, contribution.job);
-  std::vector<FileEntry> files = write_shards(io, data, contribution.job, rank);
-  io.sync_folder(data);
+  require_room(fs, data, contribution.job);
+  std::vector<FileEntry> files = write_shards(fs, data, contribution.job, rank);
+  fs.sync_folder(data);
   return files;
 }
 
 class SharedSaver {
  public:
-  SharedSaver(Io& io, const Io::Path& dir, const SharedSave& save, const Contribution& contribution)
-      : io_(io),
+  SharedSaver(FileSystem& fs, const FileSystem::Path& dir, const SharedSave& save, const Contribution& contribution)
+      : fs_(fs),
         dir_(dir),
         save_(save),
         contribution_(contribution),
         data_(shared_name(dir / step_name(save.step), save.label + "-data")),
         talk_(shared_name(dir / step_name(save.step), save.label + "-talk")),
-        meeting_(io, talk_, data_, save.rank, save.ranks, save.deadline) {}
+        meeting_(fs, talk_, data_, save.rank, save.ranks, save.deadline) {}
 
   void lead(Scratch& scratch) {
     scratch.adopt(data_);
@@ -70,23 +71,23 @@ class SharedSaver {
       }
     };
     std::vector<FileEntry> files;
-    proceed("rank 0: ", [&] { io_.make_folder(data_), meeting_.open(); });
+    proceed("rank 0: ", [&] { fs_.make_folder(data_), meeting_.open(); });
     if (failure) {  // nobody has joined
-      scratch.try_clear(io_, dir_);
+      scratch.try_clear(fs_, dir_);
       raise(*failure);
     }
-    proceed("rank 0: ", [&] { files = contribute(io_, data_, 0, contribution_); });
+    proceed("rank 0: ", [&] { files = contribute(fs_, data_, 0, contribution_); });
     proceed("", [&] { join_reports(files); });
-    proceed("rank 0: ", [&] { write_manifest(io_, data_, contribution_.job, std::move(files)); });
-    if (failure) drop_files(io_, data_, 0);
+    proceed("rank 0: ", [&] { write_manifest(fs_, data_, contribution_.job, std::move(files)); });
+    if (failure) drop_files(fs_, data_, 0);
     proceed("rank 0: ", [&] {
-      publish(io_, dir_, scratch, data_, save_.step);
-      prune(io_, dir_, scratch, save_.step, save_.keep);
-      scratch.clear(io_, dir_);
+      publish(fs_, dir_, scratch, data_, save_.step);
+      prune(fs_, dir_, scratch, save_.step, save_.keep);
+      scratch.clear(fs_, dir_);
     });
     meeting_.announce(failure);
     scratch.adopt(talk_);
-    scratch.try_clear(io_, dir_);
+    scratch.try_clear(fs_, dir_);
     if (failure) raise(*failure);
   }
 
@@ -95,14 +96,14 @@ class SharedSaver {
     std::optional<Failure> failure;
     bool relied_on = false;
     try {
-      meeting_.prepare_report(contribute(io_, data_, save_.rank, contribution_));
+      meeting_.prepare_report(contribute(fs_, data_, save_.rank, contribution_));
       relied_on = true;
       meeting_.report();
     } catch (...) {
       failure = failure_of(std::current_exception(), fmt::format("rank {}: ", save_.rank));
     }
     if (failure) {
-      if (!relied_on) drop_files(io_, data_, save_.rank);
+      if (!relied_on) drop_files(fs_, data_, save_.rank);
       if (!meeting_.report(*failure)) raise(*failure);
     }
     meeting_.await();
@@ -114,24 +115,24 @@ class SharedSaver {
     std::move(others.begin(), others.end(), std::back_inserter(files));
     try {
       check_joins(files, /*whole=*/true);
-    } catch (const CorruptError& error) {
+    } catch (const DataError& error) {
       throw std::invalid_argument(fmt::format("what the ranks hold does not make a whole: {}", error.what()));
     }
   }
 
-  Io& io_;
-  const Io::Path& dir_;
+  FileSystem& fs_;
+  const FileSystem::Path& dir_;
   const SharedSave& save_;
   const Contribution& contribution_;
-  Io::Path data_, talk_;
+  FileSystem::Path data_, talk_;
   Meeting meeting_;
 };
 
 }  // namespace
 
-void save_together(Io& io, const Io::Path& dir, Scratch& scratch, const SharedSave& save,
+void save_together(FileSystem& fs, const FileSystem::Path& dir, Scratch& scratch, const SharedSave& save,
                    const Contribution& contribution) {
-  SharedSaver saver(io, dir, save, contribution);
+  SharedSaver saver(fs, dir, save, contribution);
   try {
     save.rank == 0 ? saver.lead(scratch) : saver.follow();
   } catch (...) {

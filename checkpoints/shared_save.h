@@ -29,7 +29,7 @@ struct Contribution {
 // Returns when the checkpoint is in place, `latest` points to it and rank 0 has pruned. Throws otherwise, on every rank
 // the same: DiskError naming the rank and the file, std::invalid_argument for what cannot be stored, as when the pieces
 // of a tensor leave a gap. Then what was written is gone again, as far as the disk allows.
-void save_together(Io& io, const Io::Path& dir, Scratch& scratch, const SharedSave& save,
+void save_together(FileSystem& fs, const FileSystem::Path& dir, Scratch& scratch, const SharedSave& save,
                    const Contribution& contribution);
 
 }  // namespace terse::checkpoints

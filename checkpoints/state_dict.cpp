@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "configs/errors.h"
+#include "base/errors.h"
 
 namespace terse::checkpoints {
 
@@ -18,7 +18,7 @@ const Shard& find(const StateDict& state, const std::string& name) {
   std::string near;  // the first names in order from where it would stand
   auto it = state.tensors.lower_bound(name);
   for (int i = 0; i < 3 && it != state.tensors.end(); ++i, ++it) near += (i > 0 ? ", " : "; next to it: ") + it->first;
-  throw configs::CorruptError(
+  throw DataError(
       fmt::format("state tensor {}: not among the {} tensors of this checkpoint{}", name, state.tensors.size(), near));
 }
 
@@ -42,9 +42,8 @@ torch::Tensor StateDict::whole(const std::string& name) const {
   const Shard& shard = find(*this, name);
   const int64_t elements = element_count(shard);
   if (shard.begin != 0 || shard.end != elements) {
-    throw configs::CorruptError(
-        fmt::format("state tensor {}: elements {} to {} are here, all {} of shape [{}] are needed", name, shard.begin,
-                    shard.end, elements, fmt::join(shard.shape, ", ")));
+    throw DataError(fmt::format("state tensor {}: elements {} to {} are here, all {} of shape [{}] are needed", name,
+                                shard.begin, shard.end, elements, fmt::join(shard.shape, ", ")));
   }
   return shard.data.reshape(shard.shape);
 }
@@ -53,8 +52,8 @@ torch::Tensor StateDict::range(const std::string& name, int64_t begin, int64_t e
   const Shard& shard = find(*this, name);
   const int64_t elements = element_count(shard);
   if (begin < 0 || begin > end || end > elements) {
-    throw configs::CorruptError(fmt::format("state tensor {}: elements {} to {} are asked for, shape [{}] has {}", name,
-                                            begin, end, fmt::join(shard.shape, ", "), elements));
+    throw DataError(fmt::format("state tensor {}: elements {} to {} are asked for, shape [{}] has {}", name, begin, end,
+                                fmt::join(shard.shape, ", "), elements));
   }
   std::vector<std::string> missing;
   const auto lacks = [&](int64_t from, int64_t to) {
@@ -63,7 +62,7 @@ torch::Tensor StateDict::range(const std::string& name, int64_t begin, int64_t e
   lacks(begin, std::min(end, shard.begin));
   lacks(std::max(begin, shard.end), end);
   if (!missing.empty()) {
-    throw configs::CorruptError(
+    throw DataError(
         fmt::format("state tensor {}: of elements {} to {}, {} are missing; {} to {} of shape [{}] are here", name,
                     begin, end, fmt::join(missing, " and "), shard.begin, shard.end, fmt::join(shard.shape, ", ")));
   }

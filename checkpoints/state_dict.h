@@ -25,10 +25,10 @@ struct StateDict {
 
   // Shares memory with `whole`, without its autograd history. Throws std::invalid_argument when the name is taken.
   void add(const std::string& name, const torch::Tensor& whole);
-  // Reshaped, shares memory; throws configs::CorruptError naming the tensor when absent or partial.
+  // Reshaped, shares memory; throws DataError naming the tensor when absent or partial.
   torch::Tensor whole(const std::string& name) const;
   // Elements [begin, end) of the flattened tensor, flat; shares memory where `data` is contiguous. Throws
-  // configs::CorruptError naming the tensor and what is missing.
+  // DataError naming the tensor and what is missing.
   torch::Tensor range(const std::string& name, int64_t begin, int64_t end) const;
 };
 

@@ -86,14 +86,14 @@ void Store::Impl::copy_to_host(SaveJob& job) {
 
 void Store::Impl::write(const SaveJob& job) {
   const std::lock_guard lock(folder);
-  Io& io = *options.io;
+  FileSystem& fs = *options.fs;
   try {
-    write_checkpoint(io, dir, scratch, job);
-    prune(io, dir, scratch, job.info.step, options.keep);
-    scratch.clear(io, dir);
+    write_checkpoint(fs, dir, scratch, job);
+    prune(fs, dir, scratch, job.info.step, options.keep);
+    scratch.clear(fs, dir);
   } catch (...) {
     // Now, not at the next start: on a full disk what this save wrote is the room that others lack.
-    scratch.try_clear(io, dir);
+    scratch.try_clear(fs, dir);
     throw;
   }
 }
@@ -111,7 +111,7 @@ Contribution Store::Impl::contribution(const CheckpointInfo& info, const StateDi
 
 void Store::Impl::write_together(const SharedSave& save, const Contribution& contribution) {
   const std::lock_guard lock(folder);
-  save_together(*options.io, dir, scratch, save, contribution);
+  save_together(*options.fs, dir, scratch, save, contribution);
 }
 
 template <typename Action>
@@ -121,17 +121,17 @@ void Store::Impl::run(Action action) {
 }
 
 Store::Store(std::filesystem::path dir, StoreOptions options) : impl_(std::make_unique<Impl>()) {
-  if (!options.io) options.io = posix_io();
+  if (!options.fs) options.fs = posix_file_system();
   options.keep = std::max<int64_t>(options.keep, 2);
   options.shard_bytes = std::clamp(options.shard_bytes, kMinShardBytes, kMaxOptionShardBytes);
   options.async = options.async && hdf5_is_thread_safe();
   check_ranks(options);
   impl_->dir = without_slash(dir);
   impl_->options = std::move(options);
-  Io& io = *impl_->options.io;
-  make_folders(io, impl_->dir);
-  io.require_writable(impl_->dir);
-  if (impl_->options.rank == 0) remove_leftovers(io, impl_->dir);
+  FileSystem& fs = *impl_->options.fs;
+  make_folders(fs, impl_->dir);
+  fs.require_writable(impl_->dir);
+  if (impl_->options.rank == 0) remove_leftovers(fs, impl_->dir);
 }
 
 Store::Store(std::filesystem::path dir, int64_t keep, bool async)
@@ -148,7 +148,7 @@ Store::~Store() {
 void Store::wait() {
   std::future<void> last = std::move(impl_->writing);
   if (last.valid()) last.wait();
-  impl_->scratch.try_clear(*impl_->options.io, impl_->dir);  // what a failed save could not remove either
+  impl_->scratch.try_clear(*impl_->options.fs, impl_->dir);  // what a failed save could not remove either
   if (last.valid()) last.get();
 }
 
@@ -169,7 +169,7 @@ void Store::save(const CheckpointInfo& info, const StateDict& state) {
   }
   SaveJob job = make_job(info, state, options.shard_bytes);
   const uint64_t needed = needed_bytes(job);
-  const uint64_t available = options.io->free_bytes(impl_->dir);
+  const uint64_t available = options.fs->free_bytes(impl_->dir);
   if (needed > available) {
     throw DiskError(fmt::format("no room for checkpoint {} in {}: it needs {}, {} are free", step_name(info.step),
                                 impl_->dir.string(), format_bytes(needed), format_bytes(available)),
@@ -183,28 +183,28 @@ std::optional<Store::Loaded> Store::load_latest(const Wanted& wanted, const Exch
                                                 const std::function<bool()>& interrupted) const {
   const std::lock_guard lock(impl_->folder);
   const StoreOptions& options = impl_->options;
-  return checkpoints::load_latest(*options.io, impl_->dir, {wanted, options.rank, options.ranks, interrupted},
+  return checkpoints::load_latest(*options.fs, impl_->dir, {wanted, options.rank, options.ranks, interrupted},
                                   exchange);
 }
 
 std::optional<Store::Loaded> load_latest(const std::filesystem::path& dir) {
-  return load_latest(*posix_io(), without_slash(dir));
+  return load_latest(*posix_file_system(), without_slash(dir));
 }
 
 Store::Loaded load(const std::filesystem::path& checkpoint) {
   Store::Loaded loaded;
   const std::vector<std::string> defects =
-      check_checkpoint(*posix_io(), without_slash(checkpoint), Depth::kData, &loaded);
+      check_checkpoint(*posix_file_system(), without_slash(checkpoint), Depth::kData, &loaded);
   if (defects.empty()) return loaded;
-  throw CorruptError(fmt::format("checkpoint {} is damaged: {}", checkpoint.string(), defect_summary(defects)));
+  throw DataError(fmt::format("checkpoint {} is damaged: {}", checkpoint.string(), defect_summary(defects)));
 }
 
 std::vector<std::string> verify(const std::filesystem::path& checkpoint) {
-  return check_checkpoint(*posix_io(), without_slash(checkpoint), Depth::kData, nullptr);
+  return check_checkpoint(*posix_file_system(), without_slash(checkpoint), Depth::kData, nullptr);
 }
 
 std::string describe(const std::filesystem::path& checkpoint) {
-  const Manifest manifest = read_manifest(*posix_io(), checkpoint);
+  const Manifest manifest = read_manifest(*posix_file_system(), checkpoint);
   uint64_t bytes = 0;
   std::set<std::string> tensors, ranks;
   for (const FileEntry& file : manifest.files) {
@@ -222,10 +222,10 @@ std::string describe(const std::filesystem::path& checkpoint) {
 }
 
 std::vector<std::filesystem::path> list_checkpoints(const std::filesystem::path& dir) {
-  const auto io = posix_io();
+  const auto fs = posix_file_system();
   std::vector<std::filesystem::path> paths;
-  if (io->kind(dir) == EntryKind::kNone) return paths;
-  for (const StepEntry& entry : list_steps(*io, dir)) paths.push_back(dir / step_name(entry.step));
+  if (fs->kind(dir) == EntryKind::kNone) return paths;
+  for (const StepEntry& entry : list_steps(*fs, dir)) paths.push_back(dir / step_name(entry.step));
   return paths;
 }
 

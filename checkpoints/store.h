@@ -18,13 +18,12 @@
 #include <string>
 #include <vector>
 
-#include "checkpoints/io.h"
+#include "base/file_system.h"
 #include "checkpoints/state_dict.h"
 
 namespace terse::checkpoints {
 
 // Also: no usable checkpoint although there are some. The message then lists each one and its defect.
-using configs::CorruptError;
 
 // Loading was given up because the caller asked for it.
 class Interrupted : public std::runtime_error {
@@ -43,7 +42,7 @@ struct StoreOptions {
   int64_t keep = 2;                   // newest good checkpoints that stay (at least 2), besides the best of the stage
   bool async = true;                  // write in a background thread
   uint64_t shard_bytes = 256u << 20;  // about the largest shard file, and the memory that writing takes: 4 KiB to 1 GiB
-  std::shared_ptr<Io> io = {};        // empty: the real file system
+  std::shared_ptr<FileSystem> fs = {};  // empty: the real file system
 
   // With ranks > 1, every rank has a Store on the same folder with the same options but `rank`.
   int rank = 0;
@@ -110,7 +109,7 @@ class Store {
     std::vector<std::string>
         rejected;  // newer checkpoints that failed verification: "step-200: rank-0.h5: SHA-256 ..."
   };
-  // Newest checkpoint that verifies; nullopt when there is none at all; CorruptError when there are some and none is
+  // Newest checkpoint that verifies; nullopt when there is none at all; DataError when there are some and none is
   // usable. Only what is `wanted` is kept in memory, as one shard per tensor (of a tensor that was saved in part, what
   // there is of it); empty: everything. It does not matter how many ranks saved. Throws std::invalid_argument when it
   // wants elements that a tensor does not have.
@@ -130,13 +129,13 @@ class Store {
 
 // The same without a Store: changes nothing on disk, so that a run can be looked at while it is training.
 std::optional<Store::Loaded> load_latest(const std::filesystem::path& dir);
-// Loads one checkpoint folder; throws CorruptError naming the file when it does not verify.
+// Loads one checkpoint folder; throws DataError naming the file when it does not verify.
 Store::Loaded load(const std::filesystem::path& checkpoint);
 
 // Verifies one checkpoint folder completely (manifest, sizes, hashes, readable HDF5); returns its defects, empty when
 // sound.
 std::vector<std::string> verify(const std::filesystem::path& checkpoint);
-// One line about a checkpoint from its manifest: step, stage, tensors, size, ranks, time. Throws CorruptError when it
+// One line about a checkpoint from its manifest: step, stage, tensors, size, ranks, time. Throws DataError when it
 // has no sound manifest.
 std::string describe(const std::filesystem::path& checkpoint);
 // The checkpoint folders in `dir`, newest first, sound or not.

@@ -30,14 +30,15 @@ uint64_t needed_bytes(const SaveJob& job);
 // The steps of a save, in order. All throw DiskError; the first also Hdf5Error.
 //
 // Writes the tensors into files of this rank in `folder`, each synced, and returns their entries.
-std::vector<FileEntry> write_shards(Io& io, const Io::Path& folder, const SaveJob& job, int rank);
+std::vector<FileEntry> write_shards(FileSystem& fs, const FileSystem::Path& folder, const SaveJob& job, int rank);
 // Adds extra.json and the manifest over it and `shards`, and syncs `folder`.
-void write_manifest(Io& io, const Io::Path& folder, const SaveJob& job, std::vector<FileEntry> shards);
+void write_manifest(FileSystem& fs, const FileSystem::Path& folder, const SaveJob& job, std::vector<FileEntry> shards);
 // Makes `folder`, a name of `scratch`, to dir/step-N, durably, then points `latest` to it.
-void publish(Io& io, const Io::Path& dir, Scratch& scratch, const Io::Path& folder, int64_t step);
+void publish(FileSystem& fs, const FileSystem::Path& dir, Scratch& scratch, const FileSystem::Path& folder,
+             int64_t step);
 
 // All of it by one process. Whether it returns or throws, `scratch` then has to be cleared: of a replaced checkpoint,
 // or of what was written so far.
-void write_checkpoint(Io& io, const Io::Path& dir, Scratch& scratch, const SaveJob& job);
+void write_checkpoint(FileSystem& fs, const FileSystem::Path& dir, Scratch& scratch, const SaveJob& job);
 
 }  // namespace terse::checkpoints

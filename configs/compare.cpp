@@ -1,9 +1,9 @@
 // Equality, differences and the hash of configurations.
 #include <filesystem>
 
+#include "base/sha256.h"
 #include "configs/field_text.h"
 #include "configs/load.h"
-#include "configs/sha256.h"
 
 namespace terse::configs {
 

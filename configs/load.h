@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "configs/errors.h"
+#include "base/errors.h"
 #include "configs/run_config.h"
 
 namespace terse::configs {

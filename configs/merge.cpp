@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "configs/field_text.h"
 #include "configs/read_value.h"
 #include "configs/suggest.h"

@@ -47,7 +47,4 @@ std::string shown(const Node& node);
 // reported too and left out of the tree. An empty document is a node of kind kNull.
 NodePtr parse_yaml(std::string_view text, const std::string& source, Mistakes& mistakes);
 
-// Offset of the first byte that is not part of well-formed UTF-8, or npos.
-size_t find_invalid_utf8(std::string_view text);
-
 }  // namespace terse::configs

@@ -19,7 +19,7 @@ class BatchStream {
   virtual Batch next(int64_t begin, int64_t end) = 0;
   Batch next() { return next(0, batch_size()); }
   virtual nlohmann::json state() const = 0;
-  // Throws an error of configs/errors.h with both values when the state is of another data set, seed or shape; then
+  // Throws an error of base/errors.h with both values when the state is of another data set, seed or shape; then
   // nothing has changed.
   virtual void restore(const nlohmann::json& state) = 0;
 };

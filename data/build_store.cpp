@@ -3,10 +3,10 @@
 
 #include <fmt/format.h>
 
-#include "data/errors.h"
+#include "base/errors.h"
+#include "base/utf8.h"
 #include "data/store_writer.h"
 #include "data/text_reader.h"
-#include "data/utf8.h"
 
 namespace terse::data {
 

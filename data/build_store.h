@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "data/progress.h"
+#include "base/progress.h"
 #include "data/token_store.h"
 
 namespace terse::data {

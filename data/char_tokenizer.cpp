@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "configs/sha256.h"
-#include "data/utf8.h"
+#include "base/sha256.h"
+#include "base/utf8.h"
 
 namespace terse::data {
 
@@ -56,7 +56,7 @@ CharTokenizer::CharTokenizer(std::vector<char32_t> characters) : characters_(std
     ids_.emplace(c, static_cast<int32_t>(ids_.size()));
     append_utf8(all, c);
   }
-  id_ = "char:" + configs::sha256_bytes(all).substr(0, 16);
+  id_ = "char:" + sha256_bytes(all).substr(0, 16);
 }
 
 std::vector<int32_t> CharTokenizer::encode(std::string_view text) const {
@@ -66,9 +66,9 @@ std::vector<int32_t> CharTokenizer::encode(std::string_view text) const {
     const CodePoint point = require_code_point(text, i);
     const auto found = ids_.find(point.value);
     if (found == ids_.end()) {
-      throw EncodeError(
-          fmt::format("character {} is not among the {} characters of {}", describe(point.value), vocab_size(), id_),
-          text, static_cast<int64_t>(i));
+      throw EncodeError(fmt::format("character {} is not among the {} characters of {}",
+                                    describe_character(point.value), vocab_size(), id_),
+                        text, static_cast<int64_t>(i));
     }
     ids.push_back(found->second);
     i += point.length;

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "configs/sha256.h"
+#include "base/sha256.h"
 
 namespace terse::data {
 
@@ -22,7 +22,7 @@ class ContentHash {
   std::string finish(const std::vector<int64_t>& documents);  // hex; the object must not be used afterwards
 
  private:
-  configs::Sha256 hash_;
+  Sha256 hash_;
   int64_t tokens_ = 0;
 };
 

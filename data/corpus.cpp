@@ -3,17 +3,15 @@
 
 #include <fmt/format.h>
 
+#include "base/errors.h"
+#include "base/sha256.h"
 #include "configs/load.h"
-#include "configs/sha256.h"
 #include "data/build_store.h"
-#include "data/errors.h"
 #include "data/token_store.h"
 
 namespace terse::data {
 
 namespace {
-
-using configs::ConfigError;
 
 std::shared_ptr<const TokenStore> open_verified(const std::filesystem::path& path, const Progress& progress) {
   auto store = TokenStore::open(path);
@@ -73,11 +71,11 @@ class Opener {
 
   // The store built before, unless it is absent or damaged.
   std::shared_ptr<const TokenStore> open_text(const std::string& key, const std::string& text) {
-    const std::string sha256 = configs::sha256_file(text, options_.progress);
+    const std::string sha256 = sha256_file(text, options_.progress);
     std::string parts = sha256;
     for (const std::string& part : {corpus_.tokenizer->id(), data_.separator})
       parts += fmt::format("\n{}:{}", part.size(), part);
-    const std::string name = fmt::format("tokens-{}.h5", configs::sha256_bytes(parts).substr(0, 16));
+    const std::string name = fmt::format("tokens-{}.h5", sha256_bytes(parts).substr(0, 16));
     accept(key, {text, sha256, name});
     const auto path = cache_dir_ / name;
     if (std::filesystem::exists(path)) {

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "base/progress.h"
 #include "configs/run_config.h"
-#include "data/progress.h"
 #include "data/sources.h"
 #include "data/token_source.h"
 #include "data/tokenizer.h"
@@ -31,7 +31,7 @@ struct CorpusOptions {
 // Opens data.train and data.val. A text file is first made a token store in `cache_dir`, named by the hash of text,
 // tokenizer and separator: later runs and other ranks use it again, and a damaged one is rebuilt. Without data.val the
 // last val_fraction of the training tokens is held out; the cut falls between two tokens, wherever that is in a
-// document. Throws configs::ConfigError (missing or changed file, another tokenizer, too few tokens: with the key and
+// document. Throws ConfigError (missing or changed file, another tokenizer, too few tokens: with the key and
 // both values), DataError, DiskError, and what `progress` throws, which is how a long reading is given up.
 Corpus open_corpus(const configs::Data& data, std::shared_ptr<const Tokenizer> tokenizer,
                    const std::filesystem::path& cache_dir, const CorpusOptions& options = {});

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "data/errors.h"
+#include "base/errors.h"
 #include "data/hdf5_writer.h"
 
 namespace terse::data {
@@ -27,10 +27,10 @@ Hdf5Reader::Hdf5Reader(const std::filesystem::path& path, const std::set<std::st
   file_bytes_ = static_cast<int64_t>(std::filesystem::file_size(path));
   // The plain file driver, whatever the file's own driver block asks for.
   const Hdf5Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-  H5Pset_fapl_sec2(access.get());
-  H5Pset_file_locking(access.get(), false, true);  // files never change under their name; some disks cannot lock
-  file_ = Hdf5Handle(H5Fopen(path_.c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose);
-  if (file_.get() < 0) fail("damaged or cut off: " + hdf5_error());
+  H5Pset_fapl_sec2(access);
+  H5Pset_file_locking(access, false, true);  // files never change under their name; some disks cannot lock
+  file_ = Hdf5Handle(H5Fopen(path_.c_str(), H5F_ACC_RDONLY, access), H5Fclose);
+  if (file_ < 0) fail("damaged or cut off: " + hdf5_error());
   check_links(datasets);
 }
 
@@ -40,7 +40,7 @@ void Hdf5Reader::fail(const std::string& message) const {
 
 void Hdf5Reader::check_links(const std::set<std::string>& datasets) const {
   std::vector<std::pair<std::string, H5L_type_t>> found;
-  if (H5Literate(file_.get(), H5_INDEX_NAME, H5_ITER_INC, nullptr, note_link, &found) < 0) {
+  if (H5Literate(file_, H5_INDEX_NAME, H5_ITER_INC, nullptr, note_link, &found) < 0) {
     fail("cannot list its datasets: " + hdf5_error());
   }
   for (const auto& [name, type] : found) {
@@ -60,36 +60,34 @@ void Hdf5Reader::check_links(const std::set<std::string>& datasets) const {
 }
 
 Hdf5Handle Hdf5Reader::attribute(const char* name) const {
-  if (H5Aexists(file_.get(), name) <= 0) fail(fmt::format("attribute '{}' is missing", name));
-  Hdf5Handle handle(H5Aopen(file_.get(), name, H5P_DEFAULT), H5Aclose);
-  if (handle.get() < 0) fail(fmt::format("cannot open attribute '{}': {}", name, hdf5_error()));
-  const Hdf5Handle space(H5Aget_space(handle.get()), H5Sclose);
-  if (H5Sget_simple_extent_type(space.get()) != H5S_SCALAR)
-    fail(fmt::format("attribute '{}' is not a single value", name));
+  if (H5Aexists(file_, name) <= 0) fail(fmt::format("attribute '{}' is missing", name));
+  Hdf5Handle handle(H5Aopen(file_, name, H5P_DEFAULT), H5Aclose);
+  if (handle < 0) fail(fmt::format("cannot open attribute '{}': {}", name, hdf5_error()));
+  const Hdf5Handle space(H5Aget_space(handle), H5Sclose);
+  if (H5Sget_simple_extent_type(space) != H5S_SCALAR) fail(fmt::format("attribute '{}' is not a single value", name));
   return handle;
 }
 
 int64_t Hdf5Reader::integer(const char* name) const {
   const Hdf5Handle handle = attribute(name);
-  const Hdf5Handle type(H5Aget_type(handle.get()), H5Tclose);
-  if (H5Tequal(type.get(), H5T_STD_I64LE) <= 0) fail(fmt::format("attribute '{}' is not a 64-bit integer", name));
+  const Hdf5Handle type(H5Aget_type(handle), H5Tclose);
+  if (H5Tequal(type, H5T_STD_I64LE) <= 0) fail(fmt::format("attribute '{}' is not a 64-bit integer", name));
   int64_t value = 0;
-  if (H5Aread(handle.get(), H5T_NATIVE_INT64, &value) < 0)
+  if (H5Aread(handle, H5T_NATIVE_INT64, &value) < 0)
     fail(fmt::format("cannot read attribute '{}': {}", name, hdf5_error()));
   return value;
 }
 
 std::string Hdf5Reader::text(const char* name) const {
   const Hdf5Handle handle = attribute(name);
-  const Hdf5Handle type(H5Aget_type(handle.get()), H5Tclose);
-  if (H5Tget_class(type.get()) != H5T_STRING || H5Tis_variable_str(type.get()) != 0) {
+  const Hdf5Handle type(H5Aget_type(handle), H5Tclose);
+  if (H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) != 0) {
     fail(fmt::format("attribute '{}' is not a string of fixed length", name));
   }
-  const auto size = static_cast<int64_t>(H5Tget_size(type.get()));
+  const auto size = static_cast<int64_t>(H5Tget_size(type));
   if (size > std::min(kMaxTextAttribute, file_bytes_)) fail(fmt::format("attribute '{}' claims {} bytes", name, size));
   std::string value(static_cast<size_t>(size), '\0');
-  if (H5Aread(handle.get(), type.get(), value.data()) < 0)
-    fail(fmt::format("cannot read attribute '{}': {}", name, hdf5_error()));
+  if (H5Aread(handle, type, value.data()) < 0) fail(fmt::format("cannot read attribute '{}': {}", name, hdf5_error()));
   value.resize(value.find_last_not_of('\0') + 1);
   return value;
 }
@@ -97,32 +95,31 @@ std::string Hdf5Reader::text(const char* name) const {
 Hdf5Reader::Dataset Hdf5Reader::dataset(const char* name, const std::vector<hid_t>& types) const {
   const auto refuse = [&](const std::string& message) { fail(fmt::format("dataset '{}' {}", name, message)); };
   const Hdf5Handle access(H5Pcreate(H5P_DATASET_ACCESS), H5Pclose);
-  H5Pset_chunk_cache(access.get(), 1021, size_t{16} << 20, 0.75);
-  Hdf5Handle handle(H5Dopen2(file_.get(), name, access.get()), H5Dclose);
-  if (handle.get() < 0) refuse("cannot be opened: " + hdf5_error());
+  H5Pset_chunk_cache(access, 1021, size_t{16} << 20, 0.75);
+  Hdf5Handle handle(H5Dopen2(file_, name, access), H5Dclose);
+  if (handle < 0) refuse("cannot be opened: " + hdf5_error());
 
-  const Hdf5Handle type(H5Dget_type(handle.get()), H5Tclose);
-  const auto is_type = [&](hid_t wanted) { return H5Tequal(type.get(), wanted) > 0; };
+  const Hdf5Handle type(H5Dget_type(handle), H5Tclose);
+  const auto is_type = [&](hid_t wanted) { return H5Tequal(type, wanted) > 0; };
   if (std::none_of(types.begin(), types.end(), is_type)) refuse("has the wrong element type");
-  const Hdf5Handle space(H5Dget_space(handle.get()), H5Sclose);
-  if (H5Sget_simple_extent_ndims(space.get()) != 1) refuse("is not one-dimensional");
+  const Hdf5Handle space(H5Dget_space(handle), H5Sclose);
+  if (H5Sget_simple_extent_ndims(space) != 1) refuse("is not one-dimensional");
 
-  const Hdf5Handle layout(H5Dget_create_plist(handle.get()), H5Pclose);
-  if (H5Pget_layout(layout.get()) != H5D_CHUNKED)
+  const Hdf5Handle layout(H5Dget_create_plist(handle), H5Pclose);
+  if (H5Pget_layout(layout) != H5D_CHUNKED)
     refuse("is not stored in chunks (external and virtual storage are refused)");
   hsize_t chunk = 0;
-  if (H5Pget_external_count(layout.get()) != 0) refuse("refers to an external file");
-  if (H5Pget_chunk(layout.get(), 1, &chunk) != 1 || chunk < 1 || chunk > kMaxChunk)
+  if (H5Pget_external_count(layout) != 0) refuse("refers to an external file");
+  if (H5Pget_chunk(layout, 1, &chunk) != 1 || chunk < 1 || chunk > kMaxChunk)
     refuse(fmt::format("has chunks of {} elements", chunk));
   unsigned flags = 0;
   size_t values = 0;
-  if (H5Pget_nfilters(layout.get()) != 1 ||
-      H5Pget_filter2(layout.get(), 0, &flags, &values, nullptr, 0, nullptr, nullptr) != H5Z_FILTER_FLETCHER32) {
+  if (H5Pget_nfilters(layout) != 1 ||
+      H5Pget_filter2(layout, 0, &flags, &values, nullptr, 0, nullptr, nullptr) != H5Z_FILTER_FLETCHER32) {
     refuse("must have the Fletcher32 filter and no other");
   }
 
-  Dataset result{std::move(handle), name, H5Sget_simple_extent_npoints(space.get()),
-                 static_cast<int64_t>(H5Tget_size(type.get()))};
+  Dataset result{std::move(handle), name, H5Sget_simple_extent_npoints(space), static_cast<int64_t>(H5Tget_size(type))};
   // Before any memory is allocated: the file must be able to hold it, and must hold it (an absent chunk would read as
   // zeros).
   if (result.size < 0 || result.size > file_bytes_ / result.width) {
@@ -131,7 +128,7 @@ Hdf5Reader::Dataset Hdf5Reader::dataset(const char* name, const std::vector<hid_
   }
   const int64_t chunk_bytes = static_cast<int64_t>(chunk) * result.width + 4;  // with its checksum
   const int64_t expected = (result.size + static_cast<int64_t>(chunk) - 1) / static_cast<int64_t>(chunk) * chunk_bytes;
-  const auto stored = static_cast<int64_t>(H5Dget_storage_size(result.handle.get()));
+  const auto stored = static_cast<int64_t>(H5Dget_storage_size(result.handle));
   if (stored != expected)
     refuse(fmt::format("has {} bytes of chunks, its {} elements need {}", stored, result.size, expected));
   return result;
@@ -142,11 +139,11 @@ void Hdf5Reader::read(const Dataset& dataset, int64_t begin, int64_t count, void
   prepare_hdf5();  // this may be another thread than the one that opened the file
   const hsize_t start = static_cast<hsize_t>(begin);
   const hsize_t length = static_cast<hsize_t>(count);
-  const Hdf5Handle type(H5Dget_type(dataset.handle.get()), H5Tclose);
-  const Hdf5Handle from(H5Dget_space(dataset.handle.get()), H5Sclose);
+  const Hdf5Handle type(H5Dget_type(dataset.handle), H5Tclose);
+  const Hdf5Handle from(H5Dget_space(dataset.handle), H5Sclose);
   const Hdf5Handle to(H5Screate_simple(1, &length, nullptr), H5Sclose);
-  if (H5Sselect_hyperslab(from.get(), H5S_SELECT_SET, &start, nullptr, &length, nullptr) < 0 ||
-      H5Dread(dataset.handle.get(), type.get(), to.get(), from.get(), H5P_DEFAULT, out) < 0) {
+  if (H5Sselect_hyperslab(from, H5S_SELECT_SET, &start, nullptr, &length, nullptr) < 0 ||
+      H5Dread(dataset.handle, type, to, from, H5P_DEFAULT, out) < 0) {
     fail(fmt::format("dataset '{}' is damaged in elements {} to {}: {}", dataset.name, begin, begin + count,
                      hdf5_error()));
   }

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "data/hdf5_handle.h"
+#include "base/hdf5.h"
 
 namespace terse::data {
 

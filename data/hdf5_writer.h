@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <string>
 
-#include "data/hdf5_handle.h"
+#include "base/hdf5.h"
 
 namespace terse::data {
 

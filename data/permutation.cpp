@@ -8,7 +8,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "data/philox.h"
+#include "base/philox.h"
 
 namespace terse::data {
 

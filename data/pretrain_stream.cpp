@@ -5,10 +5,10 @@
 
 #include <algorithm>
 
-#include "data/errors.h"
+#include "base/errors.h"
+#include "base/philox.h"
 #include "data/pack.h"
 #include "data/permutation.h"
-#include "data/philox.h"
 
 namespace terse::data {
 
@@ -21,7 +21,7 @@ template <typename T>
 void require_equal(const nlohmann::json& state, const char* name, const T& here) {
   const T there = state.at(name).get<T>();
   if (there != here) {
-    throw configs::ConfigError(
+    throw ConfigError(
         fmt::format("the saved position in the training data does not fit: it was saved with {} {}, this run has {}",
                     name, there, here));
   }

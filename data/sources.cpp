@@ -8,9 +8,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "data/durable.h"
-#include "data/errors.h"
-#include "data/utf8.h"
+#include "base/durable.h"
+#include "base/errors.h"
+#include "base/utf8.h"
 
 namespace terse::data {
 

@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "data/utf8.h"
+#include "base/utf8.h"
 
 namespace terse::data {
 

@@ -1,8 +1,8 @@
 // Writes a token store piece by piece: nothing but the document offsets stays in memory.
 #pragma once
 
+#include "base/durable.h"
 #include "data/content_hash.h"
-#include "data/durable.h"
 #include "data/hdf5_writer.h"
 #include "data/token_store.h"
 

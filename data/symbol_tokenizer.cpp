@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "configs/sha256.h"
-#include "data/utf8.h"
+#include "base/sha256.h"
+#include "base/utf8.h"
 
 namespace terse::data {
 
@@ -53,7 +53,7 @@ SymbolTokenizer::SymbolTokenizer(std::string name, std::vector<std::string> symb
                    [&](int32_t a, int32_t b) { return symbols_[a].size() > symbols_[b].size(); });
   std::string all;
   for (const std::string& symbol : symbols_) all += symbol + '\n';
-  id_ = fmt::format("symbol:{}:{}", name_, configs::sha256_bytes(all).substr(0, 16));
+  id_ = fmt::format("symbol:{}:{}", name_, sha256_bytes(all).substr(0, 16));
 }
 
 int32_t SymbolTokenizer::match(std::string_view text) const {
@@ -73,7 +73,7 @@ std::vector<int32_t> SymbolTokenizer::encode(std::string_view text) const {
     const int32_t id = match(text.substr(i));
     if (id < 0) {
       const CodePoint point = first_code_point(text.substr(i));
-      const std::string what = point.length > 0 ? "character " + describe(point.value)
+      const std::string what = point.length > 0 ? "character " + describe_character(point.value)
                                                 : fmt::format("byte 0x{:02X}", static_cast<uint8_t>(text[i]));
       throw EncodeError(fmt::format("{} starts no symbol of {}", what, id_), text, static_cast<int64_t>(i));
     }

@@ -10,7 +10,7 @@
 #include <cstring>
 #include <memory>
 
-#include "data/errors.h"
+#include "base/errors.h"
 #include "data/tokenizer.h"
 
 namespace terse::data {

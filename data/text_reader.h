@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "data/progress.h"
+#include "base/progress.h"
 
 namespace terse::data {
 

@@ -10,12 +10,12 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/errors.h"
+#include "base/utf8.h"
 #include "data/content_hash.h"
-#include "data/errors.h"
 #include "data/hdf5_reader.h"
 #include "data/store_writer.h"
 #include "data/tokenizer_factory.h"
-#include "data/utf8.h"
 
 namespace terse::data {
 

@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "data/progress.h"
+#include "base/progress.h"
 #include "data/token_source.h"
 #include "data/tokenizer.h"
 

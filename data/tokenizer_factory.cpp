@@ -8,15 +8,15 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "base/durable.h"
+#include "base/errors.h"
+#include "base/utf8.h"
 #include "configs/load.h"
 #include "data/byte_tokenizer.h"
 #include "data/char_tokenizer.h"
-#include "data/durable.h"
-#include "data/errors.h"
 #include "data/symbol_tokenizer.h"
 #include "data/text_reader.h"
 #include "data/token_store.h"
-#include "data/utf8.h"
 
 namespace terse::data {
 
@@ -35,8 +35,8 @@ std::shared_ptr<const Tokenizer> parse_char(const json& definition) {
       throw std::invalid_argument(fmt::format("\"{}\" in \"characters\" is not one character", printable(text)));
     }
     if (!characters.empty() && point.value <= characters.back()) {
-      throw std::invalid_argument(fmt::format("\"characters\" must ascend, but {} follows {}", describe(point.value),
-                                              describe(characters.back())));
+      throw std::invalid_argument(fmt::format("\"characters\" must ascend, but {} follows {}",
+                                              describe_character(point.value), describe_character(characters.back())));
     }
     characters.push_back(point.value);
   }
@@ -66,13 +66,13 @@ std::shared_ptr<const Tokenizer> make_char(const configs::Tokenizer& config, con
                                            const Progress& progress) {
   if (!config.path.empty()) {
     if (!std::filesystem::exists(config.path)) {
-      throw configs::ConfigError(fmt::format("tokenizer.path: no such file: {}", config.path));
+      throw ConfigError(fmt::format("tokenizer.path: no such file: {}", config.path));
     }
     return load_tokenizer(config.path);
   }
   if (store) return store->tokenizer();
   if (train.empty()) {
-    throw configs::ConfigError(
+    throw ConfigError(
         "tokenizer.kind is char, but neither tokenizer.path nor data.train says where its characters come from");
   }
   return train_char_tokenizer({train}, separator, progress);
@@ -80,7 +80,7 @@ std::shared_ptr<const Tokenizer> make_char(const configs::Tokenizer& config, con
 
 void require_kind(const std::string& id, const std::string& kind, const std::string& from) {
   if (id != kind && !id.starts_with(kind + ":")) {
-    throw configs::ConfigError(fmt::format("tokenizer.kind is {}, but {} holds the tokenizer {}", kind, from, id));
+    throw ConfigError(fmt::format("tokenizer.kind is {}, but {} holds the tokenizer {}", kind, from, id));
   }
 }
 
@@ -122,7 +122,7 @@ void save_tokenizer(const std::filesystem::path& path, const Tokenizer& tokenize
 std::shared_ptr<const Tokenizer> make_tokenizer(const configs::Tokenizer& config, const std::filesystem::path& train,
                                                 const std::string& separator, const Progress& progress) {
   if (!train.empty() && !std::filesystem::exists(train)) {
-    throw configs::ConfigError(fmt::format("data.train: no such file: {}", train.string()));
+    throw ConfigError(fmt::format("data.train: no such file: {}", train.string()));
   }
   const auto store = !train.empty() && is_hdf5(train) ? TokenStore::open(train) : nullptr;
   if (config.kind == "auto") {
@@ -135,7 +135,7 @@ std::shared_ptr<const Tokenizer> make_tokenizer(const configs::Tokenizer& config
     require_kind(tokenizer->id(), "char", config.path.empty() ? train.string() : config.path);
     return tokenizer;
   }
-  throw configs::ConfigError(fmt::format("tokenizer.kind is \"{}\"; known: auto, byte, char", config.kind));
+  throw ConfigError(fmt::format("tokenizer.kind is \"{}\"; known: auto, byte, char", config.kind));
 }
 
 std::shared_ptr<const Tokenizer> train_char_tokenizer(const std::vector<std::filesystem::path>& files,

@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <functional>
 
+#include "base/progress.h"
 #include "configs/run_config.h"
-#include "data/progress.h"
 #include "data/tokenizer.h"
 
 namespace terse::data {
@@ -20,7 +20,7 @@ void save_tokenizer(const std::filesystem::path& path, const Tokenizer& tokenize
 // The tokenizer that a config asks for. `train` is data.train: a text file, a token store, or empty.
 //   auto: the one inside the token store, else byte (a task's own tokenizer is the caller's business);
 //   byte; char: from config.path, else from the token store, else the characters of the text file without `separator`.
-// Throws configs::ConfigError when the config cannot be met, DataError when a file is at fault.
+// Throws ConfigError when the config cannot be met, DataError when a file is at fault.
 std::shared_ptr<const Tokenizer> make_tokenizer(const configs::Tokenizer& config,
                                                 const std::filesystem::path& train = {},
                                                 const std::string& separator = {}, const Progress& progress = {});

@@ -7,7 +7,7 @@
 
 namespace terse::launch {
 
-// Collective over the world. Throws configs::ConfigError, on all ranks, when versions of the program or values of the
+// Collective over the world. Throws ConfigError, on all ranks, when versions of the program or values of the
 // configuration differ: it names each key, and each value with its ranks.
 void require_same_start(trainer::World& world, const configs::RunConfig& config);
 

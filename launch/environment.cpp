@@ -2,8 +2,8 @@
 
 #include <unistd.h>
 
-#include "data/durable.h"
-#include "launch/clock.h"
+#include "base/clock.h"
+#include "base/durable.h"
 #include "launch/machine/cpu.h"
 #include "launch/machine/gpu.h"
 #include "launch/machine/host.h"
@@ -43,7 +43,7 @@ nlohmann::json record_start(const std::filesystem::path& dir, const configs::Run
       {"starts", std::move(starts)},
   };
   // Command lines and file names need not be UTF-8.
-  data::write_durably(file, record.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  write_durably(file, record.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   return record;
 }
 

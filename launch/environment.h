@@ -13,7 +13,7 @@ namespace terse::launch {
 
 // Reads the record of earlier starts from `dir` (none: a first start; unreadable: counted as none), adds this start and
 // writes it back atomically. `retry`: the user asked for this start although those before made no progress. Returns the
-// record. Throws data::DiskError.
+// record. Throws DiskError.
 nlohmann::json record_start(const std::filesystem::path& dir, const configs::RunConfig& config,
                             const std::vector<std::string>& command, bool retry);
 

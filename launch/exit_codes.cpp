@@ -10,8 +10,8 @@
 #include <string_view>
 #include <system_error>
 
+#include "base/errors.h"
 #include "checkpoints/failure.h"
-#include "configs/errors.h"
 #include "launch/machine/libraries.h"
 #include "launch/output.h"
 #include "launch/starts.h"
@@ -64,19 +64,19 @@ Failure describe(const std::exception_ptr& error) {
     std::rethrow_exception(error);
   } catch (const UsageError& usage) {
     return {kUsage, usage.what()};
-  } catch (const configs::ConfigError& config) {
+  } catch (const ConfigError& config) {
     return {kBadConfig, config.what()};
-  } catch (const configs::MachineError& machine) {
+  } catch (const MachineError& machine) {
     return {kBadConfig, machine.what()};
-  } catch (const configs::DivergedError& diverged) {
+  } catch (const DivergedError& diverged) {
     return {kBadConfig, diverged.what()};
-  } catch (const configs::CorruptError& corrupt) {
+  } catch (const DataError& corrupt) {
     return {kCorrupt, corrupt.what()};
-  } catch (const configs::DiskError& disk) {
+  } catch (const DiskError& disk) {
     return of_system(disk.error(), true, disk.what());
-  } catch (const configs::ResourceError& used_up) {
+  } catch (const ResourceError& used_up) {
     return out_of_memory(used_up.what());
-  } catch (const configs::LostError& lost) {
+  } catch (const LostError& lost) {
     return {kHang, lost.what()};
   } catch (const trainer::SavedAndStopped& saved) {
     return {kSavedPleaseRequeue, saved.what()};

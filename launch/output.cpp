@@ -9,7 +9,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "configs/errors.h"
+#include "base/errors.h"
 
 namespace terse::launch {
 namespace {
@@ -24,8 +24,7 @@ void refused(int error) {
   drop(stdout);
   if (error == EPIPE) return;  // the reader went away on purpose
   // EBADF: it was opened for reading only. That is no bug, so the message goes without the number.
-  throw configs::DiskError(fmt::format("cannot write to standard output: {}", std::strerror(error)),
-                           error == EBADF ? 0 : error);
+  throw DiskError(fmt::format("cannot write to standard output: {}", std::strerror(error)), error == EBADF ? 0 : error);
 }
 
 void write_quietly(std::FILE* stream, const std::string& text) {

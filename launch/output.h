@@ -18,7 +18,7 @@ void say(const std::string& text);
 void warn(const std::string& text);
 }  // namespace output
 
-// A result, to standard output. A failed write throws configs::DiskError, except where the reader has gone away
+// A result, to standard output. A failed write throws DiskError, except where the reader has gone away
 // (EPIPE): then the command goes on for its exit code, and the text is dropped.
 template <typename... Args>
 void print_result(fmt::format_string<Args...> format, Args&&... args) {

@@ -12,7 +12,7 @@
 namespace terse::launch {
 
 // The configuration file with --set and the dedicated global options applied, and checked: each option, the task, and
-// the limits between sections. Throws configs::ConfigError.
+// the limits between sections. Throws ConfigError.
 configs::LoadedConfig resolve_config(const std::string& path, const GlobalOptions& globals,
                                      configs::InputFiles files = configs::InputFiles::kMustExist);
 
@@ -25,7 +25,7 @@ std::filesystem::path resolve_target(const std::string& target);
 // True for a checkpoint folder, false for a run folder.
 bool is_checkpoint(const std::filesystem::path& folder);
 
-// `byte`, the name of a task, a tokenizer file, or a token store. Throws UsageError, data::DataError.
+// `byte`, the name of a task, a tokenizer file, or a token store. Throws UsageError, DataError.
 std::shared_ptr<const data::Tokenizer> resolve_tokenizer(const std::string& name);
 
 // The argument, or all of standard input when there is none. `trim`: without the line end that `echo` adds.

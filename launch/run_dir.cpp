@@ -8,8 +8,9 @@
 #include <cstring>
 #include <fstream>
 
+#include "base/durable.h"
+#include "base/file_system.h"
 #include "configs/load.h"
-#include "data/durable.h"
 #include "launch/environment.h"
 #include "launch/starts.h"
 
@@ -22,7 +23,7 @@ namespace {
 constexpr const char* kDefaultParent = "runs";
 
 [[noreturn]] void refuse(const fs::path& dir, const std::string& reason) {
-  throw configs::ConfigError(fmt::format("the run folder {} cannot be used: {}", dir.string(), reason));
+  throw ConfigError(fmt::format("the run folder {} cannot be used: {}", dir.string(), reason));
 }
 
 // A link whose target is missing looks like nothing at all to most calls.
@@ -50,8 +51,8 @@ void create_folder(const fs::path& dir) {
   fs::create_directory(dir, error);
   if (error) refuse(dir, fmt::format("it cannot be created ({}). Choose another with --run-dir.", error.message()));
   // A power loss that took the folder's name back would take its checkpoints along.
-  if (parent == kDefaultParent) data::sync_folder(".");
-  data::sync_folder(parent);
+  if (parent == kDefaultParent) sync_name(parent);
+  sync_name(dir);
 }
 
 // Folders of a run that may be prepared before its first start, as links to another disk, say.
@@ -68,7 +69,7 @@ bool holds_foreign_files(const fs::path& dir) {
   return std::any_of(fs::directory_iterator(dir), fs::directory_iterator(), [&](const fs::directory_entry& entry) {
     refuse_dangling_link(dir, entry.path());
     const std::string name = entry.path().filename();
-    return std::find(kOurs.begin(), kOurs.end(), name) == kOurs.end() && !name.ends_with(".tmp") &&
+    return std::find(kOurs.begin(), kOurs.end(), name) == kOurs.end() && !is_temporary_name(name) &&
            !is_prepared_folder(entry);
   });
 }
@@ -95,7 +96,7 @@ bool belongs_to(const fs::path& dir, const configs::RunConfig& config) {
   configs::RunConfig there;
   try {
     there = configs::load(stored.string(), {}, configs::InputFiles::kMayBeMissing).config;
-  } catch (const configs::ConfigError& error) {
+  } catch (const ConfigError& error) {
     refuse(dir, fmt::format(
                     "its config.yaml cannot be read, so the run cannot be continued safely. Choose another folder with "
                     "--run-dir, or correct the file:\n{}",
@@ -127,7 +128,7 @@ std::optional<nlohmann::json> finished_summary(const configs::RunConfig& config)
   if (done != config.stages) return {};
   try {
     if (!belongs_to(dir, config)) return {};
-  } catch (const configs::ConfigError&) {
+  } catch (const ConfigError&) {
     return {};  // another run's; whoever opens the folder says so
   }
   return summary;
@@ -140,7 +141,7 @@ RunDir::RunDir(const configs::RunConfig& config)
 
 int64_t RunDir::record(const configs::RunConfig& config, const std::vector<std::string>& command, bool retry) const {
   if (!retry) refuse_crash_loop(path_);
-  data::write_durably(path_ / "config.yaml", configs::to_yaml(config));
+  write_durably(path_ / "config.yaml", configs::to_yaml(config));
   return record_start(path_, config, command, retry).at("restarts").get<int64_t>();
 }
 

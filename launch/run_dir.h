@@ -23,7 +23,7 @@ class RunDir {
  public:
   // Creates the folder if needed, locks it, and checks that it is new or belongs to the same run: a folder whose
   // config.yaml gives other numbers is refused, naming each key with both values. `runs/` is created when missing,
-  // other parents must exist. Nothing in the folder but `lock` is touched. Throws configs::ConfigError (the folder
+  // other parents must exist. Nothing in the folder but `lock` is touched. Throws ConfigError (the folder
   // cannot be used), UsageError (in use).
   explicit RunDir(const configs::RunConfig& config);
 
@@ -32,7 +32,7 @@ class RunDir {
   bool resumed() const { return resumed_; }
 
   // Writes config.yaml (complete) and environment.json. Returns the number of starts before this one. Throws
-  // NoProgress when those ended one like the other, unless this one is a `retry`; data::DiskError.
+  // NoProgress when those ended one like the other, unless this one is a `retry`; DiskError.
   int64_t record(const configs::RunConfig& config, const std::vector<std::string>& command, bool retry = false) const;
 
  private:

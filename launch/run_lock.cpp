@@ -14,8 +14,8 @@
 #include <string>
 #include <utility>
 
+#include "base/clock.h"
 #include "configs/load.h"
-#include "launch/clock.h"
 #include "launch/exit_codes.h"
 #include "launch/machine/host.h"
 
@@ -53,7 +53,7 @@ RunLock::RunLock(const std::filesystem::path& dir) : fd_(-1) {
   const std::filesystem::path path = dir / "lock";
   fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (fd_ < 0)
-    throw configs::ConfigError(
+    throw ConfigError(
         fmt::format("cannot write into the run folder {}: {}: {}. Choose another with --run-dir or correct its "
                     "permissions.",
                     dir.string(), path.string(), std::strerror(errno)));
@@ -68,7 +68,7 @@ RunLock::RunLock(const std::filesystem::path& dir) : fd_(-1) {
   const std::string holder = describe_holder(fd_);
   close(std::exchange(fd_, -1));
   if (reason != EWOULDBLOCK)
-    throw configs::ConfigError(
+    throw ConfigError(
         fmt::format("cannot lock {}: {}. The file system of a run folder must support flock; choose another "
                     "folder with --run-dir.",
                     path.string(), std::strerror(reason)));

@@ -9,7 +9,7 @@ namespace terse::launch {
 // blocks. The file holds {"pid", "host", "start"} of the latest holder and stays behind.
 class RunLock {
  public:
-  // Throws UsageError naming the holder when another process has it, configs::ConfigError when the file cannot be
+  // Throws UsageError naming the holder when another process has it, ConfigError when the file cannot be
   // opened.
   explicit RunLock(const std::filesystem::path& dir);
   ~RunLock();

@@ -4,8 +4,8 @@
 
 #include <fstream>
 
+#include "base/durable.h"
 #include "checkpoints/store.h"
-#include "data/durable.h"
 
 namespace terse::launch {
 
@@ -66,7 +66,7 @@ void record_saved(const fs::path& dir) {
   nlohmann::json record = read_record(dir);
   if (record.empty() || record["starts"].empty() || !record["starts"].back().is_object()) return;
   record["starts"].back()["ended"] = "saved on a signal";
-  data::write_durably(dir / "environment.json", record.dump(2) + "\n");
+  write_durably(dir / "environment.json", record.dump(2) + "\n");
 }
 
 }  // namespace terse::launch

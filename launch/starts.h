@@ -28,7 +28,7 @@ nlohmann::json describe_start(const std::filesystem::path& dir, bool retry);
 // none of them ended because a signal asked it to. A retry counts, but nothing before it does.
 void refuse_crash_loop(const std::filesystem::path& dir);
 
-// Notes that the last start saved on a signal, so that it does not count as a crash. Throws data::DiskError.
+// Notes that the last start saved on a signal, so that it does not count as a crash. Throws DiskError.
 void record_saved(const std::filesystem::path& dir);
 
 }  // namespace terse::launch

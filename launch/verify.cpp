@@ -13,6 +13,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/jsonl.h"
 #include "checkpoints/store.h"
 #include "configs/load.h"
 #include "data/sources.h"
@@ -64,24 +65,17 @@ struct Lines {
   std::string mistake;  // of the first bad line
 };
 
-// Parses a file of JSON objects, one a line, and gives each to `check`, which returns what is wrong with it.
+// Gives each object of a JSON Lines file to `check`, which returns what is wrong with it.
 template <typename Check>
 Lines read_lines(const fs::path& file, const Check& check) {
   Lines lines;
-  std::ifstream stream(file);
-  if (!stream) lines.mistake = "cannot be read";
-  for (std::string line; lines.mistake.empty() && std::getline(stream, line);) {
+  JsonlReader reader(file);
+  if (!reader.is_open()) lines.mistake = "cannot be read";
+  while (lines.mistake.empty() && reader.next()) {
+    if ((lines.torn = reader.is_torn())) break;
+    const std::string mistake = reader.is_object() ? check(reader.object()) : "not a JSON object";
+    if (!mistake.empty()) lines.mistake = fmt::format("line {}: {}", reader.number(), mistake);
     ++lines.count;
-    const auto object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (object.is_object()) {
-      const std::string mistake = check(object);
-      if (!mistake.empty()) lines.mistake = fmt::format("line {}: {}", lines.count, mistake);
-    } else if (stream.eof()) {
-      lines.torn = true;
-      --lines.count;
-    } else {
-      lines.mistake = fmt::format("line {}: not a JSON object", lines.count);
-    }
   }
   return lines;
 }

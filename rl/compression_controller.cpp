@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "configs/errors.h"
+#include "base/errors.h"
 
 namespace terse::rl {
 
@@ -165,7 +165,7 @@ void CompressionController::restore(const nlohmann::json& state) {
   for (const nlohmann::json& j : state.at("difficulties")) {
     const int64_t difficulty = j.at("difficulty");
     if (states_.count(difficulty) == 0) {
-      throw configs::ConfigError(
+      throw ConfigError(
           fmt::format("the saved limits name the difficulty {}, which the task of this run does not have", difficulty));
     }
     State& s = states_.at(difficulty);

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "base/clock.h"
 #include "rl/apprentice.h"
 #include "rl/entropy_controller.h"
 #include "rl/eval/evaluation.h"
@@ -39,10 +40,10 @@ std::vector<data::Sequence> draw_replay(const Task& task, const CompressionContr
   return replay;
 }
 
-double seconds_since(std::chrono::steady_clock::time_point& mark) {
-  const auto now = std::chrono::steady_clock::now();
-  const double seconds = std::chrono::duration<double>(now - mark).count();
-  mark = now;
+// The seconds since `mark`, which is set to now.
+double lap(std::chrono::steady_clock::time_point& mark) {
+  const double seconds = seconds_since(mark);
+  mark = std::chrono::steady_clock::now();
   return seconds;
 }
 
@@ -122,7 +123,7 @@ class Learner {
     // 1. Rollouts with the present weights, verified, priced, with advantages.
     supply_.publish(progress_.step);
     record.batch = source_.next(progress_.step);
-    record.rollout_seconds = seconds_since(mark);
+    record.rollout_seconds = lap(mark);
     record.generates_ahead = rl_.max_staleness > 0;
 
     // 2. The controller moves its limits.
@@ -133,12 +134,12 @@ class Learner {
     session_.world().enter("update");
     // 3. Updates: policy loss, entropy bonus and replay; the groups are shared out over updates_per_batch of them.
     update(record, replay);
-    record.train_seconds = seconds_since(mark);
+    record.train_seconds = lap(mark);
 
     session_.world().enter("practice");
     // 4. The apprentice practises a shorter form.
     if (adaptive_ && rl_.practice.updates > 0) apprentice_.practise(controller_, done);
-    record.practice_seconds = seconds_since(mark);
+    record.practice_seconds = lap(mark);
 
     // 5. Account.
     account(record);
@@ -213,7 +214,7 @@ class Learner {
     auto mark = std::chrono::steady_clock::now();
     session_.world().enter("practice");
     if (apprentice_.take_exam(controller_)) optimizer_.reset();
-    const double seconds = seconds_since(mark);
+    const double seconds = lap(mark);
     progress_.seconds += seconds;
     StepRecord::add_exam_seconds(*progress_.pending, seconds, rl_.max_staleness > 0);
     progress_.extra = state();

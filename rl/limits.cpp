@@ -106,8 +106,8 @@ void check_limits(const RunConfig& config, const std::map<std::string, std::stri
   if (violations.empty()) return;
   std::vector<std::string> lines;
   for (const Violation& violation : violations) lines.push_back(line_of(violation, origin));
-  if (lines.size() == 1) throw configs::ConfigError(lines.front());
-  throw configs::ConfigError(
+  if (lines.size() == 1) throw ConfigError(lines.front());
+  throw ConfigError(
       fmt::format("{} limits of the configuration do not hold:\n  {}", lines.size(), fmt::join(lines, "\n  ")));
 }
 
@@ -120,7 +120,7 @@ void check_ranks(const RunConfig& config, int64_t ranks, int64_t nodes) {
       trainer::require_equal_nodes(ranks, nodes);
     }
   } catch (const std::invalid_argument& error) {
-    throw configs::ConfigError(error.what());
+    throw ConfigError(error.what());
   }
 }
 

@@ -15,7 +15,7 @@ namespace terse::rl {
 // evaluations, the losses that divide by it and the limits below all ask here.
 int64_t response_limit(int64_t max_new_tokens, const Task& task);
 
-// Throws configs::ConfigError with every limit that does not hold; each line names the options, both numbers and what
+// Throws ConfigError with every limit that does not hold; each line names the options, both numbers and what
 // to change. `origin` tells where values were set (configs::LoadedConfig). The config must have passed configs::check.
 void check_limits(const configs::RunConfig& config, const std::map<std::string, std::string>& origin = {});
 

@@ -1,7 +1,7 @@
 // Fields one after the other, vectors and strings behind their lengths.
 #include "rl/rollout_codec.h"
 
-#include "rl/wire.h"
+#include "base/wire.h"
 
 namespace terse::rl {
 

@@ -1,7 +1,7 @@
 #include "rl/rollout_letters.h"
 
+#include "base/wire.h"
 #include "rl/rollout_codec.h"
-#include "rl/wire.h"
 
 namespace terse::rl {
 

@@ -6,8 +6,9 @@
 #include <algorithm>
 #include <set>
 
+#include "base/clock.h"
+#include "base/wire.h"
 #include "rl/rollout_codec.h"
-#include "rl/wire.h"
 #include "trainer/mean.h"
 
 namespace terse::rl {
@@ -15,10 +16,6 @@ namespace terse::rl {
 namespace {
 
 constexpr double kLookEvery = 0.2;  // seconds between looks for slow groups
-
-double seconds_since(std::chrono::steady_clock::time_point then) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - then).count();
-}
 
 }  // namespace
 

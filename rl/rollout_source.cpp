@@ -42,7 +42,7 @@ SamplingOptions rollout_sampling(const configs::RunConfig& config, const Task& t
   sampling.max_new_tokens = response_limit(config.engine.max_new_tokens, task);
   sampling.end_token = task.tokenizer().eos();
   sampling.seed = static_cast<uint64_t>(config.run.seed);
-  sampling.stream = data::RandomStream::kSample;
+  sampling.stream = RandomStream::kSample;
   return sampling;
 }
 

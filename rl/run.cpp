@@ -7,9 +7,9 @@
 #include <chrono>
 #include <optional>
 
-#include "checkpoints/io.h"
+#include "base/durable.h"
+#include "base/file_system.h"
 #include "data/corpus.h"
-#include "data/durable.h"
 #include "data/pretrain_stream.h"
 #include "rl/eval/evaluation.h"
 #include "rl/learner.h"
@@ -140,7 +140,7 @@ nlohmann::json write_summary(const RunRequest& request, const nlohmann::json& st
   const nlohmann::json summary = {
       {"run", request.config.run.name}, {"commit", request.commit}, {"stages", stages}, {"wall_s", wall}};
   if (request.world->place().rank > 0) return summary;
-  data::write_durably(request.dir / "summary.json", summary.dump(2) + "\n");
+  write_durably(request.dir / "summary.json", summary.dump(2) + "\n");
   return summary;
 }
 

@@ -21,7 +21,7 @@ struct RunRequest {
 
 // Runs (or continues) all stages and returns the summary; the first rank writes metrics, traces and summary.json into
 // the folder, all ranks the checkpoints. summary.json has all stages only when the last checkpoint is on disk. Throws
-// trainer::SavedAndStopped, checkpoints::CorruptError, or another error of configs/errors.h.
+// trainer::SavedAndStopped, DataError, or another error of base/errors.h.
 nlohmann::json run(const RunRequest& request);
 
 }  // namespace terse::rl

@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 
-#include "configs/errors.h"
+#include "base/errors.h"
+#include "base/philox.h"
 #include "data/pack.h"
-#include "data/philox.h"
 
 namespace terse::rl {
 
@@ -19,8 +19,8 @@ data::Batch TraceStream::next(int64_t begin, int64_t end) {
   std::vector<data::Sequence> sequences;
   for (int64_t i = cursor_ + begin; i < cursor_ + end; ++i) {
     const Problem problem = task_.problem(Split::kTrain, i);
-    const auto words = data::philox(seed_, data::RandomStream::kForm, static_cast<uint64_t>(i), 0);
-    double u = data::uniform01(words[0]);
+    const auto words = philox(seed_, RandomStream::kForm, static_cast<uint64_t>(i), 0);
+    double u = uniform01(words[0]);
     size_t form = 0;
     while (form + 1 < forms.size() && u >= shares[form]) u -= shares[form++];
     sequences.push_back(data::prompt_and_response(problem.prompt, task_.trace(problem, forms[form])));
@@ -35,8 +35,8 @@ nlohmann::json TraceStream::state() const {
 
 void TraceStream::restore(const nlohmann::json& state) {
   if (state.at("task") != task_.name()) {
-    throw configs::CorruptError(fmt::format("the saved data cursor is of task {}, this run's is {}",
-                                            state.at("task").get<std::string>(), task_.name()));
+    throw DataError(fmt::format("the saved data cursor is of task {}, this run's is {}",
+                                state.at("task").get<std::string>(), task_.name()));
   }
   cursor_ = state.at("cursor");
 }

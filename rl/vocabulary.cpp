@@ -37,7 +37,7 @@ void require_same_file(const configs::Tokenizer& config, const data::Tokenizer& 
   if (config.kind != "char" || config.path.empty() || !fs::exists(config.path)) return;
   const TokenizerPtr now = data::load_tokenizer(config.path);
   if (now->id() == kept.id()) return;
-  throw configs::ConfigError(
+  throw ConfigError(
       fmt::format("tokenizer.path: {} has changed since the run began: it holds the tokenizer {}, the run has {} ({}). "
                   "Put the file "
                   "back as it was or move it away, or use another run folder (--run-dir or run.name) for the new one",
@@ -46,7 +46,7 @@ void require_same_file(const configs::Tokenizer& config, const data::Tokenizer& 
 
 // Without a task. A run that has begun has the tokenizer it began with, whatever its text is now.
 TokenizerPtr corpus_tokenizer(const configs::RunConfig& config, const fs::path& dir, bool begun,
-                              const data::Progress& progress) {
+                              const Progress& progress) {
   const fs::path file = dir / kTokenizerFile;
   if (fs::exists(file) && (begun || !fs::exists(config.data.train))) {
     TokenizerPtr kept = data::load_tokenizer(file);
@@ -73,7 +73,7 @@ TokenizerPtr stored_tokenizer(const fs::path& data_dir) {
 }  // namespace
 
 Vocabulary open_vocabulary(const configs::RunConfig& config, const fs::path& dir, bool first,
-                           const data::Progress& progress) {
+                           const Progress& progress) {
   const bool begun = !first || !checkpoints::list_checkpoints(dir / "checkpoints").empty();
   Vocabulary vocabulary = task_vocabulary(config);
   if (!vocabulary.tokenizer) vocabulary.tokenizer = corpus_tokenizer(config, dir, begun, progress);
@@ -99,7 +99,7 @@ Vocabulary kept_vocabulary(const configs::RunConfig& config, const fs::path& dir
     vocabulary.tokenizer = stored_tokenizer(dir / "data");
   }
   if (vocabulary.tokenizer) return vocabulary;
-  throw configs::ConfigError(fmt::format(
+  throw ConfigError(fmt::format(
       "{} has no {}: an older build of terse made it, and no token store in {} tells its tokenizer. Copy the "
       "store that it was trained on into that folder",
       dir.string(), kTokenizerFile, (dir / "data").string()));

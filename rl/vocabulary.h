@@ -24,13 +24,13 @@ struct Vocabulary {
 
 // To train with. The `first` rank comes before the others: it makes what the folder keeps, and they find it there. A
 // run that has saved a checkpoint has begun: its tokenizer and its input files must then be what they were. `progress`
-// is called now and then while text is read. Throws configs::ConfigError naming the file that has changed, or when
-// task and corpus cannot share a tokenizer; data::DataError, data::DiskError.
+// is called now and then while text is read. Throws ConfigError naming the file that has changed, or when
+// task and corpus cannot share a tokenizer; DataError, DiskError.
 Vocabulary open_vocabulary(const configs::RunConfig& config, const std::filesystem::path& dir, bool first,
-                           const data::Progress& progress = {});
+                           const Progress& progress = {});
 
 // To evaluate and to generate with: task and tokenizer as the run folder keeps them, no corpus. Throws
-// configs::ConfigError when the folder of an older build keeps no tokenizer.
+// ConfigError when the folder of an older build keeps no tokenizer.
 Vocabulary kept_vocabulary(const configs::RunConfig& config, const std::filesystem::path& dir);
 
 }  // namespace terse::rl

@@ -1,16 +1,15 @@
 // Both sides of a transfer make the same calls in the same order: units, hashes, damaged units, and again.
 #include "rl/weight_sync.h"
 
-#define XXH_INLINE_ALL
 #include <fmt/format.h>
-#include <xxhash.h>
 
 #include <chrono>
 #include <numeric>
 #include <set>
 
-#include "configs/errors.h"
-#include "rl/wire.h"
+#include "base/errors.h"
+#include "base/wire.h"
+#include "base/xxh3.h"
 
 namespace terse::rl {
 
@@ -36,7 +35,7 @@ std::string call_name(const ParamUnit& unit) {
 // The version is part of it, so that old weights are no good ones.
 uint64_t hash_of(const Tensor& values, int64_t version) {
   const Tensor host = values.cpu().contiguous();
-  return XXH3_64bits_withSeed(host.data_ptr(), host.nbytes(), static_cast<XXH64_hash_t>(version));
+  return xxh3(host.data_ptr(), host.nbytes(), static_cast<uint64_t>(version));
 }
 
 // The units that some sampler reports, on all ranks.
@@ -54,8 +53,8 @@ std::vector<size_t> exchange_damaged(Collectives& group, const std::vector<size_
 }
 
 [[noreturn]] void give_up(const FlatParams& params, int64_t version, const std::vector<size_t>& units) {
-  throw configs::LostError(fmt::format("weights of version {} came damaged {} times: the hash of {} is another one",
-                                       version, kAttempts, params.layout().units[units.front()].name));
+  throw LostError(fmt::format("weights of version {} came damaged {} times: the hash of {} is another one", version,
+                              kAttempts, params.layout().units[units.front()].name));
 }
 
 }  // namespace

@@ -66,7 +66,7 @@ class WeightReceiver {
   void start(int64_t version);  // not while another transfer is under way
   bool under_way() const { return under_way_.valid(); }
   bool ready() const;  // finish() would not wait
-  // Waits for the transfer under way and puts its weights in place. Throws configs::LostError, with the old weights
+  // Waits for the transfer under way and puts its weights in place. Throws LostError, with the old weights
   // still there, when they keep coming damaged.
   void finish();
   int64_t version() const { return version_; }  // of the acknowledged weights that params hold; -1: none yet

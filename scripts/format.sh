@@ -29,7 +29,7 @@ fi
 
 cd "$repo"
 if [ ${#files[@]} -eq 0 ]; then
-  mapfile -d '' files < <(find configs data checkpoints trainer rl launch tests \
+  mapfile -d '' files < <(find base configs data checkpoints trainer rl launch tests \
     \( -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' \) -type f -print0 | sort -z)
 fi
 if [ ${#files[@]} -eq 0 ]; then die 1 "no sources found under $repo"; fi

@@ -15,7 +15,7 @@
 #include <thread>
 #include <vector>
 
-#include "configs/errors.h"
+#include "base/errors.h"
 #include "trainer/control_group.h"
 
 namespace terse::trainer {
@@ -67,7 +67,7 @@ torch::Device choose_device(const std::string& wanted, int64_t local_rank) {
     return device;
   }
   if (wanted == "cuda") {
-    throw configs::MachineError(
+    throw MachineError(
         fmt::format("run.device is cuda, but {}. Use --device auto or cpu here; `terse doctor` tells more.", problem));
   }
   return torch::kCPU;

@@ -9,7 +9,7 @@ namespace terse::trainer {
 
 // "cpu", "cuda", or "auto" (a GPU when there is one; of several, process `local_rank` of a machine takes the
 // local_rank-th, and starts over when there are more processes than GPUs). Loads LibTorch's CUDA libraries only when a
-// GPU may be used, so a run on the CPU starts fast. Throws configs::MachineError saying what is missing when "cuda" was
+// GPU may be used, so a run on the CPU starts fast. Throws MachineError saying what is missing when "cuda" was
 // asked for and cannot be had.
 torch::Device choose_device(const std::string& wanted, int64_t local_rank = 0);
 

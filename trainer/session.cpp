@@ -57,7 +57,7 @@ void read_saved(const std::function<void()>& read) {
   try {
     read();
   } catch (const nlohmann::json::exception& error) {
-    throw configs::CorruptError(fmt::format(
+    throw DataError(fmt::format(
         "the checkpoint lacks something that this version of terse reads, or has it in another form: {}. Go "
         "on with the version that began the run, or begin a new one with another --run-dir.",
         error.what()));
@@ -120,7 +120,7 @@ void Session::restore(checkpoints::Store::Loaded loaded) {
   const nlohmann::json& extra = loaded.state.extra;
   // Checkpoints of older builds do not tell.
   if (const std::string theirs = extra.value("tokenizer", tokenizer_); theirs != tokenizer_) {
-    throw configs::ConfigError(
+    throw ConfigError(
         fmt::format("{} was trained with the tokenizer {}, this start has {}: its tokens would mean something else. "
                     "Put back the tokenizer that the run began with, or choose another run folder (--run-dir or "
                     "run.name) for this one.",
@@ -171,14 +171,14 @@ void Session::save(const StageProgress& progress, const SaveState& save_state, d
 }
 
 void Session::together(std::string_view name, const std::function<void()>& work) {
-  std::optional<checkpoints::DiskError> mine;
+  std::optional<DiskError> mine;
   try {
     work();
-  } catch (const checkpoints::DiskError& error) {
+  } catch (const DiskError& error) {
     mine = error;
   }
   for (const std::string& theirs : exchange(name, mine ? mine->what() : "")) {
-    if (!theirs.empty()) throw mine ? *mine : checkpoints::DiskError(theirs);
+    if (!theirs.empty()) throw mine ? *mine : DiskError(theirs);
   }
 }
 
@@ -195,7 +195,7 @@ void Session::wait_for_save() {
   together("checkpoint has been written", [this] { store_->wait(); });
 }
 
-void Session::report(const checkpoints::DiskError& error) {
+void Session::report(const DiskError& error) {
   metrics_->say(fmt::format("checkpoint not written, training goes on with the older ones: {}", error.what()));
 }
 
@@ -203,7 +203,7 @@ void Session::report(const checkpoints::DiskError& error) {
 void Session::settle() {
   try {
     wait_for_save();
-  } catch (const checkpoints::DiskError& error) {
+  } catch (const DiskError& error) {
     on_disk_.reset();
     report(error);
   }
@@ -228,7 +228,7 @@ void Session::save_now(const StageProgress& progress, const SaveState& save_stat
   try {
     save(progress, save_state, score);
     if (interrupt != Interrupt::kNone) wait_for_save();
-  } catch (const checkpoints::DiskError& error) {
+  } catch (const DiskError& error) {
     if (interrupt == Interrupt::kSaveAndStop) throw;
     on_disk_.reset();
     report(error);
@@ -240,7 +240,7 @@ void Session::stop(const StageProgress& progress, const SaveState& save_state, d
   world_.enter("save");
   settle();
   if (on_disk_ != global_step_) {
-    if (!save_state) throw checkpoints::DiskError("a stop was asked for, but the newest checkpoint was not written");
+    if (!save_state) throw DiskError("a stop was asked for, but the newest checkpoint was not written");
     save(progress, save_state, score);
   }
   wait_for_save();

@@ -34,7 +34,7 @@ struct StageProgress {
 };
 
 // Runs `read`, which takes state out of a checkpoint. A key that is missing there or of another kind, as in a
-// checkpoint of another version, is a configs::CorruptError.
+// checkpoint of another version, is a DataError.
 void read_saved(const std::function<void()>& read);
 
 class Session {
@@ -42,7 +42,7 @@ class Session {
   // Builds the model from the config, opens metrics and checkpoints in `dir` and, when there is a usable checkpoint,
   // restores weights, global step and finished stages from it; the interrupted stage then finds its progress in
   // resume(). All ranks of the world together; its first rank leads: it alone writes metrics and the other line files,
-  // `files`. Throws configs::ConfigError when the checkpoint was trained with another tokenizer, StopRequested when a
+  // `files`. Throws ConfigError when the checkpoint was trained with another tokenizer, StopRequested when a
   // stop is asked for while checkpoints are verified.
   Session(const configs::RunConfig& config, std::filesystem::path dir, const data::Tokenizer& tokenizer, World& world,
           Interrupts* interrupts, std::vector<std::string> files = {});
@@ -65,7 +65,7 @@ class Session {
   const nlohmann::json& finished_stages() const { return finished_; }
   // Records a stage's result, then saves a checkpoint so that it is never run again.
   void finish_stage(const StageProgress& progress, nlohmann::json result);
-  // Waits for the last checkpoint. Throws checkpoints::DiskError when it could not be written.
+  // Waits for the last checkpoint. Throws DiskError when it could not be written.
   void close();
 
   // Adds a stage's own tensors (optimizer state and the like) to a checkpoint.
@@ -97,7 +97,7 @@ class Session {
   void together(std::string_view name, const std::function<void()>& work);
   void wait_for_save();
   void settle();
-  void report(const checkpoints::DiskError& error);
+  void report(const DiskError& error);
   void save_now(const StageProgress& progress, const SaveState& save_state, double score, Interrupt interrupt);
   [[noreturn]] void stopped(const StageProgress& progress) const;
   checkpoints::StoreOptions store_options();

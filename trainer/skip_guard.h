@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "configs/errors.h"
+#include "base/errors.h"
 
 namespace terse::trainer {
 
@@ -15,11 +15,11 @@ class SkipGuard {
  public:
   explicit SkipGuard(int64_t most_in_a_row) : most_(most_in_a_row) {}
 
-  // Throws configs::DivergedError naming stage and step once more than `most_in_a_row` updates in a row were skipped.
+  // Throws DivergedError naming stage and step once more than `most_in_a_row` updates in a row were skipped.
   void check(bool applied, const std::string& stage, int64_t step) {
     in_a_row_ = applied ? 0 : in_a_row_ + 1;
     if (in_a_row_ > most_) {
-      throw configs::DivergedError(
+      throw DivergedError(
           fmt::format("training diverged in stage {}: the loss or gradient was not finite in {} updates in a row, the "
                       "last at step {}. The weights of the last checkpoint are still good. Lower {}.optimizer.lr or "
                       "raise {}.optimizer.warmup_steps, and run the command again in a new --run-dir.",

@@ -7,10 +7,10 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/utf8.h"
 #include "data/build_store.h"
 #include "data/token_store.h"
 #include "data/tokenizer_factory.h"
-#include "data/utf8.h"
 #include "launch/commands/command.h"
 #include "launch/exit_codes.h"
 #include "launch/output.h"
@@ -86,7 +86,7 @@ std::string first_text(const data::TokenStore& store) {
   std::vector<int32_t> ids(static_cast<size_t>(std::min(end, kShown)));
   if (ids.empty()) return "";
   store.read(0, ids);
-  return data::printable(store.tokenizer()->decode(ids)) + (end > kShown ? " ..." : "");
+  return printable(store.tokenizer()->decode(ids)) + (end > kShown ? " ..." : "");
 }
 
 nlohmann::json to_json(const data::StoreInfo& info) {

@@ -51,7 +51,7 @@ nlohmann::json run_stages(const rl::RunRequest& request) {
     if (request.world->place().rank == 0) record_saved(request.dir);
     throw;
   } catch (const std::invalid_argument& error) {
-    throw configs::ConfigError(error.what());
+    throw ConfigError(error.what());
   }
 }
 

@@ -7,7 +7,7 @@
 #include <array>
 #include <filesystem>
 
-#include "configs/errors.h"
+#include "base/errors.h"
 #include "launch/machine/shared_library.h"
 
 namespace terse::launch {
@@ -21,11 +21,11 @@ using NvmlDevice = void*;
 
 class Nvml {
  public:
-  // Throws configs::MachineError with a sentence for the user when the driver is absent or does not answer.
+  // Throws MachineError with a sentence for the user when the driver is absent or does not answer.
   Nvml() : library_("libnvidia-ml.so.1") {
-    if (!library_) throw configs::MachineError("no NVIDIA driver on this machine (libnvidia-ml.so.1 is not installed)");
+    if (!library_) throw MachineError("no NVIDIA driver on this machine (libnvidia-ml.so.1 is not installed)");
     if (const int status = call<int()>("nvmlInit_v2"); status != 0)
-      throw configs::MachineError(fmt::format("the NVIDIA driver does not answer (nvmlInit: {})", describe(status)));
+      throw MachineError(fmt::format("the NVIDIA driver does not answer (nvmlInit: {})", describe(status)));
   }
   ~Nvml() { call<int()>("nvmlShutdown"); }
   Nvml(const Nvml&) = delete;
@@ -89,7 +89,7 @@ Gpus inspect_gpus() {
   gpus.kernels = TERSE_WITH_CUDA != 0;
   try {
     inspect_driver(gpus);
-  } catch (const configs::MachineError& error) {
+  } catch (const MachineError& error) {
     gpus.why_none = error.what();
   }
   return gpus;

@@ -7,15 +7,15 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "configs/sha256.h"
-#include "data/utf8.h"
+#include "base/sha256.h"
+#include "base/utf8.h"
 #include "launch/text.h"
 
 namespace terse::launch::report {
 
 std::string escape(std::string_view text) {
   std::string out;
-  for (char c : data::printable(text)) {
+  for (char c : printable(text)) {
     switch (c) {
       case '&':
         out += "&amp;";
@@ -76,7 +76,7 @@ std::string percent_change(double before, double after) {
 }
 
 std::string csp_hash(std::string_view content) {
-  const std::string hex = configs::sha256_bytes(content);
+  const std::string hex = sha256_bytes(content);
   unsigned char digest[32], text[48];
   for (size_t i = 0; i < 32; ++i) digest[i] = static_cast<unsigned char>(std::stoi(hex.substr(2 * i, 2), nullptr, 16));
   const int size = EVP_EncodeBlock(text, digest, 32);

@@ -3,7 +3,6 @@
 
 #include <cmath>
 #include <cstdint>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -44,24 +43,6 @@ inline std::optional<int64_t> number_behind(const std::string& name, const std::
     value = 10 * value + (c - '0');
   }
   return value;
-}
-
-// Calls `use` with every line of a file of JSON objects; returns the number of lines that are none. A missing file has
-// no lines.
-template <typename Use>
-int64_t for_each_object(const std::string& path, Use&& use) {
-  std::ifstream stream(path, std::ios::binary);
-  int64_t skipped = 0;
-  for (std::string line; std::getline(stream, line);) {
-    if (line.empty()) continue;
-    const auto object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (object.is_object()) {
-      use(object);
-    } else {
-      ++skipped;
-    }
-  }
-  return skipped;
 }
 
 }  // namespace terse::launch::report

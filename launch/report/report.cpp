@@ -10,7 +10,7 @@
 #include <string_view>
 #include <utility>
 
-#include "data/durable.h"
+#include "base/durable.h"
 #include "launch/output_file.h"
 #include "launch/report/assets.h"
 #include "launch/report/charts.h"
@@ -133,16 +133,16 @@ void write_report(const std::vector<std::filesystem::path>& run_dirs, const std:
   Page page = build(runs);
   const std::string title = runs.size() == 1 ? runs.front().name + ": " + plain_headline(runs.front())
                                              : fmt::format("{} runs compared", runs.size());
-  data::write_durably(output, fill(kPageHtml, {{"title", escape(title)},
-                                               {"style-hash", csp_hash(kPageCss)},
-                                               {"script-hash", csp_hash(kPageJs)},
-                                               {"style", std::string(kPageCss)},
-                                               {"header", header_section(runs)},
-                                               {"nav", page.nav},
-                                               {"sections", page.sections},
-                                               {"footer", "Written by terse. This file is complete: it loads nothing."},
-                                               {"data", json_for_script({{"charts", page.charts}})},
-                                               {"script", std::string(kPageJs)}}));
+  write_durably(output, fill(kPageHtml, {{"title", escape(title)},
+                                         {"style-hash", csp_hash(kPageCss)},
+                                         {"script-hash", csp_hash(kPageJs)},
+                                         {"style", std::string(kPageCss)},
+                                         {"header", header_section(runs)},
+                                         {"nav", page.nav},
+                                         {"sections", page.sections},
+                                         {"footer", "Written by terse. This file is complete: it loads nothing."},
+                                         {"data", json_for_script({{"charts", page.charts}})},
+                                         {"script", std::string(kPageJs)}}));
 }
 
 }  // namespace terse::launch

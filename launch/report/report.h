@@ -10,7 +10,7 @@ namespace terse::launch {
 // run that is unfinished, or lacks some of them, gets a report that says so. Everything in those files is treated as
 // untrusted text. The page loads nothing from anywhere. The output appears under its name only when complete. Throws
 // UsageError when a folder holds nothing to report, or the output is there already and is not a report;
-// data::DiskError when the output cannot be written.
+// DiskError when the output cannot be written.
 void write_report(const std::vector<std::filesystem::path>& run_dirs, const std::filesystem::path& output);
 
 }  // namespace terse::launch

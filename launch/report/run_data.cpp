@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/jsonl.h"
 #include "launch/exit_codes.h"
 #include "launch/report/json_fields.h"
 #include "launch/text.h"
@@ -121,25 +122,36 @@ void add_absent_forms(const nlohmann::json& record, double step, Stage& stage) {
     if (is_form(metric) && !record.contains(metric)) series.add(step, 0);
 }
 
-// Returns the evaluations during training.
+// Adds a record's numbers to the curves of its stage. Returns false for a record without one.
+bool add_record(const nlohmann::json& record, RunData& run) {
+  const std::string name = text_of(record, "stage");
+  const auto step = number_of(record, "step");
+  if (name.empty() || !step || run.stages.size() > 100) return false;
+  Stage& stage = stage_named(run.stages, name);
+  if (!stage.finished) stage.steps = std::max(stage.steps, integer_of(record, "step"));
+  for (const auto& [metric, value] : record.items()) {
+    if (!value.is_number() || metric == "time" || metric == "step" || metric.starts_with("eval/")) continue;
+    if (stage.curves.size() >= kMaxNames && !stage.curves.contains(metric)) continue;
+    stage.curves[metric].add(*step, value.get<double>());
+  }
+  add_absent_forms(record, *step, stage);
+  return true;
+}
+
+// Reads metrics.jsonl into the curves. Returns the evaluations during training.
 std::vector<Evaluation> read_metrics(RunData& run) {
   std::vector<Evaluation> found;
-  int64_t nonfinite = 0;
-  const int64_t skipped = for_each_object((run.dir / "metrics.jsonl").string(), [&](const nlohmann::json& record) {
-    const std::string name = text_of(record, "stage");
-    const auto step = number_of(record, "step");
-    if (name.empty() || !step || run.stages.size() > 100) return;
-    Stage& stage = stage_named(run.stages, name);
-    if (!stage.finished) stage.steps = std::max(stage.steps, integer_of(record, "step"));
-    if (record.contains("nonfinite")) ++nonfinite;
-    for (const auto& [metric, value] : record.items()) {
-      if (!value.is_number() || metric == "time" || metric == "step" || metric.starts_with("eval/")) continue;
-      if (stage.curves.size() >= kMaxNames && !stage.curves.contains(metric)) continue;
-      stage.curves[metric].add(*step, value.get<double>());
+  int64_t nonfinite = 0, skipped = 0;
+  for (JsonlReader reader(run.dir / "metrics.jsonl"); reader.next();) {
+    const nlohmann::json& record = reader.object();
+    if (!reader.is_object()) {
+      ++skipped;
+      continue;
     }
-    add_absent_forms(record, *step, stage);
+    if (!add_record(record, run)) continue;
+    if (record.contains("nonfinite")) ++nonfinite;
     if (auto evaluation = evaluation_in(record)) found.push_back(std::move(*evaluation));
-  });
+  }
   if (skipped > 0) run.notes.push_back(fmt::format("{} line(s) of metrics.jsonl could not be read.", skipped));
   if (nonfinite > 0) run.notes.push_back(fmt::format("{} record(s) hold values that are not finite.", nonfinite));
   return found;

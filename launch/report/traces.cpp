@@ -6,7 +6,8 @@
 #include <optional>
 #include <tuple>
 
-#include "data/utf8.h"
+#include "base/jsonl.h"
+#include "base/utf8.h"
 #include "launch/report/json_fields.h"
 
 namespace terse::launch::report {
@@ -18,7 +19,7 @@ constexpr size_t kMaxCharacters = 4000;   // of a prompt or a response
 
 std::string shortened(const std::string& text) {
   if (text.size() <= kMaxCharacters) return text;
-  const size_t kept = data::whole_characters(std::string_view(text).substr(0, kMaxCharacters));
+  const size_t kept = whole_characters(std::string_view(text).substr(0, kMaxCharacters));
   return text.substr(0, kept) + " … (" + std::to_string(text.size() - kept) + " more bytes)";
 }
 
@@ -59,11 +60,15 @@ std::vector<TracePair> read_trace_pairs(const std::filesystem::path& folder, int
   std::sort(files.begin(), files.end());
   Entries entries;
   for (const std::string& file : files) {
-    skipped += for_each_object(file, [&](const nlohmann::json& line) {
-      if (text_of(line, "logged_for") != "eval" || !line.contains("response")) return;
-      const int64_t at = global_step(text_of(line, "stage"), integer_of(line, "step"));
-      if (at >= from) add(entries, line, at);
-    });
+    for (JsonlReader reader(file); reader.next();) {
+      const nlohmann::json& line = reader.object();
+      if (!reader.is_object()) {
+        ++skipped;
+      } else if (text_of(line, "logged_for") == "eval" && line.contains("response")) {
+        const int64_t at = global_step(text_of(line, "stage"), integer_of(line, "step"));
+        if (at >= from) add(entries, line, at);
+      }
+    }
   }
 
   // In turn from each difficulty, so that a few cannot crowd out the others.

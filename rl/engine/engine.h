@@ -7,7 +7,7 @@
 #include <optional>
 #include <vector>
 
-#include "data/philox.h"
+#include "base/philox.h"
 #include "rl/engine/decoder.h"
 #include "rl/engine/sampler.h"
 #include "rl/types.h"
@@ -21,7 +21,7 @@ struct SamplingOptions {
   int64_t max_new_tokens = 0;  // cut here, FinishReason::kLength
   int32_t end_token = -1;      // stops a sequence and is part of it; -1: none
   uint64_t seed = 0;
-  data::RandomStream stream = data::RandomStream::kSample;
+  RandomStream stream = RandomStream::kSample;
 };
 
 struct GenerationRequest {

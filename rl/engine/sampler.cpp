@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "configs/errors.h"
+#include "base/errors.h"
 #include "trainer/kernels/kernels.h"
 
 namespace terse::rl {
@@ -14,7 +14,7 @@ namespace {
 
 float uniform(const DrawKey& key) {
   const uint64_t coordinate = static_cast<uint64_t>(key.sample) << 40 | static_cast<uint64_t>(key.position);
-  return data::uniform01(data::philox(key.seed, key.stream, static_cast<uint64_t>(key.problem), coordinate)[0]);
+  return uniform01(philox(key.seed, key.stream, static_cast<uint64_t>(key.problem), coordinate)[0]);
 }
 
 // First token whose cumulative probability passes u; rounding may leave the sum below u, then the last possible token.
@@ -44,7 +44,7 @@ std::vector<Draw> sample_rows(float* logits, int64_t rows, int64_t vocab, const 
   kernels::cpu().softmax(logits, scale, lse.data(), probs.data(), rows, vocab);
   for (size_t r = 0; r < n; ++r) {
     if (!std::isfinite(lse[r]))
-      throw configs::DivergedError(
+      throw DivergedError(
           fmt::format("training diverged: the model's logits for problem {} are not finite. An earlier checkpoint may "
                       "still be good; train with a lower learning rate in a new --run-dir.",
                       keys[r].problem));

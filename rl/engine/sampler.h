@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "data/philox.h"
+#include "base/philox.h"
 #include "trainer/model/logit_transform.h"
 
 namespace terse::rl {
@@ -13,7 +13,7 @@ namespace terse::rl {
 // Coordinates of one random draw.
 struct DrawKey {
   uint64_t seed = 0;
-  data::RandomStream stream = data::RandomStream::kSample;
+  RandomStream stream = RandomStream::kSample;
   int64_t problem = 0;
   int64_t sample = 0;    // below 2^24
   int64_t position = 0;  // of the drawn token in its response
@@ -26,7 +26,7 @@ struct Draw {
 };
 
 // Draws one token per row of logits [rows, vocab] (overwritten). Inverse of the cumulative distribution in vocabulary
-// order. Throws configs::DivergedError when a row is not finite.
+// order. Throws DivergedError when a row is not finite.
 std::vector<Draw> sample_rows(float* logits, int64_t rows, int64_t vocab, const trainer::LogitTransform& transform,
                               const std::vector<DrawKey>& keys);
 

@@ -12,7 +12,7 @@
 #include <optional>
 #include <stdexcept>
 
-#include "data/philox.h"
+#include "base/philox.h"
 #include "data/symbol_tokenizer.h"
 
 namespace terse::rl {
@@ -79,21 +79,21 @@ class Words {
  public:
   Words(uint64_t seed, Split split, int64_t index, int64_t difficulty)
       : seed_(seed),
-        stream_(split == Split::kTrain ? data::RandomStream::kTrainProblem : data::RandomStream::kEvalProblem),
+        stream_(split == Split::kTrain ? RandomStream::kTrainProblem : RandomStream::kEvalProblem),
         index_(static_cast<uint64_t>(index)),
         block_(static_cast<uint64_t>(difficulty) << 32) {}
 
   int32_t below(int32_t n) {
     if (used_ == words_.size()) {
-      words_ = data::philox(seed_, stream_, index_, block_++);
+      words_ = philox(seed_, stream_, index_, block_++);
       used_ = 0;
     }
-    return static_cast<int32_t>(data::uniform_below(words_[used_++], static_cast<uint32_t>(n)));
+    return static_cast<int32_t>(uniform_below(words_[used_++], static_cast<uint32_t>(n)));
   }
 
  private:
   uint64_t seed_;
-  data::RandomStream stream_;
+  RandomStream stream_;
   uint64_t index_;
   uint64_t block_;
   std::array<uint32_t, 4> words_{};
@@ -114,7 +114,7 @@ Chain draw_chain(Words& words, int64_t operations) {
 bool held_out(const Chain& chain) {
   uint64_t hash = 0xCBF29CE484222325ull;  // FNV-1a; Philox then mixes its bits
   for (const char c : to_meta(chain)) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3ull;
-  return data::philox(hash, data::RandomStream::kEvalProblem, 0, 0)[0] % kHeldOutShare == 0;
+  return philox(hash, RandomStream::kEvalProblem, 0, 0)[0] % kHeldOutShare == 0;
 }
 
 void append_steps(const Chain& chain, Tokens& out) {

@@ -5,9 +5,9 @@
 
 #include <stdexcept>
 
+#include "base/errors.h"
 #include "checkpoints/store.h"
 #include "configs/load.h"
-#include "data/errors.h"
 #include "rl/eval/evaluation.h"
 #include "rl/limits.h"
 #include "rl/vocabulary.h"
@@ -63,8 +63,8 @@ Opened open(const fs::path& target, const std::string& task, const std::string& 
   // Checkpoints of older builds do not tell.
   const std::string trained = loaded.state.extra.value("tokenizer", tokenizer.id());
   if (trained != tokenizer.id()) {
-    throw data::DataError(fmt::format("{} holds the tokenizer {}, but {} was trained with {}",
-                                      (run / kTokenizerFile).string(), tokenizer.id(), loaded.path.string(), trained));
+    throw DataError(fmt::format("{} holds the tokenizer {}, but {} was trained with {}",
+                                (run / kTokenizerFile).string(), tokenizer.id(), loaded.path.string(), trained));
   }
   opened.model =
       std::make_unique<trainer::Transformer>(trainer::resolve(opened.config.model, tokenizer.vocab_size()), where, 0);

@@ -50,7 +50,7 @@ Evaluation evaluate(Engine& engine, const Task& task, const EvalOptions& options
   sampling.max_new_tokens = response_limit(options.max_new_tokens, task);
   sampling.end_token = task.tokenizer().eos();
   sampling.seed = options.seed;
-  sampling.stream = data::RandomStream::kEvalSample;
+  sampling.stream = RandomStream::kEvalSample;
 
   std::vector<Problem> problems;
   for (const int64_t difficulty : task.difficulties()) {

@@ -18,8 +18,8 @@ from .processes import Stopped, can_cover
 REPOSITORY = Path(__file__).resolve().parents[2]
 ACCEPTED = REPOSITORY / "tests" / "mutation" / "accepted.txt"
 OPTIONS = "configs/run_config.h"
-# Any change of a number in it changes every hash, and the tests of configs/ know some hashes.
-KILLABLE = "configs/sha256.cpp"
+# Any change of a number in it changes every hash, and the tests of base/ know some hashes.
+KILLABLE = "base/sha256.cpp"
 
 
 class Parser(argparse.ArgumentParser):
@@ -44,7 +44,7 @@ def parse(arguments):
     parser = Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=50)
-    parser.add_argument("--folders", type=split, default=["rl", "trainer", "data", "checkpoints", "configs"])
+    parser.add_argument("--folders", type=split, default=["rl", "trainer", "data", "checkpoints", "configs", "base"])
     parser.add_argument("--exclude", type=split, default=["trainer/dist", "trainer/plan"])
     parser.add_argument("--commit", default="HEAD")
     parser.add_argument("--jobs", type=int, default=2)
@@ -87,7 +87,7 @@ def killable(commit):
 class Run:
     def __init__(self, options, commit, mutants):
         self.options, self.commit = options, commit
-        self.areas = sorted({"configs", *(level for m in mutants for level in levels(m.file.split("/")[0], options.levels))}, key=list(AREAS).index)
+        self.areas = sorted({"base", *(level for m in mutants for level in levels(m.file.split("/")[0], options.levels))}, key=list(AREAS).index)
         self.home = REPOSITORY / "build" / "mutation"
         self.stop, self.lock = threading.Event(), threading.Lock()
         self.waiting = queue.SimpleQueue()
@@ -113,7 +113,7 @@ class Run:
             self.baseline.save(stored)
         outcome = self.copies[0].judge(killable(self.commit), self.baseline)
         if outcome["verdict"] != "killed":
-            raise CopyFailed(f"a changed number in {KILLABLE} must be killed by configs_tests, but: {outcome}")
+            raise CopyFailed(f"a changed number in {KILLABLE} must be killed by base_tests, but: {outcome}")
 
     def judge_all(self, mutants, results):
         count = len(mutants)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 ABOVE = {
+    "base": ["configs", "data", "checkpoints", "trainer", "rl", "options", "launch"],
     "configs": ["trainer", "rl", "options", "launch"],
     "data": ["trainer", "rl", "options", "launch"],
     "checkpoints": ["trainer", "rl", "options", "launch"],
@@ -19,6 +20,7 @@ class Area:
 
 
 AREAS = {
+    "base": Area(("base_tests",)),
     "configs": Area(("configs_tests",)),
     "data": Area(("data_tests",)),
     "checkpoints": Area(("checkpoints_tests",)),

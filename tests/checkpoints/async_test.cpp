@@ -11,7 +11,7 @@
 namespace terse::checkpoints {
 namespace {
 
-using support::CallbackIo;
+using support::CallbackFileSystem;
 using support::Operation;
 using ::testing::ElementsAre;
 
@@ -42,8 +42,8 @@ class Gate {
 };
 
 // Background writers stop at the gate before they have read anything of the state.
-std::shared_ptr<Io> gated(Gate& gate) {
-  return std::make_shared<CallbackIo>(support::unsynced_io(), [&gate](const Operation& operation) {
+std::shared_ptr<FileSystem> gated(Gate& gate) {
+  return std::make_shared<CallbackFileSystem>(support::unsynced_file_system(), [&gate](const Operation& operation) {
     if (operation.kind == "make_folder") gate.pass();
   });
 }
@@ -51,7 +51,7 @@ std::shared_ptr<Io> gated(Gate& gate) {
 TEST(AsyncSave, ReturnsBeforeTheWriteAndKeepsTheStateOfTheCall) {
   const TemporaryFolder folder;
   Gate gate;
-  Store store(folder.path(), {.io = gated(gate)});
+  Store store(folder.path(), {.fs = gated(gate)});
   const StateDict state = example_state(1);
   store.save(example_info(1), state);  // would wait forever if it wrote
   gate.wait_for_a_visitor();
@@ -70,15 +70,16 @@ TEST(AsyncSave, ASecondSaveWaitsForTheFirst) {
   Gate gate;
   std::mutex mutex;
   std::vector<std::string> order;  // steps whose folders were made or renamed
-  const auto io = std::make_shared<CallbackIo>(support::unsynced_io(), [&](const Operation& operation) {
-    if (operation.kind == "create") gate.pass();
-    const std::string name = operation.path.filename();
-    if (!name.starts_with("step-")) return;
-    const std::lock_guard lock(mutex);
-    if (operation.kind == "make_folder") order.push_back("begin " + name.substr(0, 6));
-    if (operation.kind == "rename") order.push_back("end " + name);
-  });
-  Store store(folder.path(), {.io = io});
+  const auto fs =
+      std::make_shared<CallbackFileSystem>(support::unsynced_file_system(), [&](const Operation& operation) {
+        if (operation.kind == "create") gate.pass();
+        const std::string name = operation.path.filename();
+        if (!name.starts_with("step-")) return;
+        const std::lock_guard lock(mutex);
+        if (operation.kind == "make_folder") order.push_back("begin " + name.substr(0, 6));
+        if (operation.kind == "rename") order.push_back("end " + name);
+      });
+  Store store(folder.path(), {.fs = fs});
   store.save(example_info(1), example_state(1));
   gate.wait_for_a_visitor();
   std::thread opener([&] { gate.open(); });
@@ -94,7 +95,7 @@ TEST(AsyncSave, TheDestructorWaits) {
   Gate gate;
   std::thread opener;
   {
-    Store store(folder.path(), {.io = gated(gate)});
+    Store store(folder.path(), {.fs = gated(gate)});
     store.save(example_info(1), example_state(1));
     gate.wait_for_a_visitor();
     opener = std::thread([&] { gate.open(); });
@@ -105,7 +106,7 @@ TEST(AsyncSave, TheDestructorWaits) {
 
 TEST(AsyncSave, BuffersFollowAStateThatChangesItsTensors) {
   const TemporaryFolder folder;
-  Store store(folder.path(), {.keep = 10, .io = support::unsynced_io()});
+  Store store(folder.path(), {.keep = 10, .fs = support::unsynced_file_system()});
   std::vector<StateDict> states(4);
   states[0].add("a", torch::rand({100}));
   states[1].add("a", torch::rand({50}));
@@ -123,14 +124,15 @@ TEST(AsyncSave, TheCallersThreadOnlyMeasuresTheFreeSpace) {
   const std::thread::id caller = std::this_thread::get_id();
   std::vector<std::string> in_call;  // of the caller's thread alone
   std::atomic<int> in_background = 0;
-  const auto io = std::make_shared<CallbackIo>(support::unsynced_io(), [&](const Operation& operation) {
-    if (std::this_thread::get_id() != caller) {
-      ++in_background;
-    } else {
-      in_call.push_back(operation.kind);
-    }
-  });
-  Store store(folder.path(), {.io = io});
+  const auto fs =
+      std::make_shared<CallbackFileSystem>(support::unsynced_file_system(), [&](const Operation& operation) {
+        if (std::this_thread::get_id() != caller) {
+          ++in_background;
+        } else {
+          in_call.push_back(operation.kind);
+        }
+      });
+  Store store(folder.path(), {.fs = fs});
   in_call.clear();
   for (int64_t step = 1; step <= 4; ++step) store.save(example_info(step), example_state(step));
   store.wait();
@@ -150,11 +152,11 @@ class FailingSave : public ::testing::Test {
   TemporaryFolder folder_;
   std::atomic<bool> broken_ = false;
   std::unique_ptr<Store> store_ = std::make_unique<Store>(
-      folder_.path(),
-      StoreOptions{.io = std::make_shared<CallbackIo>(support::unsynced_io(), [this](const Operation& operation) {
-                     const bool fails = operation.kind == "sync" || operation.kind == "remove";
-                     if (broken_ && fails) throw DiskError("cannot " + operation.kind, EIO);
-                   })});
+      folder_.path(), StoreOptions{.fs = std::make_shared<CallbackFileSystem>(
+                                       support::unsynced_file_system(), [this](const Operation& operation) {
+                                         const bool fails = operation.kind == "sync" || operation.kind == "remove";
+                                         if (broken_ && fails) throw DiskError("cannot " + operation.kind, EIO);
+                                       })});
 };
 
 TEST_F(FailingSave, ComesOutOfTheNextSaveOnceAndTheRunGoesOn) {

@@ -10,7 +10,7 @@ namespace terse::checkpoints {
 namespace {
 
 namespace fs = std::filesystem;
-using support::KillingIo;
+using support::KillingFileSystem;
 using support::SimulatedDisk;
 
 // What is on disk before, and the step that the interrupted save writes.
@@ -36,8 +36,9 @@ void save_steps(Store& store, const std::vector<int64_t>& steps) {
 }
 
 // Loads what is there after the interruption, then runs on as a new process would.
-void expect_recovers(Io& io, const std::shared_ptr<Io>& shared, const Path& dir, const Scenario& scenario, bool saved) {
-  const auto loaded = load_latest(io, dir);
+void expect_recovers(FileSystem& fs, const std::shared_ptr<FileSystem>& shared, const Path& dir,
+                     const Scenario& scenario, bool saved) {
+  const auto loaded = load_latest(fs, dir);
   const int64_t newest_before = scenario.before.empty() ? 0 : scenario.before.back();
   if (saved) {
     ASSERT_TRUE(loaded.has_value());
@@ -51,18 +52,18 @@ void expect_recovers(Io& io, const std::shared_ptr<Io>& shared, const Path& dir,
     EXPECT_TRUE(scenario.before.empty());
   }
   // No half checkpoint under a real name, and two that verify, whatever the prune was doing.
-  const std::vector<StepEntry> steps = list_steps(io, dir);
+  const std::vector<StepEntry> steps = list_steps(fs, dir);
   EXPECT_GE(steps.size(), scenario.before.size());
   for (const StepEntry& entry : steps) {
-    EXPECT_TRUE(check_checkpoint(io, dir / step_name(entry.step), Depth::kData, nullptr).empty()) << entry.step;
+    EXPECT_TRUE(check_checkpoint(fs, dir / step_name(entry.step), Depth::kData, nullptr).empty()) << entry.step;
   }
   // `latest` never runs ahead of what is durable.
-  if (io.kind(dir / kLatestName) != EntryKind::kNone) {
-    const std::string latest = io.read(dir / kLatestName, 100);
-    EXPECT_EQ(io.kind(dir / latest.substr(0, latest.size() - 1)), EntryKind::kFolder) << latest;
+  if (fs.kind(dir / kLatestName) != EntryKind::kNone) {
+    const std::string latest = fs.read(dir / kLatestName, 100);
+    EXPECT_EQ(fs.kind(dir / latest.substr(0, latest.size() - 1)), EntryKind::kFolder) << latest;
   }
 
-  Store store(dir, {.async = false, .io = shared});
+  Store store(dir, {.async = false, .fs = shared});
   save_steps(store, {400});
   EXPECT_EQ(store.load_latest()->info.step, 400);
 }
@@ -71,10 +72,10 @@ void expect_recovers(Io& io, const std::shared_ptr<Io>& shared, const Path& dir,
 int save_in_child(const Path& dir, const Scenario& scenario, int64_t at) {
   const pid_t child = ::fork();
   if (child == 0) {
-    const auto io = std::make_shared<KillingIo>(posix_io());
-    io->skip_syncs();
-    io->arm(at);
-    Store store(dir, {.async = scenario.async, .io = io});
+    const auto fs = std::make_shared<KillingFileSystem>(posix_file_system());
+    fs->skip_syncs();
+    fs->arm(at);
+    Store store(dir, {.async = scenario.async, .fs = fs});
     save_steps(store, {scenario.step});
     ::_exit(0);
   }
@@ -105,9 +106,9 @@ TEST(Crash, AKillAtAnyOperationLosesNothing) {
         EXPECT_EQ(WTERMSIG(status), SIGKILL);
         ++kills;
       }
-      const auto io = support::unsynced_io();
-      expect_recovers(*io, io, dir, scenario, completed);
-      EXPECT_THAT(temporaries_in(*io, dir), ::testing::IsEmpty());
+      const auto fs = support::unsynced_file_system();
+      expect_recovers(*fs, fs, dir, scenario, completed);
+      EXPECT_THAT(temporaries_in(*fs, dir), ::testing::IsEmpty());
       if (::testing::Test::HasFailure()) return;
       fs::remove_all(dir);
     }
@@ -129,13 +130,13 @@ TEST(Crash, APowerCutAtAnyOperationLosesNothingThatWasSafe) {
         const auto disk = std::make_shared<SimulatedDisk>();
         if (!exchange) disk->forbid_exchange();
         {
-          Store store(dir, {.async = false, .io = disk});
+          Store store(dir, {.async = false, .fs = disk});
           save_steps(store, scenario.before);
         }
         disk->cut_power_at(at);
         bool saved = false;
         try {
-          Store store(dir, {.async = false, .io = disk});
+          Store store(dir, {.async = false, .fs = disk});
           save_steps(store, {scenario.step});
           saved = true;
         } catch (const DiskError&) {
@@ -161,7 +162,7 @@ TEST(Crash, WithoutASwapAReplacedStepFallsBackToTheOneBefore) {
     SCOPED_TRACE(at);
     const auto disk = std::make_shared<SimulatedDisk>();
     disk->forbid_exchange();
-    Store store(dir, {.async = false, .io = disk});
+    Store store(dir, {.async = false, .fs = disk});
     save_steps(store, {100, 200});
     disk->cut_power_at(at);
     bool saved = false;

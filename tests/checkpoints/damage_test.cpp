@@ -26,7 +26,7 @@ class Damage : public ::testing::Test {
     expect_same(loaded->state, example_state(100));
     EXPECT_THAT(loaded->rejected, ElementsAre(AllOf(HasSubstr("step-200: "), HasSubstr(file), HasSubstr(reason))));
     EXPECT_FALSE(verify(newest_).empty());
-    EXPECT_THROW(load(newest_), CorruptError);
+    EXPECT_THROW(load(newest_), DataError);
   }
 
   TemporaryFolder folder_;
@@ -186,7 +186,7 @@ TEST_F(Damage, NoUsableCheckpointIsAnErrorThatListsThemAll) {
   try {
     load_latest(dir_);
     FAIL() << "expected an error";
-  } catch (const CorruptError& error) {
+  } catch (const DataError& error) {
     EXPECT_THAT(error.what(), AllOf(HasSubstr(dir_.string()), HasSubstr("step-200: rank-0.h5: it is missing"),
                                     HasSubstr("step-100: extra.json: it has 2 bytes, the manifest says ")));
   }

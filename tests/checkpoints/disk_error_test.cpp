@@ -7,8 +7,8 @@
 namespace terse::checkpoints {
 namespace {
 
-using support::CallbackIo;
-using support::FailingIo;
+using support::CallbackFileSystem;
+using support::FailingFileSystem;
 using support::Operation;
 using support::SimulatedDisk;
 using ::testing::AllOf;
@@ -22,12 +22,12 @@ const Path kDir = "/run/checkpoints";
 // A disk with checkpoints 100 and 200.
 std::shared_ptr<SimulatedDisk> disk_with_two() {
   const auto disk = std::make_shared<SimulatedDisk>();
-  save_two(kDir, {.async = false, .io = disk});
+  save_two(kDir, {.async = false, .fs = disk});
   return disk;
 }
 
-void expect_sound(Io& io, int64_t step) {
-  const auto loaded = load_latest(io, kDir);
+void expect_sound(FileSystem& fs, int64_t step) {
+  const auto loaded = load_latest(fs, kDir);
   ASSERT_TRUE(loaded.has_value());
   EXPECT_EQ(loaded->info.step, step);
   EXPECT_THAT(loaded->rejected, IsEmpty());
@@ -57,12 +57,12 @@ TEST_P(FailingDisk, AtAnyOperationIsReportedAndCostsNothingOlder) {
     SCOPED_TRACE(at);
     const auto disk = disk_with_two();
     const uint64_t room = disk->free_bytes(kDir);
-    const auto io = std::make_shared<FailingIo>(disk, error, forever);
-    Store store(kDir, {.async = async, .io = io});
-    io->arm(at);
+    const auto fs = std::make_shared<FailingFileSystem>(disk, error, forever);
+    Store store(kDir, {.async = async, .fs = fs});
+    fs->arm(at);
     const bool failed = save_fails(store);
-    const bool reached = io->failed();
-    io->arm(0);
+    const bool reached = fs->failed();
+    fs->arm(0);
     failures += failed ? 1 : 0;
     // A save that failed may still have put its checkpoint in place (`latest`, or the prune, failed); then it is whole.
     const bool in_place = disk->kind(kDir / "step-300") == EntryKind::kFolder;
@@ -92,12 +92,12 @@ TEST_P(FailingDisk, WhileReplacingAStepKeepsTheOldOneOrTheNewOne) {
       SCOPED_TRACE(at);
       const auto disk = disk_with_two();
       if (!exchange) disk->forbid_exchange();
-      const auto io = std::make_shared<FailingIo>(disk, error, forever);
-      Store store(kDir, {.async = async, .io = io});
-      io->arm(at);
+      const auto fs = std::make_shared<FailingFileSystem>(disk, error, forever);
+      Store store(kDir, {.async = async, .fs = fs});
+      fs->arm(at);
       const bool failed = save_fails(store, 200);
-      const bool reached = io->failed();
-      io->arm(0);
+      const bool reached = fs->failed();
+      fs->arm(0);
       // Without a swap, a disk that dies between the two renames leaves the checkpoint before.
       const bool gone = disk->kind(kDir / "step-200") == EntryKind::kNone;
       EXPECT_TRUE(!gone || (failed && !exchange && forever));
@@ -137,7 +137,7 @@ class FailedSave : public ::testing::Test {
 
   Chosen chosen_;
   std::shared_ptr<SimulatedDisk> disk_ = disk_with_two();
-  Store store_{kDir, {.io = std::make_shared<CallbackIo>(disk_, [this](const Operation& operation) {
+  Store store_{kDir, {.fs = std::make_shared<CallbackFileSystem>(disk_, [this](const Operation& operation) {
                         const int error = chosen_ ? chosen_(operation) : 0;
                         if (error == 0) return;
                         throw DiskError(
@@ -213,10 +213,10 @@ TEST(ReadError, AtAnyOperationOfALoadFallsBackOrIsReported) {
   const auto disk = disk_with_two();
   for (int64_t at = 1;; ++at) {
     SCOPED_TRACE(at);
-    FailingIo io(disk, EIO, false);
-    io.arm(at);
+    FailingFileSystem fs(disk, EIO, false);
+    fs.arm(at);
     try {
-      const auto loaded = load_latest(io, kDir);
+      const auto loaded = load_latest(fs, kDir);
       ASSERT_TRUE(loaded.has_value());
       expect_same(loaded->state, example_state(loaded->info.step));
       if (loaded->info.step == 100) {
@@ -226,7 +226,7 @@ TEST(ReadError, AtAnyOperationOfALoadFallsBackOrIsReported) {
     } catch (const DiskError& error) {
       EXPECT_EQ(error.error(), EIO);
     }
-    if (!io.failed()) break;
+    if (!fs.failed()) break;
   }
   EXPECT_GE(fallbacks, 4);
 }

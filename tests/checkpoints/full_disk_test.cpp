@@ -30,7 +30,7 @@ constexpr uint64_t kRoomy = uint64_t{1} << 40;
 // A disk with checkpoints 100 and 200 and room for so many more bytes.
 std::shared_ptr<SimulatedDisk> disk_with_room(uint64_t room) {
   const auto disk = std::make_shared<SimulatedDisk>(kRoomy);
-  save_two(kDir, {.async = false, .io = disk});
+  save_two(kDir, {.async = false, .fs = disk});
   disk->set_capacity(kRoomy - disk->free_bytes(kDir) + room);
   return disk;
 }
@@ -50,7 +50,7 @@ int save_error(Store& store, int64_t step, const StateDict& state) {
 // What the folder of a checkpoint holds, and the line in `latest`, which is written beside the old one.
 uint64_t bytes_to_save(int64_t step) {
   const auto disk = disk_with_room(kRoomy);
-  Store store(kDir, {.keep = 3, .async = false, .io = disk});
+  Store store(kDir, {.keep = 3, .async = false, .fs = disk});
   store.save(example_info(step), example_state(step));
   uint64_t bytes = step_name(step).size() + 1;
   for (const Entry& entry : disk->list(kDir / step_name(step))) bytes += entry.bytes;
@@ -63,7 +63,7 @@ TEST(FullDisk, AtAnyByteIsReportedAndCostsNothingOlder) {
     SCOPED_TRACE(room);
     const auto disk = disk_with_room(room);
     disk->pretend_room();
-    Store store(kDir, {.async = room % 2 == 0, .io = disk});
+    Store store(kDir, {.async = room % 2 == 0, .fs = disk});
     EXPECT_EQ(save_error(store, 300, example_state(300)), room < needed ? ENOSPC : 0);
     EXPECT_THAT(temporaries_in(*disk, kDir), IsEmpty());
     const auto loaded = load_latest(*disk, kDir);
@@ -82,7 +82,7 @@ TEST(FullDisk, AtAnyByteIsReportedAndCostsNothingOlder) {
 
 TEST(FullDisk, TooLittleRoomIsSaidBeforeAnythingIsWritten) {
   const auto disk = disk_with_room(1000);
-  Store store(kDir, {.async = true, .io = disk});
+  Store store(kDir, {.async = true, .fs = disk});
   const int64_t operations = disk->operations();
   try {
     store.save(example_info(300), example_state(300));
@@ -97,9 +97,9 @@ TEST(FullDisk, TooLittleRoomIsSaidBeforeAnythingIsWritten) {
 }
 
 // Another program takes the room after it was measured.
-class RoomyIo : public support::HookedIo {
+class RoomyIo : public support::HookedFileSystem {
  public:
-  using HookedIo::HookedIo;
+  using HookedFileSystem::HookedFileSystem;
   uint64_t free_bytes(const Path&) override { return kRoomy; }
 };
 
@@ -150,7 +150,7 @@ StateDict growing_state(int64_t step) {
 
 // Saves ever larger checkpoints until the disk refuses one, with `error`; the others and the run must come through.
 void fill(const Path& dir, StoreOptions options, int error) {
-  const auto real = posix_io();
+  const auto real = posix_file_system();
   options.keep = 100;
   Store store(dir, options);
   int64_t step = 0;
@@ -187,8 +187,8 @@ TEST(FullDisk, OnARealFileSystemOlderCheckpointsStayAndTheRunGoesOn) {
     for (const bool measured : {true, false}) {
       SCOPED_TRACE(std::string(async ? "async" : "sync") + (measured ? ", measured" : ", filled by others"));
       const TemporaryFolder folder;
-      const auto io = measured ? posix_io() : std::make_shared<RoomyIo>(posix_io());
-      const StoreOptions options{.async = async, .io = io};
+      const auto fs = measured ? posix_file_system() : std::make_shared<RoomyIo>(posix_file_system());
+      const StoreOptions options{.async = async, .fs = fs};
       if (on_small_file_system(folder.path(), [&] { fill(folder.path() / "checkpoints", options, ENOSPC); })) continue;
       std::cout << "mounting is not permitted here: a limit on the size of files stands in for the full disk\n";
       const Limit limit(RLIMIT_FSIZE, 150'000);
@@ -201,7 +201,7 @@ TEST(FullDisk, AFileSizeLimitIsAnErrorLikeAnyOther) {
   const TemporaryFolder folder;
   save_two(folder.path());
   const uint64_t shard = fs::file_size(folder.path() / "step-200" / "rank-0.h5");
-  Store store(folder.path(), {.async = false, .io = support::unsynced_io()});
+  Store store(folder.path(), {.async = false, .fs = support::unsynced_file_system()});
   {
     const Limit limit(RLIMIT_FSIZE, shard / 2);
     EXPECT_EQ(save_error(store, 300, example_state(300)), EFBIG);
@@ -216,7 +216,7 @@ TEST(FullDisk, RunningOutOfDescriptorsIsAnErrorLikeAnyOther) {
 #endif
   const TemporaryFolder folder;
   save_two(folder.path());
-  Store store(folder.path(), {.async = false, .io = support::unsynced_io()});
+  Store store(folder.path(), {.async = false, .fs = support::unsynced_file_system()});
   {
     const Limit limit(RLIMIT_NOFILE, 3);
     EXPECT_EQ(save_error(store, 300, example_state(300)), EMFILE);

@@ -101,7 +101,7 @@ TEST(Manifest, RefusesEveryClaimThatDoesNotFit) {
     try {
       parse_manifest(document.dump());
       ADD_FAILURE() << "expected: " << message;
-    } catch (const CorruptError& error) {
+    } catch (const DataError& error) {
       EXPECT_THAT(error.what(), HasSubstr(message));
     }
   }
@@ -109,10 +109,10 @@ TEST(Manifest, RefusesEveryClaimThatDoesNotFit) {
 
 TEST(Manifest, RefusesWhatIsNotAManifestAtAll) {
   for (const char* text : {"", "{", "null", "[]", "5", "\"text\"", "{}", "\xff", "{\"format\": 1} x"}) {
-    EXPECT_THROW(parse_manifest(text), CorruptError) << text;
+    EXPECT_THROW(parse_manifest(text), DataError) << text;
   }
-  EXPECT_THROW(parse_json(std::string(100000, '[')), CorruptError);
-  EXPECT_THROW(parse_json(std::string(100, '[') + std::string(100, ']')), CorruptError);
+  EXPECT_THROW(parse_json(std::string(100000, '[')), DataError);
+  EXPECT_THROW(parse_json(std::string(100, '[') + std::string(100, ']')), DataError);
   EXPECT_NO_THROW(parse_json(std::string(50, '[') + std::string(50, ']')));
 }
 
@@ -127,7 +127,7 @@ TEST(Manifest, EveryDeletedFieldAndEveryWrongTypeIsAnErrorNotACrash) {
       edited[nlohmann::ordered_json::json_pointer(pointer)] = other;
       try {
         parse_manifest(edited.dump());
-      } catch (const CorruptError&) {  // most of them; a stage may be any text
+      } catch (const DataError&) {  // most of them; a stage may be any text
       }
     }
   }

@@ -10,7 +10,7 @@ namespace terse::checkpoints {
 namespace {
 
 namespace fs = std::filesystem;
-using support::KillingIo;
+using support::KillingFileSystem;
 using support::SimulatedDisk;
 using ::testing::IsEmpty;
 
@@ -29,8 +29,8 @@ const std::vector<Scenario> kScenarios = {
 };
 
 // What is there after the interruption.
-void expect_whole(Io& io, const Path& dir, const Scenario& scenario, bool saved) {
-  const auto loaded = load_latest(io, dir);
+void expect_whole(FileSystem& fs, const Path& dir, const Scenario& scenario, bool saved) {
+  const auto loaded = load_latest(fs, dir);
   if (saved) {
     ASSERT_TRUE(loaded.has_value());
     EXPECT_EQ(loaded->info.step, scenario.step);
@@ -41,22 +41,22 @@ void expect_whole(Io& io, const Path& dir, const Scenario& scenario, bool saved)
     EXPECT_THAT(loaded->rejected, IsEmpty());
     expect_same(loaded->state, joined_state(loaded->info.step));
   }
-  const std::vector<StepEntry> steps = list_steps(io, dir);
+  const std::vector<StepEntry> steps = list_steps(fs, dir);
   EXPECT_GE(steps.size(), scenario.before.size());
   for (const StepEntry& entry : steps) {
-    EXPECT_THAT(check_checkpoint(io, dir / step_name(entry.step), Depth::kData, nullptr), IsEmpty()) << entry.step;
+    EXPECT_THAT(check_checkpoint(fs, dir / step_name(entry.step), Depth::kData, nullptr), IsEmpty()) << entry.step;
   }
 }
 
 // A new start with its own token, on `ranks` ranks.
-void expect_next_start_works(const std::shared_ptr<Io>& io, const Path& dir, int ranks) {
+void expect_next_start_works(const std::shared_ptr<FileSystem>& fs, const Path& dir, int ranks) {
   expect_all_ok(save_on_ranks(dir, ranks, {400}, [&](int rank) {
-    StoreOptions options = rank_options(rank, ranks, io);
+    StoreOptions options = rank_options(rank, ranks, fs);
     options.token = "job-8";
     return options;
   }));
-  EXPECT_EQ(load_latest(*io, dir)->info.step, 400);
-  for (const std::string& name : temporaries_in(*io, dir)) EXPECT_FALSE(is_shared_name(name)) << name;
+  EXPECT_EQ(load_latest(*fs, dir)->info.step, 400);
+  for (const std::string& name : temporaries_in(*fs, dir)) EXPECT_FALSE(is_shared_name(name)) << name;
 }
 
 // One rank in a process of its own, which dies at change `at` that it makes on the disk (0: it lives). Its exit code
@@ -64,11 +64,11 @@ void expect_next_start_works(const std::shared_ptr<Io>& io, const Path& dir, int
 pid_t start_rank(const Path& dir, int64_t step, int rank, int64_t at, std::chrono::milliseconds deadline) {
   const pid_t child = ::fork();
   if (child != 0) return child;
-  const auto io = std::make_shared<KillingIo>(posix_io());
-  io->skip_syncs();
-  io->number_changes_only();
-  io->arm(at);
-  StoreOptions options = rank_options(rank, kRanks, io);
+  const auto fs = std::make_shared<KillingFileSystem>(posix_file_system());
+  fs->skip_syncs();
+  fs->number_changes_only();
+  fs->arm(at);
+  StoreOptions options = rank_options(rank, kRanks, fs);
   options.deadline = deadline;
   try {
     Store store(dir, options);
@@ -118,10 +118,10 @@ TEST(RanksCrash, AKillOfTheJobAtAnyChangeOfAnyRankLosesNothing) {
         } else {
           ++kills;
         }
-        const auto io = support::unsynced_io();
-        expect_whole(*io, dir, scenario, completed);
-        expect_next_start_works(io, dir, at % 2 == 0 ? 1 : 2);
-        EXPECT_THAT(temporaries_in(*io, dir), IsEmpty());
+        const auto fs = support::unsynced_file_system();
+        expect_whole(*fs, dir, scenario, completed);
+        expect_next_start_works(fs, dir, at % 2 == 0 ? 1 : 2);
+        EXPECT_THAT(temporaries_in(*fs, dir), IsEmpty());
         if (::testing::Test::HasFailure()) return;
         fs::remove_all(dir);
       }
@@ -145,18 +145,18 @@ TEST(RanksCrash, ARankThatDiesAloneEndsTheSaveOfTheOthersAtTheDeadline) {
       fs::copy(before, dir, fs::copy_options::recursive);
       const std::vector<int> statuses = run_job(dir, scenario.step, victim, at, /*all=*/false);
       completed = WIFEXITED(statuses[static_cast<size_t>(victim)]);
-      const auto io = support::unsynced_io();
+      const auto fs = support::unsynced_file_system();
       for (const int status : statuses) {
         const bool threw = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
         failures += threw ? 1 : 0;
         // Whoever returned has a checkpoint.
-        EXPECT_TRUE(threw || io->kind(dir / step_name(scenario.step)) == EntryKind::kFolder);
+        EXPECT_TRUE(threw || fs->kind(dir / step_name(scenario.step)) == EntryKind::kFolder);
       }
       if (victim != 0) {
-        EXPECT_THAT(temporaries_in(*io, dir), IsEmpty());
+        EXPECT_THAT(temporaries_in(*fs, dir), IsEmpty());
       }
-      expect_whole(*io, dir, scenario, false);
-      expect_next_start_works(io, dir, 3);
+      expect_whole(*fs, dir, scenario, false);
+      expect_next_start_works(fs, dir, 3);
       if (::testing::Test::HasFailure()) return;
       fs::remove_all(dir);
     }

@@ -7,8 +7,8 @@
 namespace terse::checkpoints {
 namespace {
 
-using support::CallbackIo;
-using support::FailingIo;
+using support::CallbackFileSystem;
+using support::FailingFileSystem;
 using support::Operation;
 using support::SimulatedDisk;
 using ::testing::AllOf;
@@ -27,14 +27,14 @@ std::shared_ptr<SimulatedDisk> disk_with_two() {
   return disk;
 }
 
-void expect_sound(Io& io, int64_t step) {
-  const auto loaded = load_latest(io, kDir);
+void expect_sound(FileSystem& fs, int64_t step) {
+  const auto loaded = load_latest(fs, kDir);
   ASSERT_TRUE(loaded.has_value());
   EXPECT_EQ(loaded->info.step, step);
   EXPECT_THAT(loaded->rejected, IsEmpty());
   expect_same(loaded->state, joined_state(step));
-  EXPECT_GE(list_steps(io, kDir).size(), 2u);
-  EXPECT_THAT(temporaries_in(io, kDir), IsEmpty());
+  EXPECT_GE(list_steps(fs, kDir).size(), 2u);
+  EXPECT_THAT(temporaries_in(fs, kDir), IsEmpty());
 }
 
 // Stores of a run that goes on after a failed save, as training does: wait on every rank, then save again.
@@ -72,12 +72,12 @@ TEST(FailingRank, AFullDiskOfOneRankFailsTheSaveOnAllAndTheRunGoesOn) {
       const uint64_t room = disk->free_bytes(kDir);
       std::atomic<bool> is_full = true;
       Job run([&](int rank) {
-        const auto io = std::make_shared<CallbackIo>(disk, [&, rank](const Operation& operation) {
+        const auto fs = std::make_shared<CallbackFileSystem>(disk, [&, rank](const Operation& operation) {
           const bool is_data = operation.path.extension() == ".h5";
           if (!is_full || rank != full || operation.kind != "write" || !is_data) return;
           throw DiskError("cannot write " + operation.path.string() + ": " + std::strerror(ENOSPC), ENOSPC);
         });
-        StoreOptions options = rank_options(rank, kRanks, io);
+        StoreOptions options = rank_options(rank, kRanks, fs);
         options.async = async;
         return options;
       });
@@ -99,10 +99,10 @@ TEST(FailingRank, ARankWithoutRoomForItsReasonIsNamedAtOnce) {
   for (const int full : {0, 1}) {
     const auto disk = disk_with_two();
     Job run([&](int rank) {
-      const auto io = std::make_shared<CallbackIo>(disk, [&, rank](const Operation& operation) {
+      const auto fs = std::make_shared<CallbackFileSystem>(disk, [&, rank](const Operation& operation) {
         if (rank == full && operation.kind == "write") throw DiskError("cannot write", ENOSPC);
       });
-      return rank_options(rank, kRanks, io);
+      return rank_options(rank, kRanks, fs);
     });
     const std::vector<Ended> ended = run.save(300);
     const std::string name = "rank " + std::to_string(full);
@@ -163,16 +163,16 @@ TEST(FailingRank, AnErrorAtAnyOperationOfAnyRankEndsTheSaveAlikeOnAll) {
     for (int64_t at = 1;; ++at) {
       SCOPED_TRACE(std::to_string(failing) + " at " + std::to_string(at));
       const auto disk = disk_with_two();
-      const auto io = std::make_shared<FailingIo>(disk, EIO, /*forever=*/false);
+      const auto fs = std::make_shared<FailingFileSystem>(disk, EIO, /*forever=*/false);
       Job run([&](int rank) {
-        StoreOptions options = rank_options(rank, kRanks, rank == failing ? io : std::shared_ptr<Io>(disk));
+        StoreOptions options = rank_options(rank, kRanks, rank == failing ? fs : std::shared_ptr<FileSystem>(disk));
         options.deadline = std::chrono::seconds(1);  // what some errors keep a rank from saying
         return options;
       });
-      io->arm(at);
+      fs->arm(at);
       const std::vector<Ended> ended = run.save(300);
-      const bool reached = io->failed();
-      io->arm(0);
+      const bool reached = fs->failed();
+      fs->arm(0);
       for (const Ended& rank : ended) {
         EXPECT_EQ(rank.ok, ended[0].ok) << ended[0].error << "; " << rank.error;
         EXPECT_TRUE(rank.ok || rank.disk) << rank.error;
@@ -206,11 +206,11 @@ TEST(FailingRank, AReportThatArrivedAlthoughItFailedCounts) {
     std::unique_lock lock(mutex);
     changed.wait(lock, [&] { return flag; });
   };
-  const auto of_first = std::make_shared<CallbackIo>(disk, [&](const Operation& operation) {
+  const auto of_first = std::make_shared<CallbackFileSystem>(disk, [&](const Operation& operation) {
     if (operation.kind == "create" && operation.path.filename() == kExtraName) set(relied_on);
     if (operation.kind == "rename" && operation.path == kDir / "step-300") wait_for(withdrawn);
   });
-  const auto of_second = std::make_shared<CallbackIo>(disk, [&](const Operation& operation) {
+  const auto of_second = std::make_shared<CallbackFileSystem>(disk, [&](const Operation& operation) {
     if (operation.kind == "create" && operation.path.filename() == "rank-1.failed.json.part") set(withdrawn);
     if (operation.kind != "rename" || operation.path.filename() != "rank-1.json") return;
     disk->rename(operation.path.string() + ".part", operation.path);
@@ -218,7 +218,7 @@ TEST(FailingRank, AReportThatArrivedAlthoughItFailedCounts) {
     throw DiskError("cannot rename", EIO);
   });
   Job run([&](int rank) {
-    const std::vector<std::shared_ptr<Io>> ios = {of_first, of_second, disk};
+    const std::vector<std::shared_ptr<FileSystem>> ios = {of_first, of_second, disk};
     return rank_options(rank, kRanks, ios[static_cast<size_t>(rank)]);
   });
   expect_all_ok(run.save(300));
@@ -310,24 +310,26 @@ TEST(SlowRank, IsWaitedForAsLongAsItsFilesGrow) {
   std::mutex mutex;
   std::condition_variable changed;
   int looks = 0, begun = 0, written = 0;
-  const auto of_first = std::make_shared<CallbackIo>(support::unsynced_io(), [&](const Operation& operation) {
-    if (operation.kind != "list" || operation.path.filename().string().find("-data") == std::string::npos) return;
-    std::unique_lock lock(mutex);
-    ++looks;
-    changed.notify_all();
-    changed.wait(lock, [&] { return written >= std::min(looks, kFiles); });
-  });
-  const auto of_second = std::make_shared<CallbackIo>(support::unsynced_io(), [&](const Operation& operation) {
-    if (operation.path.extension() != ".h5") return;
-    std::unique_lock lock(mutex);
-    if (operation.kind == "create") {
-      changed.wait(lock, [&] { return looks > begun; });
-      ++begun;
-    } else if (operation.kind == "close") {
-      ++written;
-      changed.notify_all();
-    }
-  });
+  const auto of_first =
+      std::make_shared<CallbackFileSystem>(support::unsynced_file_system(), [&](const Operation& operation) {
+        if (operation.kind != "list" || operation.path.filename().string().find("-data") == std::string::npos) return;
+        std::unique_lock lock(mutex);
+        ++looks;
+        changed.notify_all();
+        changed.wait(lock, [&] { return written >= std::min(looks, kFiles); });
+      });
+  const auto of_second =
+      std::make_shared<CallbackFileSystem>(support::unsynced_file_system(), [&](const Operation& operation) {
+        if (operation.path.extension() != ".h5") return;
+        std::unique_lock lock(mutex);
+        if (operation.kind == "create") {
+          changed.wait(lock, [&] { return looks > begun; });
+          ++begun;
+        } else if (operation.kind == "close") {
+          ++written;
+          changed.notify_all();
+        }
+      });
   expect_all_ok(on_ranks(2, [&](int rank) {
     StoreOptions options = rank_options(rank, 2, rank == 0 ? of_first : of_second);
     options.shard_bytes = 8 << 10;
@@ -383,10 +385,11 @@ TEST(MissingRank, WhoMissesTheWordOfRankZeroSaysSo) {
   const Path data = folder.path() / "step-1.tmp-shared-job-7-1-data";
   std::filesystem::create_directory(data);
   std::filesystem::create_directory(talk);
-  const auto io = std::make_shared<CallbackIo>(support::unsynced_io(), [&](const Operation& operation) {
-    if (operation.kind == "kind" && operation.path.filename() == "saved") std::filesystem::remove_all(talk);
-  });
-  Store store(folder.path(), rank_options(1, 2, io));
+  const auto fs =
+      std::make_shared<CallbackFileSystem>(support::unsynced_file_system(), [&](const Operation& operation) {
+        if (operation.kind == "kind" && operation.path.filename() == "saved") std::filesystem::remove_all(talk);
+      });
+  Store store(folder.path(), rank_options(1, 2, fs));
   store.save(example_info(1), example_part(1, 1, 2));
   try {
     store.wait();
@@ -401,11 +404,12 @@ TEST(MissingRank, ADamagedOrForeignReportIsNotBelieved) {
   const std::string foreign = files_text({{"rank-0.h5", 100, std::string(64, 'a'), {}}});
   for (const std::string& report : {std::string("{"), std::string("{}"), foreign}) {
     const TemporaryFolder folder;
-    const auto io = std::make_shared<CallbackIo>(support::unsynced_io(), [&](const Operation& operation) {
-      if (operation.kind != "sync_folder" || operation.path.extension() == "") return;
-      write_bytes(folder.path() / "step-1.tmp-shared-job-7-1-talk" / "rank-1.json", report);
-    });
-    StoreOptions options = rank_options(0, 2, io);
+    const auto fs =
+        std::make_shared<CallbackFileSystem>(support::unsynced_file_system(), [&](const Operation& operation) {
+          if (operation.kind != "sync_folder" || operation.path.extension() == "") return;
+          write_bytes(folder.path() / "step-1.tmp-shared-job-7-1-talk" / "rank-1.json", report);
+        });
+    StoreOptions options = rank_options(0, 2, fs);
     options.deadline = std::chrono::milliseconds(50);  // nobody confirms
     Store store(folder.path(), options);
     store.save(example_info(1), example_part(1, 0, 1));

@@ -6,7 +6,7 @@ namespace terse::checkpoints {
 namespace {
 
 namespace fs = std::filesystem;
-using support::CallbackIo;
+using support::CallbackFileSystem;
 using support::Operation;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
@@ -77,10 +77,12 @@ TEST_F(RanksLoad, EachFileIsHashedByOneRankAndReadByThoseThatWantIt) {
     SCOPED_TRACE(ranks);
     Reads reads(static_cast<size_t>(ranks));
     const auto counting = [&](int rank) {
-      return std::make_shared<CallbackIo>(support::unsynced_io(), [&, rank](const Operation& operation) {
-        const std::string name = operation.path.filename();
-        if (operation.kind == "read" && name.ends_with(".h5")) ++reads[static_cast<size_t>(rank)][name];
-      });
+      return std::make_shared<CallbackFileSystem>(support::unsynced_file_system(),
+                                                  [&, rank](const Operation& operation) {
+                                                    const std::string name = operation.path.filename();
+                                                    if (operation.kind == "read" && name.ends_with(".h5"))
+                                                      ++reads[static_cast<size_t>(rank)][name];
+                                                  });
     };
     // Nobody wants a tensor: each shard is read once, to be hashed.
     const auto nothing = [](int) {
@@ -171,12 +173,13 @@ TEST_F(RanksLoad, ADiskThatFailsOnOneRankIsEverybodysConcern) {
     int fallbacks = 0;
     for (int64_t at = 1;; ++at) {
       SCOPED_TRACE(at);
-      const auto io = std::make_shared<support::FailingIo>(support::unsynced_io(), EIO, /*forever=*/false);
+      const auto fs =
+          std::make_shared<support::FailingFileSystem>(support::unsynced_file_system(), EIO, /*forever=*/false);
       Table table(kSavers);
       std::vector<int64_t> steps(kSavers, -1);
       const auto ended = on_ranks(kSavers, [&](int rank) {
-        const Store store(dir_, rank_options(rank, kSavers, rank == failing ? io : support::unsynced_io()));
-        if (rank == failing) io->arm(at);
+        const Store store(dir_, rank_options(rank, kSavers, rank == failing ? fs : support::unsynced_file_system()));
+        if (rank == failing) fs->arm(at);
         const auto loaded = store.load_latest({}, table.seat(rank));
         expect_same(loaded->state, joined_state(loaded->info.step));
         steps[static_cast<size_t>(rank)] = loaded->info.step;
@@ -188,7 +191,7 @@ TEST_F(RanksLoad, ADiskThatFailsOnOneRankIsEverybodysConcern) {
         EXPECT_TRUE(ended[rank].ok || ended[rank].disk);
       }
       fallbacks += steps[0] == 100 ? 1 : 0;
-      if (!io->failed()) break;
+      if (!fs->failed()) break;
     }
     EXPECT_GE(fallbacks, 5);
   }
@@ -205,8 +208,8 @@ TEST_F(RanksLoad, RanksThatSeeDifferentManifestsReject) {
   Table table(2);
   std::vector<std::vector<std::string>> rejected(2);
   expect_all_ok(on_ranks(2, [&](int rank) {
-    const auto io = support::unsynced_io();
-    const auto loaded = load_latest(*io, rank == 1 ? old : dir_, {{}, rank, 2}, table.seat(rank));
+    const auto fs = support::unsynced_file_system();
+    const auto loaded = load_latest(*fs, rank == 1 ? old : dir_, {{}, rank, 2}, table.seat(rank));
     EXPECT_EQ(loaded->info.step, 100);
     rejected[static_cast<size_t>(rank)] = loaded->rejected;
   }));

@@ -100,8 +100,9 @@ inline StateDict joined_state(int64_t step) {
   return state;
 }
 
-inline StoreOptions rank_options(int rank, int ranks, std::shared_ptr<Io> io = support::unsynced_io()) {
-  return {.io = std::move(io), .rank = rank, .ranks = ranks, .token = "job-7", .deadline = std::chrono::minutes(5)};
+inline StoreOptions rank_options(int rank, int ranks,
+                                 std::shared_ptr<FileSystem> fs = support::unsynced_file_system()) {
+  return {.fs = std::move(fs), .rank = rank, .ranks = ranks, .token = "job-7", .deadline = std::chrono::minutes(5)};
 }
 
 // Saves example parts on all ranks at once, each step with the same stores.
@@ -127,10 +128,10 @@ inline void expect_all_ok(const std::vector<Ended>& ended) {
 // Loads on all ranks; `use` gets what each one found.
 inline std::vector<Ended> load_on_ranks(const Path& dir, int ranks, const std::function<Wanted(int)>& wanted,
                                         const std::function<void(int, const Store::Loaded&)>& use,
-                                        const std::function<std::shared_ptr<Io>(int)>& io = {}) {
+                                        const std::function<std::shared_ptr<FileSystem>(int)>& fs = {}) {
   Table table(ranks);
   return on_ranks(ranks, [&](int rank) {
-    const Store store(dir, rank_options(rank, ranks, io ? io(rank) : support::unsynced_io()));
+    const Store store(dir, rank_options(rank, ranks, fs ? fs(rank) : support::unsynced_file_system()));
     const auto loaded = store.load_latest(wanted ? wanted(rank) : Wanted(), table.seat(rank));
     ASSERT_TRUE(loaded.has_value());
     use(rank, *loaded);

@@ -13,7 +13,7 @@ class Retention : public ::testing::Test {
  protected:
   // Saves steps with these scores through one store.
   void save(const std::vector<std::pair<int64_t, double>>& steps, int64_t keep = 2, const std::string& stage = "rl") {
-    Store store(dir_, {.keep = keep, .async = false, .io = support::unsynced_io()});
+    Store store(dir_, {.keep = keep, .async = false, .fs = support::unsynced_file_system()});
     for (const auto& [step, score] : steps) store.save(example_info(step, score, stage), example_state(step));
   }
 
@@ -106,7 +106,7 @@ TEST_F(Retention, ADamagedBestGivesWayToTheNextBest) {
 
 TEST_F(Retention, SavingAStepTwiceKeepsOneWithTheNewContent) {
   save({{1, 0}, {2, 0}});
-  Store store(dir_, {.async = false, .io = support::unsynced_io()});
+  Store store(dir_, {.async = false, .fs = support::unsynced_file_system()});
   StateDict changed = example_state(2);
   changed.extra["stage finished"] = true;
   store.save(example_info(2), changed);
@@ -126,18 +126,18 @@ TEST_F(Retention, WhatWasJustSavedAndWhatIsNewerStays) {
 
 TEST_F(Retention, AFailedSaveCostsNeitherTheBestNorTheLastTwo) {
   save({{1, 0.9}, {2, 0.1}, {3, 0.2}});
-  const auto io = std::make_shared<support::FailingIo>(support::unsynced_io(), ENOSPC, false);
+  const auto fs = std::make_shared<support::FailingFileSystem>(support::unsynced_file_system(), ENOSPC, false);
   bool failed = true;
   for (int64_t at = 1; failed; ++at) {
     SCOPED_TRACE(at);
-    Store store(dir_, {.async = false, .io = io});
-    io->arm(at);
+    Store store(dir_, {.async = false, .fs = fs});
+    fs->arm(at);
     try {
       store.save(example_info(4, 0.3), example_state(4));
       failed = false;
     } catch (const DiskError&) {
     }
-    io->arm(0);
+    fs->arm(0);
     const std::vector<int64_t> found = steps();
     EXPECT_THAT(found, ::testing::IsSupersetOf({1, 3}));
     EXPECT_GE(found.size(), 3u);

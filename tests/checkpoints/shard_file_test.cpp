@@ -142,7 +142,7 @@ TEST(ShardFile, RefusesLinks) {
   const TemporaryFolder folder;
   write_bytes(folder.path() / "victim.h5", valid_image());
   const std::string victim = (folder.path() / "victim.h5").string();
-  const QuietHdf5 quiet;
+  prepare_hdf5();
   const auto external =
       hand_made([&](hid_t file) { H5Lcreate_external(victim.c_str(), "/w", file, "w", H5P_DEFAULT, H5P_DEFAULT); });
   expect_refused(external, {piece("w", 1000)}, HasSubstr("soft or external link"));
@@ -157,7 +157,7 @@ TEST(ShardFile, RefusesStorageOutsideTheFile) {
   const TemporaryFolder folder;
   const std::string secret = (folder.path() / "secret").string();
   write_bytes(secret, std::string(4000, 's'));
-  const QuietHdf5 quiet;
+  prepare_hdf5();
   const auto external = hand_made([&](hid_t file) {
     const Layout layout;
     H5Pset_external(layout, secret.c_str(), 0, 4000);
@@ -178,7 +178,7 @@ TEST(ShardFile, RefusesStorageOutsideTheFile) {
 }
 
 TEST(ShardFile, RefusesOtherLayoutsAndFilters) {
-  const QuietHdf5 quiet;
+  prepare_hdf5();
   const auto with = [](const std::function<void(hid_t)>& set_up) {
     return hand_made([&](hid_t file) {
       const Layout layout;
@@ -198,7 +198,7 @@ TEST(ShardFile, RefusesOtherLayoutsAndFilters) {
 
 // 2^42 elements declared and nothing stored: reading would allocate 16 TiB of zeros.
 TEST(ShardFile, RefusesSizeBombs) {
-  const QuietHdf5 quiet;
+  prepare_hdf5();
   const hsize_t huge = hsize_t{1} << 42;
   const auto bomb = hand_made([&](hid_t file) {
     const Layout layout;
@@ -218,7 +218,7 @@ TEST(ShardFile, RefusesSizeBombs) {
 }
 
 TEST(ShardFile, RefusesOtherTypesAndShapes) {
-  const QuietHdf5 quiet;
+  prepare_hdf5();
   const auto typed = [](hid_t type, std::vector<hsize_t> dims = {}) {
     return hand_made([&](hid_t file) {
       const Layout layout;

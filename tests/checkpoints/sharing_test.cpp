@@ -12,7 +12,7 @@ namespace {
 
 TEST(SharedFolder, OthersMayLoadAtAnyTime) {
   const TemporaryFolder folder;
-  Store store(folder.path(), {.io = support::unsynced_io()});
+  Store store(folder.path(), {.fs = support::unsynced_file_system()});
   store.save(example_info(0), example_state(0));
   store.wait();
   std::atomic<bool> done = false;
@@ -39,7 +39,7 @@ TEST(SharedFolder, OthersMayLoadAtAnyTime) {
 
 TEST(SharedFolder, TwoStoresOnOneFolderDoNotDisturbEachOther) {
   const TemporaryFolder folder;
-  const StoreOptions options{.keep = 100, .io = support::unsynced_io()};
+  const StoreOptions options{.keep = 100, .fs = support::unsynced_file_system()};
   Store even(folder.path(), options);
   for (int64_t step = 0; step < 20; step += 2) {
     even.save(example_info(step), example_state(step));
@@ -55,7 +55,7 @@ TEST(SharedFolder, TwoStoresOnOneFolderDoNotDisturbEachOther) {
 
 TEST(SharedFolder, TwoProcessesOnOneFolderDoNotDisturbEachOther) {
   const TemporaryFolder folder;
-  const StoreOptions options{.keep = 100, .async = false, .io = support::unsynced_io()};
+  const StoreOptions options{.keep = 100, .async = false, .fs = support::unsynced_file_system()};
   const auto save_steps = [&](int64_t first) {
     for (int64_t step = first; step < 20; step += 2) {
       Store store(folder.path(), options);

@@ -7,10 +7,10 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/sha256.h"
 #include "checkpoints/manifest.h"
 #include "checkpoints/store.h"
-#include "configs/sha256.h"
-#include "tests/support/io_doubles.h"
+#include "tests/support/file_system_doubles.h"
 #include "tests/support/temporary_folder.h"
 
 namespace terse::checkpoints {
@@ -84,16 +84,16 @@ inline std::vector<std::string> names_in(const Path& dir) {
 }
 
 // Names in `dir` that saves give to what is unfinished or about to go; none may be left by a save that has ended.
-inline std::vector<std::string> temporaries_in(Io& io, const Path& dir) {
+inline std::vector<std::string> temporaries_in(FileSystem& fs, const Path& dir) {
   std::vector<std::string> names;
-  for (const Entry& entry : io.list(dir)) {
+  for (const Entry& entry : fs.list(dir)) {
     if (entry.name.find(".tmp-") != std::string::npos) names.push_back(entry.name);
   }
   return names;
 }
 
 // Two good checkpoints, 100 and 200, in folder `dir`.
-inline void save_two(const Path& dir, StoreOptions options = {.async = false, .io = support::unsynced_io()}) {
+inline void save_two(const Path& dir, StoreOptions options = {.async = false, .fs = support::unsynced_file_system()}) {
   Store store(dir, std::move(options));
   store.save(example_info(100), example_state(100));
   store.save(example_info(200), example_state(200));
@@ -107,7 +107,7 @@ inline void seal(const Path& checkpoint, const std::function<void(nlohmann::orde
   for (auto& file : manifest["files"]) {
     const std::string bytes = read_bytes(checkpoint / file["name"].get<std::string>());
     file["bytes"] = bytes.size();
-    file["sha256"] = configs::sha256_bytes(bytes);
+    file["sha256"] = sha256_bytes(bytes);
   }
   if (edit) edit(manifest);
   const std::string text = manifest.dump(1) + "\n";

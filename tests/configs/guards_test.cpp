@@ -95,18 +95,6 @@ TEST(Guards, BytesThatAreNoTextAreRefused) {
             "\u00e9\u6f22\U0001F600");
 }
 
-TEST(Guards, Utf8IsCheckedToTheLetter) {
-  constexpr size_t kGood = std::string_view::npos;
-  EXPECT_EQ(find_invalid_utf8("a\u007f\u0080\u07ff\u0800\uffff\U00010000\U0010ffff"), kGood);
-  EXPECT_EQ(find_invalid_utf8("ab\xc0\x80"), 2u);        // overlong NUL
-  EXPECT_EQ(find_invalid_utf8("\xe0\x80\x80"), 0u);      // overlong
-  EXPECT_EQ(find_invalid_utf8("\xed\xa0\x80"), 0u);      // surrogate
-  EXPECT_EQ(find_invalid_utf8("\xf4\x90\x80\x80"), 0u);  // beyond U+10FFFF
-  EXPECT_EQ(find_invalid_utf8("\xf0\x8f\xbf\xbf"), 0u);  // overlong
-  EXPECT_EQ(find_invalid_utf8("a\x80"), 1u);             // continuation without a lead
-  EXPECT_EQ(find_invalid_utf8("a\xe2\x82"), 1u);         // cut short
-}
-
 TEST(Guards, TextThatIsNoConfigurationIsRefused) {
   EXPECT_THAT(refusal(""), HasSubstr("my.yaml: is empty; expected sections"));
   EXPECT_THAT(refusal("# only a comment\n"), HasSubstr("is empty"));

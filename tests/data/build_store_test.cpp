@@ -4,9 +4,9 @@
 
 #include <csignal>
 
+#include "base/errors.h"
 #include "data/byte_tokenizer.h"
 #include "data/char_tokenizer.h"
-#include "data/errors.h"
 #include "data/symbol_tokenizer.h"
 #include "tests/data/support.h"
 
@@ -17,7 +17,7 @@ using Ids = std::vector<int32_t>;
 using Names = std::vector<std::string>;
 
 TEST(BuildStore, EndsDocumentsWithTheEndTokenWhenThereAreSeveral) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   const auto text = dir.write("text.txt", "ab|c||d|");
   build_store({text}, dir / "store.h5", ByteTokenizer(), {.separator = "|"});
   const auto store = TokenStore::open(dir / "store.h5");
@@ -27,13 +27,13 @@ TEST(BuildStore, EndsDocumentsWithTheEndTokenWhenThereAreSeveral) {
 }
 
 TEST(BuildStore, LeavesASingleDocumentAsItIs) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   build_store({dir.write("text.txt", "ab|c")}, dir / "store.h5", ByteTokenizer());
   EXPECT_EQ(all_tokens(*TokenStore::open(dir / "store.h5")), (Ids{'a', 'b', '|', 'c'}));
 }
 
 TEST(BuildStore, EachOfSeveralFilesIsADocument) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   build_store({dir.write("1.txt", "ab"), dir.write("2.txt", ""), dir.write("3.txt", "c")}, dir / "store.h5",
               ByteTokenizer());
   const auto store = TokenStore::open(dir / "store.h5");
@@ -43,7 +43,7 @@ TEST(BuildStore, EachOfSeveralFilesIsADocument) {
 }
 
 TEST(BuildStore, WithoutAnEndTokenDocumentsJustMeet) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   build_store({dir.write("text.txt", "ab|c")}, dir / "store.h5", CharTokenizer({'a', 'b', 'c'}), {.separator = "|"});
   const auto store = TokenStore::open(dir / "store.h5");
   EXPECT_EQ(all_tokens(*store), (Ids{0, 1, 2}));
@@ -51,7 +51,7 @@ TEST(BuildStore, WithoutAnEndTokenDocumentsJustMeet) {
 }
 
 TEST(BuildStore, ADocumentWithoutTokensDoesNotCount) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   const SymbolTokenizer symbols("s", {"a", "<eos>"});
   build_store({dir.write("text.txt", " | a |\n|a a")}, dir / "store.h5", symbols, {.separator = "|"});
   EXPECT_EQ(all_tokens(*TokenStore::open(dir / "store.h5")), (Ids{0, 1, 0, 0, 1}));
@@ -59,7 +59,7 @@ TEST(BuildStore, ADocumentWithoutTokensDoesNotCount) {
 
 // Larger than a block of the reader, so that characters and separators fall across its borders.
 TEST(BuildStore, AFileOfSeveralBlocksLosesNothing) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   std::string text;
   for (int i = 0; text.size() < (size_t{9} << 20); ++i)
     text += "\xE2\x82\xAC" + std::string(i % 3, 'x') + (i % 50 == 49 ? "<sep>" : "");
@@ -84,7 +84,7 @@ TEST(BuildStore, AFileOfSeveralBlocksLosesNothing) {
 }
 
 TEST(BuildStore, TheSameTextGivesTheSameContent) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   const auto hash = [&](const std::string& name, const std::string& text) {
     return build_store({dir.write(name, text)}, dir / (name + ".h5"), ByteTokenizer()).content_sha256;
   };
@@ -94,7 +94,7 @@ TEST(BuildStore, TheSameTextGivesTheSameContent) {
 }
 
 TEST(BuildStore, AFailureLeavesNothingBehind) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   const CharTokenizer tokenizer({'a', '\n'});
   const auto bad = dir.write("bad.txt", "aa\naab\n");
   const std::string message = message_of<DataError>([&] { build_store({bad}, dir / "store.h5", tokenizer); });
@@ -111,7 +111,7 @@ TEST(BuildStore, AFailureLeavesNothingBehind) {
 }
 
 TEST(BuildStore, ReplacesOnlyWhenAsked) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   const auto text = dir.write("text.txt", "one");
   const auto output = dir.write("store.h5", "precious");
   EXPECT_THROW(build_store({text}, output, ByteTokenizer()), DataError);
@@ -121,7 +121,7 @@ TEST(BuildStore, ReplacesOnlyWhenAsked) {
 }
 
 TEST(BuildStore, AFolderThatCannotBeWrittenIsADiskError) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   const auto text = dir.write("text.txt", "one");
   EXPECT_THROW(build_store({text}, text / "store.h5", ByteTokenizer()), DiskError);
 }
@@ -129,7 +129,7 @@ TEST(BuildStore, AFolderThatCannotBeWrittenIsADiskError) {
 // A file-size limit stands in for a full disk. The program must survive it up to its regular end: HDF5's own clean-up
 // at exit crashes when files were left unwritten.
 TEST(BuildStoreDeathTest, AFullDiskAtAnyPointIsADiskErrorAndNoCrash) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   const auto text = dir.write("text.txt", std::string(300000, 'x'));
   const StoreInfo whole = build_store({text}, dir / "whole.h5", ByteTokenizer());
   const Names before = dir.names();

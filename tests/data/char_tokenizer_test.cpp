@@ -1,7 +1,7 @@
 #include "data/char_tokenizer.h"
 
+#include "base/utf8.h"
 #include "data/tokenizer_factory.h"
-#include "data/utf8.h"
 #include "tests/data/support.h"
 
 namespace terse::data {

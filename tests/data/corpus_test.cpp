@@ -6,11 +6,11 @@
 #include <set>
 #include <utility>
 
+#include "base/errors.h"
 #include "configs/load.h"
 #include "data/build_store.h"
 #include "data/byte_tokenizer.h"
 #include "data/char_tokenizer.h"
-#include "data/errors.h"
 #include "data/pretrain_stream.h"
 #include "data/symbol_tokenizer.h"
 #include "data/tokenizer_factory.h"
@@ -48,7 +48,7 @@ std::string text_of(const Corpus& corpus, const TokenRange& range) {
 }
 
 TEST(Corpus, HoldsOutTheEndOfATextFile) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   const auto text = dir.write("text.txt", "abcdefghijklmnopqrst");
   const Corpus corpus = open_corpus(data(text), kind("char"), dir / "cache");
   EXPECT_EQ(corpus.tokenizer->vocab_size(), 20);
@@ -57,14 +57,14 @@ TEST(Corpus, HoldsOutTheEndOfATextFile) {
 }
 
 TEST(Corpus, SplitsWhereTheUsualCharacterBenchmarkDoes) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   const auto text = dir.write("text.txt", std::string(111539, 'x'));
   const Corpus corpus = open_corpus(data(text), kind("auto"), dir / "cache");
   EXPECT_EQ(corpus.train.size(), 100385) << "int(n * 0.9)";
 }
 
 TEST(Corpus, TakesAValidationFileOfItsOwn) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   const Corpus corpus =
       open_corpus(data(dir.write("train.txt", "abcabc"), dir.write("val.txt", "cab")), kind("char"), dir / "cache");
   EXPECT_EQ(text_of(corpus, corpus.train), "abcabc");
@@ -75,14 +75,14 @@ TEST(Corpus, TakesAValidationFileOfItsOwn) {
 }
 
 TEST(Corpus, NoValidationWhenNoneIsAskedFor) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   const Corpus corpus = open_corpus(data(dir.write("train.txt", "abcabc"), "", 0), kind("byte"), dir / "cache");
   EXPECT_FALSE(corpus.val);
   EXPECT_EQ(corpus.train.size(), 6);
 }
 
 TEST(Corpus, ReadsATokenStoreWithItsOwnTokenizer) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   const auto text = dir.write("text.txt", "a|b|c|d|e|f");
   build_store({text}, dir / "text.h5", CharTokenizer({'a', 'b', 'c', 'd', 'e', 'f'}), {.separator = "|"});
   for (const char* name : {"auto", "char"}) {
@@ -94,20 +94,20 @@ TEST(Corpus, ReadsATokenStoreWithItsOwnTokenizer) {
 }
 
 TEST(Corpus, NamesBothTokenizersOfAMismatch) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   build_store({dir.write("text.txt", "abc")}, dir / "text.h5", CharTokenizer({'a', 'b', 'c'}));
   const std::string message =
-      message_of<configs::ConfigError>([&] { open_corpus(data(dir / "text.h5"), kind("byte"), dir / "cache"); });
+      message_of<ConfigError>([&] { open_corpus(data(dir / "text.h5"), kind("byte"), dir / "cache"); });
   EXPECT_NE(message.find(CharTokenizer({'a', 'b', 'c'}).id()), std::string::npos) << message;
   EXPECT_NE(message.find("this run has byte"), std::string::npos) << message;
 }
 
 TEST(Corpus, RefusesWhatTheConfigGetsWrong) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   const auto text = dir.write("text.txt", "abcdefghij");
   build_store({text}, dir / "text.h5", ByteTokenizer());
   const auto error = [&](const configs::Data& config) {
-    return message_of<configs::ConfigError>([&] { open_corpus(config, kind("byte"), dir / "cache"); });
+    return message_of<ConfigError>([&] { open_corpus(config, kind("byte"), dir / "cache"); });
   };
   EXPECT_NE(error(data("")).find("data.train is empty"), std::string::npos);
   EXPECT_NE(error(data(dir / "absent.txt")).find("data.train: no such file"), std::string::npos);
@@ -123,7 +123,7 @@ TEST(Corpus, RefusesWhatTheConfigGetsWrong) {
 }
 
 TEST(Corpus, RefusesFilesThatAreNotWhatTheySeem) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   EXPECT_THROW(open_corpus(data(dir.write("fake.h5", "text")), kind("byte"), dir / "cache"), DataError);
   EXPECT_THROW(open_corpus(data(dir.write("empty.txt", "")), kind("byte"), dir / "cache"), DataError);
   EXPECT_THROW(open_corpus(data(dir.write("empty.txt", "")), kind("char"), dir / "cache"), DataError);
@@ -132,7 +132,7 @@ TEST(Corpus, RefusesFilesThatAreNotWhatTheySeem) {
 }
 
 TEST(Corpus, BuildsAStoreOnceAndAgainWhenItIsDamaged) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   const auto text = dir.write("text.txt", std::string(1000, 'x') + "yz");
   // A store that is built is a new file beside the old one, and then takes its name.
   std::set<std::pair<std::string, uint64_t>> files;
@@ -169,7 +169,7 @@ TEST(Corpus, BuildsAStoreOnceAndAgainWhenItIsDamaged) {
 }
 
 TEST(Corpus, TellsWhatItsFilesWere) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   build_store({dir.write("val.txt", "xxyz")}, dir / "val.h5", ByteTokenizer());
   const auto text = dir.write("text.txt", "abcdefghij");
   const Corpus corpus = open_corpus(data(text, dir / "val.h5"), kind("byte"), dir / "cache");
@@ -192,7 +192,7 @@ TEST(Corpus, TellsWhatItsFilesWere) {
 }
 
 TEST(Corpus, TokensStandInForATextThatIsGone) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   const auto text = dir.write("text.txt", "abcdefghij"), val = dir.write("val.txt", "jihg");
   const Corpus before = open_corpus(data(text, val), kind("char"), dir / "cache");
   const CorpusOptions options{.sources = before.sources, .unchanged = true};
@@ -205,7 +205,7 @@ TEST(Corpus, TokensStandInForATextThatIsGone) {
   ASSERT_EQ(after.notes.size(), 2u);
   EXPECT_NE(after.notes[0].find("text.txt is gone"), std::string::npos) << after.notes[0];
   const auto refused = [&](const std::shared_ptr<const Tokenizer>& tokenizer) {
-    return message_of<configs::ConfigError>([&] { open_corpus(data(text, val), tokenizer, dir / "cache", options); });
+    return message_of<ConfigError>([&] { open_corpus(data(text, val), tokenizer, dir / "cache", options); });
   };
   EXPECT_NE(refused(std::make_shared<ByteTokenizer>()).find("this run has byte"), std::string::npos);
   std::filesystem::remove(dir / "cache" / before.sources.at("data.train").store);
@@ -213,7 +213,7 @@ TEST(Corpus, TokensStandInForATextThatIsGone) {
 }
 
 TEST(Corpus, RefusesFilesThatHaveChanged) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   const auto text = dir.write("text.txt", "abcdefghij"), val = dir.write("val.txt", "xyz");
   const auto store = dir / "store.h5";
   build_store({text}, store, ByteTokenizer());
@@ -223,7 +223,7 @@ TEST(Corpus, RefusesFilesThatHaveChanged) {
   };
   const auto refused = [&](const configs::Data& config, const Sources& known) {
     EXPECT_NO_THROW(open_corpus(config, tokenizer, dir / "cache", {.sources = known})) << "before it has begun";
-    return message_of<configs::ConfigError>(
+    return message_of<ConfigError>(
         [&] { open_corpus(config, tokenizer, dir / "cache", {.sources = known, .unchanged = true}); });
   };
   const Sources of_text = sources(data(text, val)), of_store = sources(data(store, "", 0));
@@ -237,13 +237,13 @@ TEST(Corpus, RefusesFilesThatHaveChanged) {
   EXPECT_NE(refused(data(store, "", 0), of_store).find("data.train: " + store.string() + " has changed"),
             std::string::npos);
   std::filesystem::remove(store);
-  const std::string gone = message_of<configs::ConfigError>(
+  const std::string gone = message_of<ConfigError>(
       [&] { open_corpus(data(store, "", 0), tokenizer, dir / "cache", {.sources = of_store, .unchanged = true}); });
   EXPECT_NE(gone.find("--set data.train=FILE"), std::string::npos) << gone;
 }
 
 TEST(Corpus, WorksWithATokenizerThatIsGiven) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   const auto text = dir.write("text.txt", "1 + 2\n2 + 1\n1 + 1\n");
   const auto symbols = std::make_shared<SymbolTokenizer>("sum", std::vector<std::string>{"1", "2", "+", "<eos>"});
   const Corpus corpus = open_corpus(data(text, "", 0, "\n"), symbols, dir / "cache");

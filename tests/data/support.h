@@ -1,59 +1,19 @@
-// What the tests of data/ share: a temporary folder, whole files, and a small generator of random numbers.
+// What the tests of data/ share: whole token sources, messages of errors, and a small generator of random numbers.
 #pragma once
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "data/token_source.h"
+#include "tests/support/temporary_folder.h"
 
 namespace terse::data {
 
-// A unique folder that is removed with everything in it.
-class TempDir {
- public:
-  TempDir() {
-    std::string name = (std::filesystem::temp_directory_path() / "terse-data-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make a temporary folder");
-    path_ = name;
-  }
-  ~TempDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  std::filesystem::path write(const std::string& name, const std::string& content) const {
-    std::filesystem::remove(path_ /
-                            name);  // cutting a file to nothing and writing it anew makes ext4 wait for the disk
-    std::ofstream(path_ / name, std::ios::binary) << content;
-    return path_ / name;
-  }
-  std::vector<std::string> names() const {
-    std::vector<std::string> result;
-    for (const auto& entry : std::filesystem::directory_iterator(path_)) result.push_back(entry.path().filename());
-    std::sort(result.begin(), result.end());
-    return result;
-  }
-
- private:
-  std::filesystem::path path_;
-};
-
-inline std::string read_file(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
+using support::read_file;
+using support::TemporaryFolder;
 
 inline std::vector<int32_t> all_tokens(const TokenSource& source) {
   std::vector<int32_t> tokens(static_cast<size_t>(source.size()));

@@ -1,6 +1,6 @@
 #include "data/text_reader.h"
 
-#include "data/errors.h"
+#include "base/errors.h"
 #include "data/tokenizer.h"
 #include "tests/data/support.h"
 
@@ -38,7 +38,7 @@ Documents naive(const std::string& text, const std::string& separator) {
 }
 
 TEST(TextReader, FindsTheSameDocumentsForAnyBlockSize) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   std::mt19937_64 random(1);
   for (const std::string separator : {"", "a", "ab", "aab", "aa", "abab"}) {
     for (int round = 0; round < 40; ++round) {
@@ -59,12 +59,12 @@ TEST(TextReader, FindsTheSameDocumentsForAnyBlockSize) {
 }
 
 TEST(TextReader, EachFileIsADocumentOfItsOwn) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   EXPECT_EQ(read({dir.write("1", "ab"), dir.write("2", ""), dir.write("3", "c")}, "", 1), (Documents{"ab", "", "c"}));
 }
 
 TEST(TextReader, PlacesErrorsInTheFile) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   const auto path = dir.write("text.txt", "one\ntwo|\nthree\nfo!r");
   for (const size_t block : {1, 2, 5, 100}) {
     TextOptions options;
@@ -82,7 +82,7 @@ TEST(TextReader, PlacesErrorsInTheFile) {
 }
 
 TEST(TextReader, ReportsProgressUpToTheEnd) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   TextOptions options;
   options.block_bytes = 4;
   options.split_point = [](std::string_view text) { return text.size(); };
@@ -96,7 +96,7 @@ TEST(TextReader, ReportsProgressUpToTheEnd) {
 }
 
 TEST(TextReader, NamesFilesThatCannotBeRead) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   EXPECT_NE(message_of<DataError>([&] { read({dir / "absent"}, "", 8); }).find("absent: no such file"),
             std::string::npos);
   EXPECT_NE(message_of<DataError>([&] { read({dir.path()}, "", 8); }).find("not a regular file"), std::string::npos);

@@ -1,8 +1,8 @@
 // Damage to a store on disk: found, or harmless; never a crash, and never other tokens after verify().
+#include "base/errors.h"
 #include "data/build_store.h"
 #include "data/byte_tokenizer.h"
 #include "data/char_tokenizer.h"
-#include "data/errors.h"
 #include "data/token_store.h"
 #include "tests/data/support.h"
 
@@ -47,7 +47,7 @@ class DamagedStore : public ::testing::Test {
     }
   }
 
-  TempDir dir_;
+  TemporaryFolder dir_;
   std::filesystem::path path_ = dir_ / "store.h5";
   std::string bytes_;
   std::vector<int32_t> tokens_;

@@ -4,10 +4,10 @@
 
 #include <functional>
 
+#include "base/errors.h"
+#include "base/hdf5.h"
 #include "data/build_store.h"
 #include "data/byte_tokenizer.h"
-#include "data/errors.h"
-#include "data/hdf5_handle.h"
 #include "data/symbol_tokenizer.h"
 #include "data/token_store.h"
 #include "tests/data/support.h"
@@ -30,8 +30,8 @@ class HostileStore : public ::testing::Test {
 
   void edit(const std::function<void(hid_t file)>& change) {
     const Handle file(H5Fopen(path_.c_str(), H5F_ACC_RDWR, H5P_DEFAULT), H5Fclose);
-    ASSERT_GE(file.get(), 0);
-    change(file.get());
+    ASSERT_GE(file, 0);
+    change(file);
   }
   // Puts another dataset in the place of one; `prepare` sets its creation properties.
   void replace(const char* name, hid_t type, std::vector<hsize_t> dims,
@@ -39,15 +39,15 @@ class HostileStore : public ::testing::Test {
     edit([&](hid_t file) {
       H5Ldelete(file, name, H5P_DEFAULT);
       const Handle layout(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
-      prepare(layout.get());
+      prepare(layout);
       // Growing, where that is possible: chunks larger than the dataset are allowed only then.
       const std::vector<hsize_t> unlimited(dims.size(), H5S_UNLIMITED);
-      const hsize_t* most = H5Pget_layout(layout.get()) == H5D_CHUNKED ? unlimited.data() : nullptr;
+      const hsize_t* most = H5Pget_layout(layout) == H5D_CHUNKED ? unlimited.data() : nullptr;
       const Handle space(H5Screate_simple(static_cast<int>(dims.size()), dims.data(), most), H5Sclose);
-      const Handle made(H5Dcreate2(file, name, type, space.get(), H5P_DEFAULT, layout.get(), H5P_DEFAULT), H5Dclose);
-      ASSERT_GE(made.get(), 0) << hdf5_error();
+      const Handle made(H5Dcreate2(file, name, type, space, H5P_DEFAULT, layout, H5P_DEFAULT), H5Dclose);
+      ASSERT_GE(made, 0) << hdf5_error();
       if (content != nullptr) {
-        ASSERT_GE(H5Dwrite(made.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, content), 0) << hdf5_error();
+        ASSERT_GE(H5Dwrite(made, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, content), 0) << hdf5_error();
       }
     });
   }
@@ -55,14 +55,14 @@ class HostileStore : public ::testing::Test {
     edit([&](hid_t file) {
       H5Adelete(file, name);
       const Handle space(H5Screate(H5S_SCALAR), H5Sclose);
-      const Handle made(H5Acreate2(file, name, type, space.get(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
-      ASSERT_GE(H5Awrite(made.get(), type, value), 0);
+      const Handle made(H5Acreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
+      ASSERT_GE(H5Awrite(made, type, value), 0);
     });
   }
   void replace_text(const char* name, const std::string& value) {
     const Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
-    H5Tset_size(type.get(), value.size());
-    replace_attribute(name, type.get(), value.data());
+    H5Tset_size(type, value.size());
+    replace_attribute(name, type, value.data());
   }
   void expect_refused(const std::string& part) {
     for (const int64_t limit : {int64_t{0}, int64_t{1} << 30}) {
@@ -82,7 +82,7 @@ class HostileStore : public ::testing::Test {
     H5Pset_fletcher32(layout);
   }
 
-  TempDir dir_;
+  TemporaryFolder dir_;
   std::filesystem::path path_ = dir_ / "store.h5";
 };
 
@@ -125,7 +125,7 @@ TEST_F(HostileStore, VirtualDataset) {
   replace("tokens", H5T_STD_U16LE, {40000}, [&](hid_t layout) {
     const hsize_t size = 40000;
     const Handle space(H5Screate_simple(1, &size, nullptr), H5Sclose);
-    H5Pset_virtual(layout, space.get(), "other.h5", "/tokens", space.get());
+    H5Pset_virtual(layout, space, "other.h5", "/tokens", space);
   });
   expect_refused("dataset 'tokens' is not stored in chunks");
 }
@@ -247,9 +247,9 @@ TEST_F(HostileStore, Attributes) {
   dir_.write("store.h5", copy);
 
   const Handle variable(H5Tcopy(H5T_C_S1), H5Tclose);
-  H5Tset_size(variable.get(), H5T_VARIABLE);
+  H5Tset_size(variable, H5T_VARIABLE);
   const char* text = "byte";
-  replace_attribute("tokenizer_id", variable.get(), &text);
+  replace_attribute("tokenizer_id", variable, &text);
   expect_refused("attribute 'tokenizer_id' is not a string of fixed length");
   replace_attribute("tokenizer_id", H5T_STD_I64LE, &version);
   expect_refused("attribute 'tokenizer_id' is not a string of fixed length");

@@ -4,10 +4,10 @@
 #include <limits>
 #include <thread>
 
+#include "base/errors.h"
 #include "data/build_store.h"
 #include "data/byte_tokenizer.h"
 #include "data/char_tokenizer.h"
-#include "data/errors.h"
 #include "tests/data/support.h"
 
 namespace terse::data {
@@ -29,7 +29,7 @@ CharTokenizer large_vocabulary(int64_t size) {
 }
 
 TEST(TokenStore, GivesBackWhatWasStored) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   const std::string text = random_text(100000);  // several chunks
   build_store({dir.write("text.bin", text)}, dir / "store.h5", ByteTokenizer());
   for (const StoreOptions& options : {StoreOptions{}, kOnDisk}) {
@@ -43,7 +43,7 @@ TEST(TokenStore, GivesBackWhatWasStored) {
 }
 
 TEST(TokenStore, ReadsAnyPart) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   const std::string text = random_text(70000);
   build_store({dir.write("text.bin", text)}, dir / "store.h5", ByteTokenizer());
   const std::vector<int32_t> all = ByteTokenizer().encode(text);
@@ -64,7 +64,7 @@ TEST(TokenStore, ReadsAnyPart) {
 }
 
 TEST(TokenStore, UsesTheNarrowestTypeThatHoldsTheVocabulary) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   for (const auto& [size, width] :
        std::vector<std::pair<int64_t, int64_t>>{{256, 1}, {257, 2}, {65536, 2}, {65537, 4}}) {
     const CharTokenizer tokenizer = large_vocabulary(size);
@@ -82,7 +82,7 @@ TEST(TokenStore, UsesTheNarrowestTypeThatHoldsTheVocabulary) {
 }
 
 TEST(TokenStore, DescribesItself) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   const auto text = dir.write("text.txt", "one\n\nthree\n\nab");
   build_store({text}, dir / "store.h5", ByteTokenizer(), {.separator = "\n\n"});
   const StoreInfo info = describe_store(dir / "store.h5");
@@ -103,7 +103,7 @@ TEST(TokenStore, DescribesItself) {
 }
 
 TEST(TokenStore, ManyThreadsMayRead) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   const std::string text = random_text(200000);
   build_store({dir.write("text.bin", text)}, dir / "store.h5", ByteTokenizer());
   const std::vector<int32_t> all = ByteTokenizer().encode(text);
@@ -126,7 +126,7 @@ TEST(TokenStore, ManyThreadsMayRead) {
 }
 
 TEST(TokenStore, RefusesFilesThatAreNoStore) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   for (const std::string content :
        {"", "x", "hello", "\x89HDF\r\n\x1a\n", "\x89HDF\r\n\x1a\n and more of it, but no HDF5"}) {
     const auto path = dir.write("file", content);

@@ -1,10 +1,10 @@
 #include "data/tokenizer_factory.h"
 
+#include "base/errors.h"
 #include "configs/load.h"
 #include "data/build_store.h"
 #include "data/byte_tokenizer.h"
 #include "data/char_tokenizer.h"
-#include "data/errors.h"
 #include "data/symbol_tokenizer.h"
 #include "tests/data/support.h"
 
@@ -19,7 +19,7 @@ configs::Tokenizer config(const std::string& kind, const std::string& path = "")
 }
 
 TEST(TokenizerFactory, SavedTokenizersComeBack) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   for (const std::shared_ptr<const Tokenizer>& tokenizer : std::vector<std::shared_ptr<const Tokenizer>>{
            std::make_shared<ByteTokenizer>(), std::make_shared<CharTokenizer>(std::vector<char32_t>{'a', 0x1F600}),
            std::make_shared<SymbolTokenizer>("s", std::vector<std::string>{"a", "<eos>"})}) {
@@ -30,7 +30,7 @@ TEST(TokenizerFactory, SavedTokenizersComeBack) {
 }
 
 TEST(TokenizerFactory, RefusesFilesThatAreNotTokenizers) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   const std::string head = R"({"format":"terse-tokenizer","version":1,"kind":)";
   const std::vector<std::string> bad = {"",
                                         "{}",
@@ -84,7 +84,7 @@ TEST(TokenizerFactory, ADamagedDefinitionIsRefusedOrAnotherTokenizer) {
 }
 
 TEST(TokenizerFactory, MakesWhatTheConfigAsksFor) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   const auto text = dir.write("text.txt", "hello");
   EXPECT_EQ(make_tokenizer(config("auto"))->id(), "byte");
   EXPECT_EQ(make_tokenizer(config("byte"), text)->id(), "byte");
@@ -94,24 +94,21 @@ TEST(TokenizerFactory, MakesWhatTheConfigAsksFor) {
 }
 
 TEST(TokenizerFactory, TakesTheTokenizerOutOfATokenStore) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   const auto text = dir.write("text.txt", "hello");
   const auto tokenizer = train_char_tokenizer({text});
   build_store({text}, dir / "text.h5", *tokenizer);
   EXPECT_EQ(make_tokenizer(config("auto"), dir / "text.h5")->id(), tokenizer->id());
   EXPECT_EQ(make_tokenizer(config("char"), dir / "text.h5")->id(), tokenizer->id());
   build_store({text}, dir / "bytes.h5", ByteTokenizer());
-  const std::string message =
-      message_of<configs::ConfigError>([&] { make_tokenizer(config("char"), dir / "bytes.h5"); });
+  const std::string message = message_of<ConfigError>([&] { make_tokenizer(config("char"), dir / "bytes.h5"); });
   EXPECT_NE(message.find("holds the tokenizer byte"), std::string::npos) << message;
 }
 
 TEST(TokenizerFactory, SaysWhichKeyOfTheConfigIsWrong) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   save_tokenizer(dir / "byte.json", ByteTokenizer());
-  const auto error = [](auto... arguments) {
-    return message_of<configs::ConfigError>([&] { make_tokenizer(arguments...); });
-  };
+  const auto error = [](auto... arguments) { return message_of<ConfigError>([&] { make_tokenizer(arguments...); }); };
   EXPECT_NE(error(config("bpe")).find("\"bpe\""), std::string::npos);
   EXPECT_NE(error(config("char")).find("tokenizer.path"), std::string::npos);
   EXPECT_NE(error(config("char", dir / "absent.json")).find("absent.json"), std::string::npos);
@@ -120,7 +117,7 @@ TEST(TokenizerFactory, SaysWhichKeyOfTheConfigIsWrong) {
 }
 
 TEST(TokenizerFactory, TrainsOnAllFilesWithoutTheSeparator) {
-  const TempDir dir;
+  const TemporaryFolder dir;
   const auto one = dir.write("one.txt", "ab<|end|>ba");
   const auto two = dir.write("two.txt", "c\xC3\xA9");
   EXPECT_EQ(train_char_tokenizer({one, two}, "<|end|>")->id(), CharTokenizer({'a', 'b', 'c', 0xE9}).id());

@@ -11,7 +11,7 @@
 #include <new>
 #include <system_error>
 
-#include "configs/errors.h"
+#include "base/errors.h"
 #include "launch/starts.h"
 #include "trainer/interrupts.h"
 
@@ -29,16 +29,16 @@ Failure failure_of(const Error& error) {
 
 TEST(ExitCodes, EveryErrorOfOursHasItsOwn) {
   EXPECT_EQ(failure_of(UsageError("x")).code, 64);
-  EXPECT_EQ(failure_of(configs::CorruptError("x")).code, 65);
-  EXPECT_EQ(failure_of(configs::ResourceError("x")).code, 71);
-  EXPECT_EQ(failure_of(configs::DiskError("x")).code, 74);
-  EXPECT_EQ(failure_of(configs::LostError("x")).code, 76);
-  EXPECT_EQ(failure_of(configs::MachineError("x")).code, 78);
-  EXPECT_EQ(failure_of(configs::DivergedError("x")).code, 78);
+  EXPECT_EQ(failure_of(DataError("x")).code, 65);
+  EXPECT_EQ(failure_of(ResourceError("x")).code, 71);
+  EXPECT_EQ(failure_of(DiskError("x")).code, 74);
+  EXPECT_EQ(failure_of(LostError("x")).code, 76);
+  EXPECT_EQ(failure_of(MachineError("x")).code, 78);
+  EXPECT_EQ(failure_of(DivergedError("x")).code, 78);
   EXPECT_EQ(failure_of(trainer::SavedAndStopped("x")).code, 75);
-  EXPECT_EQ(failure_of(configs::ConfigError("x")).code, 78);
+  EXPECT_EQ(failure_of(ConfigError("x")).code, 78);
   EXPECT_EQ(failure_of(NoProgress("x")).code, 93);
-  EXPECT_EQ(failure_of(configs::ConfigError("a.yaml:3: what")).message, "a.yaml:3: what");
+  EXPECT_EQ(failure_of(ConfigError("a.yaml:3: what")).message, "a.yaml:3: what");
 }
 
 TEST(ExitCodes, AnythingElseIsABugToReport) {
@@ -78,10 +78,9 @@ TEST(ExitCodes, TensorMistakeIsABugWithItsBacktrace) {
 
 TEST(ExitCodes, NoErrorOfOursIsCalledABug) {
   for (const Failure& failure :
-       {failure_of(configs::ConfigError("x")), failure_of(configs::MachineError("x")),
-        failure_of(configs::DivergedError("x")), failure_of(configs::CorruptError("x")),
-        failure_of(configs::DiskError("x", EFBIG)), failure_of(configs::ResourceError("x")),
-        failure_of(configs::LostError("x")), failure_of(std::system_error(EAGAIN, std::generic_category(), "x"))}) {
+       {failure_of(ConfigError("x")), failure_of(MachineError("x")), failure_of(DivergedError("x")),
+        failure_of(DataError("x")), failure_of(DiskError("x", EFBIG)), failure_of(ResourceError("x")),
+        failure_of(LostError("x")), failure_of(std::system_error(EAGAIN, std::generic_category(), "x"))}) {
     EXPECT_NE(failure.code, 70);
     EXPECT_THAT(failure.message, Not(HasSubstr("bug")));
   }

@@ -36,7 +36,7 @@
 #include <sstream>
 #include <string>
 
-#include "configs/sha256.h"
+#include "base/sha256.h"
 #include "launch/cli.h"
 #include "launch/report/report.h"
 #include "launch/startup.h"
@@ -263,18 +263,18 @@ bool faulty_take_exam(terse::rl::Apprentice* apprentice, terse::rl::CompressionC
 
 using Progress = std::function<void(int64_t, int64_t)>;
 std::string real_sha256_file(const std::string& path, const Progress& progress) asm(
-    "__real__ZN5terse7configs11sha256_fileERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEERKSt8functionIFvllEE");
+    "__real__ZN5terse11sha256_fileERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEERKSt8functionIFvllEE");
 std::string faulty_sha256_file(const std::string& path, const Progress& progress) asm(
-    "__wrap__ZN5terse7configs11sha256_fileERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEERKSt8functionIFvllEE");
+    "__wrap__ZN5terse11sha256_fileERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEERKSt8functionIFvllEE");
 std::string faulty_sha256_file(const std::string& path, const Progress& progress) {
   terse::trainer::fault().at("text");
   return real_sha256_file(path, progress);
 }
 
 std::string real_sha256_bytes(std::string_view bytes) asm(
-    "__real__ZN5terse7configs12sha256_bytesB5cxx11ESt17basic_string_viewIcSt11char_traitsIcEE");
+    "__real__ZN5terse12sha256_bytesB5cxx11ESt17basic_string_viewIcSt11char_traitsIcEE");
 std::string faulty_sha256_bytes(std::string_view bytes) asm(
-    "__wrap__ZN5terse7configs12sha256_bytesB5cxx11ESt17basic_string_viewIcSt11char_traitsIcEE");
+    "__wrap__ZN5terse12sha256_bytesB5cxx11ESt17basic_string_viewIcSt11char_traitsIcEE");
 constexpr size_t kLargeFile = 16 << 10;  // larger than a configuration, which is hashed, too
 std::string faulty_sha256_bytes(std::string_view bytes) {
   std::string hash = real_sha256_bytes(bytes);

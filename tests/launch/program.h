@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/temporary_folder.h"
+
 namespace terse::launch::testing {
 
 struct Result {
@@ -16,24 +18,8 @@ struct Result {
   std::string err;
 };
 
-// A folder that is removed, with everything in it, at the end.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  // Writes a file into it and returns its path.
-  std::filesystem::path write(const std::string& name, const std::string& text) const;
-
- private:
-  std::filesystem::path path_;
-};
-
-std::string read_file(const std::filesystem::path& path);  // empty when absent
+using support::read_file;
+using support::TemporaryFolder;
 
 struct Surroundings {
   std::filesystem::path folder;               // working folder; empty: this one

@@ -43,7 +43,7 @@ std::string message_of(Work&& work) {
 }
 
 std::string refusal(const configs::RunConfig& config) {
-  return message_of<configs::ConfigError>([&] { RunDir dir(config); });
+  return message_of<ConfigError>([&] { RunDir dir(config); });
 }
 
 TEST(RunDir, IsNamedAfterTheRunUnlessToldOtherwise) {

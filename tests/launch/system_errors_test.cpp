@@ -11,7 +11,7 @@
 #include <set>
 #include <system_error>
 
-#include "configs/errors.h"
+#include "base/errors.h"
 #include "launch/exit_codes.h"
 
 namespace terse::launch {
@@ -65,7 +65,7 @@ const std::map<int, Expected>& expected() {
 }
 
 Failure of_file(int number) {
-  return describe_failure(std::make_exception_ptr(configs::DiskError("cannot write a.h5", number)));
+  return describe_failure(std::make_exception_ptr(DiskError("cannot write a.h5", number)));
 }
 
 Failure of_file_system(int number) {

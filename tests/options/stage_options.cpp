@@ -20,7 +20,7 @@ void task_name(const Option& option) {
   try {
     load(option.set("chain8"));
     ADD_FAILURE() << "any name is taken";
-  } catch (const configs::ConfigError& error) {
+  } catch (const ConfigError& error) {
     EXPECT_THAT(error.what(), ::testing::HasSubstr("chain8"));
   }
 }

@@ -123,7 +123,7 @@ TEST(Engine, EveryTokenIsDrawnByANumberOfItsOwn) {
   EXPECT_EQ(draw(0, 0), first);
   EXPECT_NE(draw(0, 1), first) << "another sample";
   EXPECT_NE(draw(1, 0), first) << "another problem";
-  hot.stream = data::RandomStream::kEvalSample;
+  hot.stream = RandomStream::kEvalSample;
   EXPECT_NE(draw(0, 0), first) << "another stream";
   hot = sampling({.temperature = 1000});
   hot.seed += 1;

@@ -29,7 +29,7 @@ configs::RunConfig config(int64_t context, std::vector<std::string> stages) {
 std::string refusal(const configs::RunConfig& config, const std::map<std::string, std::string>& origin = {}) {
   try {
     check_limits(config, origin);
-  } catch (const configs::ConfigError& error) {
+  } catch (const ConfigError& error) {
     return error.what();
   }
   return "accepted";
@@ -133,16 +133,16 @@ TEST(Ranks, TooFewForTheLayoutAreRefused) {
   configs::RunConfig run = config(64, {"rl"});
   run.parallel.layout = "split";
   EXPECT_NO_THROW(check_ranks(run, 2, 1));
-  EXPECT_THROW(check_ranks(run, 1, 1), configs::ConfigError);
+  EXPECT_THROW(check_ranks(run, 1, 1), ConfigError);
   run.parallel.rollout_ranks = 2;
-  EXPECT_THROW(check_ranks(run, 2, 1), configs::ConfigError);
+  EXPECT_THROW(check_ranks(run, 2, 1), ConfigError);
   EXPECT_NO_THROW(check_ranks(run, 3, 1));
   run.stages = {"sft"};
   EXPECT_NO_THROW(check_ranks(run, 1, 1)) << "only rl splits";
   run.parallel = {};
   run.parallel.hierarchical = true;
   EXPECT_NO_THROW(check_ranks(run, 4, 2));
-  EXPECT_THROW(check_ranks(run, 5, 2), configs::ConfigError);
+  EXPECT_THROW(check_ranks(run, 5, 2), ConfigError);
 }
 
 }  // namespace

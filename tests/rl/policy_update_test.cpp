@@ -22,7 +22,7 @@ constexpr double kCap = 1.2;
 constexpr double kTemperature = 0.8;
 
 uint32_t word(uint64_t a, uint64_t b) {
-  return data::philox(77, data::RandomStream::kShuffle, a, b)[0];
+  return philox(77, RandomStream::kShuffle, a, b)[0];
 }
 
 class PolicyUpdate : public ::testing::TestWithParam<std::string> {
@@ -37,15 +37,15 @@ class PolicyUpdate : public ::testing::TestWithParam<std::string> {
     for (uint64_t g = 0; g < 3; ++g) {
       RolloutGroup group;
       for (uint64_t i = 0; i < 3 + g; ++i)
-        group.problem.prompt.push_back(static_cast<int32_t>(data::uniform_below(word(g, i), 16)));
+        group.problem.prompt.push_back(static_cast<int32_t>(uniform_below(word(g, i), 16)));
       for (uint64_t sample = 0; sample < 4; ++sample) {
         const uint64_t key = 100 + 10 * g + sample;
         Rollout rollout;
-        const int64_t length = 2 + static_cast<int64_t>(data::uniform_below(word(key, 0), 7));
+        const int64_t length = 2 + static_cast<int64_t>(uniform_below(word(key, 0), 7));
         const bool stale = sample == 1;
         for (int64_t t = 0; t < length; ++t) {
           const auto at = static_cast<uint64_t>(t);
-          rollout.tokens.push_back(static_cast<int32_t>(data::uniform_below(word(key, 1 + at), 16)));
+          rollout.tokens.push_back(static_cast<int32_t>(uniform_below(word(key, 1 + at), 16)));
           rollout.versions.push_back(stale && t < 2 ? kVersion - 1 : kVersion);
         }
         rollout.advantage = (sample % 2 == 0 ? 1.0 : -0.75) * (1 + 0.5 * static_cast<double>(g));
@@ -64,7 +64,7 @@ class PolicyUpdate : public ::testing::TestWithParam<std::string> {
         const Tensor all = distributions(reference, groups[g].problem, rollout);
         for (size_t t = 0; t < rollout.tokens.size(); ++t) {
           const double now = all[static_cast<int64_t>(t)][rollout.tokens[t]].item<double>();
-          const double noise = data::uniform01(word(1000 + 10 * g + i, t)) - 0.5;
+          const double noise = uniform01(word(1000 + 10 * g + i, t)) - 0.5;
           rollout.logprobs.push_back(static_cast<float>(now - noise));
         }
       }

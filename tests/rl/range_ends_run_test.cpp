@@ -116,7 +116,7 @@ class RangeEnds : public ::testing::Test {
     try {
       config = configs::load_text(yaml, "tiny.yaml", overrides).config;
       check_limits(config);
-    } catch (const configs::ConfigError& error) {
+    } catch (const ConfigError& error) {
       EXPECT_THAT(error.what(), ::testing::HasSubstr(key)) << setting;
       return false;
     }
@@ -125,7 +125,7 @@ class RangeEnds : public ::testing::Test {
     try {
       run({config, dir, "test", trainer::World::start({}).get(), nullptr});
       expect_finite_metrics(dir, setting);
-    } catch (const configs::ConfigError& error) {  // what only the data tell
+    } catch (const ConfigError& error) {  // what only the data tell
       EXPECT_THAT(error.what(), ::testing::HasSubstr(key)) << setting;
     } catch (const std::exception& error) {
       ADD_FAILURE() << setting << ": " << error.what();

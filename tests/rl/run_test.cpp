@@ -148,7 +148,7 @@ TEST(Run, IsFinishedOnlyWhenItsLastCheckpointIsWritten) {
   config.checkpoint.every = 0;
   const fs::path in_the_way = folder.path() / "checkpoints" / "latest";
   fs::create_directories(in_the_way / "not a file");
-  EXPECT_THROW(run_alone(config, folder.path()), checkpoints::DiskError);
+  EXPECT_THROW(run_alone(config, folder.path()), DiskError);
   EXPECT_FALSE(fs::exists(folder.path() / "summary.json"));
   fs::remove_all(in_the_way);
   run_alone(config, folder.path());

@@ -148,7 +148,7 @@ TEST(Sampler, EveryCoordinateOfADrawGivesANumberOfItsOwn) {
   };
   against("seed", [](DrawKey& key) { key.seed = 4; });
   against("a seed that differs in its upper half", [](DrawKey& key) { key.seed += uint64_t{1} << 40; });
-  against("purpose", [](DrawKey& key) { key.stream = data::RandomStream::kEvalSample; });
+  against("purpose", [](DrawKey& key) { key.stream = RandomStream::kEvalSample; });
   against("problem", [](DrawKey& key) { key.problem += 1; });
   against("a problem far away", [](DrawKey& key) { key.problem += int64_t{1} << 45; });
   against("sample", [](DrawKey& key) { key.sample += 1; });

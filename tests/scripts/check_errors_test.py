@@ -42,14 +42,14 @@ class CheckErrors(unittest.TestCase):
         self.assertEqual(run.returncode, 0, run.stdout)
 
     def test_a_bare_runtime_error_is_found_in_every_folder(self):
-        for folder in ("configs", "data", "checkpoints", "trainer/dist", "rl/engine", "launch/commands"):
+        for folder in ("base", "configs", "data", "checkpoints", "trainer/dist", "rl/engine", "launch/commands"):
             with self.subTest(folder=folder):
-                self.expect_broken(f"{folder}/a.cpp", '\n  throw std::runtime_error("no");\n', 2, "configs/errors.h")
+                self.expect_broken(f"{folder}/a.cpp", '\n  throw std::runtime_error("no");\n', 2, "base/errors.h")
 
     def test_spelling_cannot_hide_it(self):
-        self.expect_broken("rl/a.h", "throw\n    ::std::runtime_error(text);\n", 1, "configs/errors.h")
-        self.expect_broken("rl/a.cu", 'fail(std::make_exception_ptr(std::runtime_error("no")));\n', 1, "configs/errors.h")
-        self.expect_broken("rl/a.cpp", 'const char* url = "http://"; throw std::runtime_error("no");\n', 1, "configs/errors.h")
+        self.expect_broken("rl/a.h", "throw\n    ::std::runtime_error(text);\n", 1, "base/errors.h")
+        self.expect_broken("rl/a.cu", 'fail(std::make_exception_ptr(std::runtime_error("no")));\n', 1, "base/errors.h")
+        self.expect_broken("rl/a.cpp", 'const char* url = "http://"; throw std::runtime_error("no");\n', 1, "base/errors.h")
 
     def test_prints_that_throw_or_are_silent_are_found(self):
         self.expect_broken("trainer/a.cpp", 'fmt::print(stderr, "no");\n', 1, "launch/output.h")

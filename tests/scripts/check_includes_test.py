@@ -50,7 +50,7 @@ class CheckIncludes(unittest.TestCase):
         self.expect_clean()
 
     def test_upward_includes_break_the_order(self):
-        pairs = [("configs", "data"), ("data", "trainer"), ("checkpoints", "rl"), ("trainer", "rl"), ("rl", "launch")]
+        pairs = [("base", "configs"), ("configs", "data"), ("data", "trainer"), ("checkpoints", "rl"), ("trainer", "rl"), ("rl", "launch")]
         for lower, upper in pairs:
             with self.subTest(lower=lower, upper=upper):
                 self.expect_broken(f"{lower}/a.h", f'#pragma once\n#include "{upper}/b.h"\n', f"{lower}/a.h:2:", f"may not include {upper}/")

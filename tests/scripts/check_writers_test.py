@@ -57,9 +57,9 @@ class CheckWriters(unittest.TestCase):
         self.assertEqual(self.check("trainer/metrics/jsonl_file.cpp", "const int fd = ::open(path, O_RDWR);\n")[0], 0)
 
     def test_a_listed_writer_that_writes_nothing_is_named(self):
-        code, lines = self.check("data/durable.cpp", "int nothing;\n")
+        code, lines = self.check("base/posix_file_system.cpp", "int nothing;\n")
         self.assertEqual(code, 1)
-        self.assertIn("data/durable.cpp", lines[0])
+        self.assertIn("base/posix_file_system.cpp", lines[0])
 
     def test_a_folder_without_sources_is_no_success(self):
         self.assertEqual(subprocess.run([sys.executable, CHECK, self.root], capture_output=True).returncode, 1)

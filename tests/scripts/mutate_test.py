@@ -117,7 +117,7 @@ class Changes(unittest.TestCase):
         self.assertEqual(found, {(5, "number"), (5, "returned"), (6, "number")})
 
     def test_every_source_of_the_project_can_be_read(self):
-        for folder in ("configs", "data", "checkpoints", "trainer", "rl", "launch"):
+        for folder in ("base", "configs", "data", "checkpoints", "trainer", "rl", "launch"):
             for path in [*(ROOT / folder).rglob("*.cpp"), *(ROOT / folder).rglob("*.h")]:
                 text = path.read_text()
                 read = source.Source(text)

@@ -14,17 +14,17 @@
 #include <random>
 #include <utility>
 
-#include "checkpoints/io.h"
+#include "base/file_system.h"
 
 namespace terse::support {
 
 // What the operation at which the power fails throws, and every later one on that disk.
-class PowerCut : public checkpoints::DiskError {
+class PowerCut : public DiskError {
  public:
   PowerCut() : DiskError("the power is off", EIO) {}
 };
 
-class SimulatedDisk : public checkpoints::Io {
+class SimulatedDisk : public FileSystem {
  public:
   explicit SimulatedDisk(uint64_t capacity = uint64_t{1} << 40) : capacity_(capacity) {}
 
@@ -48,7 +48,7 @@ class SimulatedDisk : public checkpoints::Io {
     return disk;
   }
 
-  std::unique_ptr<checkpoints::OutputFile> create(const Path& path) override {
+  std::unique_ptr<OutputFile> create(const Path& path) override {
     const std::lock_guard lock(mutex_);
     step();
     if (find(path) != nullptr) fail("create", path, EEXIST);
@@ -63,6 +63,12 @@ class SimulatedDisk : public checkpoints::Io {
     auto folder = std::make_shared<Node>();
     folder->is_folder = true;
     change(path.parent_path(), {{path.filename(), folder}});
+  }
+  void sync_file(const Path& path) override {
+    const std::lock_guard lock(mutex_);
+    step();
+    Node& file = need(path);
+    file.durable_bytes = file.bytes;
   }
   void sync_folder(const Path& path) override {
     const std::lock_guard lock(mutex_);
@@ -106,15 +112,15 @@ class SimulatedDisk : public checkpoints::Io {
     if (node.bytes.size() > max_bytes) fail("read", path, EFBIG);
     return node.bytes;
   }
-  std::vector<checkpoints::Entry> list(const Path& path) override {
+  std::vector<Entry> list(const Path& path) override {
     const std::lock_guard lock(mutex_);
     step();
-    std::vector<checkpoints::Entry> entries;
+    std::vector<Entry> entries;
     for (const auto& [name, node] : need(path).entries)
       entries.push_back({name, kind_of(node.get()), node->bytes.size()});
     return entries;
   }
-  checkpoints::EntryKind kind(const Path& path) override {
+  EntryKind kind(const Path& path) override {
     const std::lock_guard lock(mutex_);
     step();
     return kind_of(find(path).get());
@@ -140,7 +146,7 @@ class SimulatedDisk : public checkpoints::Io {
     std::vector<Change> unsynced;  // each is atomic
   };
 
-  class File : public checkpoints::OutputFile {
+  class File : public OutputFile {
    public:
     File(SimulatedDisk& disk, std::shared_ptr<Node> node, Path path)
         : disk_(disk), node_(std::move(node)), path_(std::move(path)) {}
@@ -170,13 +176,12 @@ class SimulatedDisk : public checkpoints::Io {
   };
 
   [[noreturn]] static void fail(const char* what, const Path& path, int error) {
-    throw checkpoints::DiskError(std::string("cannot ") + what + " " + path.string() + ": " + std::strerror(error),
-                                 error);
+    throw DiskError(std::string("cannot ") + what + " " + path.string() + ": " + std::strerror(error), error);
   }
 
-  static checkpoints::EntryKind kind_of(const Node* node) {
-    if (node == nullptr) return checkpoints::EntryKind::kNone;
-    return node->is_folder ? checkpoints::EntryKind::kFolder : checkpoints::EntryKind::kFile;
+  static EntryKind kind_of(const Node* node) {
+    if (node == nullptr) return EntryKind::kNone;
+    return node->is_folder ? EntryKind::kFolder : EntryKind::kFile;
   }
 
   static uint64_t used(const Node& node) {

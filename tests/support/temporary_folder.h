@@ -1,10 +1,14 @@
-// A folder of the test's own, removed with it.
+// A folder of the test's own, removed with everything in it, and the files there.
 #pragma once
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace terse::support {
 
@@ -23,9 +27,32 @@ class TemporaryFolder {
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+
+  // Writes a file into it and returns its path. Cutting a file to nothing and writing it anew would make ext4 wait for
+  // the disk, so an old one is removed first.
+  std::filesystem::path write(const std::string& name, const std::string& content) const {
+    std::filesystem::remove(path_ / name);
+    std::ofstream(path_ / name, std::ios::binary) << content;
+    return path_ / name;
+  }
+
+  // What lies in it, sorted.
+  std::vector<std::string> names() const {
+    std::vector<std::string> result;
+    for (const auto& entry : std::filesystem::directory_iterator(path_)) result.push_back(entry.path().filename());
+    std::sort(result.begin(), result.end());
+    return result;
+  }
 
  private:
   std::filesystem::path path_;
 };
+
+// The content of a file; empty when it is absent.
+inline std::string read_file(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
 
 }  // namespace terse::support

@@ -3,8 +3,8 @@
 
 #include <vector>
 
+#include "base/philox.h"
 #include "data/pack.h"
-#include "data/philox.h"
 #include "trainer/model/transformer.h"
 
 namespace terse::support {
@@ -38,8 +38,8 @@ inline std::vector<data::Sequence> random_sequences(const std::vector<int64_t>& 
   for (size_t s = 0; s < lengths.size(); ++s) {
     data::Sequence sequence;
     for (int64_t i = 0; i < lengths[s]; ++i) {
-      const auto word = data::philox(seed, data::RandomStream::kShuffle, s, static_cast<uint64_t>(i))[0];
-      sequence.tokens.push_back(static_cast<int32_t>(data::uniform_below(word, static_cast<uint32_t>(vocab))));
+      const auto word = philox(seed, RandomStream::kShuffle, s, static_cast<uint64_t>(i))[0];
+      sequence.tokens.push_back(static_cast<int32_t>(uniform_below(word, static_cast<uint32_t>(vocab))));
       sequence.weights.push_back(i > 0 && 2 * i >= lengths[s] ? 1.0f : 0.0f);
     }
     sequences.push_back(std::move(sequence));

@@ -1,7 +1,7 @@
 // What a checkpoint refers to has been handed to the disk before it: the lines of a file, and the file's own name.
 #include <gtest/gtest.h>
 
-#include "data/durable.h"
+#include "base/durable.h"
 #include "tests/support/synced_files.h"
 #include "tests/support/temporary_folder.h"
 #include "trainer/metrics/line_files.h"
@@ -26,11 +26,11 @@ TEST(Durable, APositionIsOfLinesAndNamesOnDisk) {
 TEST(Durable, NewFoldersAreOnDiskUnderTheirNames) {
   const support::TemporaryFolder folder;
   support::SyncedFiles::all().clear();
-  data::create_folders(folder.path() / "a/b");
+  make_folders(folder.path() / "a/b");
   EXPECT_TRUE(support::SyncedFiles::all().contain(folder.path()));
   EXPECT_TRUE(support::SyncedFiles::all().contain(folder.path() / "a"));
   support::SyncedFiles::all().clear();
-  data::write_durably(folder.path() / "c/file", "text");
+  write_durably(folder.path() / "c/file", "text");
   for (const char* path : {"", "c", "c/file"})
     EXPECT_TRUE(support::SyncedFiles::all().contain(folder.path() / path)) << path;
 }

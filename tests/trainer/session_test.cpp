@@ -14,8 +14,8 @@ namespace {
 TEST(ReadSaved, AKeyThatIsMissingOrOfAnotherKindIsADamagedCheckpointAndNoBug) {
   const nlohmann::json saved = {{"step", 3}};
   EXPECT_NO_THROW(read_saved([&] { EXPECT_EQ(saved.at("step").get<int64_t>(), 3); }));
-  EXPECT_THROW(read_saved([&] { saved.at("cursor").get<int64_t>(); }), configs::CorruptError);
-  EXPECT_THROW(read_saved([&] { saved.at("step").get<std::string>(); }), configs::CorruptError);
+  EXPECT_THROW(read_saved([&] { saved.at("cursor").get<int64_t>(); }), DataError);
+  EXPECT_THROW(read_saved([&] { saved.at("step").get<std::string>(); }), DataError);
 }
 
 // A background save fails later than it is asked for: "saved" may not be said before that.
@@ -35,7 +35,7 @@ TEST(Session, AStopWhoseCheckpointTheDiskRefusesIsAnError) {
   std::ofstream(folder.path() / "checkpoints") << "a file where the folder was";
   session.step_done();
   interrupts.request(Interrupt::kSaveAndStop);
-  EXPECT_THROW(session.maybe_save({"pretrain", 1, 0, 0, {}}, nullptr, 0), checkpoints::DiskError);
+  EXPECT_THROW(session.maybe_save({"pretrain", 1, 0, 0, {}}, nullptr, 0), DiskError);
 }
 
 }  // namespace

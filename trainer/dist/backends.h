@@ -33,7 +33,7 @@ std::unique_ptr<Collectives> mpi_collectives(std::shared_ptr<Group> group);
 // Tensors of any device by way of (pinned) host memory. On the CPU, too, where this is only a detour, for tests.
 std::unique_ptr<Collectives> staged_collectives(std::shared_ptr<Group> group, torch::Device device);
 
-// Tensors of GPUs over NCCL, a GPU for each rank; collective. Without NCCL in this build: configs::MachineError.
+// Tensors of GPUs over NCCL, a GPU for each rank; collective. Without NCCL in this build: MachineError.
 std::unique_ptr<Collectives> nccl_collectives(std::shared_ptr<Group> group, torch::Device device);
 // Which GPU a rank has, and whether it has NCCL: NCCL wants a different GPU for every rank.
 struct GpuIdentity {

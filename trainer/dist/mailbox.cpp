@@ -5,6 +5,7 @@
 #include <chrono>
 #include <stdexcept>
 
+#include "base/clock.h"
 #include "trainer/dist/backoff.h"
 
 namespace terse::trainer {
@@ -14,10 +15,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr int kLetterTag = 1;
 constexpr size_t kLongest = size_t{1} << 30;
-
-double seconds_since(Clock::time_point then) {
-  return std::chrono::duration<double>(Clock::now() - then).count();
-}
 
 // For ranks that wait for this one.
 class Waiting {

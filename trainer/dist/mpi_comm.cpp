@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <set>
 
-#include "configs/errors.h"
+#include "base/errors.h"
 
 namespace terse::trainer::mpi {
 
@@ -21,7 +21,7 @@ void require(int code, const char* what) {
   char text[MPI_MAX_ERROR_STRING];
   int length = 0;
   MPI_Error_string(code, text, &length);
-  throw configs::LostError(fmt::format("{} failed: {}", what, std::string(text, length)));
+  throw LostError(fmt::format("{} failed: {}", what, std::string(text, length)));
 }
 
 }  // namespace
@@ -42,7 +42,7 @@ Session::Session() {
   require(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &granted), "MPI_Init_thread");
   if (granted < MPI_THREAD_MULTIPLE) {
     MPI_Finalize();
-    throw configs::MachineError(
+    throw MachineError(
         fmt::format("this MPI grants thread level {}, but operations run on threads of their own and need "
                     "MPI_THREAD_MULTIPLE ({}): use an Open MPI that was built with thread support",
                     granted, static_cast<int>(MPI_THREAD_MULTIPLE)));

@@ -1,7 +1,7 @@
 // All that calls MPI, so that nothing else includes <mpi.h>: start and end, communicators, and messages under way.
 //
 // Counts are bytes and may be above INT_MAX: a message travels in pieces. Any thread may call; one object is used by
-// one thread at a time. An error of MPI is a configs::LostError with MPI's own text.
+// one thread at a time. An error of MPI is a LostError with MPI's own text.
 #pragma once
 
 #include <cstdint>

@@ -13,7 +13,7 @@
 #include <set>
 #include <stdexcept>
 
-#include "configs/errors.h"
+#include "base/errors.h"
 #include "trainer/dist/backends.h"
 #include "trainer/dist/guard.h"
 #include "trainer/dist/mailbox.h"
@@ -125,8 +125,8 @@ class MpiWorld final : public World {
     const std::string problem = device.is_cuda() ? why_not_nccl(device) : "tensors are on the CPU";
     if (problem.empty() && backend_ != "mpi") return nccl_collectives(all_, device);
     if (device.is_cuda() && backend_ == "auto") return staged_collectives(all_, device);
-    throw configs::ConfigError(backend_ == "mpi" ? "parallel.backend is mpi, but tensors are on " + device.str()
-                                                 : "parallel.backend is nccl, but " + problem);
+    throw ConfigError(backend_ == "mpi" ? "parallel.backend is mpi, but tensors are on " + device.str()
+                                        : "parallel.backend is nccl, but " + problem);
   }
 
   // The same on every rank; empty when all of them can use NCCL. Collective.

@@ -1,7 +1,7 @@
 // Tensors of GPUs over NCCL. The caller's thread queues the operation on NCCL's stream, behind its own stream's work so
 // far. Meanwhile the group's thread meets the other ranks, keeps the tensors alive, and watches until the operation has
 // finished on the GPU; so a rank that does not come is named although kernels wait for it.
-#include "configs/errors.h"
+#include "base/errors.h"
 #include "trainer/dist/backends.h"
 
 #if TERSE_WITH_NCCL
@@ -65,8 +65,7 @@ struct NcclComm {
   }
   void require(ncclResult_t result, const char* what) const {
     if (result != ncclSuccess && result != ncclInProgress)
-      throw configs::LostError(
-          fmt::format("{} failed: {}: {}", what, nccl().error_string(result), nccl().last_error(comm)));
+      throw LostError(fmt::format("{} failed: {}: {}", what, nccl().error_string(result), nccl().last_error(comm)));
   }
   // Until what was begun has been queued on the stream. The group's thread keeps the deadline.
   void settle(ncclResult_t result, const char* what) const {
@@ -264,7 +263,7 @@ std::unique_ptr<Collectives> nccl_collectives(std::shared_ptr<Group> group, torc
 #else
 
 std::unique_ptr<Collectives> nccl_collectives(std::shared_ptr<Group>, torch::Device) {
-  throw configs::MachineError("this program was built without NCCL");
+  throw MachineError("this program was built without NCCL");
 }
 
 #endif

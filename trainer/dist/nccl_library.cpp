@@ -4,7 +4,7 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
-#include "configs/errors.h"
+#include "base/errors.h"
 #endif
 
 #include "trainer/dist/backends.h"
@@ -18,19 +18,19 @@ namespace {
 template <typename F>
 void find(void* library, F& function, const char* name) {
   function = reinterpret_cast<F>(dlsym(library, name));
-  if (function == nullptr) throw configs::MachineError(fmt::format("the NCCL that was found has no {}", name));
+  if (function == nullptr) throw MachineError(fmt::format("the NCCL that was found has no {}", name));
 }
 
 NcclLibrary load() {
   void* library = dlopen(TERSE_NCCL_LIB, RTLD_NOW);
   if (library == nullptr) library = dlopen("libnccl.so.2", RTLD_NOW);
-  if (library == nullptr) throw configs::MachineError(fmt::format("NCCL cannot be loaded: {}", dlerror()));
+  if (library == nullptr) throw MachineError(fmt::format("NCCL cannot be loaded: {}", dlerror()));
   NcclLibrary found;
   find(library, found.get_version, "ncclGetVersion");
   int version = 0;
   if (found.get_version(&version) != ncclSuccess || version < NCCL_VERSION_CODE)
-    throw configs::MachineError(fmt::format("the NCCL that was found has version {}, this program was compiled for {}",
-                                            version, NCCL_VERSION_CODE));
+    throw MachineError(fmt::format("the NCCL that was found has version {}, this program was compiled for {}", version,
+                                   NCCL_VERSION_CODE));
   find(library, found.get_unique_id, "ncclGetUniqueId");
   find(library, found.comm_init, "ncclCommInitRankConfig");
   find(library, found.comm_state, "ncclCommGetAsyncError");
@@ -60,7 +60,7 @@ GpuIdentity gpu_identity(torch::Device device) {
   GpuIdentity identity;
   try {
     nccl();
-  } catch (const configs::MachineError& error) {
+  } catch (const MachineError& error) {
     identity.problem = error.what();
     return identity;
   }

@@ -24,7 +24,7 @@ struct NcclLibrary {
   decltype(&ncclRecv) receive;
 };
 
-// Loaded at the first call. Throws configs::MachineError where it is missing, lacks a function, or is older than the
+// Loaded at the first call. Throws MachineError where it is missing, lacks a function, or is older than the
 // header that this program was compiled with.
 const NcclLibrary& nccl();
 

@@ -5,15 +5,13 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
+
 namespace terse::trainer {
 
 namespace {
 
 constexpr double kMoment = 1;  // seconds
-
-double seconds_since(Situation::Clock::time_point then) {
-  return std::chrono::duration<double>(Situation::Clock::now() - then).count();
-}
 
 }  // namespace
 

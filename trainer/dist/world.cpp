@@ -8,7 +8,7 @@
 #include <optional>
 #include <stdexcept>
 
-#include "configs/errors.h"
+#include "base/errors.h"
 #include "trainer/dist/mpi_world.h"
 
 namespace terse::trainer {
@@ -52,7 +52,7 @@ bool set(const char* name) {
 void refuse_lost_tasks() {
   const char* tasks = std::getenv("SLURM_STEP_NUM_TASKS");
   if (tasks != nullptr && std::atoi(tasks) > 1 && set("SLURM_PROCID"))
-    throw configs::MachineError(fmt::format(
+    throw MachineError(fmt::format(
         "srun started this process as one of {} tasks, but they cannot find each other: use srun --mpi=pmix", tasks));
 }
 

@@ -38,7 +38,7 @@ class Mailbox;
 class World {
  public:
   // Initialises MPI where launched_by_mpi() says so. At most one World lives at a time, and MPI starts once in a
-  // process. Throws configs::MachineError saying what is missing when the backend cannot be had.
+  // process. Throws MachineError saying what is missing when the backend cannot be had.
   static std::unique_ptr<World> start(const WorldOptions& options);
   // Finalises MPI; a world of several ranks waits for all of them. While an exception passes it ends the job instead,
   // without knowing its text: catch it where the world still lives, and call abort().

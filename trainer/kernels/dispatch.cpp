@@ -2,7 +2,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "configs/errors.h"
+#include "base/errors.h"
 #include "trainer/kernels/kernels.h"
 
 namespace terse::trainer::kernels {
@@ -38,7 +38,7 @@ const Table* cpu_table(const char* isa) {
 const Table& cpu() {
   static const Table* const table = cpu_table("avx512") != nullptr ? cpu_table("avx512") : cpu_table("avx2");
   if (table == nullptr) {
-    throw configs::MachineError(
+    throw MachineError(
         "the CPU kernels need AVX2 and FMA (x86-64-v3, any server or desktop processor since about 2015); this "
         "processor, or the virtual machine's CPU model, does not offer them. Use another machine");
   }

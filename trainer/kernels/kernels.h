@@ -234,7 +234,7 @@ struct Table {
   void (*log)(const float* x, float* y, int64_t count);
 };
 
-// The table of the best instruction set of this CPU. Throws configs::MachineError when it has neither AVX-512 nor AVX2
+// The table of the best instruction set of this CPU. Throws MachineError when it has neither AVX-512 nor AVX2
 // with FMA.
 const Table& cpu();
 

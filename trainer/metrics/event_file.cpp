@@ -16,7 +16,8 @@
 #include <cstring>
 #include <string_view>
 
-#include "trainer/metrics/crc32c.h"
+#include "base/crc32c.h"
+#include "base/descriptor.h"
 
 namespace terse::trainer {
 namespace {
@@ -105,12 +106,8 @@ void EventFile::write(const std::string& event) {
   const std::string length = little_endian(static_cast<uint64_t>(event.size()));
   const std::string record =
       length + little_endian(masked_crc32c(length)) + event + little_endian(masked_crc32c(event));
-  ssize_t written = 0;
-  do {
-    written = ::write(fd_, record.data(), record.size());
-  } while (written < 0 && errno == EINTR);
-  if (written == static_cast<ssize_t>(record.size())) return;
-  throw EventFileError(fmt::format("cannot write {}: {}", path_.string(), std::strerror(written < 0 ? errno : ENOSPC)));
+  const int error = write_all(fd_, record);
+  if (error != 0) throw EventFileError(fmt::format("cannot write {}: {}", path_.string(), std::strerror(error)));
 }
 
 }  // namespace terse::trainer

@@ -5,13 +5,14 @@
 #include <filesystem>
 #include <string>
 
-#include "checkpoints/io.h"
+#include "base/descriptor.h"
+#include "base/errors.h"
 
 namespace terse::trainer {
 
 // A line file (metrics.jsonl, ledger.jsonl, those in traces/) cannot be written. The message names the file and the
 // cause.
-class MetricsError : public checkpoints::DiskError {
+class MetricsError : public DiskError {
  public:
   using DiskError::DiskError;
 };
@@ -21,9 +22,6 @@ class JsonlFile {
   // Opens for appending, created when missing. What stands behind the last newline was torn by a kill and is cut off.
   // Throws MetricsError.
   explicit JsonlFile(std::filesystem::path path);
-  ~JsonlFile();
-  JsonlFile(const JsonlFile&) = delete;
-  JsonlFile& operator=(const JsonlFile&) = delete;
 
   // Hands the line (without newline) to the system at once: a killed process loses nothing. A line is written whole or
   // not at all. Throws MetricsError at the first failure of an outage; lines that fail after it are counted in lost().
@@ -45,7 +43,7 @@ class JsonlFile {
   [[noreturn]] void fail(const char* what, int error) const;
 
   std::filesystem::path path_;
-  int fd_ = -1;
+  Descriptor fd_;
   int64_t size_ = 0;
   int64_t lost_ = 0;
   bool name_is_on_disk_ = false;

@@ -6,8 +6,8 @@
 #include <stdexcept>
 #include <utility>
 
-#include "data/durable.h"
-#include "data/errors.h"
+#include "base/durable.h"
+#include "base/errors.h"
 
 namespace terse::trainer {
 
@@ -25,8 +25,8 @@ JsonlFile& LineFiles::open(const std::string& name, Entry& entry) {
   if (entry.file) return *entry.file;
   const std::filesystem::path path = folder_ / name;
   try {
-    if (std::filesystem::path(name).has_parent_path()) data::create_folders(path.parent_path());
-  } catch (const data::DiskError& error) {
+    if (std::filesystem::path(name).has_parent_path()) make_folders(path.parent_path());
+  } catch (const DiskError& error) {
     throw MetricsError(error.what(), error.error());
   }
   return entry.file.emplace(path);

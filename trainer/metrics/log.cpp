@@ -9,6 +9,8 @@
 #include <cstring>
 #include <ctime>
 
+#include "base/descriptor.h"
+
 namespace terse::trainer {
 namespace {
 
@@ -58,9 +60,10 @@ void Log::append(const std::string& text) {
   std::lock_guard lock(mutex_);
   if (fd_ < 0) return;
   std::string line = stamp("%Y-%m-%d %H:%M:%S ") + text + "\n";
-  if (::write(fd_, line.data(), line.size()) == static_cast<ssize_t>(line.size())) return;
+  const int error = write_all(fd_, line);
+  if (error == 0) return;
   console_.print(
-      fmt::format("warning: cannot write {}: {}; going on without it", path_.string(), std::strerror(errno)));
+      fmt::format("warning: cannot write {}: {}; going on without it", path_.string(), std::strerror(error)));
   ::close(fd_);
   fd_ = -1;
 }

@@ -9,7 +9,7 @@
 #include <numeric>
 #include <stdexcept>
 
-#include "data/philox.h"
+#include "base/philox.h"
 
 namespace terse::trainer {
 
@@ -18,7 +18,7 @@ namespace {
 // Box and Muller: one normal number from two uniform ones.
 float initial_value(const ParamInfo& info, uint64_t seed, uint64_t param, int64_t element) {
   if (info.init_std == 0) return static_cast<float>(info.init_value);
-  const auto words = data::philox(seed, data::RandomStream::kInit, param, static_cast<uint64_t>(element));
+  const auto words = philox(seed, RandomStream::kInit, param, static_cast<uint64_t>(element));
   const double radius = std::sqrt(-2 * std::log((words[0] + 1.0) * 0x1p-32));
   return static_cast<float>(info.init_std * radius * std::cos(2 * M_PI * words[1] * 0x1p-32));
 }

@@ -104,7 +104,7 @@ struct Table {
 // loaded, run on.
 const Table* table();
 
-// Throws configs::MachineError naming the kernel and its sizes when a launcher returned a reason.
+// Throws MachineError naming the kernel and its sizes when a launcher returned a reason.
 void require(const char* reason, const char* kernel, std::initializer_list<int64_t> sizes);
 
 }  // namespace terse::trainer::kernels::cuda

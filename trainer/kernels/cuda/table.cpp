@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "configs/errors.h"
+#include "base/errors.h"
 #include "trainer/kernels/cuda/grid.h"
 #include "trainer/kernels/cuda/kernels.h"
 
@@ -26,7 +26,7 @@ int64_t rms_norm_slabs(int64_t vectors) {
 
 void require(const char* reason, const char* kernel, std::initializer_list<int64_t> sizes) {
   if (reason == nullptr) return;
-  throw configs::MachineError(fmt::format(
+  throw MachineError(fmt::format(
       "the CUDA kernel {} could not be launched for sizes [{}]: {} (our kernels need compute capability 8.0 "
       "or newer; a build with TERSE_CUDA=OFF does without them)",
       kernel, fmt::join(sizes, ", "), reason));

@@ -1,0 +1,27 @@
+// close() is never repeated: the descriptor is gone whatever it returns.
+#include "base/descriptor.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace terse {
+
+Descriptor::~Descriptor() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+bool was_interrupted() {
+  return errno == EINTR;
+}
+
+int write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = retry([&] { return ::write(fd, bytes.data(), bytes.size()); });
+    if (written < 0) return errno;
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+  return 0;
+}
+
+}  // namespace terse

@@ -1,0 +1,71 @@
+// What a durable write does to the disk, in which order.
+#include "base/durable.h"
+
+#include <gmock/gmock.h>
+
+#include <fstream>
+
+#include "base/errors.h"
+#include "tests/support/disk_events.h"
+#include "tests/support/temporary_folder.h"
+
+namespace terse {
+namespace {
+
+using support::read_file;
+using support::TemporaryFolder;
+using ::testing::ElementsAre;
+
+TEST(Durable, TheWholeFileIsOnDiskBeforeItGetsItsNameAndTheNameBeforeItReturns) {
+  const TemporaryFolder dir;
+  const std::string folder = "sync folder " + dir.path().filename().string();
+  support::DiskEvents disk;
+  write_durably(dir / "config.yaml", "twelve bytes");
+  EXPECT_THAT(disk.seen, ElementsAre("sync file of 12 bytes", "rename to config.yaml", folder));
+  EXPECT_EQ(read_file(dir / "config.yaml"), "twelve bytes");
+}
+
+TEST(Durable, TheNameOfEveryNewFolderIsOnDisk) {
+  const TemporaryFolder dir;
+  const support::DiskEvents disk;
+  make_folders(dir.path() / "a" / "b");
+  EXPECT_TRUE(std::filesystem::is_directory(dir.path() / "a" / "b"));
+  EXPECT_THAT(disk.seen, ElementsAre("sync folder " + dir.path().filename().string(), "sync folder a"));
+}
+
+TEST(Durable, WhatCannotBeSyncedGetsNoName) {
+  const TemporaryFolder dir;
+  dir.write("config.yaml", "old");
+  support::DiskEvents disk(0);
+  EXPECT_THROW(write_durably(dir / "config.yaml", "new"), DiskError);
+  EXPECT_EQ(read_file(dir / "config.yaml"), "old");
+  EXPECT_THAT(dir.names(), ElementsAre("config.yaml")) << "the half-written file is gone";
+}
+
+TEST(Durable, ANameThatIsNotSafeIsAnError) {
+  const TemporaryFolder dir;
+  support::DiskEvents disk(1);
+  EXPECT_THROW(write_durably(dir / "config.yaml", "new"), DiskError);
+}
+
+TEST(Durable, AFileThatAnotherLibraryWroteIsPublishedWhole) {
+  const TemporaryFolder dir;
+  support::DiskEvents disk;
+  {
+    TemporaryFile file(dir.path() / "text.h5");
+    std::ofstream(file.path()) << "some bytes";
+    file.publish();
+  }
+  EXPECT_THAT(disk.seen, ElementsAre("sync file of 10 bytes", "rename to text.h5",
+                                     "sync folder " + dir.path().filename().string()));
+  EXPECT_THAT(dir.names(), ElementsAre("text.h5"));
+}
+
+TEST(Durable, AFileInTheWayOfAFolderIsAnError) {
+  const TemporaryFolder dir;
+  EXPECT_THROW(make_folders(dir.write("a", "a file") / "b"), DiskError);
+  EXPECT_THROW(make_folders(dir / "a"), DiskError);
+}
+
+}  // namespace
+}  // namespace terse
