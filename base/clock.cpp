@@ -1,3 +1,4 @@
+// Formats the time with gmtime_r, which is safe to call from several threads.
 #include "base/clock.h"
 
 #include <array>

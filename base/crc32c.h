@@ -1,4 +1,4 @@
-// CRC-32C (Castagnoli), which event files use to guard each record.
+// Computes CRC-32C (Castagnoli). Event files guard each record with this checksum.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,8 @@ namespace terse {
 
 uint32_t crc32c(std::string_view bytes);
 
-// The TFRecord form: rotated and offset, so that a checksum of data that holds checksums stays sound.
+// Returns the checksum in the masked form of TFRecord: rotated and offset. The mask keeps the checksum sound when the
+// data itself contains checksums.
 uint32_t masked_crc32c(std::string_view bytes);
 
 }  // namespace terse

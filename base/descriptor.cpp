@@ -1,4 +1,4 @@
-// close() is never repeated: the descriptor is gone whatever it returns.
+// The destructor calls close() once and never retries it: the descriptor is released whatever close() returns.
 #include "base/descriptor.h"
 
 #include <unistd.h>

@@ -1,4 +1,4 @@
-// A file descriptor that closes itself, and system calls that a signal may interrupt.
+// Owns file descriptors, and retries system calls that a signal interrupts.
 #pragma once
 
 #include <string_view>
@@ -23,7 +23,7 @@ class Descriptor {
   int fd_;
 };
 
-// Whether the last system call of this thread was interrupted by a signal.
+// Returns whether a signal interrupted the last system call of this thread.
 bool was_interrupted();
 
 // Repeats a system call while a signal interrupts it.

@@ -1,4 +1,4 @@
-// Temporary name, sync, rename, sync of the folder: on the real file system.
+// Writes each file under a temporary name, syncs it, renames it and syncs its folder, all on the real file system.
 #include "base/durable.h"
 
 #include "base/file_system.h"
@@ -8,7 +8,7 @@ namespace terse {
 namespace {
 
 FileSystem& disk() {
-  static const std::shared_ptr<FileSystem> posix = posix_file_system();  // has no state
+  static const std::shared_ptr<FileSystem> posix = posix_file_system();  // It has no state, so all threads share it.
   return *posix;
 }
 

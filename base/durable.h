@@ -1,4 +1,4 @@
-// Files that appear under their name only when they are complete and on disk.
+// Writes files that appear under their final names only when they are complete and on disk.
 #pragma once
 
 #include <filesystem>
@@ -6,11 +6,11 @@
 
 namespace terse {
 
-// A name beside `path` for the file while another library writes it. The destructor removes the file unless it was
-// published.
+// Provides a temporary name beside `path`, under which another library can write the file. The destructor removes the
+// file unless it was published.
 class TemporaryFile {
  public:
-  // Makes missing folders. Throws DiskError.
+  // Creates the missing folders of `path`. Throws DiskError.
   explicit TemporaryFile(const std::filesystem::path& path);
   ~TemporaryFile();
   TemporaryFile(const TemporaryFile&) = delete;
@@ -26,13 +26,13 @@ class TemporaryFile {
   std::filesystem::path temporary_;
 };
 
-// Writes and publishes a small file. Throws DiskError.
+// Writes `content` to a temporary file and publishes it as `path`. Throws DiskError.
 void write_durably(const std::filesystem::path& path, std::string_view content);
 
-// Makes the folder and those above it that are missing, each of them on disk under its name. Throws DiskError.
+// Creates the folder and its missing parents, and syncs the name of each new folder to disk. Throws DiskError.
 void make_folders(const std::filesystem::path& folder);
 
-// Puts the names in the folder of `path` on disk. Throws DiskError.
+// Syncs the folder that holds `path`, so that the names in it survive a crash. Throws DiskError.
 void sync_name(const std::filesystem::path& path);
 
 }  // namespace terse

@@ -1,6 +1,6 @@
-// The errors that a user, the machine or the system can cause. launch/exit_codes.cpp gives each its exit code. A
-// mistake in terse itself is a std::logic_error, and nothing throws a bare std::runtime_error: scripts/check_errors
-// sees to that.
+// Defines the errors that a user, the machine or the system can cause. launch/exit_codes.cpp maps each of them to an
+// exit code. A bug in terse itself is a std::logic_error. Nothing throws a bare std::runtime_error, which
+// scripts/check_errors enforces.
 #pragma once
 
 #include <stdexcept>
@@ -8,34 +8,35 @@
 
 namespace terse {
 
-// All mistakes of a configuration at once, ready to print; or a run that does not fit what it is given. Exit code 78.
-// One line per mistake: "configs/my.yaml:12:3: unknown key 'hedas' in model; did you mean model.heads?".
+// A configuration has mistakes, or a run does not fit its input. Exit code 78. The message lists all mistakes, one per
+// line, ready to print: "configs/my.yaml:12:3: unknown key 'hedas' in model; did you mean model.heads?".
 class ConfigError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-// This machine, its launcher or its libraries cannot run what was asked for. The message says what would. Exit code 78.
+// This machine, its launcher or its libraries cannot run what the user asked for. The message explains what would work.
+// Exit code 78.
 class MachineError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-// Training has diverged: a loss, a gradient or logits are not finite. The message says what to change. Exit code 78.
+// Training has diverged: a loss, a gradient or logits are not finite. The message recommends a change. Exit code 78.
 class DivergedError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-// A file that cannot be used: damaged, not what it claims to be, or text that the tokenizer cannot write. The message
-// names the file, the place in it, what was found and what was expected. Exit code 65.
+// A file cannot be used: it is damaged, it is not what it claims to be, or it holds text that the tokenizer cannot
+// encode. The message names the file, the place in it, what was found and what was expected. Exit code 65.
 class DataError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
 // The system refused to open, read or write a file. The message names the operation, the path and the cause. Exit code
-// 74, unless the number of the error says that something else ran out (launch/system_errors.h).
+// 74, unless errno shows that another resource ran out (launch/system_errors.h).
 class DiskError : public std::runtime_error {
  public:
   explicit DiskError(const std::string& message, int error = 0) : std::runtime_error(message), error_(error) {}
@@ -45,7 +46,7 @@ class DiskError : public std::runtime_error {
   int error_;
 };
 
-// The machine has no more memory, threads or open files. The message says for what. Exit code 71.
+// The machine has no more memory, threads or open files. The message names what needed them. Exit code 71.
 class ResourceError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

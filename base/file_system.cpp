@@ -1,4 +1,5 @@
-// What the rest of the code does with an FileSystem: whole files, folder trees, temporary names.
+// Implements the helpers on top of FileSystem: whole files, folder trees and temporary names. A temporary name contains
+// the pid and the start time of the process that made it, so that a leftover can be recognised.
 #include "base/file_system.h"
 
 #include <fmt/format.h>
@@ -16,15 +17,15 @@ namespace terse {
 
 namespace {
 
-// A write to the interface is at most this long, so that a test can stop in the middle of a file and a stalled disk is
-// noticed between blocks.
+// Each call of OutputFile::write() gets at most this many bytes, so that a test can intervene in the middle of a file.
 constexpr size_t kBlock = 16 << 20;
 
 constexpr std::string_view kMark = ".tmp-";
 constexpr std::string_view kSharedMark = ".tmp-shared-";
 
-// Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat); 0 when there is no such process. With
-// the pid it identifies a process: a pid alone comes back, in containers at once.
+// Returns the start time of a process in clock ticks since boot (field 22 of /proc/PID/stat), or 0 when there is no
+// such process. The pid and the start time together identify a process. The pid alone is reused, in containers almost
+// at once.
 uint64_t start_time(int64_t pid) {
   std::ifstream file(fmt::format("/proc/{}/stat", pid));
   std::string line;
@@ -44,7 +45,7 @@ struct Maker {
   uint64_t start = 0;
 };
 
-// The process that made a temporary name; none for other names.
+// Returns the process that made a temporary name, or nullopt for any other name.
 std::optional<Maker> maker_of(std::string_view name) {
   const size_t mark = name.rfind(kMark);
   if (mark == std::string_view::npos) return std::nullopt;
@@ -78,7 +79,8 @@ void make_folders(FileSystem& fs, const FileSystem::Path& path) {
   try {
     fs.make_folder(path);
   } catch (const DiskError& error) {
-    if (error.error() != EEXIST || fs.kind(path) != EntryKind::kFolder) throw;  // else another process was faster
+    // Another process may create the folder first.
+    if (error.error() != EEXIST || fs.kind(path) != EntryKind::kFolder) throw;
   }
   fs.sync_folder(parent.empty() ? "." : parent);
 }
@@ -99,7 +101,7 @@ void remove_tree(FileSystem& fs, const FileSystem::Path& path) {
 }
 
 FileSystem::Path temporary_name(const FileSystem::Path& path) {
-  static std::atomic<uint64_t> count = 0;  // only makes names differ
+  static std::atomic<uint64_t> count = 0;  // It only makes the names unique.
   const int64_t pid = ::getpid();
   return path.parent_path() /
          fmt::format("{}{}{}-{}-{}", path.filename().string(), kMark, pid, start_time(pid), ++count);

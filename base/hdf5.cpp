@@ -1,4 +1,4 @@
-// The calls that make HDF5 quiet and harmless, and the walk over its stack of errors.
+// Switches off unwanted features of HDF5, and walks its error stack.
 #include "base/hdf5.h"
 
 #include <fmt/format.h>
@@ -9,7 +9,8 @@ namespace terse {
 
 namespace {
 
-// Called from the outermost error to the innermost one, which is what really went wrong.
+// H5Ewalk2 calls this from the outermost error to the innermost one. The innermost error is the actual cause, so the
+// last call wins.
 herr_t keep_latest(unsigned, const H5E_error2_t* error, void* text) {
   *static_cast<std::string*>(text) = error->desc != nullptr ? error->desc : "";
   return 0;

@@ -1,4 +1,4 @@
-// HDF5 identifiers that close themselves, and HDF5's errors in words.
+// Wraps HDF5 identifiers in handles that close themselves, and turns HDF5 errors into messages.
 #pragma once
 
 #include <hdf5.h>
@@ -10,18 +10,18 @@
 
 namespace terse {
 
-// An HDF5 call failed; the message ends with the library's own reason. Checkpoints are built in memory, so a failure
-// while one is written means that memory ran out. Readers catch it: for them it means that the file is damaged.
+// An HDF5 call failed. The message ends with the reason that the library gives. Checkpoints are built in memory, so a
+// failure to write one means that memory ran out. A reader catches this error and treats the file as damaged.
 class Hdf5Error : public ResourceError {
  public:
   using ResourceError::ResourceError;
 };
 
-// Switches off what HDF5 does unasked: messages on standard error (a setting of the calling thread), plug-ins, and the
-// clean-up at exit, which crashes after a full disk. Every function that calls HDF5 calls this first.
+// Switches off error messages on standard error (a setting of the calling thread), plug-ins, and the clean-up at exit.
+// That clean-up crashes after a disk has run full. Every function that calls HDF5 calls this first.
 void prepare_hdf5();
 
-// The innermost error of the last HDF5 call that failed in this thread.
+// Returns the innermost error of the last HDF5 call that failed in this thread.
 std::string hdf5_error();
 
 // Throws Hdf5Error "cannot <what>: <reason>".
@@ -38,7 +38,7 @@ class Hdf5Handle {
  public:
   using Close = herr_t (*)(hid_t);
   Hdf5Handle() = default;
-  // Takes a negative identifier, too: the caller looks at it.
+  // Accepts a negative identifier, too: the caller must check it.
   Hdf5Handle(hid_t id, Close closer) : id_(id), close_(closer) {}
   // Throws Hdf5Error when the identifier is negative.
   Hdf5Handle(hid_t id, Close closer, const std::string& what) : Hdf5Handle(hdf5_check(id, what), closer) {}
@@ -53,7 +53,7 @@ class Hdf5Handle {
   }
 
   operator hid_t() const { return id_; }
-  // Closes now and returns what HDF5 says, for those who must know whether it worked.
+  // Closes the identifier now. Returns the result of HDF5, for callers that must know whether closing succeeded.
   herr_t close() { return id_ < 0 ? 0 : close_(std::exchange(id_, -1)); }
 
  private:

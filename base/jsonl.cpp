@@ -1,4 +1,4 @@
-// A line that does not parse is no object; nothing is thrown for it.
+// Parses without exceptions: a line that is not valid JSON is not an object.
 #include "base/jsonl.h"
 
 namespace terse {

@@ -1,4 +1,4 @@
-// Reads a file of JSON objects, one a line (JSON Lines), in whatever state somebody else has left it.
+// Reads a file of JSON objects, one per line (JSON Lines). The file may be incomplete or damaged.
 #pragma once
 
 #include <cstdint>
@@ -16,14 +16,15 @@ class JsonlReader {
   explicit JsonlReader(const std::filesystem::path& path) : stream_(path, std::ios::binary) {}
   bool is_open() const { return stream_.is_open(); }
 
-  // Goes on to the next line. Returns false behind the last one.
+  // Reads the next line. Returns false after the last one.
   bool next();
 
   int64_t number() const { return number_; }  // of the line, from 1
   const std::string& text() const { return text_; }
   bool is_object() const { return object_.is_object(); }
   const nlohmann::json& object() const { return object_; }
-  // Whether the line has no end and is no object: the process that wrote the file was killed in the middle of it.
+  // Returns whether the line has no newline and is not an object. Then the process that wrote the file was killed in
+  // the middle of this line.
   bool is_torn() const { return stream_.eof() && !is_object(); }
 
  private:

@@ -1,5 +1,6 @@
-// Philox4x32-10, the counter-based random generator of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC
-// 2011). A number is a pure function of (key, counter): nothing has to be carried, saved or split between workers.
+// Implements Philox4x32-10, the counter-based random generator of Salmon et al., "Parallel random numbers: as easy as
+// 1, 2, 3" (SC 2011). A number is a pure function of (key, counter). So the generator has no state that must be saved
+// or split between workers.
 #pragma once
 
 #include <array>
@@ -7,7 +8,7 @@
 
 namespace terse {
 
-// What a random stream is for: part of the key, so that two uses never share numbers.
+// The purpose of a random stream. It is part of the key, so two purposes never share numbers.
 enum class RandomStream : uint32_t {
   kInit = 1,
   kShuffle,
@@ -19,10 +20,10 @@ enum class RandomStream : uint32_t {
   kForm
 };
 
-// Four independent 32-bit words for (seed, stream, a, b). `a` and `b` are the caller's coordinates, e.g. problem and
-// position.
+// Returns four independent 32-bit words for (seed, stream, a, b). `a` and `b` are coordinates that the caller chooses,
+// e.g. problem and position.
 inline std::array<uint32_t, 4> philox(uint64_t seed, RandomStream stream, uint64_t a, uint64_t b) {
-  // The stream and the upper half of the seed are mixed into the key with distinct odd constants.
+  // Each half of the key is a half of the seed, XORed with the stream times an odd constant.
   uint32_t k0 = static_cast<uint32_t>(seed) ^ (static_cast<uint32_t>(stream) * 0x85EBCA6Bu);
   uint32_t k1 = static_cast<uint32_t>(seed >> 32) ^ (static_cast<uint32_t>(stream) * 0xC2B2AE35u);
   std::array<uint32_t, 4> c = {static_cast<uint32_t>(a), static_cast<uint32_t>(a >> 32), static_cast<uint32_t>(b),
@@ -38,12 +39,12 @@ inline std::array<uint32_t, 4> philox(uint64_t seed, RandomStream stream, uint64
   return c;
 }
 
-// Uniform in [0, 1) with 24 bits, exact in fp32.
+// Returns a uniform number in [0, 1) with 24 bits, which is exact in fp32.
 inline float uniform01(uint32_t word) {
   return static_cast<float>(word >> 8) * 0x1p-24f;
 }
 
-// Uniform integer in [0, n) without modulo bias worth mentioning (n far below 2^32): multiply and take the upper half.
+// Returns a uniform integer in [0, n): the upper half of word * n. The bias is negligible when n is far below 2^32.
 inline uint32_t uniform_below(uint32_t word, uint32_t n) {
   return static_cast<uint32_t>((static_cast<uint64_t>(word) * n) >> 32);
 }

@@ -1,5 +1,5 @@
-// FileSystem on system calls. Interrupted calls are repeated; every error names the operation, the path and the
-// system's reason.
+// Implements FileSystem with system calls, and retries those that a signal interrupts. Every error names the operation,
+// the path and the system's reason.
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -77,7 +77,7 @@ class PosixIo : public FileSystem {
   void sync_folder(const Path& path) override {
     const Descriptor fd(retry([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
     if (fd.get() < 0) fail("open folder", path, errno);
-    // EINVAL: this file system has no sync for folders; there is nothing more to ask for.
+    // EINVAL means that this file system cannot sync folders. That is no error, because nothing more can be done.
     if (retry([&] { return ::fsync(fd.get()); }) < 0 && errno != EINVAL) fail("sync folder", path, errno);
   }
 
@@ -108,8 +108,8 @@ class PosixIo : public FileSystem {
   uint64_t free_bytes(const Path& path) override {
     struct statvfs info;
     if (retry([&] { return ::statvfs(path.c_str(), &info); }) < 0) fail("find the free space of", path, errno);
-    // A file system that does not count (some FUSE mounts) tells nothing: whether there is room shows when it is
-    // written.
+    // Some FUSE file systems do not count blocks, so their free space is unknown. Only a write shows whether there is
+    // space.
     if (info.f_blocks == 0) return std::numeric_limits<uint64_t>::max();
     return static_cast<uint64_t>(info.f_bavail) * info.f_frsize;
   }
@@ -123,7 +123,7 @@ class PosixIo : public FileSystem {
 };
 
 std::string PosixIo::read(const Path& path, uint64_t max_bytes) {
-  // O_NONBLOCK: a named pipe in the folder must not block us.
+  // O_NONBLOCK keeps open() from blocking on a named pipe.
   const Descriptor fd(retry([&] { return ::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); }));
   if (fd.get() < 0) fail("open", path, errno);
   struct stat info;
@@ -139,7 +139,7 @@ std::string PosixIo::read(const Path& path, uint64_t max_bytes) {
   while (at < size) {
     const ssize_t got = retry([&] { return ::read(fd.get(), bytes.data() + at, size - at); });
     if (got < 0) fail("read", path, errno);
-    if (got == 0) break;  // it shrank meanwhile: the caller compares sizes
+    if (got == 0) break;  // The file shrank meanwhile. The caller compares the sizes.
     at += static_cast<size_t>(got);
   }
   bytes.resize(at);

@@ -1,4 +1,4 @@
-// A callback by which a long reading reports its progress.
+// Defines the callback through which a long read reports its progress.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,8 @@
 
 namespace terse {
 
-// Called every few MiB with bytes (of text) or tokens (of a store). It may throw in order to end the reading.
+// The reader calls it every few MiB. It passes bytes of a text, or tokens of a store. The callback may throw to abort
+// the read.
 using Progress = std::function<void(int64_t done, int64_t total)>;
 
 }  // namespace terse

@@ -1,4 +1,4 @@
-// SHA-256 on OpenSSL's EVP interface, which picks the processor's SHA instructions.
+// Uses OpenSSL's EVP interface, which selects the SHA instructions of the processor.
 #include "base/sha256.h"
 
 #include <openssl/evp.h>

@@ -1,4 +1,5 @@
-// SHA-256 as lower-case hex: the content hash of checkpoints, token stores and configurations.
+// Computes SHA-256 as lower-case hex: the content hash of checkpoints, token stores and configurations. All functions
+// throw MachineError when OpenSSL cannot compute it.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +10,7 @@
 
 namespace terse {
 
-// Hashes bytes as they come. Not for use from two threads at once.
+// Hashes bytes piece by piece. An object is not thread-safe.
 class Sha256 {
  public:
   Sha256();
@@ -19,7 +20,7 @@ class Sha256 {
 
   void update(const void* bytes, size_t size);
   void update(std::string_view bytes) { update(bytes.data(), bytes.size()); }
-  // 64 hex digits; the object must not be used afterwards.
+  // Returns 64 hex digits. The object must not be used afterwards.
   std::string hex();
 
  private:
@@ -28,8 +29,8 @@ class Sha256 {
 };
 
 std::string sha256_bytes(std::string_view bytes);
-// Streams the file. `progress` gets the bytes done and the total after every MiB; what it throws ends the reading.
-// Throws DiskError naming the file when it cannot be read.
+// Hashes a file piece by piece. After every MiB it passes the bytes done and the total to `progress`, whose exceptions
+// abort the read. Throws DiskError that names the file when the file cannot be read.
 std::string sha256_file(const std::string& path, const std::function<void(int64_t done, int64_t total)>& progress = {});
 
 }  // namespace terse

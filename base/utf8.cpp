@@ -1,4 +1,4 @@
-// Strict UTF-8: decoding one character at a time, by the table of well-formed byte sequences (Unicode 15, table 3-7).
+// Decodes one character at a time, by the table of well-formed byte sequences (Unicode 15, table 3-7).
 #include "base/utf8.h"
 
 #include <fmt/format.h>
@@ -7,7 +7,8 @@ namespace terse {
 
 namespace {
 
-// Bytes of a character by its first byte (0: no character starts so) and the range that its second byte must lie in.
+// The first byte of a character determines its length in bytes and the range of its second byte. Length 0: no character
+// starts with this byte.
 struct Lead {
   int length;
   uint8_t low;
@@ -19,11 +20,11 @@ Lead lead_of(uint8_t byte) {
   if (byte < 0xC2) return {0, 0, 0};  // a continuation byte, or the start of an overlong form
   if (byte < 0xE0) return {2, 0x80, 0xBF};
   if (byte == 0xE0) return {3, 0xA0, 0xBF};
-  if (byte == 0xED) return {3, 0x80, 0x9F};  // above: surrogates
+  if (byte == 0xED) return {3, 0x80, 0x9F};  // larger second bytes would encode surrogates
   if (byte < 0xF0) return {3, 0x80, 0xBF};
   if (byte == 0xF0) return {4, 0x90, 0xBF};
   if (byte < 0xF4) return {4, 0x80, 0xBF};
-  if (byte == 0xF4) return {4, 0x80, 0x8F};  // above: beyond U+10FFFF
+  if (byte == 0xF4) return {4, 0x80, 0x8F};  // larger second bytes would exceed U+10FFFF
   return {0, 0, 0};
 }
 
@@ -100,7 +101,7 @@ std::string printable(std::string_view text) {
 }
 
 size_t whole_characters(std::string_view text) {
-  // Only a lead byte among the last three can have lost bytes.
+  // Only a character that starts in the last three bytes can be incomplete.
   for (size_t back = 1; back <= 3 && back <= text.size(); ++back) {
     const size_t start = text.size() - back;
     const int length = lead_of(at(text, start)).length;

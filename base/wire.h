@@ -1,5 +1,6 @@
-// Values as bytes, for messages between ranks: they run the same program on machines of one byte order. Fields lie one
-// after the other, vectors and strings behind their lengths.
+// Serializes values to bytes for messages between ranks. The format depends on the byte order of the machine. This is
+// safe, because all ranks run the same program on machines of one byte order. A vector or a string is preceded by its
+// length. WireReader throws std::logic_error when a message is too short.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// libxxhash, compiled into this file alone.
+// Compiles libxxhash into this file alone.
 #define XXH_INLINE_ALL
 #include "base/xxh3.h"
 

@@ -1,4 +1,5 @@
-// XXH3, a fast hash of 64 bits that finds flipped bits. It withstands no adversary; SHA-256 does.
+// Computes XXH3, a fast 64-bit hash that detects flipped bits. Unlike SHA-256, it gives no protection against an
+// adversary.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +7,7 @@
 
 namespace terse {
 
-// `seed` is part of what is hashed: equal bytes under another seed have another hash.
+// Returns the hash of the bytes and the seed: equal bytes have another hash under another seed.
 uint64_t xxh3(const void* bytes, size_t size, uint64_t seed);
 
 }  // namespace terse

@@ -1,4 +1,4 @@
-// The table of element types.
+// One table holds all element types; a linear search is enough for it.
 #include "checkpoints/dtype.h"
 
 #include <array>

@@ -1,4 +1,4 @@
-// The element types that a checkpoint can hold, exactly: name on disk, width, and torch's type.
+// The element types that a checkpoint can hold exactly, with their names on disk, widths and torch types.
 #pragma once
 
 #include <torch/types.h>
@@ -8,8 +8,8 @@
 
 namespace terse::checkpoints {
 
-// How HDF5 stores the elements. The 16-bit floats go as unsigned integers, bit by bit; a dtype attribute says what they
-// are.
+// How HDF5 stores the elements. A 16-bit float is stored as an unsigned integer with the same bits, and a dtype
+// attribute names its type.
 enum class Storage { kU8, kI8, kI16, kU16, kI32, kI64, kF32, kF64 };
 
 struct DtypeInfo {
@@ -23,6 +23,6 @@ struct DtypeInfo {
 const DtypeInfo* find_dtype(torch::ScalarType type);
 const DtypeInfo* find_dtype(std::string_view name);
 
-std::string dtype_names();  // all of them, for messages
+std::string dtype_names();  // all names, for messages
 
 }  // namespace terse::checkpoints

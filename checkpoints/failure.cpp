@@ -1,4 +1,4 @@
-// Exceptions to JSON and back.
+// Converts exceptions to JSON and back.
 #include "checkpoints/failure.h"
 
 #include <new>

@@ -1,4 +1,4 @@
-// Names of checkpoints, and manifests that are believed only when their hash is right.
+// Converts steps to folder names and back, and parses a manifest only when its hash is right.
 #include "checkpoints/folder.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// The step-N folders of a checkpoints/ folder: finding them, and reading their manifests.
+// The step-N folders of a checkpoints/ folder: lists them and reads their manifests.
 #pragma once
 
 #include <optional>
@@ -18,11 +18,11 @@ struct StepEntry {
   int64_t step = 0;
   EntryKind kind = EntryKind::kFolder;  // anything but a folder is a defect
 };
-// Entries named step-N, newest first. Throws DiskError.
+// Returns the entries named step-N, newest first. Throws DiskError.
 std::vector<StepEntry> list_steps(FileSystem& fs, const FileSystem::Path& dir);
 
-// Reads MANIFEST.json after checking it against MANIFEST.sha256, which goes to `sha256` when asked for; throws
-// DataError or DiskError.
+// Reads MANIFEST.json after checking it against MANIFEST.sha256. Stores the hash in `sha256` when that is not null.
+// Throws DataError.
 Manifest read_manifest(FileSystem& fs, const FileSystem::Path& checkpoint, std::string* sha256 = nullptr);
 
 }  // namespace terse::checkpoints

@@ -1,6 +1,6 @@
-// The scan from the newest checkpoint to older ones, and what the ranks tell each other on the way.
+// Scans from the newest checkpoint to older ones; the ranks exchange their findings after each step.
 //
-// Whatever happens on a rank, it takes part in every exchange: a rank that left early would leave the others waiting.
+// A rank takes part in every exchange, even after an error. If it left early, the other ranks would wait for it.
 #include "checkpoints/load.h"
 
 #include <fmt/format.h>
@@ -16,16 +16,16 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kScans = 100;  // of a folder whose checkpoints are pruned while we read
+constexpr int kScans = 100;  // maximum number of scans of a folder whose checkpoints are pruned meanwhile
 
-// One rank and the others.
+// Runs work on all ranks and gathers the results.
 class Round {
  public:
   Round(const LoadShare& share, const Exchange& exchange) : share_(share), exchange_(exchange) {}
   bool alone() const { return share_.ranks == 1; }
   bool is_first() const { return share_.rank == 0; }
 
-  // What `work` returned on each rank, in their order; when it threw on one, that is thrown on all.
+  // Returns the results of `work` on all ranks in rank order. When it threw on one rank, all ranks throw that failure.
   std::vector<json> each(const std::function<json()>& work) const {
     if (alone()) return {work()};
     json mine;
@@ -52,7 +52,7 @@ class Round {
   const Exchange& exchange_;
 };
 
-// The steps to try, newest first, as rank 0 sees them: on a network's file system another rank's view may lag behind.
+// The steps to try, newest first, as listed by rank 0. On a network file system another rank's listing may lag behind.
 std::vector<StepEntry> steps_to_try(FileSystem& fs, const FileSystem::Path& dir, const Round& round) {
   const json listed = round.each([&] {
     json list = json::array();
@@ -69,10 +69,10 @@ std::vector<StepEntry> steps_to_try(FileSystem& fs, const FileSystem::Path& dir,
 class Verdict {
  public:
   bool sound() const { return defects_.empty(); }
-  bool gone() const { return gone_; }  // it went away meanwhile
+  bool gone() const { return gone_; }  // a rank found a defect and the folder no longer exists
   std::string text() const { return defect_summary(defects_); }
 
-  // Runs `read` on each rank. Returns whether all found nothing wrong, with the same manifest.
+  // Runs `read` on each rank. Returns whether no rank found a defect and all ranks read the same manifest.
   bool ask(const Round& round, const std::function<std::vector<std::string>()>& read, const std::string& manifest,
            const std::function<bool()>& is_gone) {
     const std::vector<json> answers = round.each([&] {
@@ -102,8 +102,8 @@ class Verdict {
 struct Scan {
   std::optional<Store::Loaded> loaded;
   std::vector<std::string> rejected;
-  bool any = false;      // there was at least one entry
-  bool changed = false;  // an entry went away while it was read
+  bool any = false;      // there was at least one step-N entry
+  bool changed = false;  // an entry was removed while it was read
 };
 
 Scan scan_once(FileSystem& fs, const FileSystem::Path& dir, const LoadShare& share, const Round& round) {
@@ -143,7 +143,8 @@ std::optional<Store::Loaded> load_latest(FileSystem& fs, const FileSystem::Path&
   }
   const Round round(share, exchange);
   Scan scan;
-  // A run that is training in another process may prune what we are about to read; then the newest one is newer still.
+  // A run that trains in another process may prune a checkpoint that is about to be read. Then a newer one exists, so
+  // the scan is repeated.
   for (int i = 0; i < kScans; ++i) {
     scan = scan_once(fs, dir, share, round);
     if (!scan.changed) break;

@@ -1,4 +1,4 @@
-// Manifest to text and back, with every check that needs no other file.
+// Converts manifests to text and back, with every check that needs no other file.
 #include "checkpoints/manifest.h"
 
 #include <fmt/format.h>
@@ -96,7 +96,8 @@ Piece parse_piece(const json& item, size_t index) {
   return piece;
 }
 
-// What a file declares must lie in it before anything is allocated for it: shards are not compressed.
+// Shards are not compressed, so a file must be large enough for the tensors that it declares. This is checked before
+// any memory is allocated for them.
 void check_sizes(const FileEntry& file) {
   uint64_t room = file.bytes;
   std::vector<std::string> names;

@@ -1,5 +1,5 @@
-// Waiting for files to appear. A look that fails counts as nothing seen yet: a passing trouble of the disk must not end
-// a save, and a lasting one ends it at the deadline.
+// Polls for files. A poll that fails counts as "not there yet": a transient disk error must not end a save, and a
+// lasting one ends it at the deadline.
 #include "checkpoints/meeting.h"
 
 #include <fmt/format.h>
@@ -26,12 +26,12 @@ constexpr char kSaved[] = "saved";
 constexpr char kFailed[] = "failed";
 constexpr char kFailedJson[] = "failed.json";
 
-// Longer and longer pauses until a time is up.
+// A polling timer: its pauses grow until the timeout has passed.
 class Patience {
  public:
   explicit Patience(milliseconds time) : time_(time), end_(steady_clock::now() + time) {}
 
-  // False, without a pause, when the time is up.
+  // Sleeps. Returns false at once when the timeout has passed.
   bool pause() {
     const auto left = end_ - steady_clock::now();
     if (left <= steady_clock::duration::zero()) return false;
@@ -77,7 +77,7 @@ std::vector<FileEntry> Meeting::collect() {
 void Meeting::announce(std::optional<Failure>& failure) {
   if (!failure) {
     try {
-      fs_.create(folder_ / kSaved);  // said by its name alone
+      fs_.create(folder_ / kSaved);  // an empty file; its name is the message
     } catch (const DiskError&) {
       failure = failure_of(std::current_exception(), "rank 0: ");
     }
@@ -89,7 +89,7 @@ void Meeting::announce(std::optional<Failure>& failure) {
     } catch (const DiskError&) {
       try {
         fs_.create(folder_ / kFailed);
-      } catch (const DiskError&) {  // the others see the folder go
+      } catch (const DiskError&) {  // the other ranks notice that the folder is gone
       }
     }
   }
@@ -134,14 +134,14 @@ bool Meeting::report(const Failure& failure) {
 }
 
 void Meeting::await() {
-  // Rank 0 may wait for a third one for nearly twice the deadline before it says so.
+  // Rank 0 may wait for another rank for nearly twice the deadline before it announces a failure.
   Patience patience(3 * deadline_);
   Signs seen = signs();
   while (true) {
     if (const std::optional<Announcement> heard = announcement()) {
       try {
         fs_.create(folder_ / (rank_prefix(rank_) + kDone));
-      } catch (const DiskError&) {  // rank 0 waits in vain, but no longer than the deadline
+      } catch (const DiskError&) {  // rank 0 waits for this file, but no longer than the deadline
       }
       if (heard->failure) raise(*heard->failure);
       return;
@@ -181,7 +181,7 @@ std::set<int> Meeting::others_at_work() const {
   return others;
 }
 
-// False when there is none yet.
+// Returns false when there is no report yet. Throws the failure that the rank reported.
 bool Meeting::take_report(int rank, std::vector<FileEntry>& files) const {
   const std::string prefix = rank_prefix(rank);
   if (there(prefix + kFailed)) throw DiskError(fmt::format("rank {} failed and had no room to say why", rank), ENOSPC);
@@ -223,7 +223,7 @@ std::optional<Meeting::Announcement> Meeting::announcement() const {
   return std::nullopt;
 }
 
-// Returns those of `ranks` that have stayed silent; none when all are done.
+// Returns the ranks that showed no progress for the whole deadline; empty when all are done.
 std::set<int> Meeting::wait_for(std::set<int> ranks, const std::function<bool(int)>& done) const {
   Patience patience(deadline_);
   Signs seen = signs();

@@ -1,11 +1,11 @@
-// How the ranks of one save talk: through small files in a folder that they all see, so that background threads need
-// neither a network library nor an order with training's own messages.
+// The protocol between the ranks of one save. The ranks communicate through small files in a folder that all of them
+// see. So background threads need no network library, and no agreed order with the messages of training.
 //
-// Rank 0 opens the folder. Every other rank puts in its report: rank-<r>.json, the entries of its shard files, or
-// rank-<r>.failed.json. Rank 0 announces how the save ended: `saved`, or failed.json. Every rank confirms that it has
-// read that (rank-<r>.done), then rank 0 takes the folder away. What a file says appears whole, by a rename. When a
-// disk has no room for the reason of a failure, an empty rank-<r>.failed or `failed` stands in. Nothing in here
-// outlives the save: it need not survive a crash, and a new start removes it.
+// Rank 0 creates the folder. Every other rank writes its report: rank-<r>.json with the entries of its shard files, or
+// rank-<r>.failed.json. Rank 0 announces the result of the save: `saved` or failed.json. Every other rank confirms that
+// it has read the announcement (rank-<r>.done). Then rank 0 removes the folder. The content of a file appears all at
+// once, by a rename. When a disk has no room for the reason of a failure, an empty rank-<r>.failed or `failed` is
+// written instead. These files need not survive a crash: nothing outlives the save, and a new start removes leftovers.
 #pragma once
 
 #include <chrono>
@@ -21,35 +21,36 @@
 
 namespace terse::checkpoints {
 
-// One rank's side. The first three are rank 0's, the others the other ranks'.
+// One rank's side of the protocol. Rank 0 calls open(), collect() and announce(); the other ranks call the rest.
 class Meeting {
  public:
-  // `folder`: where they talk. `data`: where they write; files that grow there are the sign that a rank is at work.
-  // Nobody waits for another one for longer than the deadline without such a sign.
+  // `folder` holds the messages. `data` holds the shard files of all ranks; growing files there show that a rank makes
+  // progress. No rank waits for another one for longer than the deadline without such progress.
   Meeting(FileSystem& fs, FileSystem::Path folder, FileSystem::Path data, int rank, int ranks,
           std::chrono::milliseconds deadline)
       : fs_(fs), folder_(std::move(folder)), data_(std::move(data)), rank_(rank), ranks_(ranks), deadline_(deadline) {}
 
   void open();  // throws DiskError
-  // Waits for all reports; returns their entries in the order of the ranks. Throws what a rank reported, or DiskError
-  // naming the ranks that stay silent.
+  // Waits for all reports and returns their entries in rank order. Throws the failure that a rank reported, or
+  // DiskError with the ranks that stay silent.
   std::vector<FileEntry> collect();
-  // Tells how the save ended and waits until the others know. When success cannot be told, it is a failure after all.
+  // Announces the result and waits until the other ranks have read it. If the success cannot be announced, sets
+  // `failure` and announces that.
   void announce(std::optional<Failure>& failure);
 
-  // Waits until rank 0 has opened the meeting; throws DiskError when it does not.
+  // Waits until rank 0 has created the folder; throws DiskError when it does not.
   void join();
-  // Says that this rank's files are written, in two steps that throw DiskError: from the second on, even when it
-  // throws, rank 0 may rely on the files.
+  // Reports that this rank's files are complete, in two steps that throw DiskError. Once report() has been called, rank
+  // 0 may rely on the files, even if report() throws.
   void prepare_report(const std::vector<FileEntry>& files);
   void report();
-  bool report(const Failure& failure);  // false when the disk refuses even that
-  // Waits for rank 0's announcement: returns when all is saved, throws what it says otherwise, and DiskError when it
-  // does not come.
+  bool report(const Failure& failure);  // returns false when the disk refuses this too
+  // Waits for rank 0's announcement. Returns when the save succeeded, and throws the announced failure otherwise.
+  // Throws DiskError when no announcement arrives.
   void await();
 
  private:
-  // How much a rank has written: the number of its files, and their bytes.
+  // The progress of each rank: the number of its shard files, and their bytes.
   using Signs = std::map<int, std::pair<uint64_t, uint64_t>>;
   struct Announcement {
     std::optional<Failure> failure;
@@ -71,7 +72,7 @@ class Meeting {
   std::set<int> silent_;  // ranks that are no longer waited for
 };
 
-// The files of `rank` start with this: "rank-2.".
+// The prefix of the names of this rank's files: "rank-2.".
 std::string rank_prefix(int rank);
 
 }  // namespace terse::checkpoints

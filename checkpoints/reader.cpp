@@ -1,4 +1,4 @@
-// Nothing is parsed before its hash is right, nothing allocated before its size is.
+// Checks hashes before it parses a file, and sizes before it allocates memory.
 #include "checkpoints/reader.h"
 
 #include <fmt/format.h>
@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kShownDefects = 5;
 
-// What a caller wants of a tensor; everything when it did not say.
+// The elements that the caller wants of a tensor; all of them without `wanted`.
 std::optional<Range> wanted_range(const Wanted& wanted, const Piece& piece) {
   const int64_t elements = element_count(piece.shape).value();
   if (!wanted) return Range{0, elements};
@@ -71,7 +71,7 @@ void CheckpointReader::defect(const std::string& file, const std::string& what) 
   defects_.push_back(file + ": " + what);
 }
 
-// A folder that was renamed by hand would resume at the wrong step.
+// Rejects a folder that was renamed by hand: the run would resume at the wrong step.
 void CheckpointReader::check_name() {
   const std::string name = checkpoint_.filename().string();
   const std::optional<int64_t> step = parse_step(name);
@@ -101,11 +101,11 @@ void CheckpointReader::check_entries(const std::vector<Entry>& entries) {
   for (const auto& [name, entry] : found) defect(name, "it does not belong here: the manifest does not list it");
 }
 
-// One flat tensor per name, over what is wanted of its pieces. The manifest has been checked: pieces join and fit their
-// files.
+// Allocates one flat tensor per name for the wanted elements. The manifest has been checked, so the pieces join and fit
+// their files.
 void CheckpointReader::allocate() {
   struct Saved {
-    const Piece* piece;  // any of them
+    const Piece* piece;  // any piece of this tensor
     Range range;
   };
   std::map<std::string, Saved> tensors;
@@ -158,7 +158,7 @@ void CheckpointReader::read_file(const FileEntry& file, bool hash) {
   }
 }
 
-// Straight into place where a piece is wanted whole, by way of a copy where only a part of it is.
+// Reads a piece directly into its target when the whole piece is wanted, and through a copy when only a part is.
 void CheckpointReader::read_tensors(const FileEntry& file, std::string_view bytes) {
   if (file.name == kExtraName) {
     loaded_.state.extra = parse_json(bytes);

@@ -1,4 +1,4 @@
-// Strict reading of one checkpoint folder, alone or as one of several ranks that share the hashing.
+// Strict reading of one checkpoint folder, by one process or by several ranks that share the hashing.
 #pragma once
 
 #include <string>
@@ -10,34 +10,34 @@ namespace terse::checkpoints {
 
 enum class Depth {
   kHashes,  // sizes and hashes of all files, and that nothing else lies in the folder
-  kData,    // also everything inside the files
+  kData,    // also the content of the files
 };
 
-// What one rank does of a load.
+// One rank's part of a load.
 struct LoadShare {
   Wanted wanted;  // empty: everything
   int rank = 0;
   int ranks = 1;
-  std::function<bool()> interrupted = {};  // asked between two files; empty: never
+  std::function<bool()> interrupted = {};  // polled between two files; empty: never interrupted
 };
 
-// Two steps, because nothing is parsed before its hash is right and other ranks check most of the hashes: the second
-// may only begin when no rank found a defect in the first. With one rank the second has nothing to do. Each returns
-// defects, which begin with the file's name, or throws Interrupted. Both may throw std::invalid_argument: `wanted` asks
-// for what no tensor has.
+// Reads a checkpoint in two steps, because nothing is parsed before its hash has been checked, and other ranks check
+// most of the hashes. The second step may begin only when no rank found a defect in the first. With one rank the second
+// step does nothing. Each step returns defects, which begin with the file's name, or throws Interrupted. Both may throw
+// std::invalid_argument, when `wanted` asks for elements that a tensor does not have.
 class CheckpointReader {
  public:
-  // `keep`: the wanted tensors are kept for take(); otherwise they are only looked at.
+  // With `keep`, the wanted tensors are kept for take(). Otherwise they are read and discarded.
   CheckpointReader(FileSystem& fs, FileSystem::Path checkpoint, Depth depth, bool keep, LoadShare share = {});
 
-  // The folder, the manifest, and the files that this rank hashes.
+  // Step 1: reads the folder, the manifest, and the files that this rank hashes.
   std::vector<std::string> read_own();
-  // The wanted files that other ranks hashed.
+  // Step 2: reads the wanted files that other ranks hashed.
   std::vector<std::string> read_others();
 
-  // SHA-256 of the manifest that read_own() found; empty when it found none that is sound.
+  // SHA-256 of the manifest that read_own() read; empty when it could not be read or does not match MANIFEST.sha256.
   const std::string& manifest_sha256() const { return manifest_sha256_; }
-  // After both steps without defects.
+  // Moves the result out. Call it only after both steps found no defects.
   Store::Loaded take();
 
  private:
@@ -57,20 +57,21 @@ class CheckpointReader {
   LoadShare share_;
   Manifest manifest_;
   std::string manifest_sha256_;
-  std::vector<int> hashers_;  // of each file
+  std::vector<int> hashers_;  // the rank that hashes each file
   Store::Loaded loaded_;
   std::vector<std::string> defects_;
 };
 
-// Which rank hashes each file: every rank gets about as many bytes and files that are neighbours, so that ranks of the
-// number that saved get about the files that they wrote and want.
+// Assigns each file to the rank that hashes it. Every rank gets neighbouring files of about the same total size. If as
+// many ranks load as saved, each rank hashes about the files that it wrote and needs.
 std::vector<int> hashing_ranks(const std::vector<FileEntry>& files, int ranks);
 
-// All defects of a checkpoint; empty when sound. With `loaded` and no defects, its info, state and path are filled.
+// Returns all defects of a checkpoint; empty when it is sound. With `loaded` and no defects, fills its info, state and
+// path.
 std::vector<std::string> check_checkpoint(FileSystem& fs, const FileSystem::Path& checkpoint, Depth depth,
                                           Store::Loaded* loaded);
 
-// The first few of them in one line.
+// Joins the first few defects in one line.
 std::string defect_summary(const std::vector<std::string>& defects);
 
 }  // namespace terse::checkpoints

@@ -1,4 +1,4 @@
-// Choosing by what verifies: a checkpoint that cannot be read back protects nothing.
+// Keeps checkpoints only after verifying them: one that cannot be read back protects nothing.
 #include "checkpoints/retention.h"
 
 #include <algorithm>
@@ -10,8 +10,8 @@ namespace terse::checkpoints {
 
 namespace {
 
-// Asks again when the answer is no: a disk that could not read once may only have had passing trouble, and what is
-// taken for damaged here is removed.
+// Asks again when the first answer is no. A read error may be transient, and a checkpoint that counts as damaged is
+// removed.
 template <typename Ask>
 auto ask_twice(const Ask& ask) {
   const auto answer = ask();
@@ -41,7 +41,7 @@ std::vector<int64_t> select_kept(FileSystem& fs, const FileSystem::Path& dir, co
   }
   if (static_cast<int64_t>(kept.size()) < keep) return {};
 
-  // Scores of different stages are different quantities: a loss, an accuracy.
+  // Scores of different stages cannot be compared: one is a loss, another an accuracy.
   const auto info_of = [&](int64_t step) { return ask_twice([&] { return read_info(fs, dir / step_name(step)); }); };
   const std::optional<CheckpointInfo> now = info_of(newest);
   std::vector<std::pair<double, int64_t>> scores;

@@ -1,4 +1,4 @@
-// From a state to what goes into each file: checks, and the split into shard files.
+// Checks a state, and splits it into shard files. Everything that cannot be stored exactly is refused here.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -19,7 +19,7 @@ constexpr uint64_t kFixedOverhead = 64 << 10;  // manifest header, HDF5 superblo
   throw std::invalid_argument("cannot save a checkpoint: " + what);
 }
 
-// JSON has no NaN and no infinity, and nlohmann writes them as null: the resumed run would silently differ.
+// JSON has no NaN and no infinity, and nlohmann writes them as null. A resumed run would then differ silently.
 void check_extra(const json& value, const std::string& where, int depth) {
   if (depth > kMaxJsonDepth) refuse(fmt::format("extra{} nests deeper than {} levels", where, kMaxJsonDepth));
   if (value.is_number_float() && !std::isfinite(value.get<double>())) {

@@ -1,4 +1,4 @@
-// Cleaning up after saves, whole or failed.
+// Removes files of saves, finished or failed. Retired names are removed only after a sync of their folder.
 #include "checkpoints/scratch.h"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
-// The temporary names of one Store: what is being written, and checkpoints that lost their name and are to go. A name
-// is known from before anything has it until nothing has it any more, so whatever a failed save leaves is removed, and
-// when the disk refuses that too, by the store's next call rather than by the next process.
+// The temporary names of one Store: files that are being written, and checkpoints that are to be removed. A name is
+// recorded before a file gets it, and forgotten only when no file has it. So whatever a failed save leaves is removed.
+// When the disk refuses the removal too, the store's next call retries it and does not leave it to the next process.
 #pragma once
 
 #include <map>
@@ -11,21 +11,22 @@ namespace terse::checkpoints {
 
 class Scratch {
  public:
-  // A new temporary name beside `path`.
+  // Records and returns a new temporary name beside `path`.
   FileSystem::Path add(const FileSystem::Path& path);
-  // A temporary name that was agreed elsewhere.
+  // Records a temporary name that was agreed elsewhere.
   FileSystem::Path adopt(const FileSystem::Path& name);
-  // The name is about to go to what is a checkpoint now. That is removed only once the folder has been synced:
-  // otherwise a power cut could bring it back under its old name without some of its files.
+  // Marks a recorded name. Call this before a checkpoint is renamed to `path`. clear() then syncs the folder before it
+  // removes the checkpoint. Otherwise a power failure could restore the checkpoint's old name without some of its
+  // files.
   void retire(const FileSystem::Path& path);
 
-  // Removes from `dir` whatever has one of the names. Tries them all, then throws the first DiskError.
+  // Removes from `dir` everything that has one of the names. Tries all of them, then throws the first DiskError.
   void clear(FileSystem& fs, const FileSystem::Path& dir);
-  // The same where another error is on its way: what cannot be removed now is for the next call.
+  // Like clear(), for use while another error is handled. Names that cannot be removed now stay for the next call.
   void try_clear(FileSystem& fs, const FileSystem::Path& dir) noexcept;
 
  private:
-  std::map<FileSystem::Path, bool> names_;  // to whether it is retired
+  std::map<FileSystem::Path, bool> names_;  // each name, and whether it is retired
 };
 
 }  // namespace terse::checkpoints

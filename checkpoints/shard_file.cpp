@@ -1,4 +1,4 @@
-// Writing and strict reading of shard files.
+// Writes shard files, and reads them strictly: every property of a dataset is checked before its elements are read.
 #include "checkpoints/shard_file.h"
 
 #include <fmt/format.h>
@@ -37,7 +37,7 @@ hid_t stored_type(Storage storage) {
   throw std::logic_error("unknown storage type");
 }
 
-// Names may hold "/", which HDF5 takes for a path, or be ".", which it takes for the group itself.
+// A tensor name may contain "/", which HDF5 reads as a path. It may be ".", which HDF5 reads as the group itself.
 std::string link_name(const std::string& name) {
   if (name == ".") return "%2E";
   std::string escaped;
@@ -59,7 +59,7 @@ void add_attribute(hid_t dataset, const char* name, hid_t type, const Hdf5Handle
   hdf5_check(H5Awrite(attribute, type, value), "write an attribute");
 }
 
-// The manifest is what loading relies on; these let other programs read a shard without it.
+// Loading relies on the manifest alone. These attributes let other programs read a shard without it.
 void describe_piece(hid_t dataset, const Piece& piece) {
   const Hdf5Handle scalar(H5Screate(H5S_SCALAR), H5Sclose, "make a scalar space");
   const Hdf5Handle text(H5Tcopy(H5T_C_S1), H5Tclose, "make a text type");
@@ -77,7 +77,7 @@ Hdf5Handle dataset_layout(const Piece& piece) {
   Hdf5Handle layout(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "set up a dataset");
   hdf5_check(H5Pset_obj_track_times(layout, false), "set up a dataset");
   if (piece.elements() == 0) return layout;
-  // Equal chunks, so that the last one is not mostly padding.
+  // The chunks have equal sizes, so that the last one is not mostly padding.
   const uint64_t chunks = (piece.bytes() + kChunkBytes - 1) / kChunkBytes;
   const auto elements = static_cast<uint64_t>(piece.elements());
   const hsize_t chunk = (elements + chunks - 1) / chunks;
@@ -107,7 +107,7 @@ void require(bool ok, const Piece& piece, const std::string& what) {
   if (!ok) throw Hdf5Error(fmt::format("dataset {}: {}", piece.name, what));
 }
 
-// Before anything that might make HDF5 look at the data.
+// Runs before every call that might make HDF5 read the data.
 void check_storage(const Hdf5Handle& layout, const Piece& piece) {
   require(H5Pget_external_count(layout) == 0, piece, "its bytes lie in another file");
   const H5D_layout_t kind = H5Pget_layout(layout);

@@ -1,9 +1,10 @@
-// One shard file: an HDF5 file whose root group holds one flat dataset per tensor piece, built and parsed in memory.
+// One shard file: an HDF5 file whose root group holds one flat dataset per tensor piece. It is built and parsed in
+// memory.
 //
-// HDF5 never touches the disk here. Our own I/O writes the finished image, because a full disk inside H5Fclose leaves
-// HDF5 in a state that crashes when the program exits; and images are parsed from the very bytes whose hash was
-// checked. Datasets are chunked with Fletcher32 and the newest metadata format, whose structures carry checksums too.
-// Nothing in an image depends on the time.
+// HDF5 never touches the disk here, for two reasons. A full disk inside H5Fclose leaves HDF5 in a state that crashes
+// when the program exits, so our own I/O writes the finished image. And an image is parsed from the very bytes whose
+// hash was checked. Datasets are chunked with Fletcher32, and use the newest metadata format, whose structures have
+// checksums too. An image does not depend on the time.
 #pragma once
 
 #include <torch/types.h>
@@ -34,17 +35,17 @@ struct PieceData {
   torch::Tensor data;
 };
 
-// Room to plan per piece beyond its bytes: object header, attributes, chunk index.
+// Space to plan per piece beyond its bytes: object header, attributes, chunk index.
 constexpr uint64_t kPieceOverhead = 1024;
 
-// Pieces with different names; each `data` holds the piece's elements, on any device, with any strides. Throws
-// Hdf5Error (out of memory).
+// Builds an image of pieces with different names. Each `data` holds the piece's elements, on any device, with any
+// strides. Throws Hdf5Error (out of memory).
 ShardImage build_shard(const std::vector<PieceData>& pieces);
 
-// Fills each `data` (flat, contiguous, on the CPU, of the piece's dtype and size; undefined: the piece is read and
-// dropped). Throws Hdf5Error naming the dataset when the image is damaged or differs from the pieces in any way, or
-// holds anything that a shard never holds: links, external storage, virtual datasets, other filters, unallocated
-// chunks. The image is not modified.
+// Fills each `data`. A `data` must be flat, contiguous, on the CPU, and of the piece's dtype and size; when it is
+// undefined, the piece is read and discarded. Throws Hdf5Error, which names the dataset, when the image is damaged or
+// differs from the pieces in any way. It also throws for anything that a shard never holds: links, external storage,
+// virtual datasets, other filters, unallocated chunks. The image is not modified.
 void read_shard(std::string_view image, const std::vector<PieceData>& pieces);
 
 }  // namespace terse::checkpoints

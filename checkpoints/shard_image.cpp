@@ -1,4 +1,4 @@
-// The core driver with callbacks that hand its buffer over instead of copying it.
+// Uses HDF5's core driver with callbacks that transfer its buffer instead of copying it.
 #include "checkpoints/shard_image.h"
 
 #include <fmt/format.h>
@@ -23,7 +23,7 @@ herr_t keep_data(void*) {
   return 0;
 }
 
-// Callbacks of a read-only image: every "copy" that HDF5 makes is the caller's own memory.
+// Callbacks of a read-only image. HDF5 asks for copies of the buffer, and gets the caller's own memory.
 void* lend(size_t, H5FD_file_image_op_t, void* image) {
   return image;
 }
@@ -37,7 +37,7 @@ herr_t leave(void*, H5FD_file_image_op_t, void*) {
   return 0;
 }
 
-// The driver tells open files apart by name alone, so each needs one of its own; there is no file of that name.
+// The core driver identifies open files by name alone, so each file needs a unique name. No file of that name exists.
 std::string unique_name(const void* owner) {
   return fmt::format("shard-{}", owner);
 }
@@ -58,7 +58,7 @@ MemoryFile::~MemoryFile() {
   if (file_ >= 0) {
     try {
       hdf5_check(file_.close(), "drop an unfinished HDF5 image");
-    } catch (const Hdf5Error&) {  // its memory is lost, nothing else
+    } catch (const Hdf5Error&) {  // only its memory leaks
     }
   }
 }
@@ -68,7 +68,8 @@ Hdf5Handle MemoryFile::create() {
   hdf5_check(H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST), "set up HDF5");
   hdf5_check(H5Pset_file_image_callbacks(access, &callbacks_), "set up HDF5");
   const Hdf5Handle creation(H5Pcreate(H5P_FILE_CREATE), H5Pclose, "set up HDF5");
-  // Nothing is kept free. A file space strategy says that, too, but in an object whose time of creation HDF5 notes.
+  // No space is reserved, so that the image has no gaps. A file space strategy would also do this, but HDF5 stores it
+  // in an object with a creation time.
   hdf5_check(H5Pset_meta_block_size(access, 0), "set up HDF5");
   hdf5_check(H5Pset_small_data_block_size(access, 0), "set up HDF5");
   hdf5_check(H5Pset_obj_track_times(creation, false), "set up HDF5");

@@ -1,4 +1,4 @@
-// HDF5 files that live in memory: creating one and taking its bytes, and opening bytes read-only without a copy.
+// HDF5 files in memory. MemoryFile creates one and returns its bytes; ReadOnlyImage opens bytes without a copy.
 #pragma once
 
 #include <cstdlib>
@@ -25,8 +25,8 @@ class ShardImage {
   size_t size_;
 };
 
-// An HDF5 file under construction. H5Fget_file_image would be simpler but returns images with a wrong superblock
-// checksum for the newest format (1.10.8), so the memory is taken over when the file closes.
+// An HDF5 file under construction. It takes the memory over from HDF5 when the file closes. H5Fget_file_image would be
+// simpler, but HDF5 1.10.8 returns images with a wrong superblock checksum for the newest format.
 class MemoryFile {
  public:
   MemoryFile();
@@ -35,7 +35,7 @@ class MemoryFile {
   MemoryFile& operator=(const MemoryFile&) = delete;
 
   hid_t id() const { return file_; }
-  // Closes the file and hands its bytes over.
+  // Closes the file and returns its bytes.
   ShardImage finish();
 
  private:
@@ -50,7 +50,7 @@ class MemoryFile {
   static herr_t release(void* bytes, H5FD_file_image_op_t op, void* self);
 };
 
-// `image` must outlive the handle.
+// Opens an image read-only. `image` must outlive the handle.
 class ReadOnlyImage {
  public:
   explicit ReadOnlyImage(std::string_view image);

@@ -1,7 +1,7 @@
 // The two sides of a save by several ranks.
 //
-// A kill at any instant leaves a checkpoint's name to nothing that is not whole: the data folder gets it by the one
-// rename of publish(), after every rank has synced its files and reported them.
+// A checkpoint gets its name only when it is complete: publish() renames the data folder after every rank has synced
+// and reported its files. So a process that is killed at any moment leaves no incomplete checkpoint behind.
 #include "checkpoints/shared_save.h"
 
 #include <fmt/format.h>
@@ -16,14 +16,14 @@ namespace terse::checkpoints {
 
 namespace {
 
-// Now rather than with the whole folder: on a full disk it is the room that the reports lack.
+// Removes the shards at once: on a full disk the other ranks need this space to write their reports.
 void drop_files(FileSystem& fs, const FileSystem::Path& data, int rank) {
   try {
     for (const Entry& entry : fs.list(data)) {
       if (!entry.name.starts_with(rank_prefix(rank))) continue;
       try {
         fs.remove(data / entry.name);
-      } catch (const DiskError&) {  // rank 0 removes the folder
+      } catch (const DiskError&) {  // rank 0 removes the whole folder later
       }
     }
   } catch (const DiskError&) {
@@ -72,7 +72,7 @@ class SharedSaver {
     };
     std::vector<FileEntry> files;
     proceed("rank 0: ", [&] { fs_.make_folder(data_), meeting_.open(); });
-    if (failure) {  // nobody has joined
+    if (failure) {  // no other rank has joined yet
       scratch.try_clear(fs_, dir_);
       raise(*failure);
     }

@@ -1,4 +1,4 @@
-// Adding whole tensors to a state and taking them out again.
+// Adds whole tensors to a state, and returns tensors or ranges of them. Errors name what is missing.
 #include "checkpoints/state_dict.h"
 
 #include <fmt/format.h>
@@ -15,7 +15,7 @@ namespace {
 const Shard& find(const StateDict& state, const std::string& name) {
   const auto found = state.tensors.find(name);
   if (found != state.tensors.end()) return found->second;
-  std::string near;  // the first names in order from where it would stand
+  std::string near;  // the next names in sort order, to show in the message
   auto it = state.tensors.lower_bound(name);
   for (int i = 0; i < 3 && it != state.tensors.end(); ++i, ++it) near += (i > 0 ? ", " : "; next to it: ") + it->first;
   throw DataError(

@@ -25,10 +25,10 @@ struct StateDict {
 
   // Shares memory with `whole`, without its autograd history. Throws std::invalid_argument when the name is taken.
   void add(const std::string& name, const torch::Tensor& whole);
-  // Reshaped, shares memory; throws DataError naming the tensor when absent or partial.
+  // Returns the tensor in its shape, sharing memory. Throws DataError naming the tensor when it is absent or partial.
   torch::Tensor whole(const std::string& name) const;
-  // Elements [begin, end) of the flattened tensor, flat; shares memory where `data` is contiguous. Throws
-  // DataError naming the tensor and what is missing.
+  // Returns elements [begin, end) of the flattened tensor as a flat tensor. It shares memory where `data` is
+  // contiguous. Throws DataError naming the tensor and what is missing.
   torch::Tensor range(const std::string& name, int64_t begin, int64_t end) const;
 };
 

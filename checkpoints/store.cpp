@@ -1,4 +1,5 @@
-// The background save, and the public functions on the real file system.
+// Runs saves in a background thread, and binds the public functions to the real file system. `folder` serializes saves
+// and loads of one Store.
 #include "checkpoints/store.h"
 
 #include <fmt/format.h>
@@ -23,7 +24,8 @@ namespace {
 constexpr uint64_t kMinShardBytes = 4 << 10;
 constexpr uint64_t kMaxOptionShardBytes = 1 << 30;
 
-// Two threads in HDF5 at once (saving, and reading data) need a library that was built for it.
+// A background save and a reader of data may call HDF5 at the same time. That is only safe if the library was built for
+// it.
 bool hdf5_is_thread_safe() {
   hbool_t safe = false;
   return H5is_library_threadsafe(&safe) >= 0 && safe;
@@ -53,19 +55,19 @@ void check_ranks(const StoreOptions& options) {
 struct Store::Impl {
   std::filesystem::path dir;
   StoreOptions options;
-  std::future<void> writing;                    // the last save, until its outcome has been asked for
-  std::mutex folder;                            // one reads or writes it
-  Scratch scratch;                              // touched by the save, or after it
+  std::future<void> writing;  // the last save, until wait() has taken its result
+  std::mutex folder;          // held while the checkpoints/ folder is read or written
+  Scratch scratch;            // used by the background save, and by other calls only when no save runs
   std::map<std::string, torch::Tensor> copies;  // on the host, reused from save to save
-  std::map<int64_t, int64_t> attempts;          // by step: how often its save has begun
+  std::map<int64_t, int64_t> attempts;          // how often the save of each step has begun
 
-  // Replaces the job's tensors by copies that training does not touch.
+  // Replaces the job's tensors by copies on the host, which training does not change.
   void copy_to_host(SaveJob& job);
   void write(const SaveJob& job);
-  // One rank's part of a save by several.
+  // This rank's state for a save by several ranks. An exception becomes the refusal.
   Contribution contribution(const CheckpointInfo& info, const StateDict& state);
   void write_together(const SharedSave& save, const Contribution& contribution);
-  // In the background when async.
+  // Runs the action in the background when async.
   template <typename Action>
   void run(Action action);
 };
@@ -92,7 +94,7 @@ void Store::Impl::write(const SaveJob& job) {
     prune(fs, dir, scratch, job.info.step, options.keep);
     scratch.clear(fs, dir);
   } catch (...) {
-    // Now, not at the next start: on a full disk what this save wrote is the room that others lack.
+    // Removes the files at once, not at the next start: on a full disk other writers need this space.
     scratch.try_clear(fs, dir);
     throw;
   }
@@ -148,7 +150,7 @@ Store::~Store() {
 void Store::wait() {
   std::future<void> last = std::move(impl_->writing);
   if (last.valid()) last.wait();
-  impl_->scratch.try_clear(*impl_->options.fs, impl_->dir);  // what a failed save could not remove either
+  impl_->scratch.try_clear(*impl_->options.fs, impl_->dir);  // retries what a failed save could not remove
   if (last.valid()) last.get();
 }
 

@@ -1,4 +1,4 @@
-// The order of operations that makes a checkpoint appear whole or not at all.
+// Orders the file operations so that a checkpoint appears completely or not at all.
 #include "checkpoints/writer.h"
 
 #include <fmt/format.h>
@@ -16,13 +16,13 @@ FileEntry write_hashed(FileSystem& fs, const FileSystem::Path& folder, const std
   return {name, bytes.size(), sha256_bytes(bytes), {}};
 }
 
-// The elements of a piece; no copy when the tensor is contiguous.
+// The elements of a piece, without a copy when the tensor is contiguous.
 torch::Tensor flat_part(const Shard& shard, const Piece& piece) {
   return shard.data.detach().reshape({-1}).slice(0, piece.begin - shard.begin, piece.end - shard.begin);
 }
 
-// Swaps without the file system's help. There is an instant with neither folder; the checkpoint before this step stands
-// in.
+// Swaps two folders on a file system that has no atomic exchange. For an instant neither folder has the final name; a
+// load in that instant uses the previous checkpoint.
 void rename_twice(FileSystem& fs, Scratch& scratch, const FileSystem::Path& temporary, const FileSystem::Path& final) {
   const FileSystem::Path replaced = scratch.add(final);
   scratch.retire(replaced);
@@ -38,14 +38,14 @@ void rename_twice(FileSystem& fs, Scratch& scratch, const FileSystem::Path& temp
   }
 }
 
-// Gives the finished folder its name; a checkpoint that had it gets a temporary one.
+// Gives the finished folder its name. A checkpoint that already has this name gets a temporary one.
 void put_in_place(FileSystem& fs, Scratch& scratch, const FileSystem::Path& temporary, const FileSystem::Path& final) {
   if (fs.kind(final) == EntryKind::kNone) return fs.rename(temporary, final);
   scratch.retire(temporary);
   if (!fs.exchange(temporary, final)) rename_twice(fs, scratch, temporary, final);
 }
 
-// Readers see the old line or the new one.
+// Replaces `latest` atomically: readers see the old line or the new one.
 void write_latest(FileSystem& fs, const FileSystem::Path& dir, Scratch& scratch, int64_t step) {
   const FileSystem::Path latest = dir / kLatestName;
   const FileSystem::Path temporary = scratch.add(latest);

@@ -1,4 +1,4 @@
-// Putting one checkpoint on disk.
+// Writes one checkpoint to disk.
 #pragma once
 
 #include <map>
@@ -10,7 +10,7 @@
 
 namespace terse::checkpoints {
 
-// A state that has been found storable.
+// A state that has passed the checks of make_job().
 struct SaveJob {
   CheckpointInfo info;
   std::map<std::string, Shard> tensors;
@@ -18,27 +18,28 @@ struct SaveJob {
   uint64_t shard_bytes = 0;
 };
 
-// Throws std::invalid_argument naming what cannot be stored exactly.
+// Checks the state and prepares it for writing. Throws std::invalid_argument, which names what cannot be stored
+// exactly.
 SaveJob make_job(const CheckpointInfo& info, const StateDict& state, uint64_t shard_bytes);
 
-// Which pieces go into which shard file: tensors in order of their names, files filled up to about job.shard_bytes.
+// Assigns pieces to shard files: tensors in the order of their names, files filled up to about job.shard_bytes.
 std::vector<std::vector<Piece>> plan_shards(const SaveJob& job);
 
-// Bytes on disk, rounded up.
+// The size of this job on disk, rounded up.
 uint64_t needed_bytes(const SaveJob& job);
 
-// The steps of a save, in order. All throw DiskError; the first also Hdf5Error.
+// The steps of a save, in order. All throw DiskError; the first also throws Hdf5Error.
 //
-// Writes the tensors into files of this rank in `folder`, each synced, and returns their entries.
+// Writes the tensors into this rank's files in `folder`, syncs each, and returns their entries.
 std::vector<FileEntry> write_shards(FileSystem& fs, const FileSystem::Path& folder, const SaveJob& job, int rank);
-// Adds extra.json and the manifest over it and `shards`, and syncs `folder`.
+// Adds extra.json and a manifest of it and `shards`, and syncs `folder`.
 void write_manifest(FileSystem& fs, const FileSystem::Path& folder, const SaveJob& job, std::vector<FileEntry> shards);
-// Makes `folder`, a name of `scratch`, to dir/step-N, durably, then points `latest` to it.
+// Renames `folder`, a name of `scratch`, to dir/step-N, durably. Then updates `latest`.
 void publish(FileSystem& fs, const FileSystem::Path& dir, Scratch& scratch, const FileSystem::Path& folder,
              int64_t step);
 
-// All of it by one process. Whether it returns or throws, `scratch` then has to be cleared: of a replaced checkpoint,
-// or of what was written so far.
+// Performs all steps of a save by one process. Afterwards, clear `scratch`, whether the call returned or threw. It
+// still holds a replaced checkpoint or an unfinished one.
 void write_checkpoint(FileSystem& fs, const FileSystem::Path& dir, Scratch& scratch, const SaveJob& job);
 
 }  // namespace terse::checkpoints

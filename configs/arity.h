@@ -1,4 +1,5 @@
-// How many members a plain struct has, at compile time: lets configs/fields.h refuse a field list that forgot one.
+// Counts the members of a plain struct at compile time. With the count, configs/fields.cpp refuses a field list that
+// omits a member.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +7,7 @@
 
 namespace terse::configs {
 
-// Stands for any initializer. A struct of n members can be brace-initialized from n of them and not from n + 1.
+// Converts to any type. A struct of n members can be brace-initialized from n of these objects, but not from n + 1.
 struct AnyMember {
   template <class T>
   operator T() const;  // never defined: used in unevaluated expressions only

@@ -1,4 +1,4 @@
-// Cross-field checks. Each says both values and what would be right.
+// Implements the rules that tie several options together. Each message states the values and a valid alternative.
 #include "configs/check.h"
 
 #include <fmt/format.h>
@@ -76,7 +76,7 @@ void check_run(const Run& run, Violations& out) {
 }
 
 void check_model(const Model& model, Violations& out) {
-  if (model.width <= 0 || model.heads <= 0) return;  // their own rules complain
+  if (model.width <= 0 || model.heads <= 0) return;  // their range rules report this
   int64_t head_width = model.head_width;
   if (head_width == 0) {
     if (model.width % model.heads != 0) {

@@ -1,4 +1,4 @@
-// The rules that tie several options together.
+// Checks the rules that tie several options together.
 #pragma once
 
 #include <string>
@@ -9,10 +9,11 @@
 namespace terse::configs {
 
 struct Violation {
-  std::vector<std::string> keys;  // the options that clash, the likeliest culprit first
+  std::vector<std::string> keys;  // options that clash, the likeliest cause first
   std::string text;
 };
 
+// Returns one entry per violated rule. Ranges and choices of single options are not checked here.
 std::vector<Violation> cross_field_violations(const RunConfig& config);
 
 }  // namespace terse::configs

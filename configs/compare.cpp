@@ -1,4 +1,4 @@
-// Equality, differences and the hash of configurations.
+// Compares and hashes configurations by the YAML text of their values.
 #include <filesystem>
 
 #include "base/sha256.h"
@@ -38,7 +38,8 @@ std::string numerics_hash(const RunConfig& config) {
   for (const Field& field : list_fields(copy).fields) {
     if (!field.rule.changes_numbers) continue;
     if (field.rule.input_file) {
-      // Where a file lies depends on the machine; what is in it is checked by whoever reads it.
+      // The folder of a file depends on the machine, so only the name counts. The reader of the file checks its
+      // content.
       std::string& path = *std::get<std::string*>(field.value);
       path = std::filesystem::path(path).filename().string();
     }

@@ -1,4 +1,4 @@
-// Field values and rules as text.
+// Formats field values and rules. Numbers are printed with as many digits as it takes to read back the same bits.
 #include "configs/field_text.h"
 
 #include <fmt/format.h>
@@ -12,7 +12,7 @@
 namespace terse::configs {
 namespace {
 
-// Plain words that YAML 1.1 readers take for something else than text.
+// YAML 1.1 readers do not read these plain words as text.
 constexpr std::array<std::string_view, 10> kReserved = {"true", "false", "yes", "no", "on",
                                                         "off",  "null",  "y",   "n",  "nan"};
 
@@ -28,7 +28,7 @@ bool is_word_character(char c) {
 
 bool safe_unquoted(std::string_view text) {
   if (text.empty() || !std::all_of(text.begin(), text.end(), is_word_character)) return false;
-  // What starts like a number may be read as one; "..." and "---" end a document.
+  // Text that starts like a number may be read as one. "..." and "---" end a document.
   const bool starts_safely = (text[0] >= 'a' && text[0] <= 'z') || (text[0] >= 'A' && text[0] <= 'Z') || text[0] == '/';
   std::string lower(text);
   std::transform(lower.begin(), lower.end(), lower.begin(),
@@ -62,7 +62,7 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
-// A number without trailing noise: bounds are written 131072, not 1.31072e+05.
+// Formats a bound in plain digits: 131072, not 1.31072e+05.
 std::string bound(double value) {
   if (std::floor(value) == value && std::abs(value) < 1e15) return fmt::format("{}", static_cast<int64_t>(value));
   return fmt::format("{}", value);
@@ -140,7 +140,8 @@ std::string rule_violation(const Field& field) {
   const Rule& rule = field.rule;
   return std::visit(Overloaded{[](bool*) { return std::string(); },
                                [&](int64_t* v) {
-                                 // As text, so that integers beyond 2^53 are shown exactly.
+                                 // The message prints the integer itself, because a double cannot represent every
+                                 // integer beyond 2^53.
                                  if (in_range(rule, static_cast<double>(*v))) return std::string();
                                  return fmt::format("{} is out of range: expected {}", *v, describe_range(rule));
                                },

@@ -1,7 +1,7 @@
-// The field lists. A new option is one member in run_config.h and one line here.
+// Defines the field lists. A new option is one member in run_config.h and one line here.
 //
-// Help texts are one line without a full stop; they become comments of messages, of the JSON schema and of
-// docs/config.md (regenerate it with scripts/update_config_docs.sh).
+// A help text is one line without a full stop. It appears in the JSON schema and in docs/config.md (regenerate it with
+// scripts/update_config_docs.sh).
 #include "configs/fields.h"
 
 #include <algorithm>
@@ -17,7 +17,7 @@ struct Item {
       : Item(name_, help_, std::move(rule_), &v) {}
   Item(std::string_view name_, std::string& v, std::string_view help_, Rule rule_ = {})
       : Item(name_, help_, std::move(rule_), &v) {}
-  // Numbers must state their range.
+  // These types have no default rule: a number must state its range, and a list or a map its rule.
   Item(std::string_view name_, int64_t& v, std::string_view help_, Rule rule_)
       : Item(name_, help_, std::move(rule_), &v) {}
   Item(std::string_view name_, double& v, std::string_view help_, Rule rule_)
@@ -128,8 +128,8 @@ void list(Lister& l, Data& s) {
       Item("separator", s.separator, "splits a text file into documents; empty: one document"));
 }
 
-// The tasks and trace forms themselves live in rl/env, which this folder may not include; a test there compares the
-// names.
+// rl/env defines the tasks and trace forms, and this folder must not include it. tests/rl/config_names_test.cpp
+// compares the names.
 void list(Lister& l, Task& s) {
   Rule shares = at_least(0);
   shares.choices = {"recheck", "verbose", "compact", "states", "direct"};

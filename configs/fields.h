@@ -1,8 +1,8 @@
-// The one list of every option: its dotted path, where its value lies, what it means and which values are allowed.
+// Lists every option exactly once: its dotted path, its value, its meaning and its allowed values.
 //
-// fields.cpp declares one list per struct of run_config.h; forgetting a member does not compile. YAML parsing, --set,
-// error messages, the printed config, the JSON schema, docs/config.md, comparison and the hash all walk the FieldTable
-// made from it.
+// fields.cpp declares one list per struct of run_config.h, and a list that omits a member does not compile. YAML
+// parsing, --set, error messages, the printed config, the JSON schema, docs/config.md, comparison and the hash all
+// iterate over the FieldTable that list_fields() returns.
 #pragma once
 
 #include <cstdint>
@@ -22,16 +22,17 @@ namespace terse::configs {
 using ValuePtr =
     std::variant<bool*, int64_t*, double*, std::string*, std::vector<std::string>*, std::map<std::string, double>*>;
 
-// Which values an option takes. The bounds hold for numbers and for the values of a map, the choices for texts, the
-// elements of a list and the keys of a map. Numbers that are not whole are used in fp32 in many places; so each must be
-// a normal number of fp32 (or 0), and obey its bounds in fp32, too: nothing becomes 0, 1 or infinite on the way.
+// The values that an option accepts. The bounds apply to numbers and to the values of a map. The choices apply to
+// texts, to the elements of a list and to the keys of a map. A double must also be a normal fp32 number or 0, and must
+// obey its bounds in fp32, because many places convert it to fp32. So the conversion turns no value into 0, infinity or
+// an excluded bound.
 struct Rule {
   double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();
   bool min_excluded = false;
   bool max_excluded = false;
   std::vector<std::string> choices;  // empty: any text
-  bool input_file = false;           // names a file that is read: resolved and looked for by load()
+  bool input_file = false;           // names an input file: load() resolves the path and checks that the file exists
   bool changes_numbers = true;       // part of numerics_hash()
 };
 
@@ -42,8 +43,8 @@ Rule between(double min, double max);           // both allowed
 Rule from_up_to_below(double min, double max);  // max excluded
 Rule one_of(std::vector<std::string> choices);
 Rule input_file();
-Rule cosmetic(
-    Rule rule = {});  // the same rule for an option that changes no number of a run: names, folders, cadences, logs
+// Returns the same rule for an option that does not change the numbers of a run: names, folders, cadences, logs.
+Rule cosmetic(Rule rule = {});
 
 struct Field {
   std::string path;  // "rl.optimizer.lr"
@@ -61,7 +62,7 @@ struct FieldTable {
   std::vector<Field> fields;  // in the order of declaration, parents before children
   std::vector<Section> sections;
 
-  const Field* find(std::string_view path) const;
+  const Field* find(std::string_view path) const;                    // nullptr: no such option
   bool is_section(std::string_view path) const;                      // "" is the whole configuration
   std::vector<std::string> keys_of(std::string_view section) const;  // fields and subsections directly in it
 };
@@ -69,7 +70,7 @@ struct FieldTable {
 // The table points into `config`, which must outlive it.
 FieldTable list_fields(RunConfig& config);
 
-// "rl.optimizer.lr" -> "rl.optimizer" and "lr".
+// Return the two parts of a path: "rl.optimizer.lr" -> "rl.optimizer" and "lr". join() concatenates them.
 std::string_view parent_of(std::string_view path);
 std::string_view last_of(std::string_view path);
 std::string join(std::string_view section, std::string_view key);

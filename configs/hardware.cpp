@@ -1,4 +1,4 @@
-// Reading of hardware files: the same tree, types, ranges and messages as a configuration.
+// Reads hardware files with the same tree, types, ranges and messages as a configuration.
 #include "configs/hardware.h"
 
 #include <fmt/ranges.h>
@@ -50,7 +50,7 @@ class HardwareReader {
   void read(const Node& node, const std::string& section, const std::string& source) {
     for (const Entry& entry : node.entries) {
       const std::string path = join(section, entry.key);
-      if (section.empty() && entry.key == "base") continue;  // followed by read_chain()
+      if (section.empty() && entry.key == "base") continue;  // read_chain() follows it
       set_.insert(path);
       if (const Field* field = table_.find(path)) {
         read_value(*field, *entry.value, source, entry.mark, mistakes_);
@@ -72,7 +72,7 @@ class HardwareReader {
  private:
   void read_section(const Entry& entry, const std::string& path, const std::string& source) {
     if (entry.value->kind == Node::Kind::kMap) return read(*entry.value, path, source);
-    set_.insert("!" + path);  // its fields are not missed as well
+    set_.insert("!" + path);  // keeps require_all() from reporting its fields
     mistakes_.push_back({source, entry.mark,
                          fmt::format("{}: expected {}, found {}", path, fmt::join(table_.keys_of(path), " and "),
                                      configs::shown(*entry.value))});

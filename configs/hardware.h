@@ -1,7 +1,7 @@
-// A kind of machine that runs are planned for: what one rank of it computes, holds and sends. configs/hardware/*.yaml
-// describe machines; they are part of the program, and a user's own file is read in the same way.
+// Describes a kind of machine for the planner: the compute, the memory and the bandwidth of one rank. The files
+// configs/hardware/*.yaml are part of the program. A user's own file is read in the same way.
 //
-// GB are 10^9 bytes, GiB 2^30. All rates are what a rank gets, not what the data sheet adds up to.
+// GB are 10^9 bytes, GiB are 2^30 bytes. All rates are those of one rank, not the sums on a data sheet.
 #pragma once
 
 #include <cstdint>
@@ -10,39 +10,39 @@
 
 namespace terse::configs {
 
-// A level of the interconnect, as alpha-beta models see it.
+// One level of the interconnect, described by bandwidth and latency as in an alpha-beta model.
 struct Link {
-  double gbps = 0;  // GB/s: node: bus bandwidth of a ring among the ranks of a node; network: of one rank, one way
-  double latency_us = 0;  // of one step of a ring
+  double gbps = 0;        // GB/s. node: bus bandwidth of a ring in a node; network: of one rank, one way
+  double latency_us = 0;  // microseconds per step of a ring
 };
 
 struct Hardware {
-  std::string name;              // of the file, without folder and ending
+  std::string name;              // file name without folder and extension
   std::string summary;           // one line for people
   std::string device;            // cuda | cpu: what a rank computes on
-  int64_t ranks_per_node = 0;    // when not said otherwise
+  int64_t ranks_per_node = 0;    // default number of ranks of a node
   double memory_gib = 0;         // of one rank
-  double reserved_gib = 0;       // of it, not for tensors: driver, libraries, buffers of collectives, fragments
+  double reserved_gib = 0;       // part of memory_gib not for tensors: driver, libraries, collective buffers, fragments
   double tflops_bf16 = 0;        // dense peak of one rank
   double tflops_fp32 = 0;        // the same in fp32
-  double train_efficiency = 0;   // share of that peak which forward and backward of one rank reach
-  double memory_gbps = 0;        // GB/s that one rank reads and writes
-  double operation_us = 0;       // between the starts of two operations that the host launches
+  double train_efficiency = 0;   // share of the peak that forward and backward of one rank reach
+  double memory_gbps = 0;        // memory bandwidth of one rank, GB/s
+  double operation_us = 0;       // host time to start one operation, microseconds
   double decode_efficiency = 0;  // share of memory_gbps that decoding reaches
   Link node;
   Link network;
   double network_share = 0;  // share of network.gbps that collectives reach
-  double overlap = 0;        // share of the time of computing that communication can hide behind
-  double contention = 0;     // computing takes so many times as long while communication goes on
+  double overlap = 0;        // share of the compute time that can hide communication
+  double contention = 0;     // factor by which computing slows down beside communication, at least 1
   double jitter = 0;         // standard deviation of one rank's step, as a share of the step
 };
 
-// `name_or_file`: the name of a machine that comes with the program (h100), or a file. Throws ConfigError with every
-// mistake and its place: unknown and missing keys, types, ranges.
+// Loads the description of a machine. `name_or_file` is the name of a machine that comes with the program (h100), or a
+// file. Throws ConfigError with every mistake and its place: unknown and missing keys, types, ranges.
 Hardware load_hardware(const std::string& name_or_file);
-std::vector<std::string> hardware_names();  // that come with the program, ascending
+std::vector<std::string> hardware_names();  // names of the machines that come with the program, ascending
 
-// The files of configs/hardware, put into the program by configs/CMakeLists.txt.
+// A file of configs/hardware. configs/CMakeLists.txt compiles these files into the program.
 struct HardwareFile {
   const char* name;
   const char* text;

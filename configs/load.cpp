@@ -1,4 +1,5 @@
-// load(): files, overrides, derivation, rules, input files, and one error for everything that is wrong.
+// Implements load(): it applies files and overrides, derives the shape of the model, checks all rules and finds the
+// input files. It collects all mistakes and throws them as one error.
 #include "configs/load.h"
 
 #include <fmt/ranges.h>
@@ -19,7 +20,7 @@ namespace fs = std::filesystem;
 
 constexpr size_t kMostMistakesShown = 100;
 
-// Whether the value at `key` or one of the sections around it is already complained about.
+// Returns whether a mistake is already reported for `key` or for one of the sections around it.
 bool is_tainted(const Merger& merger, std::string_view key) {
   for (; !key.empty(); key = parent_of(key)) {
     if (merger.tainted().contains(std::string(key))) return true;
@@ -27,7 +28,8 @@ bool is_tainted(const Merger& merger, std::string_view key) {
   return false;
 }
 
-// Puts the violation where the nearest of its options was set, and says where the others were.
+// Places the violation where the nearest of its options was set. If several were set, the message lists all their
+// places.
 Mistake located(const Violation& violation, const Merger& merger, const std::string& main_source) {
   const Place* nearest_place = nullptr;
   std::vector<std::string> others;
@@ -42,7 +44,7 @@ Mistake located(const Violation& violation, const Merger& merger, const std::str
   return {nearest_place ? nearest_place->source : main_source, nearest_place ? nearest_place->mark : Mark{}, text};
 }
 
-// Without a throw when the working directory is gone, and for "" too.
+// Returns an absolute path. It accepts "", and does not throw when the working directory no longer exists.
 fs::path resolved(const fs::path& path) {
   std::error_code error;
   return (path.is_absolute() ? path : fs::current_path(error) / path).lexically_normal();
@@ -55,7 +57,7 @@ void find_input_file(const Field& field, const Merger& merger, const std::string
   const Place place = placed == merger.places().end() ? Place{main_source, {}, 0, {}} : placed->second;
   const fs::path written(value);
   std::vector<fs::path> candidates = {written};
-  // An override is relative to the working directory alone.
+  // A path in an override is relative to the working directory alone.
   if (written.is_relative() && placed != merger.places().end() && place.source != "--set") {
     const fs::path folder = resolved(place.folder);
     for (const fs::path& base : {folder, folder / ".."}) candidates.push_back((base / written).lexically_normal());
@@ -84,7 +86,7 @@ void find_input_file(const Field& field, const Merger& merger, const std::string
 }
 
 [[noreturn]] void throw_all(Mistakes mistakes, const SourceChain& chain) {
-  // By file, nearest first, then by line; overrides and what has no file last.
+  // Sorts by file, nearest first, and then by line. Overrides and mistakes without a file come last.
   const auto order = [&](const Mistake& mistake) {
     const auto found = std::find_if(chain.files.begin(), chain.files.end(),
                                     [&](const SourceFile& f) { return f.name == mistake.source; });
@@ -119,7 +121,7 @@ LoadedConfig resolve(const SourceChain& chain, Mistakes mistakes, const std::str
       return std::any_of(violation.keys.begin(), violation.keys.end(), holds);
     };
     if (any([&](const std::string& key) { return is_tainted(merger, key); })) continue;
-    // With a part of the files missing, only what stands here is certain.
+    // A missing file may set the options that are not set here. So a rule is checked only if all its options are set.
     if (!chain.complete && any([&](const std::string& key) { return !merger.places().contains(key); })) continue;
     mistakes.push_back(located(violation, merger, main_source));
   }

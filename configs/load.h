@@ -1,10 +1,11 @@
-// From a YAML file and --set overrides to a checked RunConfig, and back to text.
+// Loads a checked RunConfig from a YAML file and --set overrides, and converts a RunConfig back to text.
 //
-// Order, nearest wins: defaults, the farthest `base:` file, ..., the file itself, --set. A list or map replaces the one
-// before it as a whole (--set task.forms.states=0.5 changes one entry). model.depth, if set, then derives the shape of
-// the model, except for what is set in the same file or nearer. An input file may lie relative to the working
-// directory, to the folder of the file that names it, or to that folder's parent; the first that exists is taken, and
-// written into the config when it is not the first.
+// Values come from the defaults, the farthest `base:` file, ..., the file itself, and --set. A later one of these
+// sources overrides an earlier one. A list or a map replaces the earlier one as a whole (--set task.forms.states=0.5
+// changes one entry). Then model.depth, if set, derives the shape of the model. It does not change an option that is
+// set in the same file or nearer. The path of an input file may be relative to the working directory, to the folder of
+// the file that names it, or to that folder's parent. load() uses the first of these that exists and stores its path in
+// the config.
 #pragma once
 
 #include <map>
@@ -17,35 +18,35 @@
 
 namespace terse::configs {
 
-// Whether the files that the config names must exist. A saved config is read for a report or an evaluation without its
+// Selects whether the files that the config names must exist. Reports and evaluations read a saved config without its
 // data.
 enum class InputFiles { kMustExist, kMayBeMissing };
 
 struct LoadedConfig {
   RunConfig config;
-  // Where each value that is not a default came from, by dotted key: "configs/quickstart.yaml:12", "--set" or
-  // "derived from model.depth".
+  // The origin of each value that is not a default, by dotted key: "configs/quickstart.yaml:12", "--set" or "derived
+  // from model.depth".
   std::map<std::string, std::string> origin;
 };
 
-// Reads `path` (and the files its `base:` names), applies `overrides` ("a.b=c", in order) and validates.
+// Reads `path` and the files that its `base:` names, applies `overrides` ("a.b=c", in order) and validates the result.
 // Throws ConfigError with every mistake found in all files and overrides.
 LoadedConfig load(const std::string& path, const std::vector<std::string>& overrides = {},
                   InputFiles files = InputFiles::kMustExist);
-// The same for YAML in memory, e.g. a config that travelled in a checkpoint; `name` stands for the file in messages and
+// Does the same for YAML in memory, e.g. for a config from a checkpoint. `name` replaces the file name in messages and
 // origins.
 LoadedConfig load_text(std::string_view yaml, const std::string& name, const std::vector<std::string>& overrides = {},
                        InputFiles files = InputFiles::kMustExist);
 
-// Ranges, choices and cross-field rules of a config made in C++; one "key: what is wrong" per violation (empty: valid).
-// load() applies the same rules.
+// Checks the ranges, choices and cross-field rules of a config that was made in C++. Returns one "key: what is wrong"
+// per violation. load() applies the same rules.
 std::vector<std::string> check(const RunConfig& config);
 
-// Complete YAML of a resolved config; load() reads it back to an equal config. With `origin`, each line says where its
-// value came from.
+// Returns the complete YAML of a resolved config. load() reads it back to an equal config. With `origin`, a comment on
+// each line names the origin of the value.
 std::string to_yaml(const RunConfig& config, const std::map<std::string, std::string>* origin = nullptr);
 
-// JSON Schema (draft 2020-12) of a configuration file, and the Markdown reference that docs/config.md holds.
+// Return the JSON Schema (draft 2020-12) of a configuration file, and the Markdown text of docs/config.md.
 std::string json_schema();
 std::string markdown_reference();
 
@@ -55,16 +56,18 @@ struct Difference {
   std::string after;
   bool changes_numbers = true;  // part of numerics_hash()
 };
+// Returns the options whose values differ.
 std::vector<Difference> differences(const RunConfig& before, const RunConfig& after);
-// Every option and its value as in YAML, by dotted key.
+// Returns the value of every option as YAML text, by dotted key.
 std::map<std::string, std::string> values(const RunConfig& config);
 bool operator==(const RunConfig& a, const RunConfig& b);
 
-// A short stable hash (16 hex digits) of everything that changes the numbers of a run. Out of it are: run.name,
-// run.dir, run.device, run.threads, run.log_every, checkpoint.*, and the cadence of evaluations and traces
-// (*.eval_every, rl.trace_every), because evaluations draw from random streams of their own and never touch training.
-// In it are the options that only change rounding (micro_batch, engine.max_batch) and those of the evaluations' figures
-// (eval.*). model.depth is out: what it derives is in. An input file counts by its name without folders.
+// Returns a short stable hash (16 hex digits) of the options that change the numbers of a run. It excludes run.* except
+// run.seed, checkpoint.*, parallel.* except parallel.weight_transfer, and rl.group_deadline. It excludes the cadence of
+// evaluations and traces (*.eval_every, rl.trace_every), because evaluations draw from their own random streams and
+// never affect training. It excludes model.depth, but includes the shape that model.depth derives. It includes the
+// options that only change rounding (micro_batch, engine.max_batch) and those that change only the figures of
+// evaluations (eval.*). An input file counts by its name without folders.
 std::string numerics_hash(const RunConfig& config);
 
 }  // namespace terse::configs

@@ -1,4 +1,4 @@
-// Walking a tree against the field table.
+// Walks each YAML tree along the field table.
 #include "configs/merge.h"
 
 #include <fmt/ranges.h>
@@ -30,14 +30,16 @@ std::string trimmed(const std::string& text) {
   return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
 }
 
-// How a dotted path looks in a file: "rl: {optimizer: {lr: ...}}".
+// Returns a dotted path in the form of a file: "rl: {optimizer: {lr: ...}}".
 std::string nested(std::string_view path) {
   const size_t dot = path.find('.');
   if (dot == std::string_view::npos) return fmt::format("{}: ...", path);
   return fmt::format("{}: {{{}}}", path.substr(0, dot), nested(path.substr(dot + 1)));
 }
 
-// Heads of about kDerivedHeadWidth that divide the width and are even (RoPE turns pairs).
+// Returns the largest number of heads that divides the width into heads of even width, at least kDerivedHeadWidth each,
+// or 1 if there is none. The width must be even because RoPE rotates pairs. A given `head_width` determines the number
+// of heads alone.
 int64_t derived_heads(int64_t width, int64_t head_width) {
   if (head_width > 0) return std::max<int64_t>(1, width / head_width);
   int64_t heads = std::max<int64_t>(1, width / kDerivedHeadWidth);
@@ -130,7 +132,7 @@ void Merger::apply_override(const std::string& text, int rank) {
 
 void Merger::unknown_override(const std::string& source, const std::string& path) {
   std::string text;
-  // The longest leading part that is a section or a value.
+  // Finds the longest leading part of the path that is a section or a value.
   std::string known = path;
   do {
     known.resize(parent_of(known).size());
@@ -156,7 +158,7 @@ void Merger::unknown_override(const std::string& source, const std::string& path
 NodePtr Merger::override_node(const std::string& source, const Field& field, bool is_entry, const std::string& value) {
   const bool is_scalar = is_entry || !(std::holds_alternative<std::vector<std::string>*>(field.value) ||
                                        std::holds_alternative<std::map<std::string, double>*>(field.value));
-  // Texts and numbers are taken as they stand; lists, maps and quoted texts are YAML.
+  // Texts and numbers are used verbatim. Lists, maps and quoted texts are parsed as YAML.
   if (is_scalar && !value.starts_with('"') && !value.starts_with('\'')) {
     auto scalar = std::make_shared<Node>();
     scalar->kind = Node::Kind::kScalar;
@@ -177,7 +179,7 @@ void Merger::set_path(const std::string& source, const std::string& path, const 
   const NodePtr node = override_node(source, *field, is_entry, value);
   const bool good = node && (is_entry ? read_entry(*field, std::string(last_of(path)), *node, source, {}, mistakes_)
                                       : read_value(*field, *node, source, {}, mistakes_));
-  for (size_t i = before; i < mistakes_.size(); ++i) mistakes_[i].mark = {};  // a line number means nothing here
+  for (size_t i = before; i < mistakes_.size(); ++i) mistakes_[i].mark = {};  // An override has no line number.
   if (!good) {
     tainted_.insert(field->path);
     return;
@@ -190,7 +192,7 @@ void Merger::derive_from_depth() {
   const auto depth = places_.find("model.depth");
   Model& model = config_.model;
   if (depth == places_.end() || model.depth == 0) return;
-  // A place at least as near as the one of depth keeps its value.
+  // An option keeps its value if it was set in the same source as depth or in a nearer one.
   const auto derive = [&](const std::string& key, int64_t& target, int64_t value) {
     const auto place = places_.find(key);
     if ((place != places_.end() && place->second.rank >= depth->second.rank) || tainted_.contains(key)) return;

@@ -1,4 +1,4 @@
-// Lays files and --set overrides over the defaults, nearer ones last, and remembers where every value came from.
+// Applies files and --set overrides to the defaults, the nearest last, and records where every value came from.
 #pragma once
 
 #include <filesystem>
@@ -12,12 +12,13 @@
 
 namespace terse::configs {
 
-// Where a value was set. Sources are ranked: 0 is the farthest base file, overrides stand above all files.
+// The place where a value was set. Sources are ranked: the farthest base file has rank 0, and overrides rank above all
+// files.
 struct Place {
   std::string source;  // "configs/quickstart.yaml" or "--set"
   Mark mark;
   int rank = 0;
-  std::filesystem::path folder;  // of the file: where a relative input file may lie
+  std::filesystem::path folder;  // folder of the file, to which input files may be relative
 
   std::string str() const;  // "configs/quickstart.yaml:12", "--set"
 };
@@ -26,18 +27,18 @@ class Merger {
  public:
   explicit Merger(RunConfig& config) : config_(config), table_(list_fields(config)) {}
 
-  // `root`: the document of the file `source`; its `base` is the caller's business.
+  // Applies the document `root` of the file `source`. The caller must apply the files that its `base` names.
   void apply_file(const Node& root, const std::string& source, int rank, const std::filesystem::path& folder);
-  // "a.b=c"; all overrides share one rank.
+  // Applies an override "a.b=c". All overrides share one rank.
   void apply_override(const std::string& text, int rank);
-  // model.depth into layers, width, heads and what follows from them; a value that was set in the same source as depth
-  // or in a nearer one stays.
+  // Derives layers, width, heads and the rest of the shape from model.depth. An option keeps its value if it was set in
+  // the same source as depth or in a nearer one.
   void derive_from_depth();
 
   const FieldTable& table() const { return table_; }
   const std::map<std::string, Place>& places() const { return places_; }
   const std::set<std::string>& derived() const { return derived_; }  // keys that derive_from_depth() set
-  // Keys whose value is not what the user meant, because of a mistake: no rule should complain about them again.
+  // Keys whose values are wrong because of a mistake that is already reported. No rule should report them again.
   const std::set<std::string>& tainted() const { return tainted_; }
   Mistakes& mistakes() { return mistakes_; }
 

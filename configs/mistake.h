@@ -1,4 +1,4 @@
-// One mistake in a configuration and its place.
+// Describes one mistake in a configuration and its place.
 #pragma once
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// The complete configuration as YAML.
+// Prints the complete configuration as YAML, with the origin of each value as a comment.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -43,7 +43,7 @@ std::string to_yaml(const RunConfig& config, const std::map<std::string, std::st
   RunConfig copy = config;
   std::vector<Line> lines;
   add_section(list_fields(copy), "", 0, origin, lines);
-  constexpr size_t kWidest = 60;  // a longer line does not push the comments of all others to the right
+  constexpr size_t kWidest = 60;  // longer lines do not count for the column of the comments
   size_t column = 0;
   for (const Line& line : lines) {
     if (!line.origin.empty() && line.text.size() <= kWidest) column = std::max(column, line.text.size());
@@ -53,7 +53,7 @@ std::string to_yaml(const RunConfig& config, const std::map<std::string, std::st
     if (line.origin.empty()) {
       out += line.text + "\n";
     } else {
-      // An origin holds a file name, which may hold anything.
+      // An origin contains a file name, which may contain control characters.
       const std::string name = shown(line.origin);
       out += fmt::format("{:<{}}  # {}\n", line.text, column, name.substr(1, name.size() - 2));
     }

@@ -1,4 +1,4 @@
-// Strict reading of scalars, lists and maps.
+// Reads scalars, lists and maps strictly. A target is written only if the whole value is valid.
 #include "configs/read_value.h"
 
 #include <algorithm>
@@ -56,7 +56,7 @@ bool has_leading_zero(std::string_view text) {
   return text.size() > 1 && text[0] == '0' && is_digit(text[1]);
 }
 
-// What a number that other notations allow should be written as; "" when nothing better is known.
+// Returns a hint for a number in another notation (1_000, +5, 0x10, nan), or "" when there is none.
 std::string notation_hint(std::string_view text) {
   std::string bare;
   std::copy_if(text.begin(), text.end(), std::back_inserter(bare),
@@ -115,7 +115,7 @@ class Reader {
   Reader(const Rule& rule, const std::string& source, Mistakes& mistakes)
       : rule_(rule), source_(source), mistakes_(mistakes) {}
 
-  // A scalar. Written to `target` only when it is right.
+  // Reads a scalar. Writes `target` only when the value is valid.
   template <class T>
   bool read(T& target, const std::string& path, const Node& node, Mark key_mark) {
     T value{};
@@ -238,7 +238,7 @@ std::string parse_number(std::string_view text, double& out) {
   std::from_chars(text.data(), text.data() + text.size(), value);
   const std::string_view mantissa = text.substr(0, text.find_first_of("eE"));
   const bool is_zero = mantissa.find_first_of("123456789") == std::string_view::npos;
-  // from_chars leaves 0 where the exponent is out of range on either side; strtod tells which.
+  // from_chars leaves 0 when the exponent is out of range. strtod then returns infinity or 0.
   if (!is_zero && (value == 0 || std::isinf(value))) value = std::strtod(std::string(text).c_str(), nullptr);
   if (std::isinf(value)) return fmt::format("{} overflows: the largest number is about 1.8e308", shown(text));
   if (value == 0 && !is_zero) return fmt::format("{} is too close to 0 for a number; write 0", shown(text));

@@ -1,4 +1,4 @@
-// The JSON schema and the Markdown reference.
+// Generates the JSON schema and the Markdown reference from the field table.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -18,7 +18,7 @@ void add_bounds(const Rule& rule, Json& schema) {
   if (std::isfinite(rule.max)) schema[rule.max_excluded ? "exclusiveMaximum" : "maximum"] = rule.max;
 }
 
-// The part of a field's schema that depends on its type, and its default.
+// Returns the part of a field's schema that depends on its type, including the default.
 Json typed_schema(const Rule&, bool* value) {
   return {{"type", "boolean"}, {"default", *value}};
 }
@@ -98,7 +98,7 @@ rl:
   starts of the same run. The name of an input file counts, its folder does not.
 )";
 
-// A vertical bar would end the table's cell, and <name> would be a tag.
+// Escapes the text for a cell of the table. A vertical bar would end the cell, and <name> would be a tag.
 std::string cell(std::string_view text) {
   std::string out;
   for (const char c : text) out += c == '|' || c == '<' ? std::string{'\\', c} : std::string(1, c);

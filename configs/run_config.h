@@ -1,6 +1,6 @@
-// Everything a run needs, as plain structs with their defaults and units: the only place where an option is declared in
-// C++. configs/fields.cpp lists each struct's fields once more by name, and from that list come YAML, --set, errors,
-// the printed config, the JSON schema and docs/config.md. A RunConfig does not change after start-up.
+// Declares every option of a run in plain structs, with defaults and units. configs/fields.cpp lists the members of
+// each struct once more by name. YAML, --set, error messages, the printed config, the JSON schema and docs/config.md
+// all use that list. A RunConfig does not change after start-up.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ struct Run {
 };
 
 struct Model {
-  int64_t depth = 0;  // one dial: sets layers, width and heads where they are not set beside it (load.h); 0: off
+  int64_t depth = 0;  // derives layers, width and heads where they are not set beside it (load.h); 0: off
   int64_t layers = 3;
   int64_t width = 64;
   int64_t heads = 4;       // query heads
@@ -34,8 +34,8 @@ struct Model {
   bool qkv_bias = false;       // biases on the query, key and value projections (Qwen2)
   bool tie_embeddings = true;  // output head shares the embedding matrix
   double init_std = 0.02;  // standard deviation of initial weights; residual outputs get it divided by sqrt(2 layers)
-  std::string precision =
-      "fp32";  // fp32 | bf16: dtype of weights in forward and backward; master weights are always fp32
+  // fp32 | bf16: dtype of weights in forward and backward; master weights are always fp32
+  std::string precision = "fp32";
   bool activation_checkpointing = false;  // recompute each block in backward instead of keeping its activations
 };
 
@@ -94,23 +94,25 @@ struct Sft {
   Optimizer optimizer;
 };
 
-// How length is priced. `adaptive` needs no number from the user; the others take the one they name.
+// How length is penalized. `adaptive` needs no number from the user. Each number below belongs to the kind that its
+// comment names.
 struct Penalty {
   std::string kind = "adaptive";  // none | truncation | group_relative | adaptive
   int64_t limit = 0;              // truncation: longest response that counts as finished, tokens
   double strength = 0.3;          // group_relative: share of the reward that length can take
 };
 
-// What a copy of the policy does beside every RL step to learn a shorter form; only with the adaptive penalty.
+// Beside every RL step, a copy of the policy learns a shorter form by supervised updates. This requires the adaptive
+// penalty.
 struct Practice {
-  int64_t updates = 4;  // supervised updates a step; 0: no practice
+  int64_t updates = 4;  // supervised updates per step; 0: no practice
   int64_t traces = 64;  // traces of each update
   double lr = 6e-4;     // constant
 };
 
 struct Rl {
   int64_t steps = 0;
-  int64_t prompts = 24;                  // groups per update
+  int64_t prompts = 24;                  // groups per batch of rollouts
   int64_t group_size = 12;               // rollouts per prompt
   int64_t micro_batch = 0;               // rollouts per forward pass; 0: all
   int64_t updates_per_batch = 1;         // optimizer steps per batch of rollouts
@@ -122,10 +124,10 @@ struct Rl {
   double importance_cap = 2.0;   // largest importance weight of a token that older weights sampled
   double group_deadline = 0;     // seconds after which a group is given to another rollout rank; 0: 5 x the usual
   double entropy_bonus = 0.003;  // weight of the entropy term; the entropy controller raises it when entropy collapses
-  bool resample_uniform = true;  // replace groups without a learning signal (all right or all wrong) by fresh prompts
+  bool resample_uniform = true;  // replace groups without a signal (equal rewards or none correct) by fresh prompts
   int64_t max_resample_rounds = 2;
   int64_t replay = 32;         // supervised traces of the mastered form mixed into each update; 0: none
-  double replay_weight = 1.0;  // their weight beside the policy loss
+  double replay_weight = 1.0;  // weight of the replay loss beside the policy loss
   Penalty penalty;
   Practice practice;
   int64_t eval_every = 50;   // steps between evaluations; 0: only at the end
@@ -149,12 +151,12 @@ struct Engine {
   double min_p = 0.0;          // 0: off
 };
 
-// How a run is shared out over the ranks of mpirun or srun. With one rank nothing of it has an effect.
+// How a run is distributed over the ranks of mpirun or srun. With one rank these options have no effect.
 struct Parallel {
-  std::string layout =
-      "colocated";            // colocated: every rank generates, then learns | split: some do one, some the other
-  int64_t rollout_ranks = 0;  // split: the last ranks, which only generate in the rl stage; 0: half of all
-  std::string weight_transfer = "auto";  // split: auto | fp32 | bf16: what travels to the rollout ranks
+  // colocated: every rank generates, then learns | split: some ranks only generate, the others only learn
+  std::string layout = "colocated";
+  int64_t rollout_ranks = 0;             // split: the last ranks, which only generate in the rl stage; 0: half of all
+  std::string weight_transfer = "auto";  // split: auto | fp32 | bf16: dtype of the weights sent to the rollout ranks
   int64_t zero = 1;                      // ZeRO stage: 1 shards optimizer and masters, 2 gradients too, 3 weights too
   bool hierarchical = false;             // shard inside a node, replicate across nodes
   int64_t ranks_per_node = 0;            // consecutive ranks that count as one node; 0: those that share a machine

@@ -1,4 +1,4 @@
-// Reading files and following `base:`.
+// Reads configuration files and follows `base:`. Limits on size and number guard against huge files and endless chains.
 #include "configs/sources.h"
 
 #include <fmt/ranges.h>
@@ -17,10 +17,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMostFiles = 32;          // of one chain
-constexpr size_t kMostListedNames = 1000;  // of a folder that is searched for a similar name
+constexpr size_t kMostFiles = 32;          // in one chain
+constexpr size_t kMostListedNames = 1000;  // names in a folder that is searched for a similar one
 
-// Reads one byte more than is allowed at most, so that a huge or endless file is refused without being read.
+// Reads at most one byte more than the limit, so that a huge or endless file is refused without being read completely.
 std::optional<std::string> read_bounded(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return std::nullopt;
@@ -35,7 +35,7 @@ class ChainReader {
  public:
   explicit ChainReader(Mistakes& mistakes) : mistakes_(mistakes) {}
 
-  // `named_at`: where the path was written, for the message when it does not exist.
+  // `named_at` is the place where the path was written. Messages about the file name this place.
   void read(const fs::path& path, const Mistake& named_at) {
     std::error_code error;
     const fs::path identity = fs::weakly_canonical(path, error);
@@ -130,11 +130,11 @@ std::string nearest_file_hint(const fs::path& path) {
     if (!it->is_regular_file(ignored)) continue;
     names.push_back(it->path().filename().string());
   }
-  // In one order on every machine.
+  // Sorts, because the order of a folder's entries differs between machines.
   std::sort(names.begin(), names.end());
   std::string name = nearest(path.filename().string(), names);
   if (name.empty()) {
-    // Perhaps only the ending is missing or another.
+    // The extension may be missing or wrong.
     const auto same_stem = std::find_if(names.begin(), names.end(),
                                         [&](const std::string& n) { return fs::path(n).stem() == path.stem(); });
     if (same_stem != names.end()) name = *same_stem;

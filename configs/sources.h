@@ -1,4 +1,4 @@
-// A configuration file and the chain of files that its `base:` names.
+// Reads a configuration file and the chain of files that its `base:` names.
 #pragma once
 
 #include <filesystem>
@@ -12,7 +12,7 @@ namespace terse::configs {
 
 struct SourceFile {
   std::string name;              // as the user would name it
-  std::filesystem::path folder;  // what `base` and input files may be relative to
+  std::filesystem::path folder;  // `base` and input files may be relative to it
   NodePtr root;                  // a map; null when the file could not be used
 };
 
@@ -21,11 +21,13 @@ struct SourceChain {
   bool complete = true;           // false: a file of the chain is missing or unusable, so values may be missing too
 };
 
+// Reads a file and its base files, and appends every mistake to `mistakes`.
 SourceChain read_chain(const std::string& path, Mistakes& mistakes);
-// The same for a text that is in memory; `base` is relative to the folder of `name`.
+// Does the same for a text in memory. Its `base` is relative to the folder of `name`.
 SourceChain read_chain(std::string_view text, const std::string& name, Mistakes& mistakes);
 
-// "; did you mean configs/quickstart.yaml?" when `path` does not exist and a similar name does, in the same folder.
+// Returns a hint for a `path` that does not exist, e.g. "; did you mean configs/quickstart.yaml?". It searches the same
+// folder for a similar name. Returns "" when there is nothing to suggest.
 std::string nearest_file_hint(const std::filesystem::path& path);
 
 }  // namespace terse::configs

@@ -1,4 +1,4 @@
-// Edit distance and the search for what a mistyped or misplaced key meant.
+// Computes edit distances, and finds what a mistyped or misplaced key meant.
 #include "configs/suggest.h"
 
 #include <algorithm>
@@ -9,9 +9,9 @@
 namespace terse::configs {
 namespace {
 
-constexpr size_t kLongestWord = 64;  // longer ones are no typo of ours, and the distance is quadratic
+constexpr size_t kLongestWord = 64;  // longer words are no typos of options, and the time is quadratic
 
-// Names that other trainers use for the same thing.
+// Names that other trainers use for the same option.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 23> kSynonyms = {{
     {"learning_rate", "lr"},
     {"max_lr", "lr"},
@@ -44,7 +44,7 @@ std::string normalised(std::string_view word) {
   return out;
 }
 
-// The word of ours for a foreign one, else the word itself.
+// Returns our name for a synonym, and otherwise the normalised word itself.
 std::string translated(std::string_view word) {
   const std::string plain = normalised(word);
   const auto* const found =
@@ -52,7 +52,7 @@ std::string translated(std::string_view word) {
   return found == kSynonyms.end() ? plain : std::string(found->second);
 }
 
-// How many edits still count as a typo of a word of this length.
+// Returns the largest number of edits that still counts as a typo of a word of this length.
 size_t tolerance(size_t length) {
   return length <= 3 ? 1 : length <= 7 ? 2 : 3;
 }
@@ -64,7 +64,8 @@ std::vector<std::string> all_paths(const FieldTable& table) {
   return paths;
 }
 
-// Whether `word` is `candidate` with letters left out: the commonest slip, so it decides between equal distances.
+// Returns whether `word` is `candidate` with letters left out. This is the most common typo, so it decides between
+// equal distances.
 bool leaves_out_letters(std::string_view word, std::string_view candidate) {
   size_t read = 0;
   for (const char c : candidate) read += read < word.size() && word[read] == c ? 1 : 0;
@@ -83,8 +84,8 @@ std::vector<std::string> words_of(const std::string& name) {
   return words;
 }
 
-// Whether `name` is `candidate` with whole words left out, such as --max-tokens for --max-new-tokens. One word alone
-// says too little.
+// Returns whether `name` is `candidate` with whole words left out, such as --max-tokens for --max-new-tokens. `name`
+// must have at least two words, because one word alone matches too much.
 bool leaves_out_words(const std::string& name, const std::string& candidate) {
   const std::vector<std::string> words = words_of(name), all = words_of(candidate);
   size_t read = 0;
@@ -93,7 +94,7 @@ bool leaves_out_words(const std::string& name, const std::string& candidate) {
   return read == words.size() && std::ssize(words) - empty >= 2;
 }
 
-// Paths that end in `key`; inside `section` only, when there are some.
+// Returns the paths that end in `key`. If some of them are inside `section`, it returns only those.
 std::vector<std::string> ending_in(const std::vector<std::string>& paths, std::string_view section,
                                    const std::string& key) {
   std::vector<std::string> inside, anywhere;
@@ -132,7 +133,7 @@ std::string nearest(std::string_view word, const std::vector<std::string>& known
   size_t best_distance = tolerance(word.size()) + 1;
   for (const std::string& candidate : known) {
     const size_t distance = edit_distance(word, candidate);
-    // A word that shares no letter in place with a short candidate is not meant.
+    // The words have too little in common if the distance reaches the length of the candidate.
     if (distance > best_distance || distance >= candidate.size()) continue;
     if (distance == best_distance && (best.empty() || !leaves_out_letters(word, candidate))) continue;
     best = candidate;
@@ -149,7 +150,7 @@ std::vector<std::string> nearest_paths(const FieldTable& table, std::string_view
   if (key.empty() || key.size() > kLongestWord) return {};
   const std::vector<std::string> paths = all_paths(table);
   const std::string meant = translated(key);
-  // The right word in the wrong place, then a typo in this place, then a typo in the wrong place.
+  // Tries the right word in the wrong place first, then a typo in this place, then a typo in the wrong place.
   if (auto found = ending_in(paths, section, meant); !found.empty()) return found;
   if (const std::string sibling = nearest(meant, table.keys_of(section)); !sibling.empty())
     return {join(section, sibling)};

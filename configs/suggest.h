@@ -1,4 +1,4 @@
-// The nearest known word for one that is unknown.
+// Suggests the nearest known word for an unknown one.
 #pragma once
 
 #include <string>
@@ -9,14 +9,15 @@
 
 namespace terse::configs {
 
-// Edit distance with transpositions of neighbours counted as one edit (optimal string alignment); case and '-' against
-// '_' are no difference.
+// Returns the edit distance, in which a transposition of neighbours counts as one edit (optimal string alignment). It
+// ignores case and treats '-' as '_'.
 size_t edit_distance(std::string_view a, std::string_view b);
 
-// The known word nearest to `word`, or "" when none is near enough to be what was meant.
+// Returns the known word nearest to `word`, or "" when none is near enough.
 std::string nearest(std::string_view word, const std::vector<std::string>& known);
 
-// Dotted paths of what `key`, unknown in `section`, may have meant, best first; empty when nothing is near.
+// Returns the dotted paths that `key`, which is unknown in `section`, may have meant. The result is empty when nothing
+// is near.
 std::vector<std::string> nearest_paths(const FieldTable& table, std::string_view section, std::string_view key);
 
 }  // namespace terse::configs

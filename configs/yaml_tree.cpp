@@ -1,4 +1,5 @@
-// The event handler that builds the tree, and the guards.
+// Builds the tree from the events of yaml-cpp. Guards limit bytes, depth and the number of nodes, also after aliases
+// are expanded.
 #include "configs/yaml_tree.h"
 
 #include <yaml-cpp/eventhandler.h>
@@ -17,7 +18,7 @@
 namespace terse::configs {
 namespace {
 
-// Ends parsing at once; everything else is collected.
+// Thrown to end parsing at once. Other mistakes are collected.
 struct Refused {
   Mark mark;
   std::string text;
@@ -44,7 +45,7 @@ class TreeBuilder : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     refuse_tag(mark, tag);
-    add_leaf(Node::Kind::kScalar, mark, anchor, value, tag == "!");  // yaml-cpp marks quoted scalars so
+    add_leaf(Node::Kind::kScalar, mark, anchor, value, tag == "!");  // yaml-cpp gives quoted scalars the tag "!"
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
@@ -69,7 +70,7 @@ class TreeBuilder : public YAML::EventHandler {
   struct Open {
     std::shared_ptr<Node> node;
     YAML::anchor_t anchor;
-    std::map<std::string, Mark> keys;  // of a map
+    std::map<std::string, Mark> keys;  // keys of a map, with their places
     bool has_key = false;              // the next node is the value of `key`
     Entry key;
     bool drop = false;  // the value belongs to a key that was refused
@@ -79,7 +80,7 @@ class TreeBuilder : public YAML::EventHandler {
 
   void refuse_tag(const YAML::Mark& mark, const std::string& tag) {
     if (tag.empty() || tag == "?" || tag == "!") return;
-    constexpr std::string_view kStandard = "tag:yaml.org,2002:";  // written !!
+    constexpr std::string_view kStandard = "tag:yaml.org,2002:";  // written as !!
     const std::string written = tag.starts_with(kStandard) ? "!!" + tag.substr(kStandard.size()) : tag;
     mistake(to_mark(mark), fmt::format("the tag {} is refused: a configuration holds plain values only; remove the tag",
                                        shown(written)));
@@ -173,7 +174,7 @@ class TreeBuilder : public YAML::EventHandler {
   bool started_ = false;
   NodePtr root_;
   std::vector<Open> open_;
-  std::unordered_map<YAML::anchor_t, NodePtr> anchors_;  // absent while the anchored node is still open
+  std::unordered_map<YAML::anchor_t, NodePtr> anchors_;  // an anchor is absent while its node is still open
   int64_t nodes_ = 0;
 };
 
@@ -194,7 +195,7 @@ bool is_forbidden_control(char c) {
   return (byte < 0x20 && byte != '\n' && byte != '\r' && byte != '\t') || byte == 0x7f;
 }
 
-// Why the bytes cannot be a configuration, before any of them is parsed.
+// Returns why the bytes cannot be a configuration. This check precedes all parsing.
 std::optional<Refused> refuse_bytes(std::string_view text) {
   if (text.size() > kMaxYamlBytes) {
     return Refused{{}, fmt::format("larger than {} bytes: a configuration is not that large", kMaxYamlBytes)};

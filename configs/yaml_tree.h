@@ -1,7 +1,8 @@
-// YAML text to a tree that keeps places and duplicates, behind guards against hostile or broken input.
+// Parses YAML text into a tree that keeps the place of every value. Duplicate keys are reported, and guards refuse
+// hostile or broken input.
 //
-// yaml-cpp's own node tree drops duplicate keys silently and expands aliases without limit; this one is built from its
-// events.
+// yaml-cpp's own node tree drops duplicate keys silently and expands aliases without limit. So this tree is built from
+// yaml-cpp's events.
 #pragma once
 
 #include <cstdint>
@@ -39,12 +40,13 @@ struct Node {
   int64_t height = 1;
 };
 
-// "a list", "a section", "nothing", "'abc'", "text 'abc' in quotes": what a node is, for messages.
+// Describes a node for messages: "nothing", "a list", "a section (keys with values)", "'abc'", "the text 'abc' in
+// quotes".
 std::string shown(const Node& node);
 
-// The root of the one document in `text`; null with at least one more entry in `mistakes` when it cannot be used (too
-// large, not UTF-8, not YAML, too deep, too many nodes). Duplicate keys, tags and keys that are no plain words are
-// reported too and left out of the tree. An empty document is a node of kind kNull.
+// Returns the root of the one document in `text`. Returns null and appends to `mistakes` when the text cannot be used
+// (too large, not UTF-8, not YAML, too deep, too many nodes). Duplicate keys and keys that are no plain words are
+// reported, too, and left out of the tree. Tags are reported and ignored. An empty document is a node of kind kNull.
 NodePtr parse_yaml(std::string_view text, const std::string& source, Mistakes& mistakes);
 
 }  // namespace terse::configs

@@ -1,4 +1,4 @@
-// read_documents() into a StoreWriter.
+// Passes the documents from read_documents() to a StoreWriter, one piece at a time.
 #include "data/build_store.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// Bytes as tokens.
+// Maps each byte to the id with its value. The ids from 256 on are special tokens, which decode to nothing.
 #include "data/byte_tokenizer.h"
 
 #include <fmt/format.h>

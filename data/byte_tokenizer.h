@@ -1,4 +1,4 @@
-// Every byte is a token, plus <bos> and <eos>: can write any text, needs no training.
+// Encodes every byte as one token, and adds <bos> and <eos>. It can encode any text and needs no training.
 #pragma once
 
 #include "data/tokenizer.h"
@@ -12,8 +12,8 @@ class ByteTokenizer final : public Tokenizer {
 
   int64_t vocab_size() const override { return 258; }
   std::vector<int32_t> encode(std::string_view text) const override;
-  // <bos> and <eos> decode to nothing: no text may spell them. The result need not be UTF-8 (see printable() in
-  // utf8.h).
+  // <bos> and <eos> decode to nothing, and no text encodes to them. The result need not be UTF-8 (see printable() in
+  // base/utf8.h).
   std::string decode(const std::vector<int32_t>& ids) const override;
   std::string id() const override { return "byte"; }
   int32_t bos() const override { return kBos; }

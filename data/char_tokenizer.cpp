@@ -1,4 +1,4 @@
-// Code points as tokens.
+// Maps each code point to its index in the sorted vocabulary.
 #include "data/char_tokenizer.h"
 
 #include <fmt/format.h>

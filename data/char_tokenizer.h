@@ -1,4 +1,5 @@
-// The characters (Unicode code points) of a training text are the vocabulary, in ascending order; no special tokens.
+// Encodes characters (Unicode code points). The vocabulary consists of the characters of a training text in ascending
+// order, without special tokens.
 #pragma once
 
 #include <unordered_map>
@@ -19,7 +20,8 @@ class CharacterSet {
 
 class CharTokenizer final : public Tokenizer {
  public:
-  // Any order, repeats allowed. Throws std::invalid_argument when there is none, or one is not a Unicode scalar value.
+  // The characters may be in any order and may repeat. Throws std::invalid_argument when there is none, or when one is
+  // not a Unicode scalar value.
   explicit CharTokenizer(std::vector<char32_t> characters);
 
   int64_t vocab_size() const override { return static_cast<int64_t>(characters_.size()); }

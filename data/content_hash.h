@@ -1,4 +1,4 @@
-// What token sources share: the hash of their content and the checks of their numbers.
+// Provides what all token sources share: the hash of their content, and checks of document offsets and read ranges.
 #pragma once
 
 #include <bit>
@@ -14,7 +14,7 @@ namespace terse::data {
 static_assert(std::endian::native == std::endian::little, "token stores and their hashes are little-endian");
 
 // SHA-256 of "terse tokens 1\n<tokenizer id>\n", the tokens as int32, the document offsets as int64, and both counts.
-// So it does not depend on how wide the tokens are stored.
+// So it does not depend on the width of the stored tokens.
 class ContentHash {
  public:
   explicit ContentHash(const std::string& tokenizer_id);

@@ -1,4 +1,4 @@
-// Stores for the config's files, cached when they had to be built.
+// Opens a token store for each file of the config. Stores that are built from a text are cached.
 #include "data/corpus.h"
 
 #include <fmt/format.h>
@@ -19,7 +19,7 @@ std::shared_ptr<const TokenStore> open_verified(const std::filesystem::path& pat
   return store;
 }
 
-// Opens the files of one corpus, and notes in it what they are.
+// Opens the files of one corpus, and records them in its `sources`.
 class Opener {
  public:
   Opener(const configs::Data& data, const std::filesystem::path& cache_dir, const CorpusOptions& options,
@@ -69,7 +69,7 @@ class Opener {
     return store;
   }
 
-  // The store built before, unless it is absent or damaged.
+  // Opens the cached store of a text, and builds it if it is absent or damaged.
   std::shared_ptr<const TokenStore> open_text(const std::string& key, const std::string& text) {
     const std::string sha256 = sha256_file(text, options_.progress);
     std::string parts = sha256;
@@ -82,7 +82,7 @@ class Opener {
       try {
         return open_verified(path, options_.progress);
       } catch (const DataError&) {
-        // A store that can be built again is not worth an error.
+        // A damaged store is no error, because it is rebuilt below.
       }
     }
     build_store({text}, path, *corpus_.tokenizer,
@@ -90,7 +90,7 @@ class Opener {
     return open_verified(path, options_.progress);
   }
 
-  // The tokens of a file that is gone.
+  // Opens the cached tokens of a text file that is gone.
   std::shared_ptr<const TokenStore> open_without(const std::string& key, const std::string& file) {
     const Source* source = known(key);
     if (source == nullptr) throw ConfigError(fmt::format("{}: no such file: {}", key, file));

@@ -1,4 +1,4 @@
-// Checks first, HDF5 afterwards.
+// Reads the properties of links, attributes and datasets, and checks them before it reads any content.
 #include "data/hdf5_reader.h"
 
 #include <fmt/format.h>
@@ -12,7 +12,7 @@ namespace terse::data {
 
 namespace {
 
-constexpr hsize_t kMaxChunk = 1 << 20;  // elements; a chunk is memory that a single read allocates
+constexpr hsize_t kMaxChunk = 1 << 20;  // elements; a single read allocates a whole chunk
 
 herr_t note_link(hid_t, const char* name, const H5L_info_t* info, void* found) {
   static_cast<std::vector<std::pair<std::string, H5L_type_t>>*>(found)->emplace_back(name, info->type);
@@ -25,10 +25,10 @@ Hdf5Reader::Hdf5Reader(const std::filesystem::path& path, const std::set<std::st
     : path_(path.string()) {
   prepare_hdf5();
   file_bytes_ = static_cast<int64_t>(std::filesystem::file_size(path));
-  // The plain file driver, whatever the file's own driver block asks for.
+  // Selects the plain file driver, whatever the driver block of the file requests.
   const Hdf5Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   H5Pset_fapl_sec2(access);
-  H5Pset_file_locking(access, false, true);  // files never change under their name; some disks cannot lock
+  H5Pset_file_locking(access, false, true);  // Files never change under their names, and some disks cannot lock.
   file_ = Hdf5Handle(H5Fopen(path_.c_str(), H5F_ACC_RDONLY, access), H5Fclose);
   if (file_ < 0) fail("damaged or cut off: " + hdf5_error());
   check_links(datasets);
@@ -120,8 +120,8 @@ Hdf5Reader::Dataset Hdf5Reader::dataset(const char* name, const std::vector<hid_
   }
 
   Dataset result{std::move(handle), name, H5Sget_simple_extent_npoints(space), static_cast<int64_t>(H5Tget_size(type))};
-  // Before any memory is allocated: the file must be able to hold it, and must hold it (an absent chunk would read as
-  // zeros).
+  // Before any memory is allocated, the declared size must fit into the file, and the file must hold all chunks. HDF5
+  // would read an absent chunk as zeros.
   if (result.size < 0 || result.size > file_bytes_ / result.width) {
     refuse(fmt::format("declares {} elements of {} bytes, but the file has {} bytes", result.size, result.width,
                        file_bytes_));

@@ -1,4 +1,4 @@
-// The latest file format, one-dimensional chunked datasets, failures as DiskError.
+// Writes the latest file format with one-dimensional chunked datasets, and throws every failure as DiskError.
 #include "data/hdf5_writer.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// The one place where sequences become shifted inputs and targets.
+// Shifts sequences into inputs and targets, for SFT and RL. data/windows.cpp does the same for pretraining.
 #include "data/pack.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// Sequences of tokens to a Batch, for supervised fine-tuning and RL, and a Batch to micro-batches.
+// Packs token sequences into a Batch for supervised fine-tuning and RL, and slices a Batch into micro-batches.
 #pragma once
 
 #include <span>
@@ -8,35 +8,37 @@
 
 namespace terse::data {
 
-// weights[i] belongs to tokens[i] as a token to be predicted: 0 for the prompt, 1 (say) for the response. weights[0]
-// must be 0: nothing predicts the first token.
+// weights[i] is the loss weight of tokens[i] as a target: 0 in the prompt, e.g. 1 in the response. weights[0] must be
+// 0, because nothing predicts the first token.
 struct Sequence {
   std::vector<int32_t> tokens;
   std::vector<float> weights;
 };
 
-// Prompt with weight 0, response with `weight`. Throws std::invalid_argument when the prompt is empty.
+// Returns the prompt with weight 0 and then the response with `weight`. Throws std::invalid_argument when the prompt is
+// empty.
 Sequence prompt_and_response(std::span<const int32_t> prompt, std::span<const int32_t> response, float weight = 1);
 
-// One segment per sequence, in order. Within the segment that starts at b:
-//   tokens[b + i] = sequence.tokens[i], targets[b + i] = sequence.tokens[i + 1], weights[b + i] = sequence.weights[i +
-//   1];
-// the last token of a segment has target 0 and weight 0. So the j-th response token of a prompt of P tokens is scored
-// at b + P + j - 1. Throws std::invalid_argument naming the sequence when it has no token, a negative id, or weights
-// that do not fit.
+// Packs each sequence as one segment, in order. Within the segment that starts at b:
+//   tokens[b + i] = sequence.tokens[i]
+//   targets[b + i] = sequence.tokens[i + 1], or 0 where the weight is 0
+//   weights[b + i] = sequence.weights[i + 1]
+// The last token of a segment has target 0 and weight 0. So the j-th response token (from 0) of a prompt of P tokens is
+// scored at b + P + j - 1. Throws std::invalid_argument that names the sequence when it has no token, a negative id, or
+// weights that do not fit.
 Batch pack(const std::vector<Sequence>& sequences);
 
-// Values that belong to tokens (advantages, recorded log-probs), laid out like the targets of pack(): out[b + i] =
+// Packs values that belong to tokens (advantages, recorded log-probs) like the targets of pack(): out[b + i] =
 // values[s][i + 1], 0 at the last token of each segment. [N] float32.
 torch::Tensor pack_values(const std::vector<std::vector<float>>& values);
 
-// Batches end to end, in order. At least one.
+// Concatenates batches in order. There must be at least one.
 Batch concatenate(const std::vector<Batch>& batches);
 
-// Throws std::invalid_argument unless 0 <= begin <= end <= sequences, which is how many a batch has.
+// Throws std::invalid_argument unless 0 <= begin <= end <= sequences, the number of sequences of a batch.
 void require_range(int64_t begin, int64_t end, int64_t sequences);
 
-// The sequences [begin, end) of a batch; the token tensors are views of the batch's.
+// Returns the sequences [begin, end) of a batch. Its token tensors are views of those of the batch.
 Batch slice(const Batch& batch, int64_t begin, int64_t end);
 
 }  // namespace terse::data

@@ -1,4 +1,4 @@
-// Feistel rounds over Philox.
+// Implements the Feistel network with Philox as the round function, and the cycle walking.
 #include "data/permutation.h"
 
 #include <fmt/format.h>
@@ -21,7 +21,8 @@ constexpr uint64_t kRounds = 8;
 Permutation::Permutation(uint64_t seed, uint64_t epoch, int64_t n)
     : seed_(seed), epoch_(epoch), n_(static_cast<uint64_t>(n)) {
   if (n < 1) throw std::invalid_argument(fmt::format("a permutation of {} elements was asked for", n));
-  // The network permutes 2^(2 half_bits) values: at least 16, so that its rounds can differ, and below 4 n otherwise.
+  // The network permutes 2^(2 half_bits) values. These are at least 16, so that the rounds can differ, and otherwise
+  // fewer than 4 n, so that cycle walking is short.
   half_bits_ = std::max(2, (static_cast<int>(std::bit_width(n_ - 1)) + 1) / 2);
 }
 

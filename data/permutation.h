@@ -1,6 +1,6 @@
-// A pseudo-random permutation of 0..n-1 that needs no storage: a Feistel network over Philox, restricted to the range
-// by cycle walking (Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002). Any element can be asked
-// for, in any order.
+// Computes a pseudo-random permutation of 0..n-1 without storage. It restricts a Feistel network over Philox to the
+// range by cycle walking (Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002). Elements can be
+// computed in any order.
 #pragma once
 
 #include <cstdint>
@@ -9,9 +9,9 @@ namespace terse::data {
 
 class Permutation {
  public:
-  // A function of (seed, epoch, n) alone. n >= 1.
+  // The permutation is a function of (seed, epoch, n) alone. Throws std::invalid_argument unless n >= 1.
   Permutation(uint64_t seed, uint64_t epoch, int64_t n);
-  // The element at index i of the shuffled order, 0 <= i < n.
+  // Returns the element at index i of the shuffled order. Throws std::out_of_range unless 0 <= i < n.
   int64_t operator()(int64_t i) const;
 
  private:

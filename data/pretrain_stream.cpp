@@ -1,4 +1,5 @@
-// Epochs of shuffled windows.
+// Draws the shuffled windows of each epoch. Order and cuts follow from seed and epoch, so the position is only an epoch
+// and a cursor.
 #include "data/pretrain_stream.h"
 
 #include <fmt/format.h>
@@ -14,7 +15,7 @@ namespace terse::data {
 
 namespace {
 
-// An epoch number that no training epoch reaches, for the order of validation windows.
+// The epoch number for the order of validation windows. No training epoch reaches it.
 constexpr uint64_t kValidationEpoch = ~uint64_t{0};
 
 template <typename T>
@@ -36,7 +37,7 @@ PretrainStream::PretrainStream(TokenRange range, const PretrainOptions& options)
 }
 
 Windows PretrainStream::epoch_windows(int64_t epoch) const {
-  // Coordinate 0 of the epoch's random numbers; Permutation takes those from 2^32 on.
+  // Uses coordinate 0 of the epoch's random numbers. Permutation uses the coordinates from 2^32 on.
   const uint32_t word = philox(options_.seed, RandomStream::kShuffle, static_cast<uint64_t>(epoch), 0)[0];
   const int64_t context = std::max<int64_t>(options_.context, 0);
   const int64_t first = 1 + uniform_below(word, static_cast<uint32_t>(context));

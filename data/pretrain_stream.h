@@ -1,4 +1,4 @@
-// Batches of windows of a corpus, for pretraining and for validation losses.
+// Provides batches of windows of a corpus, for pretraining and for validation losses.
 #pragma once
 
 #include <optional>
@@ -15,19 +15,19 @@ struct PretrainOptions {
   uint64_t seed = 0;
 };
 
-// Every epoch visits every window once, in an order of its own, with cuts shifted by an amount of its own (both from
-// the seed). A batch that reaches the end of an epoch goes on with the next, so all batches have batch_size windows.
-// The first and the last window of an epoch may be shorter than `context`; a corpus shorter than a window is one short
-// window.
+// Every epoch visits every window once. Each epoch has its own order and its own shift of the cuts, both from the seed.
+// A batch that reaches the end of an epoch continues with the next one, so all batches have batch_size windows. The
+// windows at both ends of the corpus may be shorter than `context`. A corpus shorter than a window is one short window.
 class PretrainStream final : public BatchStream {
  public:
-  // Throws std::invalid_argument when the range has no two tokens, or a number is out of range.
+  // Throws std::invalid_argument when the range has fewer than two tokens, or a number is out of range.
   PretrainStream(TokenRange range, const PretrainOptions& options);
 
   int64_t batch_size() const override { return options_.batch_size; }
   using BatchStream::next;
   Batch next(int64_t begin, int64_t end) override;
-  // Position, plus what it is a position in: content hash, range, context, seed. The batch size may change on restore.
+  // Returns the position, and the content hash, range, context and seed to which it applies. The batch size may change
+  // on restore.
   nlohmann::json state() const override;
   void restore(const nlohmann::json& state) override;
 
@@ -37,23 +37,23 @@ class PretrainStream final : public BatchStream {
   TokenRange range_;
   PretrainOptions options_;
   int64_t epoch_ = 0;
-  int64_t cursor_ = 0;  // windows of this epoch that have been given
+  int64_t cursor_ = 0;  // windows of this epoch that next() has passed
 };
 
-// A fixed set of validation batches: the same for every call and every run with these arguments. All windows of the
-// range, each once, when `batches` * batch_size covers them, else a sample without replacement. Cuts are not shifted.
+// A fixed set of validation batches, which depends on the arguments alone. It contains all windows of the range once if
+// `batches` * batch_size covers them, and otherwise a sample without replacement. Cuts are not shifted.
 class ValidationSet {
  public:
   ValidationSet(TokenRange range, int64_t context, int64_t batch_size, int64_t batches, uint64_t seed);
   int64_t size() const { return size_; }  // batches; at most `batches`, at least 1
-  // Of batch 0 <= index < size().
+  // Returns the number of sequences of batch `index`, 0 <= index < size().
   int64_t sequences(int64_t index) const;
-  // Of these its sequences [begin, end), as BatchStream::next gives them.
+  // Returns the sequences [begin, end) of batch `index`, like BatchStream::next().
   Batch batch(int64_t index, int64_t begin, int64_t end) const;
   Batch batch(int64_t index) const { return batch(index, 0, sequences(index)); }
-  // Mean bytes of text of the tokens that the batches predict: bits per byte = loss / ln 2 / this. Reads all batches.
-  // White space that a symbol tokenizer skips is no part of a token. Nothing when no token is predicted, or only ones
-  // without text.
+  // Returns the mean bytes of text per token that the batches predict: bits per byte = loss / ln 2 / this. Reads all
+  // batches. White space that a symbol tokenizer skips is not part of a token. Returns nullopt when the batches predict
+  // no token that has text.
   std::optional<double> bytes_per_token(const Tokenizer& tokenizer) const;
 
  private:

@@ -1,4 +1,4 @@
-// One JSON object; names of files need not be UTF-8, so what cannot be said in JSON is replaced.
+// Stores the record as one JSON object. File names need not be UTF-8, so bytes that JSON cannot hold are replaced.
 #include "data/sources.h"
 
 #include <fmt/format.h>

@@ -1,5 +1,5 @@
-// The record of a run's input files. It lets a later start see whether they have changed, and go on without a text that
-// is gone.
+// Saves and loads the record of a run's input files. With it, a later start detects changed files, and continues
+// without a text that is gone.
 #pragma once
 
 #include <filesystem>
@@ -11,17 +11,18 @@ namespace terse::data {
 // An input file as it was when the run began.
 struct Source {
   std::string file;    // its path, as the config gives it
-  std::string sha256;  // of the bytes of a text; of a token store, its content_sha256
-  std::string store;   // the token store that was made of a text, beside this record; empty: the file is a store itself
+  std::string sha256;  // SHA-256 of a text file, or content_sha256 of a token store
+  std::string store;   // token store made from a text, beside this record; empty: the file itself is a store
 
   bool operator==(const Source&) const = default;
 };
 
 using Sources = std::map<std::string, Source>;  // by key of the config: "data.train", "data.val"
 
-// sources.json in `folder`; empty when there is none. Throws DataError when it is damaged.
+// Reads sources.json in `folder`. Returns an empty map when there is none. Throws DataError when it is damaged, and
+// DiskError when it cannot be read.
 Sources load_sources(const std::filesystem::path& folder);
-// Throws DiskError.
+// Writes sources.json in `folder`. Throws DiskError.
 void save_sources(const std::filesystem::path& folder, const Sources& sources);
 
 }  // namespace terse::data

@@ -11,7 +11,7 @@ namespace terse::data {
 
 namespace {
 
-constexpr hsize_t kTokenChunk = 16384;  // small enough that a random read checks little more than it needs
+constexpr hsize_t kTokenChunk = 16384;  // tokens; small, so that a random read checks little more than it needs
 constexpr hsize_t kDocumentChunk = 1024;
 constexpr hsize_t kTokenizerChunk = 1024;
 constexpr size_t kBlock = 16 * kTokenChunk;  // tokens written at once

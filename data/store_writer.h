@@ -1,4 +1,4 @@
-// Writes a token store piece by piece: nothing but the document offsets stays in memory.
+// Writes a token store piece by piece. Only the document offsets and one block of tokens stay in memory.
 #pragma once
 
 #include "base/durable.h"
@@ -10,7 +10,7 @@ namespace terse::data {
 
 class StoreWriter {
  public:
-  // Throws DiskError, here and below.
+  // `tokenizer` must outlive the writer. Throws DiskError, as do append() and finish().
   StoreWriter(const std::filesystem::path& output, const Tokenizer& tokenizer);
 
   void append(std::span<const int32_t> tokens);
@@ -18,7 +18,7 @@ class StoreWriter {
   bool document_is_empty() const { return size_ == document_begin_; }
   int64_t size() const { return size_; }
 
-  // Completes the store and puts it under its name. Throws std::invalid_argument when there is no token.
+  // Completes the store and publishes it under its name. Throws std::invalid_argument when there is no token.
   void finish(const std::vector<std::string>& sources, const std::string& separator, int64_t text_bytes);
 
  private:
@@ -36,7 +36,7 @@ class StoreWriter {
   int64_t document_begin_ = 0;
 };
 
-// Bytes of a stored token of a vocabulary of this size: 1, 2 or 4.
+// Returns the bytes of a stored token for a vocabulary of this size: 1, 2 or 4.
 int64_t token_width(int64_t vocab_size);
 
 }  // namespace terse::data

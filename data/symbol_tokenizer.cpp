@@ -1,4 +1,4 @@
-// Greedy longest match over a fixed list of symbols.
+// Encodes by greedy longest match over a fixed list of symbols.
 #include "data/symbol_tokenizer.h"
 
 #include <fmt/format.h>
@@ -83,8 +83,8 @@ std::vector<int32_t> SymbolTokenizer::encode(std::string_view text) const {
   return ids;
 }
 
-// Runs without a space hold single characters only, and no neighbours that stand side by side in a longer symbol: so no
-// longer symbol can match inside a run, and each character is read as itself.
+// A run without spaces contains only single characters, and no two neighbours that are adjacent in a longer symbol. So
+// no longer symbol can match inside a run, and each character is read as itself.
 bool SymbolTokenizer::needs_space(int32_t left, int32_t right) const {
   if (!single_[left] || !single_[right]) return true;
   return adjacent_.contains({symbols_[left], symbols_[right]});

@@ -1,9 +1,9 @@
-// A vocabulary that is a fixed list of symbols, such as `0 1 2 + * = > ; ? </think> <eos> <bos>`: the tasks' own
-// languages.
+// Encodes with a fixed list of symbols, such as `0 1 2 + * = > ; ? </think> <eos> <bos>`. Each task defines its
+// language this way.
 //
-// encode() takes the longest symbol that matches; white space separates symbols and is otherwise ignored. decode()
-// writes single characters without a space and longer symbols with one around them, and puts a space wherever two
-// symbols could be read as another, so that encode(decode(ids)) == ids for every sequence of ids.
+// encode() takes the longest symbol that matches. White space separates symbols and is otherwise ignored. decode()
+// writes a space around each longer symbol, and between two single characters that are adjacent in a longer symbol. So
+// encode(decode(ids)) == ids for every sequence of ids.
 #pragma once
 
 #include <set>
@@ -16,7 +16,7 @@ namespace terse::data {
 class SymbolTokenizer final : public Tokenizer {
  public:
   // The id of a symbol is its index. "<bos>" and "<eos>" have their meaning when present. Throws std::invalid_argument
-  // naming the symbol when one is empty, holds white space, is not UTF-8 or stands twice.
+  // that names the symbol when one is empty, contains white space, is not UTF-8 or occurs twice.
   SymbolTokenizer(std::string name, std::vector<std::string> symbols);
 
   int64_t vocab_size() const override { return static_cast<int64_t>(symbols_.size()); }
@@ -29,11 +29,11 @@ class SymbolTokenizer final : public Tokenizer {
   size_t split_point(std::string_view text) const override;
 
   const std::vector<std::string>& symbols() const { return symbols_; }
-  // Id of one symbol; throws std::invalid_argument naming it when it is not in the list.
+  // Returns the id of a symbol. Throws std::invalid_argument that names the symbol when it is not in the list.
   int32_t id_of(std::string_view symbol) const;
 
  private:
-  int32_t match(std::string_view text) const;  // longest symbol at the start of the text; -1: none
+  int32_t match(std::string_view text) const;  // id of the longest symbol at the start of the text; -1: none
   bool needs_space(int32_t left, int32_t right) const;
 
   std::string name_;

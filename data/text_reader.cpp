@@ -1,4 +1,4 @@
-// Block-wise reading with two things held back at the end of a block: the start of a separator and what cannot be
+// Reads files in blocks. At the end of a block it holds back the possible start of a separator, and text that cannot be
 // encoded alone.
 #include "data/text_reader.h"
 
@@ -19,7 +19,7 @@ namespace {
 
 using Use = std::function<void(std::string_view piece, bool last)>;
 
-// The part of a file that is in memory: from `begin` (not used yet) to the end of the last block.
+// Holds the part of a file that is in memory: from `begin_` (the first unused byte) to the end of the last block.
 class Pieces {
  public:
   Pieces(const std::filesystem::path& path, const TextOptions& options, const Use& use)
@@ -73,7 +73,7 @@ class Pieces {
   std::string buffer_;
   size_t begin_ = 0;
   size_t searched_ = 0;  // no separator starts before this
-  int64_t offset_ = 0;   // of begin_ in the file
+  int64_t offset_ = 0;   // offset of begin_ in the file
   int64_t line_ = 1;
 };
 

@@ -1,4 +1,4 @@
-// Reads text files in blocks and hands out their documents in pieces, so that a file may be larger than memory.
+// Reads text files in blocks and passes on their documents in pieces, so that a file may be larger than memory.
 #pragma once
 
 #include <filesystem>
@@ -13,14 +13,14 @@ namespace terse::data {
 
 struct TextOptions {
   std::string separator;  // between documents, not part of them; empty: one document a file
-  std::function<size_t(std::string_view)> split_point;  // as Tokenizer::split_point
+  std::function<size_t(std::string_view)> split_point;  // same contract as Tokenizer::split_point
   Progress progress;                                    // bytes over all files; may be empty
   size_t block_bytes = size_t{4} << 20;
 };
 
-// Calls `use` with the pieces of each document in order; `last` is true with the last piece of a document (which may be
-// empty). An EncodeError from `use` becomes a DataError that names file, line and byte. Throws DataError for a file
-// that is missing, is not a regular file or cannot be read.
+// Calls `use` with the pieces of each document in order. `last` is true for the last piece of a document, which may be
+// empty. An EncodeError from `use` becomes a DataError that names file, line and byte. Throws DataError for a file that
+// is missing or is not a regular file, and DiskError for one that cannot be read.
 void read_documents(const std::vector<std::filesystem::path>& files, const TextOptions& options,
                     const std::function<void(std::string_view piece, bool last)>& use);
 

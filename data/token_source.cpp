@@ -1,4 +1,4 @@
-// The content hash that all sources share, and the source in memory.
+// Implements the content hash and the checks that all sources share, and the source in memory.
 #include "data/token_source.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// A read-only sequence of token ids, divided into documents: what streams draw windows from.
+// Defines a read-only sequence of token ids, divided into documents. Streams draw windows from it.
 #pragma once
 
 #include <cstdint>
@@ -9,16 +9,16 @@
 
 namespace terse::data {
 
-// Safe to read from several threads.
+// All functions may be called from several threads.
 class TokenSource {
  public:
   virtual ~TokenSource() = default;
   virtual int64_t size() const = 0;  // tokens
-  // Where each document starts: ascending, the first is 0; all documents hold at least one token.
+  // Returns the start of each document, strictly ascending from 0. Every document has at least one token.
   virtual const std::vector<int64_t>& documents() const = 0;
   // Copies tokens [begin, begin + out.size()). Throws std::out_of_range outside [0, size()), DataError on damage.
   virtual void read(int64_t begin, std::span<int32_t> out) const = 0;
-  // SHA-256 (hex) of tokenizer id, tokens and documents: equal exactly when these are.
+  // Returns the SHA-256 (hex) of tokenizer id, tokens and documents.
   virtual std::string content_hash() const = 0;
 };
 
@@ -32,8 +32,8 @@ struct TokenRange {
   explicit operator bool() const { return source != nullptr; }
 };
 
-// A source in memory, for tests and small texts. `documents` empty: one document. Throws std::invalid_argument when the
-// offsets break the rule above or an id is negative.
+// A source in memory, for tests and small texts. With empty `documents` all tokens are one document. Throws
+// std::invalid_argument when the offsets violate the rule above or an id is negative.
 class MemoryTokens final : public TokenSource {
  public:
   MemoryTokens(std::vector<int32_t> tokens, std::vector<int64_t> documents = {}, std::string tokenizer_id = "");
@@ -49,6 +49,7 @@ class MemoryTokens final : public TokenSource {
   std::string hash_;
 };
 
+// Returns the range of all tokens of `source`.
 TokenRange whole(std::shared_ptr<const TokenSource> source);
 
 }  // namespace terse::data

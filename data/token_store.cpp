@@ -1,4 +1,4 @@
-// Opening a store: every claim of the file is checked before it is used.
+// Opens and reads a store. Every claim of the file is checked before it is used.
 #include "data/token_store.h"
 
 #include <fmt/format.h>
@@ -24,7 +24,7 @@ namespace {
 constexpr int64_t kFormatVersion = 1;
 constexpr int64_t kHashBlock = 1 << 20;  // tokens
 
-// Widens stored tokens; returns the index of the first that is not below `vocab_size`, or `out.size()`.
+// Widens stored tokens. Returns the index of the first that is not below `vocab_size`, or `out.size()`.
 template <typename T>
 size_t widen(const uint8_t* bytes, int64_t vocab_size, std::span<int32_t> out) {
   const T* in = reinterpret_cast<const T*>(bytes);

@@ -1,13 +1,13 @@
-// The HDF5 token store: a tokenised corpus in one file.
+// Stores a tokenised corpus in one HDF5 file, the token store.
 //
-// Layout, format version 1 (all integers little-endian):
-//   /tokens      [n] uint8, uint16 or uint32: the smallest that holds the vocabulary; chunks of 16 Ki tokens,
-//   Fletcher32 /documents   [d] int64: where each document starts; the first is 0 /tokenizer   [t] uint8:
-//   Tokenizer::definition(), so that the file needs no companion attributes of /: format_version, tokenizer_id,
-//   content_sha256, sources, separator, text_bytes, created_by
-// Only hard links, chunked storage and the Fletcher32 filter are accepted, so a store cannot make HDF5 read any other
-// file; sizes are checked against the file's before memory is allocated; each chunk's checksum is checked as it is
-// read.
+// Layout, format version 1 (all integers are little-endian):
+//   /tokens      [n] uint8, uint16 or uint32: the smallest that holds the vocabulary; chunks of 16 Ki tokens
+//   /documents   [d] int64: where each document starts; the first is 0
+//   /tokenizer   [t] uint8: Tokenizer::definition(), so that the file needs no companion
+//   attributes of /: format_version, tokenizer_id, content_sha256, sources, separator, text_bytes, created_by
+// All datasets have the Fletcher32 filter. Only hard links, chunked storage and this filter are accepted, so a store
+// cannot make HDF5 read any other file. Sizes are checked against the size of the file before memory is allocated. Each
+// chunk's checksum is checked when the chunk is read.
 #pragma once
 
 #include <filesystem>
@@ -45,7 +45,8 @@ struct StoreOptions {
 
 class TokenStore final : public TokenSource {
  public:
-  // Checks structure and sizes, not the hash. Throws DataError naming the file and the dataset or attribute at fault.
+  // Opens a store and checks its structure and sizes, but not its hash. Throws DataError that names the file and the
+  // faulty dataset or attribute.
   static std::shared_ptr<const TokenStore> open(const std::filesystem::path& path, const StoreOptions& options = {});
   ~TokenStore() override;
 
@@ -56,7 +57,7 @@ class TokenStore final : public TokenSource {
 
   const StoreInfo& info() const;
   std::shared_ptr<const Tokenizer> tokenizer() const;
-  // Reads everything and compares with the stored hash; throws DataError with both values when they differ.
+  // Reads all tokens and compares their hash with the stored one. Throws DataError with both values when they differ.
   void verify(const Progress& progress = {}) const;
 
  private:
@@ -65,11 +66,11 @@ class TokenStore final : public TokenSource {
   std::unique_ptr<Impl> impl_;
 };
 
-// True when the file starts with HDF5's signature; false for any other readable file. Throws DataError when it cannot
-// be read.
+// Returns whether the file starts with HDF5's signature. Throws DataError when it is missing or is not a regular file,
+// and DiskError when it cannot be read.
 bool is_hdf5(const std::filesystem::path& path);
 
-// For `terse data inspect`.
+// Describes a store for `terse data inspect`, without loading its tokens.
 StoreInfo describe_store(const std::filesystem::path& path);
 std::string to_text(const StoreInfo& info);  // aligned "name  value" lines
 

@@ -1,4 +1,4 @@
-// The error that all tokenizers share.
+// Implements the error that all tokenizers share.
 #include "data/tokenizer.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,5 @@
-// Text to token ids and back. Token ids are the only transport between the parts of terse; text exists at the edges.
+// Defines the interface that converts text to token ids and back. The parts of terse exchange only token ids. Text
+// exists only at the input and the output.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,7 @@
 
 namespace terse::data {
 
-// Text that a vocabulary cannot write.
+// A vocabulary cannot encode a text.
 class EncodeError : public std::invalid_argument {
  public:
   // what() is "<reason> at byte <offset>, line <line>"; the line is counted from 1.
@@ -24,28 +25,28 @@ class EncodeError : public std::invalid_argument {
   int64_t offset_;
 };
 
-// Immutable, so that any number of threads may use one.
+// A tokenizer is immutable, so any number of threads may use it.
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
   virtual int64_t vocab_size() const = 0;
-  // Throws EncodeError naming the character and its offset when the text cannot be written in this vocabulary.
+  // Throws EncodeError that names the character and its offset when the vocabulary cannot encode the text.
   virtual std::vector<int32_t> encode(std::string_view text) const = 0;
-  // Readable text of the ids. decode(encode(text)) is the text (symbol tokenizers: but for spaces). Throws
-  // std::out_of_range naming the id when it is outside the vocabulary.
+  // Returns the text of the ids. decode(encode(text)) is the text, except that symbol tokenizers do not preserve white
+  // space. Throws std::out_of_range that names the id when it is outside the vocabulary.
   virtual std::string decode(const std::vector<int32_t>& ids) const = 0;
-  // Identifies vocabulary and rules, e.g. "byte", "char:<hash>", "symbol:chain7:<hash>"; stored beside data and
+  // Identifies vocabulary and rules, e.g. "byte", "char:<hash>", "symbol:chain7:<hash>". It is stored beside data and
   // checkpoints.
   virtual std::string id() const = 0;
   virtual int32_t bos() const = 0;  // -1: none
   virtual int32_t eos() const = 0;  // -1: none
 
-  // JSON text from which parse_tokenizer() makes the same tokenizer (same id()); stored where a reader must need
-  // nothing else.
+  // Returns JSON text from which parse_tokenizer() makes the same tokenizer (same id()). It is stored in files that
+  // must be readable without any other file.
   virtual std::string definition() const = 0;
-  // A number n of bytes such that encode(text + more) = encode(text[0, n)) followed by encode(text[n, ...) + more)
-  // whatever `more` is; as large as can be told. A text larger than memory is encoded in such pieces. 0: it must be
-  // encoded whole.
+  // Returns a number n of bytes such that encode(text + more) = encode(text[0, n)) followed by encode(text[n, ...) +
+  // more) for every `more`. n is as large as can be determined, and 0 means that the text must be encoded whole. A text
+  // larger than memory is encoded in such pieces.
   virtual size_t split_point(std::string_view text) const = 0;
 };
 

@@ -1,4 +1,4 @@
-// The table of tokenizer kinds, and where a config's tokenizer comes from.
+// Parses each kind of tokenizer definition, and finds the source of a config's tokenizer.
 #include "data/tokenizer_factory.h"
 
 #include <fmt/format.h>

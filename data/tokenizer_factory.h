@@ -1,4 +1,4 @@
-// Tokenizers from configs, definitions and files; what `terse tokenizer` needs.
+// Makes tokenizers from configs, definitions and files.
 #pragma once
 
 #include <filesystem>
@@ -10,23 +10,28 @@
 
 namespace terse::data {
 
-// From Tokenizer::definition(). Throws DataError prefixed with `origin` (a file name, say) when it is not one.
+// Makes a tokenizer from Tokenizer::definition(). Throws DataError when `definition` is not one. The message starts
+// with `origin`, e.g. a file name.
 std::shared_ptr<const Tokenizer> parse_tokenizer(std::string_view definition, const std::string& origin);
 
-// A definition in a file of its own. Written to a temporary name, synced and renamed. Throws DataError, DiskError.
+// Load and save a definition as a file of its own. save_tokenizer() replaces the file only when the new one is complete
+// and on disk. load_tokenizer() throws DataError and DiskError, and save_tokenizer() throws DiskError.
 std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& path);
 void save_tokenizer(const std::filesystem::path& path, const Tokenizer& tokenizer);
 
-// The tokenizer that a config asks for. `train` is data.train: a text file, a token store, or empty.
-//   auto: the one inside the token store, else byte (a task's own tokenizer is the caller's business);
-//   byte; char: from config.path, else from the token store, else the characters of the text file without `separator`.
+// Returns the tokenizer that a config selects. `train` is data.train: a text file, a token store, or empty. The kinds
+// are:
+//   auto: the tokenizer of the token store, else byte (the caller provides a task's own tokenizer)
+//   byte: always byte
+//   char: from config.path, else from the token store, else the characters of the text file without `separator`
 // Throws ConfigError when the config cannot be met, DataError when a file is at fault.
 std::shared_ptr<const Tokenizer> make_tokenizer(const configs::Tokenizer& config,
                                                 const std::filesystem::path& train = {},
                                                 const std::string& separator = {}, const Progress& progress = {});
 
-// Vocabulary of the UTF-8 text files, read in pieces; `separator` does not count as text. Throws DataError naming file,
-// line and byte where a file is not UTF-8, and when there is no character at all.
+// Makes a tokenizer from the characters of UTF-8 text files, which it reads in pieces. `separator` does not count as
+// text. Throws DataError that names file, line and byte where a file is not UTF-8. Also throws DataError when there is
+// no character at all.
 std::shared_ptr<const Tokenizer> train_char_tokenizer(const std::vector<std::filesystem::path>& files,
                                                       const std::string& separator = {}, const Progress& progress = {});
 

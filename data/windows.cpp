@@ -1,4 +1,4 @@
-// Window arithmetic and batch assembly.
+// Computes the bounds of windows, and assembles batches from them.
 #include "data/windows.h"
 
 #include <fmt/format.h>
@@ -9,7 +9,7 @@ namespace terse::data {
 
 namespace {
 
-// Offsets of the documents that start inside (begin, end), relative to begin.
+// Returns the offsets of the documents that start inside (begin, end), relative to begin.
 std::vector<int64_t> cuts_inside(const std::vector<int64_t>& documents, int64_t begin, int64_t end) {
   std::vector<int64_t> cuts;
   for (auto at = std::upper_bound(documents.begin(), documents.end(), begin); at != documents.end() && *at < end;
@@ -59,7 +59,7 @@ Batch Windows::batch(const std::vector<int64_t>& windows) const {
     const int64_t length = end - begin;
     text.resize(static_cast<size_t>(length) + 1);
     range_.source->read(begin, text);
-    // The token after the window may be the first of a document: then the last input has no target either.
+    // The token after the window may start a document. Then the last input of the window has no target.
     std::vector<int64_t> cuts = cuts_inside(range_.source->documents(), begin, end + 1);
     int64_t segment = 0;
     sequences.push_back(static_cast<int32_t>(n));

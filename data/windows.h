@@ -1,9 +1,10 @@
 // Cuts a range of tokens into windows, and makes batches of them.
 //
-// Window w reads the inputs [first + (w - 1) * context, first + w * context) of the range, cut at its ends; the last
-// token is no input, having nothing to predict. Each input's target is the token after it, also across the end of a
-// window, so over all windows each token is a target exactly once, except the first of each document (and of the
-// range). Documents in a window are segments of their own: the last input of a document has weight 0.
+// Window w reads the inputs [first + (w - 1) * context, first + w * context) of the range, clipped to its ends. The
+// last token of the range is no input, because it has nothing to predict. The target of each input is the next token,
+// even across the end of a window. So over all windows each token is a target exactly once, except the first token of
+// each document and of the range. Each document in a window is its own segment, and the last input of a document has
+// weight 0.
 #pragma once
 
 #include <vector>
@@ -15,12 +16,12 @@ namespace terse::data {
 
 class Windows {
  public:
-  // `first` (1..context): length of the window at the start, which shifts all cuts. Throws std::invalid_argument when
+  // `first` (1..context) is the length of the first window, which shifts all cuts. Throws std::invalid_argument when
   // the range is shorter than two tokens or a number is out of its range.
   Windows(TokenRange range, int64_t context, int64_t first);
 
   int64_t count() const { return count_; }
-  // The given windows, each a sequence, packed in order. N <= windows * context tokens, S >= windows segments.
+  // Packs the given windows in order, each as one sequence. N <= windows * context tokens, S >= windows segments.
   Batch batch(const std::vector<int64_t>& windows) const;
 
  private:

@@ -1,4 +1,4 @@
-// Every rank tells all of its values, so that all of them find the same differences.
+// Gathers the values of every rank on every rank, so that all ranks find the same differences.
 #include "launch/agreement.h"
 
 #include <fmt/format.h>

@@ -6,7 +6,7 @@ set(dirty false)
 if(NOT status EQUAL 0)
   set(commit unknown)
 else()
-  # Without optional locks: a build must not get in the way of a git command that runs beside it.
+  # Without optional locks: a build must not block a git command that runs at the same time.
   execute_process(COMMAND git -C ${SOURCE} --no-optional-locks status --porcelain --untracked-files=no OUTPUT_VARIABLE changes ERROR_QUIET)
   if(changes)
     set(dirty true)

@@ -1,3 +1,5 @@
+// Builds the tree of commands. Every exception of a command ends in run_program(), where it becomes an exit code and a
+// message.
 #include "launch/cli.h"
 
 #include <fmt/format.h>
@@ -61,7 +63,7 @@ std::unique_ptr<CLI::App> make_app(Invocation& invocation) {
   return app;
 }
 
-// CLI11 reads the last element first. `terse help run` is `terse run --help`.
+// CLI11 takes the arguments in reverse order. `terse help run` means `terse run --help`.
 std::vector<std::string> reversed_arguments(const std::vector<std::string>& words) {
   std::vector<std::string> arguments(words.rbegin(), words.rend());
   if (!arguments.empty() && arguments.back() == "help") {

@@ -1,3 +1,4 @@
+// Compares what the machine has with what terse needs. Each problem comes with a fix that the user can apply.
 #include "launch/diagnosis.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// What stands in the way of running terse on this machine, or makes it slower than it has to be.
+// Finds problems that keep terse from running on this machine or make it slower.
 #pragma once
 
 #include <string>
@@ -20,7 +20,7 @@ struct Machine {
   Limits limits;
 };
 
-// `runs`: where run folders are to go.
+// Inspects this machine. `runs` is the folder that run folders will be created in; it need not exist.
 Machine inspect_machine(const std::filesystem::path& runs);
 
 struct Problem {
@@ -29,7 +29,7 @@ struct Problem {
   std::string fix;
 };
 
-// `device`: auto, cpu or cuda, as asked for.
+// Returns all problems, fatal or not. `device` is the device that the user asked for: auto, cpu or cuda.
 std::vector<Problem> diagnose(const Machine& machine, const std::string& device);
 
 nlohmann::json to_json(const Machine& machine);

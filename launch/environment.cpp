@@ -1,3 +1,4 @@
+// The record describes this start in full. Of the earlier starts it keeps only their entries in "starts".
 #include "launch/environment.h"
 
 #include <unistd.h>
@@ -42,7 +43,7 @@ nlohmann::json record_start(const std::filesystem::path& dir, const configs::Run
       {"restarts", starts.size() - 1},
       {"starts", std::move(starts)},
   };
-  // Command lines and file names need not be UTF-8.
+  // Command lines and file names need not be UTF-8, so invalid bytes are replaced.
   write_durably(file, record.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   return record;
 }

@@ -1,5 +1,5 @@
-// environment.json: what a run was started with, so that it can be repeated. Holds no environment variables: those
-// carry secrets.
+// environment.json records how a run was started, so that it can be repeated. It holds no environment variables,
+// because they may contain secrets.
 #pragma once
 
 #include <filesystem>
@@ -11,9 +11,9 @@
 
 namespace terse::launch {
 
-// Reads the record of earlier starts from `dir` (none: a first start; unreadable: counted as none), adds this start and
-// writes it back atomically. `retry`: the user asked for this start although those before made no progress. Returns the
-// record. Throws DiskError.
+// Reads the record of earlier starts from `dir`, adds this start and writes the record back atomically. A missing
+// record means that this is the first start, and an unreadable one counts as missing. `retry`: the user asked for this
+// start although the earlier ones made no progress. Returns the record. Throws DiskError.
 nlohmann::json record_start(const std::filesystem::path& dir, const configs::RunConfig& config,
                             const std::vector<std::string>& command, bool retry);
 

@@ -1,3 +1,4 @@
+// Each type of exception has one exit code. An exception of any other type is a bug in terse.
 #include "launch/exit_codes.h"
 
 #include <c10/util/Exception.h>
@@ -31,7 +32,7 @@ Failure bug(std::string_view what) {
           what, build().version, commit_text(build()))};
 }
 
-// An error of the system, with what its number means behind the message.
+// Describes an error of the operating system. The advice for its number follows the message.
 Failure of_system(int number, bool of_file, std::string_view what) {
   const SystemError known = system_error(number, of_file);
   if (known.code == kBug) return bug(what);

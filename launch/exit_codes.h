@@ -18,16 +18,17 @@ enum ExitCode : int {
   kHang = 76,                // a rank hung or was lost: the same command continues
   kBadConfig = 78,     // bad configuration, a run folder or a machine that does not fit it, or training that diverged
   kDoNotRequeue = 93,  // the last starts made no progress: another one will not help
-  kSecondInterrupt = 130,  // a second Ctrl-C: left at once, without saving
+  kSecondInterrupt = 130,  // a second Ctrl-C: the process exited at once, without saving
 };
 
-// The user asked for something that cannot be done; the message says what and what would work. Exit code 64.
+// The user asked for something that cannot be done. The message names the mistake and what would work. Exit code 64.
 class UsageError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-// Runs `work` on what the user gave: its std::invalid_argument is the user's mistake, not a bug.
+// Runs `work` on input of the user. Turns its std::invalid_argument into a UsageError: the user made a mistake, and
+// terse has no bug.
 template <typename Work>
 auto on_user_input(Work&& work) {
   try {
@@ -39,16 +40,16 @@ auto on_user_input(Work&& work) {
 
 struct Failure {
   int code = kBug;
-  std::string message;  // a paragraph for standard error, without a trailing newline; empty: nothing to say
+  std::string message;  // a paragraph for standard error, without a trailing newline; empty: nothing is printed
 };
 
-// What `error` means to the user. Never throws.
+// Maps `error` to its exit code and its message. Never throws.
 Failure describe_failure(const std::exception_ptr& error) noexcept;
 
 // Flushes standard output, prints the failure on standard error and returns its exit code.
 int tell_failure(const std::exception_ptr& error) noexcept;
 
-// The table of exit codes that `terse --help` prints.
+// Returns the table of exit codes that `terse --help` prints.
 std::string exit_code_help();
 
 }  // namespace terse::launch

@@ -1,4 +1,4 @@
-// The program `terse`.
+// The entry point of the program `terse`.
 #include "launch/cli.h"
 #include "launch/startup.h"
 

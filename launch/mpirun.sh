@@ -10,16 +10,16 @@
 #   --iface NAME  the network between the machines (ib0, or 10.0.0.0/24); default: every one that joins them
 #   --threads T   cores for each rank; default: its share of the machine's
 #
-# TERSE_PROGRAM (default: build/terse of this tree) is what runs; MPIRUN_OPTIONS is added to mpirun's options.
+# TERSE_PROGRAM is the program to run (default: build/terse of this tree). MPIRUN_OPTIONS is added to mpirun's options.
 #
-# Each rank is bound to its cores and uses as many threads. It takes the GPU of its number among the ranks of its machine by
-# itself: CUDA_VISIBLE_DEVICES stays what it is, and leaves GPUs out for all ranks alike.
+# Each rank is bound to its cores and uses one thread per core. It takes the GPU whose number is its rank on its machine.
+# CUDA_VISIBLE_DEVICES is passed on unchanged: it hides GPUs from all ranks alike.
 #
-# The exit code is the program's. SIGUSR1, SIGTERM, Ctrl-C or a closed terminal: all ranks save and stop (75); Ctrl-C again ends them at
-# once (130). SIGUSR2: save and go on. Under nohup a closed terminal changes nothing.
+# The exit code is the program's. On SIGUSR1, SIGTERM, Ctrl-C or a closed terminal, all ranks save and stop (75). A second Ctrl-C ends them
+# at once (130). On SIGUSR2 they save and continue. Under nohup a closed terminal changes nothing.
 #
-# On one machine the ranks talk through shared memory and open no port. mpirun itself listens on three (SECURITY.md), two of which no setting
-# of Open MPI 4.1 closes; under srun (launch/slurm.sbatch) there is no mpirun.
+# On one machine the ranks communicate through shared memory and open no port. mpirun itself listens on three ports (SECURITY.md), and Open
+# MPI 4.1 has no setting that closes two of them. srun (launch/slurm.sbatch) works without mpirun.
 set -euo pipefail
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=launch/relay.sh
@@ -50,7 +50,7 @@ program=${TERSE_PROGRAM:-$repo/build/terse}
 [ -x "$program" ] || die "$program is not there; scripts/quickstart.sh builds it"
 command -v mpirun >/dev/null || die "mpirun is missing; scripts/setup.sh installs it (package openmpi-bin)"
 
-# Who takes how many.
+# Distributes the ranks over the machines.
 machines=(localhost)
 if [ -f "$hosts" ]; then
   mapfile -t machines < <(awk '!/^ *(#|$)/ {print $1}' "$hosts")
@@ -65,7 +65,7 @@ fi
 each=$(((ranks + ${#machines[@]} - 1) / ${#machines[@]}))
 options=(-n "$ranks" --host "$(printf "%s:$each," "${machines[@]}" | sed 's/,$//')")
 
-# Cores: physical ones, as far as this process may use them.
+# Counts the physical cores that this process may use.
 cores=$(lscpu -p=CORE,SOCKET | grep -v '^#' | sort -u | wc -l)
 if [ "$(nproc)" -lt "$cores" ]; then cores=$(nproc); fi
 if [ -z "$threads" ]; then threads=$((cores > each ? cores / each : 1)); fi
@@ -81,7 +81,7 @@ if [ -n "$iface" ]; then
 elif [ -z "$hosts" ]; then
   options+=(--mca btl 'self,vader' --mca oob_tcp_if_include lo)
 fi
-# A machine that no longer answers is given up after 30 seconds instead of minutes.
+# These settings give up a machine that no longer answers after 30 seconds instead of minutes.
 options+=(--mca oob_tcp_keepalive_time 10 --mca oob_tcp_keepalive_intvl 5 --mca oob_tcp_keepalive_probes 4)
 if [ "$(id -u)" = 0 ]; then options+=(--allow-run-as-root); fi
 

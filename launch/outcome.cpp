@@ -1,3 +1,4 @@
+// The last evaluation is compared with the first one only if both are of the same task.
 #include "launch/outcome.h"
 
 #include <fmt/format.h>
@@ -23,7 +24,7 @@ std::string evaluation_line(const nlohmann::json& summary) {
   std::vector<nlohmann::json> evals;
   for (const nlohmann::json& stage : summary.at("stages")) {
     const nlohmann::json eval = stage.value("eval", nlohmann::json());
-    // Null is a mean over nothing: no sample could be verified.
+    // The accuracy is null when no sample could be verified.
     if (eval.is_object() && eval.at("accuracy").is_number()) evals.push_back(eval);
   }
   if (evals.empty()) return "";
@@ -51,7 +52,7 @@ std::string outcome(const nlohmann::json& summary) {
     text += stages_line(summary);
     text += loss_line(summary);
     text += evaluation_line(summary);
-  } catch (const nlohmann::json::exception&) {  // a summary of another version: say what can be said
+  } catch (const nlohmann::json::exception&) {  // a summary of another version: keep the lines so far
   }
   return text;
 }

@@ -1,4 +1,4 @@
-// The end of a run in a few lines.
+// Summarises the end of a run in a few lines.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -6,8 +6,9 @@
 
 namespace terse::launch {
 
-// From the object of summary.json: what the stages did, and accuracy and length before and after, where there was an
-// evaluation. Lines end with a newline. Never throws: what the summary lacks is left out.
+// Formats the object of summary.json: the stages and their steps, the validation loss, and accuracy and length before
+// and after, where there was an evaluation. Each line ends with a newline. Never throws: the text ends at the first
+// line whose fields are missing or have the wrong type.
 std::string outcome(const nlohmann::json& summary);
 
 }  // namespace terse::launch

@@ -1,4 +1,4 @@
-// A failed write is dealt with where it happens, while errno still tells what it was.
+// Handles each failed write at once, while errno still holds the cause.
 #include "launch/output.h"
 
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 namespace terse::launch {
 namespace {
 
-// Drops what waits for a stream, so that a later flush does not fail again.
+// Discards the buffered text of a stream, so that a later flush does not fail again.
 void drop(std::FILE* stream) {
   ::__fpurge(stream);
   std::clearerr(stream);
@@ -23,7 +23,8 @@ void drop(std::FILE* stream) {
 void refused(int error) {
   drop(stdout);
   if (error == EPIPE) return;  // the reader went away on purpose
-  // EBADF: it was opened for reading only. That is no bug, so the message goes without the number.
+  // EBADF: the user opened standard output for reading only. The number is left out, because system_errors.cpp would
+  // classify it as a bug.
   throw DiskError(fmt::format("cannot write to standard output: {}", std::strerror(error)), error == EBADF ? 0 : error);
 }
 
@@ -36,7 +37,7 @@ void write_quietly(std::FILE* stream, const std::string& text) {
 
 void open_standard_descriptors() {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
-    // The lowest number that is free is this one.
+    // open() returns the lowest free descriptor, which is `fd`.
     if (::fcntl(fd, F_GETFD) < 0 && errno == EBADF) [[maybe_unused]]
       const int opened = ::open("/dev/null", O_RDWR);
   }

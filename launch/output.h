@@ -8,8 +8,9 @@
 
 namespace terse::launch {
 
-// Opens /dev/null for those of the descriptors 0 to 2 that are closed, as daemons start programs. Otherwise the first
-// files that are opened would get these numbers, and console lines would go into them. Comes before anything is opened.
+// Opens /dev/null for each of the descriptors 0 to 2 that is closed: some daemons start programs this way. Otherwise
+// the next files to be opened would get these numbers, and console output would end up in them. Call it before anything
+// else is opened.
 void open_standard_descriptors();
 
 namespace output {
@@ -18,17 +19,17 @@ void say(const std::string& text);
 void warn(const std::string& text);
 }  // namespace output
 
-// A result, to standard output. A failed write throws DiskError, except where the reader has gone away
-// (EPIPE): then the command goes on for its exit code, and the text is dropped.
+// Writes a result to standard output. Throws DiskError when the write fails. A pipe whose reader has gone away (EPIPE)
+// is no failure: the text is discarded, and the command continues to its exit code.
 template <typename... Args>
 void print_result(fmt::format_string<Args...> format, Args&&... args) {
   output::result(fmt::format(format, std::forward<Args>(args)...));
 }
-// Writes out what print_result() has buffered. Throws as it does.
+// Flushes what print_result() has buffered. Throws as print_result() does.
 void flush_results();
 
-// Messages for people who look on, to standard output and to standard error. A failed write is ignored, because a run
-// whose terminal has gone away must not end because of it.
+// Write messages for people: say() to standard output, warn() to standard error. A failed write is ignored, because a
+// run must not end when its terminal has gone away.
 template <typename... Args>
 void say(fmt::format_string<Args...> format, Args&&... args) {
   output::say(fmt::format(format, std::forward<Args>(args)...));

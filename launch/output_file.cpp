@@ -1,3 +1,4 @@
+// Compares files by identity and not by name, so that a link to an input is recognised.
 #include "launch/output_file.h"
 
 #include <fmt/format.h>
@@ -27,7 +28,7 @@ void require_output(const OutputFile& output) {
   try {
     same_kind = output.is_of_kind(output.path);
   } catch (const std::exception&) {
-    // A file that cannot be read is not one of ours.
+    // A file that cannot be read is not of this kind.
   }
   if (!same_kind)
     throw UsageError(

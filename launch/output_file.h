@@ -1,4 +1,4 @@
-// Where a command may write its output: never over its input, and never over a file that it did not make itself.
+// Checks where a command may write its output: never over its input, and never over a file of another kind.
 #pragma once
 
 #include <filesystem>
@@ -12,12 +12,12 @@ struct OutputFile {
   std::filesystem::path path;
   std::vector<std::filesystem::path> inputs = {};                // files that the command reads
   std::string kind;                                              // what it writes, as in "a token store"
-  std::function<bool(const std::filesystem::path&)> is_of_kind;  // whether a file is one; may throw when it is not
-  bool overwrite = false;                                        // one that is there already may be replaced
+  std::function<bool(const std::filesystem::path&)> is_of_kind;  // true for a file of that kind; otherwise it may throw
+  bool overwrite = false;  // whether an existing file of that kind may be replaced
 };
 
-// Throws UsageError when the output is one of the inputs (by any name or link), is there already and may not be
-// replaced, or has no folder to lie in.
+// Throws UsageError when the path is empty or a folder, when it is one of the inputs (by any name or link), when the
+// file exists and may not be replaced, or when its parent folder does not exist.
 void require_output(const OutputFile& output);
 
 }  // namespace terse::launch

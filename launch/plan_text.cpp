@@ -1,3 +1,4 @@
+// Both formats use the same numbers. In the tables, every stage of the run is a column.
 #include "launch/plan_text.h"
 
 #include <fmt/format.h>
@@ -97,7 +98,7 @@ Rows memory_rows(const Run& run, const Plans& plans) {
   return rows;
 }
 
-// The parts of a step, which add up to it.
+// Returns the parts of a step in seconds. They add up to the whole step: the overlap is negative.
 std::vector<std::pair<std::string, double>> time_parts(const StagePlan& plan) {
   const double updates = static_cast<double>(plan.updates);
   return {{"generating", plan.generation},

@@ -1,4 +1,4 @@
-// A plan for people and for programs: the answer first, then a table of memory and one of time.
+// Formats a plan, as text for people and as JSON for programs.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -9,9 +9,11 @@
 
 namespace terse::launch {
 
+// The text gives the answer first, then a table of memory and a table of time. `config_path` is only a label.
 std::string plan_text(const std::string& config_path, const trainer::plan::Run& run,
                       const std::vector<trainer::plan::StagePlan>& plans);
-// Bytes, seconds and tokens; memory of a stage adds up to its "bytes", and time to its "seconds".
+// The same as JSON, in bytes, seconds and tokens. A stage's "memory" adds up to its "bytes", and its "time" to its
+// "seconds".
 nlohmann::json plan_json(const std::string& config_path, const trainer::plan::Run& run,
                          const std::vector<trainer::plan::StagePlan>& plans);
 

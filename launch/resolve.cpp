@@ -1,3 +1,5 @@
+// The dedicated options (--seed, --device, --run-dir) override values like --set does. Each value remembers its origin
+// for messages.
 #include "launch/resolve.h"
 
 #include <fmt/format.h>
@@ -29,7 +31,7 @@ configs::LoadedConfig resolve_config(const std::string& path, const GlobalOption
   configs::LoadedConfig loaded = configs::load(path, overrides, files);
   if (globals.seed) loaded.origin["run.seed"] = "--seed";
   if (globals.device) loaded.origin["run.device"] = "--device";
-  if (globals.run_dir) {  // not by way of --set: a path may hold any character
+  if (globals.run_dir) {  // set directly and not as an override: a path may hold any character
     loaded.config.run.dir = *globals.run_dir;
     loaded.origin["run.dir"] = "--run-dir";
   }
@@ -68,7 +70,7 @@ std::shared_ptr<const data::Tokenizer> resolve_tokenizer(const std::string& name
     configs::Task config;
     config.name = name;
     const std::shared_ptr<const rl::Task> task = rl::make_task(config, /*seed=*/1);
-    return {task, &task->tokenizer()};  // keeps the task alive
+    return {task, &task->tokenizer()};  // shares the ownership of the task, which keeps it alive
   }
   std::error_code ignored;
   if (!fs::is_regular_file(name, ignored))

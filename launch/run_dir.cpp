@@ -1,3 +1,5 @@
+// A folder belongs to a run if the hash of its numeric settings is the same. Options that do not change the numbers may
+// differ.
 #include "launch/run_dir.h"
 
 #include <fmt/format.h>
@@ -26,7 +28,7 @@ constexpr const char* kDefaultParent = "runs";
   throw ConfigError(fmt::format("the run folder {} cannot be used: {}", dir.string(), reason));
 }
 
-// A link whose target is missing looks like nothing at all to most calls.
+// Most calls see nothing at all where a link has no target. So this check comes first.
 void refuse_dangling_link(const fs::path& dir, const fs::path& path) {
   std::error_code ignored;
   if (!fs::is_symlink(path, ignored) || fs::exists(path, ignored)) return;
@@ -50,12 +52,13 @@ void create_folder(const fs::path& dir) {
   if (!fs::is_directory(parent)) refuse(dir, fmt::format("{} is a file.", parent.string()));
   fs::create_directory(dir, error);
   if (error) refuse(dir, fmt::format("it cannot be created ({}). Choose another with --run-dir.", error.message()));
-  // A power loss that took the folder's name back would take its checkpoints along.
+  // A power loss could undo the creation of the folder, and its checkpoints would be lost with it. So its name is
+  // synced.
   if (parent == kDefaultParent) sync_name(parent);
   sync_name(dir);
 }
 
-// Folders of a run that may be prepared before its first start, as links to another disk, say.
+// Recognises empty folders that a user may prepare before the first start, for example as links to another disk.
 bool is_prepared_folder(const fs::directory_entry& entry) {
   constexpr std::array<const char*, 4> kFolders = {"checkpoints", "data", "tensorboard", "traces"};
   const std::string name = entry.path().filename();
@@ -63,7 +66,7 @@ bool is_prepared_folder(const fs::directory_entry& entry) {
          fs::is_empty(entry.path());
 }
 
-// True when the folder holds something that no start of a run leaves behind before config.yaml is there.
+// True when the folder holds something that no start of a run leaves behind before config.yaml exists.
 bool holds_foreign_files(const fs::path& dir) {
   constexpr std::array<const char*, 2> kOurs = {"lock", "log.txt"};
   return std::any_of(fs::directory_iterator(dir), fs::directory_iterator(), [&](const fs::directory_entry& entry) {
@@ -74,7 +77,7 @@ bool holds_foreign_files(const fs::path& dir) {
   });
 }
 
-// What differs and matters, one indented line each.
+// Returns the differences that change the numbers, one indented line each.
 std::string numeric_differences(const configs::RunConfig& there, const configs::RunConfig& here) {
   std::string lines;
   for (const configs::Difference& difference : configs::differences(there, here))
@@ -83,7 +86,7 @@ std::string numeric_differences(const configs::RunConfig& there, const configs::
   return lines;
 }
 
-// True: the folder belongs to this run. False: it is empty. Refuses any other.
+// Returns true if the folder belongs to this run, and false if it does not hold a run yet. Refuses any other folder.
 bool belongs_to(const fs::path& dir, const configs::RunConfig& config) {
   const fs::path stored = dir / "config.yaml";
   if (!fs::exists(stored)) {
@@ -129,7 +132,7 @@ std::optional<nlohmann::json> finished_summary(const configs::RunConfig& config)
   try {
     if (!belongs_to(dir, config)) return {};
   } catch (const ConfigError&) {
-    return {};  // another run's; whoever opens the folder says so
+    return {};  // the folder holds another run, which RunDir reports
   }
   return summary;
 }

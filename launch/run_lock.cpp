@@ -1,5 +1,5 @@
-// flock belongs to the open file, so the kernel drops it with the process; the text in the file only tells people who
-// holds it.
+// flock belongs to the open file, so the kernel releases it when the process ends. The text in the file only shows
+// people who holds the lock.
 #include "launch/run_lock.h"
 
 #include <fcntl.h>
@@ -28,7 +28,8 @@ std::string read_all(int fd) {
   return size > 0 ? std::string(text.data(), static_cast<size_t>(size)) : "";
 }
 
-// "process 4711 on node3 (since 2026-11-21T07:15:48Z)", as far as the file tells.
+// Returns "process 4711 on node3 (since 2026-11-21T07:15:48Z)", or "another process" when the file does not name the
+// holder.
 std::string describe_holder(int fd) {
   const auto holder = nlohmann::json::parse(read_all(fd), nullptr, /*allow_exceptions=*/false);
   if (!holder.is_object()) return "another process";
@@ -42,7 +43,7 @@ std::string describe_holder(int fd) {
 
 void write_holder(int fd) {
   const std::string text = nlohmann::json{{"pid", getpid()}, {"host", host_name()}, {"start", utc_now()}}.dump() + "\n";
-  // A full disk must not keep a run from continuing: the lock itself needs no bytes.
+  // A failed write is ignored: a full disk must not keep a run from resuming, and the lock itself needs no space.
   if (ftruncate(fd, 0) == 0) [[maybe_unused]]
     const ssize_t written = pwrite(fd, text.data(), text.size(), 0);
 }

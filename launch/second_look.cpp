@@ -1,3 +1,4 @@
+// A held lock of the run folder shows that a process trains in it.
 #include "launch/second_look.h"
 
 #include <algorithm>

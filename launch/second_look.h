@@ -1,4 +1,4 @@
-// Looks at files that a run may be changing at the same time.
+// Checks files that a run may be changing at the same time.
 #pragma once
 
 #include <filesystem>
@@ -9,16 +9,16 @@
 
 namespace terse::launch {
 
-// While a run appends, replaces or removes files, a check may fail for a moment, which is no defect. In a run at rest
-// every failure is one.
+// Repeats a failed check while a process trains in the folder. Such a process appends, replaces and removes files, so a
+// check may fail for a moment although nothing is wrong. Without such a process, every failure is a defect.
 class SecondLook {
  public:
   explicit SecondLook(std::filesystem::path run);
 
-  // Whether a process trains in the folder, or did when this object was made.
+  // True when a process trains in the folder, or did when this object was created.
   bool live() const;
 
-  // The findings of `check`, which is repeated up to five times while it finds a defect and the run is live.
+  // Returns the findings of `check`. The check runs up to five times, as long as it finds a defect and the run is live.
   using Findings = std::vector<Finding>;
   Findings at(const std::function<Findings()>& check) const;
 

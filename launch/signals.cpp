@@ -1,5 +1,5 @@
-// A handler may touch only lock-free atomics and async-signal-safe calls, and can reach nothing but globals: hence the
-// two here.
+// A signal handler may use only lock-free atomics and async-signal-safe calls, and it can reach only globals. That is
+// why this file has two of them.
 #include "launch/signals.h"
 
 #include <signal.h>
@@ -18,7 +18,7 @@ namespace {
 constexpr std::array kSignals = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT, SIGHUP};
 
 std::atomic<trainer::Interrupts*> target{nullptr};
-std::atomic<bool> interrupted{false};  // by SIGINT, once
+std::atomic<bool> interrupted{false};  // true after the first SIGINT
 static_assert(std::atomic<trainer::Interrupts*>::is_always_lock_free);
 
 void say(std::string_view text) {
@@ -44,7 +44,7 @@ void request_for(int signal) {
 }
 
 void handle(int signal) {
-  const int before = errno;  // the code that was interrupted may be about to look at it
+  const int before = errno;  // the interrupted code may be about to read errno
   request_for(signal);
   errno = before;
 }
@@ -61,7 +61,7 @@ SignalScope::SignalScope(trainer::Interrupts& interrupts) : saved_(std::make_uni
   interrupted.store(false);
   struct sigaction action {};
   action.sa_handler = handle;
-  action.sa_flags = SA_RESTART;  // reads and writes of libraries go on; the loops poll
+  action.sa_flags = SA_RESTART;  // interrupted reads and writes of libraries are restarted; the loops poll
   sigemptyset(&action.sa_mask);
   for (size_t i = 0; i < kSignals.size(); ++i) {
     sigaction(kSignals[i], nullptr, &saved_->actions[i]);

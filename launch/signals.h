@@ -7,9 +7,9 @@
 
 namespace terse::launch {
 
-// While it lives: SIGUSR1, SIGTERM, SIGINT and SIGHUP (unless it was ignored: `nohup`) ask to save and stop, SIGUSR2 to
-// save and go on; a second SIGINT leaves the process at once with exit code 130. The handlers before are restored at
-// the end. At most one may live at a time.
+// Handles signals as long as it lives. SIGUSR1, SIGTERM, SIGINT and SIGHUP request a save and a stop; SIGHUP stays
+// ignored if it was ignored before (`nohup`). SIGUSR2 requests a save alone. A second SIGINT ends the process at once
+// with exit code 130. The destructor restores the previous handlers. At most one SignalScope may live at a time.
 class SignalScope {
  public:
   explicit SignalScope(trainer::Interrupts& interrupts);
@@ -22,8 +22,8 @@ class SignalScope {
   std::unique_ptr<Saved> saved_;
 };
 
-// A reader that goes away (`terse ... | head`) and a file that may not grow (`ulimit -f`) are errors of that write, not
-// the end of the process.
+// Ignores SIGPIPE and SIGXFSZ. When a reader goes away (`terse ... | head`) or a file may not grow (`ulimit -f`), the
+// write then returns an error instead of ending the process.
 void ignore_fatal_writes();
 
 }  // namespace terse::launch

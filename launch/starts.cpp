@@ -1,3 +1,5 @@
+// Counts crashes backwards from the last start. The count ends at a start from another checkpoint and at one that saved
+// on a signal.
 #include "launch/starts.h"
 
 #include <fmt/format.h>
@@ -25,7 +27,7 @@ nlohmann::json newest_checkpoint(const fs::path& dir) {
   return all.empty() ? nlohmann::json() : nlohmann::json(all.front().filename().string());
 }
 
-// A start that says nothing about it, as those of earlier versions, came to its end in peace.
+// A start without "checkpoint" was recorded by an earlier version and does not count as a crash.
 bool crashed_at(const nlohmann::json& start, const nlohmann::json& checkpoint) {
   return start.is_object() && start.contains("checkpoint") && start["checkpoint"] == checkpoint &&
          !start.contains("ended");

@@ -1,5 +1,5 @@
-// The starts of a run, as its environment.json lists them, and the rule that ends a crash loop: a scheduler that puts a
-// job back in the queue would otherwise start a run for ever that dies at the same place each time.
+// Reads the list of starts in environment.json and detects crash loops. Otherwise a scheduler would requeue for ever a
+// run that dies at the same place each time.
 #pragma once
 
 #include <filesystem>
@@ -8,27 +8,27 @@
 
 namespace terse::launch {
 
-// That many starts in a row from one checkpoint, or from none, are a crash loop.
+// This many starts in a row from the same checkpoint, or all from none, are a crash loop.
 constexpr int64_t kStartsWithoutProgress = 3;
 
-// Exit code 93.
+// The last starts made no progress. Exit code 93.
 class NoProgress : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-// The list of starts; empty when there is no record or none that can be read.
+// Returns the list of starts. It is empty when the record is missing or unreadable.
 nlohmann::json read_starts(const std::filesystem::path& dir);
 
-// What a start from `dir` at this moment is recorded with: "checkpoint", the name of the newest one ("step-40") or
-// null; "retry" when the user asked for it.
+// Describes a start from `dir` at this moment for the record. "checkpoint" is the name of the newest checkpoint
+// ("step-40") or null. "retry" is true when the user asked for a retry, and otherwise absent.
 nlohmann::json describe_start(const std::filesystem::path& dir, bool retry);
 
-// Throws NoProgress when the last kStartsWithoutProgress starts began from the checkpoint that is still the newest and
-// none of them ended because a signal asked it to. A retry counts, but nothing before it does.
+// Throws NoProgress when the last kStartsWithoutProgress starts all began from the checkpoint that is still the newest,
+// and none of them ended with a save on a signal. A retry counts as a start, but no start before it does.
 void refuse_crash_loop(const std::filesystem::path& dir);
 
-// Notes that the last start saved on a signal, so that it does not count as a crash. Throws DiskError.
+// Records that the last start saved on a signal, so that it does not count as a crash. Throws DiskError.
 void record_saved(const std::filesystem::path& dir);
 
 }  // namespace terse::launch

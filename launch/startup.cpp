@@ -1,3 +1,5 @@
+// Libraries read some settings while they are loaded, before main(). So this file executes the program again with other
+// settings, and it has a hook that runs before the libraries are loaded.
 #include "launch/startup.h"
 
 #include <fmt/format.h>
@@ -21,7 +23,7 @@
 namespace terse::launch {
 namespace {
 
-// An exception in a destructor or a noexcept function cannot be caught; it still has to say what it was.
+// An exception in a destructor or a noexcept function cannot be caught. This handler still reports what it was.
 [[noreturn]] void terminate() {
   int code = kBug;
   if (const std::exception_ptr error = std::current_exception(); error != nullptr) {
@@ -34,22 +36,22 @@ namespace {
   _exit(code);
 }
 
-// OpenMP's threads spin for milliseconds at every barrier. Where another program wants the same cores, they spin while
-// the thread they wait for is not running: beside a second training run on 2 cores this one was 16 times slower than
-// with short spins, which cost nothing measurable on a quiet machine. The library reads the setting when it is loaded,
-// before main(), so the program has to start anew.
+// OpenMP threads spin for milliseconds at every barrier. When another program wants the same cores, they spin while the
+// thread that they wait for is not running. Beside a second training run on 2 cores, this program was 16 times slower
+// than with short spins, which cost nothing measurable on an idle machine. The library reads the setting when it is
+// loaded, before main(), so the program has to execute itself again.
 void shorten_spins(char** arguments) {
   if (getenv("OMP_WAIT_POLICY") != nullptr || getenv("GOMP_SPINCOUNT") != nullptr) return;
   std::error_code error;
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
   if (error) return;
   setenv("GOMP_SPINCOUNT", "2000", 1);
-  execv(program.c_str(), arguments);  // returns only when it fails; then it goes on as it is
+  execv(program.c_str(), arguments);  // returns only on failure; the program then continues without the setting
 }
 
-// MKL ends the process with words of its own when it finds no working folder, and it looks while libraries are loaded.
-// What stands in .preinit_array comes before that, and before the libraries of sanitizers, so only system calls may be
-// used here.
+// MKL ends the process with a message of its own when the working folder does not exist, and it checks this while
+// libraries are loaded. Functions in .preinit_array run before that. They also run before the libraries of sanitizers
+// are ready, so this one may use only system calls.
 [[gnu::no_sanitize("address", "undefined")]] void require_working_folder(int, char**, char**) {
   char path[PATH_MAX];
   if (syscall(SYS_getcwd, path, sizeof path) >= 0 || errno != ENOENT) return;
@@ -66,8 +68,8 @@ void prepare_process(char** arguments) {
   open_standard_descriptors();
   shorten_spins(arguments);
   std::setlocale(LC_ALL, "C");
-  // glibc returns every large tensor to the system when it is freed and faults its pages in again for the next one;
-  // training asks for the same sizes at every step.
+  // By default glibc returns the memory of every large tensor to the system and faults the pages in again for the next
+  // tensor. Training allocates the same sizes at every step.
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   ignore_fatal_writes();
@@ -76,7 +78,7 @@ void prepare_process(char** arguments) {
 
 void end_process(int code) {
 #ifdef __SANITIZE_ADDRESS__
-  std::exit(code);  // which looks for leaks
+  std::exit(code);  // runs the leak check
 #endif
   std::fflush(nullptr);
   _exit(code);

@@ -1,17 +1,20 @@
-// What has to be done once per process: before anything else, and after everything.
+// Sets up the process before anything else happens, and ends it after everything else.
 #pragma once
 
 namespace terse::launch {
 
-// Threads that wait for each other only briefly before they sleep (this starts the program anew, once, with the setting
-// in its environment, unless the user has chosen one: OMP_WAIT_POLICY or GOMP_SPINCOUNT), the C locale (numbers read
-// and print the same for every user), an allocator that keeps what it has got from the system, /dev/null for closed
-// standard descriptors, broken pipes and files that may not grow as errors of the write, and a message with the
-// matching exit code for an exception that nobody can catch.
+// Prepares the process; main() calls it first. `arguments` is argv.
+// - OpenMP threads spin only briefly at a barrier before they sleep. For this the program executes itself again, once,
+//   with GOMP_SPINCOUNT set. It does not if the user has set OMP_WAIT_POLICY or GOMP_SPINCOUNT.
+// - The locale is C, so that numbers are read and printed the same for every user.
+// - The allocator keeps freed memory instead of returning it to the system.
+// - Closed standard descriptors are opened on /dev/null.
+// - A broken pipe, and a file that may not grow, become errors of the write.
+// - An exception that cannot be caught ends the process with a message and the matching exit code.
 void prepare_process(char** arguments);
 
-// Ends the process with what it has written, but without the destructors of libraries: LibTorch's take a fifth of a
-// second, in which a rank is no longer missed by the others.
+// Flushes all output and ends the process without running the destructors of libraries. LibTorch's destructors take a
+// fifth of a second, and the other ranks no longer watch this rank during that time.
 [[noreturn]] void end_process(int code);
 
 }  // namespace terse::launch

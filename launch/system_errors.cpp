@@ -1,4 +1,4 @@
-// Numbers are in groups by what the user can do about them.
+// The numbers are grouped by what the user can do about them.
 #include "launch/system_errors.h"
 
 #include <algorithm>
@@ -57,7 +57,7 @@ constexpr std::array kTable = {
     SystemError{EOPNOTSUPP, kDisk, kUnsupported},
     SystemError{ENOSYS, kDisk, kUnsupported},
     SystemError{EINVAL, kDisk, kUnsupported, /*only_of_files=*/true},
-    // Standard output and error have a place to go to from the start on (launch/startup.h), so this is ours.
+    // prepare_process() (launch/startup.h) opens closed standard descriptors, so a bad descriptor is a bug in terse.
     SystemError{EBADF, kBug, ""},
 };
 

@@ -1,4 +1,4 @@
-// Exit code and advice for each system error number (errno).
+// Maps each system error number (errno) to an exit code and advice.
 #pragma once
 
 #include <span>
@@ -7,16 +7,16 @@ namespace terse::launch {
 
 struct SystemError {
   int number = 0;
-  int code = 0;                // exit code, for an error that names a file and for one that does not
-  const char* advice = "";     // sentences behind the message
-  bool only_of_files = false;  // without a file, as from a thread or a lock, it is a bug
+  int code = 0;                // exit code for an error of a file, and for others unless only_of_files
+  const char* advice = "";     // sentences that follow the message
+  bool only_of_files = false;  // an error without a file, such as one from a thread or a lock, is a bug
 };
 
-// Every number that the table knows.
+// Returns all entries of the table.
 std::span<const SystemError> system_errors();
 
-// Of an error with this number. `of_file`: the error names a file or folder. A number that the table does not know is
-// the disk's (74) for a file, and else a bug (70).
+// Returns the exit code and the advice for an error number. `of_file`: the error names a file or folder. A number that
+// the table does not have is a disk error (74) if it is of a file, and otherwise a bug (70).
 SystemError system_error(int number, bool of_file);
 
 }  // namespace terse::launch

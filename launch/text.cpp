@@ -1,3 +1,4 @@
+// duration() chooses the unit for the rounded number, so that it never prints "60.0 s".
 #include "launch/text.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// Numbers as people read them.
+// Formats numbers and tables for people.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +11,12 @@ std::string with_thousands(int64_t number);  // "9,600"
 std::string duration(double seconds);        // "8.2 s", "4 min 12 s", "3 h 05 min"
 std::string byte_size(int64_t bytes);        // "512 B", "3.4 GiB"
 
-// Columns as wide as their widest cell, right-aligned except those in `left`; two spaces between, no trailing space.
+// Formats columns that are as wide as their widest cell. Cells are right-aligned, except in the columns `left`. Two
+// spaces separate the columns, and lines have no trailing space.
 std::string table(const std::vector<std::vector<std::string>>& rows, const std::vector<size_t>& left = {});
 
-// Turns \n, \t, \r, \0 and \\ into the characters they name, as a shell passes them on. Throws UsageError on any other.
+// Replaces the escapes \n, \t, \r, \0 and \\, which a shell passes on unchanged, by the characters that they stand for.
+// Throws UsageError for any other escape.
 std::string unescape(const std::string& text);
 
 }  // namespace terse::launch

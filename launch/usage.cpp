@@ -1,5 +1,5 @@
-// CLI11 reports the first rule that failed; for a person the misspelt word behind it matters more, so that is looked
-// for first.
+// CLI11 reports the first rule that failed. The misspelt word that caused the failure helps a person more, so this file
+// searches for such a word first.
 #include "launch/usage.h"
 
 #include <fmt/format.h>
@@ -18,7 +18,7 @@
 namespace terse::launch {
 namespace {
 
-// What people type who know other tools, or the stages.
+// Names that users of other tools may type, and the names of the stages.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kOtherNames = {{{"train", "run"},
                                                                                         {"resume", "run"},
                                                                                         {"start", "run"},

@@ -1,4 +1,4 @@
-// What a mistake on the command line is answered with.
+// Explains mistakes on the command line.
 #pragma once
 
 #include <string>
@@ -10,14 +10,14 @@ class ParseError;
 
 namespace terse::launch {
 
-// The innermost command that the arguments named, and its full name, "terse data build".
+// Return the innermost command that the arguments named, and its full name, "terse data build".
 const CLI::App& named_command(const CLI::App& root);
 std::string full_name(const CLI::App& command);
 
-// The help text of that command.
+// Returns the help text of the command that the arguments named.
 std::string help_text(const CLI::App& root);
 
-// A paragraph about a failed parse: what was wrong, the nearest thing that exists, and where to read on.
+// Returns a paragraph about a failed parse: the mistake, the nearest name that exists, and which help to read.
 std::string explain(const CLI::App& root, const CLI::ParseError& error);
 
 }  // namespace terse::launch

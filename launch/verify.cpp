@@ -1,3 +1,4 @@
+// Each check reports a broken file as a finding and does not throw, so that the other checks still run.
 #include "launch/verify.h"
 
 #include <fmt/format.h>
@@ -44,7 +45,7 @@ Findings check_checkpoint(const fs::path& folder, const std::string& subject, co
     if (!findings.empty()) return findings;
     try {
       return {{Kind::kSound, subject, checkpoints::describe(folder)}};
-    } catch (const std::runtime_error& error) {  // it went away just now
+    } catch (const std::runtime_error& error) {  // the run removed the folder just now
       return {{Kind::kDefect, subject, error.what()}};
     }
   });
@@ -61,11 +62,11 @@ void check_checkpoints(const fs::path& dir, const SecondLook& look, Findings& fi
 
 struct Lines {
   int64_t count = 0;
-  bool torn = false;    // the last line has no end: the process was killed while it wrote
+  bool torn = false;    // the last line is incomplete: the process was killed while it wrote
   std::string mistake;  // of the first bad line
 };
 
-// Gives each object of a JSON Lines file to `check`, which returns what is wrong with it.
+// Passes each object of a JSON Lines file to `check`, which returns the mistake in it or an empty string.
 template <typename Check>
 Lines read_lines(const fs::path& file, const Check& check) {
   Lines lines;
@@ -91,7 +92,7 @@ void report_lines(const std::string& subject, const Lines& lines, const char* un
     findings.push_back({Kind::kSound, subject, fmt::format("{} {}", with_thousands(lines.count), unit)});
 }
 
-// Steps never go back within a stage, and no stage comes again after another one.
+// Checks that steps never decrease within a stage, and that no stage returns after another one.
 void check_metrics(const fs::path& file, std::vector<Finding>& findings) {
   if (!fs::exists(file)) {
     findings.push_back({Kind::kNote, "metrics.jsonl", "not there: no step has been recorded"});
@@ -118,7 +119,8 @@ void check_metrics(const fs::path& file, std::vector<Finding>& findings) {
   report_lines("metrics.jsonl", lines, "records", findings);
 }
 
-// No line file ends before the place that the newest checkpoint knows of: what it counts on was on disk before it.
+// Checks that no line file is shorter than the newest checkpoint recorded. All lines were on disk before the
+// checkpoint, so a shorter file has lost some of them.
 void check_ends(const fs::path& dir, std::vector<Finding>& findings) {
   std::string newest;
   if (!(std::ifstream(dir / "checkpoints" / "latest") >> newest)) return;
@@ -127,7 +129,7 @@ void check_ends(const fs::path& dir, std::vector<Finding>& findings) {
   try {
     position = nlohmann::json::parse(stream).at("metrics");
   } catch (const nlohmann::json::exception&) {
-    return;  // a defect of the checkpoint
+    return;  // check_checkpoints() reports this defect
   }
   for (const auto& [name, bytes] : position.files) {
     std::error_code missing;
@@ -157,7 +159,8 @@ void check_traces(const fs::path& dir, std::vector<Finding>& findings) {
                  read_lines(file, [](const nlohmann::json&) { return std::string(); }), "traces", findings);
 }
 
-// The tokenizer that the newest checkpoint was trained with; empty when nothing tells.
+// Returns the tokenizer that the newest checkpoint was trained with, or an empty string when the checkpoint does not
+// name one.
 std::string trained_tokenizer(const fs::path& checkpoints) {
   const std::vector<fs::path> folders = checkpoints::list_checkpoints(checkpoints);
   if (folders.empty()) return "";
@@ -182,7 +185,8 @@ void check_tokenizer(const fs::path& dir, std::vector<Finding>& findings) {
       {mistake.empty() ? Kind::kSound : Kind::kDefect, rl::kTokenizerFile, mistake.empty() ? id : mistake});
 }
 
-// The record of input files, and the tokens of texts: without the text, a run goes on from these.
+// Checks the record of input files, and the token stores of texts. A run resumes from these stores when the text is
+// missing.
 void check_data(const fs::path& dir, std::vector<Finding>& findings) {
   std::string subject = "data/sources.json";
   try {
@@ -202,12 +206,12 @@ void check_data(const fs::path& dir, std::vector<Finding>& findings) {
   }
 }
 
-// A mean over nothing is null; that of one sample or more is a number in its range.
+// A mean over no samples is null. Any other mean is a number from 0 to `most`.
 bool possible(const nlohmann::json& mean, double most) {
   return mean.is_null() || (mean.get<double>() >= 0 && mean.get<double>() <= most);
 }
 
-// What is wrong with an evaluation, or "".
+// Returns the mistake in an evaluation, or "".
 std::string eval_mistake(const nlohmann::json& eval) {
   const nlohmann::json &accuracy = eval.at("accuracy"), &tokens = eval.at("mean_tokens");
   if (!possible(accuracy, 1)) return fmt::format("accuracy {} is not between 0 and 1", accuracy.dump());
@@ -281,7 +285,7 @@ void check_environment(const fs::path& file, std::vector<Finding>& findings) {
 }  // namespace
 
 std::vector<Finding> verify_checkpoint(const fs::path& dir) {
-  const fs::path folder = fs::absolute(dir).lexically_normal();  // with or without a slash at its end
+  const fs::path folder = fs::absolute(dir).lexically_normal();  // the path may end with a slash
   const fs::path run = (folder.has_filename() ? folder : folder.parent_path()).parent_path().parent_path();
   return check_checkpoint(dir, dir.string(), SecondLook(run));
 }

@@ -1,4 +1,4 @@
-// Everything in a run folder that can be checked: what `terse verify` reports.
+// Checks everything in a run folder that can be checked. `terse verify` prints the findings.
 #pragma once
 
 #include <filesystem>
@@ -14,11 +14,11 @@ struct Finding {
   std::string detail;
 };
 
-// config.yaml, environment.json, tokenizer.json, data/, metrics.jsonl, ledger.jsonl, summary.json, traces/ and every
-// checkpoint of a run folder. Of a run that trains meanwhile, what is gone or whole when it is looked at again is no
-// defect.
+// Checks config.yaml, environment.json, tokenizer.json, data/, metrics.jsonl, ledger.jsonl, summary.json, traces/ and
+// every checkpoint of a run folder. If the run trains meanwhile, a failed check is repeated. A file that is gone or
+// sound by then is no defect.
 std::vector<Finding> verify_run(const std::filesystem::path& dir);
-// One checkpoint folder, of a run that may be training, too.
+// Checks one checkpoint folder. Its run may train meanwhile.
 std::vector<Finding> verify_checkpoint(const std::filesystem::path& dir);
 
 }  // namespace terse::launch

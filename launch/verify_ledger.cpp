@@ -1,5 +1,5 @@
-// After every step the problems used so far and those outstanding must be all that were handed out, which are numbered
-// without gaps.
+// Problems are numbered without gaps. So after every step, the problems used so far and the outstanding ones must
+// together be exactly those that were handed out.
 #include "launch/verify_ledger.h"
 
 #include <fmt/format.h>

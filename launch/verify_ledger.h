@@ -1,4 +1,4 @@
-// The check of ledger.jsonl: no problem lost, none used twice.
+// Checks ledger.jsonl: no problem may be lost, and none may be used twice.
 #pragma once
 
 #include <cstdint>
@@ -8,10 +8,10 @@
 
 namespace terse::launch {
 
-// Reads lines in order.
+// Checks the lines of one ledger, in order.
 class LedgerCheck {
  public:
-  // What is wrong with the next line; empty when nothing is.
+  // Checks the next line. Returns the mistake in it, or an empty string.
   std::string next(const nlohmann::json& line);
 
  private:

@@ -1,4 +1,4 @@
-// Group baselines and their normalisation; the formulas are in the header.
+// Computes group baselines and normalises the advantages. The formulas are in the header.
 #include "rl/advantage.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,5 @@
-// Practice, exam and promotion of the apprentice.
+// Implements practice, exam and promotion. Practice trains the copy's own weights; exams and promotion use their
+// average.
 #include "rl/apprentice.h"
 
 #include <algorithm>
@@ -12,12 +13,12 @@ namespace terse::rl {
 
 namespace {
 
-// Problems that neither rollouts nor replay use.
+// First indices of training problems that neither rollouts nor replay use.
 constexpr int64_t kFirstPractised = int64_t{1} << 41;
 constexpr int64_t kFirstExamined = int64_t{1} << 42;
 constexpr int64_t kExamEvery = 10;      // steps
-constexpr int64_t kExamProblems = 128;  // of each difficulty
-constexpr int64_t kPiece = 1 << 20;     // weights
+constexpr int64_t kExamProblems = 128;  // problems of each difficulty
+constexpr int64_t kPiece = 1 << 20;     // weights exchanged at a time
 constexpr double kAverage = 0.99;       // decay of the averaged weights, per update
 
 }  // namespace
@@ -35,7 +36,7 @@ Apprentice::Copy::Copy(const configs::RunConfig& config, const trainer::Transfor
 
 void Apprentice::Copy::swap_average() {
   torch::NoGradGuard no_grad;
-  // Piece by piece: the third copy that a swap takes is no bigger than that.
+  // Swaps piece by piece, so that the temporary copy holds one piece only.
   const std::vector<torch::Tensor> ours = model.params().master().split(kPiece), theirs = average.split(kPiece);
   for (size_t i = 0; i < ours.size(); ++i) {
     const torch::Tensor kept = ours[i].clone();
@@ -50,7 +51,7 @@ Apprentice::Apprentice(const configs::RunConfig& config, const Task& task, train
     : config_(config), task_(task), policy_(policy), signals_(signals) {}
 
 void Apprentice::begin(int64_t rung) {
-  copy_.reset();  // or there would be room for two of them
+  copy_.reset();  // frees the old copy before the new one is allocated
   copy_ = std::make_unique<Copy>(config_, policy_, signals_);
   rung_ = rung;
   steps_ = 0;
@@ -105,7 +106,8 @@ void Apprentice::update(const Ladder& ladder) {
   practised_ += count;
   copy_->model.params().zero_grad();
   loss_ = trainer::accumulate_cross_entropy(copy_->model, batch, config_.rl.micro_batch).mean();
-  // A non-finite gradient changes nothing, and an apprentice that learns nothing harms nobody.
+  // The optimizer skips a non-finite gradient. No check is needed here: the policy never takes weights that fail the
+  // exam.
   copy_->optimizer.step(config_.rl.practice.lr);
   torch::NoGradGuard no_grad;
   copy_->average.lerp_(copy_->model.params().master(), 1 - kAverage);
@@ -126,7 +128,7 @@ std::map<int64_t, double> Apprentice::examine(const Ladder& ladder) {
   for (const RolloutGroup& group : groups) {
     const Rollout& rollout = group.rollouts.front();
     const double limit = ladder.lengths(group.problem.difficulty)[static_cast<size_t>(rung_)];
-    // The old form, however right, is no pass.
+    // A correct response that is longer than the rung does not count.
     const double right = rollout.correct && static_cast<double>(rollout.length()) <= limit ? 1 : 0;
     accuracy[group.problem.difficulty] += right / static_cast<double>(kExamProblems);
     passed += right / static_cast<double>(problems.size());

@@ -1,4 +1,4 @@
-// The walk down the ladder; see the header.
+// Implements the moves along the ladder. All evidence lies in tallies that fade exponentially.
 #include "rl/compression_controller.h"
 
 #include <fmt/format.h>
@@ -14,15 +14,15 @@ namespace {
 
 constexpr double kMemory = 300;   // rollouts of a difficulty that a tally remembers
 constexpr double kEvidence = 30;  // rollouts that a tally must hold before it decides anything
-// A move up is decided on problems. Once entropy is gone, all rollouts of a problem are right or wrong together, so one
-// problem is one observation, however many rollouts it has. With 99 % of the problems right, a tally of 30 problems
-// falls below the floor by chance in 2 of 10,000 cases. A tally of 30 rollouts of only three problems does so in 3 of
-// 100.
+// A move up counts problems instead of rollouts. Once the policy's entropy has collapsed, all rollouts of a problem are
+// right or wrong together. So one problem is one observation, however many rollouts it has. With 99 % of the problems
+// right, a tally of 30 problems falls below the floor by chance in 2 of 10,000 cases. A tally of 30 rollouts of only
+// three problems does so in 3 of 100.
 constexpr double kProblemMemory = 60;
 constexpr double kProblemEvidence = 30;
-constexpr double kTolerance = 0.02;  // accuracy below the reference that counts as no loss in a tally: sampling noise
-constexpr double kExamTolerance = 0.01;  // the same in an exam, which can be taken again
-constexpr double kFloor = 0.10;          // below the reference by more: the difficulty moves back up
+constexpr double kTolerance = 0.02;      // loss of accuracy that a tally tolerates as sampling noise
+constexpr double kExamTolerance = 0.01;  // the same in an exam; smaller, because an exam can be repeated
+constexpr double kFloor = 0.10;          // a difficulty moves up when it falls further below its reference
 
 }  // namespace
 
@@ -58,13 +58,13 @@ void CompressionController::promote(int64_t rung) {
     const int64_t target = std::min(rung, ladder_.last(difficulty));
     if (target <= state.rung) continue;
     move(state, target);
-    state.by_rung[static_cast<size_t>(target)] = {};  // what the policy did at this length before says nothing now
+    state.by_rung[static_cast<size_t>(target)] = {};  // outcomes before the move are no evidence any more
   }
 }
 
 int64_t CompressionController::rung_of(int64_t difficulty, int64_t stand, double length) const {
-  // The shortest rung that is at least as long; lengths never rise along the ladder. Several rungs may be equally long:
-  // then the one stood on is meant, else the first of them.
+  // Finds the shortest rung that is at least as long as the response, or the first rung if none is. Lengths never rise
+  // along the ladder. Among equally long rungs, the current one (`stand`) wins, else the first.
   const std::vector<double>& lengths = ladder_.lengths(difficulty);
   int64_t rung = 0;
   while (rung < ladder_.last(difficulty) && lengths[static_cast<size_t>(rung) + 1] >= length) ++rung;
@@ -104,7 +104,7 @@ void CompressionController::observe(const std::vector<RolloutGroup>& groups) {
     if (state.overall.count >= kEvidence) state.reference = std::max(state.reference, state.overall.rate());
     back_off(state);
   }
-  // Down: the shortest rung that all have mastered.
+  // Moves down to the shortest rung that all difficulties have mastered.
   int64_t rung = ladder_.count() - 1;
   while (rung > 0 && !mastered(rung)) --rung;
   promote(rung);
@@ -170,7 +170,7 @@ void CompressionController::restore(const nlohmann::json& state) {
     }
     State& s = states_.at(difficulty);
     s.rung = j.at("rung");
-    s.mastered = j.value("mastered", s.rung);  // older checkpoints have neither
+    s.mastered = j.value("mastered", s.rung);  // older checkpoints have neither `mastered` nor `here`
     if (j.contains("here")) s.here = tally(j.at("here"));
     s.reference = j.at("reference");
     s.overall = tally(j.at("overall"));

@@ -1,5 +1,5 @@
-// Keeps a policy from losing the diversity that exploration needs: raises the weight of the entropy bonus while the
-// entropy of sampled distributions is below a floor, and lets it fall back above.
+// Preserves the diversity that exploration needs. The controller raises the weight of the entropy bonus while the
+// entropy of the sampled distributions is below a floor. Above the floor, it lowers the weight again, down to its base.
 #pragma once
 
 #include <algorithm>
@@ -9,11 +9,11 @@ namespace terse::rl {
 
 class EntropyController {
  public:
-  // `base` is the weight that the config names; 0 switches entropy control off.
+  // `base`: rl.entropy_bonus; 0 switches entropy control off.
   explicit EntropyController(double base) : base_(base), weight_(base) {}
 
   double weight() const { return weight_; }
-  // Takes the mean entropy of a step's distributions, nats.
+  // Adapts the weight to the mean entropy of a step's distributions, nats.
   void observe(double entropy) {
     weight_ = std::clamp(entropy < kFloor ? weight_ * kStep : weight_ / kStep, base_, kMost * base_);
   }
@@ -21,9 +21,9 @@ class EntropyController {
   void restore(const nlohmann::json& state) { weight_ = state; }
 
  private:
-  static constexpr double kFloor = 0.01;  // nats per token: about one token in 700 sampled against the mode
+  static constexpr double kFloor = 0.01;  // nats per token: about one token in 700 differs from the mode
   static constexpr double kStep = 1.05;   // a doubling in 14 steps
-  static constexpr double kMost = 10;     // times the base
+  static constexpr double kMost = 10;     // largest weight, as a multiple of the base
   double base_;
   double weight_;
 };

@@ -1,3 +1,4 @@
+// Works under NoGradGuard: weights and old log-probs are constants, and only input.logprob carries the gradient.
 #include "rl/importance.h"
 
 namespace terse::rl {

@@ -1,4 +1,4 @@
-// Which forms are rungs, how they are thinned, and the measured length of each rung.
+// Selects the forms that become rungs, thins their traces, and measures the mean length of each rung.
 #include "rl/ladder.h"
 
 #include <algorithm>
@@ -9,12 +9,13 @@ namespace {
 
 constexpr int64_t kSampled = 16;  // problems that a rung's mean length is measured on
 
-// Thinking tokens of a correct trace: all before the closing mark, the answer and the end token.
+// Number of thinking tokens of a correct trace: all before the token that ends the thinking, the answer and eos.
 size_t thinking(const Problem& problem, const std::vector<int32_t>& trace) {
   return trace.size() - problem.answer.size() - 2;
 }
 
-// The sizes of a trace, from which follow those of the thinner ones: hard problems have too many rungs to make each.
+// The size of a full trace. The sizes of its thinned versions are computed from it, because hard problems have too many
+// rungs to render each one.
 struct TraceSize {
   size_t tokens, thinking;
   size_t thinned(size_t stride) const {
@@ -64,7 +65,7 @@ std::vector<int32_t> Ladder::trace(const Problem& problem, int64_t index) const 
   if (rung.stride == 1) return full;
   const size_t steps = thinking(problem, full);
   std::vector<int32_t> thinned;
-  // The very last step repeats the answer in most forms, and is left out.
+  // The last thinking token is always dropped, because the last form that thinks ends its thinking with the answer.
   for (size_t i = rung.stride; i < steps; i += rung.stride) thinned.push_back(full[i - 1]);
   thinned.insert(thinned.end(), full.begin() + static_cast<std::ptrdiff_t>(steps), full.end());
   return thinned;

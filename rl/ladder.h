@@ -1,9 +1,10 @@
-// The rungs from verbose to direct that the compression controller walks down, rendered for any problem of a task.
+// The ladder of forms, from verbose to direct, that the compression controller moves along. It renders a trace of any
+// rung for any problem of a task.
 //
-// First the taught forms that think, longest first. Below the last of them nobody teaches anything: those rungs keep
-// only every second, third, ... of its thinking tokens, so that each token has to carry several steps of thought; the
-// last one answers at once. Removing thinking bit by bit is what "stepwise internalisation" does
-// (https://arxiv.org/abs/2405.14838); here the tokens left are spread evenly instead of cut from one end.
+// The first rungs are the taught forms that contain thinking, longest first. The rungs below keep only every second,
+// third, ... thinking token of the last of these forms, so that each token has to carry several steps of thought. The
+// last rung has no thinking at all. This removes thinking gradually, like "stepwise internalisation"
+// (https://arxiv.org/abs/2405.14838), but the remaining tokens are spread evenly instead of cut from one end.
 #pragma once
 
 #include <cstdint>
@@ -18,11 +19,11 @@ class Ladder {
  public:
   explicit Ladder(const Task& task);
 
-  // Rungs 0..count - 1.
+  // Number of rungs; they are 0..count() - 1.
   int64_t count() const { return static_cast<int64_t>(rungs_.size()); }
-  // A correct response on this rung.
+  // A correct response to `problem` in the form of this rung.
   std::vector<int32_t> trace(const Problem& problem, int64_t rung) const;
-  // Mean length of each rung's traces at a difficulty, tokens; never rising.
+  // Mean length of each rung's traces at a difficulty of the task, tokens; never rising along the ladder.
   const std::vector<double>& lengths(int64_t difficulty) const;
   // The last rung that still shortens traces of this difficulty.
   int64_t last(int64_t difficulty) const;
@@ -30,7 +31,7 @@ class Ladder {
  private:
   struct Rung {
     std::string form;
-    size_t stride;  // 1: the form itself
+    size_t stride;  // keeps every stride-th thinking token; 1: the form itself
   };
   struct Difficulty {
     int64_t value;

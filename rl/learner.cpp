@@ -1,8 +1,9 @@
-// One RL step is two pages of numbered phases; what each phase does lies in the file it calls.
+// Learner::step() and conclude() run one RL step as numbered phases. Each phase is implemented in the file that it
+// calls.
 //
-// A stop may be asked for in the middle of a step. During its rollouts nothing has changed yet, so the state after the
-// step before is saved and the rollouts are made again. During its exam or evaluation, the step is saved with a record
-// that is still pending, and the exam or evaluation is made again.
+// A stop request may arrive in the middle of a step. During rollouts nothing has changed yet, so the state after the
+// previous step is saved, and the resumed run generates the rollouts again. During an exam or an evaluation, the step
+// is saved with its record pending, and the resumed run repeats the exam or the evaluation.
 #include "rl/learner.h"
 
 #include <chrono>
@@ -24,10 +25,11 @@ namespace terse::rl {
 
 namespace {
 
-constexpr int64_t kFirstReplay = int64_t{1} << 40;  // replayed problems start beyond those of SFT and of rollouts
+constexpr int64_t kFirstReplay = int64_t{1} << 40;  // replayed problems start beyond those of SFT and rollouts
 
-// Traces of the rungs that the controller stands on, of problems never used before: they keep the mastered form alive
-// while pressure is put on it. None where it stands at the top.
+// Draws `count` new problems and renders their traces in the form that the policy has mastered at their difficulty.
+// They keep the policy from forgetting this form under length pressure. A problem gives no trace while the mastered
+// rung of its difficulty is the top one.
 std::vector<data::Sequence> draw_replay(const Task& task, const CompressionController& controller, int64_t count,
                                         int64_t& cursor) {
   std::vector<data::Sequence> replay;
@@ -40,7 +42,7 @@ std::vector<data::Sequence> draw_replay(const Task& task, const CompressionContr
   return replay;
 }
 
-// The seconds since `mark`, which is set to now.
+// Returns the seconds since `mark`, and sets `mark` to now.
 double lap(std::chrono::steady_clock::time_point& mark) {
   const double seconds = seconds_since(mark);
   mark = std::chrono::steady_clock::now();
@@ -93,7 +95,7 @@ class Learner {
   void resume() {
     const auto resumed = session_.resume("rl");
     if (!resumed) {
-      progress_.extra = state();  // a stop before the first step may save it
+      progress_.extra = state();  // a stop during the first step saves it
       return;
     }
     trainer::read_saved([&] {
@@ -120,7 +122,7 @@ class Learner {
     StepRecord record;
 
     session_.world().enter("rollout");
-    // 1. Rollouts with the present weights, verified, priced, with advantages.
+    // 1. Rollouts: generate, verify, shape rewards, compute advantages.
     supply_.publish(progress_.step);
     record.batch = source_.next(progress_.step);
     record.rollout_seconds = lap(mark);
@@ -132,7 +134,7 @@ class Learner {
         adaptive_ ? draw_replay(task_, controller_, rl_.replay, replayed_) : std::vector<data::Sequence>{};
 
     session_.world().enter("update");
-    // 3. Updates: policy loss, entropy bonus and replay; the groups are shared out over updates_per_batch of them.
+    // 3. Updates: policy loss, entropy bonus and replay. rl.updates_per_batch updates share the groups.
     update(record, replay);
     record.train_seconds = lap(mark);
 
@@ -141,7 +143,7 @@ class Learner {
     if (adaptive_ && rl_.practice.updates > 0) apprentice_.practise(controller_, done);
     record.practice_seconds = lap(mark);
 
-    // 5. Account.
+    // 5. Record the step.
     account(record);
   }
 
@@ -185,7 +187,7 @@ class Learner {
   }
 
   void conclude() {
-    // 6. Exam: once the apprentice has mastered the form, the policy takes its weights.
+    // 6. Exam: the policy takes the apprentice's weights when the apprentice passes.
     if (apprentice_.exam_due()) take_exam();
     trainer::Metrics metrics = *progress_.pending;
     if (adaptive_) {
@@ -238,8 +240,8 @@ class Learner {
   TraceLog traces_;
   LedgerLog ledger_;
   trainer::StageProgress progress_{"rl", 0, 0, 0, {}};
-  int64_t replayed_ = 0;                  // problems whose traces have been replayed
-  double score_ = trainer::score_of({});  // of the last step, for retention
+  int64_t replayed_ = 0;                  // problems drawn for replay so far
+  double score_ = trainer::score_of({});  // of the last step, for the retention of checkpoints
 };
 
 }  // namespace

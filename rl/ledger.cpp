@@ -1,3 +1,4 @@
+// Keeps the indices of outstanding problems in a set. Every other index below `next_` has been settled.
 #include "rl/ledger.h"
 
 #include <fmt/format.h>

@@ -1,5 +1,5 @@
-// Which training problems have been handed out and what became of each: none is lost and none is trained twice,
-// whatever is generated twice, comes too late, or is cut off by a kill.
+// Records which training problems have been handed out, and which of them are still outstanding. So no problem is lost
+// and none is used twice, even when a group is generated twice, arrives too late, or is lost with a killed process.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,9 @@ class Ledger {
  public:
   explicit Ledger(int64_t first) : first_(first), next_(first) {}
 
-  int64_t hand_out();  // the next problem's index
-  // Its group has been used: for an update, or (it taught nothing) for statistics only. Throws std::logic_error unless
-  // it is outstanding.
+  int64_t hand_out();  // returns the next problem's index, which is then outstanding
+  // Records that the problem's group has been used: for an update or, when it taught nothing, for statistics only.
+  // Throws std::logic_error unless the problem is outstanding.
   void settle(int64_t problem);
 
   int64_t handed_out() const { return next_ - first_; }

@@ -1,3 +1,4 @@
+// Derives `unused` from a batch: the groups that were taken for the step but are not among those that it trained on.
 #include "rl/ledger_log.h"
 
 namespace terse::rl {

@@ -1,6 +1,7 @@
-// ledger.jsonl in the run folder: a line for every step, with the problems whose groups it trained on (`trained`),
-// those it saw but left out because they taught nothing (`unused`), those still to come (`outstanding`), and how many
-// have been handed out so far. So anyone can check that none was lost and none used twice: `terse verify` does.
+// Writes ledger.jsonl in the run folder, one line per step. A line lists the problems whose groups the step trained on
+// (`trained`), those whose groups taught nothing and were left out (`unused`), those still outstanding (`outstanding`),
+// and the number of problems handed out so far (`handed_out`). From these lines `terse verify` checks that no problem
+// was lost and none was used twice.
 #pragma once
 
 #include "rl/rollout_source.h"
@@ -13,7 +14,7 @@ class LedgerLog {
   static constexpr const char* kFile = "ledger.jsonl";
 
   explicit LedgerLog(trainer::MetricLogger& record) : record_(record) {}
-  // Throws trainer::MetricsError.
+  // Appends the line of a step. Throws trainer::MetricsError when it cannot be written.
   void add(int64_t step, const RolloutBatch& batch, const Ledger& ledger);
 
  private:

@@ -1,4 +1,5 @@
-// One function per group of limits; each adds what does not hold, so that a user sees everything at once.
+// One function checks one group of limits. Each appends the violations that it finds, so that a user sees all of them
+// at once.
 #include "rl/limits.h"
 
 #include <fmt/format.h>
@@ -54,7 +55,7 @@ void check_trace(const RunConfig& config, const Task& task, const char* use, con
 void check_traces(const RunConfig& config, const Task& task, std::vector<Violation>& out) {
   if (has_stage(config, "sft")) check_trace(config, task, "sft", longest_trace(task, 0, true), out);
   if (!has_stage(config, "rl") || config.rl.penalty.kind != "adaptive") return;
-  // The ladder begins with the most verbose form, which is never demonstrated: only what lies below it is.
+  // Replay and practice never demonstrate the first rung of the ladder, the most verbose form.
   const LongestTrace trace = longest_trace(task, 1, false);
   if (config.rl.replay > 0) check_trace(config, task, "rl.replay", trace, out);
   if (config.rl.practice.updates > 0) check_trace(config, task, "rl.practice", trace, out);

@@ -1,5 +1,5 @@
-// The forms differ in three places only: whose ratio (token or sequence), which term, and how terms are aggregated. The
-// table at the end of the unnamed namespace says so in one line each.
+// The losses differ only in their ratio (per token or per sequence), their term, its aggregation and the denominator.
+// The table kForms has one line per loss.
 #include "rl/policy_loss.h"
 
 #include <fmt/format.h>
@@ -16,7 +16,8 @@ using torch::Tensor;
 enum class Aggregate { kSequenceMean, kTokenSum };
 enum class Denominator { kSequences, kTokens, kSequencesTimesMax };
 
-// Everything of one evaluation, clean of masked garbage: all [N] but token_count, and all in one dtype.
+// The inputs of one evaluation, with masked entries set to 0. All but token_count are [N], and all but `sequence` have
+// one dtype.
 struct Tokens {
   Tensor logprob, log_ratio, advantage, mask;
   Tensor sequence;
@@ -60,7 +61,7 @@ Tokens prepare(const PolicyLossInput& in) {
   Tokens t;
   const auto dtype = in.logprob.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
   const Tensor on = in.mask != 0;
-  // where(), not a product: NaN times 0 is NaN, in the value and in the gradient.
+  // Uses where() instead of a product: NaN times 0 is NaN, in the value and in the gradient.
   const auto clean = [&](const Tensor& tensor) { return torch::where(on, tensor.to(dtype), 0.0); };
   t.mask = on.to(dtype);
   t.logprob = clean(in.logprob);
@@ -75,14 +76,14 @@ Tensor token_log_ratio(const Tokens& t) {
   return t.log_ratio;
 }
 
-// Each token carries the geometric mean ratio of its sequence; its gradient reaches all tokens of the sequence.
+// Each token gets the geometric mean of the ratios of its sequence. Its gradient reaches all tokens of the sequence.
 Tensor sequence_log_ratio(const Tokens& t) {
   const Tensor sums = per_sequence_sum(t.log_ratio, t.sequence, t.token_count.size(0));
   return (sums / t.token_count).index_select(0, t.sequence);
 }
 
-// Pessimistic bound of PPO. A bound acts where it removes the gradient: the upper one on gains, the lower one on
-// losses.
+// The pessimistic clipped objective of PPO. A bound acts where it removes the gradient: the upper one at positive
+// advantages, the lower one at negative ones.
 Term clipped(const Tokens& t, const Tensor& ratio, const PolicyLossOptions& options) {
   const double low = 1 - options.clip_low, high = 1 + options.clip_high;
   Term term;
@@ -128,7 +129,7 @@ const Form& find_form(std::string_view name) {
       fmt::format("unknown policy loss '{}'; known: {}", name, fmt::join(policy_loss_names(), ", ")));
 }
 
-// Sums of each sequence in double, so that they do not depend on who shares the micro-batch.
+// Sums per sequence in double, so that the sums do not depend on the other sequences of the micro-batch.
 Tensor statistics(const Tokens& t, const Tensor& log_ratio, const Tensor& ratio, const Term& term, const Tensor& loss) {
   const torch::NoGradGuard no_grad;
   const Tensor on = t.mask != 0;

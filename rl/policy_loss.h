@@ -42,7 +42,7 @@ struct PolicyLossOptions {
   double max_tokens = 0;  // dr_grpo: its constant normaliser, tokens (the response limit)
 };
 
-// What counts are made of; those of micro-batches and ranks add up.
+// The numbers from which policy_loss_count() computes the denominator. Those of micro-batches and ranks add up.
 struct PolicyTotals {
   int64_t tokens = 0;     // with mask 1
   int64_t sequences = 0;  // with at least one such token
@@ -53,6 +53,7 @@ struct PolicyTotals {
     return *this;
   }
 };
+// Counts the tokens and sequences of one micro-batch. The arguments are those of PolicyLossInput.
 PolicyTotals policy_totals(const torch::Tensor& mask, const torch::Tensor& sequence, int64_t sequences);
 
 // Running statistics of an update, accumulated on the host; the forms that do not clip report no clipped tokens.
@@ -67,7 +68,7 @@ struct PolicyStats {
   // Adds the rows of a PolicyLossResult::stats in order; copies them to the host, so call it after backward().
   void add(const torch::Tensor& stats);
   void add(const PolicyStats& other);
-  // Nothing when no token was trained.
+  // Empty when no token was trained.
   std::optional<double> clip_fraction() const { return trainer::mean_of(clipped_low + clipped_high, tokens); }
   std::optional<double> approx_kl() const { return trainer::mean_of(kl_sum, tokens); }
 };
@@ -79,12 +80,13 @@ struct PolicyLossResult {
 
 std::vector<std::string> policy_loss_names();
 
-// The denominator that `totals` of a whole update give for this loss; at least 1, so that the gradient of an update
-// without tokens is 0 and not NaN. Throws std::invalid_argument on an unknown name or when dr_grpo lacks max_tokens.
+// Returns the denominator of this loss for the `totals` of a whole update. It is at least 1, so that the gradient of an
+// update without tokens is 0 and not NaN. Throws std::invalid_argument on an unknown name or when dr_grpo lacks
+// max_tokens.
 double policy_loss_count(std::string_view name, const PolicyTotals& totals, const PolicyLossOptions& options);
 
-// Computes in fp32 (fp64 when logprob is). Throws std::invalid_argument naming the tensor when a shape or option does
-// not fit.
+// Computes in fp32, or in fp64 when logprob is fp64. Throws std::invalid_argument naming the tensor when a shape or
+// option does not fit.
 PolicyLossResult policy_loss(std::string_view name, const PolicyLossInput& input, const PolicyLossOptions& options);
 
 }  // namespace terse::rl

@@ -1,4 +1,5 @@
-// Packing of rollouts and the combined loss, micro-batch by micro-batch.
+// Packs rollouts and computes the combined loss, micro-batch by micro-batch. Statistics are kept per sequence and added
+// in order of sequence, so that they do not depend on how the update is split.
 #include "rl/policy_update.h"
 
 #include <algorithm>
@@ -16,7 +17,7 @@ struct Item {
   const Rollout* rollout;
 };
 
-// Values of response tokens beside the prompt's zeros, laid out for data::pack_values.
+// Prepends a zero for each prompt token to the values of the response tokens, as data::pack_values needs them.
 std::vector<float> beside_prompt(const Item& item, const std::vector<float>& values) {
   std::vector<float> out(item.problem->prompt.size(), 0.0f);
   out.insert(out.end(), values.begin(), values.end());
@@ -25,15 +26,15 @@ std::vector<float> beside_prompt(const Item& item, const std::vector<float>& val
 
 struct MicroBatch {
   data::Batch batch;
-  torch::Tensor rows;   // that carry a loss
-  torch::Tensor stale;  // [rows] bool: sampled by older weights; undefined where none is
+  torch::Tensor rows;   // packed positions that carry a loss
+  torch::Tensor stale;  // [rows] bool: sampled by older weights; undefined when none is
   PolicyLossInput input;
 };
 
 std::vector<float> staleness(const Rollout& rollout, int64_t version) {
   std::vector<float> stale;
   for (const int64_t v : rollout.versions) stale.push_back(v < version ? 1 : 0);
-  stale.resize(rollout.tokens.size());  // of rollouts that tell no versions nothing is known
+  stale.resize(rollout.tokens.size());  // tokens without a recorded version count as fresh
   return stale;
 }
 
@@ -66,7 +67,8 @@ MicroBatch pack_rollouts(std::span<const Item> items, int64_t version, torch::De
   return micro;
 }
 
-// Rollouts that train, and the counts of all that were verified: known before the first backward pass.
+// Returns the rollouts that train, and adds all verified ones to `totals`. So the denominators are known before the
+// first backward pass.
 std::vector<Item> select(std::span<const RolloutGroup> groups, PolicyTotals& totals) {
   std::vector<Item> items;
   for (const RolloutGroup& group : groups) {
@@ -79,15 +81,17 @@ std::vector<Item> select(std::span<const RolloutGroup> groups, PolicyTotals& tot
   return items;
 }
 
-// What is reported of an update, as rows of numbers of each sequence: these can be put together in one order whoever
+// The reported statistics of an update, one row per sequence. Rows are combined in order of sequence, whichever rank
 // computed them.
 struct SequenceStats {
-  // Entropy, difference, its maximum, packed tokens; stale tokens, their weights, those at the cap; policy statistics.
+  // Entropy, log-prob difference, its maximum, packed tokens; stale tokens, sum of their weights, number of those at
+  // the cap; policy statistics.
   static constexpr int64_t kColumns = 4 + 3 + 6;
 
   static torch::Tensor rows(const MicroBatch& micro, const trainer::ops::TokenLogProbs& probs,
                             const torch::Tensor& policy_stats, double cap) {
-    // Where a token is stale the correction has put the learner's own log-probability in the place of the sampler's.
+    // The difference of a stale token is 0, because correct_stale() has replaced the sampler's log-prob by the
+    // learner's.
     const torch::Tensor difference = (probs.logprob.detach() - micro.input.old_logprob).abs();
     const torch::Tensor sequences = micro.batch.sequences_of(micro.rows);
     const auto column = [](const std::vector<double>& values) { return torch::tensor(values, torch::kFloat64); };

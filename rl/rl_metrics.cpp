@@ -1,5 +1,5 @@
-// Aggregation over the rollouts of a step. All generated groups count, so that resampling does not bias what is
-// reported.
+// Aggregates the rollouts of a step. All sampled groups count, also replaced ones, so that resampling does not bias the
+// metrics.
 #include "rl/rl_metrics.h"
 
 #include <algorithm>

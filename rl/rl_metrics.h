@@ -1,4 +1,4 @@
-// The record of one RL step: what it counts and the metrics made of that.
+// The record of one RL step, and the metrics computed from it.
 #pragma once
 
 #include "rl/compression_controller.h"
@@ -14,8 +14,8 @@ struct StepRecord {
   PolicyStats stats;           // of all updates
   int64_t trained_tokens = 0;  // of all updates
   double lr = 0;
-  double rollout_seconds = 0;    // generating here, or waiting for groups
-  bool generates_ahead = false;  // rollouts go on during the whole step
+  double rollout_seconds = 0;    // time of generating here, or of waiting for groups
+  bool generates_ahead = false;  // other ranks generate during the whole step
   double train_seconds = 0;
   double practice_seconds = 0;
 
@@ -24,14 +24,16 @@ struct StepRecord {
   void add(const UpdateResult& result, double norm, bool first);
   int64_t generated_tokens() const;
   std::optional<double> sampled_entropy() const;  // mean over all sampled tokens, nats
-  // Flat names as in docs/metrics.md; by difficulty and by form where the rollouts have them, and no mean over nothing.
+  // The metrics under the names of docs/metrics.md. Only difficulties and forms that occur in the rollouts have values,
+  // and a mean over nothing is left out.
   trainer::Metrics metrics(double entropy_weight) const;
-  // Adds the seconds of an exam, which is taken after the record was made, to time/practice and step_time, and corrects
-  // the rates that are per step.
+  // Adds the seconds of an exam to time/practice and step_time, and corrects the rates over the step's time. An exam
+  // takes place after metrics() was called.
   static void add_exam_seconds(trainer::Metrics& metrics, double seconds, bool generates_ahead);
 };
 
-// Where the controller stands: its limits for the difficulties of which `record` has an accuracy.
+// The controller's pressure, number of moves up, and limits. Only difficulties with an accuracy in `record` have a
+// limit.
 trainer::Metrics compression_metrics(const CompressionController& controller, const trainer::Metrics& record);
 
 }  // namespace terse::rl

@@ -1,4 +1,4 @@
-// Fields one after the other, vectors and strings behind their lengths.
+// Writes the fields one after the other. Each vector and string follows its length.
 #include "rl/rollout_codec.h"
 
 #include "base/wire.h"
@@ -7,7 +7,7 @@ namespace terse::rl {
 
 namespace {
 
-// The one list of fields, for both ways.
+// The one list of fields, for encoding and decoding.
 template <class Coder, class R>
 void code(Coder& coder, R& rollout) {
   coder.value(rollout.sample);

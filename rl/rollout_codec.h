@@ -1,4 +1,4 @@
-// Rollouts as bytes, for the way from the rank that generated them to the others.
+// Serialises rollouts, to send them from the rank that generated them to the others.
 #pragma once
 
 #include <string>
@@ -9,10 +9,10 @@
 
 namespace terse::rl {
 
-// Everything but the problem, which every rank can make itself, and what is computed after the exchange (reward and
-// advantage). Ranks run the same program on machines of one byte order.
+// Encodes everything but reward and advantage, which are computed after the exchange. Problems are not sent, because
+// every rank can construct them. All ranks run the same program on machines of one byte order.
 std::string encode_rollouts(const std::vector<Rollout>& rollouts);
-// Throws std::logic_error when the bytes are not those of encode_rollouts().
+// Throws std::logic_error when the bytes end within a rollout.
 std::vector<Rollout> decode_rollouts(std::string_view bytes);
 
 }  // namespace terse::rl

@@ -1,3 +1,5 @@
+// Writes the fields one after the other (base/wire.h). A report ends with its rollouts, which fill the rest of the
+// message.
 #include "rl/rollout_letters.h"
 
 #include "base/wire.h"
@@ -7,7 +9,7 @@ namespace terse::rl {
 
 namespace {
 
-// The one list of fields, for both ways.
+// The one list of an instruction's fields, for encoding and decoding.
 template <class Coder, class I>
 void code(Coder& coder, I& instruction) {
   coder.value(instruction.kind);

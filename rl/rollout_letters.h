@@ -1,4 +1,4 @@
-// What the first rank that learns and the ranks that only generate write to each other, by trainer::Mailbox.
+// The messages between the first rank that learns and the ranks that only generate, sent by trainer::Mailbox.
 #pragma once
 
 #include <string>
@@ -13,15 +13,15 @@ namespace terse::rl {
 struct Instruction {
   enum class Kind : char { kWeights, kGenerate, kCancel, kEnd };
   Kind kind = Kind::kEnd;
-  int64_t version = 0;    // kWeights: that are about to be sent; kGenerate: the oldest weights that will do
-  int64_t ticket = 0;     // kGenerate, kCancel: of one attempt at a group
+  int64_t version = 0;    // kWeights: of the weights that follow; kGenerate: of the oldest weights that may sample
+  int64_t ticket = 0;     // kGenerate, kCancel: identifies one attempt at a group
   int64_t problem = 0;    // kGenerate: index among the training problems
-  std::string text = {};  // kEnd: what the run was stopped by; empty: it is complete
+  std::string text = {};  // kEnd: why the run stopped; empty: it is complete
 };
 
-// From a rank that generates: it is at work, or (with rollouts) a group is finished.
+// From a rank that generates: a finished group, or a heartbeat.
 struct Report {
-  int64_t ticket = -1;  // -1: a sign of life
+  int64_t ticket = -1;  // -1: a heartbeat
   std::vector<Rollout> rollouts = {};
 };
 

@@ -1,3 +1,5 @@
+// A ticket stands for one attempt of one rank at one problem. A report whose ticket is unknown is a heartbeat or
+// belongs to a cancelled attempt, and is discarded.
 #include "rl/rollout_pool.h"
 
 #include <fmt/format.h>
@@ -15,7 +17,7 @@ namespace terse::rl {
 
 namespace {
 
-constexpr double kLookEvery = 0.2;  // seconds between looks for slow groups
+constexpr double kLookEvery = 0.2;  // seconds between checks for slow groups
 
 }  // namespace
 
@@ -35,8 +37,9 @@ void RolloutPool::tell(int64_t rank, const Instruction& instruction) {
   split_.whole.mailbox().send(rank, encode(instruction));
 }
 
-// Nothing would be gained by weights that arrive later than those of the next step; but without them groups become too
-// old to be used at all. The first rank decides, since transfers end at different moments on different ranks.
+// Skipping is harmless while the samplers' weights are recent enough: newer weights follow at a later step. Without
+// this bound, their groups would become too old to be used. The first rank decides, because a transfer ends at
+// different moments on different ranks.
 bool RolloutPool::may_pass_over(int64_t version) {
   const bool useful = sent_version_ < 0 || version - sent_version_ >= std::max<int64_t>(config_.max_staleness, 1);
   if (useful) return false;
@@ -69,7 +72,7 @@ void RolloutPool::order(std::vector<Problem> problems) {
 }
 
 void RolloutPool::hand_out(int64_t problem) {
-  // To the rank with least to do that has no attempt at this problem yet.
+  // Picks the rank with the fewest attempts among those that have no attempt at this problem.
   std::set<int64_t> taken;
   for (const auto& [ticket, attempt] : attempts_)
     if (attempt.problem == problem) taken.insert(attempt.rank);
@@ -141,7 +144,7 @@ std::vector<RolloutGroup> RolloutPool::wait(bool all) {
     if (stopped_) return {};
     auto letter = mailbox.wait({at_work(), "a group of rollouts", /*answering_is_enough=*/false}, kLookEvery);
     for (; letter; letter = mailbox.take()) take_in(*letter, groups);
-    look_for_slow_ones();  // after all letters: some may have come long ago, while this rank did something else
+    look_for_slow_ones();  // after all letters: some arrived while this rank was busy
   }
   std::sort(groups.begin(), groups.end(),
             [](const RolloutGroup& a, const RolloutGroup& b) { return a.problem.index < b.problem.index; });
@@ -151,7 +154,7 @@ std::vector<RolloutGroup> RolloutPool::wait(bool all) {
 void RolloutPool::take_in(const trainer::Mailbox::Letter& letter, std::vector<RolloutGroup>& groups) {
   Report report = decode_report(letter.bytes);
   const auto found = attempts_.find(report.ticket);
-  if (found == attempts_.end()) return;  // a sign of life, or cancelled meanwhile
+  if (found == attempts_.end()) return;  // a heartbeat, or a cancelled attempt
   const Attempt attempt = found->second;
   attempts_.erase(found);
   Sampler& sampler = samplers_.at(attempt.rank);
@@ -173,7 +176,7 @@ void RolloutPool::look_for_slow_ones() {
     again.push_back(attempt.problem);
     Sampler& sampler = samplers_.at(attempt.rank);
     ++sampler.slow;
-    // The 1st, 2nd, 4th, 8th, .. time: often enough to be seen, too seldom to bury the rest.
+    // Logs only the 1st, 2nd, 4th, 8th, .. time, so that a slow rank does not flood the log.
     if ((sampler.slow & (sampler.slow - 1)) == 0) {
       session_.metrics().say(
           fmt::format("{} is slow: it has had the group of problem {} for {:.1f} s, where at most {:.1f} s is usual; "
@@ -198,7 +201,7 @@ trainer::Metrics RolloutPool::metrics() const {
                               {"sync/resent", static_cast<double>(resent_)},
                               {"pool/given_again", static_cast<double>(given_again_)},
                               {"pool/outstanding", static_cast<double>(ordered_.size())}};
-  if (transfer_.version >= 0)  // one has ended
+  if (transfer_.version >= 0)  // a transfer has ended
     metrics.merge(
         trainer::present({{"sync/bytes", bytes}, {"sync/bytes_per_s", trainer::mean_of(bytes, transfer_.seconds)}}));
   return metrics;

@@ -1,8 +1,8 @@
-// Groups from ranks that only generate. The first rank that learns hands out the work and takes in the groups; all
-// ranks that learn send weights.
+// The supply of groups from ranks that only generate. The first rank that learns assigns the problems and receives the
+// groups. All ranks that learn send weights.
 //
-// Work goes to the rank that has least of it. A group that takes much longer than usual is given to another rank, and
-// the slow one is named; whichever finishes it first counts.
+// A problem goes to the rank with the fewest groups in progress. When a group takes much longer than usual, a second
+// rank generates it as well, and the log names the slow rank. The attempt that finishes first counts.
 #pragma once
 
 #include <chrono>
@@ -19,17 +19,18 @@ namespace terse::rl {
 
 class RolloutPool final : public RolloutSupply {
  public:
-  // Collective over the world; `split` and `session`, the learners', must outlive the pool.
+  // Collective over the whole world. `split`, `session` (the learners') and `task` must outlive the pool.
   RolloutPool(SplitWorld& split, trainer::Session& session, const Task& task);
 
-  // Where rollouts may be stale, weights are passed over while the transfer before is under way.
+  // Skips these weights while the previous transfer is in progress, unless the samplers' weights are rl.max_staleness
+  // versions behind already. At rl.max_staleness 0 or 1 it never skips.
   void publish(int64_t version) override;
   void order(std::vector<Problem> problems) override;
   std::vector<RolloutGroup> collect(bool all) override;
   void drop() override;
   trainer::Metrics metrics() const override;
 
-  // The samplers leave with the learners: `text` says what stopped the run, empty that it is complete.
+  // Ends the samplers. `text`: why the run stopped; empty: it is complete.
   void end(const std::string& text);
 
  private:
@@ -37,7 +38,7 @@ class RolloutPool final : public RolloutSupply {
   struct Attempt {
     int64_t problem = 0, rank = 0;
     Clock::time_point since;
-    bool slow = false;  // has been given to another rank, too
+    bool slow = false;  // has exceeded the limit, so another rank got the problem, too
   };
   struct Sampler {
     int64_t under_way = 0, finished = 0;
@@ -59,17 +60,17 @@ class RolloutPool final : public RolloutSupply {
   const Task& task_;
   const configs::Rl& config_;
   WeightSender sender_;
-  int64_t sent_version_ = -1;  // given to the sender last
-  bool stopped_ = false;       // a stop was asked for while the first rank waited for groups
+  int64_t sent_version_ = -1;  // of the weights that were sent last; -1: none
+  bool stopped_ = false;       // a stop request arrived while the first rank waited for groups
 
-  std::map<int64_t, Problem> ordered_;  // not yet collected, by index
-  // Of the rank that leads.
+  std::map<int64_t, Problem> ordered_;  // problems not yet collected, by index
+  // Used by the leading rank only.
   std::map<int64_t, Attempt> attempts_;  // by ticket
   std::map<int64_t, Sampler> samplers_;  // by rank of the world
   StragglerLimit limit_;
   int64_t next_ticket_ = 0;
   // For metrics.
-  double sync_seconds_ = 0;  // that the learners waited in publish()
+  double sync_seconds_ = 0;  // that the learners spent in the latest publish()
   int64_t given_again_ = 0, resent_ = 0;
   Transfer transfer_;
 };

@@ -1,3 +1,5 @@
+// One thread alternates between messages and generation. It blocks only while it has nothing to generate, or when it
+// needs weights that are still arriving.
 #include "rl/rollout_rank.h"
 
 #include <fmt/format.h>
@@ -33,7 +35,7 @@ class RolloutRank {
 
   std::optional<std::string> run() {
     for (;;) {
-      // 1. Weights and work. With nothing to generate it waits for letters.
+      // 1. Read instructions. With nothing to generate, wait for one.
       while (const auto letter = next_letter()) {
         const Instruction instruction = decode_instruction(letter->bytes);
         switch (instruction.kind) {
@@ -52,9 +54,9 @@ class RolloutRank {
         }
       }
       if (receiver_.ready()) take_weights();
-      // 2. A token of every response under way.
+      // 2. Sample one token of every response in progress.
       for (Engine::Finished& finished : engine_.step()) take_in(std::move(finished));
-      // 3. A sign of life.
+      // 3. Send a heartbeat.
       show_life();
     }
   }
@@ -63,7 +65,7 @@ class RolloutRank {
   using Clock = std::chrono::steady_clock;
   struct Group {
     Problem problem;
-    std::map<int64_t, int64_t> sample_of;  // by ticket of the engine, those under way
+    std::map<int64_t, int64_t> sample_of;  // of each response in progress, by ticket of the engine
     std::vector<Rollout> rollouts;         // by sample
   };
 
@@ -72,7 +74,7 @@ class RolloutRank {
     if (!engine_.idle()) return mailbox.take();
     split_.whole.enter("waits for work");
     for (;;) {
-      // Learners may be at another stage, or evaluate: they may take their time as long as they live.
+      // The learners may run another stage or an evaluation. So any delay is accepted as long as they answer.
       if (auto letter = mailbox.wait({{kLead}, "work", /*answering_is_enough=*/true}, config_.parallel.deadline)) {
         split_.whole.enter("rollout");
         return letter;
@@ -96,7 +98,7 @@ class RolloutRank {
     }
   }
 
-  // Of its tokens so far; the newest where there are none.
+  // The oldest version among the group's tokens so far; `newest` if it has none.
   int64_t oldest_version(const Group& group, int64_t newest) const {
     int64_t oldest = newest;
     for (const Rollout& rollout : group.rollouts)
@@ -132,7 +134,7 @@ class RolloutRank {
 
   void drop(int64_t ticket) {
     const auto found = groups_.find(ticket);
-    if (found == groups_.end()) return;  // its report is on the way
+    if (found == groups_.end()) return;  // its report has been sent
     for (const auto& [sequence, sample] : found->second.sample_of) {
       engine_.cancel(sequence);
       owner_.erase(sequence);

@@ -1,4 +1,5 @@
-// What a rank does that only generates: it takes weights and problems from the ranks that learn, and gives them groups.
+// The loop of a rank that only generates: it receives weights and problems from the ranks that learn, and sends groups
+// back.
 #pragma once
 
 #include <optional>
@@ -9,10 +10,10 @@
 
 namespace terse::rl {
 
-// Until the learners end; returns what stopped the run, nothing when it is complete. Collective over the world.
+// Generates until the learners end. Returns why the run stopped; empty when it is complete. Collective over the world.
 //
-// New weights are taken between two tokens. Responses under way go on with them, and each token keeps the version that
-// sampled it; a group whose first token is already too old to be ever used is begun anew.
+// New weights are installed between two tokens. Responses in progress continue with them, and each token keeps the
+// version that sampled it. A group restarts when its oldest token is too old to be used.
 std::optional<std::string> generate_for_learners(SplitWorld& split, const configs::RunConfig& config, const Task& task,
                                                  int64_t vocab, torch::Device device);
 

@@ -1,4 +1,4 @@
-// Sampling with replacement of uniform groups, and of groups that are too old.
+// Replaces groups without a signal by groups of new problems, and orders groups that are too old again.
 #include "rl/rollout_source.h"
 
 #include <algorithm>
@@ -9,10 +9,10 @@ namespace terse::rl {
 
 namespace {
 
-constexpr int64_t kFirstProblem = int64_t{1}
-                                  << 32;  // RL's training problems start beyond those of supervised fine-tuning
+// RL's training problems start beyond those of supervised fine-tuning.
+constexpr int64_t kFirstProblem = int64_t{1} << 32;
 
-// A group teaches something when its rewards differ and at least one answer is right: length alone is no reason to
+// A group teaches something when its rewards differ and at least one answer is right. Length alone is no reason to
 // train.
 bool has_signal(const RolloutGroup& group) {
   double low = 0, high = 0;
@@ -27,7 +27,7 @@ bool has_signal(const RolloutGroup& group) {
   return correct && high > low;
 }
 
-// Of the oldest token of any rollout.
+// The version of the oldest token of any rollout.
 int64_t oldest_version(const RolloutGroup& group) {
   int64_t oldest = group.rollouts.front().oldest_version();
   for (const Rollout& rollout : group.rollouts) oldest = std::min(oldest, rollout.oldest_version());
@@ -76,7 +76,8 @@ void RolloutSource::order_ahead(int64_t needed) {
   if (!problems.empty()) supply_.order(std::move(problems));
 }
 
-// Where rollouts are never stale the groups come in order of problem, so that nothing depends on who was faster.
+// Takes `count` groups that are not too old. At rl.max_staleness 0 they come in order of problem, so that the result
+// does not depend on which rank was faster.
 std::vector<RolloutGroup> RolloutSource::take(int64_t count, RolloutBatch& batch) {
   std::vector<RolloutGroup> taken;
   order_ahead(count);
@@ -112,7 +113,7 @@ RolloutBatch RolloutSource::next(int64_t version) {
     }
     if (rounds-- <= 0) break;
   }
-  // What could not be replaced fills up the batch, so that denominators do not depend on luck.
+  // Groups that could not be replaced fill up the batch, so that the denominators do not depend on chance.
   for (RolloutGroup& group : uniform) {
     if (static_cast<int64_t>(batch.groups.size()) >= config_.prompts) break;
     batch.groups.push_back(std::move(group));

@@ -1,5 +1,5 @@
-// The rollouts of one RL step: fresh problems, generated, priced for length, and replaced where a group teaches
-// nothing.
+// Collects the rollouts of one RL step. It orders groups of new problems, shapes their rewards by length, and replaces
+// the groups that teach nothing.
 #pragma once
 
 #include <deque>
@@ -18,21 +18,22 @@ struct RolloutBatch {
   std::vector<RolloutGroup> sampled;  // every group taken for this step, the replaced ones included, rewards set
   AdvantageStats advantage;
   int64_t version = 0;  // of the weights that the update starts from
-  int64_t stale = 0;    // groups that were too old, and are generated anew for a later step
+  int64_t stale = 0;    // groups that were too old and have been ordered again
 };
 
 class RolloutSource {
  public:
-  // References must outlive the source. `controller` limits lengths when rl.penalty.kind is adaptive.
+  // The references must outlive the source. `controller` sets the length limits when rl.penalty.kind is adaptive.
   RolloutSource(const configs::RunConfig& config, const Task& task, RolloutSupply& supply,
                 const CompressionController& controller);
 
-  // For the update that starts from weights `version`. Beside what it needs it orders rl.max_staleness batches ahead,
-  // so that generation goes on during the update; no token of the batch is older than so many versions.
+  // Returns the batch for the update that starts from weights `version`. Orders rl.max_staleness further batches ahead,
+  // so that generation continues during the update. No token of the batch is more than rl.max_staleness versions old.
+  // Throws trainer::StopRequested when a stop was requested.
   RolloutBatch next(int64_t version);
 
   const Ledger& ledger() const { return ledger_; }
-  // What was outstanding is ordered again, before anything else.
+  // Restores the ledger. The next call of next() first orders the outstanding problems again.
   void restore(const nlohmann::json& state);
 
  private:
@@ -46,7 +47,7 @@ class RolloutSource {
   const CompressionController& controller_;
   LengthPenalty penalty_;
   Ledger ledger_;
-  std::vector<Problem> again_;      // outstanding in the run that this one goes on from
+  std::vector<Problem> again_;      // problems that were outstanding in the checkpoint
   std::deque<RolloutGroup> ready_;  // generated, not yet taken
 };
 

@@ -1,4 +1,4 @@
-// Where the groups of a step come from: an engine on the ranks that learn (here), or ranks that do nothing else
+// The source of a step's groups: an engine on the ranks that learn (EngineSupply), or ranks that only generate
 // (rl/rollout_pool.h). All ranks that learn make the same calls and get the same groups.
 #pragma once
 
@@ -12,23 +12,23 @@ namespace terse::rl {
 class RolloutSupply {
  public:
   virtual ~RolloutSupply() = default;
-  // The model's weights are now those of this version; versions ascend.
+  // Announces that the model's weights are now those of `version`. Versions ascend.
   virtual void publish(int64_t version) = 0;
-  // A group of each problem is wanted.
+  // Orders one group for each problem.
   virtual void order(std::vector<Problem> problems) = 0;
-  // Waits for groups that have been ordered: for at least one, or for all of them in order of problem. Rewards and
-  // advantages are left at 0.
+  // Waits for ordered groups and returns at least one of them or, with `all`, all of them in order of problem. Rewards
+  // and advantages are left at 0. Throws trainer::StopRequested when a stop was requested.
   virtual std::vector<RolloutGroup> collect(bool all) = 0;
-  // What has been ordered is not wanted any more.
+  // Cancels all orders.
   virtual void drop() = 0;
-  // Of the last step.
+  // Metrics of the last step.
   virtual trainer::Metrics metrics() const { return {}; }
 };
 
 // How rollouts of this run are sampled.
 SamplingOptions rollout_sampling(const configs::RunConfig& config, const Task& task);
 
-// Generates when it is asked for groups, always with the newest weights. Engine and world must outlive it.
+// Generates in collect(), always with the newest weights. Task, engine and world must outlive it.
 class EngineSupply final : public RolloutSupply {
  public:
   EngineSupply(const configs::RunConfig& config, const Task& task, Engine& engine, trainer::World& world)

@@ -1,4 +1,4 @@
-// The only place where engine, task and rollout types meet.
+// Converts between the types of the task and those of the engine, so that neither knows the other.
 #include "rl/rollout_worker.h"
 
 #include <span>
@@ -10,7 +10,8 @@ namespace terse::rl {
 
 namespace {
 
-// The same index may stand for one problem per difficulty; random numbers must not be shared between them.
+// One index names one problem per difficulty. The key includes the difficulty, so that these problems share no random
+// numbers.
 int64_t draw_key(const Problem& problem) {
   return problem.index * 4096 + problem.difficulty;
 }

@@ -1,4 +1,5 @@
-// Stages in order, each evaluated where it trained on a task, and the summary of them all.
+// Runs the stages in order and evaluates after each one, if the run has a task. The summary lists them all only after
+// the last checkpoint is on disk.
 #include "rl/run.h"
 
 #include <fmt/format.h>
@@ -75,7 +76,7 @@ StageResult finetune(Session& session, const Task& task) {
     engine.refresh(step);
     return evaluate(engine, task, quick_evaluation(config)).metrics();
   };
-  // The evaluation after the stage covers the last step.
+  // With sft.eval_every 0 the stage itself never evaluates: the full evaluation after it covers the last step.
   const bool during = config.sft.eval_every > 0;
   StageResult result;
   result.progress = trainer::train(
@@ -84,13 +85,13 @@ StageResult finetune(Session& session, const Task& task) {
   return result;
 }
 
-// The full evaluation after a stage, in metrics, traces and summary. The stage's last step is on disk: a run that is
-// stopped here evaluates anew.
+// Runs the full evaluation after a stage and writes its metrics and traces. The stage's last step is on disk already,
+// so a run that is stopped here repeats the evaluation.
 Evaluation evaluate_stage(Session& session, const Task& task, const StageProgress& progress) try {
   Engine engine(session.model(), session.config().engine.max_batch, &session.signals());
   session.world().enter("eval");
   const TraceLog traces(session.metrics(), task);
-  constexpr int64_t kTracedProblems = 4;  // of each difficulty
+  constexpr int64_t kTracedProblems = 4;  // problems of each difficulty
   const Evaluation evaluation =
       evaluate(engine, task, full_evaluation(session.config()), [&](const RolloutGroup& group) {
         if (group.problem.index < kTracedProblems) traces.evaluation(progress.stage, progress.step, group);
@@ -121,7 +122,7 @@ void run_stage(Session& session, const std::string& stage, const Vocabulary& voc
   session.finish_stage(result.progress, std::move(entry));
 }
 
-// A corpus is made into a token store in the run folder by the first rank; the others find it there.
+// The first rank converts the corpus to a token store in the run folder. The other ranks then open that store.
 Vocabulary open_together(const RunRequest& request, torch::Device device) {
   trainer::SignalPoll signals(request.interrupts, *request.world, device);
   const bool first = request.world->place().rank == 0;
@@ -144,14 +145,14 @@ nlohmann::json write_summary(const RunRequest& request, const nlohmann::json& st
   return summary;
 }
 
-// Beside metrics.jsonl.
+// The line files of a run beside metrics.jsonl.
 std::vector<std::string> line_files(const configs::RunConfig& config) {
   std::vector<std::string> files = {LedgerLog::kFile};
   for (const std::string& stage : config.stages) files.push_back(TraceLog::file(stage));
   return files;
 }
 
-// The stages on the ranks of `learners`. Returns what stopped them, nothing when they are complete.
+// Runs the stages on the ranks of `learners`. Returns the request that stopped them; empty when they are complete.
 std::optional<trainer::SavedAndStopped> run_stages(const RunRequest& request, trainer::World& learners,
                                                    const Vocabulary& vocabulary, SplitWorld* split,
                                                    nlohmann::json& summary) {
@@ -172,10 +173,10 @@ std::optional<trainer::SavedAndStopped> run_stages(const RunRequest& request, tr
       if (i > 0) write_summary(request, session.finished_stages());
       run_stage(session, stages[i], vocabulary, pool ? &*pool : nullptr);
     }
-    session.close();  // a summary of all stages says that nothing is left to do, so the last checkpoint comes first
+    session.close();  // first, because a summary of all stages marks the run as complete
     summary = write_summary(request, session.finished_stages());
   } catch (const trainer::SavedAndStopped& reason) {
-    stopped = reason;  // an orderly end: ranks leave their groups before the news travels on
+    stopped = reason;  // run() rethrows it after the ranks have left their groups in order
   }
   if (pool) pool->end(stopped ? stopped->what() : "");
   return stopped;

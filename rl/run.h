@@ -1,4 +1,5 @@
-// The stages of a run, in order, in one run folder: pretrain, sft, rl, eval. The same call resumes an interrupted run.
+// Runs the stages of a run in order, in one run folder: pretrain, sft, rl, eval. The same call resumes an interrupted
+// run.
 #pragma once
 
 #include <filesystem>
@@ -12,16 +13,17 @@
 namespace terse::rl {
 
 struct RunRequest {
-  configs::RunConfig config;        // resolved and checked
-  std::filesystem::path dir;        // run folder; exists and is locked by the caller
-  std::string commit;               // of the program, for summary.json
-  trainer::World* world = nullptr;  // of which every rank makes the same request
-  trainer::Interrupts* interrupts = nullptr;
+  configs::RunConfig config;                  // resolved and checked
+  std::filesystem::path dir;                  // run folder; exists and is locked by the caller
+  std::string commit;                         // of the program, for summary.json
+  trainer::World* world = nullptr;            // every rank of it makes the same request
+  trainer::Interrupts* interrupts = nullptr;  // may be null: no signals
 };
 
-// Runs (or continues) all stages and returns the summary; the first rank writes metrics, traces and summary.json into
-// the folder, all ranks the checkpoints. summary.json has all stages only when the last checkpoint is on disk. Throws
-// trainer::SavedAndStopped, DataError, or another error of base/errors.h.
+// Runs (or resumes) all stages and returns the summary; ranks that only generate return null. The first rank writes
+// metrics, traces and summary.json into the folder, and all ranks that learn write checkpoints. summary.json has all
+// stages only when the last checkpoint is on disk. Throws trainer::SavedAndStopped after a requested stop, or an error
+// of base/errors.h.
 nlohmann::json run(const RunRequest& request);
 
 }  // namespace terse::rl

@@ -1,3 +1,4 @@
+// Weights get a group of their own, because their transfers run in the background beside other collectives.
 #include "rl/split_world.h"
 
 #include "trainer/learners.h"

@@ -13,8 +13,8 @@ struct SplitWorld {
   SplitWorld(const configs::Parallel& config, trainer::World& world, torch::Device device);
 
   trainer::World& whole;
-  std::unique_ptr<trainer::Collectives> weights;  // all ranks: the way of weights, and of nothing else
-  std::unique_ptr<trainer::World> part;           // the ranks that do as this one does
+  std::unique_ptr<trainer::Collectives> weights;  // all ranks; carries weights and nothing else
+  std::unique_ptr<trainer::World> part;           // the ranks with the same role as this one
   int64_t learners = 0;                           // ranks [0, learners) learn
   int64_t samplers = 0;                           // ranks [learners, learners + samplers) generate
 

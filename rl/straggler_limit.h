@@ -1,4 +1,4 @@
-// How long a group of rollouts may be under way before another rank generates it, too.
+// The time after which another rank generates a group of rollouts, too.
 #pragma once
 
 #include <algorithm>
@@ -10,15 +10,15 @@ namespace terse::rl {
 
 class StragglerLimit {
  public:
-  // `fixed`: the limit in seconds (rl.group_deadline); 0: what the last groups say.
+  // `fixed`: the limit in seconds (rl.group_deadline); 0: derived from the latest groups.
   explicit StragglerLimit(double fixed) : fixed_(fixed) {}
 
-  // A group was done after this time.
+  // Records the time that a finished group took.
   void add(double seconds) {
     recent_.push_back(seconds);
     if (recent_.size() > kRecent) recent_.pop_front();
   }
-  // Seconds; nothing before it is known what is usual.
+  // The limit in seconds; empty until enough groups have finished.
   std::optional<double> seconds() const {
     if (fixed_ > 0) return fixed_;
     if (recent_.size() < kEnough) return std::nullopt;
@@ -28,10 +28,10 @@ class StragglerLimit {
   }
 
  private:
-  static constexpr size_t kRecent = 64;  // groups that say what is usual
-  static constexpr size_t kEnough = 8;   // of them, before anything is called slow
-  static constexpr double kSlow = 5;     // times the median
-  static constexpr double kShortest = 1;
+  static constexpr size_t kRecent = 64;   // latest groups in the median
+  static constexpr size_t kEnough = 8;    // groups that must finish before there is a limit
+  static constexpr double kSlow = 5;      // times the median
+  static constexpr double kShortest = 1;  // seconds
 
   double fixed_;
   std::deque<double> recent_;

@@ -1,4 +1,4 @@
-// One line per rollout; the text is the tokenizer's.
+// Writes one line per rollout. The task's tokenizer decodes prompt and response.
 #include "rl/trace_log.h"
 
 #include <fmt/format.h>

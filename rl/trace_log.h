@@ -1,4 +1,4 @@
-// Sampled rollouts as JSON lines that a person can read, in the run folder's traces/.
+// Writes sampled rollouts as human-readable JSON lines into the run folder's traces/.
 #pragma once
 
 #include <string>
@@ -9,19 +9,19 @@
 
 namespace terse::rl {
 
-// Traces are samples: a disk that refuses them is one warning, and training goes on.
+// Traces are only samples: a failing disk causes one warning, and training continues.
 class TraceLog {
  public:
-  // Appends to traces/<stage>.jsonl of the run. Both outlive the log.
+  // Appends to traces/<stage>.jsonl of the run. Both references must outlive the log.
   TraceLog(trainer::MetricLogger& record, const Task& task) : record_(record), task_(task) {}
 
   // The file of a stage, as a path in the run folder.
   static std::string file(const std::string& stage) { return "traces/" + stage + ".jsonl"; }
 
-  // The first two groups of a training step, one right and one wrong rollout of each where there are both.
+  // Writes one right and one wrong rollout, if they exist, of each of the first two groups of a training step.
   void training(int64_t step, const std::vector<RolloutGroup>& groups) const;
-  // The first sample of an evaluation group. The same problems come back at every evaluation, so that traces can be
-  // compared.
+  // Writes the first sample of an evaluation group. Every evaluation uses the same problems, so the traces of different
+  // steps can be compared.
   void evaluation(const std::string& stage, int64_t step, const RolloutGroup& group) const;
 
  private:

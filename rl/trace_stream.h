@@ -1,4 +1,4 @@
-// Supervised batches of a task: problems with traces in the task's forms, drawn by counter.
+// Supervised batches of a task: problems with traces in the task's forms, drawn by counter-based random numbers.
 #pragma once
 
 #include "data/batch_stream.h"
@@ -8,7 +8,8 @@ namespace terse::rl {
 
 class TraceStream final : public data::BatchStream {
  public:
-  // Batches of `batch_size` problems; each one's form is drawn from the task's shares.
+  // Batches of `batch_size` problems. Each problem's form is drawn with the task's form_shares(). `task` must outlive
+  // the stream.
   TraceStream(const Task& task, int64_t batch_size, uint64_t seed);
 
   int64_t batch_size() const override { return batch_size_; }
@@ -21,7 +22,7 @@ class TraceStream final : public data::BatchStream {
   const Task& task_;
   int64_t batch_size_;
   uint64_t seed_;
-  int64_t cursor_ = 0;  // problems given so far
+  int64_t cursor_ = 0;  // problems returned so far
 };
 
 }  // namespace terse::rl

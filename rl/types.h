@@ -1,4 +1,4 @@
-// What the parts of rl/ trade. engine/, env/ and reward/ meet only here.
+// The types that the parts of rl/ exchange. engine/, env/ and reward/ share this header and nothing else of rl/.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace terse::rl {
 
-// A prompt and what is needed to check an answer. Made by a Task from (split, index) alone.
+// A prompt and what is needed to check an answer. A Task makes it from the run's seed, split, index and difficulty.
 struct Problem {
   int64_t index = 0;
   int64_t difficulty = 0;       // the task's own scale; reports and controllers work per difficulty
@@ -26,12 +26,12 @@ struct Rollout {
   std::vector<int32_t> tokens;    // response, the end token included
   std::vector<float> logprobs;    // of each response token under the policy that sampled it, after the logit transform
   std::vector<float> entropies;   // of each sampled distribution, nats
-  std::vector<int64_t> versions;  // of the weights that each response token was sampled with; they never fall
+  std::vector<int64_t> versions;  // of the weights that sampled each response token; ascending
   FinishReason finish = FinishReason::kStop;
   VerifyStatus status = VerifyStatus::kOk;
-  bool correct = false;  // raw outcome: what filters, evaluation and "is it solved" look at
+  bool correct = false;  // raw outcome, used by filters, evaluation and controllers
   std::string form;      // trace form that the response follows, or "other"
-  double reward = 0;     // shaped: what the advantage is computed from
+  double reward = 0;     // shaped reward, from which the advantage is computed
   double advantage = 0;
 
   int64_t length() const { return static_cast<int64_t>(tokens.size()); }

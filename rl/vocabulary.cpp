@@ -1,4 +1,4 @@
-// A task brings its own symbols; a corpus is read in them, or in the tokenizer that the config names.
+// A task has its own tokenizer, which a corpus beside it uses, too. Without a task, the config names the tokenizer.
 #include "rl/vocabulary.h"
 
 #include <fmt/format.h>
@@ -26,13 +26,13 @@ Vocabulary task_vocabulary(const configs::RunConfig& config) {
   Vocabulary vocabulary;
   if (has_stage(config, "sft") || has_stage(config, "rl") || has_stage(config, "eval")) {
     vocabulary.task = make_task(config.task, config.run.seed);
-    // The task outlives every user of the tokenizer: both are the vocabulary's.
+    // This pointer does not own: the task owns the tokenizer, and the vocabulary holds both.
     vocabulary.tokenizer = TokenizerPtr(&vocabulary.task->tokenizer(), [](const data::Tokenizer*) {});
   }
   return vocabulary;
 }
 
-// The file of tokenizer.path must not have changed either.
+// Throws ConfigError when the file of tokenizer.path has changed since the run began.
 void require_same_file(const configs::Tokenizer& config, const data::Tokenizer& kept, const fs::path& file) {
   if (config.kind != "char" || config.path.empty() || !fs::exists(config.path)) return;
   const TokenizerPtr now = data::load_tokenizer(config.path);
@@ -44,7 +44,7 @@ void require_same_file(const configs::Tokenizer& config, const data::Tokenizer& 
                   config.path, now->id(), kept.id(), file.string()));
 }
 
-// Without a task. A run that has begun has the tokenizer it began with, whatever its text is now.
+// The tokenizer of a run without a task. A run that has begun keeps its tokenizer, even if its text has changed.
 TokenizerPtr corpus_tokenizer(const configs::RunConfig& config, const fs::path& dir, bool begun,
                               const Progress& progress) {
   const fs::path file = dir / kTokenizerFile;
@@ -56,8 +56,8 @@ TokenizerPtr corpus_tokenizer(const configs::RunConfig& config, const fs::path& 
   return data::make_tokenizer(config.tokenizer, config.data.train, config.data.separator, progress);
 }
 
-// Folders of older builds keep the tokenizer only inside the token stores of their texts. Returns null when there is no
-// store, or when the stores disagree.
+// Run folders of older builds keep the tokenizer only inside the token stores of their texts. Returns null when there
+// is no store, or when the stores disagree.
 TokenizerPtr stored_tokenizer(const fs::path& data_dir) {
   TokenizerPtr found;
   std::error_code missing;

@@ -1,4 +1,5 @@
-// Both sides of a transfer make the same calls in the same order: units, hashes, damaged units, and again.
+// Both sides of a transfer make the same collective calls in the same order: units, hashes, list of damaged units. They
+// repeat this for the damaged units.
 #include "rl/weight_sync.h"
 
 #include <fmt/format.h>
@@ -32,13 +33,13 @@ std::string call_name(const ParamUnit& unit) {
   return "new weights of " + unit.name;
 }
 
-// The version is part of it, so that old weights are no good ones.
+// The version seeds the hash, so that weights of an older version do not match.
 uint64_t hash_of(const Tensor& values, int64_t version) {
   const Tensor host = values.cpu().contiguous();
   return xxh3(host.data_ptr(), host.nbytes(), static_cast<uint64_t>(version));
 }
 
-// The units that some sampler reports, on all ranks.
+// Returns on all ranks the units that any sampler reports as damaged.
 std::vector<size_t> exchange_damaged(Collectives& group, const std::vector<size_t>& mine) {
   WireWriter writer;
   if (!mine.empty()) writer.sequence(mine);
@@ -167,7 +168,7 @@ void WeightReceiver::receive(int64_t version) {
   std::vector<size_t> units = all_units(params_);
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     fetch(units);
-    units = exchange_damaged(group_, damaged(version, units));  // what one sampler lacks comes again to all
+    units = exchange_damaged(group_, damaged(version, units));  // a damaged unit is resent to all
     if (units.empty()) return;
   }
   give_up(params_, version, units);

@@ -1,12 +1,12 @@
-// The way of weights from the ranks that learn to those that only generate ("samplers").
+// Transfers weights from the ranks that learn to those that only generate ("samplers").
 //
-// One transfer, collective over a group of both:
-//   1. Unit by unit, every learner sends the part that it owns to every sampler.
-//   2. Learners tell the hash of each part; samplers compare with the hash of what has come.
-//   3. Samplers tell which units differ, and these are sent again.
-// Both sides do this in the background. A sampler goes on with the weights that it has until the new ones are complete,
-// verified and acknowledged to all; then it holds the learners' weights of that version, bit for bit (rounded to bf16
-// where they travel in it).
+// One transfer is collective over a group of both:
+//   1. Unit by unit, the learners send the parts that they own to every sampler.
+//   2. The learners send the hash of each part, and the samplers compare it with the hash of what they received.
+//   3. The samplers report the units that differ, and the learners send these again.
+// Both sides do this in the background. A sampler keeps its old weights until the new ones are complete, verified and
+// acknowledged by all samplers. Then it holds the learners' weights of that version, bit for bit (rounded to bf16 if
+// they are sent in bf16).
 #pragma once
 
 #include <future>
@@ -18,31 +18,35 @@ namespace terse::rl {
 
 struct Transfer {
   int64_t version = -1;
-  int64_t bytes = 0;   // that each sampler got, those sent again included
-  int64_t resent = 0;  // units that had come damaged
+  int64_t bytes = 0;   // that each sampler received, including resent units
+  int64_t resent = 0;  // units that arrived damaged and were sent again
   double seconds = 0;
 };
 
 // Which rank of the group sends which part; the same on all ranks.
 struct TransferPlan {
-  // Collective. Null: this rank is a sampler.
+  // Collective. `learner`: how this rank shards the model; null on a sampler.
   TransferPlan(trainer::Collectives& group, const trainer::Sharding* learner);
-  std::vector<int64_t> shard_of;  // of each rank: the part it sends; kNone: a learner that sends none; kSampler
+  // For each rank: the shard that it sends; kNone: a learner that sends nothing; kSampler: a sampler.
+  std::vector<int64_t> shard_of;
   int64_t shards = 0, samplers = 0;
   static constexpr int64_t kNone = -1, kSampler = -2;
 };
 
-// On a learner.
+// The learner's side of transfers.
 class WeightSender {
  public:
-  // Weights travel as `dtype`, fp32 or bf16. Everything must outlive the sender; the group is the sender's alone.
+  // Collective over `group`, which nothing else may use. Weights are sent as `dtype`, fp32 or bf16. `params` and
+  // `group` must outlive the sender.
   WeightSender(const trainer::FlatParams& params, trainer::Collectives& group, torch::ScalarType dtype);
   ~WeightSender();
 
-  // Sends the present weights in the background, from a copy. Waits for the transfer before.
+  // Waits for the previous transfer, then sends a copy of the current weights in the background. Throws as finish()
+  // does.
   void start(int64_t version);
   bool busy() const;
-  // Waits for the transfer under way, if there is one: then all samplers have acknowledged its version. The newest one.
+  // Waits for the transfer in progress, if there is one. Returns the newest transfer, which all samplers have
+  // acknowledged. Throws LostError when units keep arriving damaged.
   Transfer finish();
 
  private:
@@ -56,20 +60,21 @@ class WeightSender {
   Transfer newest_;
 };
 
-// On a sampler.
+// The sampler's side of transfers.
 class WeightReceiver {
  public:
-  // `params` are those of a process alone; they change in finish() only.
+  // Collective over `group`, which nothing else may use. `params` must not be sharded; only finish() changes them.
+  // `params` and `group` must outlive the receiver.
   WeightReceiver(trainer::FlatParams& params, trainer::Collectives& group, torch::ScalarType dtype);
   ~WeightReceiver();
 
-  void start(int64_t version);  // not while another transfer is under way
+  void start(int64_t version);  // requires that no transfer is in progress
   bool under_way() const { return under_way_.valid(); }
-  bool ready() const;  // finish() would not wait
-  // Waits for the transfer under way and puts its weights in place. Throws LostError, with the old weights
-  // still there, when they keep coming damaged.
+  bool ready() const;  // finish() would not block
+  // Waits for the transfer in progress and installs its weights. Throws LostError, and keeps the old weights, when
+  // units keep arriving damaged.
   void finish();
-  int64_t version() const { return version_; }  // of the acknowledged weights that params hold; -1: none yet
+  int64_t version() const { return version_; }  // of the weights that params hold; -1: none yet
 
  private:
   void receive(int64_t version);

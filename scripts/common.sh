@@ -1,4 +1,4 @@
-# Sourced by the scripts of this folder: where things lie, how loud to be, and how many compilers this machine can run at once.
+# The scripts of this folder source this file. It defines paths and messages, and how many compilers this machine can run at once.
 # shellcheck shell=bash
 # shellcheck disable=SC2034  # the variables are for the scripts that source this file
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -16,10 +16,10 @@ die() {  # die CODE MESSAGE...
   exit "$code"
 }
 
-# The comment block at the head of the calling script is its help.
+# The comment block at the head of the calling script is its help text.
 usage() { awk 'NR > 1 && !/^#/ {exit} NR > 1 {sub(/^# ?/, ""); print}' "$0"; }
 
-# A translation unit with the torch headers takes up to 2.5 GB; more jobs than fit in memory end in a killed compiler.
+# A translation unit with the torch headers takes up to 2.5 GB. If more jobs run than fit in memory, the kernel kills a compiler.
 build_jobs() {  # build_jobs MEMINFO [CGROUP_LIMIT]
   local meminfo=$1 limit=${2:-/sys/fs/cgroup/memory.max} kib cpus jobs bytes
   kib=$(awk '/^MemAvailable:/ {print $2}' "$meminfo")
@@ -36,7 +36,7 @@ set_up() {
   if [ "$1" = auto ]; then "$repo/scripts/setup.sh"; else "$repo/scripts/setup.sh" "--$1"; fi
 }
 
-# build PRESET VARIANT [TARGET...]: configures and compiles; VARIANT as above.
+# build PRESET VARIANT [TARGET...]: configures and compiles; VARIANT is the same as above.
 build() {
   local preset=$1 variant=$2 cuda=AUTO
   shift 2

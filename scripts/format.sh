@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formats the C++ and CUDA sources with the pinned clang-format of the test environment, the same version on every system.
+# Formats the C++ and CUDA sources with the clang-format that the test environment pins. So the version is the same on every system.
 #
 #   scripts/format.sh [--check] [FILE...]
 #

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Mutation testing: changes the meaning of one line at a time and tells which changes no test notices.
+# Mutation testing: changes the meaning of one line at a time and reports which changes no test notices.
 #
 #   scripts/mutate.sh [--seed N] [--count N] [--folders LIST] [--exclude LIST] [--commit REV] [--jobs N] [--out DIR]
 #                     [--levels N] [--resume] [--only IDS] [--list]
@@ -17,9 +17,9 @@
 #   --only IDS       of the mutants drawn only these, such as survivors that a new test should kill
 #   --list           show the mutants that are drawn and end
 #
-# A mutant is killed (a test fails, crashes or hangs), survived (with its diff in the report), accepted (it survived, and
-# tests/mutation/accepted.txt says why no test can kill it), equivalent (the same object code) or not compiled. Copies and their builds
-# stay in build/mutation for the next run; the first run builds them.
+# A mutant is killed (a test fails, crashes or hangs), survived (the report holds its diff), accepted (it survived, and
+# tests/mutation/accepted.txt says why no test can kill it), equivalent (it has the same object code) or not compiled. Copies and their
+# builds stay in build/mutation for the next run. The first run builds them.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# From a fresh clone to a trained model and a report, on a CPU in minutes: sets up, builds, and runs configs/quickstart.yaml.
+# Goes from a fresh clone to a trained model and a report, in minutes on a CPU: sets up, builds, and runs configs/quickstart.yaml.
 #
 #   scripts/quickstart.sh [--cpu|--cuda] [OPTION OF terse run...]
 #
 #   --cpu, --cuda   what scripts/setup.sh installs and the build includes (default: CUDA where nvcc or a GPU is found)
 #   anything else   is passed on, e.g. --set rl.penalty.kind=none --run-dir runs/no-penalty
 #
-# The same command again resumes an interrupted run.
+# The same command resumes an interrupted run.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what terse needs to build and test: system packages, a pinned LibTorch in a cache outside the tree, and a Python
-# environment that only the tests use. Idempotent; Debian 12 and Ubuntu 24.04 on x86-64, as root or with sudo.
+# Installs what terse needs to build and test: system packages, a pinned LibTorch in a cache outside the tree, and a Python environment that
+# only the tests use. It can be repeated at any time. It runs on Debian 12 and Ubuntu 24.04 on x86-64, as root or with sudo.
 #
 #   scripts/setup.sh [--check] [--cpu|--cuda]
 #
@@ -8,8 +8,8 @@
 #   --cuda    also fetch LibTorch's CUDA libraries (1.9 GB to download); the default where nvcc or an NVIDIA GPU is found
 #   --cpu     do without them
 #
-# TERSE_CACHE (default ~/.cache/terse) holds LibTorch and the test environment. TERSE_LIBTORCH=DIR names a LibTorch of your own,
-# a folder that holds torch/lib and torch/include. When everything is there, no network is used.
+# TERSE_CACHE (default ~/.cache/terse) holds LibTorch and the test environment. TERSE_LIBTORCH=DIR names a LibTorch of your own, a folder
+# that holds torch/lib and torch/include. When everything is installed, no network is used.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
@@ -49,7 +49,7 @@ choose_variant() {
 packages=(g++ make cmake ninja-build git ca-certificates ccache python3 python3-pip python3-venv libyaml-cpp-dev libfmt-dev
   libhdf5-dev libgtest-dev libgmock-dev nlohmann-json3-dev libcli11-dev libssl-dev libxxhash-dev
   libopenmpi-dev openmpi-bin procps)
-# What only the tests use: a Slurm of one node, and the state of sockets and network namespaces.
+# Only the tests use these: a Slurm of one node, and tools for sockets and network namespaces.
 packages+=(slurm-wlm munge iproute2)
 
 on_debian() { grep -qs '^ID=debian' /etc/os-release; }
@@ -73,13 +73,13 @@ system_packages() {
     as_root=(sudo)
   fi
   say "installing ${#absent[@]} system packages: ${absent[*]}"
-  # One broken third-party source must not stop us: whether the packages can be had is what the install tells.
+  # One broken third-party source must not stop the set-up: the install below shows whether the packages are available.
   "${as_root[@]}" apt-get update -q -o DPkg::Lock::Timeout=300 </dev/null || say "apt-get update reported an error; going on with the lists at hand"
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 \
     "${absent[@]}" </dev/null || die 1 "apt-get could not install: ${absent[*]} (its message stands above)"
 }
 
-# The report's test looks at a page in a real browser. Debian has one among its packages, Ubuntu only as a snap.
+# The test of the report opens a page in a real browser. Debian has one among its packages, Ubuntu only as a snap.
 browser() {
   local name
   if [ -n "${CHROMIUM:-}" ]; then
@@ -94,20 +94,20 @@ browser() {
   say "      'snap install chromium') and, when it is not in PATH, point to it with CHROMIUM=/path/to/chromium."
 }
 
-# 2. LibTorch: the pinned wheels unpacked side by side, so that torch finds nvidia/ next to itself.
+# 2. LibTorch: the pinned wheels are unpacked side by side, so that torch finds nvidia/ next to itself.
 lock_block() { awk -v want="[$1]" '/^# \[/ {on = ($2 == want); next} on && NF' "$repo/scripts/libtorch.lock"; }
 
-# A part is ready when its marker holds the lock's present text; the marker is written after everything else.
+# A part is ready when its marker holds the current text of the lock file. The marker is written last.
 marker() { echo "$libtorch/.terse-$1-$torch_version"; }
 part_ready() { [ -e "$libtorch/torch/lib/libtorch_cpu.so" ] && lock_block "$1" | cmp -s - "$(marker "$1")"; }
 
-require_space() {  # require_space GB: before a download, not in the middle of it
+require_space() {  # require_space GB: runs before a download, so that the disk does not fill up in the middle of it
   local free
   free=$(df --output=avail -B 1000000000 "$cache" | tail -n 1)
   [ "$free" -ge "$1" ] || die 74 "$cache has $free GB free and LibTorch needs $1 GB for a while; free some, or set TERSE_CACHE to another disk"
 }
 
-# Wheels that arrived whole stay in the cache until they are unpacked, so a retry goes on with the rest.
+# Wheels that were downloaded completely stay in the cache until they are unpacked, so a retry continues with the rest.
 download() {  # download PART FOLDER
   local quiet=(--quiet) platforms=() p line n=0 total
   if [ -t 1 ]; then quiet=(); fi
@@ -123,7 +123,7 @@ download() {  # download PART FOLDER
   done < <(lock_block "$1")
 }
 
-unpack() {  # unpack PART: beside its place first, then in by rename or hard links, so that no half of a file is ever seen
+unpack() {  # unpack PART: first beside its final place, then moved in by rename or hard links, so that no partial file is ever visible
   local part=$1 wheel wheels
   part_ready "$part" && return 0
   if [ $check = yes ]; then
@@ -157,7 +157,7 @@ get_libtorch() {
   if [ $variant = cuda ]; then unpack cuda; fi
 }
 
-# 3. Python for tests only: reference numbers, TensorBoard's own reader, and the pinned formatter.
+# 3. Python for the tests only: reference numbers, TensorBoard's own reader, and the pinned formatter.
 test_environment() {
   local lock=$repo/scripts/test-requirements.txt
   if cmp -s "$lock" "$test_venv/installed.txt" && "$test_venv/bin/python" -c '' 2>/dev/null; then return 0; fi
@@ -178,7 +178,7 @@ choose_variant
 system_packages
 browser
 if [ $check = no ]; then
-  # Two set-ups at once take turns; what an interrupted one left behind is cleared away.
+  # Two set-ups at once take turns. What an interrupted one left behind is removed.
   mkdir -p "$cache"
   exec 9>"$cache/.lock"
   flock -n 9 || { say "waiting for another set-up that works on $cache"; flock 9; }

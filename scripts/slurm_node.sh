@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# A Slurm cluster of one node, this machine, to try launch/slurm.sbatch on: its own configuration, key, ports and state in one
-# folder. Needs the packages slurm-wlm and munge; works as root in a container, without systemd and cgroups, or as any user.
+# Runs a Slurm cluster of one node, this machine, to try launch/slurm.sbatch on. It has its own ports, and its own configuration, key and
+# state in one folder. It needs the packages slurm-wlm and munge. It works as root in a container, without systemd and cgroups, or as any
+# user.
 #
 #   scripts/slurm_node.sh start|stop|status FOLDER
 #
@@ -8,13 +9,13 @@
 #   stop     cancels its jobs and stops everything; files stay
 #   status   prints the node's state; exit code 1 when something does not run
 #
-# SLURM_NODE_PORT (default 16817) and the port after it are listened on, at 127.0.0.1 only. SLURM_NODE_CPUS (default 4) is how many
-# processors the node claims, whether or not they are there.
+# The daemons listen on SLURM_NODE_PORT (default 16817) and the port after it, at 127.0.0.1 only. SLURM_NODE_CPUS (default 4) is the number
+# of processors that the node claims, whether or not they exist.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
-patience=60  # seconds for a daemon to come or to go
+patience=60  # seconds for a daemon to start or to stop
 
 case ${1:-} in
   start | stop | status) ;;
@@ -38,7 +39,7 @@ needed() {
 }
 
 pid_of() { cat "$folder/$1.pid" 2>/dev/null || true; }
-# A number that was given to another process since is not ours, and a dead process that nobody has reaped does not run.
+# A process ID that now belongs to another program does not count, and neither does a dead process that was not reaped.
 running() {
   local pid
   pid=$(pid_of "$1")
@@ -55,8 +56,8 @@ $(tail -n 5 "$folder"/*.log 2>/dev/null)"
   done
 }
 
-# Without CgroupPlugin slurmd refuses to start where no cgroup2 is mounted. cred_expire, at least 5 s, is also how long a requeued job
-# waits, and sched_interval how long until somebody looks again.
+# Without CgroupPlugin, slurmd refuses to start where no cgroup2 is mounted. cred_expire (at least 5 s) is also the time that a requeued job
+# waits, and sched_interval is the time until the scheduler runs again.
 configure() {
   local user
   user=$(id -un)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Tries every stage on one NVIDIA GPU in bf16: sets up, builds, holds the CUDA kernels against LibTorch, then pretrains, fine-tunes,
-# trains by RL, is stopped and resumes. Minutes; prints the figures and exits 1 when an outcome is not as expected.
+# Tries every stage on one NVIDIA GPU in bf16: sets up, builds, compares the CUDA kernels with LibTorch, then pretrains, fine-tunes, trains
+# by RL, stops and resumes. Takes minutes, prints the figures, and exits with 1 when an outcome is not as expected.
 #
 #   scripts/smoke_gpu.sh [FOLDER]
 #
@@ -25,7 +25,7 @@ folder=$(realpath -m "${1:-runs/smoke_gpu}")
 rm -rf "$folder/pretrain" "$folder/rl"
 mkdir -p "$folder"
 
-# Without nvcc there are no kernels of ours, and these tests hold LibTorch against the CPU only.
+# Without nvcc there are no kernels of ours, and these tests only compare LibTorch on the GPU with the CPU.
 grep -q '^CMAKE_CUDA_COMPILER:.*NOTFOUND' build/CMakeCache.txt && say "note: no nvcc here, so LibTorch's operations stand in for our CUDA kernels"
 say "kernels against LibTorch, and the GPU against the CPU"
 build/tests/trainer_tests --gtest_filter='Gpu/*' | tee "$folder/kernels.txt" || die 1 "an operation on the GPU is not what it should be"
@@ -40,7 +40,7 @@ say "pretraining: ${pretrain[*]}"
 reinforce=(build/terse run configs/quickstart.yaml "${on_gpu[@]}" --run-dir "$folder/rl" --set sft.steps=800 --set rl.steps=80
   --set eval.problems_per_difficulty=50 --set run.log_every=1)
 
-# stop_in STAGE: starts the run, asks it to save and stop once STAGE is under way, and expects exit code 75.
+# stop_in STAGE: starts the run, asks it to save and stop once STAGE has begun, and expects exit code 75.
 stop_in() {
   local stage=$1 waited=0 code=0
   say "SFT and RL, to be stopped in $stage: ${reinforce[*]}"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up, builds, and passes every check and test; ends with a summary and exits 1 if any part failed.
+# Sets up, builds, and runs every check and test. Ends with a summary, and exits with 1 if any part failed.
 #
 #   scripts/test.sh [--cpu|--cuda] [--preset release|debug|asan] [REGEX]
 #
@@ -44,7 +44,7 @@ part() {  # part NAME COMMAND...: runs it, sets `result`, and notes how long it 
   local name=$1 start=$SECONDS
   shift
   say "$name"
-  # In a subshell, so that neither a cd nor an exit in it ends this script.
+  # Runs in a subshell, so that a cd or an exit in it does not affect this script.
   if ("$@"); then
     result=passed
   else
@@ -57,7 +57,7 @@ part() {  # part NAME COMMAND...: runs it, sets `result`, and notes how long it 
 run_tests() {
   local select=()
   if [ -n "$regex" ]; then select=(--tests-regex "$regex"); fi
-  # One more than there are cores: many tests wait for something most of the time.
+  # One more than there are cores, because many tests wait most of the time.
   ctest --test-dir "$build_dir" --parallel $(($(nproc) + 1)) --output-on-failure --no-tests=error "${select[@]}"
 }
 

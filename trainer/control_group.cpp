@@ -1,3 +1,4 @@
+// Parses the files of cgroup v1 and v2. A file that is missing or holds no number counts as no limit.
 #include "trainer/control_group.h"
 
 #include <algorithm>
@@ -12,7 +13,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// This process's group for `controller` ("" for version 2): the folder and all its parents, innermost first.
+// Returns the folder of this process's group for `controller` ("" for version 2) and the folders of all its parents,
+// innermost first.
 std::vector<fs::path> group_folders(const ControlGroupFiles& files, const std::string& controller) {
   std::ifstream file(files.own);
   for (std::string line; std::getline(file, line);) {  // "4:memory:/some/group", or "0::/some/group"
@@ -31,7 +33,7 @@ std::vector<fs::path> group_folders(const ControlGroupFiles& files, const std::s
   return {};
 }
 
-// A word of a control file as a number; `fallback` when the file is absent or says "max".
+// Returns word number `word` of a control file as a number. Returns `fallback` when the file is absent or holds "max".
 int64_t control_value(const fs::path& file, int64_t fallback, int word = 0) {
   std::ifstream stream(file);
   std::string text;

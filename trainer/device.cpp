@@ -1,4 +1,5 @@
-// libtorch_cuda.so registers its kernels when it is loaded; it must be loaded before anything asks LibTorch about CUDA.
+// libtorch_cuda.so registers its kernels when it is loaded. So it must be loaded before any code asks LibTorch for
+// CUDA.
 #include "trainer/device.h"
 
 #include <ATen/Context.h>
@@ -22,7 +23,7 @@ namespace terse::trainer {
 
 namespace {
 
-// Empty when LibTorch can use a GPU now, else why not.
+// Loads LibTorch's CUDA libraries. Returns an empty string when LibTorch can use a GPU, else the reason why it cannot.
 std::string load_cuda() {
   static const std::string problem = [] {
     if (dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL) == nullptr)
@@ -37,8 +38,8 @@ std::string load_cuda() {
   return problem;
 }
 
-// The OpenMP runtime ends the process, or waits for ever, when the system refuses it a thread. So as many are tried
-// first.
+// The OpenMP runtime ends the process or hangs when the system refuses it a thread. So this function first starts that
+// many threads itself and throws when the system refuses one.
 void require_threads(int64_t count) {
   std::promise<void> all_tried;
   const std::shared_future<void> end = all_tried.get_future().share();
@@ -74,18 +75,18 @@ torch::Device choose_device(const std::string& wanted, int64_t local_rank) {
 }
 
 int64_t set_threads(int64_t threads, int64_t processes) {
-  // Thousands of threads on a few cores only wait for each other, and the OpenMP runtime has been seen to crash at
-  // 4,096. No result depends on their number.
+  // More threads would only wait for each other, and the OpenMP runtime was seen to crash with 4,096. No result depends
+  // on the number of threads.
   constexpr int64_t kMostPerCore = 64;
   cpu_set_t allowed;
   const int64_t cores = sched_getaffinity(0, sizeof(allowed), &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
   threads = threads > 0 ? std::min(threads, kMostPerCore * cores)
                         : std::max<int64_t>(1, usable_cores(cores, core_quota()) / processes);
-  require_threads(2 * threads);  // the backward pass has a team of its own
+  require_threads(2 * threads);  // the backward pass has its own team of threads
   at::set_num_threads(static_cast<int>(threads));
   omp_set_num_threads(static_cast<int>(threads));
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
-  at::globalContext().setDeterministicFillUninitializedMemory(false);  // or every empty tensor is filled first
+  at::globalContext().setDeterministicFillUninitializedMemory(false);  // else LibTorch fills every empty tensor
   return threads;
 }
 

@@ -1,4 +1,4 @@
-// Which device a run uses, and what has to happen before the first tensor.
+// Chooses the device of a run and sets up LibTorch's threads. Call these functions before the first tensor is created.
 #pragma once
 
 #include <torch/types.h>
@@ -7,15 +7,15 @@
 
 namespace terse::trainer {
 
-// "cpu", "cuda", or "auto" (a GPU when there is one; of several, process `local_rank` of a machine takes the
-// local_rank-th, and starts over when there are more processes than GPUs). Loads LibTorch's CUDA libraries only when a
-// GPU may be used, so a run on the CPU starts fast. Throws MachineError saying what is missing when "cuda" was
-// asked for and cannot be had.
+// `wanted` is "cpu", "cuda" or "auto" (a GPU when there is one, else the CPU). On a machine with several GPUs, process
+// `local_rank` uses GPU `local_rank` modulo their number. Loads LibTorch's CUDA libraries only when a GPU may be used,
+// so a run on the CPU starts fast. Throws MachineError, which names what is missing, when `wanted` is "cuda" and no GPU
+// can be used.
 torch::Device choose_device(const std::string& wanted, int64_t local_rank = 0);
 
-// Fixes the number of CPU threads (at most 64 for each core; 0: all cores that this process may use, as far as the
-// quota of its control group gives time for them, shared out over `processes` on this machine) and LibTorch's
-// deterministic mode. Returns the number. Throws std::system_error when the system refuses so many.
+// Sets the number of CPU threads and turns on LibTorch's deterministic mode. Returns the number of threads, which is at
+// most 64 per core. 0 divides the cores that this process may use, within the quota of its control group, among the
+// `processes` on this machine. Throws std::system_error when the system refuses to start that many threads.
 int64_t set_threads(int64_t threads, int64_t processes = 1);
 
 }  // namespace terse::trainer

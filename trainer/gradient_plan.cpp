@@ -1,4 +1,4 @@
-// Walks over the tree of sequences.
+// Walks over the tree of sequences. The tree is not stored: a node is its range, and kernels::tree_half() splits it.
 #include "trainer/gradient_plan.h"
 
 #include <bit>
@@ -30,8 +30,8 @@ void collect(SequenceRange node, SequenceRange range, int64_t limit, std::vector
 }  // namespace
 
 SequenceRange share_of(int64_t sequences, int64_t rank, int64_t ranks) {
-  // Bounds lie between nodes of one depth: as many nodes as ranks where that is a power of two, else at least four for
-  // each rank.
+  // Bounds lie between nodes of one depth of the tree. That depth has as many nodes as there are ranks when this number
+  // is a power of two, else at least four nodes per rank.
   const int depth =
       std::bit_width(static_cast<uint64_t>(ranks - 1)) + (std::has_single_bit(static_cast<uint64_t>(ranks)) ? 0 : 2);
   const auto bound = [&](int64_t r) {
@@ -60,7 +60,7 @@ void TreeSum::add(SequenceRange node, torch::Tensor sum) {
     const auto found = waiting_.find(other);
     if (other.count() > 0 && found == waiting_.end()) break;
     if (other.count() > 0) {
-      // Into the one that has waited, which may have memory of its own already.
+      // Adds to the sum that waited, because it may already have its own memory.
       if (sum.defined()) sum = found->second.add_(sum);
       waiting_.erase(found);
     }

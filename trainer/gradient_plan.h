@@ -1,8 +1,8 @@
-// Who computes which part of a batch's gradient, and in which order the parts are added.
+// Decides which rank computes which part of a batch's gradient, and in which order the parts are added.
 //
-// The gradient is a sum over sequences, taken as the binary tree of kernels::Sequences. Each rank's share of a batch is
-// a few nodes of that tree (one, where the number of ranks is a power of two), so what it computes fits into the same
-// tree for any number of ranks, and the sum has the same bits.
+// The gradient is a sum over sequences in the order of the binary tree of kernels::Sequences. Each rank's share of a
+// batch is a few nodes of that tree (one node when the number of ranks is a power of two). So the sums of all ranks fit
+// into the same tree, and the total has the same bits for any number of ranks.
 #pragma once
 
 #include <torch/types.h>
@@ -20,22 +20,25 @@ struct SequenceRange {
   auto operator<=>(const SequenceRange&) const = default;
 };
 
-// The share of a rank: nearly even, in order of rank, bounded by nodes of the tree; may be empty.
+// Returns the share of a rank. Shares are nearly equal, follow the order of ranks, and begin and end at nodes of the
+// tree. A share may be empty.
 SequenceRange share_of(int64_t sequences, int64_t rank, int64_t ranks);
 
-// The fewest nodes of the tree over `sequences` that make up `range`, in order, each of at most `limit` sequences.
+// Returns the fewest nodes of the tree over `sequences` that make up `range`, in order. Each node has at most `limit`
+// sequences.
 std::vector<SequenceRange> tree_nodes(int64_t sequences, SequenceRange range, int64_t limit);
 
-// Adds up nodes as they come, in any order.
+// Adds the sums of nodes, which may arrive in any order. Two siblings are added as soon as both are present.
 class TreeSum {
  public:
   explicit TreeSum(int64_t sequences) : sequences_(sequences) {}
-  // `sum` is the node's and may be overwritten; undefined where only the ranges are asked for.
+  // `sum` is the sum of the node's sequences and may be overwritten. It is undefined when the caller needs only the
+  // ranges.
   void add(SequenceRange node, torch::Tensor sum);
-  // Gives every node that waits memory of its own, where it is a view of more.
+  // Copies each waiting sum that is a view of a larger buffer, so that the buffer can be freed.
   void leave_buffers();
   TreeSum empty_copy() const { return TreeSum(sequences_); }
-  // Nodes whose other half has not come yet; in the end the root alone.
+  // Nodes whose sibling has not arrived yet. In the end this is only the root.
   const std::map<SequenceRange, torch::Tensor>& waiting() const { return waiting_; }
 
  private:

@@ -1,5 +1,5 @@
-// One process: parts of the tree, one after the other. Several: a round of passes after another, and what each pass
-// gave for a unit goes to the unit's owners while the pass goes on with the next unit.
+// A single process sums the parts of the tree one after the other. Several ranks work in rounds of one backward pass
+// each. The gradient of a unit travels to the unit's owners while the pass computes the next unit.
 #include "trainer/gradient_sum.h"
 
 #include <algorithm>
@@ -14,7 +14,8 @@ namespace {
 
 using Backward = std::function<void(SequenceRange)>;
 
-// The gradient of one node in params.whole_grad(), which is zero before, taken apart until parts fit.
+// Computes the gradient of one node in params.whole_grad(), which must be zero before. Splits the node until each part
+// has at most `limit` sequences.
 void sum_node(FlatParams& params, SequenceRange node, int64_t limit, const Backward& backward) {
   if (node.count() <= limit) return backward(node);
   const int64_t middle = node.begin + kernels::tree_half(node.count());
@@ -26,7 +27,8 @@ void sum_node(FlatParams& params, SequenceRange node, int64_t limit, const Backw
   grad.add_(left);
 }
 
-// Reading costs less than a copy, and stops at the first number that is not 0.
+// A gradient that is zero need not be copied. This test is cheaper than a copy, and it stops at the first number that
+// is not 0.
 bool is_zero(const torch::Tensor& grad) {
   const float* values = grad.data_ptr<float>();
   return std::all_of(values, values + grad.numel(), [](float value) { return value == 0; });
@@ -57,7 +59,7 @@ void sum_alone(FlatParams& params, int64_t sequences, int64_t limit, const Backw
   }
 }
 
-// The exchange among several ranks.
+// The sum over several ranks.
 class SharedSum final : public PassObserver {
  public:
   SharedSum(FlatParams& params, int64_t sequences, int64_t limit)
@@ -105,7 +107,7 @@ class SharedSum final : public PassObserver {
   }
 
  private:
-  // What a unit's owners get of one pass; the buffers must stay until it has arrived.
+  // The gradient of a unit on its way to the unit's owners. The buffers must live until the transfer has finished.
   struct Sent {
     size_t grad_unit;
     Work work;
@@ -137,7 +139,8 @@ class SharedSum final : public PassObserver {
     for (size_t unit = last + 1; unit-- > 0;) unit_ends(unit);
   }
 
-  // A round in which this rank has nothing to compute: the same exchanges, in the same order.
+  // A round in which this rank has nothing to compute. It makes the same collective calls in the same order as the
+  // other ranks.
   void stand_in() {
     const size_t last = params_.units() - 1;
     params_.open(0);
@@ -157,7 +160,8 @@ class SharedSum final : public PassObserver {
     unit_ends(0);
   }
 
-  // One unit is on its way at a time: two units' gradients live, this one's and that of the unit being computed.
+  // Only one unit is in flight at a time. So at most two units' gradients are in memory: this one and that of the unit
+  // being computed.
   void send(size_t g) {
     receive();
     const ParamUnit& unit = params_.weights_of(g);
@@ -184,7 +188,7 @@ class SharedSum final : public PassObserver {
     params_.drop_grad(g);
   }
 
-  // Waits for the unit on its way, if any. Buffers are let go of as soon as they can be.
+  // Waits for the unit in flight, if there is one. Frees its buffers as early as possible.
   void receive() {
     if (!sent_) return;
     torch::NoGradGuard no_grad;
@@ -224,7 +228,7 @@ class SharedSum final : public PassObserver {
     }
   }
 
-  // Every replica has the nodes of its own ranks; each sends its own to all.
+  // Each replica holds the nodes of its own ranks. All replicas gather all nodes.
   void exchange_nodes(size_t g) {
     Collectives& replicas = *sharding_.replicas;
     const int64_t own = params_.owned_grad(g).numel();
@@ -254,7 +258,7 @@ class SharedSum final : public PassObserver {
       }
   }
 
-  // Of everyone; shards are consecutive ranks.
+  // Returns the rank in `everyone` of a rank in `shards`. Shards are consecutive ranks.
   int64_t rank_of_shard(int64_t shard) const { return sharding_.rank() - sharding_.shards->rank() + shard; }
 
   FlatParams& params_;

@@ -1,4 +1,4 @@
-// Requests that reach a run from outside (signals), polled by the loops between steps.
+// Requests to save or to stop, which arrive as signals. The loops poll them between steps.
 #pragma once
 
 #include <atomic>
@@ -8,7 +8,7 @@ namespace terse::trainer {
 
 enum class Interrupt { kNone, kSaveAndContinue, kSaveAndStop };
 
-// request() is async-signal-safe; a stop is never downgraded by a later save request.
+// request() is async-signal-safe. A later save request never replaces a stop request.
 class Interrupts {
  public:
   void request(Interrupt interrupt) {

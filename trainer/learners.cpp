@@ -1,4 +1,4 @@
-// Groups are split from the world's so that consecutive ranks share a node.
+// Splits the world's group. Consecutive ranks of the new groups are on the same node.
 #include "trainer/learners.h"
 
 #include <fmt/format.h>

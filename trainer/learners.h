@@ -1,4 +1,4 @@
-// How the ranks of a world share out a model.
+// Divides the ranks of a world into the groups that train a model.
 #pragma once
 
 #include <memory>
@@ -9,8 +9,9 @@
 
 namespace terse::trainer {
 
-// The groups of ranks that learn together, by config.parallel: all of them share one copy of the state, or
-// (hierarchical) those of each node do. Collective over the world; keep it as long as anything is sharded.
+// The groups of ranks that learn together, as configured in config.parallel. All ranks share one copy of the state.
+// With parallel.hierarchical, the ranks of each node share one copy. The constructor is collective over the world. The
+// object must outlive everything that is sharded over its groups.
 class Learners {
  public:
   Learners(const configs::Parallel& config, World& world, torch::Device device);
@@ -21,12 +22,13 @@ class Learners {
   Sharding sharding_;
 };
 
-// How many of so many ranks only generate in the split layout: parallel.rollout_ranks, or half of them. Throws
-// std::invalid_argument when none would be left to learn, or to generate.
+// Returns how many of the `ranks` ranks only generate in the split layout: parallel.rollout_ranks, or half of the ranks
+// if that is 0. Throws std::invalid_argument when no rank would be left to learn or to generate.
 int64_t rollout_ranks(const configs::Parallel& config, int64_t ranks);
 // Throws std::invalid_argument unless every node has equally many ranks, which parallel.hierarchical needs.
 void require_equal_nodes(int64_t ranks, int64_t nodes);
-// What weights travel in to them (parallel.weight_transfer), for a model that computes in bf16 or not, on a GPU or not.
+// Returns the dtype in which weights are sent to the ranks that generate (parallel.weight_transfer). `bf16_model`: the
+// model computes in bf16. `cuda`: it is on a GPU.
 torch::ScalarType transfer_dtype(const configs::Parallel& config, bool bf16_model, bool cuda);
 
 }  // namespace terse::trainer

@@ -1,4 +1,4 @@
-// Sums per sequence.
+// Copies the values to the CPU and adds them there, one sequence at a time.
 #include "trainer/loss.h"
 
 #include <numeric>

@@ -1,4 +1,5 @@
-// A loss is a sum and a count until everything that belongs to one update has been added: only then may it be divided.
+// A loss stays a sum and a count until all parts of one update have been added. Only then may the sum be divided by the
+// count.
 #pragma once
 
 #include <torch/types.h>
@@ -23,8 +24,9 @@ struct LossSum {
   std::optional<double> mean() const { return mean_of(sum, count); }  // nothing when no token carries a weight
 };
 
-// The sum of each sequence's values, in double and in order, so that it does not depend on who shares the batch. values
-// [M] on any device, sequences int32 [B + 1]: the first value of each sequence, then M.
+// Returns the sum of each sequence's values. Sums are in double and in order, so they do not depend on the other
+// sequences of the batch. values: [M] on any device. sequences: int32 [B + 1], the index of the first value of each
+// sequence, then M.
 std::vector<double> sequence_sums(const torch::Tensor& values, const torch::Tensor& sequences);
 
 }  // namespace terse::trainer

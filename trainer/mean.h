@@ -1,5 +1,5 @@
-// A mean over nothing is nothing. Read as 0 it would pass for a result: a perfect loss, or an accuracy that nobody had.
-// So whatever may be a mean over nothing is an optional here, is left out of metrics.jsonl, and is null in JSON.
+// A mean of no values has no value. If it were 0, it would look like a result, for example a perfect loss. So every
+// mean that may be empty is a std::optional here. An empty mean is left out of metrics.jsonl and is null in JSON.
 #pragma once
 
 #include <initializer_list>
@@ -22,7 +22,7 @@ struct Mean {
   std::optional<double> value() const { return mean_of(sum, count); }
 };
 
-// The metrics that have a value.
+// Returns the metrics that have a value.
 inline std::map<std::string, double> present(
     std::initializer_list<std::pair<std::string, std::optional<double>>> values) {
   std::map<std::string, double> out;
@@ -31,13 +31,14 @@ inline std::map<std::string, double> present(
   return out;
 }
 
-// The value of a metric, where it has one.
+// Returns the value of a metric, or nullopt when it has none.
 inline std::optional<double> value_of(const std::map<std::string, double>& metrics, const std::string& name) {
   const auto found = metrics.find(name);
   return found == metrics.end() ? std::nullopt : std::optional(found->second);
 }
 
-// For checkpoints::CheckpointInfo::score, where what is not finite is unknown and never the best.
+// Returns the value for checkpoints::CheckpointInfo::score. A score that is not finite counts as unknown there and is
+// never the best.
 inline double score_of(std::optional<double> value) {
   return value.value_or(std::numeric_limits<double>::quiet_NaN());
 }

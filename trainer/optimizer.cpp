@@ -1,5 +1,5 @@
-// AdamW over the ranges of a flat buffer that decay and those that do not: in one pass of our kernels, and on a GPU for
-// which none were built, by LibTorch's fused update.
+// Updates the flat buffer range by range, because some ranges decay and others do not. Our kernels update a range in
+// one pass. On a GPU without our kernels, LibTorch's fused update does.
 #include "trainer/optimizer.h"
 
 #include <ATen/ops/_fused_adamw.h>
@@ -47,7 +47,8 @@ double AdamW::grad_norm() const {
   }
   const int64_t ranks = sharding.distributed() ? sharding.shards->size() : 1;
   const auto blocks = [](int64_t count) { return (count + kernels::kSquareBlock - 1) / kernels::kSquareBlock; };
-  // Sums of blocks, owner by owner; then in order of the blocks, whoever owns them.
+  // `all` holds the sums of blocks, owner by owner. They are then added in the order of the blocks, so the norm does
+  // not depend on the number of ranks.
   std::vector<int64_t> counts, cursor;
   int64_t total = 0;
   for (int64_t rank = 0; rank < ranks; ++rank) {

@@ -19,27 +19,29 @@ double learning_rate(const configs::Optimizer& config, int64_t step, int64_t ste
 class AdamW {
  public:
   AdamW(FlatParams& params, const configs::Optimizer& config);
-  // The same with these CUDA kernels, which clip, update and, in a process alone, publish in one pass over the
-  // weights.
+  // Uses the given CUDA kernels. They clip and update in one pass over the weights. In a single process with bf16
+  // weights the same pass writes the working copy. Null: the CPU kernels, or LibTorch's fused update on a GPU.
   AdamW(FlatParams& params, const configs::Optimizer& config, const kernels::cuda::Table* kernels);
 
   struct Update {
     double grad_norm = 0;  // global norm before clipping
     bool applied = true;   // false: the gradient was not finite and nothing changed
   };
-  // Finishes and clips params.grad(), applies one update at rate `lr` and publishes the weights. All ranks together.
+  // Finishes and clips params.grad(), applies one update at rate `lr` and publishes the weights. Collective over all
+  // ranks that learn.
   Update step(double lr);
 
-  // Forgets the moments, for weights that were replaced.
+  // Sets the moments and the number of updates to 0. Call it after the weights were replaced.
   void reset();
 
-  // Tensors "<prefix>.m/<parameter>", "<prefix>.v/<parameter>" and the number of updates, "<prefix>.updates".
+  // Save and restore the tensors "<prefix>.m/<parameter>" and "<prefix>.v/<parameter>" and the number of updates,
+  // "<prefix>.updates".
   void save(checkpoints::StateDict& state, const std::string& prefix = "optimizer") const;
   void restore(const checkpoints::StateDict& state, const std::string& prefix = "optimizer");
 
  private:
   double grad_norm() const;
-  // A part of what this rank owns, all of which decays or none.
+  // A range of the elements that this rank owns. Either all of them decay or none.
   struct Range {
     int64_t begin, count;
     double weight_decay;

@@ -1,4 +1,4 @@
-// Saving and restoring of a run's shared state.
+// Saves and restores the shared state of a run. A failed write on one rank is an error on all ranks.
 #include "trainer/session.h"
 
 #include <fmt/format.h>
@@ -17,7 +17,7 @@ namespace terse::trainer {
 
 namespace {
 
-// JSON has no NaN and no infinity; they are written as text.
+// JSON has no NaN and no infinity, so these are written as text.
 nlohmann::json pending_to_json(const std::optional<Metrics>& pending) {
   if (!pending) return nullptr;
   nlohmann::json json = nlohmann::json::object();
@@ -43,7 +43,8 @@ std::optional<Metrics> pending_from_json(const nlohmann::json& json) {
 // so the two cannot be compared.
 constexpr double kNoScore = std::numeric_limits<double>::quiet_NaN();
 
-// Where the line files stood. A checkpoint of an older build tells of the ledger among the progress of rl.
+// Returns the saved positions in the line files. A checkpoint of an older build has the ledger's position in the
+// progress of the stage rl.
 MetricPosition position_in(const nlohmann::json& extra) {
   MetricPosition position = extra.at("metrics");
   const nlohmann::json& progress = extra.at("progress").at("extra");
@@ -118,7 +119,7 @@ void Session::restore(checkpoints::Store::Loaded loaded) {
     metrics_->say(fmt::format("damaged checkpoint {}; using {} instead", defect, loaded.path.filename().string()));
   }
   const nlohmann::json& extra = loaded.state.extra;
-  // Checkpoints of older builds do not tell.
+  // A checkpoint of an older build does not name its tokenizer and is accepted.
   if (const std::string theirs = extra.value("tokenizer", tokenizer_); theirs != tokenizer_) {
     throw ConfigError(
         fmt::format("{} was trained with the tokenizer {}, this start has {}: its tokens would mean something else. "
@@ -153,7 +154,7 @@ void Session::save(const StageProgress& progress, const SaveState& save_state, d
   model_->save(state);
   if (save_state) save_state(state);
   MetricPosition position;
-  together("records are on disk", [&] { position = metrics_->position(); });  // the first rank alone writes them
+  together("records are on disk", [&] { position = metrics_->position(); });  // only rank 0 writes them
   state.extra = {{"finished", finished_},
                  {"tokenizer", tokenizer_},
                  {"metrics", position},
@@ -164,7 +165,7 @@ void Session::save(const StageProgress& progress, const SaveState& save_state, d
                    {"seconds", progress.seconds},
                    {"extra", progress.extra},
                    {"pending", pending_to_json(progress.pending)}}}};
-  on_disk_.reset();  // until it has begun
+  on_disk_.reset();  // until the save has begun
   store_->save({global_step_, progress.stage, configs::numerics_hash(config_), score}, state);
   on_disk_ = global_step_;
   if (!config_.checkpoint.async) wait_for_save();
@@ -182,8 +183,8 @@ void Session::together(std::string_view name, const std::function<void()>& work)
   }
 }
 
-// Several ranks meet again and again meanwhile: one that has stopped is then found by the world's deadline, not by the
-// much longer one of a checkpoint, which is for disks.
+// While they wait, several ranks repeat a small reduction. So the world's deadline detects a rank that no longer
+// responds. The deadline of a checkpoint is much longer, because it allows for slow disks.
 void Session::wait_for_save() {
   constexpr std::chrono::milliseconds kLongestNap{200};
   bool idle = world_.place().ranks == 1;
@@ -199,7 +200,7 @@ void Session::report(const DiskError& error) {
   metrics_->say(fmt::format("checkpoint not written, training goes on with the older ones: {}", error.what()));
 }
 
-// A background save that failed must not keep the next one from being tried.
+// Waits for the background save and reports its failure, so that the next save is still tried.
 void Session::settle() {
   try {
     wait_for_save();

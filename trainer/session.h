@@ -21,29 +21,30 @@ namespace terse::trainer {
 
 using Metrics = std::map<std::string, double>;
 
-// How far a stage is. Everything a stage adds to a checkpoint beside weights and optimizer lies in `extra`.
+// The progress of a stage. `extra` holds everything that a stage adds to a checkpoint besides weights and optimizer
+// state.
 struct StageProgress {
   std::string stage;
   int64_t step = 0;      // updates done
   int64_t tokens = 0;    // trained or generated so far
   double seconds = 0;    // spent so far, over all starts
   nlohmann::json extra;  // data cursor, controllers
-  // The values of the last step's record while what belongs to it, an exam or an evaluation, has not ended. A run that
-  // is stopped there repeats that part.
+  // The metrics of the last step while its exam or evaluation has not finished. A run that is stopped in between
+  // repeats the exam or evaluation when it resumes.
   std::optional<Metrics> pending = {};
 };
 
-// Runs `read`, which takes state out of a checkpoint. A key that is missing there or of another kind, as in a
-// checkpoint of another version, is a DataError.
+// Runs `read`, which reads state from a checkpoint. Throws DataError when a key is missing or has another type, as in a
+// checkpoint of another version.
 void read_saved(const std::function<void()>& read);
 
 class Session {
  public:
-  // Builds the model from the config, opens metrics and checkpoints in `dir` and, when there is a usable checkpoint,
-  // restores weights, global step and finished stages from it; the interrupted stage then finds its progress in
-  // resume(). All ranks of the world together; its first rank leads: it alone writes metrics and the other line files,
-  // `files`. Throws ConfigError when the checkpoint was trained with another tokenizer, StopRequested when a
-  // stop is asked for while checkpoints are verified.
+  // Builds the model from the config and opens metrics and checkpoints in `dir`. When there is a usable checkpoint,
+  // restores weights, global step and finished stages from it; resume() then returns the progress of the interrupted
+  // stage. Collective over the world. Only rank 0 writes metrics and the other line files, `files`. Throws ConfigError
+  // when the checkpoint was trained with another tokenizer, and StopRequested when a stop is requested while
+  // checkpoints are verified.
   Session(const configs::RunConfig& config, std::filesystem::path dir, const data::Tokenizer& tokenizer, World& world,
           Interrupts* interrupts, std::vector<std::string> files = {});
 
@@ -54,7 +55,8 @@ class Session {
   Transformer& model() { return *model_; }
   MetricLogger& metrics() { return *metrics_; }
 
-  // The progress and optimizer state of `stage` to go on from, or nothing when it starts afresh. Can be taken once.
+  // Returns the progress and the saved tensors from which `stage` resumes, or nullopt when it starts from the
+  // beginning. Only the first call returns them.
   struct Resume {
     StageProgress progress;
     checkpoints::StateDict state;
@@ -63,28 +65,29 @@ class Session {
 
   // Results of the stages that are finished, in order: the `stages` of summary.json.
   const nlohmann::json& finished_stages() const { return finished_; }
-  // Records a stage's result, then saves a checkpoint so that it is never run again.
+  // Records a stage's result, then saves a checkpoint so that the stage never runs again.
   void finish_stage(const StageProgress& progress, nlohmann::json result);
   // Waits for the last checkpoint. Throws DiskError when it could not be written.
   void close();
 
   // Adds a stage's own tensors (optimizer state and the like) to a checkpoint.
   using SaveState = std::function<void(checkpoints::StateDict&)>;
-  // Saves when a checkpoint is due at this step, or a signal asks for one; throws SavedAndStopped once a requested stop
-  // is on disk. A full disk or a failed write is reported, and training goes on with the older checkpoints.
+  // Saves when a checkpoint is due at this step or a signal requests one. After a requested stop it throws
+  // SavedAndStopped once the checkpoint is on disk, and DiskError when it cannot be written. Otherwise a failed write
+  // is only reported, and training continues with the older checkpoints.
   void maybe_save(const StageProgress& progress, const SaveState& save_state, double score);
-  // Saves a stage's last step, whatever checkpoint.every is, and waits until it is on disk or has failed, which is
-  // reported. The evaluation that follows may take long.
+  // Saves a stage's last step, whatever checkpoint.every is, because the evaluation that follows may take long. Waits
+  // until the checkpoint is on disk; a failed write is reported. Throws like maybe_save().
   void save_last_step(const StageProgress& progress, const SaveState& save_state);
 
-  // Long loops between two calls of maybe_save() ask this for signals. A stage that catches their StopRequested calls
-  // stop().
+  // Long loops between two calls of maybe_save() poll this object for signals. A stage that catches its StopRequested
+  // calls stop().
   SignalPoll& signals() { return signals_; }
-  // Saves unless the newest checkpoint is of this step already, and throws SavedAndStopped. Without `save_state`
-  // nothing can be saved any more: then a newest checkpoint that could not be written is a DiskError.
+  // Saves unless the newest checkpoint is already of this step, then throws SavedAndStopped. Without `save_state` it
+  // cannot save and throws DiskError when the newest checkpoint is not of this step.
   [[noreturn]] void stop(const StageProgress& progress, const SaveState& save_state, double score);
 
-  // One more update of any stage is done; comes before log() and maybe_save() of that update.
+  // Counts one more update of any stage. Call it before log() and maybe_save() of that update.
   void step_done() {
     ++global_step_;
     metrics_->step_done();
@@ -93,7 +96,7 @@ class Session {
 
  private:
   void save(const StageProgress& progress, const SaveState& save_state, double score);
-  // Throws the DiskError of `work` on all ranks when one of them has one, so that none goes on alone.
+  // Runs `work`. When it throws DiskError on one rank, this function throws on all ranks, so that none continues alone.
   void together(std::string_view name, const std::function<void()>& work);
   void wait_for_save();
   void settle();
@@ -117,7 +120,7 @@ class Session {
   std::optional<Resume> resume_;
   nlohmann::json finished_ = nlohmann::json::array();
   int64_t global_step_ = 0;             // updates over all stages
-  std::optional<int64_t> on_disk_ = 0;  // of them, in the newest checkpoint; empty where it could not be written
+  std::optional<int64_t> on_disk_ = 0;  // of the newest checkpoint; empty if it could not be written
 };
 
 }  // namespace terse::trainer

@@ -1,4 +1,4 @@
-// A process alone looks at an atomic number; several ranks meet in a reduction of a few bytes.
+// A single process reads an atomic number. Several ranks reduce a few bytes.
 #include "trainer/signal_poll.h"
 
 namespace terse::trainer {

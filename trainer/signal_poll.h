@@ -1,4 +1,4 @@
-// The one place that looks for requests to save or to stop. Every loop that may go on for more than a second asks it:
+// The one place that polls for requests to save or to stop. Every loop that may run for more than a second polls here:
 // steps, evaluations, generation, exams, the reading of text.
 #pragma once
 
@@ -10,30 +10,33 @@
 
 namespace terse::trainer {
 
-// A stop was asked for in the middle of something. Whoever has a state to save catches it (Session::stop).
+// Thrown when a stop was requested in the middle of some work. The code that has state to save catches it
+// (Session::stop).
 class StopRequested : public std::runtime_error {
  public:
   StopRequested() : runtime_error("a stop was asked for") {}
 };
 
-// A signal may reach the ranks of a world at different moments, or only some of them. All follow the strongest request.
+// A signal may reach the ranks of a world at different times, or reach only some of them. All ranks follow the
+// strongest request.
 class SignalPoll {
  public:
-  // `interrupts` may be null: nothing is ever asked for. Both must outlive the poll.
+  // `interrupts` may be null; then there is never a request. `interrupts` and `world` must outlive the poll.
   SignalPoll(Interrupts* interrupts, World& world, torch::Device device)
       : interrupts_(interrupts), world_(world), device_(device) {}
 
-  // These are collective over the world: every rank calls them as often as the others.
+  // take(), meet() and during() are collective over the world: every rank calls them equally often.
   //
-  // The strongest request of all ranks, which is then forgotten.
+  // Returns the strongest request of all ranks and clears it.
   Interrupt take();
-  // Whether any rank is `busy`. Throws StopRequested, on all ranks, when a stop was asked for on one.
+  // Returns whether any rank is `busy`. Throws StopRequested on all ranks when a stop was requested on one.
   bool meet(bool busy);
-  // Runs `work` with a function that it calls now and then, however often; other ranks may call it less or not at all.
-  // Returns when it has ended on all ranks. Throws StopRequested, on all ranks, when a stop was asked for.
+  // Runs `work`, which polls by calling `look` from time to time. Ranks may call `look` different numbers of times, or
+  // never. Returns when `work` has finished on all ranks. Throws StopRequested on all ranks when a stop was requested
+  // on one.
   void during(const std::function<void(const std::function<void()>& look)>& work);
 
-  // Whether a stop was asked for on this rank. Not collective.
+  // Whether a stop was requested on this rank. Not collective.
   bool stop_requested() const { return interrupts_ != nullptr && interrupts_->stop_requested(); }
 
  private:

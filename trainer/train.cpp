@@ -1,4 +1,4 @@
-// The supervised loop, one page; see train.h.
+// The supervised loop: step() computes one update, and conclude() evaluates, logs and saves it.
 #include "trainer/train.h"
 
 #include <fmt/format.h>
@@ -23,7 +23,7 @@ struct WeightedLoss {
   std::vector<double> losses;  // of each sequence
 };
 
-// Of sequences `part` of `batch`.
+// Returns the loss of the sequences `part` of `batch`.
 WeightedLoss weighted_loss(Transformer& model, const data::Batch& batch, SequenceRange part) {
   const data::Batch mine = data::slice(batch, part.begin, part.end).to(model.device());
   const torch::Tensor rows = mine.weights.nonzero().squeeze(1);
@@ -32,7 +32,8 @@ WeightedLoss weighted_loss(Transformer& model, const data::Batch& batch, Sequenc
   return {terms.sum(), sequence_sums(terms, mine.sequences_of(rows))};
 }
 
-// Values of each of this rank's sequences, summed over those of all ranks in the order of the batch.
+// Returns sums over the sequences of all ranks, in the order of the batch. `values` has one vector for each sum, with a
+// value for each of this rank's sequences.
 std::vector<double> totals(const Transformer& model, int64_t sequences,
                            const std::vector<std::vector<double>>& values) {
   std::vector<torch::Tensor> columns;
@@ -46,7 +47,7 @@ std::vector<double> totals(const Transformer& model, int64_t sequences,
   return sums;
 }
 
-// Of the whole batch, without a loss yet.
+// Returns the weights and tokens of the whole batch. The loss is still 0.
 LossSum weights_and_tokens(const Transformer& model, const BatchShare& batch) {
   const data::Batch& mine = batch.mine;
   const torch::Tensor lengths = mine.sequences.diff().to(torch::kFloat64);
@@ -56,8 +57,8 @@ LossSum weights_and_tokens(const Transformer& model, const BatchShare& batch) {
   return {0, sums[0], static_cast<int64_t>(sums[1])};
 }
 
-// The loop. An evaluation may be interrupted: then its step is saved with a record that is still pending, and a resumed
-// run evaluates again before it goes on.
+// The loop. When an evaluation is interrupted, its step is saved with a pending record. The resumed run then evaluates
+// again before it continues.
 class Supervised {
  public:
   Supervised(Session& session, const SupervisedStage& stage)
@@ -127,7 +128,7 @@ class Supervised {
                                  {"tokens_per_s", static_cast<double>(loss.tokens) / seconds}});
   }
 
-  // 5. Evaluate, log, save. The last step is saved first: what follows may take long.
+  // 5. Evaluate, log, save. The last step is saved before its evaluation, which may take long.
   void conclude() {
     loss_ = value_of(*progress_.pending, "loss");
     const int64_t done = progress_.step;

@@ -19,28 +19,30 @@ struct SupervisedStage {
   int64_t eval_every = 0;   // steps; 0: never during training
   configs::Optimizer optimizer;
   data::BatchStream* stream = nullptr;
-  // Called before every eval_every-th step's record and given the step; its values join the metrics. May be empty.
+  // Called with the step before the record of every eval_every-th step and of the last step. Its values are added to
+  // the metrics. May be empty.
   std::function<Metrics(int64_t step)> evaluate;
 };
 
-// Runs the stage from where it was interrupted, or from the start, to its last step. Returns its progress.
+// Runs the stage from where it was interrupted, or from the start, to its last step. Returns its progress. Throws
+// SavedAndStopped after a requested stop.
 StageProgress train(Session& session, const SupervisedStage& stage);
 
-// What a rank has of a batch on the CPU: its own_share (gradient_sum.h) of the sequences.
+// This rank's part of a batch, on the CPU: its own_share() (gradient_sum.h) of the sequences.
 struct BatchShare {
   data::Batch mine;
   int64_t sequences = 0;  // of the whole batch
 
-  // Of a batch of so many sequences, of which `read` reads or makes those that it is asked for.
+  // Returns this rank's part of a batch of `sequences` sequences. `read` reads or makes the sequences of a range.
   static BatchShare own(const Transformer& model, int64_t sequences,
                         const std::function<data::Batch(SequenceRange)>& read);
 };
 
-// Forward, loss and backward of a batch in micro-batches of at most so many sequences (0: all): adds the gradient of
-// sum(weight * -logprob) / total_weight to the model's, and returns the loss sum of the whole batch, on every rank.
-// `scale` multiplies the loss.
+// Runs forward and backward passes over a batch in micro-batches of at most `micro_batch` sequences (0: all). Adds the
+// gradient of scale * sum(weight * -logprob) / total_weight to the model's. Returns the loss sum of the whole batch,
+// without `scale`, on every rank. Collective.
 LossSum accumulate_cross_entropy(Transformer& model, const BatchShare& batch, int64_t micro_batch, double scale = 1.0);
-// The same loss sum without gradients.
+// Returns the same loss sum without computing gradients. Collective.
 LossSum cross_entropy(Transformer& model, const BatchShare& batch);
 
 }  // namespace terse::trainer

@@ -1,3 +1,4 @@
+// Wraps CLI11, so that the files of the commands compile without it.
 #include "launch/commands/command.h"
 
 #include <CLI/CLI.hpp>
@@ -8,8 +9,8 @@
 namespace terse::launch {
 namespace {
 
-// An option that takes a number, read as strictly as a value of a configuration: the library behind it would take
-// hexadecimal and NaN, and the nearest number for one that is out of range.
+// Adds an option that takes a number. It is parsed as strictly as a value of a configuration. CLI11 itself would accept
+// hexadecimal and NaN, and would clamp a number that is out of range.
 template <class T>
 CLI::Option* add_number(CLI::App& app, const std::string& names, const configs::Rule& rule, const std::string& help,
                         std::function<void(T)> set) {
@@ -88,7 +89,7 @@ void Command::flag(const std::string& names, bool& value, const std::string& hel
 void Command::global_options(unsigned listed) const {
   GlobalOptions& globals = invocation_->globals;
   const auto group = [listed](Uses use) { return (listed & use) != 0 ? "Global options" : ""; };
-  // Values are appended, not assigned: the option may stand before the command and after it.
+  // Values are appended and not assigned, because the option may appear both before and after the command.
   const auto append = [&globals](const std::vector<std::string>& values) {
     globals.set.insert(globals.set.end(), values.begin(), values.end());
   };

@@ -1,5 +1,5 @@
-// What every command shares. A command is one file: it describes its arguments and names the function that does the
-// work. Only command.cpp, cli.cpp and usage.cpp know the library behind it (CLI11), which is slow to compile.
+// The interface that all commands share. A command is one file: it describes its arguments and names the function that
+// does the work. Only command.cpp, cli.cpp and usage.cpp include CLI11, because it is slow to compile.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ struct Rule;
 
 namespace terse::launch {
 
-// Options that every command takes, before or after its own.
+// Options that every command accepts, before or after its own.
 struct GlobalOptions {
   std::vector<std::string> set;  // "a.b=c", in order
   std::optional<std::string> run_dir;
@@ -26,50 +26,52 @@ struct GlobalOptions {
   std::optional<std::string> device;
 };
 
-// Which global options mean something to a command; the others are accepted and said to have no effect.
+// Which global options have an effect on a command. The others are accepted, and a note reports that they have no
+// effect.
 enum Uses : unsigned { kNoGlobals = 0, kSet = 1, kRunDir = 2, kSeed = 4, kDevice = 8, kAllGlobals = 15 };
 
-// What the command line asked for.
+// The result of parsing the command line.
 struct Invocation {
   GlobalOptions globals;
   std::vector<std::string> command_line;
-  std::function<int()> action;  // of the command that was named; returns the exit code
-  unsigned uses = kAllGlobals;  // of that command
+  std::function<int()> action;  // runs the named command and returns the exit code
+  unsigned uses = kAllGlobals;  // the global options that this command uses
 };
 
-// Describes one command. The values that it binds must live until the action has run.
+// Describes one command. The values that it binds must outlive the action.
 class Command {
  public:
-  // `app` is the whole command line; both outlive the Command.
+  // `app` is CLI11's parser of this command. Both arguments must outlive the Command.
   Command(CLI::App& app, Invocation& invocation) : app_(&app), invocation_(&invocation) {}
 
-  // A command below this one. `help` is one line.
+  // Adds a command below this one. `help` is one line.
   Command add(const std::string& name, const std::string& help) const;
 
-  void argument(const std::string& name, std::string& value, const std::string& help) const;  // must be given
+  void argument(const std::string& name, std::string& value, const std::string& help) const;  // required
   void arguments(const std::string& name, std::vector<std::string>& values,
                  const std::string& help) const;  // one or more
   void optional_argument(const std::string& name, std::optional<std::string>& value, const std::string& help) const;
   void optional_arguments(const std::string& name, std::vector<std::string>& values, const std::string& help) const;
 
-  // `names` as in "-o,--output"; `type` is shown behind it, as in "FILE".
+  // `names` is as in "-o,--output". The help shows `type` after the names, as in "FILE".
   void option(const std::string& names, const std::string& type, std::string& value, const std::string& help) const;
   void required_option(const std::string& names, const std::string& type, std::string& value,
                        const std::string& help) const;
   void choice(const std::string& names, const std::string& type, std::string& value,
               const std::vector<std::string>& allowed, const std::string& help) const;
-  // A number from `min` to `max`.
+  // Accepts a number from `min` to `max`.
   void number(const std::string& names, int64_t& value, double min, double max, const std::string& help) const;
   void number(const std::string& names, double& value, double min, double max, const std::string& help) const;
-  // A number that the rule of an option allows.
+  // Accepts a number that `rule` allows.
   void number(const std::string& names, double& value, const configs::Rule& rule, const std::string& help) const;
   void flag(const std::string& names, bool& value, const std::string& help) const;
 
-  // The global options; those not in `listed` are accepted but not shown by --help.
+  // Adds the global options. Those not in `listed` are accepted, but --help does not show them.
   void global_options(unsigned listed) const;
-  // Completes a command: global options, `more` (an explanation, then examples) below its help, and what it does.
+  // Completes a command. `uses` are the global options that have an effect on it. --help prints `more` (an explanation,
+  // then examples) below the options. `action` does the work and returns the exit code.
   void finish(unsigned uses, const std::string& more, std::function<int()> action) const;
-  // Completes a command that only holds others.
+  // Completes a command that only has commands below it.
   void finish_group() const;
 
   const GlobalOptions& globals() const { return invocation_->globals; }

@@ -1,4 +1,4 @@
-// terse config: what a configuration means, whether it is right, and what it may hold.
+// terse config: prints a configuration and where its values come from, checks one, or prints the schema.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 

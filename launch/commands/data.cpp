@@ -1,4 +1,4 @@
-// terse data: text files to a token store, and a look into one.
+// terse data: builds a token store from text files, or inspects one.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -45,7 +45,7 @@ constexpr const char* kInspectMore =
     "  terse data inspect corpus.h5\n"
     "  terse data inspect corpus.h5 --verify";
 
-// A line that counts up on a terminal; silent elsewhere.
+// Updates a progress line on a terminal. Prints nothing elsewhere.
 void show_progress(int64_t done, int64_t total) {
   if (isatty(STDERR_FILENO) == 0) return;
   const double percent = total > 0 ? 100.0 * static_cast<double>(done) / static_cast<double>(total) : 100.0;
@@ -66,7 +66,7 @@ int build_data(const BuildRequest& request) {
   require_files(request.inputs);
   const std::vector<std::filesystem::path> inputs(request.inputs.begin(), request.inputs.end());
   std::vector<std::filesystem::path> read = inputs;
-  read.push_back(request.tokenizer);  // which may be a file
+  read.push_back(request.tokenizer);  // the tokenizer may be a file
   require_output({request.output, read, "a token store", is_token_store, request.overwrite});
   data::BuildOptions options;
   options.separator = unescape(request.separator);
@@ -78,7 +78,7 @@ int build_data(const BuildRequest& request) {
   return kDone;
 }
 
-// The beginning of the first document, safe to print.
+// Returns the beginning of the first document, safe to print.
 std::string first_text(const data::TokenStore& store) {
   constexpr int64_t kShown = 200;  // tokens
   const auto& starts = store.documents();

@@ -34,7 +34,7 @@ constexpr const char* kMore =
     "  terse eval runs/quickstart/checkpoints/step-1500 --samples 16 --problems 100\n"
     "  terse eval runs/quickstart --json | jq .by_difficulty";
 
-// A mean over nothing is null.
+// A mean over no samples is null.
 std::string share(const nlohmann::json& value) {
   return value.is_null() ? "-" : fmt::format("{:.4f}", value.get<double>());
 }
@@ -42,7 +42,7 @@ std::string length(const nlohmann::json& value) {
   return value.is_null() ? "-" : fmt::format("{:.2f}", value.get<double>());
 }
 
-// Keys are texts in JSON; difficulties are numbers and read in that order.
+// Sorts the keys as numbers: keys of JSON are strings, but difficulties are numbers.
 std::vector<std::string> keys_by_number(const nlohmann::json& object) {
   std::vector<std::string> keys;
   for (const auto& item : object.items()) keys.push_back(item.key());

@@ -1,4 +1,4 @@
-// terse generate: what a model says to a prompt.
+// terse generate: samples responses to a prompt.
 #include <fmt/format.h>
 
 #include <cstdio>

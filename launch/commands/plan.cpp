@@ -1,4 +1,4 @@
-// terse plan: whether a run fits on machines that are not here, how fast it would be, and what to change.
+// terse plan: estimates whether a run fits on hardware that is not here, how fast it would be, and what to change.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -30,8 +30,8 @@ struct Request {
   bool json = false;
 };
 
-// A run folder's own config.yaml has the vocabulary that the run keeps beside it. For another, the data need not be
-// here, unless its characters are the vocabulary.
+// Returns the size of the vocabulary. The config.yaml of a run folder has its tokenizer beside it. Any other
+// configuration may lack its data here, unless the characters of the data are the vocabulary.
 int64_t vocabulary_of(const std::filesystem::path& file, const configs::RunConfig& config) {
   std::error_code ignored;
   const std::filesystem::path kept = file.parent_path() / rl::kTokenizerFile;

@@ -1,4 +1,4 @@
-// terse run: a configuration's stages in one run folder, from the start or from where they were interrupted.
+// terse run: runs the stages of a configuration in one run folder, from the start or from where they were interrupted.
 #include "rl/run.h"
 
 #include <fmt/format.h>
@@ -55,7 +55,7 @@ nlohmann::json run_stages(const rl::RunRequest& request) {
   }
 }
 
-// A run whose numbers are safe on disk does not fail for its report.
+// Writes the report. A failure here does not fail a run whose numbers are safe on disk.
 void report_on(const std::filesystem::path& dir) {
   const std::filesystem::path file = dir / "report.html";
   try {
@@ -77,7 +77,7 @@ void conclude(const std::filesystem::path& dir, const nlohmann::json& summary) {
   report_on(dir);
 }
 
-// Prints the results of a finished run, in the first process alone. That a run has finished is known before MPI starts.
+// Prints the results of a finished run, on rank 0 alone. The caller checks for a finished run before MPI starts.
 // Otherwise a rank that crashes in MPI_Finalize after everything is saved would crash again each time the job is
 // requeued.
 int tell_again(const configs::RunConfig& config, const nlohmann::json& summary) {
@@ -95,14 +95,14 @@ int run_as_rank(trainer::World& world, const configs::RunConfig& config, bool re
   require_same_start(world, config);
   rl::check_ranks(config, place.ranks, place.nodes);
   const torch::Device device = trainer::choose_device(config.run.device, place.local_rank);
-  std::optional<RunDir> dir;  // the first rank opens it, and tells of the run
+  std::optional<RunDir> dir;  // rank 0 opens it and prints the messages
   if (place.rank == 0) {
     dir.emplace(config);
     announce(*dir, config, place.ranks, dir->record(config, invocation.command_line, retry));
   }
   if (place.ranks > 1) trainer::barrier(world.group(device), "run folder is open");
   const nlohmann::json summary = run_stages({config, run_dir_of(config), commit_text(build()), &world, &interrupts});
-  // Signals stay caught: nothing is left to save, and a finished run does not end by one.
+  // Signals are still caught here: everything is saved, and a signal must not end a finished run.
   if (dir) conclude(dir->path(), summary);
   return kDone;
 }
@@ -111,13 +111,13 @@ trainer::WorldOptions world_options(const configs::Parallel& config) {
   return {config.backend, config.deadline, config.ranks_per_node};
 }
 
-// As one of several ranks: what goes wrong on one of them ends all, with its exit code and one message.
+// Runs `work` as one of several ranks. A failure on one rank ends all ranks with its exit code and one message.
 int run_together(trainer::World& world, const std::function<int()>& work) {
   try {
     return work();
   } catch (const trainer::SavedAndStopped&) {
-    // All ranks have stopped here. The first one prints the message before MPI_Finalize, because mpirun kills the
-    // others once one of them has left with this exit code.
+    // All ranks have stopped here. Rank 0 prints the message before MPI_Finalize, because mpirun kills the other ranks
+    // once one of them has exited with this code.
     if (world.place().rank == 0) tell_failure(std::current_exception());
     return kSavedPleaseRequeue;
   } catch (...) {
@@ -135,7 +135,7 @@ int run(const std::string& path, bool retry, const Invocation& invocation) {
     config = resolve_run_config(path, invocation.globals).config;
   } catch (...) {
     if (!launched) throw;
-    mistake = std::current_exception();  // every rank has it; in a world, one message tells
+    mistake = std::current_exception();  // every rank has this mistake; run_together() prints one message
   }
   const auto finished = mistake ? std::nullopt : finished_summary(config);
   if (finished) return tell_again(config, *finished);

@@ -1,4 +1,4 @@
-// terse tokenizer: make a vocabulary; text to token ids and back.
+// terse tokenizer: makes a vocabulary, and converts text to token ids and back.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -29,7 +29,7 @@ struct TrainRequest {
 };
 
 bool is_tokenizer(const std::filesystem::path& file) {
-  return data::load_tokenizer(file) != nullptr;  // throws for anything else
+  return data::load_tokenizer(file) != nullptr;  // load_tokenizer() throws for any other file
 }
 
 int train(const TrainRequest& request) {
@@ -71,7 +71,7 @@ int decode(const std::string& tokenizer, const std::vector<std::string>& words) 
   const std::vector<int32_t> ids = parse_ids(text_or_input(argument, /*trim=*/false));
   try {
     const std::string text = chosen->decode(ids);
-    print_result("{}\n", text);  // any bytes, as they are
+    print_result("{}\n", text);  // any bytes, unchanged
   } catch (const std::out_of_range& error) {
     throw UsageError(error.what());
   }

@@ -1,4 +1,4 @@
-// terse verify: is everything in a run folder as it was written?
+// terse verify: checks that everything in a run folder or a checkpoint is as it was written.
 #include "launch/verify.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// NVML is opened at run time: a machine without a driver needs nothing from NVIDIA.
+// NVML is opened at run time, so that a machine without a driver needs nothing from NVIDIA.
 #include "launch/machine/gpu.h"
 
 #include <dlfcn.h>
@@ -13,7 +13,7 @@
 namespace terse::launch {
 namespace {
 
-// The few entry points of nvml.h that are needed, with its types.
+// The types of nvml.h that the calls below need.
 struct NvmlMemory {
   unsigned long long total, free, used;
 };
@@ -21,7 +21,7 @@ using NvmlDevice = void*;
 
 class Nvml {
  public:
-  // Throws MachineError with a sentence for the user when the driver is absent or does not answer.
+  // Throws MachineError when the driver is absent or does not answer. The user reads the message.
   Nvml() : library_("libnvidia-ml.so.1") {
     if (!library_) throw MachineError("no NVIDIA driver on this machine (libnvidia-ml.so.1 is not installed)");
     if (const int status = call<int()>("nvmlInit_v2"); status != 0)

@@ -1,4 +1,5 @@
-// NVIDIA GPUs of this machine, read through the driver's management library (NVML), which opens no context and is fast.
+// Describes the NVIDIA GPUs of this machine. It reads them through the driver's management library (NVML), which is
+// fast and creates no CUDA context.
 #pragma once
 
 #include <cstdint>
@@ -17,15 +18,16 @@ struct GpuDevice {
 
 struct Gpus {
   std::string driver;  // "580.65", empty without a driver
-  std::string cuda;    // newest CUDA that the driver runs, "13.0"
+  std::string cuda;    // newest CUDA version that the driver supports, "13.0"
   std::vector<GpuDevice> devices;
-  std::string why_none;     // a sentence when `devices` is empty
+  std::string why_none;     // the reason, when `devices` is empty
   bool torch_cuda = false;  // LibTorch's CUDA libraries are installed
   bool kernels = false;     // this build holds CUDA kernels
-  // A GPU that this program can train on.
+  // True when this program can train on a GPU of this machine.
   bool usable() const { return !devices.empty() && torch_cuda; }
 };
 
+// A machine without a driver is no error: `why_none` gives the reason.
 Gpus inspect_gpus();
 nlohmann::json to_json(const Gpus& gpus);
 

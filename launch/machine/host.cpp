@@ -1,3 +1,4 @@
+// Reads uname() and /etc/os-release.
 #include "launch/machine/host.h"
 
 #include <sys/utsname.h>

@@ -1,4 +1,5 @@
-// Versions as the loaded libraries state them where they can, else those of their headers.
+// Asks the loaded libraries for their versions where they report one. The other versions come from the headers and from
+// CMake.
 #include "launch/machine/libraries.h"
 
 #include <fmt/format.h>
@@ -34,7 +35,7 @@ Library find_mpi() {
   Library library{"MPI", "", "for runs on several processes; sudo apt-get install openmpi-bin libopenmpi3"};
   for (const char* name : {"libmpi.so.40", "libmpi.so.12", "libmpi.so"}) {
     const SharedLibrary mpi(name);
-    // The one call besides MPI_Initialized that may come before MPI_Init.
+    // MPI allows this call before MPI_Init.
     auto* version = mpi.symbol<int(char*, int*)>("MPI_Get_library_version");
     if (version == nullptr) continue;
     std::array<char, 8192> text{};  // MPI_MAX_LIBRARY_VERSION_STRING of MPICH; Open MPI's is 256

@@ -1,4 +1,4 @@
-// Versions of everything that terse is made of or can use.
+// Finds the versions of all libraries that terse is built with or can use.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -13,22 +13,21 @@ struct Library {
   std::string note;     // what it is for when it is missing, or where it was found
 };
 
-// Libraries this program was built with, as loaded.
+// Returns the libraries that this program is linked with.
 std::vector<Library> linked_libraries();
-// MPI and NCCL, which are looked for on this machine. Takes a fraction of a second.
+// Searches this machine for MPI and NCCL. Takes a fraction of a second.
 std::vector<Library> optional_libraries();
 
 // {"LibTorch": "2.11.0", ...}; null for a library that was not found.
 nlohmann::json to_json(const std::vector<Library>& libraries);
 
-// What was compiled: program version, commit (with "+changes" when the tree held uncommitted ones), compiler and build
-// type.
+// What was compiled: program version, commit, compiler and build type. `dirty`: the tree held uncommitted changes.
 struct Build {
   std::string version, commit, compiler, type;
   bool dirty = false;
 };
 Build build();
-// "3f2c1ab", or "3f2c1ab+changes", or "unknown" outside a git checkout.
+// Returns "3f2c1ab94e21", or "3f2c1ab94e21+changes" for a dirty tree, or "unknown" outside a git checkout.
 std::string commit_text(const Build& build);
 
 }  // namespace terse::launch

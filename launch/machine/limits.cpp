@@ -1,3 +1,4 @@
+// Checks the disk at the nearest existing parent, because the folder for runs may not exist yet.
 #include "launch/machine/limits.h"
 
 #include <langinfo.h>
@@ -28,7 +29,7 @@ std::string locale_name() {
   return "C";
 }
 
-// Asks a locale object of its own: the process itself stays in the C locale, whose numbers do not depend on the user.
+// Uses a locale object of its own. The process itself stays in the C locale, so that numbers do not depend on the user.
 bool locale_is_utf8() {
   const locale_t locale = newlocale(LC_CTYPE_MASK, "", nullptr);
   if (locale == nullptr) return false;

@@ -1,4 +1,4 @@
-// Limits of this process and its surroundings that stop a run or slow it down.
+// Describes limits of this process and its surroundings that stop a run or slow it down.
 #pragma once
 
 #include <cstdint>
@@ -10,16 +10,17 @@ namespace terse::launch {
 
 struct Limits {
   int64_t open_files = 0;        // soft limit; -1: none
-  int64_t open_files_hard = 0;   // up to which a user may raise it; -1: none
+  int64_t open_files_hard = 0;   // hard limit: a user may raise the soft one up to it; -1: none
   int64_t shm_bytes = 0;         // size of /dev/shm; 0: not there
-  std::filesystem::path runs;    // where run folders go
-  std::filesystem::path disk;    // the existing folder that was looked at for `runs`
-  int64_t disk_free_bytes = -1;  // for this user; -1: the file system does not tell
+  std::filesystem::path runs;    // folder that run folders are created in
+  std::filesystem::path disk;    // `runs`, or its nearest parent that exists; the fields below are about it
+  int64_t disk_free_bytes = -1;  // for this user; -1: the file system does not report it
   bool disk_writable = false;
-  std::string locale;  // LC_ALL, LC_CTYPE or LANG, whichever counts; "C" when none is set
+  std::string locale;  // the first of LC_ALL, LC_CTYPE and LANG that is set; "C" when none is
   bool utf8 = false;
 };
 
+// `runs` need not exist.
 Limits inspect_limits(const std::filesystem::path& runs);
 nlohmann::json to_json(const Limits& limits);
 

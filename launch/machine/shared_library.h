@@ -1,17 +1,17 @@
-// A library that may or may not be installed, opened at run time.
+// Opens a library at run time that may not be installed.
 #pragma once
 
 #include <dlfcn.h>
 
 namespace terse::launch {
 
-// Stays loaded for the life of the process: libraries such as MPI and NCCL do not take being unloaded well.
+// The library stays loaded until the process ends: libraries such as MPI and NCCL do not support being unloaded.
 class SharedLibrary {
  public:
   explicit SharedLibrary(const char* name) : handle_(dlopen(name, RTLD_LAZY | RTLD_LOCAL)) {}
   explicit operator bool() const { return handle_ != nullptr; }
 
-  // The function `name`, or nullptr when it is absent.
+  // Returns the function `name`, or nullptr when it is absent.
   template <typename Signature>
   Signature* symbol(const char* name) const {
     return handle_ == nullptr ? nullptr : reinterpret_cast<Signature*>(dlsym(handle_, name));

@@ -1,4 +1,4 @@
-// The JSON that charts.js reads, in pieces.
+// Builds the pieces of the JSON that charts.js reads.
 #pragma once
 
 #include <fmt/format.h>
@@ -13,7 +13,7 @@
 
 namespace terse::launch::report {
 
-// Six digits are more than a screen shows, and a third of the bytes.
+// Rounds to six digits. A screen shows no more, and all digits would take three times the bytes.
 inline double compact(double value) {
   return std::strtod(fmt::format("{:.6g}", value).c_str(), nullptr);
 }
@@ -24,7 +24,7 @@ inline nlohmann::json points_json(const std::vector<Point>& points, double x_off
   return out;
 }
 
-// Colours: an index into the categories, or a place in 0..1 of an ordered scale.
+// Colours: `category` is an index into the categories, `scale` is a place in 0..1 on an ordered scale.
 inline nlohmann::json category(size_t index) {
   return {{"category", index}};
 }
@@ -36,7 +36,7 @@ inline nlohmann::json line_series(const std::string& name, nlohmann::json color,
   return {{"name", name}, {"color", std::move(color)}, {"points", std::move(points)}};
 }
 
-// Where later stages begin, within what the evaluations span.
+// Marks where later stages begin, within the steps that the evaluations span.
 inline nlohmann::json stage_marks(const RunData& run) {
   nlohmann::json marks = nlohmann::json::array();
   if (run.evaluations.empty()) return marks;

@@ -1,4 +1,4 @@
-// Chooses, for each chart, where its points come from; how they look is the page's business.
+// Chooses the source of the points for each chart. The page decides how the charts look.
 #include "launch/report/charts.h"
 
 #include <fmt/format.h>
@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr size_t kFewEvaluations = 3;  // with fewer, training rollouts tell more
+constexpr size_t kFewEvaluations = 3;  // with fewer evaluations, training rollouts show more
 
 std::vector<Point> curve(const RunData& run, const std::string& stage, const std::string& metric) {
   const Stage* found = run.stage(stage);
@@ -56,7 +56,7 @@ std::set<int64_t> difficulties(const RunData& run) {
   return out;
 }
 
-// One of the two values of progress charts, of all problems (difficulty 0) or of one difficulty.
+// What a progress chart shows, either over all problems or for one difficulty.
 struct Quantity {
   const char* id;
   const char* title;

@@ -1,4 +1,4 @@
-# Puts the report's page, style and script into the program: one generated source of raw string literals (see assets.h).
+# Embeds the report's page, style and script in the program as one generated source of raw string literals (see assets.h).
 set(TERSE_REPORT_FOLDER ${CMAKE_CURRENT_LIST_DIR})
 
 function(terse_embed_report target)

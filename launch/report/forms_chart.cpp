@@ -1,4 +1,4 @@
-// Share of each trace form over the steps, stacked.
+// Draws the share of each trace form over the steps as stacked areas.
 #include <algorithm>
 #include <iterator>
 #include <map>
@@ -23,7 +23,7 @@ struct Shares {
     steps.insert(step);
     of[form][step] = share;
   }
-  // The latest share up to a step: a long run's curves are sampled, each at steps of its own.
+  // Returns the latest share up to a step, or 0. The curves of a long run are thinned, each at steps of its own.
   static double at(const std::map<double, double>& values, double step) {
     const auto next = values.upper_bound(step);
     return next == values.begin() ? 0 : std::prev(next)->second;
@@ -37,7 +37,8 @@ size_t logged_points(const Stage& rl) {
   return logged;
 }
 
-// From training rollouts and the evaluations before them, or from evaluations alone.
+// Gathers the shares from training rollouts and the evaluations before them. Without `training` it uses evaluations
+// alone.
 Shares gather(const RunData& run, const Stage* training) {
   Shares shares;
   std::set<std::string> forms;
@@ -65,7 +66,7 @@ std::vector<double> thinned(const std::set<double>& steps) {
   return out;
 }
 
-// From the forms of the beginning to those of the end; what fits no form comes last.
+// Orders the forms by the mean of the steps at which they occur. The form "other" comes last.
 std::vector<std::string> by_time(const Shares& shares) {
   std::vector<std::tuple<bool, double, std::string>> order;
   for (const auto& [form, values] : shares.of) {

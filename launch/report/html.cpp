@@ -1,4 +1,4 @@
-// Everything that reaches the page goes through escape() or json_for_script().
+// All text from run folders reaches the page through escape() or json_for_script().
 #include "launch/report/html.h"
 
 #include <fmt/format.h>

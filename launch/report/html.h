@@ -1,4 +1,4 @@
-// Text that is safe in HTML, and numbers as a report prints them.
+// Makes text safe in HTML, and formats the numbers of a report.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -7,9 +7,10 @@
 
 namespace terse::launch::report {
 
-// For element content and quoted attribute values. Invalid UTF-8 and control characters become U+FFFD.
+// Escapes text for element content and quoted attribute values. Invalid UTF-8 and control characters other than newline
+// and tab become U+FFFD.
 std::string escape(std::string_view text);
-// JSON that cannot end the <script> element it stands in.
+// Serialises JSON that cannot end the <script> element around it.
 std::string json_for_script(const nlohmann::json& json);
 
 std::string accuracy_text(double accuracy);  // ".915", "1.000"

@@ -1,4 +1,5 @@
-// Fields of JSON that somebody else wrote: absent, or of another type, is an answer and not an error.
+// Reads fields of untrusted JSON. A field that is missing or has another type gives an empty or default value and no
+// error.
 #pragma once
 
 #include <cmath>
@@ -34,7 +35,7 @@ inline bool flag_of(const nlohmann::json& object, const std::string& key) {
   return found != object.end() && found->is_boolean() && found->get<bool>();
 }
 
-// "accuracy/difficulty_3" with prefix "accuracy/difficulty_" is 3.
+// Returns the number that follows `prefix`: 3 for "accuracy/difficulty_3" with the prefix "accuracy/difficulty_".
 inline std::optional<int64_t> number_behind(const std::string& name, const std::string& prefix) {
   if (!name.starts_with(prefix) || name.size() == prefix.size() || name.size() > prefix.size() + 9) return std::nullopt;
   int64_t value = 0;

@@ -1,4 +1,4 @@
-// Everything but `content` is escaped here.
+// Everything is escaped here, except `content` and `table`, which are HTML already.
 #include "launch/report/markup.h"
 
 #include <fmt/format.h>

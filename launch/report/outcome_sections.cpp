@@ -1,4 +1,4 @@
-// The top of the page: what came out, and the figures behind it.
+// Builds the top of the page: the outcome and the key figures.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -16,10 +16,10 @@ std::string arrow(const std::string& from, const std::string& to) {
   return from + " → " + to;
 }
 
-// The sentence in parts, so that the numbers can be set apart: text, number, text, number, ...
+// The parts of a sentence. The odd ones are numbers, which are printed in bold: text, number, text, number, ...
 using Parts = std::vector<std::string>;
 
-// First and last value of a loss, of pretraining before fine-tuning.
+// The first and the last validation loss of the first stage that has one. Without any, the same of the training loss.
 Parts loss_parts(const RunData& run) {
   const std::pair<const char*, const char*> losses[] = {{"val_loss", "Validation loss "}, {"loss", "Loss "}};
   for (const auto& [metric, label] : losses) {
@@ -112,7 +112,7 @@ std::string tiles(const RunData& run) {
   return out.empty() ? "" : "<dl class=\"tiles\">" + out + "</dl>\n";
 }
 
-// What a reader may look for and will not find, in one sentence.
+// Returns one sentence that lists what the report lacks.
 std::string missing(const RunData& run) {
   Parts gone;
   if (run.stage("rl") == nullptr) gone.push_back("no RL stage");

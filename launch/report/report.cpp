@@ -1,4 +1,4 @@
-// Reads the runs, puts the sections in order, and fills the template.
+// Reads the runs, orders the sections, and fills the template.
 #include "launch/report/report.h"
 
 #include <fmt/format.h>
@@ -36,7 +36,7 @@ struct Page {
   void link(const std::string& id, const std::string& title) {
     nav += fmt::format("<a href=\"#{}\">{}</a>", escape(id), escape(title));
   }
-  // Places for charts, which the script fills.
+  // Adds the charts to the page's data and returns the figures that the script fills.
   std::string place(const std::vector<Chart>& list) {
     for (const Chart& chart : list) {
       nlohmann::json spec = chart.spec;
@@ -48,7 +48,7 @@ struct Page {
   }
 };
 
-// Replaces each {{name}} once, so that what is filled in is not searched again.
+// Replaces each {{name}} once. The inserted text is not searched again.
 std::string fill(std::string_view text, const std::map<std::string, std::string>& values) {
   std::string out;
   for (size_t open; (open = text.find("{{")) != std::string_view::npos;) {
@@ -67,7 +67,7 @@ std::string stage_title(const std::string& stage) {
   return "Stage " + stage;
 }
 
-// Every stage of any run, the last one first: its curves explain the outcome.
+// Returns the stages of all runs. The last stage comes first, because its curves explain the outcome.
 std::vector<std::string> stage_names(const Runs& runs) {
   std::vector<std::string> names;
   for (const RunData& run : runs)
@@ -77,7 +77,7 @@ std::vector<std::string> stage_names(const Runs& runs) {
   return names;
 }
 
-// Folders of the same name are told apart by their paths.
+// Gives runs of the same name their paths as names.
 void name_apart(Runs& runs) {
   std::map<std::string, int> count;
   for (const RunData& run : runs) ++count[run.name];

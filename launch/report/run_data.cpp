@@ -1,5 +1,5 @@
-// metrics.jsonl gives the curves and the evaluations during training, summary.json the stages and the evaluations after
-// them.
+// The curves and the evaluations during training come from metrics.jsonl. The stages and the evaluations after them
+// come from summary.json.
 #include "launch/report/run_data.h"
 
 #include <fmt/format.h>
@@ -42,7 +42,7 @@ Stage& stage_named(std::vector<Stage>& stages, const std::string& name) {
   return stages.back();
 }
 
-// The record of an evaluation during training: names that begin with "eval/".
+// Returns the evaluation in a record of metrics.jsonl. Its names begin with "eval/".
 std::optional<Evaluation> evaluation_in(const nlohmann::json& record) {
   const auto accuracy = number_of(record, "eval/accuracy"), tokens = number_of(record, "eval/mean_tokens");
   if (!accuracy || !tokens) return std::nullopt;
@@ -62,7 +62,7 @@ std::optional<Evaluation> evaluation_in(const nlohmann::json& record) {
   return out;
 }
 
-// The `eval` object of a stage in summary.json.
+// Returns the evaluation in the `eval` object of a stage in summary.json.
 std::optional<Evaluation> evaluation_after(const nlohmann::json& stage) {
   if (!stage.contains("eval")) return std::nullopt;
   const nlohmann::json& eval = stage["eval"];
@@ -104,7 +104,7 @@ void read_summary(const nlohmann::json& summary, RunData& run, std::vector<Evalu
     stage.wall_s = number_of(entry, "wall_s").value_or(0);
     const auto evaluation = evaluation_after(entry);
     if (!evaluation) continue;
-    // Another task's numbers are not comparable: the last task counts.
+    // The numbers of different tasks are not comparable, so only the last task counts.
     const std::string task = text_of(entry["eval"], "task");
     if (task != run.task) found.clear();
     run.task = task;
@@ -112,7 +112,7 @@ void read_summary(const nlohmann::json& summary, RunData& run, std::vector<Evalu
   }
 }
 
-// A record names the trace forms that were seen in its step: the others had no share.
+// A record names only the trace forms that occurred in its step. The share of the other forms is 0.
 void add_absent_forms(const nlohmann::json& record, double step, Stage& stage) {
   const auto is_form = [](const std::string& metric) { return metric.starts_with("forms/"); };
   bool tells = false;
@@ -122,7 +122,7 @@ void add_absent_forms(const nlohmann::json& record, double step, Stage& stage) {
     if (is_form(metric) && !record.contains(metric)) series.add(step, 0);
 }
 
-// Adds a record's numbers to the curves of its stage. Returns false for a record without one.
+// Adds a record's numbers to the curves of its stage. Returns false for a record without a stage or step.
 bool add_record(const nlohmann::json& record, RunData& run) {
   const std::string name = text_of(record, "stage");
   const auto step = number_of(record, "step");
@@ -157,7 +157,8 @@ std::vector<Evaluation> read_metrics(RunData& run) {
   return found;
 }
 
-// One evaluation for each global step. `found` is in order of rank: of two at the same step the later one is kept.
+// Keeps one evaluation for each global step. Of two evaluations at the same step, the one that is later in `found` is
+// kept.
 void order_evaluations(std::vector<Evaluation> found, RunData& run) {
   std::map<int64_t, Evaluation> ordered;
   for (Evaluation& evaluation : found) {

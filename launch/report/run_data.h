@@ -1,4 +1,4 @@
-// What a run folder tells, gathered for the report: whatever can be read, and a note for whatever cannot.
+// Gathers what a run folder holds for the report. What cannot be read becomes a note.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ namespace terse::launch::report {
 // One evaluation on the task, during a stage or after it.
 struct Evaluation {
   struct Cell {
-    double n = 0;  // 0: not told
+    double n = 0;  // 0: unknown
     double accuracy = 0;
     double mean_tokens = 0;
   };
@@ -27,7 +27,7 @@ struct Evaluation {
   bool after_stage = false;
   double accuracy = 0;
   double mean_tokens = 0;
-  std::map<int64_t, Cell> by_difficulty;        // where both values are told: what is missing is not 0
+  std::map<int64_t, Cell> by_difficulty;        // only where both values are known
   std::map<std::string, double> forms;          // share of responses
   std::map<std::string, double> form_accuracy;  // after a stage only
 };
@@ -38,7 +38,7 @@ struct Stage {
   int64_t offset = 0;  // steps of the stages before it
   int64_t tokens = 0;
   double wall_s = 0;
-  bool finished = false;                 // has its entry in summary.json
+  bool finished = false;                 // summary.json has an entry for it
   std::map<std::string, Series> curves;  // metric name to values over the stage's steps
 };
 
@@ -47,18 +47,19 @@ struct RunData {
   std::string name;
   std::string task;  // of the evaluations; empty: none
   std::vector<Stage> stages;
-  std::vector<Evaluation> evaluations;  // by global step, one for each
-  // What the outcome compares, as indices into evaluations: after supervised fine-tuning (without such a stage, the
-  // first one), and the last. Equal when there is only one; nothing when there is none.
+  std::vector<Evaluation> evaluations;  // by global step, at most one for each
+  // The two evaluations that the outcome compares, as indices into `evaluations`. `before` is the one after supervised
+  // fine-tuning, or the first one when there is no such stage. `after` is the last one. They are equal when there is
+  // only one evaluation, and empty when there is none.
   std::optional<size_t> before, after;
-  double wall_s = 0;  // 0: not told
+  double wall_s = 0;  // 0: unknown
   std::vector<TracePair> traces;
   std::string config;              // config.yaml, empty when missing
   nlohmann::json environment;      // null when missing
   std::vector<std::string> notes;  // what could not be read, in sentences
 
   const Stage* stage(const std::string& stage_name) const;
-  // Two evaluations to compare.
+  // True when there are two evaluations to compare.
   bool compares() const { return before && *before != *after; }
   const Evaluation& at_before() const { return evaluations[*before]; }
   const Evaluation& at_after() const { return evaluations[*after]; }

@@ -1,4 +1,4 @@
-// The parts of the page that are text: they read without JavaScript.
+// The parts of the page that are text. They can be read without JavaScript.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace terse::launch::report {
 
-// What came out, in one sentence; HTML. Starts with a capital, ends without a full stop.
+// The outcome in one sentence, as HTML. It starts with a capital and ends without a full stop.
 std::string headline(const RunData& run);
 std::string plain_headline(const RunData& run);  // the same as text
 

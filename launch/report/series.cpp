@@ -1,4 +1,5 @@
-// Streaming min-max decimation: when the buckets run out, neighbours are merged and new ones hold twice as many points.
+// Streaming min-max decimation. When the buckets run out, neighbours are merged, and each bucket then holds twice as
+// many points.
 #include "launch/report/series.h"
 
 #include <cmath>
@@ -26,7 +27,7 @@ void Series::add(double x, double y) {
   ++bucket.count;
 }
 
-// A bucket of one point yields one, any other two; and one is kept free for the last point.
+// A bucket of one point yields one point, and any other bucket yields two. One point is reserved for the last one.
 bool Series::full() const {
   const size_t limit = stride_ == 1 ? kMaxPoints : (kMaxPoints - 1) / 2;
   return buckets_.size() > limit || (buckets_.size() == limit && buckets_.back().count == stride_);

@@ -1,4 +1,5 @@
-// A curve of bounded size: however many points a run logged, a chart gets at most kMaxPoints, and no spike is lost.
+// A curve of bounded size. However many points a run logged, a chart gets at most kMaxPoints of them, and no spike is
+// lost.
 #pragma once
 
 #include <cstddef>
@@ -16,12 +17,12 @@ class Series {
  public:
   static constexpr size_t kMaxPoints = 2000;
 
-  // Steps must rise: a point that steps back is left out; one at the same step replaces the one before. Values that are
-  // not finite are left out.
+  // Adds a point. A point that is not finite, or whose x is smaller than the last one, is left out. A point with the
+  // same x replaces the last one; it is left out if the last one is already merged with others.
   void add(double x, double y);
 
-  // In order of x. Up to kMaxPoints points they are the logged ones; beyond, each stretch of equal length is told by
-  // its lowest and its highest point. The last point is always there.
+  // Returns the points in order of x. Up to kMaxPoints points they are the logged ones. Beyond that, each stretch of
+  // equally many points is represented by its lowest and its highest point. The last point is always included.
   std::vector<Point> points() const;
 
   bool empty() const { return buckets_.empty(); }
@@ -32,7 +33,7 @@ class Series {
     Point low, high;
     int64_t count = 0;
   };
-  bool full() const;  // no room for one more point
+  bool full() const;  // true when there is no room for one more point
   void halve();
 
   std::vector<Bucket> buckets_;

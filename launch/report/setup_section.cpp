@@ -1,4 +1,4 @@
-// How the run was made and how to make it again.
+// Shows how a run was made and how to repeat it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -44,7 +44,7 @@ std::string reproduce(const RunData& run) {
   return html;
 }
 
-// Nested objects become dotted names; long lists only their length.
+// Nested objects become dotted names. A long list is replaced by its length.
 void flatten(const std::string& name, const nlohmann::json& value,
              std::vector<std::pair<std::string, std::string>>& rows) {
   if (rows.size() > 200) return;

@@ -1,4 +1,4 @@
-// Which training curves a stage's section shows, in order.
+// Defines which training curves the section of a stage shows, and in which order.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -22,7 +22,7 @@ struct CurveChart {
   const char* title;
   const char* note;
   const char* format;
-  std::vector<Curve> curves;  // of several runs only the first is compared
+  std::vector<Curve> curves;  // a comparison of several runs shows only the first
   bool skip_when_zero = false;
 };
 
@@ -127,7 +127,7 @@ bool all_zero(const json& series) {
   return true;
 }
 
-// The curves of one chart that have at least two points.
+// Returns the curves of one chart that have at least two points.
 json series_of(const Runs& runs, const std::string& stage, const CurveChart& chart) {
   json series = json::array();
   const auto add = [&](const std::string& name, size_t color, json points) {
@@ -148,7 +148,7 @@ json series_of(const Runs& runs, const std::string& stage, const CurveChart& cha
 std::vector<Chart> stage_charts(const Runs& runs, const std::string& stage) {
   std::vector<Chart> charts;
   for (const CurveChart& chart : stage == "rl" ? rl_charts() : supervised_charts()) {
-    // One run shows its validation loss beside the training loss.
+    // A report on one run shows the validation loss in the chart of the training loss.
     if (runs.size() == 1 && chart.id == std::string("val_loss")) continue;
     json series = series_of(runs, stage, chart);
     if (series.empty() || (chart.skip_when_zero && all_zero(series))) continue;

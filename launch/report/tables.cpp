@@ -1,4 +1,4 @@
-// Tables of numbers: before and after, and of several runs side by side.
+// Builds the tables of numbers: before and after, and several runs side by side.
 #include <fmt/format.h>
 
 #include <algorithm>

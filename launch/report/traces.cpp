@@ -1,4 +1,4 @@
-// Streams the trace files; only the first and the last response of each problem are held.
+// Streams the trace files. Only the first and the last response to each problem stay in memory.
 #include "launch/report/traces.h"
 
 #include <algorithm>
@@ -14,7 +14,7 @@ namespace terse::launch::report {
 namespace {
 
 constexpr size_t kMaxPairs = 16;
-constexpr size_t kMaxPerDifficulty = 64;  // held while reading
+constexpr size_t kMaxPerDifficulty = 64;  // kept while reading
 constexpr size_t kMaxCharacters = 4000;   // of a prompt or a response
 
 std::string shortened(const std::string& text) {
@@ -29,8 +29,8 @@ struct Entry {
   Trace first, last;
 };
 
-// By difficulty, then by problem. Problems of different difficulties may share a number, and a task may number anew:
-// the prompt tells them apart.
+// By difficulty, then by problem. Problems of different difficulties may share a number, and a task may number its
+// problems anew. So the prompt is part of the key.
 using Entries = std::map<int64_t, std::map<std::pair<int64_t, std::string>, Entry>>;
 
 void add(Entries& entries, const nlohmann::json& line, int64_t at) {
@@ -42,7 +42,7 @@ void add(Entries& entries, const nlohmann::json& line, int64_t at) {
   Entry& entry = found->second;
   const Trace trace{text_of(line, "stage"),     integer_of(line, "step"), shortened(text_of(line, "response")),
                     integer_of(line, "tokens"), flag_of(line, "correct"), text_of(line, "form")};
-  // A resumed run may repeat an evaluation; the later line is the one that counts.
+  // A resumed run may repeat an evaluation. The later line counts.
   if (is_new || at <= entry.first_at) entry.first = trace, entry.first_at = at;
   if (is_new || at >= entry.last_at) entry.last = trace, entry.last_at = at;
   entry.prompt = key.second;
@@ -71,7 +71,7 @@ std::vector<TracePair> read_trace_pairs(const std::filesystem::path& folder, int
     }
   }
 
-  // In turn from each difficulty, so that a few cannot crowd out the others.
+  // The difficulties take turns, so that a few of them cannot crowd out the others.
   std::vector<std::tuple<int64_t, size_t, TracePair>> chosen;
   for (size_t round = 0; round < kMaxPerDifficulty && chosen.size() < kMaxPairs; ++round) {
     for (const auto& [difficulty, problems] : entries) {

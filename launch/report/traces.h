@@ -1,4 +1,4 @@
-// Sampled responses of the same problem at the first and at the last evaluation.
+// Pairs sampled responses to the same problem, at the first and at the last evaluation.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ namespace terse::launch::report {
 struct Trace {
   std::string stage;
   int64_t step = 0;
-  std::string response;  // cut when very long
+  std::string response;  // truncated when very long
   int64_t tokens = 0;
   bool correct = false;
   std::string form;
@@ -24,9 +24,9 @@ struct TracePair {
   Trace before, after;
 };
 
-// Evaluation traces of `folder`/<stage>.jsonl, paired by problem: the earliest at or after `from` (a global step)
-// beside the latest. The first problems of each difficulty, at most 16 in all; not chosen by their outcome. Counts
-// lines that cannot be read in `skipped`. `global_step(stage, step)` orders them.
+// Reads the evaluation traces in `folder`/<stage>.jsonl and pairs them by problem: the earliest one at or after `from`
+// (a global step) and the latest one. Returns the first problems of each difficulty, at most 16 in all, whatever their
+// outcome. `global_step(stage, step)` orders the traces. `skipped` grows by the number of lines that cannot be read.
 std::vector<TracePair> read_trace_pairs(const std::filesystem::path& folder, int64_t from,
                                         const std::function<int64_t(const std::string&, int64_t)>& global_step,
                                         int64_t& skipped);

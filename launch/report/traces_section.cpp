@@ -1,4 +1,4 @@
-// Responses side by side.
+// Shows the responses to the same problem side by side.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,9 +12,9 @@
 namespace terse::launch::report {
 namespace {
 
-constexpr size_t kOpenPairs = 8;  // of traces; the rest is folded away
+constexpr size_t kOpenPairs = 8;  // pairs that are visible; the rest is folded
 
-// A response with what stands behind the thinking set apart.
+// Sets the answer that follows the thinking apart from it.
 std::string response_html(const std::string& response) {
   static const std::string kClose = "</think>";
   const size_t close = response.rfind(kClose);
@@ -42,8 +42,8 @@ std::string pair_html(const TracePair& pair) {
       trace_html("after", pair.after, longest));
 }
 
-// The first problem of each difficulty is shown, the others are folded away; a task of few difficulties shows its first
-// ones.
+// Shows the first problem of each difficulty and folds the others. For a task of few difficulties it shows the first
+// problems instead.
 std::string pairs_html(const std::vector<TracePair>& pairs) {
   std::set<int64_t> difficulties;
   for (const TracePair& pair : pairs) difficulties.insert(pair.difficulty);

@@ -1,5 +1,5 @@
-// Decoding with LibTorch's operations, and on a GPU with our fused ones: for GPUs, for bf16, and as the reference of
-// the kernel decoder.
+// Decodes with LibTorch's operations and, on a GPU, with our fused kernels. It serves GPUs and bf16, and tests compare
+// the kernel decoder with it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -29,8 +29,8 @@ class AtenDecoder final : public Decoder {
     refresh();
   }
 
-  // The model's own weights are used in place, but for those that are gathered on demand: ranks generate at their own
-  // pace.
+  // Uses the model's weights in place. Weights that are gathered on demand are copied, because ranks generate at their
+  // own pace and cannot gather together.
   void refresh() override {
     trainer::FlatParams& params = model_.params();
     const bool copies = params.gathers_on_demand();

@@ -1,5 +1,5 @@
-// The model side of generation: runs tokens of many sequences against their caches of keys and values. Which sequence
-// goes when is the engine's business.
+// The model side of generation: runs tokens of many sequences against their KV caches. The engine decides which
+// sequences run.
 #pragma once
 
 #include <cstdint>
@@ -10,13 +10,13 @@
 
 namespace terse::rl {
 
-// New tokens to run, R rows. Rows of one sequence come in order of position, and a row attends to everything of its
-// sequence up to its own position, rows of the same call included.
+// R new tokens to run, one per row. The rows of one sequence must be in order of position. A row attends to all tokens
+// of its sequence up to its own position, including rows of the same call.
 struct DecodeRows {
   std::vector<int64_t> slots;      // [R] cache slot of the row's sequence
   std::vector<int64_t> tokens;     // [R]
   std::vector<int64_t> positions;  // [R]
-  std::vector<int64_t> wanted;     // rows whose logits the caller needs
+  std::vector<int64_t> wanted;     // indices of the rows whose logits the caller needs
 
   void add(int64_t slot, int64_t token, int64_t position) {
     slots.push_back(slot);
@@ -30,8 +30,8 @@ struct DecodeRows {
 class Decoder {
  public:
   virtual ~Decoder() = default;
-  // Reads the model's present weights; call after every change of them. Shares or repacks them, never keeps the
-  // caller's gradients.
+  // Reads the model's current weights; must be called after every change of them. Shares or repacks the weights,
+  // detached from the autograd graph.
   virtual void refresh() = 0;
   // Writes the keys and values of all rows; returns the logits of the wanted ones: [wanted, V] fp32 on the CPU. Throws
   // std::invalid_argument when a position lies beyond the model's context or the cache's capacity.
@@ -53,7 +53,7 @@ class Decoder {
 // outlive it.
 std::unique_ptr<Decoder> make_decoder(trainer::Transformer& model, int64_t slots, int64_t capacity);
 
-// The two implementations by name, for tests that hold one against the other.
+// The two implementations by name, for tests that compare them.
 std::unique_ptr<Decoder> make_kernel_decoder(trainer::Transformer& model, int64_t slots, int64_t capacity);
 std::unique_ptr<Decoder> make_aten_decoder(trainer::Transformer& model, int64_t slots, int64_t capacity);
 

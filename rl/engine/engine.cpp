@@ -1,4 +1,5 @@
-// The scheduler: admit, decode, sample.
+// The scheduler of continuous batching: it admits waiting sequences, decodes running ones, and samples. Random numbers
+// never depend on the schedule.
 #include "rl/engine/engine.h"
 
 #include <fmt/format.h>
@@ -9,8 +10,8 @@ namespace terse::rl {
 
 namespace {
 
-constexpr int64_t kPrefillRows = 4096;  // prompt tokens of one forward pass
-constexpr int kStepsBetweenLooks = 8;   // for signals
+constexpr int64_t kPrefillRows = 4096;  // no further prompt joins a forward pass of this many tokens
+constexpr int kStepsBetweenLooks = 8;   // steps between two polls of the signals
 
 }  // namespace
 
@@ -91,7 +92,7 @@ std::optional<int64_t> Engine::first_version(int64_t ticket) const {
 void Engine::admit(std::vector<Finished>& finished) {
   DecodeRows rows;
   std::vector<Sequence> admitted;
-  std::vector<int64_t> source;  // for each admitted sequence, the one whose prompt pass it shares
+  std::vector<int64_t> source;  // for each admitted sequence, the slot whose prompt pass it shares
   std::vector<int64_t> logits_row;
   while (!waiting_.empty() && !free_slots_.empty() && static_cast<int64_t>(rows.tokens.size()) < kPrefillRows) {
     Sequence sequence = std::move(waiting_.front());
@@ -127,7 +128,8 @@ void Engine::decode(std::vector<Finished>& finished) {
   sample(std::move(running), decoder_->forward(rows), finished);
 }
 
-// The newest token of a sequence has not been run; everything before it has.
+// Recomputes the keys and values of all running sequences, except those of each newest token, which has not been run
+// yet.
 void Engine::run_again() {
   DecodeRows rows;
   const auto flush = [&] {

@@ -1,4 +1,5 @@
-// Decoding on the CPU in fp32, with the very kernels of the learner's forward pass, row by row the same bits.
+// Decodes on the CPU in fp32 with the same kernels as the learner's forward pass. So every row has the same bits as
+// there.
 #include <cstring>
 
 #include "rl/engine/decoder.h"
@@ -62,8 +63,8 @@ class KernelDecoder final : public Decoder {
   }
 
   void copy_prefix(int64_t from, int64_t to, int64_t length) override {
-    // Inside a layer the cache is [K][blocks][C][16] keys, then [K][tokens][C] values: whole key blocks, then rows of
-    // values.
+    // The cache of a layer holds keys [K][blocks][C][16], then values [K][tokens][C]. Copies whole key blocks, then
+    // rows of values.
     const int64_t c = spec_.head_width, page = layout_.page_tokens;
     const int64_t blocks = (length + kernels::kKeyBlock - 1) / kernels::kKeyBlock;
     const auto copy = [&](int64_t offset, int64_t count) {

@@ -17,7 +17,8 @@ float uniform(const DrawKey& key) {
   return uniform01(philox(key.seed, key.stream, static_cast<uint64_t>(key.problem), coordinate)[0]);
 }
 
-// First token whose cumulative probability passes u; rounding may leave the sum below u, then the last possible token.
+// Returns the first token whose cumulative probability exceeds u. If rounding leaves the total at or below u, it is the
+// last token with a positive probability.
 int64_t invert(const float* probs, int64_t vocab, float u) {
   float mass = 0;
   int64_t last = 0;

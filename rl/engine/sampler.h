@@ -1,5 +1,5 @@
-// From logits to a token: the same token for the same (seed, stream, problem, sample, position) and logits, whoever
-// shares the batch.
+// Samples tokens from logits. The same logits and the same (seed, stream, problem, sample, position) give the same
+// token, whatever else is in the batch.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ struct Draw {
   float entropy = 0;  // of that distribution, nats
 };
 
-// Draws one token per row of logits [rows, vocab] (overwritten). Inverse of the cumulative distribution in vocabulary
+// Draws one token per row of logits [rows, vocab] (overwritten), by inverting the cumulative distribution in vocabulary
 // order. Throws DivergedError when a row is not finite.
 std::vector<Draw> sample_rows(float* logits, int64_t rows, int64_t vocab, const trainer::LogitTransform& transform,
                               const std::vector<DrawKey>& keys);

@@ -1,4 +1,4 @@
-// The chain7 task; its definition is in the header.
+// Implements the chain7 task, which the header defines.
 #include "rl/env/chain7.h"
 
 #include <fmt/format.h>
@@ -25,10 +25,10 @@ enum Symbol : int32_t { kPlus = kModulus, kTimes, kEquals, kGives, kSeparator, k
 const std::vector<std::string> kSymbols = {"0", "1", "2", "3", "4", "5",        "6",     "+",
                                            "*", "=", ">", ";", "?", "</think>", "<eos>", "<bos>"};
 
-constexpr int64_t kMaxOperations = 1000;  // far beyond use; keeps a typo from asking for gigabytes
+constexpr int64_t kMaxOperations = 1000;  // far beyond practical use; keeps a typo from allocating gigabytes
 constexpr int64_t kTailTokens = 3;        // </think> answer <eos>
 constexpr int64_t kRoomToRamble = 12;     // tokens beyond the longest trace before generation is cut
-constexpr uint32_t kHeldOutShare = 8;     // one problem of so many is for evaluation
+constexpr uint32_t kHeldOutShare = 8;     // one in this many problems is for evaluation
 
 struct Operation {
   int32_t symbol;  // kPlus or kTimes
@@ -74,7 +74,7 @@ Chain chain_of(const Problem& problem) {
       fmt::format("chain7: problem {} has meta '{}'; expected a chain such as 3+4*2", problem.index, problem.meta));
 }
 
-// The words of one problem, four at a time.
+// The random words of one problem, generated four at a time.
 class Words {
  public:
   Words(uint64_t seed, Split split, int64_t index, int64_t difficulty)
@@ -109,8 +109,9 @@ Chain draw_chain(Words& words, int64_t operations) {
   return chain;
 }
 
-// Depends on the text alone, not on the seed: a checkpoint of one seed may be evaluated under another. Both sides have
-// problems of every number of operations, so drawing until one of a side comes ends.
+// Whether a problem is for evaluation. This depends on its text alone, not on the seed, because a checkpoint of one
+// seed may be evaluated under another. Both splits have problems of every number of operations, so a loop that redraws
+// until the split fits always ends.
 bool held_out(const Chain& chain) {
   uint64_t hash = 0xCBF29CE484222325ull;  // FNV-1a; Philox then mixes its bits
   for (const char c : to_meta(chain)) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3ull;
@@ -156,7 +157,7 @@ Tokens think_direct(const Chain&) {
 
 struct Form {
   std::string_view name;
-  double share;  // of supervised fine-tuning, unless the config says otherwise
+  double share;  // share in supervised fine-tuning, unless task.forms sets the shares
   Tokens (*think)(const Chain&);
 };
 constexpr Form kForms[] = {{"recheck", .35, think_recheck},
@@ -247,7 +248,7 @@ class Chain7 final : public Task {
   }
 
   Problem problem(Split split, int64_t index) const override {
-    // No problem has difficulty 0, so these words are used for nothing else.
+    // No problem has difficulty 0, so nothing else uses these words.
     return problem(split, index,
                    k_min_ + Words(seed_, split, index, 0).below(static_cast<int32_t>(k_max_ - k_min_ + 1)));
   }

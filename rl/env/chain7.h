@@ -14,13 +14,13 @@
 //   direct   nothing                                                         3
 //
 // A response is correct iff its last three tokens are </think>, the answer and <eos>, and no <eos> stands before. Its
-// form is the taught form whose thinking it equals token by token; "skip", which nobody taught, when its thinking is 1
-// to k-1 of the k states in their order (any subsequence, prefixes included) and nothing else; and "other" otherwise.
-// The form looks at the thinking alone: a response without a proper end has the form "other".
+// form is the taught form whose thinking it equals token by token; "skip", which is never taught, when its thinking is
+// 1 to k-1 of the k states in their order (any subsequence, prefixes included) and nothing else; and "other" otherwise.
+// The form depends on the thinking alone, not on the answer. A response without a proper end has the form "other".
 //
-// Training and evaluation draw from separate random streams, and a problem belongs to one of them alone, whatever the
-// seed and the config: a hash of its text holds about 1 of 8 out for evaluation. Of the 91 problems with 1 operation
-// these are 13; of the 1,183 with 2 operations, 149.
+// Training and evaluation draw from separate random streams. Each problem belongs to only one of them, whatever the
+// seed and the config: a hash of its text assigns about 1 of 8 problems to evaluation. Of the 91 problems with 1
+// operation these are 13; of the 1,183 with 2 operations, 149.
 #pragma once
 
 #include "rl/env/task.h"

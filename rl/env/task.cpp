@@ -1,4 +1,5 @@
-// The table of tasks: name to factory. It is explicit because a static archive drops registrars that nobody refers to.
+// The table of tasks: name to factory. It is explicit, because the linker drops self-registering objects of a static
+// library that nothing refers to.
 #include "rl/env/task.h"
 
 #include <fmt/format.h>

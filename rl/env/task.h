@@ -1,5 +1,5 @@
-// A task makes problems, renders supervised traces for them, and verifies responses. One file and one line in
-// task.cpp's table add one; tests/rl/task_conformance_test.cpp picks it up.
+// A task makes problems, renders supervised traces for them, and verifies responses. A new task needs one file and one
+// line in the table of task.cpp; tests/rl/task_conformance_test.cpp then tests it.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@ inline constexpr std::string_view kFormOther = "other";  // anything else, nonse
 struct Verdict {
   VerifyStatus status = VerifyStatus::kOk;
   bool correct = false;
-  std::string form;  // one of forms(), kFormSkip (where the task says what that is) or kFormOther
+  std::string form;  // one of forms(), kFormSkip (if the task defines it) or kFormOther
 };
 
 // Immutable after construction: any number of threads may use one.
@@ -34,16 +34,16 @@ class Task {
   virtual const data::Tokenizer& tokenizer() const = 0;
   virtual std::vector<int64_t> difficulties() const = 0;  // ascending, never empty
   virtual std::vector<std::string> forms() const = 0;     // the taught ones, from verbose to direct
-  virtual std::vector<double> form_shares() const = 0;    // of supervised fine-tuning, beside forms(), sum 1
+  virtual std::vector<double> form_shares() const = 0;    // in supervised fine-tuning, parallel to forms(), sum 1
   virtual int64_t max_response_tokens() const = 0;        // at least the longest trace; generation is cut here
   virtual int64_t max_prompt_tokens() const = 0;          // the longest prompt
 
-  // The longest trace in a form. Throws std::invalid_argument on an unknown form.
+  // Tokens of the longest trace in a form. Throws std::invalid_argument on an unknown form.
   virtual int64_t max_trace_tokens(std::string_view form) const = 0;
 
-  // Pure functions of (run seed, split, index): any worker makes the same problem. The first draws the difficulty
-  // uniformly, the second makes the problem of that index that has the given one; where the difficulties agree, so do
-  // the problems. Throw std::invalid_argument when index is negative or the difficulty is not one of difficulties().
+  // Pure functions of (run seed, split, index): every worker makes the same problem. The first draws the difficulty
+  // uniformly, and the second takes it as an argument. Equal difficulties give equal problems. Throw
+  // std::invalid_argument when index is negative or the difficulty is not one of difficulties().
   virtual Problem problem(Split split, int64_t index) const = 0;
   virtual Problem problem(Split split, int64_t index, int64_t difficulty) const = 0;
   // A correct response in the given form: thinking tokens, one token that ends the thinking, problem.answer, the

@@ -60,7 +60,7 @@ Opened open(const fs::path& target, const std::string& task, const std::string& 
   const checkpoints::Store::Loaded loaded = load_weights(target);
   opened.vocabulary = kept_vocabulary(opened.config, run);
   const data::Tokenizer& tokenizer = *opened.vocabulary.tokenizer;
-  // Checkpoints of older builds do not tell.
+  // Checkpoints of older builds do not record their tokenizer.
   const std::string trained = loaded.state.extra.value("tokenizer", tokenizer.id());
   if (trained != tokenizer.id()) {
     throw DataError(fmt::format("{} holds the tokenizer {}, but {} was trained with {}",

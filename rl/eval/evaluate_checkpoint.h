@@ -18,8 +18,8 @@ struct EvalRequest {
   int64_t problems_per_difficulty = 0;  // 0: the config's
   std::string device = "auto";
 };
-// Returns the `eval` object of summary.json. Throws std::invalid_argument with advice when the target holds no usable
-// checkpoint.
+// Evaluates a checkpoint and returns the `eval` object of summary.json. Throws std::invalid_argument with advice when
+// the target holds no usable checkpoint, or the run has no task.
 nlohmann::json evaluate_checkpoint(const EvalRequest& request);
 
 struct GenerateRequest {
@@ -34,8 +34,10 @@ struct GenerateRequest {
   int64_t seed = 1;
   std::string device = "auto";
 };
-// Calls `emit(sample, text, tokens, finished)` for each sample.
+// Receives one sample: its text, its number of tokens, and whether it ended by itself instead of at the token limit.
 using EmitSample = std::function<void(int64_t sample, const std::string& text, int64_t tokens, bool finished)>;
+// Generates responses to the prompt and calls `emit` for each sample, in order. Throws std::invalid_argument when the
+// prompt is empty or does not fit into the context, or when the target holds no usable checkpoint.
 void generate(const GenerateRequest& request, const EmitSample& emit);
 
 }  // namespace terse::rl

@@ -1,4 +1,4 @@
-// Counts, and nothing but counts, of raw outcomes.
+// Counts raw outcomes. Shaped rewards play no role here.
 #include "rl/eval/evaluation.h"
 
 #include <algorithm>
@@ -57,7 +57,7 @@ Evaluation evaluate(Engine& engine, const Task& task, const EvalOptions& options
     for (int64_t i = 0; i < options.problems_per_difficulty; ++i)
       problems.push_back(task.problem(Split::kEval, i, difficulty));
   }
-  std::map<int64_t, std::vector<double>> passes;  // of each problem, by k
+  std::map<int64_t, std::vector<double>> passes;  // pass_at_k() of each problem, by k
   for (size_t begin = 0; begin < problems.size(); begin += kProblemsAtOnce) {
     const size_t end = std::min(problems.size(), begin + kProblemsAtOnce);
     const std::vector<Problem> part(problems.begin() + static_cast<std::ptrdiff_t>(begin),
@@ -65,7 +65,7 @@ Evaluation evaluate(Engine& engine, const Task& task, const EvalOptions& options
     for (const RolloutGroup& group : roll_out(engine, task, part, options.samples, sampling)) {
       int64_t verified = 0, correct = 0;
       for (const Rollout& rollout : group.rollouts) {
-        if (rollout.status != VerifyStatus::kOk) continue;  // nothing is known, which is not the same as wrong
+        if (rollout.status != VerifyStatus::kOk) continue;  // a failed verification is not a wrong answer
         count(result.all, rollout);
         count(rollout.correct ? result.correct : result.wrong, rollout);
         count(result.by_difficulty[group.problem.difficulty], rollout);

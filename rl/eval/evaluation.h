@@ -14,20 +14,20 @@ namespace terse::rl {
 
 struct EvalOptions {
   int64_t problems_per_difficulty = 300;
-  int64_t samples = 4;  // of each problem
+  int64_t samples = 4;  // per problem
   double temperature = 1.0;
   uint64_t seed = 1;
   int64_t max_new_tokens = 0;  // longest response; 0: the task's own limit
 };
 
-// After a stage, and during training.
+// The options of the evaluation after a stage, and of the smaller ones during training.
 EvalOptions full_evaluation(const configs::RunConfig& config);
 EvalOptions quick_evaluation(const configs::RunConfig& config);
 
 struct Evaluation {
   struct Bucket {
     int64_t n = 0, correct = 0, tokens = 0, clipped = 0;
-    // Nothing where there is no sample.
+    // Empty when there is no sample.
     std::optional<double> accuracy() const { return share(correct); }
     std::optional<double> mean_tokens() const { return share(tokens); }
     std::optional<double> clipped_ratio() const { return share(clipped); }
@@ -37,7 +37,7 @@ struct Evaluation {
   };
   std::string task;
   int64_t samples = 0;         // per problem
-  Bucket all, correct, wrong;  // all samples that were verified; those that came out right; the others
+  Bucket all, correct, wrong;  // all verified samples; the correct ones; the wrong ones
   std::map<int64_t, Bucket> by_difficulty;
   std::map<std::string, Bucket> forms;
   std::map<int64_t, double> pass_at_k;  // k = 1, 2, 4, .. up to samples; mean of pass_at_k() over the problems
@@ -51,7 +51,7 @@ struct Evaluation {
 double pass_at_k(int64_t samples, int64_t correct, int64_t k);
 
 // Evaluates on the task's evaluation split: the same problems and random numbers at every call with equal options.
-// `inspect`, when given, sees every group.
+// Calls `inspect`, if given, with every group.
 Evaluation evaluate(Engine& engine, const Task& task, const EvalOptions& options,
                     const std::function<void(const RolloutGroup&)>& inspect = {});
 

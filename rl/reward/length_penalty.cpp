@@ -1,5 +1,5 @@
-// The penalties and their table. A penalty only says which share of a correct rollout's reward is kept; wrong and
-// left-out rollouts are handled once, in shape(), so that no penalty can reward a wrong answer for being short.
+// The penalties and their table. A penalty only returns the share of its reward that a correct rollout keeps. shape()
+// handles wrong and left-out rollouts for all penalties, so that none can reward a wrong answer for being short.
 #include "rl/reward/length_penalty.h"
 
 #include <fmt/format.h>
@@ -23,7 +23,7 @@ void check_sizes(const PenaltyInput& in) {
                       in.correct.size(), in.finish.size(), in.status.size()));
 }
 
-// `kept(i)` is the share, 0..1, of its reward that the correct rollout i keeps.
+// `kept(i)` returns the share, 0..1, of its reward that the correct rollout i keeps.
 template <typename Kept>
 ShapedRewards shape(const PenaltyInput& in, Kept kept) {
   const size_t rollouts = in.lengths.size();
@@ -44,8 +44,8 @@ ShapedRewards none(const PenaltyInput& in) {
   return shape(in, [](size_t) { return 1.0; });
 }
 
-// 1 within the limit, 0 beyond limit + shoulder, linear between. A response that was cut is not finished, whatever its
-// verifier made of it, and gets nothing.
+// The share is 1 within the limit, 0 beyond limit + shoulder, and linear between. A response that was cut gets 0, even
+// if its verifier accepted it, because it is not finished.
 ShapedRewards limited(const PenaltyInput& in, double shoulder) {
   check_sizes(in);
   require(in.limit > 0, fmt::format("limit is {}; expected a number of tokens above 0", in.limit));
@@ -59,12 +59,12 @@ ShapedRewards limited(const PenaltyInput& in, double shoulder) {
   });
 }
 
-// ThinkPrune, arXiv 2504.01296, and DLER, arXiv 2510.15110: correct counts only within the limit.
+// ThinkPrune, arXiv 2504.01296, and DLER, arXiv 2510.15110: a correct answer counts only within the limit.
 ShapedRewards truncation(const PenaltyInput& in) {
   return limited(in, 0);
 }
 
-// The same price; what adapts is the limit, which the controller moves per difficulty.
+// The same with a shoulder. What adapts is the limit, which the controller moves per difficulty.
 ShapedRewards adaptive(const PenaltyInput& in) {
   return limited(in, in.shoulder);
 }
@@ -84,7 +84,7 @@ ShapedRewards group_relative(const PenaltyInput& in) {
   each_correct([&](double length) { ++count, sum += length; });
   const double mean = count > 0 ? sum / count : 0;
   each_correct([&](double length) { squares += (length - mean) * (length - mean); });
-  // Lengths are whole numbers, so a spread is 0 or far above rounding.
+  // Lengths are integers, so the sum of squares is either rounding error or far above 1e-6.
   const double deviation = squares > 1e-6 ? std::sqrt(squares / (count - 1)) : 0;
   return shape(in, [&](size_t i) {
     const double z = deviation > 0 ? (static_cast<double>(in.lengths[i]) - mean) / deviation : 0;

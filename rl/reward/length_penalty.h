@@ -1,12 +1,11 @@
-// Length penalties: how the length of a response is priced. Each is a pure function of one group; what must persist
-// between steps (limits per difficulty, pressure) belongs to the controller that calls it.
+// Length penalties shape rewards by the length of the responses. Each is a pure function of one group. State that
+// persists between steps, such as limits per difficulty, belongs to rl/compression_controller.h.
 //
 // Every penalty keeps these rules, and tests/rl/penalty_conformance_test.cpp checks them on random groups:
 //   - a group in which nothing is correct gets equal rewards, so it never trains on length;
 //   - a wrong rollout never gets more than a correct one;
 //   - of two correct finished rollouts the shorter never gets less than the longer;
-//   - a rollout whose verification timed out or failed is left out: it gets no score and no one's statistics contain
-//   it.
+//   - a rollout whose verification timed out or failed is left out: it gets no score and enters no statistics.
 #pragma once
 
 #include <limits>
@@ -34,18 +33,18 @@ struct PenaltyInput {
 struct ShapedRewards {
   std::vector<double> reward;
   std::vector<double> outcome;  // part: 1 if correct, else 0
-  std::vector<double> length;   // part: what length took, <= 0
-  std::vector<bool> counted;  // false: status was not kOk; its reward is 0 but means nothing, keep it out of baselines
+  std::vector<double> length;   // part: what length subtracted, <= 0
+  std::vector<bool> counted;  // false: status was not kOk; the reward 0 then means nothing and must not enter baselines
 };
 
 // Throws std::invalid_argument when the vectors differ in size or a parameter that the penalty uses is out of range.
 using LengthPenalty = ShapedRewards (*)(const PenaltyInput&);
 
 std::vector<std::string> penalty_names();
-// Throws std::invalid_argument naming the known penalties.
+// Finds a penalty by its name. Throws std::invalid_argument naming the known penalties.
 LengthPenalty length_penalty(std::string_view name);
 
-// Fills all of a PenaltyInput but its parameters.
+// Fills a PenaltyInput from a group, except for limit, shoulder and strength.
 PenaltyInput penalty_input(const RolloutGroup& group);
 // Stores shaped.reward in the rollouts. Throws std::invalid_argument when the sizes differ.
 void store_rewards(const ShapedRewards& shaped, RolloutGroup& group);

@@ -1,4 +1,4 @@
-# LibTorch from the pinned wheels (scripts/setup.sh), and Debian's or Ubuntu's packages for the rest.
+# Finds LibTorch in the pinned wheels (scripts/setup.sh) and everything else in the packages of Debian or Ubuntu.
 if(DEFINED ENV{TERSE_LIBTORCH})
   set(TERSE_LIBTORCH_DEFAULT $ENV{TERSE_LIBTORCH})
 elseif(DEFINED ENV{TERSE_CACHE})
@@ -34,20 +34,20 @@ add_library(terse_hdf5 INTERFACE)
 add_library(terse::hdf5 ALIAS terse_hdf5)
 target_include_directories(terse_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
 target_link_libraries(terse_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
-# Ranks find each other by MPI; its headers are included by trainer/dist/mpi_comm.cpp alone.
+# Ranks communicate by MPI. Only trainer/dist/mpi_comm.cpp includes its headers.
 find_package(MPI REQUIRED COMPONENTS C)
 
-# torch ships newer fmt headers that shadow the system's library; header-only use keeps both consistent.
+# torch ships newer fmt headers that shadow the system's library. Header-only use keeps both consistent.
 add_library(terse_fmt INTERFACE)
 add_library(terse::fmt ALIAS terse_fmt)
 target_link_libraries(terse_fmt INTERFACE fmt::fmt-header-only)
 
-# CUDA: our .cu files hold no torch headers, so nvcc is all they need.
+# CUDA: our .cu files include no torch headers, so nvcc is all they need.
 set(TERSE_WITH_CUDA OFF)
 if(NOT TERSE_CUDA STREQUAL OFF)
   include(CheckLanguage)
-  # As a hint and not as CMAKE_CUDA_COMPILER, which check_language() would believe unseen: an nvcc that does not work
-  # with this g++ must count as none.
+  # nvcc is given as a hint and not as CMAKE_CUDA_COMPILER, which check_language() would accept without a test. An nvcc that does not work
+  # with this g++ must count as missing.
   find_program(TERSE_NVCC nvcc PATHS /usr/local/cuda/bin)
   if(TERSE_NVCC AND NOT DEFINED ENV{CUDACXX})
     set(ENV{CUDACXX} ${TERSE_NVCC})
@@ -63,7 +63,7 @@ if(NOT TERSE_CUDA STREQUAL OFF)
   endif()
 endif()
 
-# NCCL is compiled against the toolkit's header or the wheel's, and loaded at run time: the copy that LibTorch uses.
+# NCCL is compiled against the header of the toolkit or of the wheel. At run time the copy that LibTorch uses is loaded.
 set(TERSE_WITH_NCCL OFF)
 if(TERSE_WITH_CUDA)
   find_path(TERSE_NCCL_INCLUDE nccl.h HINTS ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES} ${TERSE_LIBTORCH}/nvidia/nccl/include)

@@ -1,9 +1,10 @@
-# terse_library(NAME LINK ... [TORCH]): the static library of one folder, made of all its .cpp files.
-# terse_test(FOLDER LINK ... [TORCH] [ALSO ...]): one GoogleTest program per mirrored folder of tests/, made of its ..._test.cpp and ALSO.
+# terse_library(NAME LINK ... [TORCH]): builds the static library of one folder from all its .cpp files.
+# terse_test(FOLDER LINK ... [TORCH] [ALSO ...]): builds one GoogleTest program for each folder that tests/ mirrors, from its ..._test.cpp
+# files and ALSO.
 
-# One precompiled header of the torch types, built once and shared by every library that includes them. Tests, which are compiled with other
-# flags, have their own (TERSE_PCH), which also holds what tests include (TERSE_PCH_MORE). GCC instantiates the templates that a precompiled
-# header uses anew in every file, so a header that few files include costs more here than it saves.
+# One precompiled header holds the torch types. It is built once and shared by every library that includes them. Tests are compiled with
+# other flags, so they have their own header (TERSE_PCH), which also holds what tests include (TERSE_PCH_MORE). GCC instantiates the
+# templates that a precompiled header uses anew in every file. So a header that few files include costs more here than it saves.
 set(TERSE_PCH terse_torch_pch)
 set(TERSE_PCH_MORE)
 function(terse_use_torch_pch target)
@@ -30,7 +31,7 @@ function(terse_library name)
   endif()
 endfunction()
 
-# One ctest entry for each file: a process for each test would spend half of its time on loading LibTorch.
+# There is one ctest entry for each file: a process for each test would spend half of its time on loading LibTorch.
 function(terse_test folder)
   cmake_parse_arguments(ARG "TORCH" "" "LINK;ALSO" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*_test.cpp)
@@ -60,6 +61,6 @@ endfunction()
 
 function(terse_test_entry name)
   add_test(NAME ${name} COMMAND ${ARGN})
-  # The spinning is what launch/startup.cpp sets: tests run side by side.
+  # Tests run side by side, so they spin as briefly as launch/startup.cpp makes the program spin.
   set_tests_properties(${name} PROPERTIES TIMEOUT 600 ENVIRONMENT GOMP_SPINCOUNT=2000)
 endfunction()

@@ -18,7 +18,7 @@ from .processes import Stopped, can_cover
 REPOSITORY = Path(__file__).resolve().parents[2]
 ACCEPTED = REPOSITORY / "tests" / "mutation" / "accepted.txt"
 OPTIONS = "configs/run_config.h"
-# Any change of a number in it changes every hash, and the tests of base/ know some hashes.
+# A change of any number in this file changes every hash, and the tests of base/ know some hashes.
 KILLABLE = "base/sha256.cpp"
 
 
@@ -69,7 +69,7 @@ def git(*arguments):
 
 
 def sources(commit, folders, exclude):
-    """The contents of the sources of a commit, by file. CUDA sources are left out: nothing here runs them."""
+    """Returns the contents of the sources of a commit, by file. CUDA sources are left out, because nothing here runs them."""
     files = git("ls-tree", "-r", "--name-only", commit, "--", *folders).splitlines()
     chosen = [f for f in files if f.endswith((".cpp", ".h")) and not any(f == e or f.startswith(f"{e}/") for e in exclude)]
     return {file: git("show", f"{commit}:{file}") for file in chosen}
@@ -162,7 +162,7 @@ def drawn(options, commit):
 
 
 def test(options, commit, mutants):
-    """Judges the mutants and writes the report; the exit code."""
+    """Judges the mutants and writes the report. Returns the exit code."""
     if git("status", "--porcelain", "--untracked-files=no"):
         say("note: changes that are not committed take no part")
     run = Run(options, commit, mutants)

@@ -1,4 +1,4 @@
-"""Which tests stand for a folder: its own come first, then those of the folders above that use it."""
+"""Defines which tests check a folder: its own tests first, then those of the folders above that use it."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ ABOVE = {
 @dataclass(frozen=True)
 class Area:
     targets: tuple  # what ninja builds
-    commands: str = "$^"  # the entries of ctest besides the GoogleTest program that belong to it, as a regular expression
+    commands: str = "$^"  # a regular expression for the ctest entries that belong to it besides the GoogleTest program
 
 
 AREAS = {
@@ -34,7 +34,7 @@ AREAS = {
 
 
 def levels(folder, most=None):
-    """The areas whose tests a mutant of `folder` has to pass, in their order; the first `most` of them."""
+    """Returns the areas whose tests a mutant of `folder` has to pass, in order; only the first `most` of them if it is given."""
     return [folder, *ABOVE[folder]][:most]
 
 

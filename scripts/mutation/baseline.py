@@ -1,4 +1,4 @@
-"""Runs the tests of the unchanged code and keeps how long each takes, which sets time limits and the order of tests."""
+"""Runs the tests of the unchanged code and records how long each takes. This sets the time limits and the order of the tests."""
 
 import json
 import re
@@ -8,9 +8,9 @@ from pathlib import Path
 
 from .areas import AREAS, program
 
-QUICK = 1.0  # seconds of a test that runs before the others
-SLACK = 60.0  # seconds that any step may take beyond its share, whatever else the machine does
-HERE = "{copy}"  # stands for the place of a copy in a stored command
+QUICK = 1.0  # tests below this many seconds run before the others
+SLACK = 60.0  # seconds that any step may take in addition, because the machine may be busy
+HERE = "{copy}"  # stands for the folder of a copy in a stored command
 
 
 @dataclass
@@ -22,7 +22,7 @@ class Step:
     seconds: float
     tests: list = field(default_factory=list)
     environment: list = field(default_factory=list)
-    exclusive: bool = False  # binds cores, so no other such test may run
+    exclusive: bool = False  # the test binds cores, so no other such test may run
 
     def limit(self):
         return SLACK + 5 * self.seconds
@@ -33,7 +33,7 @@ class BaselineFailed(Exception):
 
 
 def mirrors(test, source):
-    """Whether a test file is that of a source: optimizer_fused_test.cpp is one of optimizer.cpp."""
+    """Whether a test file belongs to a source, as optimizer_fused_test.cpp belongs to optimizer.cpp."""
     return bool(test) and re.sub(r"_test$", "", Path(test).stem).startswith(Path(source).stem)
 
 
@@ -43,7 +43,7 @@ class Baseline:
         self.commands = commands  # {area: [Step]}
 
     def steps(self, area, source):
-        """The steps of an area for a mutant of `source`: the tests that mirror it, then the quick ones, then the others."""
+        """Yields the steps of an area for a mutant of `source`: the tests that mirror it, then the quick ones, then the others."""
         tests = self.programs.get(area, {})
         mirrored = [name for name, (_, file) in tests.items() if mirrors(file, source)]
         quick = [name for name, (seconds, _) in tests.items() if seconds < QUICK and name not in mirrored]
@@ -65,7 +65,7 @@ class Baseline:
 
 
 def measure(copy, areas, say):
-    """Runs every test of the areas in an unchanged copy; raises when one fails."""
+    """Runs every test of the areas in an unchanged copy. Raises BaselineFailed when one fails."""
     programs, commands = {}, {}
     for area in areas:
         say(f"running the tests of {area}/ on the unchanged code")

@@ -1,7 +1,7 @@
-"""A copy of the tree with a build of its own, in which one mutant at a time is built and tested.
+"""A copy of the tree with its own build. One mutant at a time is built and tested in it.
 
-Where the system allows it (see can_cover), the commands of a copy see it at the place of the repository itself. Then the compiler
-is called with the same paths as in an ordinary build, so that ccache has nearly everything, and no mutant can reach the user's tree.
+Where the system allows it (see can_cover), the commands of a copy see it at the path of the repository itself. Then the compiler gets the
+same paths as in an ordinary build, so ccache has nearly everything, and no mutant can reach the user's tree.
 """
 
 import hashlib
@@ -36,8 +36,8 @@ class Copy:
         self.folder, self.place = folder, place  # where it is, and where its commands see it
         self.build = folder / "build"
         self.processors = processors
-        self.levels = levels  # of tests; None: all
-        self.cores = cores  # the lock of tests that bind cores
+        self.levels = levels  # number of levels of tests; None: all
+        self.cores = cores  # tests that bind cores hold this lock
         self.commands = Commands(folder, place, stop)
         self.objects = {}  # the hash of each object file of the unchanged code
 
@@ -63,7 +63,7 @@ class Copy:
             return self.commands.run(command, seconds, environment)
 
     def judge(self, mutant: Mutant, baseline):
-        """What becomes of a mutant: {"verdict": killed, survived, equivalent or not compiled, ...}."""
+        """Returns what becomes of a mutant: {"verdict": killed, survived, equivalent or not compiled, ...}."""
         path = self.folder / mutant.file
         original = path.read_text()
         start = time.monotonic()
@@ -114,7 +114,7 @@ def first_error(output):
 
 
 def killer(step, status, output):
-    """The test that noticed the mutant, and how."""
+    """Returns the test that noticed the mutant, and how."""
     lines = output.splitlines()
     begun = [line.split("] ")[1].split(",")[0].strip() for line in lines if line.startswith("[ RUN      ] ")]
     failed = [line.split("] ")[1].split(",")[0].split(" (")[0].strip() for line in lines if line.startswith("[  FAILED  ] ")]

@@ -1,8 +1,8 @@
-"""Mutants of a commit and how they are drawn.
+"""Makes and draws the mutants of a commit.
 
-A mutant has an identity that depends on its line's text and place among equal lines, not on the line's number, and the draw ranks
-lines by a hash of (seed, file, line). So a seed draws the same mutants again after other lines have changed, and a larger count
-draws the same ones and more.
+The identity of a mutant depends on the text of its line and its place among equal lines, not on the line's number. The draw ranks lines by
+a hash of (seed, file, line). So a seed draws the same mutants again after other lines have changed, and a larger count draws the same ones
+and more.
 """
 
 import difflib
@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from .operators import Change, Operators
 from .source import Source
 
-# Warnings are errors in this project, and a mutant often deserves one. They do not say that it cannot be built.
+# Warnings are errors in this project, and many mutants cause one. A warning does not mean that a mutant cannot be built.
 QUIETED = (
     "unused-variable unused-const-variable unused-local-typedefs unused-parameter unused-but-set-parameter unused-but-set-variable "
     "unused-function unused-value unused-result empty-body type-limits tautological-compare div-by-zero maybe-uninitialized "
@@ -39,7 +39,7 @@ class Mutant:
         return {key: value for key, value in asdict(self).items() if key != "text"}
 
     def quiet_text(self):
-        """What is compiled: without warnings, and with the line numbers of the original."""
+        """Returns the text that is compiled: without warnings, and with the line numbers of the original."""
         return f"{QUIET}#line 1\n{self.text}"
 
 
@@ -57,7 +57,7 @@ def diff_of(file, text, changed):
 
 
 def lines_of(file, text, defaults):
-    """(key of the line, its changes) for each line of a file that holds something to change."""
+    """Yields (key of the line, its changes) for each line of a file that holds something to change."""
     by_line, seen = {}, Counter()
     for change in Operators(Source(text), defaults).changes():
         by_line.setdefault(change.line, []).append(change)
@@ -77,8 +77,8 @@ def make(key, change: Change, text):
 
 
 def draw(texts, count, seed, defaults=None):
-    """`count` mutants of `texts` (contents by file): uniform over the lines, then over the operators that apply to the line, then
-    over their places. No line is drawn twice. `defaults` as for Operators."""
+    """Draws `count` mutants of `texts` (contents by file): uniform over the lines, then over the operators that apply to the line, then over
+    their places. No line is drawn twice. `defaults` is as for Operators."""
     ranked = sorted(
         ((digest(seed, *key), key, changes) for file, text in texts.items() for key, changes in lines_of(file, text, defaults)),
         key=lambda entry: entry[0],

@@ -1,7 +1,7 @@
-"""The changes of meaning that a mutant makes: each operator lists the places of a source where it applies.
+"""The operators that change the meaning of a source. Each lists the places where it applies.
 
-A place is (first token, last token, new text): the text between them is replaced. An operator gives only what is likely to
-compile; what does not is reported as such.
+A place is (first token, last token, new text): the text from the first to the last token is replaced. An operator only gives what is
+likely to compile. A mutant that does not compile is reported as such.
 """
 
 import re
@@ -12,12 +12,12 @@ from .source import Source
 COMPARISONS = {"<": ["<=", ">="], "<=": ["<", ">"], ">": [">=", "<="], ">=": [">", "<"], "==": ["!="], "!=": ["=="]}
 ARITHMETIC = {"+": ["-"], "-": ["+"], "*": ["/"], "/": ["*"], "%": ["/"], "&": ["|"], "|": ["&"], "^": ["|"], ">>": ["<<"]}
 ASSIGNMENTS = {"+=": ["-=", "="], "-=": ["+=", "="], "*=": ["/=", "="], "/=": ["*=", "="], "|=": ["&=", "="], "&=": ["|=", "="]}
-# Functions of the same form and another meaning, either way round.
+# Pairs of functions with the same form and another meaning. Each may replace the other.
 TWINS = [("min", "max"), ("minimum", "maximum"), ("clamp_min", "clamp_max"), ("min_of", "max_of"), ("amin", "amax"), ("sum", "mean"),
          ("front", "back"), ("lower_bound", "upper_bound"), ("any_of", "all_of"), ("floor", "ceil"), ("sin", "cos"),
          ("logical_and", "logical_or"), ("begin", "end"), ("min_element", "max_element"), ("add_", "sub_")]  # fmt: skip
 TWIN = {**dict(TWINS), **{right: left for left, right in TWINS}}
-# A statement that begins with one of these is no plain call or assignment, or its loss changes no meaning.
+# A statement that begins with one of these is no plain call or assignment, or its removal changes no meaning.
 KEYWORDS = set(
     "alignas assert auto break case catch class const constexpr continue default delete do else enum explicit extern for friend goto if "
     "inline namespace new operator private protected public return sizeof static static_assert struct switch template thread_local "
@@ -25,7 +25,7 @@ KEYWORDS = set(
 )
 INTEGER = re.compile(r"(0[xX][0-9a-fA-F']+|0[bB][01']+|[0-9][0-9']*)([uUlLzZ]*)")
 FLOAT = re.compile(r"((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)([fFlL]?)")
-LARGE = 16  # from here on, one more or one less is seldom what a user would notice
+LARGE = 16  # from here on, a user would seldom notice one more or one less
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Change:
 
 
 def numbers_near(text):
-    """Other values for a literal: one more and one less, or twice and half for a large decimal; twice and nothing for a real."""
+    """Returns other values for a literal: one more and one less, or twice and half for a large decimal. A real becomes twice its value or 0."""
     if match := INTEGER.fullmatch(text):
         digits, suffix = match[1].replace("'", ""), match[2]
         base = {"0x": 16, "0b": 2}.get(digits[:2].lower(), 8 if digits.startswith("0") and digits != "0" else 10)
@@ -54,7 +54,7 @@ def numbers_near(text):
 
 
 class Operators:
-    """Lists the places of one source. `defaults` gives the default of an option as C++ text, by 'section.member' and 'member'."""
+    """Lists the places of one source. `defaults` maps 'section.member' and 'member' to the default of an option as C++ text."""
 
     def __init__(self, source: Source, defaults=None):
         self.source = source
@@ -106,7 +106,7 @@ class Operators:
         for at in self._at_depth(first, closing):
             if self.tokens[at].text == ";":
                 first = at + 1
-        if not any(self.tokens[at].text == "=" for at in self._at_depth(first, closing)):  # it declares a variable
+        if not any(self.tokens[at].text == "=" for at in self._at_depth(first, closing)):  # otherwise it declares a variable
             yield "condition", first, closing - 1, f"!({self.source.slice(first, closing - 1)})"
 
     def statement_dropped(self, index, token):
@@ -139,7 +139,7 @@ class Operators:
                 yield "swapped", a, d, f"{right}, {left}"
 
     def range_shifted(self, index, token):
-        """x.begin() begins one later, x.end() ends one earlier, where they are arguments."""
+        """x.begin() as an argument begins one later, and x.end() ends one earlier."""
         if token.text in ("begin", "end") and self.source.is_text(index + 1, "(") and self.source.is_text(index + 2, ")"):
             if self.source.is_text(index - 1, ".") and self.source.is_text(index + 3, ",", ")"):
                 yield "range", index, index + 2, token.text + ("() + 1" if token.text == "begin" else "() - 1")
@@ -167,7 +167,7 @@ class Operators:
         return self.source.is_text(index - 1, "=") and self.source.is_text(index - 2, ")", "const", "override", "noexcept")
 
     def _at_depth(self, first, end):
-        """The indices from `first` to before `end` that stand in no further brackets."""
+        """Yields the indices from `first` to before `end` that are inside no further brackets."""
         at = first
         while at < end:
             yield at
@@ -177,13 +177,13 @@ class Operators:
         before = self.tokens[index - 1] if index else None
         if before is None or before.kind != "mark":
             return before is not None and before.text in ("else", "do")
-        if before.text == ")":  # of if, for or while
+        if before.text == ")":  # this is the bracket of an if, for or while
             head = before.partner - 1
             return self.source.is_text(head, "if", "for", "while") or self.source.is_text(head, "constexpr")
         return before.text in (";", "{", "}")
 
     def _is_plain(self, index, end):
-        """Whether the statement is a call, an assignment, ++x or --x, not a declaration."""
+        """Whether the statement is a call, an assignment, ++x or --x, and not a declaration."""
         if self.source.is_text(index, "++", "--"):
             return True
         if self.source.is_text(index, "*"):
@@ -211,7 +211,7 @@ class Operators:
 
 
 def option_defaults(header):
-    """Defaults of the members of the structs in configs/run_config.h, by 'section.member' and, where it is one value, by 'member'."""
+    """Returns the defaults of the members in configs/run_config.h by 'section.member', and by 'member' where all structs have the same value."""
     typed = {"int64_t": "int64_t{{{}}}", "double": "double{{{}}}", "bool": "{}", "std::string": "std::string({})"}
     sections, members = {}, {}
     struct = ""

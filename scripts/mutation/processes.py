@@ -1,7 +1,7 @@
 """Runs a command with limits, and leaves nothing of it behind.
 
-A mutant may do anything: loop, fill the disk, take all memory, leave a daemon. So each command gets limits, a folder of its own
-for temporary files, and every process that carries this folder in its environment ends with the command.
+A mutant may do anything: loop, fill the disk, use all memory, start a daemon. So each command gets limits and a folder of its own for
+temporary files. Every process that has this folder in its environment is killed when the command ends.
 """
 
 import os
@@ -13,12 +13,12 @@ import time
 from pathlib import Path
 
 LIMITS = ["prlimit", "--core=0", f"--fsize={4 << 30}", f"--data={12 << 30}"]
-# A mount namespace of its own, in which the folder $0 lies at the place $1; what follows is the command.
+# Runs a command in its own mount namespace, where the folder $0 appears at the path $1. The command follows.
 COVER = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" "$1" && cd "$1" && shift && exec "$@"']
 
 
 def can_cover():
-    """Whether this process may show a folder at another place, to its own commands alone. Root may."""
+    """Whether this process may show a folder at another path to its own commands alone. Root may."""
     try:
         return os.geteuid() == 0 and subprocess.run([*COVER, "/", "/", "true"], capture_output=True).returncode == 0
     except FileNotFoundError:
@@ -30,8 +30,8 @@ class Stopped(Exception):
 
 
 class Commands:
-    """Runs commands in a folder, one at a time. They see the folder at `place`, where it differs: see can_cover(). `stop` ends the
-    present one from another thread."""
+    """Runs commands in a folder, one at a time. They see the folder at `place`, if it differs (see can_cover). Another thread ends the present
+    command through `stop`."""
 
     def __init__(self, folder: Path, place: Path, stop: threading.Event):
         self.folder, self.place, self.stop = folder, place, stop
@@ -40,7 +40,7 @@ class Commands:
         self.environment = {**os.environ, "TMPDIR": str(place / self.scratch), "GOMP_SPINCOUNT": "2000"}
 
     def run(self, command, seconds=None, environment=()):
-        """(exit status, or None when it took longer than `seconds`; output) of a command."""
+        """Returns (exit status, output) of a command. The status is None when it took longer than `seconds`."""
         shutil.rmtree(self.folder / self.scratch, ignore_errors=True)
         (self.folder / self.scratch).mkdir(parents=True)
         variables = {**self.environment, **dict(entry.split("=", 1) for entry in environment)}
@@ -74,7 +74,7 @@ class Commands:
 
     def _end_leftovers(self, child):
         if child.poll() is None:
-            child.terminate()  # mpirun takes its ranks along
+            child.terminate()  # mpirun also ends its ranks
             try:
                 child.wait(timeout=5)
             except subprocess.TimeoutExpired:
@@ -84,13 +84,13 @@ class Commands:
         child.wait()
 
     def _kill_marked(self):
-        """Whether there was a process to kill that has the scratch folder in its environment."""
+        """Kills the processes that have the scratch folder in their environment. Returns whether there was one."""
         mark, found = f"TMPDIR={self.environment['TMPDIR']}".encode(), False
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 if mark in (process / "environ").read_bytes().split(b"\0"):
                     os.kill(int(process.name), signal.SIGKILL)
                     found = True
-            except OSError:  # it has ended, or is someone else's
+            except OSError:  # the process has ended, or it belongs to another user
                 pass
         return found

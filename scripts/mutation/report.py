@@ -1,4 +1,4 @@
-"""What is known of the mutants of a run: kept after each one in results.jsonl, and told as text and as JSON at the end."""
+"""The results of a run. Each mutant is recorded in results.jsonl at once, and all are reported as text and as JSON at the end."""
 
 import json
 from collections import Counter
@@ -8,7 +8,7 @@ ORDER = ["killed", "survived", "accepted", "equivalent", "not compiled"]
 
 
 def read_accepted(path: Path):
-    """Reasons by mutant, of lines 'ID  FILE  REASON'; # begins a comment."""
+    """Returns reasons by mutant, from lines 'ID  FILE  REASON'. A line that begins with # is a comment."""
     accepted = {}
     for number, line in enumerate(path.read_text().splitlines() if path.exists() else [], 1):
         if line.strip() and not line.startswith("#"):
@@ -20,7 +20,7 @@ def read_accepted(path: Path):
 
 
 class Results:
-    """The records of a folder; the first line says of which draw they are."""
+    """The records of a folder. The first line describes the draw that they belong to."""
 
     def __init__(self, folder: Path, draw: dict, resume: bool):
         self.path = folder / "results.jsonl"
@@ -34,7 +34,7 @@ class Results:
             self.records = others
         folder.mkdir(parents=True, exist_ok=True)
         lines = [json.dumps(entry) + "\n" for entry in [draw, *self.records]]
-        self.path.write_text("".join(lines))  # without half a line that an interruption left
+        self.path.write_text("".join(lines))  # drops a partial line that an interruption left
 
     def add(self, record):
         self.records.append(record)

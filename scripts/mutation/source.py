@@ -1,7 +1,7 @@
-"""Reads a C++ source as far as mutants need it: its tokens, which of them stand in the body of a function, and which may be changed.
+"""Reads a C++ source as far as mutants need it: its tokens, which of them are in the body of a function, and which may be changed.
 
-This is no parser. It relies on the format of scripts/format.sh: a binary operator has a space on both sides, the brackets of a
-template have none. Comments, strings and preprocessor lines never become tokens that an operator of operators.py changes.
+This is no parser. It relies on the format of scripts/format.sh: a binary operator has a space on both sides, and the brackets of a template
+have none. The operators of operators.py never change comments, strings or preprocessor lines.
 """
 
 import re
@@ -18,7 +18,7 @@ TOKEN = re.compile(
 )
 OPEN, CLOSE = {"(": ")", "[": "]", "{": "}"}, {")": "(", "]": "[", "}": "{"}
 
-# Calls whose arguments are a message or say what must hold while compiling.
+# Calls whose arguments are a message or a compile-time condition.
 UNTOUCHED_CALLS = {"static_assert", "assert", "fail", "refuse", "warn", "say"}
 
 
@@ -41,7 +41,7 @@ def tokenize(text):
         match = TOKEN.match(text, at)
         kind = match.lastgroup if match.lastgroup != "fence" else "string"
         piece = match.group()
-        if kind == "directive" and not line_start:  # a # inside a macro's body, which is skipped with its line
+        if kind == "directive" and not line_start:  # a # a # that does not begin a line is no directive
             kind, piece = "mark", "#"
         if kind not in ("skip", "directive"):
             tokens.append(Token(kind, piece, at, at + len(piece), line))
@@ -52,7 +52,7 @@ def tokenize(text):
 
 
 class Source:
-    """The tokens of one file; brackets know their partners."""
+    """The tokens of one file. Each bracket knows the index of its partner."""
 
     def __init__(self, text):
         self.text = text
@@ -68,11 +68,11 @@ class Source:
         return 0 <= index < len(self.tokens) and self.tokens[index].text in texts
 
     def slice(self, first, last):
-        """The text from token `first` to token `last`, both included."""
+        """Returns the text from token `first` to token `last`, both included."""
         return self.text[self.tokens[first].start : self.tokens[last].end]
 
     def statement_end(self, index):
-        """The index of the semicolon that ends the statement which begins at `index`, or None."""
+        """Returns the index of the semicolon that ends the statement which begins at `index`, or None."""
         while index < len(self.tokens):
             token = self.tokens[index]
             if token.text == ";":
@@ -94,7 +94,7 @@ class Source:
                 self.tokens[token.partner].partner = index
 
     def _find_functions(self):
-        """Braces are of a namespace, a class, a list of values or a function; everything inside a function is of a function."""
+        """Distinguishes the braces of functions from all others (of a namespace, a class, a list of values). Everything in a function belongs to it."""
         kinds, head = [], []  # head: the tokens since the last statement or brace
         for token in self.tokens:
             inside = "function" in kinds

@@ -1,4 +1,4 @@
-// Known answers of CRC-32C and of its masked form.
+// Compares CRC-32C and its masked form with known answers.
 #include "base/crc32c.h"
 
 #include <gtest/gtest.h>
@@ -20,7 +20,8 @@ TEST(Crc32c, KnownAnswers) {
   EXPECT_EQ(crc32c(falling), 0x113FDB5Cu);
 }
 
-// Event files begin with a record of 24 bytes: 18 00 00 00 00 00 00 00, then a3 7f 4b 22.
+// An event file begins with a record of 24 bytes. Its length is written as 18 00 00 00 00 00 00 00, and the masked
+// checksum of the length as a3 7f 4b 22.
 TEST(Crc32c, MaskedFormOfARecordLength) {
   EXPECT_EQ(masked_crc32c(std::string("\x18\0\0\0\0\0\0\0", 8)), 0x224B7FA3u);
 }

@@ -1,4 +1,4 @@
-// What a durable write does to the disk, in which order.
+// Checks which operations a durable write performs on the disk, and in which order.
 #include "base/durable.h"
 
 #include <gmock/gmock.h>

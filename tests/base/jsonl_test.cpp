@@ -1,3 +1,4 @@
+// Tests the reader of JSON Lines on damaged, incomplete and missing files.
 #include "base/jsonl.h"
 
 #include <gtest/gtest.h>

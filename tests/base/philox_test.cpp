@@ -1,3 +1,4 @@
+// Compares Philox with known answers, and checks that different streams and coordinates share no numbers.
 #include "base/philox.h"
 
 #include <gtest/gtest.h>
@@ -10,7 +11,7 @@ namespace {
 
 constexpr auto kNoStream = static_cast<RandomStream>(0);
 
-// Known answers of the authors' Random123 library. Stream 0 leaves the key as it is.
+// The known answers come from the authors' Random123 library. Stream 0 does not change the key, so they apply here.
 TEST(Philox, GivesTheKnownAnswers) {
   using Words = std::array<uint32_t, 4>;
   EXPECT_EQ(philox(0, kNoStream, 0, 0), (Words{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
@@ -24,8 +25,8 @@ TEST(Philox, KeepsStreamsApart) {
   EXPECT_NE(philox(1, RandomStream::kShuffle, 0, 0), philox(2, RandomStream::kShuffle, 0, 0));
 }
 
-// All purposes, a grid of seeds and of both coordinates, among them the bounds between their halves: no two of the
-// blocks are equal.
+// Computes the blocks of all purposes on a grid of seeds and of both coordinates. The grid includes the bounds between
+// the 32-bit halves. No two blocks may be equal.
 TEST(Philox, NoTwoPurposesSeedsOrCoordinatesShareABlock) {
   std::set<std::array<uint32_t, 4>> seen;
   size_t blocks = 0;

@@ -1,4 +1,4 @@
-// SHA-256 against the published test vectors.
+// Compares SHA-256 with the published test vectors.
 #include "base/sha256.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Tests the UTF-8 functions, exhaustively where that is possible.
 #include "base/utf8.h"
 
 #include <gtest/gtest.h>
@@ -24,8 +25,8 @@ TEST(Utf8, EveryCharacterSurvivesTheRoundTrip) {
   }
 }
 
-// Whatever is accepted must be the one encoding of its character: of all strings of three bytes, exactly the right
-// number starts with a character of each length.
+// The decoder must accept only the one valid encoding of each character. So the number of three-byte strings that start
+// with a character of a given length is known exactly.
 TEST(Utf8, AcceptsNothingElseInThreeBytes) {
   int64_t counts[5] = {};
   char bytes[3];

@@ -1,6 +1,7 @@
-// Speed of the CPU kernels on the shapes that training and decoding use, beside the multiply-add peak measured in the
-// same run. usage: kernels_bench [threads] [seconds per line] [avx2|avx512] Every figure is the best of many short
-// runs, so that a busy machine disturbs it little.
+// Measures the speed of the CPU kernels on the shapes of training and decoding, and compares it with the multiply-add
+// peak measured in the same run.
+//   usage: kernels_bench [threads] [seconds per line] [avx2|avx512]
+// Every figure is the best of many short runs, so that other load on the machine has little effect.
 #include <fmt/format.h>
 #include <omp.h>
 #include <time.h>
@@ -23,7 +24,7 @@ using Floats = std::vector<float>;
 double seconds_per_line = 0.3;
 double peak = 0;  // operations per second of all threads
 
-// With one thread the processor time, which other programs do not lengthen; with more the wall time.
+// Returns the processor time with one thread, because other programs do not lengthen it, and the wall time with more.
 double now() {
   timespec time;
   clock_gettime(omp_get_max_threads() == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &time);

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Pretraining speed of terse beside the same model in eager PyTorch: same shapes, dtype, threads and text, in one run.
+"""Compares the pretraining speed of terse with the same model in eager PyTorch: same shapes, dtype and threads, in one run.
 
     tests/bench/pretrain_vs_eager.py        # with a Python that has torch 2.11.0: pip install torch==2.11.0
 
-Both train configs/shakespeare_10m.yaml (another with --config) with --batch sequences an update, in turns, so that a noisy
-machine is noisy to both. The peer is the faster of two ways in which PyTorch users train in bf16 on a CPU: all weights in bf16,
-or autocast over fp32 weights; both with torch.optim.AdamW(fused=True) and scaled_dot_product_attention. Prints tokens per second
-and the ratio of medians.
+Both train the model of configs/shakespeare_10m.yaml (another with --config) with --batch sequences an update. They take turns,
+so that noise on the machine affects both. terse reads its corpus, and the PyTorch model trains on random tokens. PyTorch users
+train in bf16 on a CPU in two ways: with all weights in bf16, or with autocast over fp32 weights. terse is compared with the
+faster of the two; both use torch.optim.AdamW(fused=True) and scaled_dot_product_attention. Prints tokens per second and the
+ratio of medians.
 """
 import argparse
 import json
@@ -71,7 +72,7 @@ class Model(nn.Module):
 
 
 def read_model(terse, config):
-    """The section `model` of the complete configuration, its derived widths filled in as configs/run_config.h tells."""
+    """Returns the section `model` of the complete configuration, with the derived feed-forward width filled in."""
     command = [str(terse), "config", "print", "--plain", str(config)]
     lines = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
     begin = lines.index("model:") + 1
@@ -86,8 +87,8 @@ def read_model(terse, config):
 
 
 def eager(m, batch, steps, autocast):
-    """Tokens per second of every step but the first two."""
-    vocab = 65  # characters of the text
+    """Returns the tokens per second of every step but the first two."""
+    vocab = 65  # as many as the corpus has characters
     torch.manual_seed(1)
     model = Model(m, vocab)
     bf16 = m["precision"] == "bf16"

@@ -3,7 +3,7 @@
 
     tests/bench/quickstart_seeds.py runs/seeds --seeds 1 2 3 4 5
 
-About five minutes a seed on two quiet cores. Started again, it goes on where it was interrupted.
+One seed takes about five minutes on two idle cores. After an interruption, the same command resumes the runs.
 """
 import argparse
 import json

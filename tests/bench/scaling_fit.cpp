@@ -1,7 +1,7 @@
-// Holds the model of a distributed step against published points of scaling (tests/support/scaling_points.h):
-//   scaling_fit         a row for each point, with the constants of configs/hardware, as in docs/scaling.md
-//   scaling_fit --fit   searches the constants with the least squared error over the points to fit; the held-out
-//                       points are not looked at
+// Compares the model of a distributed step with published scaling results (tests/support/scaling_points.h):
+//   scaling_fit         prints a row for each point, with the constants of configs/hardware, as in docs/scaling.md
+//   scaling_fit --fit   searches the constants with the least squared error over the points to fit
+// The search does not use the held-out points.
 #include <fmt/format.h>
 
 #include <map>
@@ -23,7 +23,7 @@ const Hardware& shipped(const ScalingPoint& point) {
   return found->second;
 }
 
-// With one value of each for all machines.
+// Returns the squared error over the points to fit. All machines have the same two constants.
 double squared_error(double network_share, double jitter) {
   double sum = 0;
   for (const ScalingPoint& point : terse::support::scaling_points()) {
@@ -38,8 +38,8 @@ double squared_error(double network_share, double jitter) {
   return sum;
 }
 
-// Two constants are fitted, by a grid. What is measured elsewhere is taken from there: overlap and contention are left
-// as the hardware files have them.
+// Fits two constants by grid search. Overlap and contention come from other measurements, so they keep the values of
+// the hardware files.
 void fit() {
   double best_share = 0, best_jitter = 0, least = 1e300;
   for (int share = 30; share <= 95; share += 5) {

@@ -1,5 +1,5 @@
-// Saving in the background: the call takes no longer than the copy, what is saved is the state at the call, saves never
-// overlap, failures come out.
+// Saving in the background. The call takes no longer than the copy and saves the state at the time of the call, saves
+// never overlap, and every failure is thrown.
 #include <atomic>
 #include <cmath>
 #include <condition_variable>
@@ -15,7 +15,7 @@ using support::CallbackFileSystem;
 using support::Operation;
 using ::testing::ElementsAre;
 
-// Holds whoever comes until it is opened.
+// Blocks every thread that calls pass() until the gate is opened.
 class Gate {
  public:
   void pass() {
@@ -41,7 +41,7 @@ class Gate {
   bool open_ = false;
 };
 
-// Background writers stop at the gate before they have read anything of the state.
+// Blocks background writers at the gate before they read anything of the state.
 std::shared_ptr<FileSystem> gated(Gate& gate) {
   return std::make_shared<CallbackFileSystem>(support::unsynced_file_system(), [&gate](const Operation& operation) {
     if (operation.kind == "make_folder") gate.pass();
@@ -53,7 +53,7 @@ TEST(AsyncSave, ReturnsBeforeTheWriteAndKeepsTheStateOfTheCall) {
   Gate gate;
   Store store(folder.path(), {.fs = gated(gate)});
   const StateDict state = example_state(1);
-  store.save(example_info(1), state);  // would wait forever if it wrote
+  store.save(example_info(1), state);  // would block forever if the call itself wrote
   gate.wait_for_a_visitor();
   EXPECT_FALSE(load_latest(folder.path()).has_value());
   EXPECT_FALSE(store.idle(std::chrono::milliseconds(1)));
@@ -122,7 +122,7 @@ TEST(AsyncSave, BuffersFollowAStateThatChangesItsTensors) {
 TEST(AsyncSave, TheCallersThreadOnlyMeasuresTheFreeSpace) {
   const TemporaryFolder folder;
   const std::thread::id caller = std::this_thread::get_id();
-  std::vector<std::string> in_call;  // of the caller's thread alone
+  std::vector<std::string> in_call;  // operations of the caller's thread
   std::atomic<int> in_background = 0;
   const auto fs =
       std::make_shared<CallbackFileSystem>(support::unsynced_file_system(), [&](const Operation& operation) {
@@ -140,7 +140,7 @@ TEST(AsyncSave, TheCallersThreadOnlyMeasuresTheFreeSpace) {
   EXPECT_GT(in_background, 40);
 }
 
-// A store with checkpoint 1 on a disk that then breaks: it neither writes to the end nor cleans up.
+// A store with checkpoint 1 on a disk that then breaks: saves and their clean-up fail.
 class FailingSave : public ::testing::Test {
  protected:
   FailingSave() {

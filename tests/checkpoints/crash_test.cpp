@@ -1,5 +1,5 @@
-// Kill the process, or cut the power, at every single operation of a save: what loads afterwards is whole, nothing that
-// was safe is lost, and the next run saves as if nothing had happened.
+// Kills the process, or cuts the power, at every single operation of a save. Afterwards the checkpoint that loads is
+// complete, nothing that was durable is lost, and the next run saves normally.
 #include <sys/wait.h>
 
 #include "checkpoints/load.h"
@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 using support::KillingFileSystem;
 using support::SimulatedDisk;
 
-// What is on disk before, and the step that the interrupted save writes.
+// The checkpoints on disk before the interruption, and the step that the interrupted save writes.
 struct Scenario {
   const char* name;
   std::vector<int64_t> before;
@@ -35,7 +35,7 @@ void save_steps(Store& store, const std::vector<int64_t>& steps) {
   }
 }
 
-// Loads what is there after the interruption, then runs on as a new process would.
+// Loads the newest checkpoint after the interruption, then continues as a new process would.
 void expect_recovers(FileSystem& fs, const std::shared_ptr<FileSystem>& shared, const Path& dir,
                      const Scenario& scenario, bool saved) {
   const auto loaded = load_latest(fs, dir);
@@ -51,13 +51,14 @@ void expect_recovers(FileSystem& fs, const std::shared_ptr<FileSystem>& shared, 
   } else {
     EXPECT_TRUE(scenario.before.empty());
   }
-  // No half checkpoint under a real name, and two that verify, whatever the prune was doing.
+  // Every folder named step-N is complete, and there are at least as many as before, even if the kill interrupted the
+  // pruning.
   const std::vector<StepEntry> steps = list_steps(fs, dir);
   EXPECT_GE(steps.size(), scenario.before.size());
   for (const StepEntry& entry : steps) {
     EXPECT_TRUE(check_checkpoint(fs, dir / step_name(entry.step), Depth::kData, nullptr).empty()) << entry.step;
   }
-  // `latest` never runs ahead of what is durable.
+  // `latest` never names a checkpoint that is not durable yet.
   if (fs.kind(dir / kLatestName) != EntryKind::kNone) {
     const std::string latest = fs.read(dir / kLatestName, 100);
     EXPECT_EQ(fs.kind(dir / latest.substr(0, latest.size() - 1)), EntryKind::kFolder) << latest;
@@ -68,7 +69,7 @@ void expect_recovers(FileSystem& fs, const std::shared_ptr<FileSystem>& shared, 
   EXPECT_EQ(store.load_latest()->info.step, 400);
 }
 
-// In a child process: opens the store, saves, and dies at operation `at` of that. Returns the child's wait status.
+// Opens the store and saves in a child process that is killed at its operation `at`. Returns the child's wait status.
 int save_in_child(const Path& dir, const Scenario& scenario, int64_t at) {
   const pid_t child = ::fork();
   if (child == 0) {
@@ -122,7 +123,7 @@ TEST(Crash, APowerCutAtAnyOperationLosesNothingThatWasSafe) {
   int64_t cuts = 0;
   for (const bool exchange : {true, false}) {
     for (const Scenario& scenario : kScenarios) {
-      // Without an atomic swap a replaced step can be gone for an instant; the test below covers that.
+      // Without an atomic exchange a replaced step may be missing for an instant; the next test covers that.
       if (scenario.async || (!exchange && scenario.step == 200)) continue;
       SCOPED_TRACE(scenario.name);
       for (int64_t at = 1;; ++at) {
@@ -155,7 +156,7 @@ TEST(Crash, APowerCutAtAnyOperationLosesNothingThatWasSafe) {
   EXPECT_GT(cuts, 1500);
 }
 
-// Where folders cannot be swapped, the replaced step may be gone, but never the one before it.
+// If folders cannot be exchanged, the replaced step may be lost, but never the previous checkpoint.
 TEST(Crash, WithoutASwapAReplacedStepFallsBackToTheOneBefore) {
   const Path dir = "/run/checkpoints";
   for (int64_t at = 1;; ++at) {
@@ -182,7 +183,7 @@ TEST(Crash, WithoutASwapAReplacedStepFallsBackToTheOneBefore) {
   }
 }
 
-// The checker itself: a disk that loses unsynced data must show what a missing sync would do.
+// Tests the checker itself: a simulated disk that loses unsynced data must reveal a missing sync.
 TEST(Crash, TheSimulatedDiskLosesWhatWasNotSynced) {
   const auto disk = std::make_shared<SimulatedDisk>();
   disk->make_folder("/a");
@@ -210,7 +211,7 @@ TEST(Crash, TheSimulatedDiskLosesWhatWasNotSynced) {
 
 TEST(Crash, LeftoversOfTheDeadGoAndThoseOfTheLivingStay) {
   const TemporaryFolder folder;
-  // A child that dies leaves its name; this process and its parent are alive.
+  // The child returns a temporary name and dies. This process is alive.
   int fds[2];
   ASSERT_EQ(::pipe(fds), 0);
   const pid_t child = ::fork();

@@ -1,4 +1,4 @@
-// A damaged checkpoint is named and the one before it is used, whatever byte or file is damaged.
+// Whatever byte or file of a checkpoint is damaged, loading names the damage and uses the previous checkpoint.
 #include <sys/stat.h>
 
 #include <random>
@@ -18,7 +18,7 @@ class Damage : public ::testing::Test {
  protected:
   Damage() { save_two(dir_); }
 
-  // Step 200 is rejected for a reason that names `file`, and step 100 comes back whole.
+  // Step 200 is rejected for a reason that names `file`, and step 100 loads completely.
   void expect_fallback(const std::string& file, const std::string& reason = "") {
     const auto loaded = load_latest(dir_);
     ASSERT_TRUE(loaded.has_value());
@@ -35,7 +35,7 @@ class Damage : public ::testing::Test {
   Path older_ = dir_ / "step-100";
 };
 
-// Without load_latest's work on the older checkpoint, so that every byte can be tried.
+// Does not load the older checkpoint, so it is fast enough to try every byte.
 void expect_flip_found(const Path& checkpoint, const std::string& file, std::string bytes, size_t at, int bit) {
   bytes[at] = static_cast<char>(bytes[at] ^ (1 << bit));
   write_bytes(checkpoint / file, bytes);
@@ -48,7 +48,7 @@ TEST_F(Damage, AFlippedBitInAnyByteOfAnyFileIsFound) {
   std::mt19937 random(1);
   for (const std::string& file : names_in(newest_)) {
     const std::string bytes = read_bytes(newest_ / file);
-    // All bytes of the small files, and of the shard every byte of its head and a dense sample of the rest.
+    // Tries all bytes of the small files. Of the shard, it tries every byte of the head and a dense sample of the rest.
     const size_t stride = file.ends_with(".h5") ? 11 : 1;
     for (size_t at = 0; at < bytes.size(); at += at < 600 ? 1 : stride) {
       expect_flip_found(newest_, file, bytes, at, static_cast<int>(random() % 8));
@@ -196,7 +196,7 @@ TEST_F(Damage, NoneAtAllIsNotAnError) {
   EXPECT_FALSE(load_latest(folder_.path() / "nowhere").has_value());
   fs::create_directory(folder_.path() / "empty");
   EXPECT_FALSE(load_latest(folder_.path() / "empty").has_value());
-  // Nothing of this is called step-N.
+  // None of these names is a valid step-N.
   for (const char* name :
        {"step-", "step-x", "step-007", "step--1", "step-1.5", "step-99999999999999999999", "Step-1"}) {
     fs::create_directory(folder_.path() / "empty" / name);

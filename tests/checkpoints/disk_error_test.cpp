@@ -1,5 +1,5 @@
-// Failing devices, at every operation, once and for good: a clear error, nothing older lost, nothing left behind, and
-// the next save works.
+// Disks that fail at every operation, once or permanently. The error is clear, no older checkpoint is lost, no files
+// are left behind, and the next save works.
 #include "checkpoints/load.h"
 #include "tests/checkpoints/support.h"
 #include "tests/support/simulated_disk.h"
@@ -34,7 +34,7 @@ void expect_sound(FileSystem& fs, int64_t step) {
   expect_same(loaded->state, example_state(step));
 }
 
-// Whether saving `step` fails, in either of the two calls.
+// Returns whether saving `step` fails, in save() or in wait().
 bool save_fails(Store& store, int64_t step = 300) {
   try {
     store.save(example_info(step), example_state(step));
@@ -64,7 +64,7 @@ TEST_P(FailingDisk, AtAnyOperationIsReportedAndCostsNothingOlder) {
     const bool reached = fs->failed();
     fs->arm(0);
     failures += failed ? 1 : 0;
-    // A save that failed may still have put its checkpoint in place (`latest`, or the prune, failed); then it is whole.
+    // A failed save may still have put its checkpoint in place, if `latest` or the pruning failed. Then it is complete.
     const bool in_place = disk->kind(kDir / "step-300") == EntryKind::kFolder;
     EXPECT_TRUE(failed || in_place);
     expect_sound(*disk, in_place ? 300 : 200);
@@ -98,7 +98,7 @@ TEST_P(FailingDisk, WhileReplacingAStepKeepsTheOldOneOrTheNewOne) {
       const bool failed = save_fails(store, 200);
       const bool reached = fs->failed();
       fs->arm(0);
-      // Without a swap, a disk that dies between the two renames leaves the checkpoint before.
+      // Without an exchange, a disk that fails permanently between the two renames leaves only the previous checkpoint.
       const bool gone = disk->kind(kDir / "step-200") == EntryKind::kNone;
       EXPECT_TRUE(!gone || (failed && !exchange && forever));
       expect_sound(*disk, gone ? 100 : 200);
@@ -123,10 +123,10 @@ INSTANTIATE_TEST_SUITE_P(All, FailingDisk,
                          ::testing::Combine(::testing::Values(ENOSPC, EIO), ::testing::Bool(), ::testing::Bool()),
                          case_name);
 
-// A disk on which the chosen operations fail, with `error`.
+// A disk on which chosen operations fail with a chosen errno.
 class FailedSave : public ::testing::Test {
  protected:
-  using Chosen = std::function<int(const Operation&)>;  // to the error; 0: it works
+  using Chosen = std::function<int(const Operation&)>;  // returns the errno; 0: the operation works
 
   bool save_fails_where(const Chosen& chosen, int64_t step = 300) {
     chosen_ = chosen;
@@ -192,7 +192,8 @@ TEST_F(FailedSave, RemovesAllButWhatCannotBeRemoved) {
   EXPECT_EQ(disk_->free_bytes(kDir), room - stuck);
 }
 
-// Before the folder is synced, a power cut could bring the replaced checkpoint back: it must be whole then.
+// Before the folder is synced, a power failure could restore the replaced checkpoint, so it must stay complete until
+// then.
 TEST_F(FailedSave, KeepsAReplacedCheckpointUntilItsReplacementIsSafe) {
   const auto sync_fails = [](const Operation& operation) {
     return operation.kind == "sync_folder" && operation.path == kDir ? EIO : 0;

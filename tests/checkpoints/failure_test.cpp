@@ -1,4 +1,4 @@
-// What goes wrong on one rank is thrown on all as what it was, so that its exit code is the same everywhere.
+// A failure on one rank is thrown on all ranks with its type, so that the exit code is the same everywhere.
 #include "checkpoints/failure.h"
 
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@
 namespace terse::checkpoints {
 namespace {
 
-// Thrown on one rank, as another one throws it.
+// Throws the error as another rank would, after it was sent there.
 template <typename Error>
 void throw_elsewhere(const Error& error) {
   raise(parse_failure(failure_text(failure_of(std::make_exception_ptr(error), "rank 1: "))));

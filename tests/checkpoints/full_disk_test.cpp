@@ -1,5 +1,5 @@
-// Disks without room: simulated ones that end at any byte, a real file system of half a megabyte, limits of the
-// process, folders that cannot be written to.
+// Full disks: simulated ones that end at any byte, a real file system of half a megabyte, resource limits of the
+// process, and folders without write permission.
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -27,7 +27,7 @@ using ::testing::IsEmpty;
 const Path kDir = "/run/checkpoints";
 constexpr uint64_t kRoomy = uint64_t{1} << 40;
 
-// A disk with checkpoints 100 and 200 and room for so many more bytes.
+// A disk with checkpoints 100 and 200, and `room` more bytes of space.
 std::shared_ptr<SimulatedDisk> disk_with_room(uint64_t room) {
   const auto disk = std::make_shared<SimulatedDisk>(kRoomy);
   save_two(kDir, {.async = false, .fs = disk});
@@ -35,7 +35,7 @@ std::shared_ptr<SimulatedDisk> disk_with_room(uint64_t room) {
   return disk;
 }
 
-// The error of saving this, from either of the two calls; 0 when there is none.
+// Returns the errno of saving this state, from save() or from wait(); 0 when both succeed.
 int save_error(Store& store, int64_t step, const StateDict& state) {
   try {
     store.save(example_info(step), state);
@@ -47,7 +47,7 @@ int save_error(Store& store, int64_t step, const StateDict& state) {
   }
 }
 
-// What the folder of a checkpoint holds, and the line in `latest`, which is written beside the old one.
+// The bytes of the checkpoint's folder and of the line in `latest`, which is written beside the old one.
 uint64_t bytes_to_save(int64_t step) {
   const auto disk = disk_with_room(kRoomy);
   Store store(kDir, {.keep = 3, .async = false, .fs = disk});
@@ -68,7 +68,7 @@ TEST(FullDisk, AtAnyByteIsReportedAndCostsNothingOlder) {
     EXPECT_THAT(temporaries_in(*disk, kDir), IsEmpty());
     const auto loaded = load_latest(*disk, kDir);
     ASSERT_TRUE(loaded.has_value());
-    // In place already when there is no room for the new line in `latest`.
+    // The checkpoint is already in place when there is no space for the new line in `latest`.
     EXPECT_EQ(loaded->info.step, room < needed - 9 ? 200 : 300);
     expect_same(loaded->state, example_state(loaded->info.step));
     EXPECT_THAT(loaded->rejected, IsEmpty());
@@ -96,14 +96,14 @@ TEST(FullDisk, TooLittleRoomIsSaidBeforeAnythingIsWritten) {
   EXPECT_EQ(load_latest(*disk, kDir)->info.step, 200);
 }
 
-// Another program takes the room after it was measured.
+// Simulates another program that fills the disk after the free space was measured.
 class RoomyIo : public support::HookedFileSystem {
  public:
   using HookedFileSystem::HookedFileSystem;
   uint64_t free_bytes(const Path&) override { return kRoomy; }
 };
 
-// Lowers a limit of this process while it lives. A write over the size limit is an error rather than a signal.
+// Lowers a limit of this process for the lifetime of the object. A write over the size limit is an error, not a signal.
 class Limit {
  public:
   Limit(__rlimit_resource resource, uint64_t value) : resource_(resource), handler_(::signal(SIGXFSZ, SIG_IGN)) {
@@ -124,8 +124,9 @@ class Limit {
   rlimit before_{};
 };
 
-// Runs `body` in a thread for which, and for the threads that it starts, `dir` is a real file system of 512 KiB. Nobody
-// else sees it, and it ends with the thread, even when the process is killed. False when this process may not mount.
+// Runs `body` in a thread. For this thread and the threads that it starts, `dir` is a real file system of 512 KiB. No
+// other thread sees it, and it vanishes with the thread, even when the process is killed. Returns false when this
+// process may not mount.
 bool on_small_file_system(const Path& dir, const std::function<void()>& body) {
   bool mounted = false;
   std::thread([&] {
@@ -141,14 +142,15 @@ bool on_small_file_system(const Path& dir, const std::function<void()>& body) {
   return mounted;
 }
 
-// Each step takes 40 KB more than the one before.
+// Each step takes 40 KB more than the previous one.
 StateDict growing_state(int64_t step) {
   StateDict state = example_state(step);
   for (int64_t i = 0; i < step; ++i) state.add("part/" + std::to_string(i), torch::full({10000}, 0.1 * step));
   return state;
 }
 
-// Saves ever larger checkpoints until the disk refuses one, with `error`; the others and the run must come through.
+// Saves ever larger checkpoints until the disk refuses one with `error`. The older checkpoints and the run must
+// survive.
 void fill(const Path& dir, StoreOptions options, int error) {
   const auto real = posix_file_system();
   options.keep = 100;
@@ -165,7 +167,7 @@ void fill(const Path& dir, StoreOptions options, int error) {
   for (int again = 0; again < 3; ++again) {
     EXPECT_EQ(found, error) << std::strerror(found);
     EXPECT_THAT(temporaries_in(*real, dir), IsEmpty());
-    if (error == ENOSPC) {  // elsewhere the disk is not ours alone
+    if (error == ENOSPC) {  // in the other case other programs use the disk too
       EXPECT_EQ(real->free_bytes(dir), room);
     }
     EXPECT_EQ(list_checkpoints(dir).size(), static_cast<size_t>(step - 1));
@@ -221,13 +223,13 @@ TEST(FullDisk, RunningOutOfDescriptorsIsAnErrorLikeAnyOther) {
     const Limit limit(RLIMIT_NOFILE, 3);
     EXPECT_EQ(save_error(store, 300, example_state(300)), EMFILE);
   }
-  // Without a descriptor the folder could not even be listed to be emptied.
+  // Without a descriptor, the failed save could not list its folder to remove it. So wait() removes it.
   store.wait();
   EXPECT_THAT(names_in(folder.path()), ::testing::ElementsAre("latest", "step-100", "step-200"));
   expect_latest(folder.path(), 200);
 }
 
-// 0 when a store in `dir` is refused with EACCES to somebody who is not root.
+// Returns 0 when opening a store in `dir` fails with EACCES for a user who is not root.
 int open_without_rights(const Path& dir) {
   if (::geteuid() == 0 && ::seteuid(65534) != 0) return 3;
   try {
@@ -248,7 +250,7 @@ TEST(UnusableFolder, IsRefusedBeforeTheFirstStep) {
   fs::create_directory(shut);
   ASSERT_EQ(::chmod(folder.path().c_str(), 0755), 0);
   ASSERT_EQ(::chmod(shut.c_str(), 0555), 0);
-  const pid_t child = ::fork();  // the user is the whole process's
+  const pid_t child = ::fork();  // seteuid changes the user of the whole process
   if (child == 0) ::_exit(open_without_rights(shut));
   int status = 0;
   ASSERT_EQ(::waitpid(child, &status, 0), child);

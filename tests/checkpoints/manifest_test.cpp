@@ -1,4 +1,4 @@
-// Manifests from strangers: every claim that does not fit is refused before anything is opened or allocated.
+// Untrusted manifests: every inconsistent entry is refused before a file is opened or memory is allocated.
 #include "checkpoints/manifest.h"
 
 #include "tests/checkpoints/support.h"
@@ -127,7 +127,7 @@ TEST(Manifest, EveryDeletedFieldAndEveryWrongTypeIsAnErrorNotACrash) {
       edited[nlohmann::ordered_json::json_pointer(pointer)] = other;
       try {
         parse_manifest(edited.dump());
-      } catch (const DataError&) {  // most of them; a stage may be any text
+      } catch (const DataError&) {  // most edits are refused; `stage` may be any text
       }
     }
   }
@@ -141,7 +141,7 @@ TEST(Manifest, ElementCountsRefuseOverflow) {
   EXPECT_EQ(element_count({-1}), std::nullopt);
 }
 
-// A checkpoint that is consistent in itself but whose manifest lies about its tensors.
+// A checkpoint whose hashes are right but whose manifest describes its tensors wrongly.
 TEST(Manifest, AConsistentLieAboutTensorsIsFoundInTheShard) {
   const TemporaryFolder folder;
   save_two(folder.path());

@@ -1,5 +1,5 @@
-// Kill the whole job, or one rank of it, or cut the power, at any operation of a save by several ranks: what loads
-// afterwards is whole, nothing that was safe is lost, and the next start saves as if nothing had happened.
+// Kills the whole job or one rank, or cuts the power, at any operation of a save by several ranks. Afterwards the
+// checkpoint that loads is complete, nothing that was durable is lost, and the next start saves normally.
 #include <sys/wait.h>
 
 #include "checkpoints/load.h"
@@ -28,7 +28,7 @@ const std::vector<Scenario> kScenarios = {
     {"a save that replaces its own step", {100, 200}, 200},
 };
 
-// What is there after the interruption.
+// Checks the folder after the interruption.
 void expect_whole(FileSystem& fs, const Path& dir, const Scenario& scenario, bool saved) {
   const auto loaded = load_latest(fs, dir);
   if (saved) {
@@ -48,7 +48,7 @@ void expect_whole(FileSystem& fs, const Path& dir, const Scenario& scenario, boo
   }
 }
 
-// A new start with its own token, on `ranks` ranks.
+// Starts again on `ranks` ranks with a new token.
 void expect_next_start_works(const std::shared_ptr<FileSystem>& fs, const Path& dir, int ranks) {
   expect_all_ok(save_on_ranks(dir, ranks, {400}, [&](int rank) {
     StoreOptions options = rank_options(rank, ranks, fs);
@@ -59,8 +59,8 @@ void expect_next_start_works(const std::shared_ptr<FileSystem>& fs, const Path& 
   for (const std::string& name : temporaries_in(*fs, dir)) EXPECT_FALSE(is_shared_name(name)) << name;
 }
 
-// One rank in a process of its own, which dies at change `at` that it makes on the disk (0: it lives). Its exit code
-// tells whether its save threw.
+// Runs one rank in its own process, which is killed at its change `at` of the disk (0: never). Its exit code is 1 when
+// the save threw.
 pid_t start_rank(const Path& dir, int64_t step, int rank, int64_t at, std::chrono::milliseconds deadline) {
   const pid_t child = ::fork();
   if (child != 0) return child;
@@ -80,8 +80,8 @@ pid_t start_rank(const Path& dir, int64_t step, int rank, int64_t at, std::chron
   ::_exit(0);
 }
 
-// Runs the job until rank `victim` has died at `at`, and with `all` then kills the others at once, as a launcher does.
-// Returns the wait statuses of the ranks.
+// Runs the job until rank `victim` is killed at `at`. With `all`, it then kills the other ranks at once, as a launcher
+// does. Returns the wait statuses of the ranks.
 std::vector<int> run_job(const Path& dir, int64_t step, int victim, int64_t at, bool all) {
   const auto deadline = all ? std::chrono::milliseconds(std::chrono::minutes(5)) : std::chrono::milliseconds(200);
   std::vector<pid_t> ranks;
@@ -130,7 +130,7 @@ TEST(RanksCrash, AKillOfTheJobAtAnyChangeOfAnyRankLosesNothing) {
   EXPECT_GT(kills, 150);
 }
 
-// The others go on: all of them save or all fail, but for what nobody can tell them when rank 0 is the one that died.
+// The surviving ranks continue. All of them save or all fail, but when rank 0 died nobody announces the result.
 TEST(RanksCrash, ARankThatDiesAloneEndsTheSaveOfTheOthersAtTheDeadline) {
   const Scenario& scenario = kScenarios[1];
   int64_t failures = 0;
@@ -149,7 +149,7 @@ TEST(RanksCrash, ARankThatDiesAloneEndsTheSaveOfTheOthersAtTheDeadline) {
       for (const int status : statuses) {
         const bool threw = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
         failures += threw ? 1 : 0;
-        // Whoever returned has a checkpoint.
+        // A rank whose save returned has a checkpoint.
         EXPECT_TRUE(threw || fs->kind(dir / step_name(scenario.step)) == EntryKind::kFolder);
       }
       if (victim != 0) {
@@ -171,7 +171,7 @@ TEST(RanksCrash, APowerCutAtAnyOperationLosesNothingThatWasSafe) {
     const auto options = [&](const std::shared_ptr<SimulatedDisk>& disk) {
       return [&disk](int rank) {
         StoreOptions of_rank = rank_options(rank, kRanks, disk);
-        of_rank.deadline = std::chrono::milliseconds(30);  // once the power is off nobody hears of another
+        of_rank.deadline = std::chrono::milliseconds(30);  // once the power is off, no messages arrive
         return of_rank;
       };
     };
@@ -185,7 +185,7 @@ TEST(RanksCrash, APowerCutAtAnyOperationLosesNothingThatWasSafe) {
       for (uint64_t seed = 0; seed < 10; ++seed) {
         const auto found = disk->after_power_cut(seed);
         SCOPED_TRACE(seed);
-        if (found->kind(dir) == EntryKind::kNone) continue;  // before the folder of a first save was safe
+        if (found->kind(dir) == EntryKind::kNone) continue;  // the cut came before the folder was durable
         expect_whole(*found, dir, scenario, saved);
         if (::testing::Test::HasFailure()) return;
         ++cuts;

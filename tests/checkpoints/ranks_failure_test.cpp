@@ -1,5 +1,5 @@
-// Saves by several ranks of which one fails, holds the wrong part or never comes: all fail, nothing older is lost,
-// nothing is left, and the next save works.
+// Saves by several ranks where one rank fails, holds the wrong part or never starts. All ranks fail, no older
+// checkpoint is lost, no files are left behind, and the next save works.
 #include "checkpoints/load.h"
 #include "tests/checkpoints/ranks_support.h"
 #include "tests/support/simulated_disk.h"
@@ -37,7 +37,7 @@ void expect_sound(FileSystem& fs, int64_t step) {
   EXPECT_THAT(temporaries_in(fs, kDir), IsEmpty());
 }
 
-// Stores of a run that goes on after a failed save, as training does: wait on every rank, then save again.
+// The stores of a run that continues after a failed save, as training does: every rank waits, then saves again.
 class Job {
  public:
   explicit Job(const std::function<StoreOptions(int)>& options) {
@@ -94,7 +94,7 @@ TEST(FailingRank, AFullDiskOfOneRankFailsTheSaveOnAllAndTheRunGoesOn) {
   }
 }
 
-// Not at the deadline, which is minutes away.
+// The save fails at once, not at the deadline, which is minutes away.
 TEST(FailingRank, ARankWithoutRoomForItsReasonIsNamedAtOnce) {
   for (const int full : {0, 1}) {
     const auto disk = disk_with_two();
@@ -116,7 +116,7 @@ TEST(FailingRank, ARankWithoutRoomForItsReasonIsNamedAtOnce) {
   }
 }
 
-// Every rank may be the one that meets the end of the disk, and there may be no room even to say so.
+// Any rank may be the one that fills the disk, and there may be no space even to report the failure.
 TEST(FailingRank, ADiskThatIsFullAtAnyByteFailsTheSaveOnAll) {
   int failures = 0;
   for (uint64_t room = 0; room < 400'000; room += room < 3000 ? 100 : 1501) {
@@ -166,7 +166,7 @@ TEST(FailingRank, AnErrorAtAnyOperationOfAnyRankEndsTheSaveAlikeOnAll) {
       const auto fs = std::make_shared<FailingFileSystem>(disk, EIO, /*forever=*/false);
       Job run([&](int rank) {
         StoreOptions options = rank_options(rank, kRanks, rank == failing ? fs : std::shared_ptr<FileSystem>(disk));
-        options.deadline = std::chrono::seconds(1);  // what some errors keep a rank from saying
+        options.deadline = std::chrono::seconds(1);  // some errors keep a rank from reporting its failure
         return options;
       });
       fs->arm(at);
@@ -190,8 +190,8 @@ TEST(FailingRank, AnErrorAtAnyOperationOfAnyRankEndsTheSaveAlikeOnAll) {
   }
 }
 
-// On a network's file system a rename may be done and yet reported as failed. Rank 0 then has the report and goes on,
-// so the rank must not take its files back.
+// On a network file system a rename may succeed and still return an error. Rank 0 then has the report and continues, so
+// the reporting rank must not remove its files.
 TEST(FailingRank, AReportThatArrivedAlthoughItFailedCounts) {
   const auto disk = disk_with_two();
   std::mutex mutex;
@@ -302,8 +302,8 @@ TEST(MissingRank, IsNamedAfterTheDeadlineByThoseThatCame) {
   }
 }
 
-// Rank 1 writes one of its files each time that rank 0 looks whether it has written anything, at the end of a wait for
-// the deadline. So the whole takes longer than the deadline, and every look sees something new.
+// Rank 1 writes one file each time that rank 0 polls its progress after waiting for the deadline. So the save takes
+// longer than the deadline, but every poll sees progress.
 TEST(SlowRank, IsWaitedForAsLongAsItsFilesGrow) {
   constexpr int kFiles = 4;
   const TemporaryFolder folder;
@@ -363,7 +363,7 @@ TEST(MissingRank, WithoutRankZeroTheOthersSayThatItHasNotBegun) {
   expect_sound(*disk, 200);
 }
 
-// A rank of another start has another token and is not taken for one of this.
+// A rank of another start has another token, so it does not join this save.
 TEST(MissingRank, ARankWithAnotherTokenDoesNotJoin) {
   const auto disk = disk_with_two();
   const std::vector<Ended> ended = on_ranks(2, [&](int rank) {
@@ -378,7 +378,7 @@ TEST(MissingRank, ARankWithAnotherTokenDoesNotJoin) {
   expect_sound(*disk, 200);
 }
 
-// The one outcome that cannot be told: the meeting vanishes, as when a new start clears what it takes for a leftover.
+// The one unknown outcome: the folder of messages disappears, for example because a new start removes it as a leftover.
 TEST(MissingRank, WhoMissesTheWordOfRankZeroSaysSo) {
   const TemporaryFolder folder;
   const Path talk = folder.path() / "step-1.tmp-shared-job-7-1-talk";
@@ -410,7 +410,7 @@ TEST(MissingRank, ADamagedOrForeignReportIsNotBelieved) {
           write_bytes(folder.path() / "step-1.tmp-shared-job-7-1-talk" / "rank-1.json", report);
         });
     StoreOptions options = rank_options(0, 2, fs);
-    options.deadline = std::chrono::milliseconds(50);  // nobody confirms
+    options.deadline = std::chrono::milliseconds(50);  // no rank confirms the announcement
     Store store(folder.path(), options);
     store.save(example_info(1), example_part(1, 0, 1));
     try {

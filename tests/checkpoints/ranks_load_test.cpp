@@ -1,4 +1,5 @@
-// Loading by several ranks: what is wanted and no more, hashes shared, one decision for all.
+// Loading by several ranks: each loads only the elements that it wants, the ranks share the hashing, and all agree on
+// one checkpoint.
 #include "checkpoints/load.h"
 #include "tests/checkpoints/ranks_support.h"
 
@@ -69,7 +70,7 @@ TEST_F(RanksLoad, ARequestForWhatATensorDoesNotHaveFailsOnAll) {
   }
 }
 
-// The files that each rank reads, and how often.
+// The number of times that each rank reads each file.
 using Reads = std::vector<std::map<std::string, int>>;
 
 TEST_F(RanksLoad, EachFileIsHashedByOneRankAndReadByThoseThatWantIt) {
@@ -84,7 +85,7 @@ TEST_F(RanksLoad, EachFileIsHashedByOneRankAndReadByThoseThatWantIt) {
                                                       ++reads[static_cast<size_t>(rank)][name];
                                                   });
     };
-    // Nobody wants a tensor: each shard is read once, to be hashed.
+    // No rank wants a tensor, so each shard is read once, to be hashed.
     const auto nothing = [](int) {
       return [](const std::string&, const std::vector<int64_t>&) { return std::optional<Range>(); };
     };
@@ -95,7 +96,7 @@ TEST_F(RanksLoad, EachFileIsHashedByOneRankAndReadByThoseThatWantIt) {
       for (const auto& [name, count] : of_rank) total[name] += count;
     }
     EXPECT_EQ(total, (std::map<std::string, int>{{"rank-0.h5", 1}, {"rank-1.h5", 1}, {"rank-2.h5", 1}}));
-    // All want all: each reads each once.
+    // All ranks want everything, so each rank reads each shard once.
     reads.assign(static_cast<size_t>(ranks), {});
     expect_all_ok(load_on_ranks(
         dir_, ranks, {}, [](int, const Store::Loaded& loaded) { expect_same(loaded.state, joined_state(200)); },
@@ -120,7 +121,7 @@ TEST(HashingRanks, ShareTheBytesAndKeepNeighboursTogether) {
   EXPECT_THAT(hashing_ranks(with({uint64_t{1} << 62, uint64_t{1} << 62, 1}), 2), ElementsAre(0, 1, 1));
 }
 
-// Whichever rank finds it, and whoever wants the file.
+// This holds for every rank that may find the damage, and for every rank that wants the file.
 TEST_F(RanksLoad, ADamagedByteMakesAllFallBackTogether) {
   for (const char* file : {"rank-2.h5", "rank-0.h5", "extra.json", "MANIFEST.json"}) {
     const std::string sound = read_bytes(newest_ / file);
@@ -148,7 +149,7 @@ TEST_F(RanksLoad, ADamagedByteMakesAllFallBackTogether) {
   }
 }
 
-// A shard whose hash is right and whose content is not: found by the rank that parses it.
+// The hash of the shard is right but its content is not. The rank that parses it finds this.
 TEST_F(RanksLoad, WhatOnlyParsingFindsMakesAllFallBackTogether) {
   write_bytes(newest_ / "rank-1.h5", "no HDF5, but of the right size and hash");
   fs::resize_file(newest_ / "rank-1.h5", 5000);
@@ -158,7 +159,7 @@ TEST_F(RanksLoad, WhatOnlyParsingFindsMakesAllFallBackTogether) {
     EXPECT_EQ(loaded.info.step, 100);
     EXPECT_THAT(loaded.rejected, ElementsAre(HasSubstr("step-200: rank-1.h5: cannot open it as HDF5")));
   }));
-  // Nobody wants it: nobody parses it.
+  // No rank wants the shard, so none parses it.
   expect_all_ok(load_on_ranks(
       dir_, 3,
       [](int) {
@@ -198,7 +199,7 @@ TEST_F(RanksLoad, ADiskThatFailsOnOneRankIsEverybodysConcern) {
 }
 
 TEST_F(RanksLoad, RanksThatSeeDifferentManifestsReject) {
-  // Rank 1 sees step 200 as it was before it was replaced.
+  // Rank 1 sees step 200 as it was before a save replaced it.
   const Path old = folder_.path() / "old";
   fs::copy(dir_, old, fs::copy_options::recursive);
   expect_all_ok(on_ranks(kSavers, [&](int rank) {

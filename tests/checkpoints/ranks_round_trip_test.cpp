@@ -1,4 +1,4 @@
-// Saved by some number of ranks, loaded by another: every element comes back where it is wanted.
+// Checkpoints that one number of ranks saves and another number loads: every rank gets every element that it wants.
 #include "tests/checkpoints/ranks_support.h"
 
 namespace terse::checkpoints {
@@ -12,7 +12,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-// Each rank's part of every tensor, in the way the ranks that save cut them.
+// Each rank's part of every tensor, split as on the ranks that saved.
 Wanted wanted_part(int rank, int ranks) {
   return [=](const std::string& name, const std::vector<int64_t>& shape) -> std::optional<Range> {
     const int64_t elements = element_count(shape).value();
@@ -110,7 +110,7 @@ TEST(Ranks, SavingAStepAgainReplacesItWhole) {
   const TemporaryFolder folder;
   expect_all_ok(on_ranks(3, [&](int rank) {
     Store store(folder.path(), rank_options(rank, 3));
-    for (const int64_t content : {7, 8, 9}) {  // as at the end of a stage whose last step was just saved
+    for (const int64_t content : {7, 8, 9}) {  // at the end of a stage the last step may be saved again
       store.save(example_info(20), example_part(content, rank, 3));
     }
   }));

@@ -1,4 +1,4 @@
-// Several ranks in one process, each a thread with a Store of its own, and states that they hold in parts.
+// Simulates several ranks in one process. Each is a thread with its own Store, and holds a part of the state.
 #pragma once
 
 #include <condition_variable>
@@ -9,14 +9,14 @@
 
 namespace terse::checkpoints {
 
-// How a rank's work ended.
+// The outcome of a rank's work.
 struct Ended {
   bool ok = true;
   bool disk = false;  // a DiskError
   std::string error;
 };
 
-// Runs `work` for all ranks at once.
+// Runs `work` on all ranks at once.
 inline std::vector<Ended> on_ranks(int ranks, const std::function<void(int)>& work) {
   std::vector<Ended> ended(static_cast<size_t>(ranks));
   std::vector<std::thread> threads;
@@ -36,7 +36,7 @@ inline std::vector<Ended> on_ranks(int ranks, const std::function<void(int)>& wo
   return ended;
 }
 
-// Where the ranks meet to exchange texts.
+// An Exchange between threads: an all-gather of texts.
 class Table {
  public:
   explicit Table(int ranks) : texts_(static_cast<size_t>(ranks)) {}
@@ -66,7 +66,8 @@ class Table {
   int64_t round_ = 0;
 };
 
-// Where the part of rank `rank` begins: later ranks hold more, and the first of many hold nothing of a small tensor.
+// The first element of the part of rank `rank`. Later ranks hold more, and the first of many ranks hold nothing of a
+// small tensor.
 inline int64_t part_begin(int64_t elements, int rank, int ranks) {
   return elements * rank * rank / (int64_t{ranks} * ranks);
 }
@@ -75,8 +76,8 @@ inline Range part_of(int64_t elements, int rank, int ranks) {
   return {part_begin(elements, rank, ranks), part_begin(elements, rank + 1, ranks)};
 }
 
-// What one rank holds of example_state(): parts of all tensors but adam/count, which rank 0 has, and a tensor that the
-// last rank alone has.
+// One rank's part of example_state(). Rank 0 holds adam/count and the last rank holds a tensor of its own; all other
+// tensors are split over the ranks.
 inline StateDict example_part(int64_t step, int rank, int ranks) {
   const StateDict whole = example_state(step);
   StateDict part;
@@ -93,7 +94,7 @@ inline StateDict example_part(int64_t step, int rank, int ranks) {
   return part;
 }
 
-// The whole that the parts make.
+// The complete state that the parts add up to.
 inline StateDict joined_state(int64_t step) {
   StateDict state = example_state(step);
   state.add("expert", torch::full({3, 3}, step));
@@ -105,7 +106,7 @@ inline StoreOptions rank_options(int rank, int ranks,
   return {.fs = std::move(fs), .rank = rank, .ranks = ranks, .token = "job-7", .deadline = std::chrono::minutes(5)};
 }
 
-// Saves example parts on all ranks at once, each step with the same stores.
+// Saves example parts on all ranks at once, and uses the same stores for all steps.
 inline std::vector<Ended> save_on_ranks(const Path& dir, int ranks, const std::vector<int64_t>& steps,
                                         const std::function<StoreOptions(int)>& options) {
   return on_ranks(ranks, [&](int rank) {
@@ -125,7 +126,7 @@ inline void expect_all_ok(const std::vector<Ended>& ended) {
   for (const Ended& rank : ended) EXPECT_TRUE(rank.ok) << rank.error;
 }
 
-// Loads on all ranks; `use` gets what each one found.
+// Loads on all ranks and passes each rank's result to `use`.
 inline std::vector<Ended> load_on_ranks(const Path& dir, int ranks, const std::function<Wanted(int)>& wanted,
                                         const std::function<void(int, const Store::Loaded&)>& use,
                                         const std::function<std::shared_ptr<FileSystem>(int)>& fs = {}) {

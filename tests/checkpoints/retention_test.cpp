@@ -1,4 +1,4 @@
-// Which checkpoints stay: the newest that verify, and the best.
+// Which checkpoints pruning keeps: the newest that verify, and the best.
 #include <limits>
 
 #include "tests/checkpoints/support.h"
@@ -11,7 +11,7 @@ using ::testing::ElementsAre;
 
 class Retention : public ::testing::Test {
  protected:
-  // Saves steps with these scores through one store.
+  // Saves these steps, with these scores, through one store.
   void save(const std::vector<std::pair<int64_t, double>>& steps, int64_t keep = 2, const std::string& stage = "rl") {
     Store store(dir_, {.keep = keep, .async = false, .fs = support::unsynced_file_system()});
     for (const auto& [step, score] : steps) store.save(example_info(step, score, stage), example_state(step));
@@ -41,7 +41,7 @@ TEST_F(Retention, TheNewestAndTheBestStay) {
   EXPECT_THAT(steps(), ElementsAre(8, 7, 6));
 }
 
-// Losses are negative scores and accuracies positive ones: across stages nothing would be said about what is better.
+// Losses are negative scores and accuracies positive ones, so scores of different stages cannot be compared.
 TEST_F(Retention, OnlyScoresOfTheStageUnderWayAreCompared) {
   save({{1, -2.0}, {2, -0.1}, {3, -0.5}, {4, -0.4}}, 2, "sft");
   EXPECT_THAT(steps(), ElementsAre(4, 3, 2));
@@ -114,7 +114,7 @@ TEST_F(Retention, SavingAStepTwiceKeepsOneWithTheNewContent) {
   EXPECT_EQ(store.load_latest()->state.extra["stage finished"], true);
 }
 
-// After falling back past a damaged checkpoint, the run saves steps below it.
+// After the run fell back past a damaged checkpoint, it saves steps below the damaged one.
 TEST_F(Retention, WhatWasJustSavedAndWhatIsNewerStays) {
   save({{10, 0}, {20, 0}, {30, 0}}, 3);
   damage(30);

@@ -1,4 +1,4 @@
-// What is saved comes back bit by bit: element types, shapes, shards, splits over files, strides, names, JSON.
+// A saved state loads with the same bits: element types, shapes, shards, splits over files, strides, names, JSON.
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -13,7 +13,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-// Saves and loads through a new store.
+// Saves with one store and loads without it.
 Store::Loaded round_trip(const StateDict& state, uint64_t shard_bytes = 1 << 20) {
   const TemporaryFolder folder;
   {
@@ -191,7 +191,7 @@ TEST(RoundTrip, SameStateGivesSameBytesApartFromTheManifest) {
     Store store(dir, {.async = dir == b.path()});
     store.save(example_info(7), example_state(7));
     store.wait();
-    std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // HDF5 notes times in seconds
+    std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // HDF5 records times in seconds
   }
   for (const char* name : {"rank-0.h5", "extra.json"}) {
     EXPECT_EQ(read_bytes(a.path() / "step-7" / name), read_bytes(b.path() / "step-7" / name)) << name;

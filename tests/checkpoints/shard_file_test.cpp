@@ -1,4 +1,4 @@
-// Shard images from strangers: whatever HDF5 can do beyond holding checksummed numbers is refused.
+// Untrusted shard images: every HDF5 feature is refused that a plain array of checksummed numbers does not need.
 #include "checkpoints/shard_file.h"
 
 #include <random>
@@ -34,7 +34,7 @@ void expect_refused(std::string_view image, const std::vector<Piece>& pieces,
   }
 }
 
-// An image whose single dataset "w" (or whatever `fill` puts there) was made by hand.
+// An HDF5 image with the content that `fill` creates.
 std::string hand_made(const std::function<void(hid_t)>& fill) {
   MemoryFile file;
   fill(file.id());
@@ -98,8 +98,8 @@ TEST(ShardFile, TwoImagesCanBeOpenAtOnce) {
   EXPECT_NE(a.id(), b.id());
 }
 
-// Flips a bit in every byte of an image. Returns 0 when each read gave the right numbers or an error, and most gave an
-// error.
+// Flips a bit in every byte of an image. Returns 0 when each read gave the right numbers or an error, and most reads
+// gave an error.
 int try_all_flips() {
   const std::string image = valid_image();
   const torch::Tensor right = torch::empty({1000});
@@ -120,9 +120,9 @@ int try_all_flips() {
   return found > 4000 ? 0 : 2;
 }
 
-// The manifest's hash finds these first; here the checksums of HDF5's newest format have to, for bits that flip in
-// memory. In a process of its own, so that a crash is a failure, and because HDF5 loses some memory in failed reads and
-// says so at exit.
+// Normally the hash in the manifest reveals flipped bits. For bits that flip in memory, the checksums of HDF5's newest
+// format must reveal them. The test runs in its own process: a crash is then a failure, and HDF5 leaks some memory in
+// failed reads and reports it at exit.
 TEST(ShardFile, AFlippedBitNeverGivesWrongNumbersOrACrash) {
   EXPECT_EXIT(::_exit(try_all_flips()), ::testing::ExitedWithCode(0), "");
 }
@@ -196,7 +196,7 @@ TEST(ShardFile, RefusesOtherLayoutsAndFilters) {
   EXPECT_NO_THROW(read_shard(with([](hid_t l) { chunk(l, 100), H5Pset_fletcher32(l); }), {{piece("w", 1000), {}}}));
 }
 
-// 2^42 elements declared and nothing stored: reading would allocate 16 TiB of zeros.
+// The dataset declares 2^42 elements and stores none. Reading it would allocate 16 TiB of zeros.
 TEST(ShardFile, RefusesSizeBombs) {
   prepare_hdf5();
   const hsize_t huge = hsize_t{1} << 42;
@@ -207,7 +207,8 @@ TEST(ShardFile, RefusesSizeBombs) {
   });
   EXPECT_LT(bomb.size(), 4096u);
   expect_refused(bomb, {piece("w", static_cast<int64_t>(huge))}, HasSubstr("not all its elements are stored"));
-  // The manifest cannot say that either: its tensors must fit their files. With an honest size the shapes differ.
+  // A manifest cannot declare this size either, because its tensors must fit their files. With a size that fits, the
+  // shapes differ.
   expect_refused(bomb, {piece("w", 1 << 20)}, HasSubstr("it has 4398046511104 elements, the manifest says 1048576"));
   const auto hollow = hand_made([&](hid_t file) {
     const Layout layout;
@@ -251,7 +252,7 @@ TEST(ShardFile, ErrorsPrintNothingAndLeaveHdf5sOwnSettings) {
   EXPECT_EQ(before, after);
 }
 
-// The whole way: a checkpoint whose hashes are all right, with a shard that reads another file.
+// An end-to-end test: all hashes of the checkpoint are right, but a shard reads another file.
 TEST(ShardFile, AMaliciousCheckpointWithRightHashesIsRejected) {
   const TemporaryFolder folder;
   save_two(folder.path());

@@ -1,4 +1,4 @@
-// Several at one folder: readers while a run saves, two stores, two processes.
+// Concurrent use of one folder: readers during saves, two stores, two processes.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -43,7 +43,7 @@ TEST(SharedFolder, TwoStoresOnOneFolderDoNotDisturbEachOther) {
   Store even(folder.path(), options);
   for (int64_t step = 0; step < 20; step += 2) {
     even.save(example_info(step), example_state(step));
-    Store odd(folder.path(), options);  // its clean-up must leave the other's temporary folder alone
+    Store odd(folder.path(), options);  // its clean-up must not remove the other store's temporary folder
     odd.save(example_info(step + 1), example_state(step + 1));
   }
   even.wait();

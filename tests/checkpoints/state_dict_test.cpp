@@ -1,4 +1,4 @@
-// Adding tensors to a state and taking them out.
+// Adds tensors to a state and takes them out again, with the errors for missing and partial tensors.
 #include "checkpoints/state_dict.h"
 
 #include <gmock/gmock.h>

@@ -33,7 +33,7 @@ inline CheckpointInfo example_info(int64_t step, double score = 0, const std::st
   return {step, stage, "c0ffee", score};
 }
 
-// Bit by bit, so that NaN equals itself and -0 differs from 0.
+// Compares bit by bit, so NaN equals itself and -0 differs from 0.
 inline bool same_bits(const torch::Tensor& a, const torch::Tensor& b) {
   if (a.scalar_type() != b.scalar_type() || a.sizes() != b.sizes()) return false;
   const torch::Tensor left = a.contiguous(), right = b.contiguous();
@@ -53,7 +53,7 @@ inline void expect_same(const StateDict& found, const StateDict& expected) {
   }
 }
 
-// That the newest checkpoint in `dir` that loads is the whole example of `step`.
+// Expects that the newest checkpoint in `dir` that loads is the complete example of `step`.
 inline void expect_latest(const Path& dir, int64_t step) {
   const auto loaded = load_latest(dir);
   ASSERT_TRUE(loaded.has_value());
@@ -83,7 +83,8 @@ inline std::vector<std::string> names_in(const Path& dir) {
   return names;
 }
 
-// Names in `dir` that saves give to what is unfinished or about to go; none may be left by a save that has ended.
+// Names in `dir` that saves give to unfinished files and to checkpoints that are to be removed. A finished save leaves
+// none.
 inline std::vector<std::string> temporaries_in(FileSystem& fs, const Path& dir) {
   std::vector<std::string> names;
   for (const Entry& entry : fs.list(dir)) {
@@ -92,7 +93,7 @@ inline std::vector<std::string> temporaries_in(FileSystem& fs, const Path& dir) 
   return names;
 }
 
-// Two good checkpoints, 100 and 200, in folder `dir`.
+// Saves two good checkpoints, 100 and 200, to `dir`.
 inline void save_two(const Path& dir, StoreOptions options = {.async = false, .fs = support::unsynced_file_system()}) {
   Store store(dir, std::move(options));
   store.save(example_info(100), example_state(100));
@@ -100,8 +101,8 @@ inline void save_two(const Path& dir, StoreOptions options = {.async = false, .f
   store.wait();
 }
 
-// Makes a tampered folder consistent again: sizes and hashes of all its files in the manifest, and the manifest's own
-// hash. What is then found was found without the help of hashes.
+// Makes a tampered folder consistent again: updates the sizes and hashes in the manifest, and the manifest's own hash.
+// So a test can show what is found without the help of hashes.
 inline void seal(const Path& checkpoint, const std::function<void(nlohmann::ordered_json&)>& edit = {}) {
   auto manifest = nlohmann::ordered_json::parse(read_bytes(checkpoint / kManifestName));
   for (auto& file : manifest["files"]) {

@@ -1,4 +1,5 @@
-// The field lists are complete, and everything they produce agrees: round trips, shipped files, schema and reference.
+// Tests that the field lists are complete, and that everything made from them agrees: round trips, shipped files,
+// schema and reference.
 #include "configs/fields.h"
 
 #include <gmock/gmock.h>
@@ -39,7 +40,7 @@ TEST(Arity, CountsDirectMembers) {
   static_assert(arity<configs::Run>() == 6);
 }
 
-// A forgotten member does not compile; a member listed twice under two names would.
+// A list of the wrong length does not compile. But a list that repeats one member and omits another would compile.
 TEST(Fields, EachMemberAndEachPathIsListedOnce) {
   RunConfig config;
   std::set<const void*> members;
@@ -84,7 +85,7 @@ double random_number(std::mt19937& random, const Rule& rule) {
   const double low = std::isfinite(rule.min) ? rule.min : -1e12;
   const double high = std::isfinite(rule.max) ? rule.max : 1e12;
   const double unit = std::uniform_real_distribution<double>(0, 1)(random);
-  // Uniform, over many orders of magnitude above the lower bound, or a small whole number.
+  // Draws uniformly, or over many orders of magnitude above the lower bound, or a small whole number above it.
   switch (random() % 3) {
     case 0:
       return low + unit * (high - low);
@@ -113,7 +114,7 @@ void randomize(std::mt19937& random, const Field& field) {
   }
 }
 
-// From a valid config, one option after the other gets a random value; those that break a rule are put back.
+// Starts from a valid config and gives one option after the other a random value. A value that breaks a rule is undone.
 RunConfig random_config(std::mt19937& random) {
   RunConfig config = accepted(kValid);
   config.data.train = "x.txt";
@@ -191,7 +192,7 @@ TEST(Shipped, AllLoadAndAreNamedAfterTheirRun) {
   for (const fs::path& path : shipped()) EXPECT_EQ(load(path.string()).config.run.name, path.stem()) << path;
 }
 
-// The part of JSON Schema that our schema uses; an unknown keyword fails the test.
+// Validates with the part of JSON Schema that our schema uses. An unknown keyword fails the test.
 void validate(const Json& schema, const Json& value, const std::string& path, std::vector<std::string>& wrong) {
   const auto is_type = [&](const std::string& type) {
     return (type == "object" && value.is_object()) || (type == "array" && value.is_array()) ||
@@ -237,7 +238,7 @@ void validate(const Json& schema, const Json& value, const std::string& path, st
   }
 }
 
-// What a YAML reader without our types makes of a tree.
+// Converts a tree to JSON like a YAML reader that does not know our types.
 Json to_json(const Node& node) {
   switch (node.kind) {
     case Node::Kind::kNull:

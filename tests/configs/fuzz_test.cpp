@@ -1,4 +1,4 @@
-// Random damage to a good configuration: loading it succeeds or throws ConfigError, and nothing else ever happens.
+// Damages a good configuration at random. Loading it must succeed or throw ConfigError, and nothing else may happen.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -14,7 +14,7 @@ const std::vector<std::string> kSplices = {
     "|",  ">",   "%",    "@",   "#",  "\t",       "? ", "---\n",        "...\n", "<<", "~",    "\xff",   "\r", "1e999",
     "-1", "nan", "\\x0", "\\u", "  ", "\xc3\xa9", ",",  "base: x.yaml", "0x",    "=",  "null", "%YAML 9"};
 
-// One to four edits: delete, insert, overwrite, duplicate or move a span.
+// Makes one to four edits: each deletes, inserts, overwrites, duplicates or replaces a span, or truncates the text.
 std::string mutate(std::string text, std::mt19937& random) {
   const auto below = [&](size_t n) { return n == 0 ? 0 : random() % n; };
   for (size_t edits = 1 + below(4); edits > 0; --edits) {
@@ -66,7 +66,7 @@ TEST(Fuzz, MutatedFilesLoadOrAreRefused) {
     SCOPED_TRACE(yaml);
     ASSERT_NO_THROW(accepted_count += loads(yaml, {}));
   }
-  EXPECT_GT(accepted_count, cases / 100);  // damage to comments is none
+  EXPECT_GT(accepted_count, cases / 100);  // damage inside a comment has no effect
   EXPECT_LT(accepted_count, cases * 9 / 10);
 }
 

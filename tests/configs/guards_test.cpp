@@ -1,4 +1,4 @@
-// Input that is hostile, broken or no configuration at all: refused fast, in little memory, with a reason.
+// Tests that input that is hostile, broken or no configuration is refused quickly, in little memory and with a reason.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <sys/resource.h>
@@ -54,7 +54,7 @@ TEST(Guards, DeepNestingIsRefused) {
   std::string maps;
   for (int i = 0; i < 500; ++i) maps += "{a: ";
   EXPECT_THAT(refusal(maps), HasSubstr("nested more than 32 levels deep"));
-  // Depth that only aliases add.
+  // Here only the aliases add depth.
   std::string chain = "a0: &a0 [x]\n";
   for (int i = 1; i < 60; ++i) chain += fmt::format("a{0}: &a{0} [*a{1}]\n", i, i - 1);
   EXPECT_THAT(refusal(chain), HasSubstr("nested more than 32 levels deep"));
@@ -89,7 +89,7 @@ TEST(Guards, BytesThatAreNoTextAreRefused) {
   EXPECT_THAT(refusal(std::string("stages: [sft]\n\0x", 16)),
               HasSubstr("my.yaml:2:1: control character 0x00: not a text file"));
   EXPECT_THAT(refusal("stages: [\x1b[0m]\n"), HasSubstr("control character 0x1b"));
-  EXPECT_EQ(accepted("\xef\xbb\xbf" + kValid).sft.steps, 10);  // a byte order mark is no harm
+  EXPECT_EQ(accepted("\xef\xbb\xbf" + kValid).sft.steps, 10);  // a byte order mark is accepted
   EXPECT_EQ(accepted("stages: [sft]\r\nsft:\r\n  steps: 10\r\n").sft.steps, 10);
   EXPECT_EQ(accepted(kValid + "data: {separator: \"\u00e9\u6f22\U0001F600\"}\n").data.separator,
             "\u00e9\u6f22\U0001F600");

@@ -1,4 +1,4 @@
-// Machines that come with the program, and what is wrong with those that do not.
+// Tests the machines that come with the program, and the messages about mistakes in other hardware files.
 #include "configs/hardware.h"
 
 #include <gmock/gmock.h>
@@ -17,7 +17,7 @@ std::string shipped(const std::string& name) {
   return read(kSource / "configs/hardware" / (name + ".yaml"));
 }
 
-// The H100's file with one piece of it replaced.
+// Returns the error for the H100's file with one piece of it replaced.
 std::string mistake(const std::string& piece, const std::string& by) {
   std::string text = shipped("h100");
   const size_t at = text.find(piece);

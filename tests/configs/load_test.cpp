@@ -1,4 +1,4 @@
-// Files, bases, overrides, derivation and input files.
+// Tests files, bases, overrides, derivation, input files, the hash and differences.
 #include "configs/load.h"
 
 #include <fmt/format.h>
@@ -17,7 +17,7 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-// The working directory of the process, put back at the end.
+// Changes the working directory of the process, and restores it at the end.
 class WorkingDirectory {
  public:
   explicit WorkingDirectory(const fs::path& path) : old_(fs::current_path()) { fs::current_path(path); }

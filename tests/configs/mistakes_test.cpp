@@ -1,4 +1,4 @@
-// Every class of mistake in a file: refused, with its place, its name, and what to do instead.
+// Tests that every class of mistake in a file is refused with its place, its name and a remedy.
 #include <gmock/gmock.h>
 
 #include "configs/suggest.h"

@@ -1,5 +1,5 @@
-// The ends of every range: what is allowed is accepted, what lies just outside is refused by name. And what every
-// number that is not whole must survive: fp32.
+// Tests the ends of every range: an allowed end is accepted, and a value just outside is refused by name. Every double
+// must also be valid in fp32.
 #include <gmock/gmock.h>
 
 #include <cmath>
@@ -21,7 +21,7 @@ using ::testing::Not;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kSmallest = std::numeric_limits<float>::min(), kLargest = std::numeric_limits<float>::max();
 
-// Messages about one key, of a config that only differs from a valid one in it.
+// Returns the message about a valid config in which only `key` is changed, or "" when there is none.
 std::string complaint(const std::string& key, const std::string& value) {
   try {
     load_text(kValid, "my.yaml", {key + "=" + value}, InputFiles::kMayBeMissing);
@@ -41,7 +41,7 @@ std::vector<Field> fields_of() {
   return found;
 }
 
-// Rules between options may refuse the end of a range beside defaults; the range itself must not.
+// A rule between options may refuse the end of a range beside the defaults. The range itself must accept it.
 void expect_allowed(const Field& field, const std::string& value) {
   EXPECT_THAT(complaint(field.path, value),
               AllOf(Not(HasSubstr("out of range")), Not(HasSubstr("fp32")), Not(HasSubstr("expected"))))

@@ -1,4 +1,4 @@
-// Rules that tie several options together, and the places that their messages name.
+// Tests the rules that tie several options together, and the places that their messages name.
 #include <gmock/gmock.h>
 
 #include "tests/configs/test_files.h"

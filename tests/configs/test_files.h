@@ -1,4 +1,5 @@
-// What the tests of configs/ share: configurations from text or temporary files, and the message of a refused one.
+// Provides helpers for the tests of configs/: they load configurations from text or temporary files, and return the
+// message of a refused one.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -13,10 +14,10 @@
 
 namespace terse::configs {
 
-// The smallest valid file; lines after it start at 4.
+// The smallest valid file. A line appended to it has number 4.
 inline const std::string kValid = "stages: [sft]\nsft:\n  steps: 10\n";
 
-// The message of a configuration that must be refused; "" (and a failed test) when it is accepted.
+// Returns the message of a configuration that must be refused. If it is accepted, the test fails and the result is "".
 inline std::string refusal(const std::string& yaml, const std::vector<std::string>& overrides = {}) {
   try {
     load_text(yaml, "my.yaml", overrides);

@@ -1,4 +1,4 @@
-// What building a store does to the disk, in which order.
+// Checks which operations building a store performs on the disk, and in which order.
 #include <gmock/gmock.h>
 
 #include "data/build_store.h"

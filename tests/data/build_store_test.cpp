@@ -1,3 +1,4 @@
+// Tests the documents and the content of built stores, and failures while one is built.
 #include "data/build_store.h"
 
 #include <sys/resource.h>
@@ -57,7 +58,7 @@ TEST(BuildStore, ADocumentWithoutTokensDoesNotCount) {
   EXPECT_EQ(all_tokens(*TokenStore::open(dir / "store.h5")), (Ids{0, 1, 0, 0, 1}));
 }
 
-// Larger than a block of the reader, so that characters and separators fall across its borders.
+// The text is larger than a block of the reader, so that characters and separators cross block borders.
 TEST(BuildStore, AFileOfSeveralBlocksLosesNothing) {
   const TemporaryFolder dir;
   std::string text;
@@ -126,8 +127,8 @@ TEST(BuildStore, AFolderThatCannotBeWrittenIsADiskError) {
   EXPECT_THROW(build_store({text}, text / "store.h5", ByteTokenizer()), DiskError);
 }
 
-// A file-size limit stands in for a full disk. The program must survive it up to its regular end: HDF5's own clean-up
-// at exit crashes when files were left unwritten.
+// A file-size limit simulates a full disk. The process must also exit normally afterwards: HDF5's own clean-up at exit
+// crashes when files were left unwritten.
 TEST(BuildStoreDeathTest, AFullDiskAtAnyPointIsADiskErrorAndNoCrash) {
   const TemporaryFolder dir;
   const auto text = dir.write("text.txt", std::string(300000, 'x'));

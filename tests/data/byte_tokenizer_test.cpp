@@ -1,3 +1,4 @@
+// Tests that all bytes survive a round trip, and that no text encodes to a special token.
 #include "data/byte_tokenizer.h"
 
 #include "data/tokenizer_factory.h"

@@ -1,3 +1,4 @@
+// Tests the vocabulary, the encoding and the errors of the character tokenizer.
 #include "data/char_tokenizer.h"
 
 #include "base/utf8.h"

@@ -1,3 +1,4 @@
+// Tests how a corpus is opened, split and cached, and what happens when its files change or disappear.
 #include "data/corpus.h"
 
 #include <sys/stat.h>
@@ -35,7 +36,7 @@ configs::Data data(const std::string& train, const std::string& val = "", double
   return config;
 }
 
-// With the tokenizer that a config asks for.
+// Opens a corpus with the tokenizer that a config selects.
 Corpus open_corpus(const configs::Data& config, const configs::Tokenizer& tokenizer, const std::filesystem::path& cache,
                    const CorpusOptions& options = {}) {
   return open_corpus(config, make_tokenizer(tokenizer, config.train, config.separator), cache, options);
@@ -134,7 +135,7 @@ TEST(Corpus, RefusesFilesThatAreNotWhatTheySeem) {
 TEST(Corpus, BuildsAStoreOnceAndAgainWhenItIsDamaged) {
   const TemporaryFolder dir;
   const auto text = dir.write("text.txt", std::string(1000, 'x') + "yz");
-  // A store that is built is a new file beside the old one, and then takes its name.
+  // A build writes a new file beside the old store and then renames it. So each build creates a new inode.
   std::set<std::pair<std::string, uint64_t>> files;
   size_t built = 0;
   const auto open = [&](const char* name, const std::string& separator = "") {
@@ -185,7 +186,7 @@ TEST(Corpus, TellsWhatItsFilesWere) {
   EXPECT_TRUE(load_sources(dir.path()).empty());
   dir.write("sources.json", R"({"data.train": {"file": "a"}})");
   EXPECT_THROW(load_sources(dir.path()), DataError);
-  // A record that is there and cannot be read is not "no record".
+  // A record that exists but cannot be read is an error. Only a missing record is empty.
   std::filesystem::remove(dir.path() / "sources.json");
   std::filesystem::create_symlink("sources.json", dir.path() / "sources.json");
   EXPECT_THROW(load_sources(dir.path()), DiskError);

@@ -1,3 +1,4 @@
+// Tests that packing shifts targets by one, and that slices and concatenations are consistent.
 #include "data/pack.h"
 
 #include "tests/data/support.h"

@@ -1,3 +1,4 @@
+// Tests that a permutation is a bijection, depends on seed and epoch, and is close to uniform.
 #include "data/permutation.h"
 
 #include <gtest/gtest.h>
@@ -54,7 +55,7 @@ TEST(Permutation, DependsOnSeedAndEpoch) {
   EXPECT_NE(order(uint64_t{1} << 40, 0, 100), order(0, 0, 100));
 }
 
-// 120 orders of 5 elements, 24,000 seeds: each order is expected 200 times, with a standard deviation of 14.
+// Five elements have 120 orders. With 24,000 seeds each order is expected 200 times, with a standard deviation of 14.
 TEST(Permutation, ReachesEveryOrderOfASmallRangeAboutEquallyOften) {
   std::map<std::vector<int64_t>, int> counts;
   for (uint64_t seed = 0; seed < 24000; ++seed) ++counts[order(seed, 0, 5)];

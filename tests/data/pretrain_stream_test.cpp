@@ -1,3 +1,4 @@
+// Tests the epochs, the shares and the resumption of the pretraining stream, and the validation set.
 #include "data/pretrain_stream.h"
 
 #include <map>
@@ -25,7 +26,7 @@ bool same(const Batch& a, const Batch& b) {
 
 const PretrainOptions kOptions{.context = 8, .batch_size = 3, .seed = 11};
 
-// Batches until the epoch is over, and nothing of the next: for a batch of one window.
+// Counts the targets until the epoch ends. The batch size must be 1, so that no batch reaches into the next epoch.
 std::map<int64_t, int> targets_of_epoch(PretrainStream& stream, int64_t epoch) {
   std::map<int64_t, int> targets;
   while (stream.state()["epoch"] == epoch) {
@@ -87,8 +88,8 @@ TEST(PretrainStream, OrdersAndCutsDependOnSeedAndEpoch) {
   EXPECT_FALSE(same(first(1, 0), first(1, 1)));
 }
 
-// Every epoch shuffles anew. The cuts are shifted from epoch to epoch, too, so what is compared is the order of the
-// windows by where they stand.
+// Every epoch has a new order. The cuts also shift between epochs, so the test compares where the windows are in the
+// corpus.
 TEST(PretrainStream, EveryEpochHasAnOrderOfItsOwnAndSoHasEverySeed) {
   const auto order = [](uint64_t seed, int64_t epoch) {
     PretrainStream stream(corpus(1600), {.context = 8, .batch_size = 1, .seed = seed});
@@ -110,7 +111,7 @@ TEST(PretrainStream, EveryEpochHasAnOrderOfItsOwnAndSoHasEverySeed) {
     for (size_t b = 0; b < a; ++b) {
       int64_t same_place = 0;
       for (int64_t i = 0; i < 190; ++i) same_place += orders[a][i] == orders[b][i] ? 1 : 0;
-      // Of two random orders about one window stands in the same place; ten or more have a chance below 1e-6.
+      // Two random orders agree in about one place. Ten or more agreements have a probability below 1e-6.
       EXPECT_LT(same_place, 10) << a << " and " << b;
     }
   }
@@ -255,7 +256,7 @@ TEST(ValidationSet, IsTheSameEveryTimeAndRepeatsNoWindow) {
   EXPECT_THROW(ValidationSet(corpus(9), 0, 1, 1, 1), std::invalid_argument);
 }
 
-// What bits per byte divide by: the bytes of the predicted tokens, and not those of the whole text.
+// Bits per byte are relative to the bytes of the predicted tokens, not to those of the whole text.
 TEST(ValidationSet, BytesPerTokenAreThoseOfTheTokensThatItPredicts) {
   const CharTokenizer tokenizer({U'a', U'b', U'\u20AC'});  // the sign has 3 bytes
   const auto bytes_of = [&](const std::string& text, int64_t begin, const std::vector<int64_t>& documents = {}) {
@@ -268,7 +269,7 @@ TEST(ValidationSet, BytesPerTokenAreThoseOfTheTokensThatItPredicts) {
   EXPECT_EQ(bytes_of("aaaaaaaaaaa" + sign + sign + sign, 11), 3.0) << "the training part does not count";
   EXPECT_EQ(bytes_of(sign + "a" + "b", 0), 1.0) << "the first token is predicted by nothing";
   EXPECT_EQ(bytes_of("a" + sign + "b" + sign, 0), 7.0 / 3);
-  // Documents "a", "b<sign>" and "<sign>a": the first token of each is predicted by nothing.
+  // The documents are "a", "b<sign>" and "<sign>a". Nothing predicts the first token of each.
   EXPECT_EQ(bytes_of("ab" + sign + sign + "a", 0, {0, 1, 3}), 4.0 / 2);
   EXPECT_EQ(bytes_of("ab" + sign, 0, {0, 1, 2}), std::nullopt) << "nothing is predicted";
 }

@@ -1,4 +1,4 @@
-// What the tests of data/ share: whole token sources, messages of errors, and a small generator of random numbers.
+// Provides helpers for the tests of data/: reading whole token sources, messages of errors, and random numbers.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@ inline std::vector<int32_t> all_tokens(const TokenSource& source) {
   return tokens;
 }
 
-// The message of the exception of type E that `call` throws; a failure of the test when it throws none.
+// Returns the message of the exception of type E that `call` throws. The test fails when it throws none.
 template <typename E, typename Call>
 std::string message_of(Call call) {
   try {
@@ -33,7 +33,7 @@ std::string message_of(Call call) {
   return {};
 }
 
-// [0, n), the same on every platform.
+// Returns a number in [0, n), the same on every platform.
 inline int64_t below(std::mt19937_64& random, int64_t n) {
   return static_cast<int64_t>(random() % static_cast<uint64_t>(n));
 }

@@ -1,3 +1,4 @@
+// Tests the symbol tokenizer, above all that every sequence of ids survives a round trip.
 #include "data/symbol_tokenizer.h"
 
 #include "data/tokenizer_factory.h"
@@ -64,7 +65,8 @@ TEST(SymbolTokenizer, EverySequenceSurvivesTheRoundTrip) {
   expect_round_trips(chain(), 4);
 }
 
-// Single characters that spell longer symbols, symbols that are prefixes of others, and characters of several bytes.
+// These vocabularies have single characters that spell longer symbols, symbols that are prefixes of others, and
+// characters of several bytes.
 TEST(SymbolTokenizer, EverySequenceOfATreacherousVocabularySurvivesTheRoundTrip) {
   expect_round_trips(SymbolTokenizer("bad", {"a", "b", "c", "ab", "abc", "bc", "aa"}), 6);
   expect_round_trips(SymbolTokenizer("bad", {"=", ">", "=>", "=>>", "<", "<=", "<=>"}), 6);

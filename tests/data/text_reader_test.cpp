@@ -1,3 +1,4 @@
+// Tests that the documents do not depend on the block size, and that errors name their place in the file.
 #include "data/text_reader.h"
 
 #include "base/errors.h"

@@ -1,4 +1,5 @@
-// Damage to a store on disk: found, or harmless; never a crash, and never other tokens after verify().
+// Damages a store on disk. The damage must be detected or harmless. It must never cause a crash, or other tokens after
+// verify().
 #include "base/errors.h"
 #include "data/build_store.h"
 #include "data/byte_tokenizer.h"
@@ -6,7 +7,7 @@
 #include "data/token_store.h"
 #include "tests/data/support.h"
 
-// HDF5 does not free everything when it meets a damaged file. Only sanitized builds ask for this.
+// HDF5 leaks memory when it reads a damaged file. Only sanitized builds call this function.
 extern "C" const char* __lsan_default_suppressions() {
   return "leak:libhdf5";
 }
@@ -31,7 +32,7 @@ class DamagedStore : public ::testing::Test {
     documents_ = store->documents();
   }
 
-  // True when the damage was found.
+  // Returns whether the damage was detected.
   bool check(const std::string& damaged, bool on_disk) {
     const auto path = dir_.write("damaged.h5", damaged);
     try {
@@ -72,7 +73,7 @@ TEST_F(DamagedStore, ACutOffFileIsFound) {
   }
 }
 
-// Each of the kinds of damage that files suffer, at random places; several at once at times.
+// Applies one to three random kinds of damage at random places.
 std::string mutate(std::string bytes, std::mt19937_64& random) {
   for (int64_t times = 1 + below(random, 3); times > 0; --times) {
     const auto size = static_cast<int64_t>(bytes.size());

@@ -1,4 +1,4 @@
-// Stores that were made to deceive: each is a sound store of which one thing was replaced.
+// Tests stores that are made to deceive: each is a sound store in which one thing is replaced.
 #include <fmt/format.h>
 #include <hdf5.h>
 
@@ -17,7 +17,7 @@ namespace {
 
 using Handle = Hdf5Handle;
 
-// A sound store of 40 documents of 1,000 tokens, edited.
+// Builds a sound store of 40 documents with 1,000 tokens each, and edits it.
 class HostileStore : public ::testing::Test {
  protected:
   HostileStore() {
@@ -33,14 +33,14 @@ class HostileStore : public ::testing::Test {
     ASSERT_GE(file, 0);
     change(file);
   }
-  // Puts another dataset in the place of one; `prepare` sets its creation properties.
+  // Replaces a dataset by another one. `prepare` sets the creation properties of the new one.
   void replace(const char* name, hid_t type, std::vector<hsize_t> dims,
                const std::function<void(hid_t layout)>& prepare, const void* content = nullptr) {
     edit([&](hid_t file) {
       H5Ldelete(file, name, H5P_DEFAULT);
       const Handle layout(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
       prepare(layout);
-      // Growing, where that is possible: chunks larger than the dataset are allowed only then.
+      // A chunked dataset gets an unlimited size, because HDF5 allows chunks larger than the dataset only then.
       const std::vector<hsize_t> unlimited(dims.size(), H5S_UNLIMITED);
       const hsize_t* most = H5Pget_layout(layout) == H5D_CHUNKED ? unlimited.data() : nullptr;
       const Handle space(H5Screate_simple(static_cast<int>(dims.size()), dims.data(), most), H5Sclose);
@@ -179,7 +179,7 @@ TEST_F(HostileStore, WidthMustFitTheVocabulary) {
   expect_refused("has 1 bytes a token, a vocabulary of 258 needs 2");
 }
 
-// The declared size is refused before memory for it is asked for.
+// The declared size must be refused before memory is allocated for it.
 TEST_F(HostileStore, SizeBomb) {
   for (const hsize_t size : {hsize_t{1} << 42, hsize_t{1} << 62, (hsize_t{1} << 63) - 1}) {
     for (const char* name : {"tokens", "documents", "tokenizer"}) {
@@ -203,7 +203,7 @@ TEST_F(HostileStore, HugeChunks) {
   expect_refused("has chunks of 1073741824 elements");
 }
 
-// An absent chunk reads as zeros: token 0, without any error from HDF5.
+// HDF5 reads an absent chunk as zeros (token 0), without any error.
 TEST_F(HostileStore, AbsentChunks) {
   replace("tokens", H5T_STD_U16LE, {30000}, sound);
   expect_refused("dataset 'tokens' has 0 bytes of chunks");

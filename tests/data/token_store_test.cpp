@@ -1,3 +1,4 @@
+// Tests that a store returns what was stored, in memory and from disk, and describes itself.
 #include "data/token_store.h"
 
 #include <atomic>

@@ -1,3 +1,4 @@
+// Tests how tokenizers are saved, loaded, parsed, trained and selected by a config.
 #include "data/tokenizer_factory.h"
 
 #include "base/errors.h"

@@ -1,3 +1,4 @@
+// Tests the windows exhaustively on small corpora, and the token source in memory.
 #include "data/windows.h"
 
 #include <algorithm>
@@ -9,7 +10,7 @@
 namespace terse::data {
 namespace {
 
-// Tokens 100, 101, ...: a token tells its own place.
+// Returns the tokens 100, 101, ..., so that each token identifies its own place.
 TokenRange corpus(int64_t size, const std::vector<int64_t>& documents = {}) {
   std::vector<int32_t> tokens(size);
   std::iota(tokens.begin(), tokens.end(), 100);
@@ -22,7 +23,7 @@ std::vector<int64_t> every(const Windows& windows) {
   return all;
 }
 
-// All rules of a batch, for a corpus of ascending tokens; counts how often each token was a target.
+// Checks all rules of a batch from a corpus of ascending tokens. Counts how often each token is a target.
 void check_batch(const Batch& batch, const TokenRange& range, int64_t context, std::map<int64_t, int>& targets) {
   const auto& documents = range.source->documents();
   const auto starts_document = [&](int64_t token) {
@@ -74,7 +75,7 @@ void expect_all_targets_once(const TokenRange& range, int64_t context, int64_t f
   }
 }
 
-// Every way to cut ten tokens into documents, every context and every shift.
+// Tries every way to cut ten tokens into documents, with several contexts and every shift.
 TEST(Windows, NeverCrossDocumentsAndLoseNothingInAnySmallCorpus) {
   for (int cuts = 0; cuts < 512; ++cuts) {
     std::vector<int64_t> documents = {0};
@@ -144,7 +145,8 @@ TEST(MemoryTokens, RefusesBadDocumentsAndReads) {
 
 TEST(MemoryTokens, TheHashIsTheOneDescribedAndTellsAnyDifference) {
   const std::string hash = MemoryTokens({1, 2, 3}, {0, 1}, "byte").content_hash();
-  // By hashlib: "terse tokens 1\nbyte\n", then 1, 2, 3 as int32, then 0, 1 and the counts 3, 2 as int64.
+  // Computed with Python's hashlib from "terse tokens 1\nbyte\n", then 1, 2, 3 as int32, then 0, 1 and the counts 3, 2
+  // as int64.
   EXPECT_EQ(hash, "add7cdbad45cc5ebd702bd5748a96c05898c68d3209cb55ef9a9c389075c4be6");
   EXPECT_NE(hash, MemoryTokens({1, 2, 4}, {0, 1}, "byte").content_hash());
   EXPECT_NE(hash, MemoryTokens({1, 2, 3}, {0, 2}, "byte").content_hash());

@@ -1,4 +1,4 @@
-// terse config, and the ten mistakes that a newcomer makes in a configuration.
+// Tests terse config, and the mistakes that newcomers make in a configuration.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -26,7 +26,7 @@ class ConfigCommand : public ::testing::Test {
     EXPECT_EQ(result.code, 78) << yaml << result.out << result.err;
     EXPECT_EQ(result.out, "");
     EXPECT_THAT(result.err, message);
-    // The run itself is refused in the same way, and leaves nothing behind.
+    // The run itself is refused in the same way and leaves nothing behind.
     std::vector<std::string> arguments = {"run", "a.yaml"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     EXPECT_EQ(terse(arguments, {.folder = folder_.path()}).code, 78);
@@ -127,7 +127,7 @@ TEST_F(ConfigCommand, ShippedConfigurationsAreRight) {
   for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(TERSE_SOURCE_DIR) / "configs")) {
     if (entry.path().extension() != ".yaml") continue;
     const Result result = terse({"config", "check", entry.path().string()});
-    // A data set that has to be fetched first is the only thing that may be missing.
+    // Only a data set that has to be fetched first may be missing.
     if (result.code != 0) {
       EXPECT_THAT(result.err, HasSubstr("data.")) << entry.path();
     }

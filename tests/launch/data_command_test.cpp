@@ -1,4 +1,4 @@
-// terse data and terse tokenizer, from text files to stores and back.
+// Tests terse data and terse tokenizer, from text files to stores and back.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -59,7 +59,7 @@ TEST_F(DataCommand, MistakesAreNamed) {
   EXPECT_THAT(run({"data", "build", "a.txt", "-o", "x.h5", "--separator", "\\q"}).err, HasSubstr("backslash"));
 }
 
-// By its own name, by another one, by a link, and whatever --overwrite says.
+// The output may name an input in any way: by its name, by another path or by a link, with or without --overwrite.
 TEST_F(DataCommand, AnInputIsNeverReplaced) {
   namespace fs = std::filesystem;
   folder_.write("a.txt", "abc");

@@ -1,4 +1,4 @@
-// terse doctor: facts that parse, and advice where something is wrong.
+// Tests terse doctor: its facts parse, and it gives advice where something is wrong.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

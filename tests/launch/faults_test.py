@@ -1,4 +1,4 @@
-"""A rank is killed or stopped at any place of a run: the others are down soon, it is named, and the rerun ends as if nothing had been.
+"""Kills or stops a rank at any place of a run. The other ranks end soon, the rank is named, and a rerun ends as if nothing had happened.
 
     tests/launch/faults_test.py --all    more places, every rank of 2 and of 3, 20 random times each: 25 minutes
 """
@@ -29,7 +29,8 @@ eval: {problems_per_difficulty: 3, samples: 2, quick_problems_per_difficulty: 2}
 checkpoint: {every: 2}
 """
 
-# What faulty_terse.cpp calls them; how often a rank comes there before the fault is counted from its start.
+# The places are named as in faulty_terse.cpp. The number counts from the start of the rank: the fault comes when the rank reaches the place
+# for the N-th time.
 PLACES = {
     "before MPI": "1 start",
     "save in the background": "3 write",
@@ -99,7 +100,7 @@ class Faults(Faulting):
             time.sleep(chance.uniform(0, 3))
             rank = chance.randrange(ranks)
             pid = next((pid for pid in self.ranks() if rank_of(pid) == rank), None)
-            if pid is None:  # it has come to its end
+            if pid is None:  # the rank has ended
                 self.assertEqual(self.end_of(launcher), 0, self.said())
                 self.assert_same_run("faulty", "whole")
                 shutil.rmtree(self.folder / "faulty")

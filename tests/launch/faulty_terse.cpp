@@ -1,29 +1,30 @@
-// The program `terse`, of which one rank gets a signal at an exact place:
+// The program `terse`, in which one rank gets a signal at an exact place:
 //
 //   TERSE_FAULT="RANK SIGNAL COUNT PLACE" TERSE_FAULT_MARK=FILE mpirun ... faulty_terse run ...
 //
-// SIGNAL: KILL, STOP, TERM, INT, HUP, USR1 or USR2. It comes when that rank (of a process alone: 0) is at PLACE for the
-// COUNT-th time, after FILE has been made:
+// SIGNAL is KILL, STOP, TERM, INT, HUP, USR1 or USR2. The rank gets it when it reaches PLACE for the COUNT-th time,
+// after it has created FILE. A process without a launcher is rank 0.
 //
-//   start         before MPI
-//   left          right after MPI's end
-//   end           before the process ends, where MPI was started
+//   start         before MPI starts
+//   left          right after MPI has been finalised
+//   end           before the process ends, if MPI was started
 //   phase NAME    World::enter(NAME)
-//   call NAME     before a collective operation whose name begins so
-//   data NAME     the same, right after it was handed to the thread that moves the data
-//   token         before tokens are sampled, one for each response under way
+//   call NAME     before a collective operation whose name begins with NAME
+//   data NAME     right after such an operation was passed to the thread that moves the data
+//   token         before tokens are sampled, one for each unfinished response
 //   exam          before an exam of the apprentice
-//   text          before a text is read in order to be tokenized
+//   text          before a text is read to be tokenized
 //   hash          after the main thread has hashed a large file of a checkpoint
 //   report        before the report of a finished run is written
-//   write         a checkpoint's file or folder is about to be synced by the background thread
-//   send LETTER   before a letter is sent; what letters are called is below
-//   sent LETTER   right after
-//   await WHAT    before it waits for a letter
-//   read LETTER   a letter has come, and nothing has been done about it yet
+//   write         before the background thread syncs a file or folder of a checkpoint
+//   send LETTER   before a letter is sent; name_of_letter() below lists their names
+//   sent LETTER   right after a letter was sent
+//   await WHAT    before waiting for a letter
+//   read LETTER   after a letter has arrived, before it is handled
 //
-// Nothing in the program knows of this: the linker puts the functions below in place of World::start, fsync, those of
-// Mailbox and some others (--wrap), and the world that World::start returns forwards to the real one; so do its parts.
+// The program itself has no code for this. The linker (--wrap) replaces World::start, fsync, the functions of Mailbox
+// and some others with the functions below. World::start returns a world that forwards to the real one, and so do its
+// groups.
 #include <fmt/format.h>
 #include <signal.h>
 #include <unistd.h>
@@ -69,7 +70,7 @@ class Fault {
     signal_ = signals.at(signal);
     if (rank != mine) count_ = 0;
   }
-  // `place` may have more behind what was wanted.
+  // `place` matches when it begins with the place that was asked for.
   void at(const std::string& place) {
     if (count_ == 0 || !place.starts_with(place_) || ++seen_ != count_) return;
     std::ofstream(std::getenv("TERSE_FAULT_MARK")) << getpid();
@@ -153,7 +154,7 @@ class FaultyWorld final : public World {
   }
   [[noreturn]] void abort(int code, const std::string& message) override {
     real_->abort(code, message);
-    std::abort();  // which g++ cannot tell from here
+    std::abort();  // never reached; g++ does not see that the call above does not return
   }
 
  private:
@@ -161,7 +162,7 @@ class FaultyWorld final : public World {
   std::unique_ptr<Collectives> group_;
 };
 
-// Rank 0 writes instructions, the ranks that generate write reports to it.
+// Rank 0 sends instructions. The ranks that generate send reports to it.
 std::string name_of_letter(const std::string& bytes, bool instruction) {
   if (!instruction) return rl::decode_report(bytes).ticket < 0 ? "sign of life" : "rollouts";
   switch (rl::decode_instruction(bytes).kind) {
@@ -189,7 +190,7 @@ std::optional<Mailbox::Letter> read(std::optional<Mailbox::Letter> letter) {
 }  // namespace
 }  // namespace terse::trainer
 
-// By their names for the linker, as --wrap wants it.
+// --wrap needs the mangled names.
 using terse::trainer::Mailbox;
 
 bool started = false;
@@ -275,7 +276,7 @@ std::string real_sha256_bytes(std::string_view bytes) asm(
     "__real__ZN5terse12sha256_bytesB5cxx11ESt17basic_string_viewIcSt11char_traitsIcEE");
 std::string faulty_sha256_bytes(std::string_view bytes) asm(
     "__wrap__ZN5terse12sha256_bytesB5cxx11ESt17basic_string_viewIcSt11char_traitsIcEE");
-constexpr size_t kLargeFile = 16 << 10;  // larger than a configuration, which is hashed, too
+constexpr size_t kLargeFile = 16 << 10;  // larger than a configuration, which is also hashed
 std::string faulty_sha256_bytes(std::string_view bytes) {
   std::string hash = real_sha256_bytes(bytes);
   if (bytes.size() >= kLargeFile && gettid() == getpid()) terse::trainer::fault().at("hash");

@@ -1,4 +1,4 @@
-"""launch/mpirun.sh over several hosts, which are network namespaces of this machine: placement, signals, and a link that is cut."""
+"""Runs launch/mpirun.sh over several hosts: placement, signals, and a link that is cut. The hosts are network namespaces of this machine."""
 
 import signal
 import sys
@@ -20,7 +20,7 @@ class OverHosts(Launching):
         self.addCleanup(self.hosts.__exit__)
 
     def launch(self, ranks, names, *arguments, **environment):
-        """mpirun.sh, started on the first host."""
+        """Starts mpirun.sh on the first host."""
         command = [MPIRUN, "-n", ranks, "--hosts", ",".join(names), "--iface", "eth0", *arguments]
         return self.start(*self.hosts.enter(0), *command, **{**self.hosts.environment, **environment})
 
@@ -30,11 +30,11 @@ class OverHosts(Launching):
         return launcher, places(self.output())
 
     def run_terse(self, run, *options):
-        """On as many hosts as there are ranks; the last host always takes part."""
+        """Runs on as many hosts as there are ranks. The last host always takes part."""
         return self.launch(RANKS, self.hosts.names[-RANKS:], "run", "a.yaml", "--run-dir", run, *options)
 
     def assert_cut_off(self, launcher):
-        """The last host loses its link: the launcher ends and names it. What runs there is out of reach of the others."""
+        """Cuts the link of the last host. The launcher ends and names the host. The others cannot reach the processes there."""
         self.hosts.cut(1)
         self.assertNotEqual(self.end_of(launcher), 0, self.output())
         self.assertIn("on node h1", self.output())
@@ -68,7 +68,7 @@ class OverHosts(Launching):
         self.assert_same_run("slow", "near")
 
     def test_a_cut_link_ends_a_run_of_terse_and_names_the_rank_that_is_lost(self):
-        """Also where mpirun 4.1 itself goes on waiting for its daemon on the lost host: then some 40 seconds later."""
+        """mpirun 4.1 itself may wait for its daemon on the lost host. Then the launcher ends some 40 seconds later."""
         launcher = self.run_terse("run", *ENDLESS, "--set", "parallel.deadline=5")
         wait_until(lambda: self.steps("run"), "the first step")
         first = self.starts("run")[-1]["pid"]

@@ -1,5 +1,5 @@
-// A run folder is whole in itself: copied elsewhere, with its text changed or gone, it gives what it gave before or
-// says what has changed.
+// A run folder is complete in itself. When it is copied elsewhere, or its text is changed or gone, it gives the same
+// results as before or reports what has changed.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -42,7 +42,7 @@ checkpoint: {every: 0}
     all.insert(all.end(), more.begin(), more.end());
     return all;
   }
-  // Runs it into `dir` until it has begun, and stops it there with a checkpoint.
+  // Starts a run in `dir`, waits for its first record, and stops it with a checkpoint.
   void begin(const std::string& dir, const std::vector<std::string>& more = {}) const {
     Program program(joined({"run", "a.yaml", "--run-dir", dir}, more), {.folder = folder_.path()});
     ASSERT_TRUE(program.wait_until([&] { return !read_file(folder_ / dir / "metrics.jsonl").empty(); }));
@@ -87,7 +87,7 @@ checkpoint: {every: 0}
     EXPECT_EQ(metrics(copy), metrics(folder_ / "whole"));
     there({"verify", copy});
   }
-  // A second start after `change` must name the file and end with 78.
+  // A second start after `change` must name the file and end with exit code 78.
   void expect_refused(const std::string& message, const std::vector<std::string>& more,
                       const std::function<void()>& change) const {
     fs::remove_all(folder_ / "r");
@@ -127,7 +127,7 @@ TEST_F(MovedRun, ChangedInputFilesAreNamed) {
   folder_.write("all.txt", "0123456789+=;");
   ASSERT_EQ(here({"tokenizer", "train", "all.txt", "-o", "all.json"}).code, 0);
   expect_refused("tokenizer.path: all.json", {"--set", "tokenizer.path=all.json"}, [&] {
-    folder_.write("all.txt", "abcdefghij+=;");  // as many characters
+    folder_.write("all.txt", "abcdefghij+=;");  // the same number of characters
     ASSERT_EQ(here({"tokenizer", "train", "all.txt", "-o", "all.json", "--overwrite"}).code, 0);
   });
 }

@@ -1,4 +1,4 @@
-"""launch/mpirun.sh with the real mpirun: exit codes, signals that save and resume, binding, and what listens."""
+"""Runs launch/mpirun.sh with the real mpirun: exit codes, signals that save, resuming, binding, and open ports."""
 
 import os
 import signal
@@ -60,7 +60,7 @@ class Runs(Launching):
 
     def test_a_signal_while_it_starts_is_not_lost(self):
         launcher = self.launch("run", *ENDLESS)
-        wait_until(lambda: child_named(launcher.pid, "mpirun"), "mpirun")  # the script listens before it starts anything
+        wait_until(lambda: child_named(launcher.pid, "mpirun"), "mpirun")  # the script sets its traps before it starts anything
         launcher.send_signal(signal.SIGTERM)
         self.assertEqual(self.end_of(launcher), 75, self.output())
 
@@ -77,7 +77,7 @@ class Runs(Launching):
         launcher = self.launch("run", *ENDLESS)
         wait_until(lambda: self.steps("run"), "the first step")
         pid = self.starts("run")[-1]["pid"]
-        freeze(pid)  # a rank that never comes to save
+        freeze(pid)  # so this rank never saves
         launcher.send_signal(signal.SIGINT)
         wait_for_signal(pid)
         launcher.send_signal(signal.SIGINT)
@@ -90,7 +90,7 @@ class Runs(Launching):
 
 
 class Ranks(Launching):
-    """How several ranks are started, shown by an MPI program in place of terse."""
+    """Tests how several ranks are started. An MPI program takes the place of terse and prints its rank and cores."""
 
     needs = ["mpirun", "mpicc", "ss"]
 

@@ -1,3 +1,4 @@
+// Tests the lines about the end of a run, also for summaries that lack fields or hold nonsense.
 #include "launch/outcome.h"
 
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-// terse plan: the answer first, tables that add up, and mistakes that are told.
+// Tests terse plan: the answer comes first, the tables add up, and mistakes are reported.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-// Runs the built program as a user would: a process of its own, in a folder of its own.
+// Runs the built program as a user would: in a process and a folder of its own.
 #pragma once
 
 #include <sys/types.h>
@@ -27,7 +27,7 @@ struct Surroundings {
   std::string input = {};                     // standard input
 };
 
-// A program that has been started; killed on destruction if it still runs.
+// A program that has been started. The destructor kills it if it still runs.
 class Program {
  public:
   explicit Program(const std::vector<std::string>& arguments, const Surroundings& surroundings = {});
@@ -37,7 +37,7 @@ class Program {
 
   pid_t pid() const { return pid_; }
   void signal(int number) const;
-  // Waits for `condition`; false when the program ended or a minute passed first.
+  // Waits for `condition`. Returns false if the program ended or a minute passed first.
   bool wait_until(const std::function<bool()>& condition) const;
   Result wait();
 
@@ -46,9 +46,10 @@ class Program {
   pid_t pid_ = -1;
 };
 
+// Runs the program to its end.
 Result terse(const std::vector<std::string>& arguments, const Surroundings& surroundings = {});
 
-// The smallest configuration that trains: a second or so for all stages.
+// The smallest configuration that trains. All its stages take a second or so.
 std::string tiny_config();
 
 }  // namespace terse::launch::testing

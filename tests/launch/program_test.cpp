@@ -1,4 +1,4 @@
-// The helper of program.h, and proof that it sees what a shell would.
+// Implements program.h, and tests that it captures what a shell would.
 #include "tests/launch/program.h"
 
 #include <fcntl.h>
@@ -21,7 +21,7 @@ int code_of(int status) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-// In the child: never returns.
+// Runs in the child process and never returns.
 [[noreturn]] void start(const std::vector<std::string>& arguments, const Surroundings& surroundings,
                         const TemporaryFolder& files) {
   const auto redirect = [&](const char* name, int flags, int descriptor) {

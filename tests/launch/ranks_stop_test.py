@@ -1,4 +1,4 @@
-"""Several ranks: a stop that only one of them hears at any place ends all of them in order; ranks that were started differently are refused."""
+"""A stop request to one of several ranks, at any place, ends all of them in order. Ranks that were started differently are refused."""
 
 import os
 import shutil
@@ -77,7 +77,7 @@ class Hangup(Launching):
         wait_until(lambda: self.steps("run"), "the first step")
         ranks = children_named(child_named(launcher.pid, "mpirun"), PROGRAM.name)
         self.assertEqual(len(ranks), 2)
-        os.killpg(launcher.pid, signal.SIGHUP)  # as the system does to all that the terminal has in its foreground
+        os.killpg(launcher.pid, signal.SIGHUP)  # as the kernel does to the foreground processes of a closed terminal
         self.assertEqual(self.end_of(launcher), 75, self.output())
         for rank in ranks:
             wait_until(lambda: not alive(rank), "the end of the rank")
@@ -95,7 +95,7 @@ class Hangup(Launching):
     def test_a_count_of_ranks_that_the_hangup_ends_does_not_end_the_launcher(self):
         programs, counted = self.folder / "bin", self.folder / "counted"
         programs.mkdir()
-        # The first count is that of the cores, before there are ranks.
+        # The first call of wc counts the cores, before there are ranks.
         (programs / "wc").write_text(f"#!/bin/sh\nif [ -e {counted} ]; then kill -HUP $$; fi\ntouch {counted}\nexec {shutil.which('wc')} \"$@\"\n")
         (programs / "wc").chmod(0o755)
         path = f"{programs}:{os.environ['PATH']}"
@@ -103,7 +103,7 @@ class Hangup(Launching):
 
 
 class Alike(Launching):
-    """mpirun by itself, with a command of its own for each rank."""
+    """Runs mpirun directly, with another command for each rank."""
 
     needs = ["mpirun"]
 

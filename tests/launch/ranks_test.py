@@ -1,4 +1,4 @@
-"""A run over several ranks: the same bits as one process, at every ZeRO stage, and with another number of ranks in between."""
+"""A run over several ranks gives the same bits as one process, at every ZeRO stage, and when the number of ranks changes in between."""
 
 import signal
 import sys
@@ -8,8 +8,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from launching import MPIRUN, PROGRAM, Launching, wait_until
 
-# More sequences than ranks, so that shares and nodes of the tree are uneven; windows of several documents, a tied head, and practice
-# beside RL. Fine-tuning brings the policy to a few right answers, so that groups teach something.
+# There are more sequences than ranks, so that shares and nodes of the tree are uneven. Windows hold several documents, the head is tied,
+# and there is practice beside RL. Fine-tuning brings the policy to a few right answers, so that some groups give a learning signal.
 CONFIG = """\
 stages: [pretrain, sft, rl]
 run: {name: tiny, device: cpu, threads: 1, log_every: 1}
@@ -30,7 +30,7 @@ class Ranks(Launching):
     def setUp(self):
         super().setUp()
         (self.folder / "a.yaml").write_text(CONFIG)
-        # Documents shorter than a window and longer ones.
+        # Some documents are shorter than a window and some are longer.
         (self.folder / "text.txt").write_text(("3+2*5= 410 1 " * 7 + "|3+2*|5= 410|") * 11)
 
     def run_ranks(self, name, ranks, *options):
@@ -73,7 +73,7 @@ class Ranks(Launching):
         for ranks, zero in [(2, 2), (1, 1), (3, 3)]:
             before = self.steps("moved")
             process = self.run_ranks("moved", ranks, "--set", f"parallel.zero={zero}")
-            # Steps of this start: before it has come to one, the launcher may not have heard of the signal yet.
+            # Waits for steps of this start: before the first one, the launcher may not handle the signal yet.
             wait_until(lambda: self.steps("moved") > before + 20 or process.poll() is not None, "a few steps")
             process.send_signal(signal.SIGUSR1)
             self.assertIn(self.end_of(process), (75, 0), self.output())

@@ -1,4 +1,4 @@
-// What the report makes of a run folder: torn lines, huge files, missing and hostile ones.
+// Tests what the report makes of a run folder with torn lines, and with huge, missing or hostile files.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -81,7 +81,8 @@ TEST(ReportText, NumbersAreShort) {
   EXPECT_EQ(percent_change(0, 5), "");
 }
 
-// The hash that browsers compute of "alert('Hello, world.');", from the Content Security Policy specification.
+// The hash is the one that browsers compute of "alert('Hello, world.');". It is from the Content Security Policy
+// specification.
 TEST(ReportText, PolicyHashIsTheOneBrowsersCompute) {
   EXPECT_EQ(csp_hash("alert('Hello, world.');"), "'sha256-qznLcsROx4GACP2dm0UCKCzCG+HiZ1guq6ZZDob/Tng='");
 }
@@ -102,7 +103,7 @@ TEST(RunData, OutcomeComparesTheEndOfSftWithTheLastEvaluation) {
   EXPECT_TRUE(run.notes.empty());
 }
 
-// A mean over nothing is missing or null, which is not 0: it would be the lowest accuracy of the page.
+// A mean over no samples is missing or null. It must not count as 0, which would be the lowest accuracy of the page.
 TEST(RunData, WhatIsNotToldIsNotZero) {
   TemporaryFolder folder;
   std::ofstream(folder.path() / "metrics.jsonl")

@@ -1,4 +1,5 @@
-// The report in a real browser: nothing on the console, no empty chart, no sideways scrolling, no foreign script.
+// Opens the report in a real browser. There must be no message on the console, no empty chart, no sideways scrolling
+// and no foreign script.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -25,7 +26,7 @@ class ReportPage : public testing::Test {
     run.write(scratch_.path() / name);
     return scratch_.path() / name;
   }
-  // Opens the report of the runs, light or dark, and checks what holds for every page.
+  // Opens the report of the runs, light or dark, and checks what must hold for every page.
   json look(const std::vector<std::filesystem::path>& runs, bool dark) {
     const auto output = scratch_.path() / "report.html";
     write_report(runs, output);
@@ -133,7 +134,7 @@ TEST_F(ReportPage, TextOfTheRunNeverBecomesMarkup) {
     const std::string text = frame.at("text");
     size_t seen = 0;
     for (size_t at = 0; (at = text.find(run.canary, at)) != std::string::npos; ++at) ++seen;
-    // Name, task, forms, prompts and responses, host, command, configuration.
+    // The text appears as name, task, forms, prompts and responses, host, command and configuration.
     EXPECT_GE(seen, 40) << "a text of the run is missing or changed";
   }
 }

@@ -1,4 +1,4 @@
-// terse run from the outside: a whole tiny run, interruption, resumption, and the commands on its folder.
+// Tests terse run from the outside: a whole tiny run, interruption, resumption, and the commands on its folder.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -32,7 +32,7 @@ class RunCommand : public ::testing::Test {
     all.insert(all.end(), more.begin(), more.end());
     return all;
   }
-  // The lines of metrics.jsonl without what depends on the clock.
+  // Returns the records of metrics.jsonl without the values that depend on the clock.
   std::vector<nlohmann::json> metrics(const std::string& dir) const {
     std::vector<nlohmann::json> records;
     std::istringstream lines(read_file(folder_ / dir / "metrics.jsonl"));
@@ -199,8 +199,8 @@ TEST_F(RunCommand, Usr2SavesAndGoesOn) {
   EXPECT_EQ(program.wait().code, 75);
 }
 
-// At any instant: during start-up, in any stage or evaluation, while a checkpoint is written (every second step is
-// one).
+// The kills come at any moment: during start-up, in any stage or evaluation, or while a checkpoint is written (every
+// second step writes one).
 TEST_F(RunCommand, KilledTwentyTimesItEndsTheSame) {
   std::string text;
   for (int i = 0; i < 100; ++i) text += "3+2=5;";
@@ -286,7 +286,7 @@ TEST_F(RunCommand, ADeviceThatIsNotHereIsNoBug) {
 
 TEST_F(RunCommand, NoUsableCheckpointIsExitCode65) {
   ASSERT_EQ(run().code, 0);
-  fs::remove(folder_ / "runs/tiny/summary.json");  // so that it is not finished
+  fs::remove(folder_ / "runs/tiny/summary.json");  // so that the run does not count as finished
   for (const auto& entry : fs::directory_iterator(folder_ / "runs/tiny/checkpoints"))
     if (entry.is_directory()) fs::resize_file(entry.path() / "MANIFEST.json", 10);
   const Result result = run();

@@ -1,4 +1,4 @@
-// One process, one configuration and one folder belong together.
+// A run folder belongs to one configuration, and one process at a time may use it.
 #include "launch/run_dir.h"
 
 #include <fmt/format.h>
@@ -106,7 +106,7 @@ TEST(RunDir, OtherNumbersAreRefusedNamingEachWithBothValues) {
   const std::string before = read_file(folder / "run/config.yaml");
   config.rl.steps = 300;
   config.model.width = 128;
-  config.run.log_every = 3;  // no number
+  config.run.log_every = 3;  // does not change the numbers
   EXPECT_THAT(refusal(config),
               AllOf(HasSubstr("rl.steps: 10 there, 300 here"), HasSubstr("model.width: 64 there, 128 here"),
                     Not(HasSubstr("log_every")), HasSubstr("--run-dir")));
@@ -162,7 +162,7 @@ TEST(RunDir, MissingParentIsNotInvented) {
 }
 
 TEST(RunDir, UnwritableFolderIsAClearError) {
-  // /proc refuses every creation, to root as well.
+  // /proc refuses every creation, even by root.
   EXPECT_THAT(refusal(config_in("/proc/terse-run")), HasSubstr("/proc/terse-run cannot be used"));
   EXPECT_THAT(refusal(config_in("/proc/self")), HasSubstr("/proc/self"));
 }

@@ -1,4 +1,4 @@
-// Signals become requests; nothing else happens in a handler.
+// Signals become requests. A handler does nothing else.
 #include "launch/signals.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-"""launch/slurm.sbatch on a real Slurm of one node: to the end, requeued and resumed bitwise, and a crash loop that ends."""
+"""Runs launch/slurm.sbatch on a real Slurm of one node: to the end, requeued and resumed bitwise, and in a crash loop that ends."""
 
 import os
 import re
@@ -19,7 +19,7 @@ SBATCH = ROOT / "launch" / "slurm.sbatch"
 
 
 def free_ports():
-    """The first of two ports, one after the other, that nobody listens on."""
+    """Returns the first of two consecutive ports that nobody listens on."""
     for port in range(16900, 17900, 2):
         try:
             with socket.create_server(("127.0.0.1", port)), socket.create_server(("127.0.0.1", port + 1)):
@@ -53,13 +53,13 @@ class Slurm(Launching):
         return done.stdout.strip()
 
     def submit(self, *arguments, options=(), ranks=RANKS, program=PROGRAM, **environment):
-        """Gives the job to Slurm and returns its number."""
+        """Submits the job to Slurm and returns its number."""
         job = self.slurm("sbatch", "--parsable", f"--ntasks={ranks}", *options, SBATCH, *arguments, TERSE_PROGRAM=str(program), **environment)
         self.addCleanup(lambda: subprocess.run(["scancel", job], env=self.environment))
         return job
 
     def about(self, job):
-        """What Slurm knows: JobState, ExitCode, Restarts and so on."""
+        """Returns what Slurm reports of a job: JobState, ExitCode, Restarts and so on."""
         return dict(re.findall(r"(\w+)=(\S*)", self.slurm("scontrol", "show", "job", job)))
 
     def log(self, job):
@@ -70,7 +70,7 @@ class Slurm(Launching):
         return self.about(job)
 
     def pid_of_start(self, run, number):
-        """The process of that start, once it trains; the first start has number 1."""
+        """Returns the process of that start, once it is recorded. The first start has number 1."""
         wait_until(lambda: len(self.starts(run)) >= number, f"start {number}")
         return self.starts(run)[number - 1]["pid"]
 
@@ -111,7 +111,7 @@ class Slurm(Launching):
         pid = self.pid_of_start("run", 1)
         wait_until(lambda: self.steps("run"), "the first step")
         freeze(pid)
-        self.slurm("scontrol", "requeue", job)  # continues what is stopped, then sends SIGTERM
+        self.slurm("scontrol", "requeue", job)  # Slurm continues stopped processes, then sends SIGTERM
         wait_until(lambda: self.about(job)["Restarts"] == "1", "the requeue")
         self.assert_completed_like_an_undisturbed_run(job, "run")
         self.assertEqual(self.starts("run")[0]["ended"], "saved on a signal")
@@ -135,7 +135,7 @@ class Slurm(Launching):
         self.assertEqual(len(self.starts("run")), 3)
 
     def test_a_task_that_is_stopped_when_it_has_left_mpi_is_ended(self):
-        # At every start, so the job would come back for ever if a finished run had any use for ranks.
+        # The fault comes at every start. The job would be requeued for ever if a finished run still started ranks.
         fault = {"TERSE_FAULT": "1 STOP 1 end", "TERSE_FAULT_MARK": str(self.folder / "mark")}
         job = self.submit("a.yaml", "--run-dir", "run", program=FAULTY, SLURM_WAIT="3", **fault)
         about = self.end_of_job(job)
@@ -146,7 +146,7 @@ class Slurm(Launching):
 
     def test_ranks_have_cores_of_their_own_and_nothing_listens_beyond_this_machine(self):
         probe = build_probe(self.folder)
-        # The node claims more processors than there may be, and the binding is to real ones.
+        # The node may claim more processors than there are, but ranks are bound to real ones.
         job = self.submit(self.folder / "stop", ranks=2, program=probe)
         wait_until(lambda: (self.folder / f"terse-{job}.log").exists() and len(places(self.log(job))) == 2, "two ranks")
         sockets = subprocess.run(["ss", "-ltnpH"], capture_output=True, text=True, check=True).stdout.splitlines()

@@ -1,5 +1,5 @@
-"""A rank is killed or stopped at any place of a run in which some ranks only generate: the others are down soon, it is named, and the rerun
-ends as if nothing had been; where rollouts may be stale, with no group lost or used twice.
+"""Kills or stops a rank at any place of a run in which some ranks only generate. The other ranks end soon, the rank is named, and the rerun
+ends as if nothing had happened. Where rollouts may be stale, no group is lost or used twice.
 
     tests/launch/split_faults_test.py --all    more places, every rank that comes to them of 2 + 1 and of 1 + 2: 35 minutes
 """
@@ -28,7 +28,7 @@ checkpoint: {{every: 2}}
 """
 RANKS = 3
 
-# Who comes to a place, of so many learners: these are the first ranks.
+# Which ranks reach a place, given the number of learners. The learners are the first ranks.
 WHO = {
     "all": lambda learners: range(RANKS),
     "samplers": lambda learners: range(learners, RANKS),
@@ -36,7 +36,8 @@ WHO = {
     "lead": lambda learners: [0],
     "learners together": lambda learners: range(learners if learners > 1 else 0),
 }
-# What faulty_terse.cpp calls them; how often a rank comes there before the fault is counted from its start.
+# The places are named as in faulty_terse.cpp. The number counts from the start of the rank: the fault comes when the rank reaches the place
+# for the N-th time.
 PLACES = {
     "new weights, in the background": ("all", "9 data new weights of"),
     "rollouts to send": ("samplers", "4 send rollouts"),
@@ -105,7 +106,7 @@ class SplitFaults(Faulting):
         return ["--set", f"parallel.rollout_ranks={RANKS - learners}"]
 
     def fail_everywhere(self, number, places, *options):
-        """Every rank at every place with --all, else one rank at each; at one ZeRO stage after the other."""
+        """Every rank fails at every place with --all, otherwise one rank at each. The ZeRO stages take turns."""
         slowest = {}
         turn = itertools.count()
         stage = itertools.cycle((1, 2, 3))
@@ -113,7 +114,7 @@ class SplitFaults(Faulting):
             cases = [(learners, rank) for learners in (2, 1) for rank in WHO[who](learners)]
             for learners, rank in cases if ALL else [cases[next(turn) % len(cases)]]:
                 with self.subTest(place=name, learners=learners, rank=rank):
-                    # The last places come after it, and a finished run starts no ranks.
+                    # The last places come after the summary is written, and a finished run starts no ranks.
                     (self.folder / "faulty" / "summary.json").unlink(missing_ok=True)
                     zero = next(stage)
                     case = f"{name}, rank {rank} of {learners} + {RANKS - learners}, ZeRO-{zero}"

@@ -1,5 +1,5 @@
-"""Ranks that only generate beside ranks that only learn: the same bits where rollouts may not be stale; where they may, no group lost or
-used twice, whatever is slow, frozen or killed."""
+"""Some ranks only generate while the others only learn. Where rollouts may not be stale, the bits are the same as those of one process. Where
+they may, no group is lost or used twice, whichever rank is slow, frozen or killed."""
 
 import json
 import os
@@ -36,7 +36,7 @@ class Split(Launching):
         return self.start(MPIRUN, "-n", ranks, "run", "a.yaml", "--run-dir", name, *SPLIT, *options)
 
     def ranks_of(self, process):
-        """The processes of the ranks, in order of rank; none once mpirun has ended."""
+        """Returns the processes of the ranks, in order of rank; none once mpirun has ended."""
         mpirun = child_named(process.pid, "mpirun")
         return sorted(children_named(mpirun, "terse")) if mpirun else []
 
@@ -47,7 +47,7 @@ class Split(Launching):
         return [json.loads(line) for line in (self.folder / run / "ledger.jsonl").read_text().splitlines()]
 
     def assert_sound(self, run, steps, staleness):
-        """Nothing lost or used twice (verify looks at every line of the ledger), and nothing older than the bound."""
+        """Nothing is lost or used twice (verify checks every line of the ledger), and no rollout is older than the bound."""
         self.assertEqual(self.run_to_end(PROGRAM, "verify", run), 0, self.output())
         self.assertEqual([line["step"] for line in self.ledger(run)], list(range(1, steps + 1)))
         ages = [record["staleness/max"] for record in self.metrics(run) if "staleness/max" in record]
@@ -88,7 +88,7 @@ class Split(Launching):
         options = ["--set", "rl.max_staleness=2", "--set", "rl.steps=60", "--set", "rl.group_deadline=0.4"]
         process = self.run_ranks("slow", 4, *options)
         self.reach(process, "slow", 12)
-        slow = self.ranks_of(process)[-1]  # generates
+        slow = self.ranks_of(process)[-1]  # a rank that generates
         named = r"rank 3 \(host .*\) is slow: it has had the group of problem \d+ for"
         os.kill(slow, signal.SIGSTOP)
         wait_until(lambda: re.search(named, self.output()) or process.poll() is not None, "the name of the slow rank")

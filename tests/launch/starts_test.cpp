@@ -1,4 +1,4 @@
-// When starts without progress are a crash loop, and when they only look like one.
+// Tests when starts without progress are a crash loop, and when they only look like one.
 #include "launch/starts.h"
 
 #include <gmock/gmock.h>

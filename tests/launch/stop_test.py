@@ -1,4 +1,4 @@
-"""A stop that is asked for at any place of a run: exit code 75 at once, nothing lost, and the same numbers when the run goes on."""
+"""A stop request at any place of a run gives exit code 75 at once. Nothing is lost, and the resumed run gives the same numbers."""
 
 import json
 import signal
@@ -27,7 +27,7 @@ class Stops(Launching):
         self.assertEqual(self.run_to_end(PROGRAM, "run", "a.yaml", "--run-dir", "whole"), 0, self.output())
 
     def start_with(self, fault, *options):
-        """Exit code, and what was said, of a start in which `fault` comes; whether it came is in self.came."""
+        """Returns the exit code and the output of a start in which `fault` comes. self.came is true if it came."""
         mark = self.folder / "mark"
         mark.unlink(missing_ok=True)
         before = len(self.output())
@@ -42,7 +42,7 @@ class Stops(Launching):
         return said
 
     def newest(self, run="stopped"):
-        """The step of the newest checkpoint, or None."""
+        """Returns the step of the newest checkpoint, or None."""
         latest = self.folder / run / "checkpoints" / "latest"
         return int(latest.read_text().removeprefix("step-")) if latest.exists() else None
 

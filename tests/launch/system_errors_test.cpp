@@ -1,4 +1,4 @@
-// The whole table of system errors: each number has its exit code and advice, with a file and without.
+// Tests the whole table of system errors. Each number has its exit code and advice, with a file and without.
 #include "launch/system_errors.h"
 
 #include <gmock/gmock.h>
@@ -24,7 +24,7 @@ struct Expected {
   std::string advice;  // a word of it
 };
 
-// Decided by hand, one by one.
+// The entries are written by hand and not derived from the table under test.
 const std::map<int, Expected>& expected() {
   static const std::map<int, Expected> table = {
       {ENOMEM, {71, 71, "engine.max_batch"}},
@@ -101,7 +101,7 @@ TEST(SystemErrors, TheTableHasNoOtherNumbersAndNoneTwice) {
 
 TEST(SystemErrors, ANumberThatNobodyThoughtOfIsTheDisksForAFile) {
   EXPECT_EQ(of_file(EHWPOISON).code, 74);
-  EXPECT_EQ(of_file(0).code, 74);  // found without a system call
+  EXPECT_EQ(of_file(0).code, 74);  // an error that was found without a system call
   EXPECT_EQ(alone(EHWPOISON).code, 70);
 }
 

@@ -1,4 +1,5 @@
-"""What surrounds the program: closed descriptors, readers and terminals that go away, limits of the shell, odd file systems, and no working folder."""
+"""Tests the surroundings of the program: closed descriptors, readers and terminals that go away, limits of the shell, odd file systems, and a
+missing working folder."""
 
 import os
 import resource
@@ -16,7 +17,7 @@ class Surroundings(Launching):
     needs = ["gcc"]
 
     def run_in(self, run, *options, **more):
-        """A run to its end; returns the process."""
+        """Runs terse to its end and returns the finished process."""
         command = [PROGRAM, "run", "a.yaml", "--run-dir", run, *options]
         return subprocess.run([str(c) for c in command], cwd=self.folder, capture_output=True, text=True, **more)
 

@@ -1,3 +1,4 @@
+// Tests the formats of numbers and tables, and the escapes.
 #include "launch/text.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Mistakes on the command line: exit code 64, one clear paragraph, the nearest thing that exists.
+// Mistakes on the command line give exit code 64, one clear paragraph, and the nearest name that exists.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -60,7 +60,7 @@ TEST(Usage, WhatBeginsWithADashStandsBehindTwo) {
                AllOf(HasSubstr("unexpected arguments --samples 4"), HasSubstr("Options stand before it")));
 }
 
-// No number is taken for another than the one that was typed.
+// A number is never read as another one than the one that was typed.
 TEST(Usage, NumbersAreReadAsStrictlyAsThoseOfAConfiguration) {
   expect_usage({"run", "x.yaml", "--seed", "9223372036854775808"},
                AllOf(HasSubstr("--seed: '9223372036854775808' overflows"), HasSubstr("2^63 - 1")));
@@ -127,7 +127,7 @@ TEST(GlobalOptions, OneThatMeansNothingToTheCommandIsSaidToHaveNoEffect) {
 }
 
 TEST(Output, ReaderThatGoesAwayIsNotABug) {
-  // 200 lines of help into a pipe that nobody reads: `head` semantics, no noise.
+  // Results go to a full disk here: the message must name the disk.
   const std::string command = std::string(TERSE_PROGRAM) + " config schema 2>&1 >/dev/full | cat";
   FILE* pipe = popen(command.c_str(), "r");
   ASSERT_NE(pipe, nullptr);

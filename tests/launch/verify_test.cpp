@@ -1,4 +1,4 @@
-// A sound folder passes; every single kind of damage is named.
+// A sound folder passes, and every single kind of damage is named.
 #include "launch/verify.h"
 
 #include <gmock/gmock.h>
@@ -220,8 +220,8 @@ TEST_F(Verify, ALiveRunHasNoExcuseForWhatStaysWrong) {
   EXPECT_THAT(defects(), ::testing::AllOf(HasSubstr("traces/rl.jsonl"), HasSubstr("checkpoints/step-2")));
 }
 
-// Another process saves and prunes as fast as it can. Without the second look, verification after verification calls a
-// checkpoint damaged that is being removed.
+// Another process saves and prunes as fast as it can. Without repeated checks, verify would report damage again and
+// again for a checkpoint that is being removed.
 TEST_F(Verify, CheckpointsThatALiveRunRemovesMeanwhileAreNoDefect) {
   const RunLock training(folder_ / "run");
   checkpoints::StateDict state;

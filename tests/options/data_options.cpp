@@ -1,4 +1,5 @@
-// Options of texts and their tokens: the store in the run folder, and what training and validation read of it.
+// Effects of the options of texts and tokenizers, on the token store in the run folder and on what training and
+// validation read from it.
 #include <cmath>
 
 #include "data/char_tokenizer.h"
@@ -9,7 +10,7 @@
 namespace terse::options {
 namespace {
 
-// The store that a run has made of this text.
+// The token store that a run has made of this text; null if there is none.
 std::shared_ptr<const data::TokenStore> store_of(const Observed& run, const std::string& text) {
   for (const auto& entry : fs::directory_iterator(run.dir() / "data")) {
     if (entry.path().extension() != ".h5") continue;
@@ -29,7 +30,7 @@ nlohmann::json stream(const Observed& run) {
   return run.saved(1).state.extra.at("progress").at("extra").at("stream");
 }
 
-// A text for this option, in a file of its own.
+// A text in a temporary file.
 class TextFile {
  public:
   explicit TextFile(const std::string& text) { std::ofstream(path()) << text; }
@@ -50,7 +51,7 @@ void tokenizer_kind(const Option& option) {
   EXPECT_EQ(vocabulary(pretrain(option.set("char"))), 5) << "a, b, c, | and z";
 }
 
-// A vocabulary with characters that the text does not have.
+// The tokenizer of the file has characters that the text does not have.
 void tokenizer_path(const Option& option) {
   const support::TemporaryFolder folder;
   const fs::path path = folder.path() / "tokenizer.json";
@@ -66,7 +67,7 @@ void train(const Option& option) {
   EXPECT_NE(run.metric("loss").at(0), pretrain().metric("loss").at(0));
 }
 
-// The loss of validation is of that text, whatever is trained on.
+// The validation loss is that of data.val, and training does not change with it.
 void val(const Option& option) {
   const TextFile easy(repeated("abcab|", 20)), hard(repeated("q\x01w\x7f", 30));
   const Settings more = {"pretrain.steps=30", "pretrain.optimizer.lr=0.01", "checkpoint.every=0"};
@@ -77,7 +78,7 @@ void val(const Option& option) {
       << "nothing of the training text is held out then";
 }
 
-// The held-out end of the text has bytes that nothing else has.
+// Only the end of the text has the byte z. A small held-out part consists of it alone, so its loss is high.
 void val_fraction(const Option& option) {
   const auto end = static_cast<double>(base::text().size());
   for (const double fraction : {0.1, 0.4}) {
@@ -91,7 +92,7 @@ void val_fraction(const Option& option) {
             pretrain(option.set("0.1", more)).metric("val_loss").back());
 }
 
-// It ends a document and is no part of it.
+// The separator ends a document and is not part of it.
 void separator(const Option& option) {
   const Observed& run = pretrain(option.set("\"|\""));
   std::string without = base::text();

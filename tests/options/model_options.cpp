@@ -1,4 +1,4 @@
-// Options of the model: shapes of the weights that are saved, and what the first loss of equal weights says.
+// Effects of the options of the model, on the shapes of the saved weights and on the first loss with equal weights.
 #include <cmath>
 
 #include "tests/options/option_effects.h"
@@ -18,12 +18,12 @@ double first_loss(const Observed& run) {
   return run.metric("loss").at(0);
 }
 
-// Before any update: a learning rate of 0 saves them.
+// The initial weights: with a learning rate of 0, the first checkpoint still has them.
 Weights initial(const Settings& settings) {
   return finetune(settings + Settings{"sft.optimizer.lr=0"}).weights(1);
 }
 
-// An option that changes what the model computes from the same weights.
+// Expects that the settings leave the initial weights equal and change the first loss.
 void expect_other_loss_of_equal_weights(const Settings& settings) {
   EXPECT_TRUE(same(initial(settings), initial({})));
   EXPECT_NE(first_loss(finetune(settings)), first_loss(finetune()));
@@ -48,7 +48,7 @@ void width(const Option& option) {
   EXPECT_EQ(shape(finetune(option.set("24")), "norm.weight"), std::vector<int64_t>{24});
 }
 
-// The width is shared out over them.
+// The heads divide the width among themselves.
 void heads(const Option& option) {
   const Settings norm = {"model.qk_norm=true"};
   EXPECT_EQ(shape(finetune(option.set("4", norm)), kBlock + "self_attn.q_norm.weight"), std::vector<int64_t>{4});
@@ -73,7 +73,7 @@ void ffn_width(const Option& option) {
   EXPECT_EQ(shape(finetune(option.set("40")), kBlock + "mlp.down_proj.weight"), (std::vector<int64_t>{16, 40}));
 }
 
-// The longest sequence of pretraining, where that names none of its own.
+// The longest sequence of pretraining when pretrain.context is 0.
 void context(const Option& option) {
   const auto longest = [&](const std::string& value) {
     const Observed& run = pretrain(option.set(value, {"pretrain.context=0", "pretrain.optimizer.lr=0"}));
@@ -83,7 +83,7 @@ void context(const Option& option) {
   EXPECT_EQ(longest("8"), 8);
 }
 
-// Angles are between tokens: of one token alone nothing changes.
+// RoPE acts only between tokens, so the loss of single tokens must not change.
 void rope_theta(const Option& option) {
   expect_other_loss_of_equal_weights(option.set("3"));
   const Settings alone = {"pretrain.context=1"};
@@ -91,7 +91,7 @@ void rope_theta(const Option& option) {
   EXPECT_NE(first_loss(pretrain(option.set("3"))), first_loss(pretrain()));
 }
 
-// A large one makes what is normalised small, and the logits with it.
+// A large eps makes the normalised values small, and so the logits.
 void norm_eps(const Option& option) {
   expect_other_loss_of_equal_weights(option.set("1"));
   const Settings small = {"model.init_std=0.01"};
@@ -149,7 +149,7 @@ void precision(const Option& option) {
   EXPECT_TRUE(same(initial(option.set("bf16")), initial({}))) << "master weights are fp32";
 }
 
-// The same bits from less memory.
+// The results must be the same bits, from less memory.
 void activation_checkpointing(const Option& option) {
   const Settings deep = {"model.layers=6", "pretrain.context=64", "pretrain.batch_size=8", "pretrain.steps=2"};
   const Observed &without = pretrain(deep), &with = pretrain(option.set("true", deep));

@@ -1,5 +1,5 @@
-// Options of AdamW and of its schedule, which three stages have: from the state that is saved after the first update,
-// and from the learning rates that are recorded.
+// Effects of the options of AdamW and its schedule, which three stages have. The checks use the state that is saved
+// after the first update, and the recorded learning rates.
 #include <cmath>
 
 #include "tests/options/option_effects.h"
@@ -9,7 +9,7 @@ namespace {
 
 constexpr double kRate = 0.002;
 
-// The stage of an option such as sft.optimizer.lr, and the option beside it.
+// The stage of an option such as sft.optimizer.lr, with settings of other options of its optimizer.
 class Stage {
  public:
   explicit Stage(const Option& option) : stage_(option.path().substr(0, option.path().find('.'))) {}
@@ -17,12 +17,12 @@ class Stage {
   std::string sets(const std::string& option, const std::string& value) const {
     return stage_ + ".optimizer." + option + "=" + value;
   }
-  // One rate at all steps and no decay of the weights, so that an update is the gradient's alone.
+  // A constant learning rate without weight decay, so that an update depends on the gradient alone.
   Settings plain() const {
     return {sets("schedule", "constant"), sets("lr", fmt::format("{}", kRate)), sets("weight_decay", "0")};
   }
   const Observed& run(const Settings& settings) const { return run_of(stage_, settings); }
-  // Before the first update: a rate of 0 leaves them.
+  // The initial weights: a learning rate of 0 leaves them unchanged.
   Weights initial() const { return run(Settings{sets("lr", "0")}).weights(1); }
 
  private:
@@ -52,7 +52,7 @@ void lr(const Option& option) {
   EXPECT_NEAR(moved("0.0005"), 0.0005, 1e-5);
 }
 
-// The first moments are (1 - beta) times the gradient, or its square.
+// After one update, a moment is (1 - beta) times the gradient or its square.
 void expect_share_of_new(const Option& option, const std::string& moment) {
   const Stage stage(option);
   const torch::Tensor half = flat(moments(stage.run(option.set("0.5", stage.plain())), moment)),
@@ -91,7 +91,7 @@ void weight_decay(const Option& option) {
   }
 }
 
-// What is recorded is the norm before clipping; what is used, after.
+// The recorded norm is the one before clipping. The update uses the clipped gradient.
 void clip_grad_norm(const Option& option) {
   const Stage stage(option);
   const Observed& free = stage.run(option.set("0", stage.plain()));
@@ -104,7 +104,7 @@ void clip_grad_norm(const Option& option) {
   EXPECT_EQ(norm(moments(above, "m")), norm(moments(free, "m")));
 }
 
-// Rates as shares of the peak, of a run of so many steps.
+// The recorded rates of a run of `steps` steps, as shares of the peak rate.
 std::vector<double> rates(const Stage& stage, const Settings& settings, int64_t steps) {
   const Settings all = Settings{fmt::format("{}.steps={}", stage.name(), steps),
                                 stage.sets("lr", fmt::format("{}", kRate)), stage.sets("min_lr_ratio", "0.2")} +
@@ -146,13 +146,13 @@ void decay_fraction(const Option& option) {
   expect_rates(rates(stage, option.set("1", {stage.sets("schedule", "wsd")}), 4), {1, 0.8, 0.6, 0.4});
 }
 
-// Weights from which the loss is finite and its gradient is not: an enormous head. In reinforcement learning the
-// sampled token then has all probability, so the gradient is that of replay.
+// Makes lm_head so large that the loss is finite, but its gradient is not. In reinforcement learning the sampled token
+// then has probability 1, so only replay gives a gradient.
 void break_gradient(checkpoints::StateDict& state) {
   state.tensors.at("lm_head.weight").data.mul_(1e25);
 }
 
-// The steps that a run from such weights makes before it gives up.
+// Number of steps that a run from such weights records before it fails.
 size_t steps_before_giving_up(const Stage& stage, const Settings& settings) {
   const Settings all =
       Settings{"model.tie_embeddings=false", stage.name() + ".steps=9", "rl.penalty.kind=adaptive", "rl.replay=4",

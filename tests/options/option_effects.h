@@ -1,7 +1,8 @@
-// What each option does, seen from the outside: tiny runs in this process, and what they leave behind.
+// The table of what each option does, as far as the results of tiny runs show it.
 //
-// Each part of the table (the files beside this one) says of every option of its sections what must change with it, and
-// checks that. A check sets its option by name, as --set does, in tiny runs that are alike in everything else.
+// Each part of the table (the files beside this one) covers the options of some sections. An entry names what must
+// change with its option, and checks it. A check sets the option by its name, as --set does, in tiny runs that are
+// otherwise equal.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -21,7 +22,7 @@ class Option {
  public:
   explicit Option(std::string path) : path_(std::move(path)) {}
   const std::string& path() const { return path_; }
-  // "path=value", to which `more` is added.
+  // The settings `more`, followed by "path=value".
   Settings set(const std::string& value, Settings more = {}) const {
     more.push_back(path_ + "=" + value);
     return more;
@@ -45,7 +46,7 @@ OptionEffects data_effects();
 OptionEffects task_effects();
 OptionEffects pretrain_effects();
 OptionEffects sft_effects();
-// Of the optimizer of one stage.
+// The options of one stage's optimizer.
 OptionEffects optimizer_effects(const std::string& stage);
 OptionEffects rl_effects();
 OptionEffects policy_effects();    // of rl: how rollouts become an update

@@ -1,4 +1,4 @@
-// Every option has an effect that someone can see. The table is the sum of its parts, and covers configs::list_fields
+// Tests that every option has an observable effect. The parts of the table together must cover configs::list_fields
 // exactly: an option without an entry fails, and so does an entry without an option.
 #include "tests/options/option_effects.h"
 
@@ -53,7 +53,7 @@ std::vector<std::string> parts() {
   return names;
 }
 
-// One test a part, so that parts run side by side.
+// One test per part, so that the parts run in parallel.
 class EffectsOfThePart : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(EffectsOfThePart, AreSeen) {

@@ -1,4 +1,5 @@
-// Options of ranks, by the program under mpirun, and by its plan where only a larger machine would show them.
+// Effects of the options of ranks. The checks run the program under mpirun, or compare its plans where only a larger
+// machine would show the effect.
 #include "tests/options/option_effects.h"
 #include "tests/support/run_ranks.h"
 
@@ -49,7 +50,7 @@ struct RankRun {
 
 const Settings kTiny = base::kPolicy + Settings{"stages=[sft,rl]", "rl.optimizer.lr=0.01"};
 
-// A tiny run as so many ranks; remembered, as runs in this process are.
+// A tiny run as `ranks` ranks. Runs are cached by their arguments.
 const RankRun& run_as(int ranks, const Settings& settings, std::vector<std::string> program = {TERSE_PROGRAM}) {
   static std::map<std::string, RankRun> runs;
   const std::string key = fmt::format("{} {} {}", ranks, fmt::join(settings, " "), fmt::join(program, " "));
@@ -75,7 +76,7 @@ void expect_the_run_alone(const RankRun& run) {
   EXPECT_TRUE(support::same_tensors(run.state(), alone().state()));
 }
 
-// Of the first stage of a larger run, on a machine of many GPUs.
+// The plan of the first stage of a larger run with 16 ranks.
 nlohmann::json plan(const Settings& settings) {
   const Settings large = kTiny + Settings{"model.layers=24", "model.width=1024", "model.heads=16", "model.ffn_width=0"};
   const support::ProgramResult result =
@@ -98,7 +99,7 @@ void rollout_ranks(const Option& option) {
   expect_the_run_alone(run_as(3, option.set("2", kSplit)));
 }
 
-// What is sent is half as long, and rounded.
+// In bf16, weights take half the bytes, and they are rounded.
 void weight_transfer(const Option& option) {
   const RankRun &whole = run_as(2, kSplit), &half = run_as(2, option.set("bf16", kSplit));
   EXPECT_EQ(half.result.exit_code, 0) << half.result.errors;
@@ -108,7 +109,7 @@ void weight_transfer(const Option& option) {
   EXPECT_EQ(whole.last("sampling/logp_diff/max"), 0);
 }
 
-// A group that is overdue at once goes to the other rank as well.
+// A group that is overdue at once goes to the second sampler as well.
 void group_deadline(const Option& option) {
   const Settings two = kSplit + Settings{"parallel.rollout_ranks=2", "rl.prompts=12", "rl.steps=4"};
   const RankRun &hasty = run_as(3, option.set("1e-9", two)), &patient = run_as(3, option.set("1000000", two));
@@ -124,7 +125,7 @@ void zero(const Option& option) {
   expect_the_run_alone(run_as(2, option.set("3")));
 }
 
-// The state is shared out in a node, so every rank holds more of it.
+// The state is sharded within each node only, so every rank holds more of it.
 void hierarchical(const Option& option) {
   const Settings nodes = {"parallel.ranks_per_node=4"};
   EXPECT_GT(plan(option.set("true", nodes)).at("bytes"), plan(option.set("false", nodes)).at("bytes"));
@@ -141,7 +142,7 @@ void ranks_per_node(const Option& option) {
             plan(option.set("16", {})).at("bytes_sent_to_other_nodes"));
 }
 
-// NCCL has nothing to do with tensors of a CPU.
+// NCCL cannot carry tensors of a CPU, so the run must fail.
 void backend(const Option& option) {
   const RankRun& nccl = run_as(2, option.set("nccl"));
   EXPECT_NE(nccl.result.exit_code, 0);
@@ -149,7 +150,7 @@ void backend(const Option& option) {
   expect_the_run_alone(run_as(2, option.set("staged")));
 }
 
-// A rank that is stopped keeps the other waiting for so long.
+// The other rank waits this long for a rank that is stopped.
 void deadline(const Option& option) {
   const std::string mark = folder() / "mark";
   const RankRun& run =

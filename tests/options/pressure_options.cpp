@@ -1,4 +1,4 @@
-// Options of the price of length, of replay and of practice.
+// Effects of the options of the length penalty, of replay and of practice.
 #include "tests/options/option_effects.h"
 
 namespace terse::options {
@@ -8,7 +8,8 @@ using ::testing::Contains;
 using ::testing::Gt;
 using ::testing::IsEmpty;
 
-// The policy is as short as can be, so the controller stands on the last rung after the first step, and replays it.
+// The policy's responses are as short as possible. So the controller stands on the last rung after the first step, and
+// this rung is replayed.
 const Settings kAdaptive = {"rl.penalty.kind=adaptive", "rl.practice.updates=0", "rl.entropy_bonus=0",
                             "rl.group_size=16"};
 
@@ -66,7 +67,7 @@ void replay_weight(const Option& option) {
   EXPECT_THAT(run("0").metric("replay_loss"), IsEmpty());
 }
 
-// A policy of long thoughts, so that a shorter form is left to practise.
+// A run from a verbose policy, so that a shorter form is left to practise.
 const Observed& practise(const Settings& settings) {
   return reinforce(Settings{"rl.penalty.kind=adaptive"} + settings, {"task.forms={recheck: 1}", "sft.steps=150"});
 }
@@ -88,7 +89,7 @@ void practice_traces(const Option& option) {
   EXPECT_EQ(practised(practise(option.set("9"))), 9);
 }
 
-// The first update of AdamW moves every weight by about the rate; the copy began with the policy's weights.
+// The first update of AdamW moves every weight by about the rate. The copy starts from the policy's weights.
 void practice_lr(const Option& option) {
   for (const double rate : {0.004, 0.001}) {
     const Observed& run = practise(option.set(fmt::format("{}", rate), {"rl.optimizer.weight_decay=0"}));

@@ -1,4 +1,4 @@
-// Options of reinforcement learning: how much is sampled, how it becomes an update, and the price of length.
+// Effects of the options of reinforcement learning: how much is sampled, and how it becomes an update.
 #include <cmath>
 #include <numeric>
 
@@ -46,7 +46,7 @@ void group_size(const Option& option) {
   }
 }
 
-// The same bits from less memory.
+// The results must be the same bits, from less memory.
 void micro_batch(const Option& option) {
   const Settings big = {"rl.prompts=16", "rl.replay=16", "rl.penalty.kind=adaptive", "rl.practice.updates=0",
                         "engine.max_batch=16"};
@@ -61,7 +61,7 @@ void updates_per_batch(const Option& option) {
   EXPECT_FALSE(same(reinforce(option.set("2")).weights(), reinforce(option.set("1")).weights()));
 }
 
-// Groups of two are often all right or all wrong.
+// Groups of two are often uniform: all right or all wrong.
 const Settings kSmallGroups = {"rl.group_size=2"};
 
 void resample_uniform(const Option& option) {
@@ -100,14 +100,14 @@ void trace_every(const Option& option) {
   EXPECT_THAT(traced("0"), IsEmpty());
 }
 
-// The policy loss alone, so that its gradient is proportional to the advantages.
+// Leaves the policy loss alone, so that the gradient is proportional to the advantages.
 const Settings kPolicyAlone = {"rl.entropy_bonus=0", "rl.optimizer.lr=0.01"};
 
 double first_gradient(const Settings& settings) {
   return reinforce(settings).metric("grad_norm").at(0);
 }
 
-// Of one group the gradient is divided by just that group's deviation.
+// With a single group, both norms divide the gradient by the deviation of that group.
 void advantage_norm(const Option& option) {
   const Settings one = kPolicyAlone + Settings{"rl.prompts=1", "rl.group_size=32"};
   const double deviation = reinforce(option.set("none", one)).metric("reward_std").at(0);
@@ -123,7 +123,7 @@ void advantage_norm(const Option& option) {
   EXPECT_GT(of_groups, of_none);
 }
 
-// At the first update the forms differ in what they divide by; at later ones in what they clip, too.
+// At the first update the losses differ in their denominators only, at later ones also in what they clip.
 void loss(const Option& option) {
   const Settings warm = kPolicyAlone + Settings{"engine.temperature=1.5"};  // so that lengths differ
   const auto first = [&](const char* name) { return first_gradient(option.set(name, warm)); };
@@ -148,7 +148,7 @@ void clip(const Option& option) {
   EXPECT_FALSE(same(reinforce(twice).weights(), reinforce(option.set("0", twice)).weights()));
 }
 
-// Batches that are ordered ahead, and the age of the tokens that train.
+// Settings under which batches can be ordered ahead, so that tokens become stale.
 const Settings kAhead = {"parallel.layout=split", "rl.steps=5", "rl.optimizer.lr=0.01"};
 
 void max_staleness(const Option& option) {
@@ -172,7 +172,7 @@ void importance_cap(const Option& option) {
   EXPECT_FALSE(same(free.weights(), capped.weights()));
 }
 
-// It keeps sampled distributions wide.
+// The bonus keeps the entropy of the sampled distributions high.
 void entropy_bonus(const Option& option) {
   const Settings longer = {"rl.steps=8", "rl.optimizer.lr=0.01", "checkpoint.every=0"};
   const Observed &none = reinforce(option.set("0", longer)), &much = reinforce(option.set("1", longer));

@@ -1,4 +1,4 @@
-// Options of the run as a whole and of checkpoints.
+// Effects of the options of the run as a whole and of checkpoints.
 #include <cmath>
 
 #include "tests/options/option_effects.h"
@@ -21,7 +21,7 @@ void stages(const Option& option) {
   EXPECT_THAT(stages_of(finetune(option.set("[eval, sft]"))), ElementsAre("eval", "sft"));
 }
 
-// By the program: where a run lies is its business.
+// Runs the program, because the program chooses the run folder.
 void run_program(const fs::path& folder, const std::string& setting) {
   const support::ProgramResult result = support::run_program(
       {"env", "-C", folder, TERSE_PROGRAM, "run", tiny_file(), "--set", "stages=[sft]", "--set", setting});
@@ -43,7 +43,7 @@ void dir(const Option& option) {
   EXPECT_FALSE(fs::exists(folder.path() / "runs"));
 }
 
-// Weights, problems, windows and samples are drawn by it.
+// The seed determines weights, problems, windows and samples.
 void seed(const Option& option) {
   const Settings still = {"sft.optimizer.lr=0", "pretrain.optimizer.lr=0"};
   const Observed &one = finetune(option.set("1", still)), &two = finetune(option.set("2", still));
@@ -58,11 +58,11 @@ void seed(const Option& option) {
     return pretrain(option.set(value, still)).saved(1).state.extra.at("progress").at("extra").at("stream").at("seed");
   };
   EXPECT_EQ(stream("3"), 3);
-  // From one policy, rollouts of other problems by other draws.
+  // From the same policy, another seed gives rollouts of other problems with other random numbers.
   EXPECT_NE(reinforce(option.set("1")).metric("entropy").at(0), reinforce(option.set("2")).metric("entropy").at(0));
 }
 
-// Where there is no GPU, it cannot be had; where there is one, sampler and learner differ in their last bits.
+// Without a GPU, cuda must fail. With one, sampler and learner differ in their last bits.
 void device(const Option& option) {
   bool gpu = true;
   try {
@@ -103,7 +103,7 @@ void every(const Option& option) {
   EXPECT_THAT(finetune(option.set("0", seven)).checkpoints(), ElementsAre(7));
 }
 
-// Besides the best, which may be one of them.
+// The best checkpoint stays in addition, unless it is one of the newest.
 void keep(const Option& option) {
   const Settings seven = {"sft.steps=7"};
   const std::set<int64_t> two = finetune(option.set("2", seven)).checkpoints(),
@@ -114,7 +114,7 @@ void keep(const Option& option) {
   EXPECT_LE(four.size(), 5u);
 }
 
-// What is written in the background is a copy, which takes room; the results are the same.
+// Saving in the background takes memory for a copy. The results are the same.
 void async(const Option& option) {
   const Settings wide = {"model.ffn_width=4096", "sft.batch_size=1"};
   const Observed &background = finetune(option.set("true", wide)), &foreground = finetune(option.set("false", wide));

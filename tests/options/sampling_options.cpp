@@ -1,4 +1,4 @@
-// Options of evaluation and of generation.
+// Effects of the options of evaluation and of generation.
 #include <cmath>
 
 #include "rl/env/task.h"
@@ -9,7 +9,7 @@ namespace {
 
 using ::testing::Each;
 
-// Its problems are those held out for evaluation, not those of training.
+// The problems are those held out for evaluation, not those of training.
 void problems_per_difficulty(const Option& option) {
   EXPECT_EQ(finetune(option.set("5")).eval().at("n"), 5 * 2);
   EXPECT_EQ(finetune(option.set("8")).eval().at("n"), 8 * 2);
@@ -29,7 +29,8 @@ void samples(const Option& option) {
   EXPECT_EQ(finetune(option.set("1")).eval().at("pass_at_k").size(), 1u);
 }
 
-// An evaluation during training is one sample of so many problems: at a rate of 0 the final one finds the same.
+// An evaluation during training takes one sample of each of this many problems. At a learning rate of 0, a final
+// evaluation of as many gives the same result.
 void quick_problems(const Option& option) {
   const Settings still = {"sft.optimizer.lr=0", "sft.eval_every=1", "eval.samples=1"};
   for (const char* problems : {"5", "30"}) {
@@ -41,7 +42,7 @@ void quick_problems(const Option& option) {
             finetune(option.set("30", still)).metric("eval/mean_tokens"));
 }
 
-// When cold, all samples of a problem are alike: more of them solve no more. Training does not notice.
+// At a temperature near 0, all samples of a problem are equal, so more of them solve no more. Training must not change.
 void eval_temperature(const Option& option) {
   const Settings many = base::kPolicy + Settings{"eval.problems_per_difficulty=40", "eval.samples=4"};
   const Observed &cold = finetune(option.set("0.000001", many)), &warm = finetune(option.set("1", many));
@@ -51,7 +52,7 @@ void eval_temperature(const Option& option) {
   EXPECT_TRUE(same_training(cold, warm));
 }
 
-// Nats of the distributions that the first step sampled from, after temperature and cuts.
+// Mean entropy in nats of the distributions that the first step sampled from, after temperature and cuts.
 double first_entropy(const Settings& settings) {
   return reinforce(settings).metric("entropy").at(0);
 }
@@ -61,7 +62,7 @@ void engine_temperature(const Option& option) {
   EXPECT_NEAR(first_entropy(option.set("100")), std::log(16.0), 0.05) << "all tokens are alike";
 }
 
-// Cuts of a distribution in which all tokens are nearly alike.
+// Makes all tokens almost equally likely, so that the cuts alone determine the entropy.
 const Settings kHot = {"engine.temperature=100"};
 
 void top_k(const Option& option) {
@@ -71,14 +72,14 @@ void top_k(const Option& option) {
 }
 
 void top_p(const Option& option) {
-  // Four of sixteen tokens hold a quarter, or three that are a little likelier.
+  // Four of sixteen tokens hold a mass of 0.24, or three that are slightly likelier.
   const double quarter = first_entropy(option.set("0.24", kHot)), half = first_entropy(option.set("0.49", kHot));
   EXPECT_TRUE(quarter > std::log(2.9) && quarter < std::log(4.1)) << quarter;
   EXPECT_TRUE(half > std::log(5.9) && half < std::log(8.1)) << half;
   EXPECT_EQ(first_entropy(option.set("0.001", kHot)), 0);
 }
 
-// At a temperature of 1 only tokens nearly as likely as the likeliest stay.
+// At a temperature of 1, a min_p of 0.99 keeps only tokens that are nearly as likely as the likeliest.
 void min_p(const Option& option) {
   EXPECT_LT(first_entropy(option.set("0.99")), 0.2 * first_entropy(option.set("0")));
   EXPECT_NEAR(first_entropy(option.set("0.5", kHot)), std::log(16.0), 0.05) << "none is half as likely as another";
@@ -91,7 +92,7 @@ void max_new_tokens(const Option& option) {
   EXPECT_THAT(reinforce().metric("completions/mean_length"), Each(::testing::Gt(2)));
 }
 
-// The same bits from less memory: keys and values of fewer sequences at a time.
+// The results must be the same bits, from less memory: the KV cache holds fewer sequences.
 void max_batch(const Option& option) {
   const Observed &many = reinforce(option.set("64")), &few = reinforce(option.set("2"));
   EXPECT_TRUE(same_training(many, few));

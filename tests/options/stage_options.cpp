@@ -1,4 +1,4 @@
-// Options of the task, of pretraining and of fine-tuning.
+// Effects of the options of the task, of pretraining and of fine-tuning.
 #include "tests/options/option_effects.h"
 
 namespace terse::options {
@@ -14,7 +14,7 @@ double tokens(const Observed& run) {
   return run.result().at("tokens").get<double>();
 }
 
-// There is one task so far: another name has to be refused.
+// There is only one task, so any other name must be refused.
 void task_name(const Option& option) {
   EXPECT_EQ(finetune(option.set("chain7")).eval().at("task"), "chain7");
   try {
@@ -49,7 +49,7 @@ void align(const Option& option) {
   EXPECT_THAT(prompts(finetune(option.set("false", filled))), ::testing::Not(::testing::HasSubstr(";")));
 }
 
-// Each operation more is two tokens of every prompt.
+// Each further operation adds two tokens to every prompt.
 void align_to(const Option& option) {
   const Observed &two = finetune(), &four = finetune(option.set("4"));
   EXPECT_EQ(tokens(four) - tokens(two), 3 * 4 * 4) << "3 steps of 4 sequences";
@@ -57,7 +57,7 @@ void align_to(const Option& option) {
   EXPECT_THAT(prompts(four), ::testing::HasSubstr(";;;;"));
 }
 
-// Of two operations a verbose trace is 12 tokens longer than a direct one, a compact one 6.
+// For two operations, a verbose trace is 12 tokens longer than a direct one, and a compact one 6.
 void forms(const Option& option) {
   const double direct = tokens(finetune(option.set("{direct: 1}")));
   EXPECT_EQ(tokens(finetune(option.set("{verbose: 1}"))) - direct, 3 * 4 * 12);
@@ -89,7 +89,7 @@ void batch_size_of_problems(const Option& option) {
   EXPECT_EQ(tokens(finetune(option.set("7"))), 3 * 7 * each);
 }
 
-// The same bits from less memory.
+// The results must be the same bits, from less memory.
 void micro_batch(const Option& option) {
   const std::string stage(configs::parent_of(option.path()));
   const Settings big = {stage + ".batch_size=32", stage + ".steps=2", "pretrain.context=64", "task.align_to=10",
@@ -120,7 +120,7 @@ void eval_every_of_problems(const Option& option) {
   EXPECT_TRUE(same_training(finetune(option.set("3", seven)), finetune(option.set("0", seven))));
 }
 
-// All of the held-out text when there are enough; then more of them change nothing.
+// Enough batches cover all of the held-out text. More of them then change nothing.
 void eval_batches(const Option& option) {
   const Settings half = {"data.val_fraction=0.5"};
   const auto loss = [&](const char* batches) { return pretrain(option.set(batches, half)).metric("val_loss").back(); };

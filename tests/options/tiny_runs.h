@@ -1,7 +1,7 @@
-// Tiny runs of each stage, changed by settings, and accessors to what such a run leaves behind.
+// Tiny runs of each stage, changed by settings, and accessors to their results.
 //
-// Runs are remembered for the life of the process by their settings, so checks share them. Reinforcement learning
-// starts from a policy that was fine-tuned once: its run folder is copied, and the run goes on from there.
+// Runs are cached by their settings for the life of the process, so checks share them. Reinforcement learning starts
+// from a policy that is fine-tuned once: its run folder is copied, and the run resumes from there.
 #pragma once
 
 #include <ATen/Parallel.h>
@@ -20,7 +20,7 @@ namespace terse::options {
 
 namespace fs = std::filesystem;
 
-using Settings = std::vector<std::string>;  // "rl.steps=3", as for --set: of two, the later one holds
+using Settings = std::vector<std::string>;  // "rl.steps=3", as for --set: the later of two wins
 using Weights = std::map<std::string, torch::Tensor>;
 
 inline Settings operator+(Settings a, const Settings& b) {
@@ -28,29 +28,29 @@ inline Settings operator+(Settings a, const Settings& b) {
   return a;
 }
 
-// What one run has left behind. `steps` and the like count within its last stage.
+// The results of one run. Steps count within its last stage.
 class Observed {
  public:
   configs::RunConfig config;
   nlohmann::json summary;
-  double peak_bytes = 0;  // of tensors
-  int64_t threads = 0;    // that the run has set
+  double peak_bytes = 0;  // peak of tensors
+  int64_t threads = 0;    // number that the run has set
   support::TemporaryFolder folder;
-  int64_t steps_before = 0;  // of stages that were done before
+  int64_t steps_before = 0;  // steps of the stages before the last one
 
   const fs::path& dir() const { return folder.path(); }
   std::string stage() const { return config.stages.back(); }
   const nlohmann::json& result() const { return summary.at("stages").back(); }
   const nlohmann::json& eval() const { return result().at("eval"); }
 
-  // The records of the last stage's training: those of the evaluation that ends it are left out.
+  // The records of the last stage's training, without those of the evaluation that follows it.
   std::vector<nlohmann::json> training() const {
     std::vector<nlohmann::json> all;
     for (const nlohmann::json& record : support::records_of(dir()))
       if (record.at("stage") == stage() && record.contains("lr")) all.push_back(record);
     return all;
   }
-  // The same without the figures of evaluations during training.
+  // The same without the results of evaluations during training.
   std::vector<nlohmann::json> training_alone() const {
     std::vector<nlohmann::json> all = training();
     for (nlohmann::json& record : all) {
@@ -61,7 +61,7 @@ class Observed {
     }
     return all;
   }
-  // Of the records that have it, in order.
+  // The values of a metric in the records that have it, in order.
   std::vector<double> metric(const std::string& name) const {
     std::vector<double> values;
     for (const nlohmann::json& record : training())
@@ -91,7 +91,7 @@ class Observed {
   checkpoints::Store::Loaded saved(int64_t step) const {
     return checkpoints::load(dir() / "checkpoints" / fmt::format("step-{}", steps_before + step));
   }
-  // Tensors whose names begin with `prefix`, which is taken off.
+  // The tensors whose names begin with `prefix`, by their names without it.
   static Weights tensors(const checkpoints::StateDict& state, const std::string& prefix) {
     Weights found;
     for (const auto& [name, shard] : state.tensors)
@@ -105,7 +105,7 @@ class Observed {
     return found;
   }
   Weights weights(int64_t step) const { return weights(saved(step).state); }
-  // At the end of the run.
+  // The weights at the end of the run.
   Weights weights() const { return weights(checkpoints::load_latest(dir() / "checkpoints")->state); }
 };
 
@@ -123,7 +123,7 @@ inline bool same(const Weights& a, const Weights& b) {
     return x.first == y.first && torch::equal(x.second, y.second);
   });
 }
-// Whether two runs trained alike to the last bit: every record of training and the weights at the end.
+// Whether two runs trained identically to the last bit: all records of training and the final weights are equal.
 inline bool same_training(const Observed& a, const Observed& b) {
   return a.training_alone() == b.training_alone() && same(a.weights(), b.weights());
 }
@@ -150,7 +150,7 @@ eval: {problems_per_difficulty: 3, samples: 2, quick_problems_per_difficulty: 2}
 checkpoint: {every: 1, keep: 100}
 )";
 
-// Three kinds of words, so that there is something to learn, and bytes that the last tenth alone has.
+// A text of three kinds of words, so that there is something to learn. Only its last tenth has the byte z.
 inline std::string text() {
   std::string all;
   for (int i = 0; i < 90; ++i) all += i % 3 == 0 ? "abcab|" : i % 3 == 1 ? "bca|" : "cabbac|";
@@ -162,7 +162,7 @@ inline const Settings kPolicy = {"sft.steps=60", "sft.batch_size=16", "sft.optim
 
 }  // namespace base
 
-// The same as a file, for the program.
+// The path of a file with base::kCommon, for runs of the program.
 inline std::string tiny_file() {
   static const support::TemporaryFolder folder;
   static const std::string path = folder.path() / "tiny.yaml";
@@ -183,7 +183,7 @@ inline void execute(Observed& run) {
 
 using Runs = std::map<std::string, std::unique_ptr<Observed>>;
 
-// The run of `settings` that `begin` makes, or the one made before.
+// Returns the cached run of `settings`. The first time, `begin` prepares the run and it is executed.
 inline const Observed& remembered(Runs& runs, const Settings& settings, const std::function<void(Observed&)>& begin) {
   std::unique_ptr<Observed>& run = runs[fmt::format("{}", fmt::join(settings, " "))];
   if (run) return *run;
@@ -208,7 +208,7 @@ inline const Observed& finetune(const Settings& settings = {}) {
   return remembered(runs, settings, [&](Observed& run) { run.config = load(Settings{"stages=[sft]"} + settings); });
 }
 
-// `policy`: settings of the fine-tuning before it as well.
+// `policy`: settings that the fine-tuning before it has as well.
 inline const Observed& reinforce(const Settings& settings = {}, const Settings& policy = {}) {
   static Runs runs;
   return remembered(runs, policy + Settings{"|"} + settings, [&](Observed& run) {
@@ -217,7 +217,7 @@ inline const Observed& reinforce(const Settings& settings = {}, const Settings& 
       fs::copy(before.dir() / part, run.dir() / part, fs::copy_options::recursive);
     run.steps_before = before.config.sft.steps;
     run.config = load(Settings{"stages=[sft,rl]"} + policy + settings);
-    run.config.parallel.layout = "colocated";  // one rank generates for itself, ahead of its updates too
+    run.config.parallel.layout = "colocated";  // this one rank also generates, even for settings with layout split
   });
 }
 

@@ -1,4 +1,4 @@
-// Advantages against numbers computed by hand, and the ways in which a baseline can go wrong.
+// Compares advantages with numbers computed by hand, and tests the ways in which a baseline can go wrong.
 #include "rl/advantage.h"
 
 #include <gmock/gmock.h>
@@ -16,7 +16,7 @@ using testing::ElementsAre;
 using testing::Pointwise;
 
 constexpr AdvantageNorm kAllNorms[] = {AdvantageNorm::kBatch, AdvantageNorm::kGroup, AdvantageNorm::kNone};
-constexpr double kClose = 1e-5;  // the 1e-6 beside a standard deviation
+constexpr double kClose = 1e-5;  // covers the 1e-6 that is added to a standard deviation
 
 RolloutGroup group(const std::vector<double>& rewards) {
   RolloutGroup made;
@@ -70,7 +70,8 @@ TEST(Advantage, BatchKeepsAShapedGroupSmallBesideOneWithAnOutcomeSignal) {
 
 TEST(Advantage, AllEqualRewardsGiveZero) {
   for (const AdvantageNorm norm : kAllNorms) {
-    // 0.85 * 12 / 12 is not 0.85 in floating point: without the test by max - min its noise would become a signal.
+    // 0.85 * 12 / 12 is not 0.85 in floating point. Without the max - min test, this rounding error would become a
+    // signal.
     std::vector<RolloutGroup> groups = {group(std::vector<double>(12, 0.85)), group({0, 0, 0})};
     const AdvantageStats stats = compute_advantages(groups, norm);
     EXPECT_THAT(advantages(groups[0]), Each(0.0));

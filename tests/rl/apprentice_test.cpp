@@ -1,4 +1,5 @@
-// The apprentice beside a policy: it leaves the policy alone until it has passed, then hands over its weights.
+// Tests that the apprentice leaves the policy unchanged until it passes an exam, and that the policy then takes its
+// weights.
 #include "rl/apprentice.h"
 
 #include <gtest/gtest.h>
@@ -21,7 +22,7 @@ configs::RunConfig small() {
 
 class ApprenticeTest : public ::testing::Test {
  protected:
-  // A policy whose rollouts are `accuracy` right on the top rung, as far as the controller knows.
+  // Shows the controller rollouts of the top rung's length; a share `accuracy` of them is correct.
   void observe(double accuracy) {
     std::vector<RolloutGroup> groups;
     for (const int64_t difficulty : task->difficulties()) {
@@ -36,7 +37,7 @@ class ApprenticeTest : public ::testing::Test {
     }
     controller.observe(groups);
   }
-  // One step's practice, and the exam that may follow. Whether that was passed.
+  // Runs one step's practice, and the exam if one is due. Returns whether the apprentice has passed.
   bool step(Apprentice& student, double progress) {
     student.practise(controller, progress);
     return student.exam_due() && student.take_exam(controller);
@@ -86,18 +87,18 @@ TEST_F(ApprenticeTest, EachExamAsksOtherProblems) {
 }
 
 TEST_F(ApprenticeTest, PassesAndThePolicyTakesItsWeights) {
-  observe(0.0);  // a policy that never was right asks nothing of its apprentice
+  observe(0.0);  // the best accuracy so far is 0, so every exam is passed
   const torch::Tensor before = weights();
   for (int i = 0; i < 9; ++i) ASSERT_FALSE(step(apprentice, 0));
   ASSERT_TRUE(step(apprentice, 0));
   EXPECT_FALSE(torch::equal(weights(), before));
   EXPECT_EQ(controller.rung(2), 1);
-  // The next rung starts from there.
+  // Practice continues on the next rung.
   ASSERT_FALSE(step(apprentice, 0));
   EXPECT_EQ(apprentice.metrics().at("practice/rung"), 2);
 }
 
-// A copy that has not changed is as right as the policy; what it lacks is the shorter form.
+// An unchanged copy answers as correctly as the policy. It must fail because it does not use the shorter form.
 TEST_F(ApprenticeTest, TheOldFormHoweverRightIsNoPass) {
   config.rl.practice = {200, 32, 4e-3};
   observe(0.0);

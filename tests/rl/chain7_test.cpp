@@ -1,4 +1,4 @@
-// chain7 against its definition: tokens written out by hand, forms, the hold-out and mistakes in its config.
+// Compares chain7 with its definition: tokens written by hand, forms, held-out problems, and mistakes in its config.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -105,7 +105,7 @@ TEST(Chain7, PromptsAreFilledSoThatTheEqualsSignStandsInOnePlace) {
 TEST(Chain7, UnalignedPromptsAreNotFilled) {
   configs::Task config;
   config.align = false;
-  config.align_to = 0;  // not looked at
+  config.align_to = 0;  // ignored without align
   const auto task = chain7(config);
   EXPECT_EQ(task->max_prompt_tokens(), 19);
   const Problem problem = task->problem(Split::kTrain, 0, 2);
@@ -170,7 +170,7 @@ TEST(Chain7, NoEvaluationProblemIsEverTrainedOnWhateverTheSeeds) {
   }
 }
 
-// The set of the evaluation's problems is part of what its numbers mean, so it may not change unnoticed.
+// Evaluation results depend on the set of held-out problems, so this set must not change unnoticed.
 TEST(Chain7, TheProblemsWithOneOperationAreSharedOutBetweenTrainingAndEvaluation) {
   std::set<std::string> training, evaluation;
   const auto task = chain7();

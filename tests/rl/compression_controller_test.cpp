@@ -1,4 +1,4 @@
-// The controller on rollouts made by hand: when it moves down, when it does not, when it backs off.
+// Tests on rollouts made by hand when the controller moves down, when it stays, and when it backs off.
 #include "rl/compression_controller.h"
 
 #include <gtest/gtest.h>
@@ -8,7 +8,8 @@ namespace {
 
 class Controller : public ::testing::Test {
  protected:
-  // `count` rollouts at every difficulty, of the length of `rung`, of which `right` are correct.
+  // Observes `count` rollouts at every difficulty, or at `only_difficulty` alone. They have the length of `rung`, and
+  // `right` of them are correct.
   void observe(int64_t rung, int64_t count, int64_t right, int64_t only_difficulty = 0) {
     std::vector<RolloutGroup> groups;
     for (const int64_t difficulty : task->difficulties()) {
@@ -25,7 +26,8 @@ class Controller : public ::testing::Test {
     }
     controller.observe(groups);
   }
-  // `count` problems of one difficulty, `right` of them with right rollouts only and the others with wrong ones only.
+  // Observes `count` problems of one difficulty. All rollouts of the first `right` problems are correct, all others
+  // wrong.
   void observe_problems(int64_t rung, int64_t count, int64_t right, int64_t difficulty) {
     for (int64_t i = 0; i < count; ++i) observe(rung, 12, i < right ? 12 : 0, difficulty);
   }
@@ -54,7 +56,7 @@ TEST_F(Controller, StandsOnTheShortestRungThatAllHaveMastered) {
   EXPECT_EQ(controller.next_rung(), 4);
 }
 
-// Bare states, k + 3 tokens, beside the most verbose form, 12 k + 4 tokens.
+// On rung 3 (bare states) a response has k + 3 tokens; in the most verbose form it has 12 k + 4.
 TEST_F(Controller, PressureIsTheMeanOverDifficultiesOfWhatTheLimitTakesAway) {
   observe(3, 300, 300);
   ASSERT_EQ(controller.rung(8), 3);
@@ -141,7 +143,8 @@ TEST_F(Controller, APromotionMovesAllDownAsFarAsTheyCan) {
   EXPECT_FALSE(controller.next_rung()) << "the bottom of the ladder";
 }
 
-// At difficulty 4 strides 2 and 3 both keep one token: what is practised must not change when nothing becomes shorter.
+// At difficulty 4, strides 2 and 3 both keep one token. Rollouts of this length must count for the current rung, so
+// that the controller does not change between equally long ones.
 TEST_F(Controller, EquallyLongRungsAreNotConfused) {
   observe(3, 300, 300);
   controller.promote(4);

@@ -1,4 +1,5 @@
-// configs/ stands below rl/ and cannot see its tables, so it lists their names once more: here the two are compared.
+// configs/ is a layer below rl/ and cannot include its tables, so it repeats their names. These tests compare the two
+// lists.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,5 +1,4 @@
-// The promises of generation: the same tokens whoever shares the batch, and log-probs that are the learner's, bit for
-// bit.
+// Tests the promises of generation: tokens do not depend on the batch, and log-probs are the learner's, bit for bit.
 #include "rl/engine/engine.h"
 
 #include <gtest/gtest.h>
@@ -83,7 +82,7 @@ TEST(Engine, TrajectoriesDoNotDependOnTheBatch) {
     Engine narrow(model, max_batch);
     expect_equal(narrow.generate(requests, sampling()), expected);
   }
-  // Alone, and in another order.
+  // Some of the requests, each alone.
   Engine engine(model, 5);
   for (size_t i = 0; i < requests.size(); i += 7)
     expect_equal(engine.generate({requests[i]}, sampling()), {expected[i]});
@@ -108,7 +107,7 @@ TEST(Engine, StopsAtTheEndTokenOrTheLimit) {
   EXPECT_TRUE(stopped);
 }
 
-// All tokens are nearly alike at this temperature, so a response shows the random numbers behind it.
+// At this temperature all tokens are almost equally likely, so a response reveals its random numbers.
 TEST(Engine, EveryTokenIsDrawnByANumberOfItsOwn) {
   trainer::Transformer model(tiny_spec(), torch::kCPU, 23);
   Engine engine(model, 16);
@@ -153,7 +152,7 @@ TEST(Engine, RefusesWhatDoesNotFitTheContext) {
   EXPECT_THROW(engine.generate({{{}, 0, 0}}, sampling()), std::invalid_argument);
 }
 
-// What the learner says of each response token, under the weights that the model has now.
+// The learner's log-prob of each response token under the model's current weights.
 std::vector<float> learner_logprobs(trainer::Transformer& model, const std::vector<int32_t>& prompt,
                                     const Completion& completion) {
   const data::Batch batch = data::pack({data::prompt_and_response(prompt, completion.tokens)});
@@ -161,8 +160,8 @@ std::vector<float> learner_logprobs(trainer::Transformer& model, const std::vect
   return {logprob.data_ptr<float>(), logprob.data_ptr<float>() + logprob.numel()};
 }
 
-// Partial rollouts: every token's log-prob is that of the weights of its version, bit for bit, also where keys and
-// values of earlier tokens had been computed with older ones.
+// Weights change in the middle of rollouts. Every token's log-prob must be that of its version's weights, bit for bit,
+// even if older weights first computed the keys and values of earlier tokens.
 TEST(Engine, NewWeightsMidwayGiveEachTokenItsVersion) {
   trainer::Transformer model(tiny_spec({.qk_norm = true}), torch::kCPU, 27);
   std::vector<torch::Tensor> weights = {model.params().master().clone()};
@@ -214,7 +213,7 @@ TEST(Engine, WhatIsCancelledMakesRoomAndChangesNothingElse) {
   for (const GenerationRequest& request : requests) engine.submit(request);
   EXPECT_EQ(engine.first_version(0), std::nullopt);
   std::map<int64_t, Completion> completions;
-  const std::vector<int64_t> cancelled = {1, 2, 11};  // two under way, one that waits
+  const std::vector<int64_t> cancelled = {1, 2, 11};  // two in progress, one that waits
   for (int64_t steps = 0; !engine.idle(); ++steps) {
     for (Engine::Finished& each : engine.step()) completions[each.ticket] = std::move(each.completion);
     if (steps > 0) continue;

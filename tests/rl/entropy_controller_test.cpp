@@ -1,4 +1,4 @@
-// The weight of the entropy bonus: when it rises and falls, how fast and how far, and that it goes on after a resume.
+// Tests when, how fast and how far the weight of the entropy bonus rises and falls, and that it survives a resume.
 #include "rl/entropy_controller.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// What an evaluation counts, against the rollouts that it saw, and pass@k against every choice of samples.
+// Compares the counts of an evaluation with the rollouts that it inspected, and pass@k with all choices of samples.
 #include "rl/eval/evaluation.h"
 
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@
 namespace terse::rl {
 namespace {
 
-// chain7 whose verifier says what a test wants of the responses, in the order in which it is asked.
+// chain7 with a scripted verifier, which returns the given verdicts in order and then starts again.
 class Verdicts final : public Task {
  public:
   explicit Verdicts(std::vector<Verdict> verdicts) : verdicts_(std::move(verdicts)) {
@@ -61,8 +61,8 @@ class EvaluationTest : public ::testing::Test {
   std::vector<RolloutGroup> groups;
 };
 
-// By hand: with two difficulties, 2 problems each and 4 samples, the verdicts repeat every 8 samples: a problem with 3
-// right of 4, then one with 0 of 4.
+// There are two difficulties with 2 problems of 4 samples each. The verdicts repeat every 8 samples: one problem has 3
+// right of 4, the next one 0 of 4.
 TEST_F(EvaluationTest, CountsWhatItSaw) {
   const Evaluation result = run({kRight, kWrong, kRight, kRight, kWrong, kWrong, kWrong, kWrong}, 2, 4);
   ASSERT_EQ(groups.size(), 4u);
@@ -155,7 +155,7 @@ TEST_F(EvaluationTest, SamplesThatCouldNotBeVerifiedAreNotWrong) {
   EXPECT_TRUE(none.to_json()["mean_tokens"].is_null());
 }
 
-// Chen et al. 2021 (arXiv 2107.03374): the share of the choices of k among the samples that hold a right one.
+// Chen et al. 2021 (arXiv 2107.03374): the share of all choices of k samples that contain a right one.
 TEST(PassAtK, IsTheShareOfAllChoicesThatHoldARightSample) {
   for (int64_t samples = 1; samples <= 10; ++samples) {
     for (int64_t correct = 0; correct <= samples; ++correct) {

@@ -1,4 +1,5 @@
-// Greedy generation: always the likeliest token, the same for every sample, and no position beyond the context.
+// Tests that greedy generation always takes the likeliest token, gives equal samples, and runs no position beyond the
+// context.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -89,7 +90,7 @@ TEST(GreedySampling, AnEvaluationAtTemperatureZeroGivesEqualSamples) {
   });
 }
 
-// Both decoders, with a cache that is larger than the context and with one that is smaller.
+// Tests both decoders, with a cache larger than the context and with a smaller one.
 TEST(DecoderLimits, NoPositionBeyondContextOrCacheIsRun) {
   trainer::Transformer model(tiny_spec(), torch::kCPU, 7);
   const int64_t context = model.spec().context;

@@ -1,4 +1,4 @@
-// The split of a stale token's ratio, by hand, and what an update makes of it.
+// Tests the split of a stale token's ratio on numbers computed by hand, and its effect on an update.
 #include "rl/importance.h"
 
 #include <gtest/gtest.h>
@@ -21,11 +21,11 @@ TEST(Importance, StaleTokensAreWeightedByTheirCappedRatioAndNotClipped) {
   input.sequence = torch::zeros({2}, torch::kInt64);
   input.sequences = 1;
   const PolicyLossOptions clip{0.2, 0.28, 0};
-  // Not stale: both ratios lie above 1.28, so that nothing has a gradient.
+  // No token is stale: both ratios lie above 1.28, so the loss clips both and the gradient is 0.
   policy_loss("dapo", input, clip).sum.backward();
   EXPECT_TRUE(torch::equal(input.logprob.grad(), torch::zeros({2})));
 
-  // The first is stale: -weight * A is its gradient, with weight min(3, 2).
+  // The first token is stale: its gradient is -weight * A, with weight min(3, 2).
   correct_stale(input, torch::tensor({true, false}), 2.0);
   EXPECT_TRUE(torch::equal(input.weight, torch::tensor({2.0f, 1.0f})));
   EXPECT_TRUE(torch::equal(input.old_logprob, torch::tensor({std::log(0.6f), std::log(0.2f)})));
@@ -42,7 +42,7 @@ TEST(Importance, StaleTokensAreWeightedByTheirCappedRatioAndNotClipped) {
 
 class StaleUpdate : public ::testing::Test {
  protected:
-  // Rollouts that the model itself would have written, of weights `version`.
+  // Rollouts with the model's own log-probs, marked as sampled by weights `version`.
   RolloutGroup group(int64_t version) {
     RolloutGroup made;
     made.problem.prompt = {1, 2, 3};

@@ -1,4 +1,4 @@
-// Rungs by hand for chain7: which traces they are, how long, and where they end.
+// Compares the rungs of chain7 with traces and lengths written by hand, and tests where the ladder ends.
 #include "rl/ladder.h"
 
 #include <gtest/gtest.h>

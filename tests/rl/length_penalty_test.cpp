@@ -1,4 +1,5 @@
-// The numbers of each penalty, computed by hand. The rules that all of them share are in penalty_conformance_test.cpp.
+// Compares each penalty with numbers computed by hand. penalty_conformance_test.cpp tests the rules that all of them
+// share.
 #include "rl/reward/length_penalty.h"
 
 #include <gmock/gmock.h>
@@ -71,7 +72,7 @@ TEST(LengthPenalty, AdaptiveWithoutALimitIsTheOutcome) {
 
 TEST(LengthPenalty, GroupRelativeUsesTheZScoreAmongCorrectRollouts) {
   PenaltyInput in = four();
-  in.strength = 0.3;  // mean 8, unbiased standard deviation 4: z = -1, 0, 1; the wrong one has no say
+  in.strength = 0.3;  // mean 8, unbiased standard deviation 4: z = -1, 0, 1; the wrong one does not count
   const auto kept = [](double z) { return DoubleNear(1 - 0.3 / (1 + std::exp(-z)), 1e-12); };
   EXPECT_THAT(rewards("group_relative", in), ElementsAre(kept(-1), kept(0), kept(1), 0));
 }

@@ -1,4 +1,4 @@
-// Limits between sections are found before anything is created, all at once, with both numbers.
+// Tests that all violated limits between sections are reported at once, with both numbers.
 #include "rl/limits.h"
 
 #include <gmock/gmock.h>
@@ -76,7 +76,7 @@ TEST(Limits, DemonstrationsOfReplayAndPracticeMustFitWhereTheyAreUsed) {
   EXPECT_EQ(refusal(rl), "accepted") << "only the adaptive penalty replays and practises";
 }
 
-// What the check says of forms is what the ladder does: rung 0 is never demonstrated, and no other is longer than that.
+// check_limits() assumes this of the ladder: no rung below rung 0 has a longer trace than the second form.
 TEST(Limits, NoDemonstratedRungIsLongerThanTheFormsBelowTheFirst) {
   const auto task = make_task({}, 1);
   const Ladder ladder(*task);

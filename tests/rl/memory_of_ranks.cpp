@@ -1,6 +1,7 @@
-// What each rank of reinforcement learning holds at most, against the plan: rollouts, updates by rollouts of the
-// longest length and by replay, and the practice and exams of an apprentice, of models of 13 and 25 million parameters.
-// Run as 1 and 4 ranks under mpirun; rank 0 prints a table, and the program fails on all ranks when it fails on one.
+// Compares the peak memory of the ranks in reinforcement learning with the plan. It covers rollouts, updates with
+// rollouts of the longest length and with replay, and the practice and exams of an apprentice. The models have 13 and
+// 25 million parameters. The program runs as 1 and 4 ranks under mpirun. Rank 0 prints a table, and all ranks fail when
+// one does.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -57,7 +58,7 @@ trainer::plan::Run planned(const configs::RunConfig& config, const Task& task) {
   return run;
 }
 
-// As long as rollouts may be, of which all train.
+// Rollouts of the longest possible length, all of which train.
 std::vector<RolloutGroup> longest_rollouts(const configs::RunConfig& config, const Task& task) {
   std::vector<RolloutGroup> groups;
   for (int64_t p = 0; p < config.rl.prompts; ++p) {
@@ -77,7 +78,7 @@ std::vector<RolloutGroup> longest_rollouts(const configs::RunConfig& config, con
   return groups;
 }
 
-// Rollouts enough of every difficulty for the controller to want a shorter form.
+// A controller that has seen enough rollouts of every difficulty to choose a shorter form.
 CompressionController decided_controller(const Task& task) {
   CompressionController controller(task);
   Rollout verbose;
@@ -90,7 +91,7 @@ CompressionController decided_controller(const Task& task) {
   return controller;
 }
 
-// Of the rank that holds most.
+// The peak bytes of tensors on the rank that holds most.
 double measure(const configs::RunConfig& config, const Task& task, const trainer::ModelSpec& spec) {
   const trainer::Learners learners(config.parallel, *world, torch::kCPU);
   const std::vector<RolloutGroup> groups = longest_rollouts(config, task);
@@ -107,7 +108,7 @@ double measure(const configs::RunConfig& config, const Task& task, const trainer
   trainer::AdamW optimizer(model.params(), config.rl.optimizer);
   Engine engine(model, config.engine.max_batch);
   Apprentice apprentice(config, task, model);
-  // Twice: what lives on meets all that comes once more.
+  // Runs two steps, so that the peak includes what stays allocated after the first one.
   for (int64_t step = 0; step < 2; ++step) {
     engine.refresh(step);
     roll_out(engine, task, problems, config.rl.group_size, rollout_sampling(config, task));
@@ -122,7 +123,7 @@ double measure(const configs::RunConfig& config, const Task& task, const trainer
     if (replay.empty()) continue;
     for (int i = 0; i < (step == 0 ? 10 : 1); ++i) apprentice.practise(controller, 0);
     if (apprentice.exam_due()) apprentice.take_exam(controller);
-    controller.promote(*controller.next_rung());  // it begins anew
+    controller.promote(*controller.next_rung());  // the next practice starts with a new copy
   }
   const torch::Tensor peak = torch::full({1}, count.bytes().peak(), torch::kFloat64);
   world->group(torch::kCPU).all_reduce("peak", peak, trainer::Reduce::kMax).wait();
@@ -144,7 +145,7 @@ void expect_planned(const Case& wanted) {
   for (const auto& consumer : plan.memory) fmt::print("    {:<40} {:6.1f}\n", consumer.name, consumer.bytes / 0x1p20);
 }
 
-// A process alone has no stages.
+// The ZeRO stages to test. A single process has only stage 1.
 std::vector<int64_t> stages() {
   if (world->place().ranks == 1) return {1};
   return {1, 2, 3};

@@ -1,4 +1,5 @@
-// The rules that every length penalty of the table must keep, on random groups. A new penalty is picked up by its name.
+// Tests on random groups the rules that every length penalty must keep. The tests run for each name in the table, so a
+// new penalty needs no change here.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -1,4 +1,4 @@
-// The plan's bytes of generation (trainer/plan/memory.h) against the tensors that the engine really allocates.
+// Compares the planned bytes of generation (trainer/plan/memory.h) with the tensors that the engine allocates.
 #include <gtest/gtest.h>
 
 #include "rl/engine/engine.h"
@@ -35,7 +35,7 @@ void expect_close(const std::string& precision) {
   engine.generate(requests, options);
   const double step = count.bytes().peak() - kept;
   const double step_planned = trainer::plan::decoding_bytes(model.spec(), generation, false);
-  // An upper bound that is not far away: not all of a block's tensors live at once.
+  // The plan is an upper bound within a factor of 2, because not all tensors of a block live at once.
   EXPECT_GE(step_planned, step) << precision;
   EXPECT_LE(step_planned, 2 * step) << precision;
 }

@@ -1,5 +1,5 @@
-// Every policy loss and its gradient against the formula of its paper (tests/support/reference_losses.h), on random
-// updates whose ratios lie below, between and above the clip bounds, with advantages of both signs.
+// Compares every policy loss and its gradient with the formula of its paper (tests/support/reference_losses.h). The
+// random updates have ratios below, between and above the clip bounds, and advantages of both signs.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -31,7 +31,7 @@ Update random_update(uint64_t seed, bool weighted) {
   for (int64_t i = 0; i < 12; ++i) {
     ReferenceSequence s;
     s.advantage = (i % 2 == 0 ? 1 : -1) * uniform(0.2, 2);
-    // Half of the sequences have ratios around 1, so that those of whole sequences fall between the bounds, too.
+    // Half of the sequences have ratios close to 1, so that the ratios of whole sequences fall between the bounds, too.
     const double spread = i % 4 < 2 ? 0.7 : 0.1;
     for (int64_t t = 0; t < 1 + i % 5; ++t) {
       s.logprob.push_back(uniform(-4, -0.1));
@@ -44,7 +44,7 @@ Update random_update(uint64_t seed, bool weighted) {
   return update;
 }
 
-// The update as terse takes it: micro-batches of so many sequences, sums divided by the count of the whole.
+// The update as terse computes it: in micro-batches, whose sums are divided by the count of the whole update.
 struct Ours {
   double loss = 0;
   std::vector<double> gradient;
@@ -87,7 +87,8 @@ Ours ours(const std::string& name, const Update& update, const PolicyLossOptions
   return out;
 }
 
-// The largest differences of the loss, relative to its terms, and of the gradient, relative to its largest entry.
+// The difference of the loss relative to its terms, and the largest difference of the gradient relative to its largest
+// entry.
 std::pair<double, double> differences(const Ours& mine, const support::ReferenceLoss& expected) {
   double size = 0, difference = 0;
   size_t i = 0;

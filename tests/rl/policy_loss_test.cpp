@@ -1,4 +1,4 @@
-// Every policy loss against numbers computed by hand, its gradient against finite differences, and the promise that
+// Compares every policy loss with numbers computed by hand, and its gradient with finite differences. Also tests that
 // neither depends on how an update is split.
 #include "rl/policy_loss.h"
 
@@ -154,7 +154,7 @@ TEST(PolicyLoss, AtARatioOfOneEveryFormHasTheReinforceGradient) {
   }
 }
 
-// Eight sequences of 1, 2, 3, 1, ... tokens over a tiny policy: row of W -> softmax over 5 symbols.
+// Eight sequences of 1, 2, 3, 4, 1, ... tokens. The tiny policy is a softmax over 5 symbols for each row of `weight`.
 struct TinyUpdate {
   Tensor weight = torch::randn({12, 5}).requires_grad_();
   std::vector<int64_t> starts = {0};
@@ -230,7 +230,7 @@ TEST(PolicyLoss, MaskedTokensChangeNothingWhateverTheyHold) {
     in.logprob.mutable_grad() = Tensor();
     const PolicyLossResult clean = policy_loss(name, in, options_with_limit());
     clean.sum.backward();
-    // A masked token inside a sequence, and a fifth sequence that is masked altogether.
+    // Adds a masked token to a sequence, and a fifth sequence that is masked entirely.
     PolicyLossInput more = in;
     more.logprob = torch::cat({in.logprob.detach(), vector_of({nan, -infinity, 0})}).requires_grad_();
     more.old_logprob = torch::cat({in.old_logprob, vector_of({0, nan, -infinity})});

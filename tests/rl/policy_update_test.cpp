@@ -1,5 +1,6 @@
-// One update from rollouts and replay against the same loss of the reference model, differentiated by PyTorch in
-// double: policy loss, entropy bonus, importance weights, replay and all their denominators at once.
+// Compares one update from rollouts and replay with the same loss of the reference model, which autograd differentiates
+// in double. The loss has all parts at once: policy loss, entropy bonus, importance weights, replay and their
+// denominators.
 #include "rl/policy_update.h"
 
 #include <gtest/gtest.h>
@@ -27,12 +28,12 @@ uint32_t word(uint64_t a, uint64_t b) {
 
 class PolicyUpdate : public ::testing::TestWithParam<std::string> {
  protected:
-  // Three groups of four: rollouts of several lengths, right and wrong, one that teaches nothing, one that could not be
-  // verified, and some that older weights sampled.
+  // Makes three groups of four rollouts of several lengths, with advantages of both signs. One rollout teaches nothing,
+  // one could not be verified, and some have tokens that older weights sampled.
   PolicyUpdate() {
     torch::NoGradGuard no_grad;
     Tensor& weights = model.params().master();
-    weights.add_(0.02 * torch::sin(torch::arange(weights.numel())));  // norms and biases are not 1 and 0 any more
+    weights.add_(0.02 * torch::sin(torch::arange(weights.numel())));  // so that norms differ from 1 and biases from 0
     model.params().publish();
     for (uint64_t g = 0; g < 3; ++g) {
       RolloutGroup group;
@@ -56,7 +57,7 @@ class PolicyUpdate : public ::testing::TestWithParam<std::string> {
       }
       groups.push_back(std::move(group));
     }
-    // The sampler's log-probs lie around the present ones, so that ratios fall below, between and above the bounds.
+    // The sampler's log-probs lie around the current ones, so that ratios fall below, between and above the bounds.
     const ReferenceModel reference = present();
     for (size_t g = 0; g < groups.size(); ++g) {
       for (size_t i = 0; i < groups[g].rollouts.size(); ++i) {
@@ -84,7 +85,7 @@ class PolicyUpdate : public ::testing::TestWithParam<std::string> {
     return ReferenceModel(model.spec(), state);
   }
 
-  // Log-probs [response tokens, V] of what each response token was drawn from.
+  // Log-probs [response tokens, V] of the distributions from which the response tokens were drawn.
   static Tensor distributions(const ReferenceModel& reference, const Problem& problem, const Rollout& rollout) {
     std::vector<int64_t> tokens(problem.prompt.begin(), problem.prompt.end());
     tokens.insert(tokens.end(), rollout.tokens.begin(), rollout.tokens.end());
@@ -107,7 +108,7 @@ class PolicyUpdate : public ::testing::TestWithParam<std::string> {
 
 TEST_P(PolicyUpdate, IsTheGradientOfTheWholeLoss) {
   const ReferenceModel reference = present();
-  // What trains, and the counts of all that was verified.
+  // Collects the rollouts that train, and counts all verified ones.
   double verified = 0, verified_tokens = 0, trained_tokens = 0;
   std::vector<ReferenceSequence> sequences;
   std::vector<Tensor> picked;
@@ -129,8 +130,8 @@ TEST_P(PolicyUpdate, IsTheGradientOfTheWholeLoss) {
       for (size_t t = 0; t < tokens.size(); ++t) {
         const double now = picked.back()[static_cast<int64_t>(t)].item<double>();
         const bool stale = rollout.versions[t] < kVersion;
-        // Of a stale token the ratio to the sampler is a weight, and the loss sees the policy before the update, which
-        // is the present one.
+        // The ratio of a stale token to the sampler is a weight. The loss then uses the policy before the update, which
+        // is the current one.
         s.logprob.push_back(now);
         s.old_logprob.push_back(stale ? now : rollout.logprobs[t]);
         s.weight.push_back(stale ? std::min(std::exp(now - rollout.logprobs[t]), kCap) : 1.0);
@@ -185,7 +186,7 @@ TEST_P(PolicyUpdate, IsTheGradientOfTheWholeLoss) {
   }
 }
 
-// The bonus rewards entropy: without any other loss an update that follows the gradient downhill raises it.
+// The bonus rewards entropy. Without any other loss, a step of gradient descent must raise it.
 TEST_P(PolicyUpdate, FollowingTheEntropyBonusRaisesTheEntropy) {
   options.entropy_weight = 1;
   options.replay_weight = 0;

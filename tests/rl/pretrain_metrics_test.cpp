@@ -1,4 +1,4 @@
-// What a whole run of pretraining reports, where the text makes it easy to get wrong.
+// Tests the metrics of whole pretraining runs on texts that make them easy to get wrong.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -26,7 +26,7 @@ class PretrainMetrics : public ::testing::Test {
     config.pretrain.batch_size = 4;
     config.pretrain.eval_batches = 1000;
   }
-  // The summary of a run on this text; `records` then has its metrics.
+  // Runs pretraining on this text and returns its summary; `records` then has its metrics.
   nlohmann::json run_on(const std::string& text) {
     std::ofstream(config.data.train) << text;
     const auto world = trainer::World::start({});
@@ -41,7 +41,7 @@ class PretrainMetrics : public ::testing::Test {
   std::vector<nlohmann::json> records;
 };
 
-// Nine tenths of the text are ASCII; the last tenth, which validates, has two bytes a character.
+// Nine tenths of the text are ASCII. The last tenth, which is held out for validation, has two bytes per character.
 TEST_F(PretrainMetrics, BitsPerByteAreOverTheBytesThatTheLossIsOver) {
   std::string text;
   for (int i = 0; i < 900; ++i) text += static_cast<char>('a' + i * i % 7);
@@ -53,7 +53,7 @@ TEST_F(PretrainMetrics, BitsPerByteAreOverTheBytesThatTheLossIsOver) {
   EXPECT_NEAR(last.at("bits_per_byte").get<double>(), loss / std::log(2.0) / 2, 1e-12);
 }
 
-// Documents of one token: nothing predicts anything, and that is no perfect loss.
+// Documents of one token have no token to predict. The loss is then missing instead of 0.
 TEST_F(PretrainMetrics, WithoutATokenToPredictThereIsNoLoss) {
   config.data.separator = "|";
   std::string text;

@@ -1,5 +1,5 @@
-// The ends of every range of every option work: a tiny run at each of them ends with finite numbers, or the
-// configuration is refused by name before it begins.
+// Tests both ends of the range of every option. A tiny run at each end must finish with finite metrics, or the
+// configuration must be refused with an error that names the option.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -37,7 +37,7 @@ model: {layers: 1, width: 16, heads: 2, ffn_width: 32, context: 16}
 pretrain: {steps: 2, batch_size: 2, eval_batches: 1}
 )";
 
-// Upper ends that take too much memory or time for a test.
+// Options whose upper end takes too much memory or time for a test.
 const std::set<std::string> kCostly = {
     "model.depth",         "model.layers",        "model.width",
     "model.heads",         "model.head_width",    "model.ffn_width",
@@ -48,7 +48,7 @@ const std::set<std::string> kCostly = {
     "eval.samples",        "engine.max_batch",    "rl.max_resample_rounds",
 };
 
-// What has to be set beside an end for it to have a meaning.
+// Settings that an end needs beside it to be valid.
 const std::map<std::string, std::vector<std::string>> kBeside = {
     {"model.width=1", {"model.heads=1", "model.head_width=2"}},
     {"model.depth=1", {"model.layers=1"}},
@@ -104,7 +104,8 @@ class RangeEnds : public ::testing::Test {
     for (int i = 0; i < 40; ++i) text << "the cat sat on the mat\n";
   }
 
-  // Runs the configuration with key=value, unless it is refused by the name of the key. Returns whether it ran.
+  // Runs the configuration with key=value, unless it is refused with an error that names the key. Returns whether it
+  // ran.
   bool try_end(const std::string& key, const std::string& value) {
     const std::string setting = key + "=" + value;
     std::vector<std::string> overrides = beside(key, setting);
@@ -125,7 +126,7 @@ class RangeEnds : public ::testing::Test {
     try {
       run({config, dir, "test", trainer::World::start({}).get(), nullptr});
       expect_finite_metrics(dir, setting);
-    } catch (const ConfigError& error) {  // what only the data tell
+    } catch (const ConfigError& error) {  // some limits show only when data are read
       EXPECT_THAT(error.what(), ::testing::HasSubstr(key)) << setting;
     } catch (const std::exception& error) {
       ADD_FAILURE() << setting << ": " << error.what();

@@ -1,4 +1,4 @@
-# Weights on their way between ranks; TERSE_MPIRUN and memory_of_ranks are those of trainer/dist/ranks.cmake.
+# Tests the transfer of weights between ranks. trainer/dist/ranks.cmake defines TERSE_MPIRUN and memory_of_ranks.
 add_executable(weight_sync_ranks ${CMAKE_CURRENT_SOURCE_DIR}/rl/weight_sync_ranks.cpp)
 target_link_libraries(weight_sync_ranks PRIVATE terse_rl GTest::gtest)
 terse_use_torch_pch(weight_sync_ranks)

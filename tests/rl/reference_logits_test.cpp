@@ -1,5 +1,6 @@
-// A trained checkpoint against the same model written once more (tests/support/reference_model.h): all log-probs of the
-// learner's forward pass, the decoder's logits, and the gradient of the loss with respect to every weight.
+// Compares a trained checkpoint with an independent implementation of the model (tests/support/reference_model.h): all
+// log-probs of the learner's forward pass, the decoder's logits, and the gradient of the loss with respect to every
+// weight.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -55,7 +56,7 @@ trainer::ModelSpec spec_of(const Shape& shape) {
   return trainer::resolve(model, kVocab);
 }
 
-// Windows of a text with documents of one token to thirty: packed sequences of several segments each.
+// Windows of a text with documents of 1 to 40 tokens: packed sequences of several segments each.
 data::Batch packed() {
   std::vector<int32_t> tokens;
   std::vector<int64_t> documents;
@@ -87,7 +88,7 @@ double largest(const Tensor& difference) {
 
 class ReferenceLogits : public ::testing::TestWithParam<Shape> {
  protected:
-  // A short real training, saved and loaded again. A longer one would leave no gradient to compare.
+  // Trains a model briefly, saves it and loads it again. A longer training would leave no gradient to compare.
   void SetUp() override {
     trainer::Transformer student(spec, torch::kCPU, 5);
     configs::Optimizer options;
@@ -132,7 +133,7 @@ TEST_P(ReferenceLogits, LogitsOfTheDecoderAgree) {
   const auto decoder = make_kernel_decoder(model, 2, spec.context);
   for (const auto& tokens : segments_of(batch)) {
     const Tensor expected = reference.logits(tokens);
-    // The first half at once, as a prompt; then token by token.
+    // Runs the first half at once, as a prompt, and then token by token.
     const size_t prompt = (tokens.size() + 1) / 2;
     for (size_t begin = 0; begin < tokens.size();) {
       const size_t end = begin == 0 ? prompt : begin + 1;
@@ -160,7 +161,8 @@ TEST_P(ReferenceLogits, TheGradientOfTheLossAgreesForEveryWeight) {
   for (const trainer::ParamInfo& info : model.params().layout().infos) {
     const Tensor mine = model.params().grad().narrow(0, info.offset, info.numel()).view(info.shape);
     const Tensor& expected = reference.weights().at(info.name).grad();
-    // Relative to the tensor's largest entry; the embedding's and the biases' small entries are sums that cancel.
+    // The tolerance is relative to the tensor's largest entry, because small entries of the embedding and the biases
+    // are sums that cancel.
     EXPECT_LT(largest(mine.to(torch::kFloat64) - expected), 2e-5 * largest(expected) + 1e-8) << info.name;
     total += largest(expected);
   }

@@ -1,4 +1,4 @@
-// Every metric of a step that is a formula, against numbers computed by hand.
+// Compares every computed metric of a step with a number computed by hand.
 #include "rl/rl_metrics.h"
 
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ Rollout rollout(int64_t length, bool correct, double reward, const std::string& 
   return made;
 }
 
-// Two groups that train, of difficulties 1 and 3, and one that was replaced.
+// A step with two groups that train, of difficulties 1 and 3, and one group that was replaced.
 StepRecord step() {
   StepRecord record;
   RolloutGroup easy, hard, replaced;
@@ -57,7 +57,7 @@ StepRecord step() {
   update.stats.clipped_high = 2;
   update.stats.kl_sum = 0.4;
   record.add(update, 9, true);
-  UpdateResult second;  // of the same batch
+  UpdateResult second;  // second update of the same batch
   second.policy_loss = 0.25;
   second.tokens = 10;
   second.stats.tokens = 12;

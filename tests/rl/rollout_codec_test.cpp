@@ -1,4 +1,4 @@
-// Rollouts survive the way from rank to rank bit for bit, and damaged bytes are refused.
+// Tests that decoding returns the encoded rollouts bit for bit, and refuses truncated bytes.
 #include "rl/rollout_codec.h"
 
 #include <gtest/gtest.h>
@@ -46,7 +46,7 @@ TEST(RolloutCodec, RefusesWhatIsCutShort) {
   const std::string bytes = encode_rollouts(example());
   const size_t first = encode_rollouts({example()[0]}).size(), second = first + encode_rollouts({Rollout()}).size();
   for (size_t length = 1; length < bytes.size(); ++length) {
-    if (length == first || length == second) continue;  // whole rollouts
+    if (length == first || length == second) continue;  // ends after a whole rollout
     EXPECT_THROW(decode_rollouts(std::string_view(bytes).substr(0, length)), std::logic_error) << length;
   }
   std::string huge = bytes;

@@ -1,4 +1,4 @@
-// Letters between ranks survive the way, and what is cut short is refused.
+// Tests that decoding returns the encoded messages, and refuses truncated ones.
 #include "rl/rollout_letters.h"
 
 #include <gtest/gtest.h>

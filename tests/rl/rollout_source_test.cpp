@@ -1,4 +1,5 @@
-// Which groups make a batch: replaced where they teach nothing, generated again where they are too old, each used once.
+// Tests which groups form a batch. Groups that teach nothing are replaced, groups that are too old are generated again,
+// and each problem is used once.
 #include "rl/rollout_source.h"
 
 #include <gmock/gmock.h>
@@ -11,7 +12,7 @@ namespace {
 
 using ::testing::ElementsAre;
 
-// Groups whose every second rollout is right, of weights as old as the test says.
+// Supplies groups in which every second rollout is right. A test chooses their versions, and which groups are uniform.
 class ScriptedSupply final : public RolloutSupply {
  public:
   void publish(int64_t) override {}
@@ -24,7 +25,7 @@ class ScriptedSupply final : public RolloutSupply {
   std::vector<RolloutGroup> collect(bool all) override {
     std::vector<RolloutGroup> groups;
     while (!waiting.empty() && (all || groups.empty())) {
-      // The newest order first: whoever does not ask for all of them must take them as they come.
+      // Without `all`, the newest order comes first: the caller must accept groups in any order.
       Problem problem = all ? waiting.front() : waiting.back();
       if (all) {
         waiting.pop_front();
@@ -88,7 +89,8 @@ TEST_F(Source, WithoutStalenessItOrdersWhatItNeedsAndTakesItInOrder) {
   EXPECT_THAT(orders(), ElementsAre(0, 1, 2));
   EXPECT_TRUE(source.ledger().outstanding().empty());
   supply.version = [](int64_t) { return 1; };
-  // Two teach nothing and are replaced; one of the replacements does not either, and is replaced in the last round.
+  // Two groups teach nothing and are replaced. One of the replacements teaches nothing either, and the last round
+  // replaces it.
   supply.uniform = [](int64_t i) { return i == kFirst + 3 || i == kFirst + 5 || i == kFirst + 6; };
   const RolloutBatch batch = source.next(1);
   EXPECT_THAT(indices(batch.groups), ElementsAre(4, 7, 8));
@@ -109,7 +111,7 @@ TEST_F(Source, WithStalenessItOrdersAheadAndTakesGroupsAsTheyCome) {
   const configs::RunConfig config = config_of(2);
   RolloutSource source(config, *task, supply, controller);
   EXPECT_THAT(indices(source.next(0).groups), ElementsAre(8, 7, 6));
-  EXPECT_EQ(source.ledger().handed_out(), 9);  // 3 and two batches ahead
+  EXPECT_EQ(source.ledger().handed_out(), 9);  // 3 for this step, and two batches ahead
   EXPECT_EQ(source.ledger().outstanding().size(), 6u);
   EXPECT_THAT(indices(source.next(1).groups), ElementsAre(11, 10, 9));
 }
@@ -119,7 +121,8 @@ TEST_F(Source, GroupsThatAreTooOldAreGeneratedAgainAndNeverLost) {
   RolloutSource source(config, *task, supply, controller);
   int64_t newest = 0;
   std::map<int64_t, int64_t> asked;
-  // Every third problem comes three versions late at its first attempt. The age is that of the oldest token.
+  // Every third problem comes three versions late: all tokens of its first attempt, and only the first token of its
+  // second one. The age of a group is that of its oldest token.
   supply.version = [&](int64_t i) { return i % 3 == 0 && asked[i] <= 8 ? (asked[i] += 1, newest - 3) : newest; };
   std::set<int64_t> used;
   int64_t stale = 0;
@@ -145,7 +148,7 @@ TEST_F(Source, AResumedRunOrdersAgainWhatWasOutstanding) {
   ScriptedSupply other;
   RolloutSource resumed(config, *task, other, controller);
   resumed.restore(state);
-  EXPECT_TRUE(other.orders.empty());  // weights come first
+  EXPECT_TRUE(other.orders.empty());  // weights must be published first
   resumed.next(1);
   const std::set<int64_t>& outstanding = source.ledger().outstanding();
   ASSERT_GE(other.orders.size(), outstanding.size());

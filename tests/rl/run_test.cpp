@@ -1,4 +1,4 @@
-// Whole runs in miniature: they learn, and an interrupted one continues bit for bit.
+// Tests whole runs in miniature: they learn, and an interrupted run continues bit for bit.
 #include "rl/run.h"
 
 #include <gtest/gtest.h>
@@ -44,7 +44,7 @@ configs::RunConfig tiny_run() {
   return config;
 }
 
-// All files of lines without times, by name.
+// The contents of the line files that record no times, by file name.
 std::map<std::string, std::string> other_lines(const fs::path& dir) {
   std::map<std::string, std::string> out;
   std::vector<fs::path> files = {dir / "ledger.jsonl"};
@@ -70,7 +70,7 @@ TEST(Run, StoppedAndRunAgainContinuesBitForBit) {
   fs::create_directories(whole);
   fs::create_directories(parts);
   run_alone(config, whole);
-  // Stopped by a signal in every step of every stage, and once in the evaluation after each.
+  // A signal stops the run in every step of every stage, and once in the evaluation after each stage.
   int starts = 0;
   for (bool done = false; !done; ++starts) {
     ASSERT_LT(starts, 60);
@@ -91,7 +91,7 @@ TEST(Run, AKilledRunLosesNothingButTime) {
   const fs::path whole = folder.path() / "whole", killed = folder.path() / "killed";
   fs::create_directories(whole);
   run_alone(config, whole);
-  // A kill leaves the folder as it was at some checkpoint, with more lines than the checkpoint knows of.
+  // A killed run leaves an older checkpoint, and line files with more lines than this checkpoint has recorded.
   fs::copy(whole, killed, fs::copy_options::recursive);
   const auto all = checkpoints::list_checkpoints(killed / "checkpoints");
   ASSERT_GE(all.size(), 2u);
@@ -104,7 +104,7 @@ TEST(Run, AKilledRunLosesNothingButTime) {
   EXPECT_TRUE(torch::equal(final_weights(whole), final_weights(killed)));
 }
 
-// The evaluation after a stage writes traces that no checkpoint knows of yet.
+// The evaluation after a stage writes traces that no checkpoint has recorded yet.
 TEST(Run, AnEvaluationThatWasKilledLeavesNoTraceTwice) {
   const terse::support::TemporaryFolder folder;
   configs::RunConfig config = tiny_run();
@@ -115,7 +115,7 @@ TEST(Run, AnEvaluationThatWasKilledLeavesNoTraceTwice) {
   const std::string traces = other_lines(whole).at("sft.jsonl");
   ASSERT_FALSE(traces.empty());
   fs::copy(whole, killed, fs::copy_options::recursive);
-  // The checkpoints after fine-tuning's own evaluation go; the last that stays is of a step before it.
+  // Removes the checkpoints that were saved after the evaluation of fine-tuning. The newest one left is older than it.
   while (true) {
     const auto all = checkpoints::list_checkpoints(killed / "checkpoints");
     ASSERT_FALSE(all.empty());
@@ -172,12 +172,12 @@ TEST(Run, SamplerAndLearnerAgreeOnEveryStep) {
   EXPECT_GT(compared, 5);
 }
 
-// Fails when the model stops learning: thresholds lie far from chance (1/7) and from what a sound run reaches.
+// Fails when the model stops learning. The thresholds lie far from chance (1/7) and from what a sound run reaches.
 TEST(Run, LearnsTheTaskAndShortensItsThoughts) {
   const terse::support::TemporaryFolder folder;
   configs::RunConfig config = tiny_run();
   config.run.log_every = 50;
-  config.task.k_min = 2;  // 78 training problems of one operation are too few to learn more than these from
+  config.task.k_min = 2;  // the 78 training problems of one operation are too few to generalise from
   config.task.k_max = 3;
   config.task.align_to = 3;
   config.model.width = 48;

@@ -1,5 +1,5 @@
-// What is drawn, against the distribution that the transform defines, computed once more in double; and that no two
-// draws share a random number.
+// Compares drawn tokens with the distribution that the transform defines, computed independently in double. Also tests
+// that no two draws share a random number.
 #include "rl/engine/sampler.h"
 
 #include <fmt/format.h>
@@ -32,9 +32,9 @@ std::vector<double> normalised(std::vector<double> p) {
   return p;
 }
 
-// Softmax at the temperature; then, each on what the one before left: the k likeliest (Fan et al. 2018, arXiv
-// 1805.04833), the nucleus of mass p (Holtzman et al. 2020, arXiv 1904.09751), and what has at least min_p times the
-// largest probability (Nguyen et al. 2024, arXiv 2407.01082).
+// The softmax at the temperature, then three cuts, each on the result of the one before. They keep the k likeliest
+// tokens (Fan et al. 2018, arXiv 1805.04833), the nucleus of mass p (Holtzman et al. 2020, arXiv 1904.09751), and the
+// tokens with at least min_p times the largest probability (Nguyen et al. 2024, arXiv 2407.01082).
 std::vector<double> expected_distribution(const LogitTransform& transform) {
   std::vector<double> p;
   for (const float logit : kLogits) p.push_back(std::exp(logit / transform.temperature));
@@ -108,7 +108,7 @@ TEST(Sampler, DrawsFromTheDistributionThatTheTransformDefines) {
   }
 }
 
-// A table of pairs of independent uniform tokens has equal counts in all cells.
+// Counts pairs of tokens. If the tokens are uniform and independent, all pairs are equally likely.
 class Pairs {
  public:
   explicit Pairs(size_t tokens) : tokens_(tokens), counts_(tokens * tokens) {}
@@ -156,7 +156,7 @@ TEST(Sampler, EveryCoordinateOfADrawGivesANumberOfItsOwn) {
   EXPECT_EQ(uniform(base), tokens) << "the same coordinates give the same numbers";
 }
 
-// A model that finds every token equally likely, so that responses are the random numbers themselves.
+// A model in which every token is equally likely, so that responses reveal the random numbers.
 class UniformModel : public ::testing::Test {
  protected:
   UniformModel() {

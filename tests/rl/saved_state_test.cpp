@@ -1,6 +1,6 @@
-// Everything that a checkpoint saves is restored. From a checkpoint in the middle of each stage, a run goes on as the
-// uninterrupted one did. Then every key of that checkpoint, found by walking through it, is altered and left out, one
-// at a time: the run must go on in another way, or refuse and say which key it was.
+// Tests that a run restores everything that a checkpoint saves. A run that resumes in the middle of a stage must
+// continue as the uninterrupted one did. Then the tests walk through that checkpoint, and alter and remove each key,
+// one at a time. The run must then continue differently, or fail with an error that names the key.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <gmock/gmock.h>
@@ -24,7 +24,7 @@ using Saved = checkpoints::Store::Loaded;
 
 const Pointer kDifficulties("/progress/extra/controller/difficulties");
 
-// Keys that may be altered without a difference that this test could see, and why.
+// Keys whose change these tests cannot observe, and why.
 const std::map<std::string, std::string> kWithoutConsequence = {
     {"/progress/seconds", "a time: how long the stage has taken is told in the summary, and decides nothing"},
     {"/metrics/global_step", "tells TensorBoard which points to drop; trainer/metrics_logger_test.cpp looks at it"},
@@ -32,20 +32,20 @@ const std::map<std::string, std::string> kWithoutConsequence = {
     {"/progress/extra/apprentice/loss", "matters while a record is pending; see ARecordThatIsPendingIsRestored"},
     {"/progress/extra/apprentice/exam_due", "matters while a record is pending; see ARecordThatIsPendingIsRestored"}};
 
-// Keys that may be missing, since checkpoints of older builds do not have them. These meant what is assumed then.
+// Keys that may be missing, because checkpoints of older builds lack them. The defaults are what those builds did.
 const std::set<std::string> kMayBeMissing = {"/tokenizer", "/progress/pending", "/progress/extra/apprentice/exam_due"};
-// The same of each difficulty that the controller has saved.
+// The same for each difficulty in the controller's state.
 const std::set<std::string> kMayBeMissingOfDifficulty = {"mastered", "here"};
 bool may_be_missing(const Pointer& at) {
   const bool of_difficulty = !at.empty() && at.parent_pointer().parent_pointer() == kDifficulties;
   return kMayBeMissing.count(at.to_string()) > 0 || (of_difficulty && kMayBeMissingOfDifficulty.count(at.back()) > 0);
 }
 
-// What a run leaves behind, without what tells time.
+// The results of a run, without values that depend on time.
 struct Outcome {
   std::string refusal;  // why it did not run
   std::vector<Json> records;
-  std::map<std::string, std::string> other_lines;  // of the ledger and of traces
+  std::map<std::string, std::string> other_lines;  // contents of ledger and traces
   Json summary;
   std::map<std::string, StateDict> checkpoints;  // all but the one that it began with
 
@@ -59,7 +59,7 @@ struct Outcome {
   }
 };
 
-// Bytes of records depend on how many digits their times have.
+// Removes what depends on time. The size of metrics.jsonl does, because the times in it vary in their number of digits.
 void forget_time(Json& extra) {
   extra.at("metrics").at("files").erase("metrics.jsonl");
   extra.at("progress").erase("seconds");
@@ -85,7 +85,7 @@ Outcome outcome_of(const fs::path& dir, const std::string& beginning) {
   return outcome;
 }
 
-// A run in a folder of its own that can be begun anew from any of its checkpoints.
+// A run in its own folder that can be resumed from any of its checkpoints.
 class TinyRun {
  public:
   TinyRun(const std::string& yaml, const std::vector<std::string>& settings)
@@ -96,7 +96,7 @@ class TinyRun {
   Saved saved(int64_t step) const { return checkpoints::load(dir() / "checkpoints" / fmt::format("step-{}", step)); }
   Outcome outcome(int64_t beginning) const { return outcome_of(dir(), fmt::format("step-{}", beginning)); }
 
-  // Goes on from `saved` in another folder.
+  // Resumes from `saved` in a new folder.
   Outcome go_on(const Saved& saved) const {
     const support::TemporaryFolder folder;
     begin(saved, folder.path());
@@ -110,14 +110,14 @@ class TinyRun {
     outcome.refusal = refusal;
     return outcome;
   }
-  // What is saved by a run that goes on from `saved` and is asked to stop when it comes to `phase`.
+  // Resumes from `saved`, stops the run when it enters `phase`, and returns the checkpoint that it saves.
   Saved stopped_at(const std::string& phase, const Saved& saved) const {
     const support::TemporaryFolder folder;
     begin(saved, folder.path());
     EXPECT_FALSE(support::run_until({phase}, config_, folder.path()));
     return *checkpoints::load_latest(folder.path() / "checkpoints");
   }
-  // Goes on from `saved` in this run's folder, which has no other checkpoints then.
+  // Removes all checkpoints of this run's folder, then resumes there from `saved`.
   void replace_by(const Saved& saved) {
     fs::remove_all(dir() / "checkpoints");
     fs::remove(dir() / "summary.json");
@@ -126,7 +126,7 @@ class TinyRun {
   }
 
  private:
-  // `folder` becomes one with this checkpoint alone, and all files that this run's folder has beside checkpoints.
+  // Fills `folder` with this checkpoint alone, and with the files that this run's folder has beside its checkpoints.
   void begin(const Saved& saved, const fs::path& folder) const {
     for (const char* name : {"metrics.jsonl", "ledger.jsonl", "traces", "data"})
       if (fs::exists(dir() / name)) fs::copy(dir() / name, folder / name, fs::copy_options::recursive);
@@ -137,7 +137,7 @@ class TinyRun {
   support::TemporaryFolder folder_;
 };
 
-// Every node below `json`, leaves and what holds them. Results of finished stages are handed on as they are.
+// Collects every node below `json`, inner nodes and leaves. The result of a finished stage counts as one leaf.
 void walk(const Json& json, const Pointer& at, std::vector<Pointer>& nodes) {
   if (!at.empty()) nodes.push_back(at);
   if (at.parent_pointer() == Pointer("/finished")) return;
@@ -151,10 +151,11 @@ bool is_leaf(const Json& value, const Pointer& at) {
   return value.is_primitive() || value.empty() || at.parent_pointer() == Pointer("/finished");
 }
 
-// Where the files of lines stand.
+// The saved positions in the line files.
 const Pointer kFiles("/metrics/files");
 
-// Another value of the same type. Positions in files are altered so that whole lines are lost.
+// Returns another value of the same type; null becomes a pending record. A position in a file becomes 0, so that whole
+// lines are lost.
 Json altered(const Json& value, const Pointer& at) {
   if (at.parent_pointer() == kFiles) return 0;
   if (value.is_null()) return {{"accuracy", 1}, {"loss", 1}, {"lr", 1}};  // a record that is pending
@@ -162,9 +163,9 @@ Json altered(const Json& value, const Pointer& at) {
   if (value.is_number()) return value.get<double>() + 0.5;
   if (value.is_string()) return value.get<std::string>() + "x";
   if (value.is_boolean()) return !value.get<bool>();
-  if (value.is_array()) return Json::array({int64_t{1} << 33});  // an empty one: of problems outstanding
+  if (value.is_array()) return Json::array({int64_t{1} << 33});  // an empty one: the outstanding problems
   Json result = value;
-  result["steps"] = 12345;  // of a finished stage
+  result["steps"] = 12345;  // the result of a finished stage
   return result;
 }
 
@@ -174,7 +175,8 @@ void leave_out(Json& extra, const Pointer& at) {
   if (parent.is_object()) parent.erase(at.back());
 }
 
-// Alters and leaves out each key of the tensors (or of the rest) that `saved` has. `uninterrupted`: what comes of it.
+// Alters and removes each tensor, or each other key, of a checkpoint. Compares with the run that resumes from the
+// unchanged checkpoint.
 class Keys {
  public:
   Keys(const TinyRun& run, int64_t step) : Keys(run, run.saved(step)) {}
@@ -233,7 +235,7 @@ class Keys {
   }
 
  private:
-  // A refusal is a difference, too, when it says `name`.
+  // A failure counts as a difference if its message contains `name`.
   void expect_difference(const Saved& saved, const std::string& what, const std::string& name = "") const {
     const Outcome outcome = run_.go_on(saved);
     EXPECT_FALSE(outcome == plain_) << what << " makes no difference";
@@ -254,7 +256,7 @@ eval: {problems_per_difficulty: 2, samples: 1, quick_problems_per_difficulty: 1}
 checkpoint: {every: 1, keep: 100}
 )";
 
-// Of few windows, so that the middle of the run lies in a later epoch.
+// Writes a text of few windows, so that the middle of the run lies in a later epoch. Returns the setting that names it.
 std::string text_in(const support::TemporaryFolder& folder) {
   const fs::path path = folder.path() / "text.txt";
   std::ofstream(path) << "abcabcbbcabcaabacabbcabcacbabcbacbbacbabccabcabbcabaccbab";
@@ -281,7 +283,7 @@ TEST(SavedState, OfFineTuningIsRestored) {
   keys.try_the_rest();
 }
 
-// With an enormous head the loss is finite and its gradient is not.
+// With an enormous lm_head the loss is finite, but its gradient is not.
 TEST(SavedState, SkippedUpdatesInARowAreRestored) {
   TinyRun run(kCommon, {"stages=[sft]", "sft.steps=9", "sft.batch_size=3", "sft.optimizer.max_nonfinite_steps=3",
                         "model.tie_embeddings=false"});
@@ -298,8 +300,9 @@ TEST(SavedState, SkippedUpdatesInARowAreRestored) {
   EXPECT_EQ(steps_before_giving_up(2), 1u);
 }
 
-// A run of reinforcement learning in the middle of everything: the controller stands on a rung that has one above and
-// one below, so traces are replayed and the apprentice practises; it has been examined; groups have been replaced.
+// A run of reinforcement learning in which all state is in use. The controller stands on a rung with others above and
+// below, so traces are replayed and the apprentice practises. The apprentice has taken an exam, and groups have been
+// replaced.
 class Reinforced : public TinyRun {
  public:
   static constexpr int64_t kMiddle = 8 + 4;
@@ -319,7 +322,7 @@ class Reinforced : public TinyRun {
     begun.state.extra.at("/progress/extra/apprentice/rung"_json_pointer) = -1;
     replace_by(begun);
     Saved examined = saved(8 + 2);
-    examined.state.extra.at("/progress/extra/apprentice/steps"_json_pointer) = 8;  // the exam is at the 10th
+    examined.state.extra.at("/progress/extra/apprentice/steps"_json_pointer) = 8;  // an exam follows step 10
     replace_by(examined);
   }
 };

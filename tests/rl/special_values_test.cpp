@@ -1,5 +1,5 @@
-// What a special value is documented to stand for (0, an empty text or list, auto) is what happens: the run is that of
-// the value written out, to the last bit of its weights.
+// Tests that special values (0, an empty text or list, auto) mean what is documented. The run must have the same
+// weights, to the last bit, as the run with the value written out.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -41,7 +41,7 @@ class SpecialValues : public ::testing::Test {
     for (int i = 0; i < 30; ++i) text << "the cat sat on mat " << i << "\n";
   }
 
-  // The folder of a finished run with these settings.
+  // Runs with these settings and returns the run folder.
   fs::path finished(std::string yaml, const Settings& settings) {
     if (const size_t at = yaml.find("TEXT"); at != std::string::npos)
       yaml.replace(at, 4, (folder_.path() / "text.txt").string());
@@ -75,7 +75,7 @@ class SpecialValues : public ::testing::Test {
     const torch::Tensor a = weights(finished(yaml, special)), b = weights(finished(yaml, written_out));
     EXPECT_TRUE(torch::equal(a, b)) << special.front() << " and " << written_out.front();
   }
-  // The comparison above says something only where the option changes weights at all.
+  // expect_same() proves something only if the option can change weights at all.
   void expect_different(const char* yaml, const Settings& one, const Settings& other) {
     const torch::Tensor a = weights(finished(yaml, one)), b = weights(finished(yaml, other));
     EXPECT_FALSE(torch::equal(a, b)) << one.front() << " and " << other.front();

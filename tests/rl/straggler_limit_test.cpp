@@ -1,4 +1,4 @@
-// When a group of rollouts counts as slow, on times made by hand.
+// Tests on hand-made times when a group of rollouts counts as slow.
 #include "rl/straggler_limit.h"
 
 #include <gtest/gtest.h>

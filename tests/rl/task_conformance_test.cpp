@@ -1,4 +1,5 @@
-// What every task of the table must do. A new task is picked up by its name; nothing here knows a task in particular.
+// Tests the contract of every task in the table. The tests run for each name and know no task in particular, so a new
+// task needs no change here.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -215,8 +216,8 @@ TEST_P(TaskConformance, TokensAfterTheEndTokenAreWrong) {
 TEST_P(TaskConformance, RandomTokensNeverCrashTheVerifierAndHardlyEverPass) {
   std::mt19937 random(1);
   std::uniform_int_distribution<int64_t> length(0, task->max_response_tokens() + 5);
-  std::uniform_int_distribution<int32_t> token(-1,
-                                               static_cast<int32_t>(task->tokenizer().vocab_size()));  // also invalid
+  // The range includes invalid ids at both ends.
+  std::uniform_int_distribution<int32_t> token(-1, static_cast<int32_t>(task->tokenizer().vocab_size()));
   int64_t correct = 0;
   for (int64_t i = 0; i < kMany; ++i) {
     Tokens response(static_cast<size_t>(length(random)));

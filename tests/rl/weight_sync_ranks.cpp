@@ -1,8 +1,8 @@
-// The way of weights from ranks that learn to ranks that generate, run as several ranks under mpirun:
+// Tests the transfer of weights from ranks that learn to ranks that generate. Runs as several ranks under mpirun:
 //
 //   weight_sync_ranks LEARNERS
 //
-// The last ranks are samplers. The program fails on all ranks when one of them fails.
+// The first LEARNERS ranks learn, and the others are samplers. All ranks fail when one of them fails.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -23,13 +23,13 @@ using trainer::Work;
 
 trainer::World* world = nullptr;
 int64_t learners = 0;
-Collectives* part = nullptr;  // those that learn, or those that generate
+Collectives* part = nullptr;  // the ranks with the same role as this one
 
 bool learns() {
   return world->place().rank < learners;
 }
 
-// Passes everything on; flips one bit of the n-th tensor that arrives.
+// Forwards all calls, and flips one bit of the n-th tensor that arrives, for each n in `flips`.
 class FlippingCollectives final : public Collectives {
  public:
   FlippingCollectives(Collectives& inner, std::set<int> flips) : inner_(inner), flips_(std::move(flips)) {}
@@ -76,7 +76,8 @@ trainer::Sharding sharding_of(int64_t zero) {
   return sharding;
 }
 
-// Sends versions 1 to 3 and compares; returns the last transfer (learners).
+// Sends versions 1 to 3 and compares them on the samplers. Learners return the last transfer, with the resent units of
+// all three.
 Transfer send_three(Collectives& group, int64_t zero, torch::ScalarType dtype) {
   if (learns()) {
     FlatParams params(spec(), torch::kCPU, 1, sharding_of(zero));
@@ -87,7 +88,7 @@ Transfer send_three(Collectives& group, int64_t zero, torch::ScalarType dtype) {
       torch::NoGradGuard no_grad;
       params.master() += 1.0 / 8;
       sender.start(version);
-      params.master() += 1;  // what is under way is a copy
+      params.master() += 1;  // no effect, because a copy is sent
       params.master() -= 1;
       last = sender.finish();
       EXPECT_EQ(last.version, version);
@@ -131,8 +132,8 @@ TEST(WeightSync, SamplersHoldTheLearnersWeightsBitForBit) {
 
 TEST(WeightSync, AFlippedBitIsFoundAndItsUnitIsSentAgain) {
   const auto group = world->group(torch::kCPU).split("weights", 0, world->place().rank);
-  // The last sampler: a bit of the first version's second unit, and of the third version's first, which comes damaged a
-  // second time. Units: 4.
+  // On the last sampler, damages the second unit of version 1, the first unit of version 3, and the latter's
+  // repetition. There are 4 units.
   const bool last_rank = world->place().rank + 1 == world->place().ranks;
   FlippingCollectives flipping(*group, last_rank ? std::set<int>{1, 4 + 1 + 4, 4 + 1 + 4 + 4} : std::set<int>{});
   const Transfer last = send_three(flipping, 1, torch::kFloat32);

@@ -1,4 +1,4 @@
-"""scripts/check_errors finds every bare std::runtime_error and every print that throws, and does not see comments, tests and text."""
+"""scripts/check_errors finds every bare std::runtime_error and every print that throws. It ignores comments, tests and string literals."""
 
 import subprocess
 import sys

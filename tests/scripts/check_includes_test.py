@@ -1,4 +1,4 @@
-"""scripts/check_includes finds every broken layer rule, names the place, and does not see what is not an include."""
+"""scripts/check_includes finds every violation of a layer rule, names the place, and ignores text that is not an include."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""scripts/check_writers finds every way to write a file beside the common ones, and does not see what only reads."""
+"""scripts/check_writers finds every way to write a file other than the allowed ones, and ignores code that only reads."""
 
 import subprocess
 import sys

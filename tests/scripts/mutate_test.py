@@ -1,4 +1,4 @@
-"""scripts/mutate.sh draws the same mutants again, changes meaning and never words, and judges a mutant by what becomes of it."""
+"""scripts/mutate.sh draws the same mutants for the same seed, changes no text or comment, and classifies a mutant by its tests."""
 
 import re
 import shutil
@@ -20,7 +20,7 @@ FUNCTION = "int f(const Config& config, int a, int b) {{\n  {}\n}}\n"
 
 
 def changed(statement, defaults=None):
-    """(operator, the statement after the change) of each change of a statement in a function; those of the frame are left out."""
+    """(operator, changed statement) for each change of a statement in a function. Changes of the rest of the function are left out."""
     text = FUNCTION.format(statement)
     found = operators.Operators(source.Source(text), defaults).changes()
     start, end = text.index(statement), text.index(statement) + len(statement)
@@ -85,7 +85,7 @@ class Changes(unittest.TestCase):
                                              "struct B {\n  int64_t n = 2;\n};\n")  # fmt: skip
         self.expect("x = config.rl_loss.clip_low;", "option", "x = double{0.2};", defaults=defaults)
         self.expect("x = config.b.n;", "option", "x = int64_t{2};", defaults=defaults)
-        self.expect("x = config.n;", "option", defaults=defaults)  # of A or of B
+        self.expect("x = config.n;", "option", defaults=defaults)  # ambiguous: the n of A or of B
         self.expect("config.b.n = 3;", "option", defaults=defaults)
 
     def test_words_are_never_changed(self):
@@ -186,7 +186,7 @@ class Draw(unittest.TestCase):
 
 
 class CopyWithoutCompiler(Copy):
-    """Builds configs/a.cpp by stripping its directives and comments; a source with the word BROKEN does not compile."""
+    """Builds configs/a.cpp by stripping its directives and comments. A source with the word BROKEN does not compile."""
 
     def _ninja(self, targets):
         check = "grep -q BROKEN configs/a.cpp && { echo 'a.cpp:1: error: broken'; exit 1; }"
@@ -315,7 +315,7 @@ class Report(unittest.TestCase):
             folder = Path(name)
             report.Results(folder, self.DRAW, False).add(self.record("k", "killed"))
             with open(folder / "results.jsonl", "a") as file:
-                file.write('{"id": "half')  # what an interruption leaves
+                file.write('{"id": "half')  # an interruption leaves half a line
             with self.assertRaisesRegex(ValueError, "--resume"):
                 report.Results(folder, self.DRAW, False)
             with self.assertRaisesRegex(ValueError, "another draw"):

@@ -1,4 +1,4 @@
-"""What all scripts owe their caller: valid syntax, --help, a refusal of what they do not know; and the limit on parallel compilers."""
+"""All scripts have a valid syntax, print --help and reject unknown options. The number of parallel compilers fits into memory."""
 
 import os
 import subprocess
@@ -32,7 +32,7 @@ class Scripts(unittest.TestCase):
                 self.assertNotIn("set -euo", output)
 
     def test_an_unknown_option_is_refused(self):
-        # quickstart.sh passes what it does not know on to `terse run`, which refuses it.
+        # quickstart.sh passes unknown options on to `terse run`, which rejects them.
         for name in PROGRAMS:
             if name != "quickstart.sh":
                 with self.subTest(script=name):

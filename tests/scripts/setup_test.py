@@ -1,6 +1,7 @@
-"""scripts/setup.sh on a pretended machine: its package manager, Python and disk are stand-ins that keep a record.
+"""scripts/setup.sh on a simulated machine. Package manager, Python and disk are test doubles that record their calls.
 
-What is hunted: a half-unpacked LibTorch that looks ready, network use when everything is there, and a --check that changes things.
+The tests check that a partly unpacked LibTorch never looks complete, that a complete installation needs no network, and that --check
+changes nothing.
 """
 
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 
 SETUP = Path(__file__).resolve().parents[2] / "scripts" / "setup.sh"
 
-# Stands in for `python3 -m pip download`, `-m venv` and `-m zipfile`; fails or dies where the test asks for it.
+# Replaces `python3 -m pip download`, `-m venv` and `-m zipfile`. It fails (FAIL) or kills its parent (KILL) where the test asks for it.
 PYTHON = """\
 #!{python}
 import os, signal, sys, zipfile

@@ -1,4 +1,4 @@
-// Opens a page in headless Chromium, in frames of given widths, and reports what a reader would notice.
+// Opens a page in headless Chromium, in frames of given widths, and reports what a reader would see.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -28,9 +28,9 @@ inline std::string browser() {
   return "";
 }
 
-// What a frame found; "frames" holds one object for each width:
-//   {"width", "dark", "overflow": px of horizontal scroll, "owned": a script of the page's data ran, "images", "text",
-//    "charts": {id: {"marks", "drawn": shapes of a size, "tip": text at the pointer}}}
+// The script that inspects every frame. Its result has "frames" with one object for each width:
+//   {"width", "dark", "overflow": px of horizontal scroll, "owned": a script in the page's data ran, "images", "text",
+//    "charts": {id: {"marks", "drawn": shapes that are not empty, "tip": text at the pointer}}}
 inline constexpr const char* kInspect = R"js(
 function inspect(frame) {
   const page = frame.contentDocument, root = page.documentElement, charts = {};
@@ -74,7 +74,8 @@ inline std::string html_unescaped(std::string text) {
   return text;
 }
 
-// A window cannot be narrower than about 500 pixels, a frame can. `scratch` is a folder for temporary files.
+// Returns the result of kInspect, or null after a test failure. The page is shown in frames, because a window cannot be
+// narrower than about 500 pixels. `scratch` is a folder for temporary files.
 inline nlohmann::json open_in_browser(const std::string& page, const std::vector<int>& widths, bool dark,
                                       const std::filesystem::path& scratch) {
   const std::string program = browser();

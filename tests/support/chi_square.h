@@ -1,5 +1,5 @@
-// Pearson's test of whether counts fit expected ones, for draws that are the same in every run: seeds are fixed, so a
-// sound program either passes always or never, and kChance is how unlikely a sound program that fails would be.
+// Pearson's test of whether counts fit expected ones. Seeds are fixed, so the draws are the same in every run and a
+// correct program either always passes or always fails. kChance is the probability of the latter.
 #pragma once
 
 #include <cmath>
@@ -17,7 +17,8 @@ inline double chi_square(const std::vector<double>& counts, const std::vector<do
   return sum;
 }
 
-// The value that a chi-square of so many degrees of freedom exceeds with probability kChance: Wilson and Hilferty 1931.
+// The value that a chi-square variable with this many degrees of freedom exceeds with probability kChance: Wilson and
+// Hilferty 1931.
 inline double chi_square_limit(double degrees) {
   constexpr double kQuantile = 4.753424;  // of the normal distribution, at 1 - kChance
   const double a = 2 / (9 * degrees);

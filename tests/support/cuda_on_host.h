@@ -1,5 +1,5 @@
-// The CUDA kernels executed by loops on the host: the launchers, grids and bodies of the GPU, with lanes that take
-// turns in place of a warp. What it leaves unchecked of a GPU run is the launch itself and the shuffle instruction.
+// Runs the CUDA kernels in loops on the host, with the launchers, grids and bodies of the GPU. Lanes run one after the
+// other in place of a warp. Only the launch itself and the shuffle instruction stay untested.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -16,7 +16,7 @@ struct LanesInTurn {
   void each(const F& f) const {
     for (int lane = 0; lane < cuda::kLanes; ++lane) f(lane);
   }
-  // The butterfly of the GPU: in every round each lane adds the value of the lane at the distance.
+  // The butterfly reduction of the GPU: in every round each lane adds the value of the lane at this distance.
   template <class F>
   float sum(const F& f) const {
     float lanes[cuda::kLanes], next[cuda::kLanes];
@@ -64,8 +64,8 @@ inline const cuda::Table& cuda_on_host() {
   return table;
 }
 
-// A test that runs twice: with the kernels on the host, and with those of the GPU, where one is. Instantiate it with
-// TERSE_ON_HOST_AND_GPU; scripts/smoke_gpu.sh selects the second kind by its name.
+// A test that runs twice: with the kernels on the host and, on a machine with a GPU, with those of the GPU. Instantiate
+// it with TERSE_ON_HOST_AND_GPU. scripts/smoke_gpu.sh selects the tests of the GPU by their name.
 class OnHostAndGpu : public ::testing::TestWithParam<bool> {
  protected:
   void SetUp() override {

@@ -1,5 +1,5 @@
-// Records the syncs and renames of a test program, in their order: its linker puts the functions below between terse
-// and libc (see tests/CMakeLists.txt). Include it in one file of a test program only.
+// Records the syncs and renames of a test program in their order. The linker option --wrap puts the functions below
+// between terse and libc (see tests/CMakeLists.txt). Only one file of a test program may include this header.
 #pragma once
 
 #include <fmt/format.h>
@@ -12,20 +12,20 @@
 
 namespace terse::support {
 
-// What happens to the disk while it lives: "sync file of 12 bytes", "sync folder runs", "rename to config.yaml".
+// Records events during its lifetime: "sync file of 12 bytes", "sync folder runs", "rename to config.yaml".
 class DiskEvents {
  public:
-  // `failing`: which sync fails with EIO, counted from 0; -1: none.
+  // `failing`: the index of the sync that fails with EIO; -1: none.
   explicit DiskEvents(int failing = -1) : failing_(failing) { current() = this; }
   ~DiskEvents() { current() = nullptr; }
   DiskEvents(const DiskEvents&) = delete;
   DiskEvents& operator=(const DiskEvents&) = delete;
 
   static DiskEvents*& current() {
-    static DiskEvents* events = nullptr;  // null: nobody looks
+    static DiskEvents* events = nullptr;  // null: nothing is recorded
     return events;
   }
-  // Whether the sync that has just been noted fails.
+  // Whether the sync that has just been recorded must fail. Counts the syncs.
   bool fails() { return syncs_++ == failing_; }
 
   std::vector<std::string> seen;

@@ -1,4 +1,4 @@
-"""What the tests share that kill or stop one rank of a run at an exact place: how it is done, and what has to come of it."""
+"""Shared by the tests that kill or stop one rank of a run at an exact place: they cause the fault and check how the run ends."""
 
 import os
 import signal
@@ -12,11 +12,11 @@ FAULTY = PROGRAM.parent / "tests" / "faulty_terse"
 ALL = "--all" in sys.argv
 
 DEADLINE = 3  # seconds
-KILLED, STOPPED = 5, DEADLINE + 7  # seconds within which the others are down
+KILLED, STOPPED = 5, DEADLINE + 7  # seconds within which the other ranks must have ended, after SIGKILL and after SIGSTOP
 
 
 class Faulting(Launching):
-    """The run folder `faulty` of a.yaml is made by launches that fail, one after the other, until one is let go to the end."""
+    """Tests that launch a.yaml into the run folder `faulty` several times. Each launch fails at a chosen place, and the last one completes."""
 
     needs = ["mpirun"]
     config = ""
@@ -35,11 +35,11 @@ class Faulting(Launching):
         return self.start(*command, TERSE_PROGRAM=str(program), **environment)
 
     def said(self):
-        """By this launch."""
+        """The output of this launch."""
         return self.output()[self.before :]
 
     def ranks(self):
-        """The processes of the run, by their working folder."""
+        """The pids of the processes of the run. Their working folder identifies them."""
         found = set()
         for process in Path("/proc").iterdir():
             try:
@@ -51,7 +51,7 @@ class Faulting(Launching):
         return found
 
     def assert_down(self, launcher, culprit, since, number):
-        """All ranks, in time; the launcher says who it was. Returns the seconds until the others were down."""
+        """Checks that all ranks end in time, with the right exit code. Returns the seconds until all ranks but `culprit` had ended."""
         wait_until(lambda: self.ranks() <= {culprit}, "the end of the other ranks")
         seconds = time.time() - since
         wait_until(lambda: not self.ranks(), "the end of all ranks")
@@ -60,6 +60,7 @@ class Faulting(Launching):
         self.assertEqual(code, 137 if number == signal.SIGKILL else 76, self.said())
         return seconds
 
+    # The launcher names a killed rank. Exactly one message of terse names a stopped rank.
     def assert_named(self, rank, number):
         if number == signal.SIGKILL:
             self.assertRegex(self.said(), rf"process rank {rank} with PID \d+ on node \S+ exited on signal 9")
@@ -68,12 +69,12 @@ class Faulting(Launching):
             self.assertRegex(self.said(), rf"terse: (.*: )?rank {rank} \(host \S+\) (has not|is stopped)")
 
     def settings(self, ranks, number):
-        """A killed rank has to be found without the deadline."""
+        """Options of the launch. The deadline is long for a killed rank, which must be detected without it."""
         deadline = DEADLINE if number == signal.SIGSTOP else 300
         return ["--set", f"parallel.deadline={deadline}", "--set", f"parallel.zero={1 + ranks % 3}"]
 
     def fail_at(self, ranks, rank, number, place, *options):
-        """Returns the seconds until the others were down."""
+        """Launches a run in which `rank` gets signal `number` at `place`. Returns the seconds until the other ranks had ended."""
         mark = self.folder / "mark"
         mark.unlink(missing_ok=True)
         fault = f"{rank} {number.name.removeprefix('SIG')} {place}"
@@ -96,7 +97,7 @@ class Faulting(Launching):
 
 
 def rank_of(pid):
-    """The rank of a process that may have ended."""
+    """The rank of a process, or None when it has ended or is no rank."""
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:

@@ -1,5 +1,5 @@
-// Doubles of FileSystem that sit on a real one: count its operations, fail one, kill the process before one, hold
-// one up.
+// Test doubles of FileSystem over a real one. They count its operations, fail one, kill the process before one, or call
+// a function before each.
 #pragma once
 
 #include <signal.h>
@@ -24,11 +24,11 @@ struct Operation {
   OutputFile* file = nullptr;   // of a write, the real one
 };
 
-// Calls before() ahead of every operation, from whichever thread does it.
+// Calls before() ahead of every operation, on the thread of the operation.
 class HookedFileSystem : public FileSystem {
  public:
   explicit HookedFileSystem(std::shared_ptr<FileSystem> base) : base_(std::move(base)) {}
-  // Syncs from now on do nothing: much faster, and all the same unless the power fails.
+  // From now on syncs do nothing. This is much faster, and makes no difference unless the power fails.
   void skip_syncs() { sync_ = false; }
 
   std::unique_ptr<OutputFile> create(const Path& path) override {
@@ -83,7 +83,7 @@ class HookedFileSystem : public FileSystem {
   bool sync_ = true;
 };
 
-// The real file system without the wait for the device.
+// The real file system without syncs.
 inline std::shared_ptr<FileSystem> unsynced_file_system() {
   const auto fs = std::make_shared<HookedFileSystem>(posix_file_system());
   fs->skip_syncs();
@@ -103,14 +103,14 @@ class CallbackFileSystem : public HookedFileSystem {
   std::function<void(const Operation&)> callback_;
 };
 
-// Numbers the operations from 1, and does something else at the chosen one.
+// Numbers the operations from 1, and calls special() so that a subclass can act at a chosen one.
 class CountingFileSystem : public HookedFileSystem {
  public:
   using HookedFileSystem::HookedFileSystem;
   int64_t count() const { return count_; }
-  // Operations that only look are not numbered: how often a process looks while it waits depends on the time.
+  // Does not number operations that only read. How often a process polls the disk while it waits depends on timing.
   void number_changes_only() { changes_only_ = true; }
-  // From now on, operation `at` (1: the next) is the special one; 0: none.
+  // Chooses operation `at` (1: the next one; 0: none).
   void arm(int64_t at) {
     count_ = 0;
     at_ = at;
@@ -131,7 +131,7 @@ class CountingFileSystem : public HookedFileSystem {
   bool changes_only_ = false;
 };
 
-// Fails the chosen operation, or it and all after it; a write stores half of its bytes first.
+// Fails the chosen operation, or (`forever`) this and all later ones. A write still stores half of its bytes.
 class FailingFileSystem : public CountingFileSystem {
  public:
   FailingFileSystem(std::shared_ptr<FileSystem> base, int error, bool forever)
@@ -152,7 +152,7 @@ class FailingFileSystem : public CountingFileSystem {
   std::atomic<bool> failed_ = false;
 };
 
-// Ends the process with SIGKILL before the chosen operation; a write stores half of its bytes first.
+// Kills the process with SIGKILL before the chosen operation. A write still stores half of its bytes.
 class KillingFileSystem : public CountingFileSystem {
  public:
   using CountingFileSystem::CountingFileSystem;

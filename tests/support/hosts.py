@@ -1,11 +1,11 @@
-"""Several hosts on one machine: network namespaces on a bridge, each with an address, a name and its own /etc/hosts. Needs root.
+"""Simulates several hosts on one machine. Each is a network namespace on a bridge, with an address, a name and an /etc/hosts. Needs root.
 
     with Hosts(2) as hosts:
         hosts.popen(0, [MPIRUN, "-n", "2", "--hosts", ",".join(hosts.names), ...], env={**os.environ, **hosts.environment})
         hosts.cut(1)
 
-A namespace sees the same files and the same processors as the machine, and reaches the others only by the bridge. mpirun starts its daemons
-there through an agent in place of ssh.
+A namespace has the files and the processors of the machine, and reaches the other namespaces only over the bridge. mpirun starts its
+daemons there with an agent in place of ssh.
 """
 
 import os
@@ -27,7 +27,7 @@ class Hosts:
     def __init__(self, count):
         self.names = [f"h{i}" for i in range(count)]
         self.addresses = [f"{PREFIX}{i + 1}" for i in range(count)]
-        self.tag = f"t{os.getpid() % 100000}"  # names of interfaces are short, and two tests may run at a time
+        self.tag = f"t{os.getpid() % 100000}"  # short, as names of interfaces must be; unique, because two tests may run at a time
         self.spaces = [f"{self.tag}-{name}" for name in self.names]
 
     def __enter__(self):
@@ -42,7 +42,7 @@ class Hosts:
     def _build(self):
         folder = Path(self.folder.name)
         (folder / "hosts").write_text("127.0.0.1 localhost\n" + "".join(f"{a} {n}\n" for a, n in zip(self.addresses, self.names)))
-        # The bridge has a namespace of its own, so that the machine's network stays as it is.
+        # The bridge has a namespace of its own, so that the machine's network does not change.
         ip("netns", "add", self.tag)
         ip("-n", self.tag, "link", "add", "bridge", "type", "bridge")
         ip("-n", self.tag, "link", "set", "bridge", "up")
@@ -60,7 +60,7 @@ class Hosts:
         self.environment = {"OMPI_MCA_plm_rsh_agent": str(agent), "OMPI_MCA_plm_rsh_no_tree_spawn": "1"}
 
     def enter(self, host):
-        """The command that runs what follows it on that host."""
+        """The command prefix that runs a command on this host."""
         hosts = f"{self.folder.name}/hosts"
         inside = f'mount --bind {shlex.quote(hosts)} /etc/hosts && hostname {self.names[host]} && exec "$@"'
         return ["ip", "netns", "exec", self.spaces[host], "unshare", "--uts", "--mount", "sh", "-c", inside, "sh"]
@@ -69,18 +69,18 @@ class Hosts:
         return subprocess.Popen([*self.enter(host), *map(str, command)], **more)
 
     def slow_down(self, rate):
-        """From now on no host sends faster than `rate` ("2mbit"); what it wants to send beyond that waits for up to 100 ms, or is lost."""
+        """Limits what each host sends to `rate` ("2mbit"). Packets beyond that wait for up to 100 ms, or are lost."""
         for space in self.spaces:
             limit = ["tc", "-n", space, "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", rate, "burst", "16kb", "latency", "100ms"]
             subprocess.run(limit, check=True)
 
     def cut(self, host):
-        """Pulls the plug of that host; what it runs goes on, alone."""
+        """Disconnects this host from the network. Its processes go on."""
         ip("-n", self.tag, "link", "set", self.names[host], "down")
 
     def __exit__(self, *_):
         for space in [*self.spaces, self.tag]:
-            # What still runs there would keep the namespace alive.
+            # A process that still runs there would keep the namespace alive.
             pids = subprocess.run(["ip", "netns", "pids", space], capture_output=True, text=True).stdout.split()
             for pid in pids:
                 try:

@@ -1,4 +1,4 @@
-"""What the tests of the launchers share: a tiny run, an MPI program that shows what it was given, and ways to wait and compare."""
+"""Shared by the tests of the launchers: a tiny run, an MPI program that prints its place, and functions to wait and compare."""
 
 import json
 import os
@@ -16,10 +16,10 @@ PROGRAM = Path(os.environ.get("TERSE_PROGRAM", ROOT / "build" / "terse"))
 ODD_FILE_SYSTEM = ROOT / "tests" / "support" / "odd_file_system.c"
 SAME_WEIGHTS = PROGRAM.parent / "tests" / "same_weights"
 
-# Ranks of the runs of terse; the MPI program below runs with several in any case.
+# Ranks of the runs of terse. The MPI program below always runs with several ranks.
 RANKS = 2
 
-PATIENCE = 200  # seconds; far more than anything takes, so that a test fails only when it never comes
+PATIENCE = 200  # seconds; far more than anything takes, so a test fails only if the event never happens
 
 CONFIG = """\
 stages: [sft, rl]
@@ -31,13 +31,14 @@ rl: {steps: 2, prompts: 2, group_size: 2, replay: 2, max_resample_rounds: 0, eva
 eval: {problems_per_difficulty: 2, samples: 2, quick_problems_per_difficulty: 1}
 checkpoint: {every: 1}
 """
-# Long enough to be interrupted after the first step and far from the last. Few large steps: where ranks share cores with other tests, each
-# exchange between them may cost a time slice.
+# A run that is long enough to be interrupted far from its end. It has few large steps, because each exchange between ranks may cost a
+# time slice when they share cores with other tests.
 LONG = ["--set", "sft.steps=300", "--set", "sft.batch_size=256", "--set", "checkpoint.every=0"]
-# Ends only when it is told to.
+# A run that ends only on a signal.
 ENDLESS = ["--set", "sft.steps=1000000", "--set", "checkpoint.every=0"]
 
 
+# Polls until `condition` is true and returns its value. Fails after PATIENCE seconds.
 def wait_until(condition, what):
     end = time.monotonic() + PATIENCE
     while not (value := condition()):
@@ -48,7 +49,7 @@ def wait_until(condition, what):
 
 
 class Launching(unittest.TestCase):
-    """A test in a temporary folder that holds a.yaml. Fails where a program that it needs is missing."""
+    """A test in a temporary folder with a.yaml. It fails when a program that it needs is missing."""
 
     needs = []
 
@@ -68,7 +69,7 @@ class Launching(unittest.TestCase):
         (self.folder / "a.yaml").write_text(CONFIG)
 
     def start(self, *command, **environment):
-        """The process; its standard output and error go to the file `output`. Killed at the end if it still runs."""
+        """Starts a process and returns it. Its standard output and error go to the file `output`. The end of the test kills it."""
         log = open(self.folder / "output", "ab")
         self.addCleanup(log.close)
         env = {**os.environ, "TERSE_PROGRAM": str(PROGRAM), **environment}
@@ -78,13 +79,13 @@ class Launching(unittest.TestCase):
         return process
 
     def odd_file_system(self):
-        """The library of odd_file_system.c, for LD_PRELOAD."""
+        """Builds odd_file_system.c and returns the path of the library, for LD_PRELOAD."""
         library = self.folder / "odd.so"
         subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, ODD_FILE_SYSTEM, "-ldl"], check=True)
         return str(library)
 
     def end_of(self, process):
-        """Its exit code."""
+        """Waits for the process and returns its exit code."""
         return process.wait(PATIENCE)
 
     def run_to_end(self, *command, **environment):
@@ -94,7 +95,7 @@ class Launching(unittest.TestCase):
         return (self.folder / "output").read_text(errors="replace")
 
     def starts(self, run):
-        """What environment.json says of the starts of a run; it is replaced as a whole."""
+        """The starts of a run in environment.json. The file is replaced as a whole, so it is never incomplete."""
         try:
             return json.loads((self.folder / run / "environment.json").read_text())["starts"]
         except FileNotFoundError:
@@ -107,7 +108,7 @@ class Launching(unittest.TestCase):
             return 0
 
     def metrics(self, run):
-        """metrics.jsonl without what depends on the clock or on the layout of ranks."""
+        """The records of metrics.jsonl without metrics that depend on the clock or on the layout of ranks."""
 
         def timeless(name):
             return not name.startswith(("time", "sync/", "pool/")) and name not in ("step_time", "mfu") and not name.endswith("tokens_per_s")
@@ -116,7 +117,7 @@ class Launching(unittest.TestCase):
         return [{k: v for k, v in json.loads(line).items() if timeless(k)} for line in lines]
 
     def assert_same_run(self, run, other):
-        """Every metric of every step, and the weights at the end."""
+        """Compares every metric of every step, and the final weights."""
         ours, theirs = self.metrics(run), self.metrics(other)
         self.assertEqual(len(ours), len(theirs))
         for mine, yours in zip(ours, theirs):
@@ -133,7 +134,7 @@ def alive(pid):
 
 
 def children_named(pid, name):
-    """The processes `name` that `pid` has started."""
+    """The pids of the child processes of `pid` with this name."""
     found = []
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -149,17 +150,17 @@ def children_named(pid, name):
 
 
 def child_named(pid, name):
-    """The first of them, or None."""
+    """The first child process of `pid` with this name, or None."""
     return next(iter(children_named(pid, name)), None)
 
 
 def freeze(pid):
-    """Stops a process, so that it cannot end before a signal has come."""
+    """Stops a process, so that it cannot end before a signal has arrived."""
     os.kill(pid, signal.SIGSTOP)
 
 
 def wait_for_signal(pid, number=signal.SIGUSR1):
-    """Until the signal waits for a frozen process."""
+    """Waits until the signal is pending for a frozen process."""
 
     def pending():
         fields = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
@@ -180,5 +181,5 @@ def build_probe(folder):
 
 
 def places(text):
-    """The ranks that a probe printed, in order of rank."""
+    """The places that the ranks of a probe have printed, in order of rank."""
     return sorted((json.loads(line) for line in text.splitlines() if line.startswith('{"rank"')), key=lambda place: place["rank"])

@@ -1,7 +1,8 @@
-// main() of the GoogleTest programs: as gtest_main, and with --file=tests/FOLDER/NAME_test.cpp only the tests of that
-// file, which is how ctest runs them. Exits with 77 when every test was skipped, and 1 when there was none.
+// main() of the GoogleTest programs. It is that of gtest_main with one more option: --file=tests/FOLDER/NAME_test.cpp
+// runs only the tests of this file. ctest runs them that way. Exits with 77 when every test was skipped, and with 1
+// when there was none.
 //
-// The tests that need a GPU (Gpu/...) are no part of a file's: they have an entry of their own, which shows whether
+// --file leaves out the tests that need a GPU (Gpu/...). ctest has an entry of their own for them, which shows whether
 // they ran.
 #include <gtest/gtest.h>
 
@@ -18,7 +19,7 @@ bool ends_with_path(std::string_view file, std::string_view path) {
   return file.ends_with(path) && (file.size() == path.size() || file[file.size() - path.size() - 1] == '/');
 }
 
-// A filter for the tests of a file.
+// The GoogleTest filter for the tests of a file.
 std::string filter_of(std::string_view path) {
   std::string filter;
   const testing::UnitTest& all = *testing::UnitTest::GetInstance();
@@ -33,7 +34,7 @@ std::string filter_of(std::string_view path) {
       if (ends_with_path(test.file(), path)) filter += std::string(suite.name()) + "." + test.name() + ":";
     }
   }
-  if (filter.empty()) filter = "no test:";  // an empty one would choose all
+  if (filter.empty()) filter = "no test:";  // an empty filter would choose all tests
   return filter + "-Gpu/*";
 }
 

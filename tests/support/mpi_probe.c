@@ -1,5 +1,5 @@
-// An MPI program that stands in for a run: tells where each rank is, then adds up over all ranks again and again until the file that it
-// was given exists (exit code 0) or a rank gets SIGUSR1 (75).
+// An MPI program that stands in for a run. Each rank prints its place. Then the ranks call MPI_Allreduce again and again
+// until FILE exists (exit code 0) or a rank gets SIGUSR1 (exit code 75).
 //
 //   mpi_probe FILE
 #define _GNU_SOURCE

@@ -1,6 +1,7 @@
-// Preloaded: a file system that cannot sync folders (NO_FOLDER_SYNC: SMB shares, some FUSE mounts), that tells no free
-// space (NO_FREE_SPACE), or on which the quota is used up for records, of which it tells when they are synced, as long
-// as a file exists (QUOTA_WHILE: its path).
+// A library for LD_PRELOAD that imitates unusual file systems, as environment variables choose:
+//   NO_FOLDER_SYNC   folders cannot be synced (SMB shares, some FUSE mounts)
+//   NO_FREE_SPACE    the free space is unknown
+//   QUOTA_WHILE      the path of a file; while it exists, a sync of records fails because the quota is used up
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -18,7 +19,7 @@ int fsync(int fd) {
   return ((int (*)(int))dlsym(RTLD_NEXT, "fsync"))(fd);
 }
 
-// Records are all that is synced in this way.
+// terse calls fdatasync only for the record files of a run, such as metrics.jsonl.
 int fdatasync(int fd) {
   const char* quota = getenv("QUOTA_WHILE");
   if (quota && access(quota, F_OK) == 0) {

@@ -1,5 +1,5 @@
-"""Prints the scalars of a folder of event files as JSON, read by TensorBoard's own reader: {tag: [[step, value], ...]}, null for
-values that are not finite.
+"""Reads a folder of event files with TensorBoard's own reader and prints the scalars as JSON: {tag: [[step, value], ...]}. A value that
+is not finite is null.
 
     read_events.py FOLDER
 """

@@ -1,4 +1,4 @@
-// The policy losses once more, from their papers: plain loops in double, with derivatives taken by hand.
+// A second implementation of the policy losses, from their papers: plain loops in double, with derivatives by hand.
 #pragma once
 
 #include <algorithm>
@@ -11,13 +11,13 @@ namespace terse::support {
 
 struct ReferenceSequence {
   double advantage = 0;
-  std::vector<double> logprob, old_logprob;  // of each token, under the present policy and the sampler's
-  std::vector<double> weight;                // importance weight of each token, a constant; empty: 1
+  std::vector<double> logprob, old_logprob;  // of each token, under the policy and the sampler
+  std::vector<double> weight;                // importance weight of each token, without gradient; empty: 1
 };
 
 struct ReferenceLoss {
   double loss = 0;
-  double magnitude = 0;  // sum of the terms' absolute values: what rounding is relative to where terms cancel
+  double magnitude = 0;                       // sum of the terms' absolute values; rounding errors are relative to it
   std::vector<std::vector<double>> gradient;  // with respect to each logprob
 };
 
@@ -50,7 +50,7 @@ inline ReferenceLoss reference_loss(const std::string& name, const std::vector<R
       log_ratio_sum += s.logprob[t] - s.old_logprob[t];
     }
     const auto weight = [&](size_t t) { return s.weight.empty() ? 1.0 : s.weight[t]; };
-    // Every form is a sum of terms over the tokens with one factor before it.
+    // Every loss is a sum of one term per token, times a common factor.
     double factor = 0;
     if (name == "grpo") factor = 1 / (o.sequences * length);           // arXiv 2402.03300, eq. 3 (without its KL)
     if (name == "dapo") factor = 1 / o.tokens;                         // arXiv 2503.14476, eq. 8

@@ -1,7 +1,8 @@
-// The transformer a second time, from the papers and in double, with nothing of ours: PyTorch's operations on the
-// tensors of a checkpoint under Hugging Face's names. One sequence at a time, without packing, cache or chunks.
+// A second implementation of the transformer, from the papers and in double. It uses only operations of PyTorch, no
+// code of terse, on the tensors of a checkpoint under their Hugging Face names. It takes one sequence at a time,
+// without packing, KV cache or chunks.
 //
-// RMSNorm: arXiv 1910.07467. RoPE: arXiv 2104.09864, with the halves paired as Hugging Face's Llama does. Grouped
+// RMSNorm: arXiv 1910.07467. RoPE: arXiv 2104.09864, with the halves paired as in Llama of Hugging Face. Grouped
 // queries: arXiv 2305.13245. SwiGLU: arXiv 2002.05202. QK-norm before RoPE: Qwen3, arXiv 2505.09388.
 #pragma once
 
@@ -25,7 +26,7 @@ class ReferenceModel {
       weights_[name] = shard.data.reshape(shard.shape).detach().to(torch::kFloat64).clone().requires_grad_(true);
   }
 
-  // tokens [T] of one sequence from position 0 -> [T, V], differentiable.
+  // tokens [T] of one sequence from position 0 -> logits [T, V], differentiable.
   torch::Tensor logits(const std::vector<int64_t>& tokens) const {
     torch::Tensor x = at("model.embed_tokens.weight").index_select(0, torch::tensor(tokens));
     for (int64_t layer = 0; layer < spec_.layers; ++layer) {
@@ -38,7 +39,7 @@ class ReferenceModel {
   }
   torch::Tensor log_probs(const std::vector<int64_t>& tokens) const { return logits(tokens).log_softmax(-1); }
 
-  // By name; they carry the gradients of what is computed from them.
+  // By name. backward() stores the gradients in them.
   const std::map<std::string, torch::Tensor>& weights() const { return weights_; }
 
  private:
@@ -53,11 +54,12 @@ class ReferenceModel {
     return spec_.qkv_bias ? y + at(name + ".bias") : y;
   }
 
-  // [T, heads * C] -> [heads, T, C], turned by the angle of each position where it is a query or a key.
+  // [T, heads * C] -> [heads, T, C]
   torch::Tensor heads(const torch::Tensor& x, int64_t count) const {
     return x.view({x.size(0), count, spec_.head_width}).transpose(0, 1);
   }
 
+  // Applies RoPE to queries or keys [heads, T, C].
   torch::Tensor turned(const torch::Tensor& x) const {
     const int64_t half = spec_.head_width / 2;
     const torch::Tensor frequency =
@@ -75,7 +77,7 @@ class ReferenceModel {
       q = norm(q, at(name + "q_norm.weight"));
       k = norm(k, at(name + "k_norm.weight"));
     }
-    const int64_t queries = spec_.heads / spec_.kv_heads;  // that share a key head
+    const int64_t queries = spec_.heads / spec_.kv_heads;  // heads that share a key head
     const torch::Tensor y =
         at::scaled_dot_product_attention(turned(q), turned(k).repeat_interleave(queries, 0),
                                          v.repeat_interleave(queries, 0), {}, /*dropout_p=*/0, /*is_causal=*/true);

@@ -1,4 +1,4 @@
-// Runs a program of the system and gathers what it prints.
+// Runs a program and collects its standard output.
 #pragma once
 
 #include <sys/wait.h>
@@ -15,7 +15,8 @@ struct ProgramResult {
   std::string output;  // standard output
 };
 
-// `arguments` are passed as they are; standard error goes to `errors`, a file name.
+// `arguments` start with the program and are passed as they are, without a shell's expansion. Standard error goes to
+// the file `errors`.
 inline ProgramResult run_program(const std::vector<std::string>& arguments, const std::string& errors = "/dev/null") {
   const auto quoted = [](const std::string& text) {
     std::string out = "'";

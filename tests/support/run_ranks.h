@@ -16,7 +16,8 @@ struct RanksResult {
   std::string output, errors;
 };
 
-// TERSE_MPIRUN is the command line up to the number of ranks: see tests/CMakeLists.txt.
+// Runs `program` (with its arguments) as this number of ranks. TERSE_MPIRUN is the command line up to that number: see
+// tests/trainer/dist/ranks.cmake.
 inline RanksResult run_ranks(int ranks, const std::vector<std::string>& program) {
   std::vector<std::string> command;
   const std::string launcher = TERSE_MPIRUN;

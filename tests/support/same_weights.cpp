@@ -1,8 +1,9 @@
-// Whether two runs have come to the same weights: the tensors of their newest checkpoints, to the last bit.
+// Compares the weights of two runs bit by bit: the tensors of their newest checkpoints.
 //
 //   same_weights RUN RUN
 //
-// Prints what differs and returns 1 then. Read through checkpoints/, so it does not matter how many ranks saved.
+// Prints the differences and exits with 1 when there are any. It reads through checkpoints/, so the number of ranks
+// that saved does not matter.
 #include <fmt/format.h>
 
 #include <cstring>

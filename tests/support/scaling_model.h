@@ -1,4 +1,4 @@
-// Simulates a published point of scaling with the program's own model of a step (trainer/plan/step_time.h).
+// Simulates a published measurement of scaling with the step-time model of terse (trainer/plan/step_time.h).
 #pragma once
 
 #include <cmath>
@@ -30,10 +30,10 @@ inline double simulated_rate(const configs::Hardware& machine, const ScalingPoin
   return tokens * static_cast<double>(point.micro_batches) / time.total();
 }
 
-// Per cent. How fast one GPU computes is no question of scaling: it is chosen so that the simulated rate on `from` GPUs
-// is the published one.
+// In per cent. The compute speed of one GPU is not part of the prediction: it is chosen so that the simulated rate on
+// `from` GPUs equals the published one.
 inline double simulated_efficiency(const configs::Hardware& machine, const ScalingPoint& point) {
-  double low = 0, high = 1 / point.from_rate;  // seconds a token: communication only ever adds to it
+  double low = 0, high = 1 / point.from_rate;  // seconds a token; communication can only add to them
   for (int i = 0; i < 60; ++i) {
     const double middle = (low + high) / 2;
     const bool slow = simulated_rate(machine, point, point.from, point.from_tokens, middle) < point.from_rate;

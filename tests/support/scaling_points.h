@@ -1,9 +1,10 @@
-// Published points of scaling, with the set-up that each source gives: what tests/bench/scaling_fit.cpp fits the
-// constants of configs/hardware/*.yaml to, and what tests/trainer/plan_scaling_test.cpp holds the rest against.
+// Published measurements of scaling, with the set-up that each source gives. tests/bench/scaling_fit.cpp fits the
+// constants of configs/hardware/*.yaml to some of them (kFit). tests/trainer/plan_scaling_test.cpp checks the
+// predictions for the others (kHeldOut).
 //
-// Roles were given by order, odd points fit and even points held out, before any error had been looked at. Where a
-// table has several counts of GPUs, the two are the smallest and the largest that used the same micro-batch; two points
-// with other micro-batches were added to the held-out ones.
+// Roles were assigned by order, odd points to the fit and even points to the held-out ones, before any error was known.
+// Where a table has several counts of GPUs, the two are the smallest and the largest that used the same micro-batch.
+// Two points with other micro-batches were added to the held-out ones.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +14,10 @@ namespace terse::support {
 
 enum class Role { kFit, kHeldOut };
 
-// The same trainer on `from` and on `to` GPUs. Efficiency is throughput per GPU on `to` over that on `from`.
+// The same trainer on `from` and on `to` GPUs. Efficiency is the throughput per GPU on `to` GPUs over that on `from`.
 struct ScalingPoint {
   const char* name;
-  const char* machine;  // configs/hardware
+  const char* machine;  // a file of configs/hardware
   Role role;
   int64_t from, to;               // GPUs, 8 to a node
   double from_rate, to_rate;      // published tokens/s per GPU
@@ -24,9 +25,9 @@ struct ScalingPoint {
   double block;                   // parameters of a block
   bool tied;                      // embedding and head share a matrix
   double from_tokens, to_tokens;  // of one micro-batch of one GPU
-  int64_t micro_batches;          // an update
-  double gather_bytes;            // of a gathered element: 2 in bf16, 1 in fp8
-  double reduce_bytes;            // of a reduced element
+  int64_t micro_batches;          // per update
+  double gather_bytes;            // per gathered element: 2 in bf16, 1 in fp8
+  double reduce_bytes;            // per reduced element
   bool recompute;                 // full activation checkpointing
   bool hierarchical;
 };
@@ -57,7 +58,7 @@ inline const std::vector<ScalingPoint>& scaling_points() {
        false},
       {"MPT 760M", "h100", kHeld, 16, 32, 68551, 67971, 50368, 1536, 24, mpt(1536), true, 49152, 49152, 1, 2, 4, false,
        false},
-      // The next two are quoted often, but their micro-batch changes too, and with it the speed of computing.
+      // The next two are often cited. But their micro-batch changes, too, and the compute speed changes with it.
       {"MPT 1.3B, micro-batch 14 to 20", "h100", kHeld, 8, 64, 45455, 44402, 50368, 2048, 24, mpt(2048), true, 28672,
        40960, 1, 2, 4, false, false},
       {"MPT 2.7B, micro-batch 10 to 6", "h100", kHeld, 16, 64, 24142, 22525, 50368, 2560, 32, mpt(2560), true, 20480,

@@ -1,8 +1,8 @@
-// A disk in memory that forgets what was not synced, for testing that data survives a power cut.
+// A disk in memory that forgets what was not synced. Tests use it to check that data survives a power cut.
 //
-// Each file and folder has its present content and the content that is certainly on the device. A power cut keeps, of
-// what lies between, a random part: any subset of the folder changes, in any folder; of a file's unsynced bytes any
-// blocks, others as zeros, up to any length. Real file systems lose less.
+// Each file and folder has its present content and the durable content that is certainly on the device. A power cut
+// keeps a random part of the difference: any subset of the changes of folders, and any blocks of the unsynced bytes of
+// a file. The other blocks become zeros, and the file may end anywhere. Real file systems lose less.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +18,7 @@
 
 namespace terse::support {
 
-// What the operation at which the power fails throws, and every later one on that disk.
+// The operation at which the power fails throws this, and so does every later one on that disk.
 class PowerCut : public DiskError {
  public:
   PowerCut() : DiskError("the power is off", EIO) {}
@@ -28,17 +28,17 @@ class SimulatedDisk : public FileSystem {
  public:
   explicit SimulatedDisk(uint64_t capacity = uint64_t{1} << 40) : capacity_(capacity) {}
 
-  // The power fails before operation `at` (1: the next one); 0: never. A write stores half of its bytes first.
+  // Cuts the power before operation `at` (1: the next one; 0: never). A write still stores half of its bytes.
   void cut_power_at(int64_t at) { operations_ = 0, cut_at_ = at; }
   int64_t operations() const { return operations_; }
   bool is_off() const { return off_; }
   void set_capacity(uint64_t bytes) { capacity_ = bytes; }
-  // Hides that space is short, as when others fill the disk meanwhile.
+  // free_bytes() reports plenty of space, as if others filled the disk only after the check.
   void pretend_room() { pretend_room_ = true; }
-  // A disk without an atomic swap of two folders.
+  // exchange() returns false, as on a file system without an atomic swap.
   void forbid_exchange() { can_exchange_ = false; }
 
-  // What the machine finds after the power cut. The original stays as it is, for other seeds.
+  // A copy of the disk as it is after the power cut. This disk does not change, so that a test can try several seeds.
   std::shared_ptr<SimulatedDisk> after_power_cut(uint64_t seed) const {
     std::mt19937_64 random(seed);
     auto disk = std::make_shared<SimulatedDisk>(capacity_);
@@ -83,7 +83,7 @@ class SimulatedDisk : public FileSystem {
     const std::shared_ptr<Node> node = find(from);
     const std::shared_ptr<Node> target = find(to);
     if (node == nullptr) fail("rename", from, ENOENT);
-    if (from.parent_path() != to.parent_path()) fail("rename", from, EXDEV);  // not needed so far
+    if (from.parent_path() != to.parent_path()) fail("rename", from, EXDEV);  // no test needs it
     if (target != nullptr && (target->is_folder || node->is_folder)) fail("rename", to, ENOTEMPTY);
     change(from.parent_path(), {{from.filename(), nullptr}, {to.filename(), node}});
   }

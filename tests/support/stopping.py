@@ -1,4 +1,4 @@
-"""A run with every kind of work in it, for tests that stop it: its configuration."""
+"""The configuration of a run with every kind of work, for tests that stop it."""
 
 CONFIG = """\
 stages: [pretrain, sft, rl, eval]
@@ -12,7 +12,7 @@ rl: {steps: 48, prompts: 3, group_size: 4, replay: 4, eval_every: 40, practice: 
 eval: {problems_per_difficulty: 20, samples: 2, quick_problems_per_difficulty: 6}
 checkpoint: {every: 0}
 """
-# Steps before and after RL. Where its exams come depends on what the model has learned, which differs between machines; RL is so long that
-# one comes before the only quick evaluation on any of them.
+# Steps before and after RL. The steps of the exams in RL depend on what the model has learned, which differs between machines. RL is long
+# enough for an exam before the only quick evaluation on every machine.
 RL_BEGINS = 6 + 60
 RL_ENDS = RL_BEGINS + 48

@@ -1,4 +1,4 @@
-// A run in this process that is asked to stop when it comes to a phase.
+// Runs a whole run in this process and requests a stop when the run enters a given phase.
 #pragma once
 
 #include <cstdlib>
@@ -12,7 +12,7 @@
 
 namespace terse::support {
 
-// A world of one rank in which a stop is asked for when one of these phases begins.
+// A world of one rank that requests a stop when one of these phases begins.
 class StoppingWorld final : public trainer::World {
  public:
   StoppingWorld(std::set<std::string> phases, trainer::Interrupts& interrupts)
@@ -37,7 +37,7 @@ class StoppingWorld final : public trainer::World {
   trainer::Interrupts& interrupts_;
 };
 
-// Whether the run came to its end before a stop was asked for.
+// Returns true when the run ended before any of these phases began.
 inline bool run_until(const std::set<std::string>& phases, const configs::RunConfig& config,
                       const std::filesystem::path& dir) {
   trainer::Interrupts interrupts;

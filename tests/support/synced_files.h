@@ -1,5 +1,5 @@
-// Which files and folders this program has handed to the disk: its fsync and fdatasync stand in for the system's, and
-// ask them. Include it in one file of a test program only.
+// Records which files and folders this program has synced. The fsync and fdatasync below replace those of libc, and
+// call the system. Only one file of a test program may include this header.
 #pragma once
 
 #include <sys/stat.h>
@@ -28,6 +28,7 @@ class SyncedFiles {
     const std::lock_guard lock(mutex_);  // checkpoints are written in the background
     if (::fstat(fd, &info) == 0) files_.insert({info.st_dev, info.st_ino});
   }
+  // Whether the file or folder at this path has been synced.
   bool contain(const std::filesystem::path& path) {
     struct stat info {};
     const std::lock_guard lock(mutex_);

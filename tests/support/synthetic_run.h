@@ -1,4 +1,4 @@
-// A run folder as a real run leaves it, with made-up numbers: what the report's tests look at.
+// Writes a run folder like that of a real run, with made-up numbers. The tests of the report read it.
 #pragma once
 
 #include <cmath>
@@ -19,8 +19,8 @@ struct SyntheticRun {
   int64_t rl_steps = 250;
   int64_t log_every = 10;
   int64_t eval_every = 50;
-  double final_tokens = 7.3;  // how far RL compresses
-  std::string canary;         // put wherever a file holds free text
+  double final_tokens = 7.3;  // mean tokens that RL compresses to
+  std::string canary;         // inserted wherever a file contains free text
   unsigned seed = 1;
 
   void write(const std::filesystem::path& folder) const;
@@ -33,13 +33,13 @@ struct SyntheticRun {
   struct Cell {
     double accuracy = 0, tokens = 0;
   };
-  // Progress of compression at a point of RL in 0..1.
+  // Progress of the compression, 0..1, when the fraction `done` of RL is over.
   double compression(double done) const { return (1 - std::exp(-4.2 * done)) / (1 - std::exp(-4.2)); }
   Cell cell(int k, double done) const {
     const double c = compression(done);
     const double before = 3 + 6.4 * k, after = 3 + (final_tokens - 3) * k / 4.5;
     const double start = 0.995 - 0.022 * k;
-    const double dip = 0.03 * std::sin(3.14159 * done) * k / 8;  // pressure costs a little on the way
+    const double dip = 0.03 * std::sin(3.14159 * done) * k / 8;  // the length penalty costs a little accuracy meanwhile
     return {std::min(1.0, start + (0.999 - 0.0008 * k - start) * c - dip), before + (after - before) * c};
   }
   std::map<std::string, double> forms(double done) const {

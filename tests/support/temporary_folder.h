@@ -1,4 +1,4 @@
-// A folder of the test's own, removed with everything in it, and the files there.
+// A temporary folder of one test. The destructor removes it with everything in it.
 #pragma once
 
 #include <algorithm>
@@ -29,15 +29,15 @@ class TemporaryFolder {
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
 
-  // Writes a file into it and returns its path. Cutting a file to nothing and writing it anew would make ext4 wait for
-  // the disk, so an old one is removed first.
+  // Writes a file into the folder and returns its path. It removes an old file first, because ext4 would wait for the
+  // disk if the file were truncated and written again.
   std::filesystem::path write(const std::string& name, const std::string& content) const {
     std::filesystem::remove(path_ / name);
     std::ofstream(path_ / name, std::ios::binary) << content;
     return path_ / name;
   }
 
-  // What lies in it, sorted.
+  // The names of the entries, sorted.
   std::vector<std::string> names() const {
     std::vector<std::string> result;
     for (const auto& entry : std::filesystem::directory_iterator(path_)) result.push_back(entry.path().filename());
@@ -49,7 +49,7 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-// The content of a file; empty when it is absent.
+// The content of a file; empty when the file is absent.
 inline std::string read_file(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};

@@ -1,4 +1,4 @@
-// Counts the bytes of tensors as LibTorch's allocator of the CPU hands them out: what a plan of memory is held against.
+// Counts the bytes of tensors in LibTorch's CPU allocator. Tests compare the peak with the plan of memory.
 #pragma once
 
 #include <c10/core/CPUAllocator.h>
@@ -22,8 +22,9 @@ class TensorBytes {
   std::atomic<int64_t> now_ = 0, peak_ = 0;
 };
 
-// Tells who counts of every tensor that is allocated and freed, on whatever thread: those that a group's thread gives
-// back (trainer/dist/exchange.h) count, too. Tensors may outlive it: what has to be known of one lies before its bytes.
+// Reports every allocation and release of a tensor to `bytes`, on any thread, such as that of a group
+// (trainer/dist/exchange.h). Tensors may outlive this allocator, so each has a header (Block) before its bytes with
+// what its release needs.
 class CountingAllocator : public c10::Allocator {
  public:
   explicit CountingAllocator(std::shared_ptr<TensorBytes> bytes) : bytes_(std::move(bytes)) {}
@@ -53,7 +54,7 @@ class CountingAllocator : public c10::Allocator {
   std::shared_ptr<TensorBytes> bytes_;
 };
 
-// Counts while it lives what is allocated while it lives, and when that is freed. One at a time.
+// Counts the tensors that are allocated during its lifetime. Only one object may live at a time.
 class CountTensorBytes {
  public:
   CountTensorBytes() { c10::SetCPUAllocator(&allocator_); }

@@ -1,4 +1,4 @@
-// A model small enough for exhaustive tests, and random batches for it.
+// A model that is small enough for exhaustive tests, and random batches for it.
 #pragma once
 
 #include <vector>
@@ -31,7 +31,7 @@ inline trainer::ModelSpec tiny_spec(const TinyShape& shape = {}, int64_t vocab =
   return trainer::resolve(model, vocab);
 }
 
-// Sequences of the given lengths with random tokens; the second half of each carries a loss.
+// Sequences of these lengths with random tokens. Only the second half of each sequence has loss weights.
 inline std::vector<data::Sequence> random_sequences(const std::vector<int64_t>& lengths, uint64_t seed,
                                                     int64_t vocab = 16) {
   std::vector<data::Sequence> sequences;

@@ -1,4 +1,4 @@
-// A whole run in this process, and what it leaves in its folder.
+// Runs a whole run in this process, and reads the files of its folder.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +14,7 @@
 
 namespace terse::support {
 
-// Runs, or continues, the stages of `config` in `dir`, as the only rank. Returns the summary.
+// Runs, or resumes, the stages of `config` in `dir`, as the only rank. Returns the summary.
 inline nlohmann::json run_alone(const configs::RunConfig& config, const std::filesystem::path& dir,
                                 trainer::Interrupts* interrupts = nullptr) {
   const auto world = trainer::World::start({});
@@ -28,12 +28,12 @@ inline std::vector<nlohmann::json> json_lines(const std::filesystem::path& path)
   return lines;
 }
 
-// Whether a metric tells how fast the machine was, and so nothing about the run.
+// Whether a metric depends on the speed of the machine.
 inline bool tells_time(const std::string& metric) {
   return metric.starts_with("time") || metric == "step_time" || metric.ends_with("tokens_per_s");
 }
 
-// Every record of metrics.jsonl without the fields that tell time.
+// Every record of metrics.jsonl without the metrics that depend on the speed of the machine.
 inline std::vector<nlohmann::json> records_of(const std::filesystem::path& dir) {
   std::vector<nlohmann::json> records = json_lines(dir / "metrics.jsonl");
   for (nlohmann::json& record : records) {
@@ -45,7 +45,7 @@ inline std::vector<nlohmann::json> records_of(const std::filesystem::path& dir) 
   return records;
 }
 
-// A summary or a part of it, without what tells time.
+// A summary or a part of it, without the times.
 inline nlohmann::json without_time(const nlohmann::json& summary) {
   nlohmann::json kept = summary;
   if (kept.is_array()) std::transform(summary.begin(), summary.end(), kept.begin(), without_time);

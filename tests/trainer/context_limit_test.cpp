@@ -1,4 +1,4 @@
-// A model refuses positions that it has no rotation angles for: the kernels would read behind the table.
+// A model must refuse positions for which it has no rotation angles. The kernels would read past the end of the table.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

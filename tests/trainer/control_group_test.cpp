@@ -1,4 +1,5 @@
-// What control groups of both versions say of this process, and how many threads follow from it.
+// Tests the limits that are read from control groups of both versions, and the number of threads that follows from
+// them.
 #include "trainer/control_group.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
-// Shares and nodes of the tree of sequences: they cover everything once, fit the tree, and add up to the same sum.
+// Checks shares and nodes of the tree of sequences: they cover a batch exactly once, fit the tree, and add up to the
+// same bits.
 #include "trainer/gradient_plan.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// Attention: packed against double precision, packed against decoding bit for bit over growing caches, gradients, and
-// segments that do not see each other.
+// Compares packed attention and its gradients with double precision, and decoding over growing caches with packed
+// attention bit for bit. Segments must not affect each other.
 #include <memory>
 
 #include "tests/trainer/kernels_support.h"
@@ -104,7 +104,7 @@ Reference reference(const Shape& s, const Floats& qkv, const Floats& d_out) {
 }
 
 Floats backward(const Table& table, const Shape& shape, const Floats& qkv, const Result& result, const Floats& d_out) {
-  Floats dqkv(qkv.size(), 3.0f);  // must be overwritten everywhere
+  Floats dqkv(qkv.size(), 3.0f);  // the kernel must overwrite every element
   const std::vector<int32_t> segments = shape.segments();
   const int64_t k = shape.heads * shape.width, v = k + shape.kv_heads * shape.width;
   table.attention_backward({.forward = {.q = qkv.data(),
@@ -190,7 +190,7 @@ TEST(KernelsAttention, LaterTokensChangeNoBitNotEvenNan) {
   }
 }
 
-// A cache of one page table per sequence. Fresh memory holds NaN, so that a read past the length shows.
+// A cache with one page table per sequence. Fresh memory holds NaN, so a read past the length shows in the result.
 class Cache {
  public:
   Cache(const Shape& shape, int64_t page_tokens, int64_t offset)
@@ -259,7 +259,7 @@ TEST(KernelsAttention, DecodingTokenByTokenGivesThePackedBits) {
       EXPECT_TRUE(same_bits(expected, run_everywhere([&](const Table& table) {
                               const Cache cache(shape, page_tokens, page_tokens == 48 ? 33 : 0);
                               Floats out(expected.size());
-                              // All sequences that still have a token go together, later ones first.
+                              // All sequences that still have a token are decoded together, later ones first.
                               for (int64_t t = 0;; ++t) {
                                 std::vector<Step> steps;
                                 for (size_t s = shape.lengths.size(); s-- > 0;)

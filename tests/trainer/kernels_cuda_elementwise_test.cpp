@@ -1,4 +1,4 @@
-// The other kernels of the GPU, executed on the host: bf16, SwiGLU, RoPE and AdamW, against the CPU's kernels and
+// Runs the other GPU kernels on the host: bf16, SwiGLU, RoPE and AdamW. Compares them with the CPU kernels and with
 // LibTorch.
 #include <ATen/ops/_fused_adamw.h>
 
@@ -16,7 +16,8 @@ cuda::Dtype dtype_of(const Tensor& t) {
 }
 
 TEST(KernelsCudaBf16, ConvertsAsLibTorchDoes) {
-  // Every bf16 number, and every way in which an fp32 number lies between two of them.
+  // Tests every bf16 number, and fp32 numbers just above it, around the midpoint to the next one, and just below the
+  // next one.
   std::vector<float> values;
   for (uint32_t high = 0; high <= 0xffff; ++high) {
     for (const uint32_t low : {0x0000u, 0x0001u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu}) {
@@ -66,7 +67,7 @@ TEST(KernelsCudaSwiGlu, AgreesWithTheCpu) {
       cpu().swiglu(x.data_ptr<float>(), expected.data_ptr<float>(), rows, width);
       cpu().swiglu_backward(x.data_ptr<float>(), dh.data_ptr<float>(), d_expected.data_ptr<float>(), rows, width);
       swiglu_backward(x, dh, d);
-      // exp is within 2 units in the last place on either side.
+      // Each side computes exp within 2 units in the last place.
       EXPECT_TRUE(torch::allclose(swiglu(x), expected, 1e-6, 1e-6)) << width;
       EXPECT_TRUE(torch::allclose(d, d_expected, 1e-6, 2e-6)) << width;
 
@@ -141,7 +142,7 @@ TEST(KernelsCudaSplitRope, HasTheBitsOfTheCpuBothWays) {
           return Parts{split[0].contiguous(), split[1].contiguous(), split[2].contiguous()};
         };
         for (const auto dtype : {torch::kFloat32, torch::kBFloat16}) {
-          // In bf16 the inputs are rounded first: the fp32 kernel on them is then the reference.
+          // For bf16 the reference is the fp32 kernel on the rounded inputs.
           const Tensor input = qkv.to(dtype);
           Tensor reference = expected;
           if (dtype == torch::kBFloat16) {
@@ -214,7 +215,7 @@ TEST(KernelsCudaAdamW, AgreesWithLibTorchAndRoundsTheWorkingCopy) {
                               .correction1 = 1 - std::pow(beta1, update),
                               .correction2 = 1 - std::pow(beta2, update)},
                              nullptr);
-        // A few roundings per update, of numbers about 1.
+        // The tolerance allows a few roundings per update of numbers of about 1.
         EXPECT_TRUE(torch::allclose(p, p2, 1e-6, 1e-6)) << count << ", update " << update;
         EXPECT_TRUE(torch::allclose(m, m2, 1e-6, 1e-7)) << count << ", update " << update;
         EXPECT_TRUE(torch::allclose(v, v2, 1e-6, 1e-8)) << count << ", update " << update;

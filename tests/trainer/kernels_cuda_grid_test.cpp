@@ -1,4 +1,4 @@
-// Every element is some thread's work exactly once: grids, packs of a lane, slabs of rows.
+// Checks that exactly one thread handles every element: grids, packs of a lane, slabs of rows.
 #include <gtest/gtest.h>
 
 #include <vector>
@@ -30,7 +30,7 @@ TEST(KernelsCudaGrid, EveryUnitIsAllLanesOfOneWarp) {
     for (int64_t block = 0; block < blocks; ++block) {
       for (int thread = 0; thread < kThreads; ++thread) {
         const int64_t unit = warp_unit(block, thread);
-        // The lanes of a hardware warp are 32 threads in a row; they must have one unit, or shuffles would mix units.
+        // A hardware warp is 32 consecutive threads. They must have the same unit, or shuffles would mix units.
         ASSERT_EQ(unit, warp_unit(block, thread / kLanes * kLanes));
         if (unit < units) ++seen[static_cast<size_t>(unit * kLanes + lane_of(thread))];
       }

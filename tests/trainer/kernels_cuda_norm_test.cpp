@@ -1,4 +1,5 @@
-// The RMSNorm kernel of the GPU, executed on the host: against the CPU's kernel in fp32, against itself in bf16.
+// Runs the RMSNorm kernel of the GPU on the host. Compares it with the CPU kernel in fp32, and its bf16 results with
+// its fp32 results.
 #include "tests/support/cuda_on_host.h"
 #include "tests/trainer/kernels_support.h"
 
@@ -8,10 +9,11 @@ namespace {
 using support::cuda_on_host;
 using Halves = std::vector<cuda::Bf16>;
 
-// Below, at and above a pack (8), a warp's span (256), and what lets 16 bytes move at once.
+// Widths below, at and above a pack (8) and a warp's span (256), some of which allow 16-byte moves.
 const int64_t kWidths[] = {1, 7, 8, 9, 64, 100, 255, 256, 257, 264, 1000};
 constexpr float kEps = 1e-6f;
-// Both sides sum in fp32, in different orders: a few units in the last place of a sum of up to 1000 terms.
+// Both sides sum in fp32, in different orders. The tolerance is a few units in the last place of a sum of up to 1000
+// terms.
 constexpr double kTolerance = 3e-6;
 
 std::vector<double> doubles(const Floats& values) {
@@ -30,10 +32,11 @@ Floats widen(const Halves& values) {
   return result;
 }
 
-// One norm and its gradient, in storage of type T with two elements more than needed, which must stay as they are.
+// One norm and its gradient, in storage of type T. The storage has two elements more than needed, which must not
+// change.
 template <class T>
 struct Case {
-  int64_t rows, groups, width, gap;  // gap: elements between rows, as where keys follow queries
+  int64_t rows, groups, width, gap;  // gap: elements between rows, as in a fused q|k|v row
   bool residual;
   std::vector<T> x, delta, weight, dy, dsum, dweight;
   std::vector<T> y, sum, dx;
@@ -90,7 +93,7 @@ Case<float> random_case(int64_t rows, int64_t groups, int64_t width, int64_t gap
   return c;
 }
 
-// The same on the kernels of the CPU.
+// Runs the same case on the CPU kernels.
 Case<float> on_cpu(Case<float> c) {
   c.y.assign(c.x.size(), 5.0f), c.dx = c.residual ? c.dsum : c.y, c.sum = c.y;
   c.rstd.assign(static_cast<size_t>(c.rows * c.groups), 0.0f);
@@ -134,7 +137,7 @@ void expect_agreement(int64_t rows, int64_t groups, int64_t width, int64_t gap, 
   EXPECT_TRUE(close(c.rstd, doubles(expected.rstd), kTolerance)) << where;
   EXPECT_TRUE(same_bits(c.sum, expected.sum)) << where;
   EXPECT_TRUE(close(c.dx, doubles(expected.dx), kTolerance)) << where;
-  // Sums over many rows cancel: their error is in proportion to their terms, not to what remains.
+  // The terms of a sum over many rows cancel. So its error is proportional to the terms, not to the sum.
   EXPECT_TRUE(close(c.dweight, doubles(expected.dweight), kTolerance * std::sqrt(1.0 + static_cast<double>(rows))))
       << where;
 }
@@ -159,7 +162,7 @@ TEST(KernelsCudaRmsNorm, AgreesWithTheCpuOnMoreVectorsThanSlabs) {
   expect_agreement(6007, 3, 9, 1, false);
 }
 
-// bf16 is fp32 arithmetic on widened numbers, rounded once: nothing is left to tolerance.
+// The bf16 kernel computes in fp32 and rounds once, so the test needs no tolerance.
 TEST(KernelsCudaRmsNorm, Bf16IsTheRoundedResultOfFp32) {
   for (const int64_t width : kWidths) {
     for (const bool residual : {false, true}) {
@@ -194,7 +197,7 @@ TEST(KernelsCudaRmsNorm, Bf16IsTheRoundedResultOfFp32) {
                        {},
                        {},
                        {}};
-      if (residual) {  // what is normalised is the rounded sum
+      if (residual) {  // the kernel normalises the rounded sum
         for (size_t i = 0; i < wide.x.size(); ++i) {
           wide.x[i] = cuda::to_float(cuda::rounded<cuda::Bf16>(wide.x[i] + wide.delta[i]));
           wide.delta[i] = 0;

@@ -1,5 +1,5 @@
-// exp and log over their whole range; SwiGLU, RoPE, embedding and sums against double precision, and bit for bit across
-// batches.
+// Checks SwiGLU and RoPE against double precision, and exp and log over their whole range. The sums of embedding and
+// bias gradients must have the bits of the documented tree.
 #include <algorithm>
 #include <numeric>
 
@@ -139,7 +139,7 @@ TEST(KernelsRope, TurnsEachPairByItsAngleAndBack) {
       });
     };
     const Floats turned = turn(x, false);
-    std::vector<double> expected(x.begin(), x.end());  // what lies between the heads of two rows stays
+    std::vector<double> expected(x.begin(), x.end());  // the elements between rows stay
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t h = 0; h < heads; ++h)
         for (int64_t i = 0; i < width / 2; ++i) {
@@ -173,7 +173,7 @@ TEST(KernelsRope, ARowDoesNotDependOnItsPlace) {
   }
 }
 
-// Rows by token, those of a token in order.
+// Returns the rows sorted by token. The rows of one token stay in order.
 std::vector<int64_t> by_token(const std::vector<int64_t>& tokens) {
   std::vector<int64_t> order(tokens.size());
   std::iota(order.begin(), order.end(), 0);

@@ -1,4 +1,4 @@
-// Matrix products: values against double precision, and the chain orders bit for bit.
+// Checks that every output of a matrix product is the documented chain or tree, bit for bit.
 #include "tests/trainer/kernels_support.h"
 
 namespace terse::trainer::kernels {
@@ -59,7 +59,7 @@ TEST(KernelsGemm, ARowDoesNotDependOnItsBatch) {
   cpu().gemm(x.data(), w.data(), nullptr, all.data(), s.m, s.n, s.k, false);
   for (const int64_t row : {0, 1, 11, 12, 199, 200, 239, 240, 399})
     for (const int64_t batch : {1, 2, 3, 4, 13, 24}) {
-      // The row last in a batch of other rows that hold infinities and NaN.
+      // Puts the row last in a batch whose other rows hold infinities or NaN.
       Floats mixed(batch * s.k, row % 2 == 0 ? INFINITY : NAN);
       std::copy_n(x.begin() + row * s.k, s.k, mixed.end() - s.k);
       Floats y(batch * s.n);

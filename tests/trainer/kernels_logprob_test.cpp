@@ -1,5 +1,5 @@
-// The output head: log-probabilities, entropies and gradients against double precision, masked tokens, and the promises
-// on bits.
+// Checks the output head: log-probabilities, entropies and gradients against double precision, masked tokens, NaN, and
+// row invariance.
 #include "tests/trainer/kernels_support.h"
 
 namespace terse::trainer::kernels {
@@ -184,7 +184,7 @@ TEST(KernelsLogProb, GradientMatchesDoublePrecision) {
     }
 }
 
-// The formula itself, against finite differences of the forward pass in double precision.
+// Compares the formula itself with finite differences of a forward pass in double precision.
 TEST(KernelsLogProb, GradientIsTheSlopeOfTheForwardPass) {
   const int64_t vocab = 6;
   const Floats logits = {0.3f, -1.2f, 0.9f, 2.0f, -0.4f, 0.1f}, g_logprob = {1.7f}, g_entropy = {-0.6f};

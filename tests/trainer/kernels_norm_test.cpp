@@ -1,4 +1,5 @@
-// RMSNorm: values and gradients against double precision, the fused residual, strided heads, and the promises on bits.
+// Checks RMSNorm: values and gradients against double precision, the fused residual, strided heads, row invariance, and
+// the order of sums bit for bit.
 #include "tests/trainer/kernels_support.h"
 
 namespace terse::trainer::kernels {
@@ -68,7 +69,7 @@ TEST(KernelsRmsNorm, MatchesDoublePrecisionForwardAndBackward) {
       });
       EXPECT_TRUE(close(dx, expected.dx, 3e-6));
       EXPECT_TRUE(close(dweight, expected.dweight, 2e-5));
-      // dx added to what is there.
+      // accumulate_dx adds to dx.
       Floats sum(rows * width, 1.0f);
       grad.dx = sum.data();
       grad.accumulate_dx = true;

@@ -1,4 +1,4 @@
-// AdamW and the sums of squares, against plain loops and cut at many places.
+// Compares AdamW and the sums of squares with plain loops. Cutting the buffer of AdamW at any place must change no bit.
 #include "tests/trainer/kernels_support.h"
 
 namespace terse::trainer::kernels {

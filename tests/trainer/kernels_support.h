@@ -45,7 +45,7 @@ inline Sequences sequences_of(const std::vector<int32_t>& starts) {
   return {starts.data(), static_cast<int64_t>(starts.size()) - 1};
 }
 
-// One sum over sequences by the definition, straight from the header: `chain` gives the sum of the rows [begin, end).
+// Computes one sum over sequences by the definition in kernels.h. `chain` returns the sum of the rows [begin, end).
 template <class Chain>
 std::optional<float> tree_of(const Sequences& rows, const Chain& chain) {
   if (rows.starts[0] == rows.starts[rows.count]) return std::nullopt;
@@ -67,7 +67,7 @@ inline std::vector<const Table*> tables() {
   return found;
 }
 
-// Equal bits, so that -0 differs from 0 and a NaN equals itself.
+// Compares bits, so -0 differs from 0 and a NaN equals itself.
 inline ::testing::AssertionResult same_bits(const float* a, const float* b, int64_t count) {
   for (int64_t i = 0; i < count; ++i)
     if (std::memcmp(a + i, b + i, sizeof(float)) != 0) {
@@ -92,7 +92,7 @@ inline ::testing::AssertionResult close(const Floats& a, const std::vector<doubl
   return ::testing::AssertionSuccess();
 }
 
-// Runs `compute` under every instruction set with 1, 2 and 3 threads; all results must be the same bits. Returns the
+// Runs `compute` under every instruction set with 1, 2 and 3 threads. All results must have the same bits. Returns the
 // result.
 inline Floats run_everywhere(const std::function<Floats(const Table&)>& compute) {
   const int threads_before = omp_get_max_threads();

@@ -1,4 +1,4 @@
-// Greedy and nearly greedy sampling: what is left of a row, and that learner and sampler agree about it.
+// Checks which tokens a transform leaves in a row, and that learner and sampler agree about them.
 #include "trainer/model/logit_transform.h"
 
 #include <gtest/gtest.h>
@@ -34,7 +34,7 @@ TEST(Greedy, KeepsTheTokenThatWasSampled) {
   EXPECT_EQ(row, (std::vector<float>{kDropped, 3, 2, kDropped, kDropped}));
 }
 
-// From the smallest temperature that is not greedy upwards, no factor is infinite and no probability NaN.
+// At every temperature that is not greedy, the factor is finite and no probability is NaN.
 TEST(Temperature, EveryOneThatIsNotGreedyHasAFactorThatFp32Holds) {
   for (double temperature = 0x1p-100; temperature < 200; temperature *= 1.7) {
     const LogitTransform transform{.temperature = temperature};
@@ -46,13 +46,14 @@ TEST(Temperature, EveryOneThatIsNotGreedyHasAFactorThatFp32Holds) {
         {.logits = row.data(), .scale = scale, .rows = 1, .vocab = 4, .lse = lse.data(), .entropy = entropy.data()});
     kernels::cpu().softmax(row.data(), scale, lse.data(), probs.data(), 1, 4);
     EXPECT_TRUE(std::isfinite(entropy[0])) << temperature;
-    // The factor rounds a logit at its own size, here 20 / temperature, before the largest is taken off.
+    // The kernel scales a logit before it subtracts the largest one. So the rounding error is relative to the scaled
+    // logit, here 20 / temperature.
     EXPECT_NEAR(probs[0] + probs[1] + probs[2] + probs[3], 1, 1e-3) << temperature;
     EXPECT_GE(probs[2], probs[1]) << temperature;
   }
 }
 
-// Probabilities of the row: 0.1, 0.6, 0.1, 0.2.
+// The row has the probabilities 0.1, 0.6, 0.1, 0.2.
 TEST(Cuts, DropWhatTheySay) {
   const std::vector<float> row = {std::log(1.f), std::log(6.f), std::log(1.f), std::log(2.f)};
   const auto kept = [&](const LogitTransform& transform, int64_t keep = -1) {
@@ -90,8 +91,8 @@ torch::Tensor weight(at::IntArrayRef shape) {
   return w;
 }
 
-// Log-prob 0 and entropy 0 of a token that is drawn with certainty, and nothing to learn from it, in both
-// implementations of the learner.
+// A token that is drawn with certainty has log-prob 0, entropy 0 and no gradient, in both implementations of the
+// learner.
 TEST(Greedy, TheLearnersLogProbOfTheLikeliestIsZeroWithoutAGradient) {
   torch::manual_seed(3);
   const torch::Tensor head = weight({16, 24}), x = torch::randn({40, 24}).requires_grad_(true);
@@ -111,7 +112,7 @@ TEST(Greedy, TheLearnersLogProbOfTheLikeliestIsZeroWithoutAGradient) {
   }
 }
 
-// The cuts are of the logits as they are: of two that differ, a temperature must not make one before they are cut.
+// The cuts apply to the unscaled logits. Scaling before the cuts could round two different logits to the same number.
 TEST(Cuts, BothLearnersCutTheSameRowsAsTheSampler) {
   torch::manual_seed(4);
   const torch::Tensor x = torch::randn({300, 24}), head = weight({16, 24});

@@ -1,4 +1,4 @@
-// A mean over nothing, wherever it may go.
+// Checks means of no values: as metrics, in JSON and as a score.
 #include "trainer/mean.h"
 
 #include <gtest/gtest.h>

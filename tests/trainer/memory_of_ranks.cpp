@@ -1,6 +1,6 @@
-// What each rank of a run of 30 million parameters holds, against ZeRO's promise (a part of one rank's for each of N)
-// and against the plan. Run as 1, 2 and 4 ranks under mpirun, of which two are a node; every rank checks its own bytes,
-// and the program fails on all of them when one fails. Rank 0 prints a table.
+// Measures the memory of each rank in a run of 30 million parameters. Compares it with what ZeRO promises (each of N
+// ranks holds 1/N of the state) and with the plan. Run it with 1, 2 and 4 ranks under mpirun; two ranks count as a
+// node. Every rank checks its own bytes, and the program fails on all ranks when one fails. Rank 0 prints a table.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -21,11 +21,11 @@ constexpr int64_t kRanksPerNode = 2;
 World* world = nullptr;
 
 struct Bytes {
-  double weights = 0, moments = 0, gradients = 0;  // at rest: after an update; weights with their masters
-  double peak = 0;                                 // of everything, a whole update included, on the rank with most
+  double weights = 0, moments = 0, gradients = 0;  // after an update; weights include master weights
+  double peak = 0;                                 // of all tensors during an update, on the rank with the most
 };
 
-// 30 million parameters, which 8 sequences of 64 tokens do not outweigh.
+// A model of 30 million parameters. They take more memory than the activations of 8 sequences of 64 tokens.
 plan::Run thirty_million(int64_t zero, int64_t micro_batch = 0) {
   plan::Run run;
   run.config.stages = {"pretrain"};
@@ -44,7 +44,7 @@ plan::Run thirty_million(int64_t zero, int64_t micro_batch = 0) {
   return run;
 }
 
-// A small model of other options, with batches that do not divide evenly.
+// A small model with other options, and batches that do not divide evenly.
 plan::Run odd(int64_t zero, bool bf16) {
   plan::Run run = thirty_million(zero, 2);
   configs::Model& model = run.config.model;
@@ -60,8 +60,8 @@ plan::Run odd(int64_t zero, bool bf16) {
   return run;
 }
 
-// Waits for all that is on its way to others, which counts, too: until it has arrived, and until the threads of the
-// groups have let go of it, which they have when they come to the next operation.
+// Waits until all transfers have finished and their buffers are freed, because the buffers count, too. The threads of a
+// group free a buffer only when they reach the next operation, so every group runs a barrier.
 void settle(FlatParams& params) {
   for (size_t unit = 0; unit < params.units() && !params.gathers_on_demand(); ++unit) params.open(unit);
   const Sharding& sharding = params.sharding();
@@ -95,7 +95,7 @@ Bytes measure(const plan::Run& run) {
     bytes.gradients += static_cast<double>(params.whole_grad().nbytes());
   settle(params);
   bytes.weights = count.bytes().now() - bytes.moments - bytes.gradients - static_cast<double>(model.rope().nbytes());
-  // The plan is of a rank with the largest share.
+  // The plan describes the rank with the largest share, so it is compared with the largest peak.
   const torch::Tensor peak = torch::full({1}, count.bytes().peak(), torch::kFloat64);
   world->group(torch::kCPU).all_reduce("peak", peak, Reduce::kMax).wait();
   bytes.peak = peak.item<double>();
@@ -118,7 +118,8 @@ void expect_promised(const plan::Run& run) {
   const auto parameters = static_cast<double>(ParamLayout(run.spec()).size);
   const double part = parameters / static_cast<double>(parallel.hierarchical ? kRanksPerNode : run.ranks);
   expect_tenth(bytes.moments, 8 * part, "moments");
-  // Beside the masters: nothing where they are the working weights, or these are gathered.
+  // There are working weights besides the master weights, unless both are the same or the working weights are gathered
+  // on demand.
   const bool none = parallel.zero == 3 || (alone && !bf16);
   expect_tenth(bytes.weights, 4 * part + (none ? 0 : (bf16 ? 2 : 4) * parameters), "weights");
   expect_tenth(plan.bytes(), bytes.peak, "planned");
@@ -129,7 +130,7 @@ void expect_promised(const plan::Run& run) {
         plan.bytes() / 0x1p20, plan.bytes() / bytes.peak);
 }
 
-// A process alone has no stages.
+// The ZeRO stages to test. They make no difference to a single process.
 std::vector<int64_t> stages() {
   if (world->place().ranks == 1) return {1};
   return {1, 2, 3};

@@ -1,4 +1,4 @@
-// What a checkpoint refers to has been handed to the disk before it: the lines of a file, and the file's own name.
+// Lines that a checkpoint refers to, and the names of their files, are synced to disk before the checkpoint.
 #include <gtest/gtest.h>
 
 #include "base/durable.h"

@@ -103,7 +103,7 @@ TEST(JsonlFile, RewindToNoLineEndKeepsWholeLinesOnly) {
   EXPECT_EQ(content(path), "");
 }
 
-// Every write to /dev/full fails as on a full disk.
+// Every write to /dev/full fails like a write to a full disk.
 TEST(JsonlFile, FullDiskIsReportedOnceAndNamesTheFile) {
   TemporaryFolder folder;
   const auto path = folder.path() / "metrics.jsonl";
@@ -120,7 +120,7 @@ TEST(JsonlFile, FullDiskIsReportedOnceAndNamesTheFile) {
   EXPECT_EQ(file.lost(), 2);
 }
 
-// The kernel refuses to shorten a file in memory that is sealed against it.
+// The kernel refuses to truncate a memory file with a seal against shrinking.
 TEST(JsonlFile, ATornLineThatCannotBeCutIsAnErrorThatNamesTheFile) {
   TemporaryFolder folder;
   const int sealed = memfd_create("sealed", MFD_ALLOW_SEALING);

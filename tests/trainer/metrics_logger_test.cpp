@@ -1,5 +1,4 @@
-// The logger as a whole: resuming, failing disks, the progress line, and TensorBoard's own reader as the judge of event
-// files.
+// The complete logger: resuming, failing disks, and the progress line. TensorBoard's own reader checks the event files.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -43,7 +42,7 @@ std::vector<int64_t> steps(const std::filesystem::path& run) {
   return out;
 }
 
-// The scalars of the run's event files, as TensorBoard reads them.
+// The scalars in the run's event files, read by TensorBoard's reader.
 json tensorboard(const std::filesystem::path& run) {
   const char* cache = std::getenv("TERSE_CACHE");
   const std::string folder = cache != nullptr ? cache : std::string(std::getenv("HOME")) + "/.cache/terse";
@@ -59,7 +58,7 @@ json tensorboard(const std::filesystem::path& run) {
   return json::parse(result.output, nullptr, false);
 }
 
-// A quiet console in memory, and time that the test moves.
+// A console that writes to memory, and a clock that the test advances.
 struct Harness {
   TemporaryFolder run;
   char* buffer = nullptr;
@@ -121,7 +120,7 @@ TEST(MetricLogger, ResumedRunHasEachStepOnceInBothRecords) {
       if (step == 12) saved = logger.position();
     }
   }
-  std::ofstream(h.run.path() / "metrics.jsonl", std::ios::app) << "{\"time\":";  // what a kill leaves
+  std::ofstream(h.run.path() / "metrics.jsonl", std::ios::app) << "{\"time\":";  // as a kill leaves it
   {
     MetricLogger logger(h.run.path(), h.options());
     logger.rewind(saved.get<MetricPosition>());
@@ -161,7 +160,7 @@ TEST(MetricLogger, EveryLineFileGoesBackToTheCheckpoint) {
     MetricLogger logger(h.run.path(), options());
     logger.rewind(saved.get<MetricPosition>());
     expect_the_checkpoint();
-    // A checkpoint of an older build tells of metrics.jsonl only.
+    // A checkpoint of an older build has the position of metrics.jsonl only.
     logger.append("traces/rl.jsonl", "3");
     logger.rewind(json{{"bytes", saved["files"]["metrics.jsonl"]}, {"global_step", 1}}.get<MetricPosition>());
     EXPECT_EQ(content(h.run.path() / "traces/rl.jsonl"), "3\n");
@@ -267,7 +266,7 @@ TEST(MetricLogger, PlainProgressComesAtIntervalsAndAtTheEnd) {
   }
   logger.log("sft", 100, 100, {{"eval/accuracy", 1}});
   const std::string said = h.said();
-  EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 4) << said;  // at 0, 5 and 10 seconds, and the last step
+  EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 4) << said;  // at 0, 5 and 10 seconds, and at the last step
   EXPECT_THAT(said, HasSubstr("sft 100/100 100% | loss 2.00\n"));
   EXPECT_EQ(said.find('\r'), std::string::npos);
   EXPECT_THAT(content(h.run.path() / "log.txt"), HasSubstr("sft 100/100 100%"));

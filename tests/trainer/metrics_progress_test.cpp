@@ -1,4 +1,4 @@
-// The progress line, its numbers, and who shows it when.
+// The progress line and its number formats, and the console and log that print it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

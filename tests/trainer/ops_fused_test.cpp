@@ -1,4 +1,4 @@
-// The fused operations against LibTorch's, values and gradients, with the CUDA kernels on the host and on a GPU.
+// Compares values and gradients of the fused operations with LibTorch's. The CUDA kernels run on the host and on a GPU.
 #include "trainer/model/ops_fused.h"
 
 #include "tests/support/cuda_on_host.h"
@@ -11,7 +11,8 @@ namespace {
 using ops::Fused;
 using torch::Tensor;
 
-// The reference is computed in fp32 from the same numbers; bf16 rounds results to 8 bits, and intermediate ones too.
+// The reference is computed in fp32 from the same numbers. bf16 rounds intermediate and final results to 8 bits, so it
+// needs a larger tolerance.
 void expect_close(const Tensor& found, const Tensor& expected, const char* what) {
   ASSERT_EQ(found.sizes(), expected.sizes()) << what;
   if (found.numel() == 0) return;
@@ -63,7 +64,7 @@ TEST_P(FusedOps, NormsMatchLibTorch) {
       const Pair a = leaf({rows, width}, dtype), b = leaf({rows, width}, dtype), u = leaf({width}, dtype);
       const auto [sum, normed] = fused().add_rms_norm(a.fused, b.fused, u.fused, 1e-6);
       EXPECT_TRUE(torch::equal(sum, a.fused + b.fused));
-      // The reference normalises the rounded sum too; rounding is no part of its derivative.
+      // The reference normalises the rounded sum, too. Its derivative must ignore the rounding.
       const Tensor exact = a.reference + b.reference;
       const Tensor rounded = exact + (sum.detach().to(torch::kFloat32) - exact.detach());
       backward(sum * 0.5 + normed, rounded * 0.5 + ops::aten::rms_norm(rounded, u.reference, 1e-6));
@@ -124,7 +125,7 @@ TEST_P(FusedOps, MixedDtypesAreRefusedWhereKernelsRun) {
   EXPECT_THROW(fused().rms_norm(x.fused, torch::ones({8}).to(device_), 1e-6), std::invalid_argument);
 }
 
-// All arithmetic but exp is defined to the bit, and host and GPU sum in the same order.
+// All arithmetic except exp is defined to the bit, and host and GPU sum in the same order. So their bits agree.
 TEST_P(FusedOps, TheGpuHasTheBitsOfTheHost) {
   const Fused on_host(&support::cuda_on_host());
   if (table_ == nullptr) return;
@@ -139,7 +140,7 @@ TEST_P(FusedOps, TheGpuHasTheBitsOfTheHost) {
   }
 }
 
-// On a GPU this is the whole path of a training step; on the host, the CPU's.
+// On a GPU this runs the forward and backward passes of a training step. On the host it runs the CPU kernels.
 TEST_P(FusedOps, TheModelMatchesTheCpu) {
   const ModelSpec spec = support::tiny_spec({.qk_norm = true, .qkv_bias = true, .tied = false});
   Transformer here(spec, device_, 5), there(spec, torch::kCPU, 5);

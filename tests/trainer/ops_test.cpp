@@ -1,4 +1,4 @@
-// The operations on the CPU kernels against LibTorch's own, values and gradients.
+// Compares values and gradients of the operations on the CPU kernels with LibTorch's.
 #include "trainer/model/ops.h"
 
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@ void expect_close(const Tensor& a, const Tensor& b, const char* what, double tol
   EXPECT_LT((a - b).abs().max().item<double>(), tolerance * scale) << what;
 }
 
-// A leaf whose gradient buffer exists beforehand, as the flat parameters' views have it.
+// A leaf whose gradient buffer already exists, as it does for the views of FlatParams.
 Tensor weight(at::IntArrayRef shape) {
   Tensor w = (torch::randn(shape) * 0.3).requires_grad_(true);
   w.mutable_grad() = torch::zeros(shape);
@@ -30,7 +30,7 @@ Tensor grad_and_clear(const Tensor& w) {
   return g;
 }
 
-// So many rows as two sequences.
+// Divides `rows` rows into two sequences.
 Tensor sequences(int64_t rows) {
   return torch::tensor({int64_t{0}, rows / 3, rows}, torch::kInt32);
 }

@@ -1,4 +1,5 @@
-// AdamW over several updates of a whole model and every schedule, against the formulas in double.
+// Compares several AdamW updates of a whole model, and every learning-rate schedule, with the formulas in double
+// precision.
 #include "trainer/optimizer.h"
 
 #include <gtest/gtest.h>
@@ -78,7 +79,7 @@ TEST_P(AdamWReference, WeightsFollowTheFormulaUpdateByUpdate) {
   AdamW optimizer(params, config);
   ReferenceAdamW reference(params, config);
   torch::manual_seed(7);
-  // Norms below and above the bound of 1, in an order that the moments remember.
+  // The gradient norms are below and above the bound of 1. The moments depend on their order.
   int64_t clipped = 0;
   for (const double scale : {1e-4, 3e-2, 1e-3, 1e-4, 2e-2, 1e-3}) {
     const torch::Tensor gradient = scale * torch::randn({params.size()});
@@ -90,7 +91,7 @@ TEST_P(AdamWReference, WeightsFollowTheFormulaUpdateByUpdate) {
     clipped += c.clip_grad_norm > 0 && norm > c.clip_grad_norm ? 1 : 0;
     const torch::Tensor difference =
         params.master().to(torch::kFloat64) - torch::tensor(reference.weights, torch::kFloat64);
-    // A weight moves by about lr at a time; fp32 rounds it to 1e-8 or so.
+    // An update moves a weight by about lr, and fp32 rounds it to about 1e-8.
     ASSERT_LT(difference.abs().max().item<double>(), 1e-6);
   }
   EXPECT_EQ(clipped, c.clip_grad_norm == 0 ? 0 : c.clip_grad_norm < 1 ? 6 : 2);
@@ -122,14 +123,15 @@ TEST_P(AdamWReference, ResetForgetsMomentsAndTheirCorrection) {
 INSTANTIATE_TEST_SUITE_P(Configs, AdamWReference, ::testing::ValuesIn(kCases),
                          [](const auto& instance) { return std::string(instance.param.name); });
 
-// By hand, for 4 steps of warm-up of 24 and a lowest rate of 0.2: what follows the warm-up goes over 20 steps.
+// Values computed by hand for 24 steps, of which 4 are warm-up, and a lowest rate of 0.2. The schedule after the
+// warm-up takes 20 steps.
 TEST(LearningRate, EveryScheduleAtItsBeginningMiddleAndEnd) {
   const double root = std::sqrt(0.5);  // cos(pi / 4)
   const std::map<std::string, std::vector<std::pair<int64_t, double>>> expected = {
       {"constant", {{4, 1}, {14, 1}, {23, 1}}},
       {"linear", {{4, 1}, {9, 0.8}, {14, 0.6}, {19, 0.4}, {23, 0.24}}},
       {"cosine", {{4, 1}, {9, 0.2 + 0.4 * (1 + root)}, {14, 0.6}, {19, 0.2 + 0.4 * (1 - root)}, {23, 0.204924663761}}},
-      // The last quarter of 20 steps falls: from step 19 on, by 0.16 a step.
+      // The rate falls over the last quarter of the 20 steps: from step 19 on, by 0.16 a step.
       {"wsd", {{4, 1}, {14, 1}, {18, 1}, {19, 1}, {20, 0.84}, {21, 0.68}, {23, 0.36}}},
   };
   for (const auto& [schedule, points] : expected) {

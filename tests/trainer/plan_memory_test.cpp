@@ -1,4 +1,4 @@
-// The plan's bytes against hand counts, against the tensors that a step really allocates, and against ZeRO's promise.
+// Compares the plan's bytes with hand counts, with the tensors that a step really allocates, and with ZeRO's 1/n.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -26,7 +26,7 @@ struct Example {
   int64_t sequences = 4, micro_batch = 4;
 };
 
-// The peak of a model, its optimizer and an update on random tokens.
+// Measures the peak of a model, its optimizer and an update on random tokens.
 double measured(const Example& example) {
   const support::CountTensorBytes count;
   Transformer model(resolve(example.model, example.vocab), torch::kCPU, 1);
@@ -56,13 +56,14 @@ double predicted(const Example& example) {
   return plan_stage(run_of(example), "pretrain").bytes();
 }
 
-// A tenth is what a plan promises; what it foresees is nearer, except for what kernels and LibTorch take in passing.
+// A plan promises an error of at most a tenth. These examples are closer: only temporary memory of kernels and LibTorch
+// is missing.
 void expect_close(const Example& example) {
   const double real = measured(example), plan = predicted(example);
   EXPECT_NEAR(plan / real, 1, 0.05) << "planned " << plan / 0x1p20 << " MiB, used " << real / 0x1p20 << " MiB";
 }
 
-// 30 million parameters: states weigh most.
+// With 30 million parameters, the states take most of the memory.
 TEST(PlanMemory, ThirtyMillionParametersUseWhatIsPlanned) {
   Example example;
   example.model.layers = 8;
@@ -73,7 +74,7 @@ TEST(PlanMemory, ThirtyMillionParametersUseWhatIsPlanned) {
   expect_close(example);
 }
 
-// 1,024 tokens through a narrow model: activations weigh most.
+// With 1,024 tokens through a narrow model, the activations take most of the memory.
 Example narrow() {
   Example example;
   example.model.layers = 4;
@@ -136,9 +137,9 @@ TEST(PlanMemory, UnitsAreAllParameters) {
 TEST(PlanMemory, OneRankByHand) {
   const auto fp32 = state_bytes(tiny(), {}, false);
   EXPECT_EQ(bytes_of(fp32, "weights"), 5600);
-  EXPECT_EQ(bytes_of(fp32, "fp32 masters"), 0);  // they are the weights
+  EXPECT_EQ(bytes_of(fp32, "fp32 masters"), 0);  // the weights are the masters
   EXPECT_EQ(bytes_of(fp32, "AdamW moments"), 11200);
-  EXPECT_EQ(bytes_of(fp32, "gradients"), 5600 + 4 * 80);  // and the tied head's
+  EXPECT_EQ(bytes_of(fp32, "gradients"), 5600 + 4 * 80);  // the last term is the tied head's
   EXPECT_EQ(total_bytes(state_bytes(tiny(true), {}, false)), 18 * 1400 + 4 * 80);
   EXPECT_EQ(total_bytes(state_bytes(tiny(true), {}, true)), 20 * 1400);
   for (const Moment moment : {Moment::kHead, Moment::kBlock})
@@ -181,17 +182,17 @@ TEST(PlanMemory, UnitsOfFourRanksByHand) {
   EXPECT_EQ(on_way(false, false, Moment::kBlock, one), 4 * 656);
   EXPECT_EQ(on_way(false, false, Moment::kHead, two), 4 * (8 + 80));
   EXPECT_EQ(on_way(false, false, Moment::kBlock, two), 12 * 656);
-  // Two ranks of each of four nodes: what a rank owns of a unit, five times.
+  // Two ranks on each of four nodes: the part of a unit that a rank owns is held five times.
   EXPECT_EQ(on_way(false, false, Moment::kBlock, nodes), 4 * 5 * 656 / 2 + 4 * 656);
   EXPECT_EQ(on_way(true, false, Moment::kBlock, two), 4 * 656 + 4 * 656 / 4 + 4 * 656);
   EXPECT_EQ(on_way(true, true, Moment::kBlock, two), 4 * 656 + 4 * 656 / 4 + 2 * 656);
   EXPECT_EQ(on_way(true, true, Moment::kBlock, one), 4 * 656 + 4 * 656 / 4);
 }
 
-// Sequences of a pass and, beside it, copies of a whole gradient.
+// The sequences of each pass, and the waiting sums in units of a whole gradient.
 using Loads = std::vector<std::pair<int64_t, double>>;
 Loads loads_of(bool bf16, Sharding sharding, bool cuda, int64_t sequences, int64_t micro_batch) {
-  const double whole = 4 * (bf16 ? 1400 : 1480);  // in fp32 with the tied head's
+  const double whole = 4 * (bf16 ? 1400 : 1480);  // in fp32 including the tied head's
   Loads loads;
   for (const PassLoad& load : pass_loads(tiny(bf16), sharding, cuda, sequences, micro_batch))
     loads.emplace_back(load.sequences, load.waiting_bytes / whole);
@@ -203,14 +204,14 @@ TEST(PlanMemory, SumsThatWaitByHand) {
     return loads_of(false, {ranks, 4, zero, false}, false, sequences, micro_batch);
   };
   EXPECT_EQ(loads(1, 1, 8, 8), Loads({{8, 0}}));
-  EXPECT_EQ(loads(1, 1, 8, 4), Loads({{4, 1}}));  // the first four
-  EXPECT_EQ(loads(1, 1, 8, 1), Loads({{1, 3}}));  // the first four, two, one
+  EXPECT_EQ(loads(1, 1, 8, 4), Loads({{4, 1}}));  // the sum of the first four
+  EXPECT_EQ(loads(1, 1, 8, 1), Loads({{1, 3}}));  // the sums of four, two and one sequences
   EXPECT_EQ(loads(1, 1, 9, 8), Loads({{4, 1}, {5, 0}}));
   EXPECT_EQ(loads(4, 1, 8, 2), Loads({{2, 0}}));
   EXPECT_EQ(loads(4, 1, 8, 1), Loads({{1, 1}}));
   EXPECT_EQ(loads(4, 2, 8, 2), Loads({{2, 0}}));
-  EXPECT_EQ(loads(4, 2, 8, 1), Loads({{1, 4 / 4.0}}));   // one of every rank
-  EXPECT_EQ(loads(4, 3, 16, 1), Loads({{1, 8 / 4.0}}));  // two and one of every rank
+  EXPECT_EQ(loads(4, 2, 8, 1), Loads({{1, 4 / 4.0}}));   // one sequence of every rank
+  EXPECT_EQ(loads(4, 3, 16, 1), Loads({{1, 8 / 4.0}}));  // two sequences and one sequence of every rank
   EXPECT_EQ(loads_of(true, {4, 4, 2, false}, true, 12, 2), Loads({{2, 0}, {1, 1 / 4.0}}));
   EXPECT_EQ(loads_of(true, {4, 4, 1, false}, true, 8, 1), Loads({{1, 0}}));
 }
@@ -253,7 +254,7 @@ TEST(PlanMemory, CheckpointingKeepsInputsAndRunsOneBlockAgain) {
   EXPECT_EQ(workspace_bytes(spec, false, pass, Moment::kBlock) - beside, block + input);
 }
 
-// V 10^5, so that 10 rows are a chunk: D V elements transposed, 10 V logits, a hidden state and its gradient.
+// V 10^5, so that 10 rows are a chunk. Others: 10 V logits, a hidden state and its gradient.
 TEST(PlanMemory, TheHeadIsTakenApartBySequences) {
   configs::Model small;
   small.width = 8;
@@ -265,9 +266,9 @@ TEST(PlanMemory, TheHeadIsTakenApartBySequences) {
     return (workspace_bytes(spec, false, pass, Moment::kHead) - others) / (4 * 8 * 100'000);
   };
   EXPECT_EQ(copies(10, 2), 1);
-  EXPECT_EQ(copies(20, 1), 2);    // the sum of the chunks
-  EXPECT_EQ(copies(20, 2), 3);    // and the second half
-  EXPECT_EQ(copies(160, 16), 6);  // and its second half, ..
+  EXPECT_EQ(copies(20, 1), 2);    // the weights and the sum of the chunks
+  EXPECT_EQ(copies(20, 2), 3);    // and the waiting half
+  EXPECT_EQ(copies(160, 16), 6);  // and a waiting half at each level
 }
 
 TEST(PlanMemory, KeysAndValuesByHand) {

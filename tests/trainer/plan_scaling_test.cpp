@@ -1,4 +1,4 @@
-// The model of a step against published points of scaling that its constants were not fitted to.
+// Compares the model of a step with published scaling results, including ones that its constants were not fitted to.
 #include <gtest/gtest.h>
 
 #include "tests/support/scaling_model.h"

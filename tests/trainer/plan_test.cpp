@@ -1,4 +1,4 @@
-// Whole plans: what adds up, what grows and shrinks with what, and advice that is true.
+// Complete plans: parts add up, quantities grow and shrink as they should, and advice is true.
 #include "trainer/plan/plan.h"
 
 #include <gmock/gmock.h>
@@ -112,7 +112,8 @@ TEST(Plan, TheLargestBatchOfTheEngineFitsAndOneMoreDoesNot) {
 }
 
 TEST(Plan, PublishedMemoryOfAShardedRunIsNear) {
-  // 8B on 8 GPUs needs 16 bytes a parameter between them, whatever the activations.
+  // Whatever the activations, 8B parameters on 8 GPUs need 16 bytes a parameter in total. Masters and moments are 12 of
+  // them.
   const StagePlan plan = plan_stage(llama(8), "pretrain");
   double states = 0;
   for (const Consumer& consumer : plan.memory)
@@ -143,14 +144,14 @@ TEST(Advice, NothingToSayWhereAllIsWell) {
 
 TEST(Advice, NamesTheConsumersAndOptionsThatMakeItFit) {
   auto run = llama(64);
-  run.config.parallel.zero = 2;  // ZeRO-3 runs blocks again anyway
+  run.config.parallel.zero = 2;  // ZeRO-3 would imply activation checkpointing
   run.config.pretrain.micro_batch = 2;
   const auto said = warnings(run, make_plan(run));
   ASSERT_EQ(said.size(), 1u);
   EXPECT_THAT(said[0], AllOf(HasSubstr("pretrain does not fit"), HasSubstr("most of it for activations"),
                              HasSubstr("it fits with pretrain.micro_batch=1"),
                              HasSubstr("or model.activation_checkpointing=true")));
-  // They are true.
+  // Both options really make it fit.
   run.config.model.activation_checkpointing = true;
   EXPECT_TRUE(plan_stage(run, "pretrain").fits());
   run.config.model.activation_checkpointing = false;

@@ -1,4 +1,4 @@
-// Collectives and steps against numbers worked out by hand.
+// Compares the times of collectives and steps with numbers computed by hand.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 namespace terse::trainer::plan {
 namespace {
 
-// Round numbers: 100 GB/s in a node and 10 between nodes for each rank, 1 and 10 microseconds a step.
+// Round numbers: 100 GB/s in a node, 10 GB/s between nodes for each rank, 1 and 10 microseconds a step.
 configs::Hardware machine(const std::string& device = "cpu") {
   configs::Hardware m;
   m.device = device;
@@ -30,7 +30,7 @@ TEST(CollectiveCost, RingInANode) {
 }
 
 TEST(CollectiveCost, RingAcrossNodes) {
-  // 8 ranks on 2 nodes: 6 steps inside and 1 across; 4 ranks of a node send 4 * 10 * 0.5 = 20 GB/s.
+  // 8 ranks on 2 nodes: 6 steps inside and 1 across. The 4 ranks of a node send 4 * 10 * 0.5 = 20 GB/s.
   EXPECT_DOUBLE_EQ(collective_seconds(machine(), Collective::kAllGather, 1e9, {8, 2}), 16e-6 + 0.875 / 20);
   // One rank on each of 4 nodes: 5 GB/s each.
   EXPECT_DOUBLE_EQ(collective_seconds(machine(), Collective::kAllGather, 1e9, {4, 4}), 30e-6 + 0.75 / 5);
@@ -46,8 +46,8 @@ TEST(CollectiveCost, TreeForSmallMessagesOfManyRanks) {
 TEST(CollectiveCost, NcclTakesTheFastestProtocol) {
   configs::Hardware h100 = configs::load_hardware("h100");
   h100.network_share = 1;
-  // A ring of whole messages has 4.3 ms of latency before any byte; LL128 less, and 0.92 of the bandwidth; LL still
-  // less, and a quarter.
+  // A ring of whole messages has 4.3 ms of latency before any byte. LL128 has less latency and 0.92 of the bandwidth;
+  // LL has the least latency and a quarter of the bandwidth.
   const double simple = 8.4e-6 + 896 * 3.4e-6 + 127 * 9.6e-6, ll128 = 10e-6 + 896 * 1.9e-6 + 127 * 4e-6;
   const double ll = 3.6e-6 + 896 * 0.47e-6 + 127 * 2.7e-6;
   const auto seconds = [&](double bytes) {
@@ -68,7 +68,7 @@ TEST(CollectiveCost, VolumeByHand) {
   const Volume node = collective_volume(Collective::kAllReduce, 1000, {4, 1});
   EXPECT_DOUBLE_EQ(node.node, 1500);
   EXPECT_DOUBLE_EQ(node.network, 0);
-  // One of the 4 ranks of a node sends on to the other node.
+  // One of the 4 ranks of a node sends to the other node.
   const Volume across = collective_volume(Collective::kAllGather, 1000, {8, 2});
   EXPECT_DOUBLE_EQ(across.node, 875 * 0.75);
   EXPECT_DOUBLE_EQ(across.network, 875 * 0.25);
@@ -89,7 +89,7 @@ double sent(const StepWork& w) {
 }
 
 TEST(StepTime, VolumeOfEachZeroStage) {
-  const double all = 2e6 * 4 * 0.75;  // one gather or reduction of all weights, from each of 4 ranks
+  const double all = 2e6 * 4 * 0.75;  // one gather or reduction of all weights, sent by each of 4 ranks
   EXPECT_DOUBLE_EQ(sent(work(1)), 2 * all);
   EXPECT_DOUBLE_EQ(sent(work(2)), 2 * all);
   EXPECT_DOUBLE_EQ(sent(work(3)), 3 * all);
@@ -108,7 +108,7 @@ TEST(StepTime, HierarchicalSendsOnlyShardsAcrossNodes) {
 
 TEST(StepTime, WithoutOverlapAllCommunicationIsWaitedFor) {
   const StepTime time = step_time(machine(), work(3));
-  const double one = 3e-6 + 4e6 * 0.75 / 100e9;  // a unit
+  const double one = 3e-6 + 4e6 * 0.75 / 100e9;  // one collective of one unit
   EXPECT_NEAR(time.communication, 6 * one, 1e-12);
   EXPECT_NEAR(time.exposed, 6 * one, 1e-12);
   EXPECT_DOUBLE_EQ(time.compute, 1);
@@ -122,7 +122,7 @@ TEST(StepTime, OverlapLeavesTheFirstGatherAndTheLastReduction) {
   const StepTime time = step_time(m, work(3));
   const double one = 3e-6 + 4e6 * 0.75 / 100e9;
   EXPECT_NEAR(time.exposed, 2 * one, 1e-12);
-  EXPECT_NEAR(time.compute, 1 + 0.5 * 4 * one, 1e-12);  // half as long again beside what is hidden
+  EXPECT_NEAR(time.compute, 1 + 0.5 * 4 * one, 1e-12);  // hidden communication slows computing down by half of its time
 }
 
 TEST(StepTime, WhatComputingCannotHideSticksOut) {
@@ -130,7 +130,7 @@ TEST(StepTime, WhatComputingCannotHideSticksOut) {
   m.overlap = 0.5;
   StepWork w = work(3);
   const double one = 3e-6 + 4e6 * 0.75 / 100e9;
-  w.compute_seconds = 3 * one;  // forward takes 1, backward 2 of them; communication takes 2 and 4
+  w.compute_seconds = 3 * one;  // forward takes 1 and backward 2 of these; communication takes 2 and 4
   EXPECT_NEAR(step_time(m, w).exposed, (2 - 0.5) * one + (4 - 1) * one, 1e-12);
 }
 

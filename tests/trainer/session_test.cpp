@@ -1,4 +1,4 @@
-// Reading the state that a session saved, and a stop whose checkpoint the disk refuses.
+// Tests reading saved state, and a stop whose checkpoint cannot be written.
 #include "trainer/session.h"
 
 #include <gtest/gtest.h>
@@ -18,7 +18,7 @@ TEST(ReadSaved, AKeyThatIsMissingOrOfAnotherKindIsADamagedCheckpointAndNoBug) {
   EXPECT_THROW(read_saved([&] { saved.at("step").get<std::string>(); }), DataError);
 }
 
-// A background save fails later than it is asked for: "saved" may not be said before that.
+// A background save fails after the call that requests it. The session must not report success before that.
 TEST(Session, AStopWhoseCheckpointTheDiskRefusesIsAnError) {
   const support::TemporaryFolder folder;
   configs::RunConfig config;

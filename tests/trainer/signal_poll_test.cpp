@@ -1,5 +1,5 @@
-// Every poll finds a request until it is taken, also one that only another rank has heard.
-// tests/launch/ranks_stop_test.py tries this with real ranks.
+// Every poll must find a request until it is taken, even a request that only another rank received.
+// tests/launch/ranks_stop_test.py tests this with real ranks.
 #include "trainer/signal_poll.h"
 
 #include <gtest/gtest.h>
@@ -59,7 +59,7 @@ TEST_F(SignalPollTest, WithoutInterruptsNothingIsEverAskedFor) {
   EXPECT_FALSE(none.stop_requested());
 }
 
-// The first of two ranks; the other one always brings `theirs` to a reduction.
+// Rank 0 of two ranks. Rank 1 is simulated: it contributes `theirs` to every reduction.
 class FirstOfTwo final : public World, private Collectives {
  public:
   torch::Tensor theirs;

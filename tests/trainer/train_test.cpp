@@ -1,4 +1,5 @@
-// Loss and gradient of the whole model: independent of the split, equal with recomputation, and pointing downhill.
+// Checks loss and gradient of the whole model. They must not depend on the micro-batch or on recomputation, and updates
+// must reduce the loss.
 #include "trainer/train.h"
 
 #include <gtest/gtest.h>
@@ -52,7 +53,7 @@ TEST(Train, NorDoTheyOnceTheLogitsGoThroughTheHeadInChunks) {
   expect_the_same_for_every_micro_batch(model, data::pack(random_sequences({9, 64, 17, 40, 21}, 1, 1 << 16)));
 }
 
-// Windows of a corpus with documents of one to forty tokens, so that windows have several segments.
+// Uses windows over documents of one to forty tokens, so that windows have several segments.
 TEST(Train, NorDoTheyWhereWindowsAreOfSeveralDocuments) {
   std::vector<int32_t> tokens;
   std::vector<int64_t> documents;
@@ -91,7 +92,7 @@ TEST(Train, GradientAgreesWithFiniteDifferences) {
   EXPECT_NEAR(slope, grad.norm().item<double>(), 0.01 * slope);
 }
 
-// A mean over nothing would be a perfect loss.
+// A mean of 0 would look like a perfect loss.
 TEST(Train, ABatchInWhichNoTokenCarriesALossHasNoMeanAndNoGradient) {
   Transformer model(tiny_spec(), torch::kCPU, 9);
   data::Batch batch = data::pack(random_sequences({10, 25}, 3));
@@ -120,7 +121,7 @@ TEST(Train, ASecondBatchAddsToTheGradientWhateverTheMicroBatch) {
   EXPECT_TRUE(torch::equal(both(1), at_once));
 }
 
-// On the CPU the gradient of a tied head is summed apart from that of the embedding, and joins it at the update.
+// On the CPU the gradient of a tied head is summed separately from that of the embedding. The update must add both.
 TEST(Train, AnUpdateCountsTheGradientOfATiedHead) {
   const data::Batch batch = data::pack(random_sequences({10, 25}, 3));
   Transformer model(tiny_spec(), torch::kCPU, 9);

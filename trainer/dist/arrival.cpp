@@ -1,3 +1,5 @@
+// For all_to_all, two ranks compare the counts between each other, which differ from pair to pair. All other operations
+// have the same fingerprint on every rank.
 #include "trainer/dist/arrival.h"
 
 #include <fmt/format.h>
@@ -31,7 +33,7 @@ bool agree(const Arrival& sent, const Arrival& received) {
   return sent.elements == received.elements && sent.counts_hash == received.counts_hash;
 }
 
-// Says so when `from` sends `to` another number of elements than that expects.
+// A sentence for the message when `from` sends `to` another number of elements than `to` expects; else empty.
 std::string misfit(const std::string& from, int64_t sends, const std::string& to, int64_t expects) {
   if (sends == expects) return "";
   return fmt::format(" {} sends {} elements to {}, which expects {}.", from, sends, to, expects);
@@ -89,7 +91,7 @@ std::string disagreement(const std::string& group, int64_t rank, const std::vect
   const auto differs = [&](size_t r) {
     return static_cast<int64_t>(r) != rank && received[r].number != 0 && !agree(sent[r], received[r]);
   };
-  bool any = false;  // this is asked before every operation, and the text is needed once
+  bool any = false;  // checked first: this runs before every operation, and the text is needed once at most
   for (size_t r = 0; r < received.size() && !any; ++r) any = differs(r);
   if (!any) return "";
 

@@ -1,5 +1,6 @@
-// What the ranks of a group tell each other before each operation: which one they have come to. Ranks that came to
-// different ones are told apart here.
+// The fingerprint of a collective operation. Before each operation the ranks of a group exchange their fingerprints
+// (exchange.h). Each rank compares the others with its own, as in ProcessGroupWrapper of PyTorch, and so detects ranks
+// that call different operations.
 #pragma once
 
 #include <cstdint>
@@ -11,26 +12,28 @@
 
 namespace terse::trainer {
 
-// Sent as it lies in memory. Names and counts are cut; the hashes are of the whole.
+// Sent as raw bytes. Names and counts are truncated, but their hashes cover them in full.
 struct Arrival {
-  uint64_t number = 0;  // of the operation in its group, from 1; 0: none yet
+  uint64_t number = 0;  // index of the operation in its group, from 1; 0: not arrived
   int32_t kind = 0, dtype = 0, reduce = 0, root = 0;
-  int64_t elements = 0;
+  int64_t elements = 0;  // of the output for all_gather, else of the input
   int64_t counts[8] = {}, count_of_counts = 0;
   uint64_t name_hash = 0, counts_hash = 0;
-  int64_t to_you = 0, from_you = 0;  // all_to_all: elements for and from the rank that reads this
+  int64_t to_you = 0, from_you = 0;  // all_to_all: elements that the receiver of this gets and sends
   char name[64] = {}, phase[32] = {};
 };
 
+// The fingerprint of `call`, which is operation `number` of its group.
 Arrival arrival_of(const Call& call, uint64_t number, const std::string& phase);
-// The same, for the eyes of rank `peer`.
+// Fills in to_you and from_you, in the copy that rank `peer` receives.
 void address(Arrival& arrival, const Call& call, int64_t peer);
 
-// all_gather "weights" of 10 float32 in counts [3, 4, 3]
+// The operation as messages show it: all_gather "weights" of 10 float32 in counts [3, 4, 3]
 std::string describe(const Arrival& arrival);
 
-// Empty when every rank that has arrived calls what this rank calls; else who calls what. `sent[r]` is what this rank
-// told rank r, `received[r]` what rank r told (number 0: nothing yet); `names[r]` is "rank 3 (host b)".
+// Compares the fingerprints of the other ranks with that of this rank. Returns an empty text when those that have
+// arrived agree, else an error message that lists which ranks call which operation. sent[r] is the fingerprint that
+// this rank sent to rank r, received[r] the one from rank r (number 0: not arrived), and names[r] is "rank 3 (host b)".
 std::string disagreement(const std::string& group, int64_t rank, const std::vector<Arrival>& sent,
                          const std::vector<Arrival>& received, const std::vector<std::string>& names);
 

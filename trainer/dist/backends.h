@@ -1,5 +1,5 @@
-// The backends of several ranks. Each one's operations meet and are watched on the threads of a Group, whatever carries
-// their data.
+// The backends for several ranks. They differ in how they move the data. All of them run their operations on the thread
+// of a Group, which exchanges the fingerprints and keeps the deadline (exchange.h).
 #pragma once
 
 #include <exception>
@@ -14,8 +14,8 @@ namespace terse::trainer {
 class GroupCollectives : public CheckedCollectives {
  public:
   GroupCollectives(std::shared_ptr<Group> group, torch::Device device) : group_(std::move(group)), device_(device) {}
-  // Finishes what is under way. Not while an exception passes: the other ranks may never come to it. World then ends
-  // the job, or the group when the exception has been caught.
+  // Finishes the operations in progress, except during stack unwinding: the other ranks may never join them. World then
+  // ends the job. If the exception is caught, the parent group closes this group later.
   ~GroupCollectives() override {
     if (std::uncaught_exceptions() == 0) group_->close();
   }
@@ -28,21 +28,21 @@ class GroupCollectives : public CheckedCollectives {
   const torch::Device device_;
 };
 
-// CPU tensors.
+// For CPU tensors.
 std::unique_ptr<Collectives> mpi_collectives(std::shared_ptr<Group> group);
-// Tensors of any device by way of (pinned) host memory. On the CPU, too, where this is only a detour, for tests.
+// For tensors of any device, through (pinned) host memory. Tests use it on the CPU, too, where it only adds copies.
 std::unique_ptr<Collectives> staged_collectives(std::shared_ptr<Group> group, torch::Device device);
 
-// Tensors of GPUs over NCCL, a GPU for each rank; collective. Without NCCL in this build: MachineError.
+// For GPU tensors over NCCL. Every rank needs its own GPU. Collective. Throws MachineError in a build without NCCL.
 std::unique_ptr<Collectives> nccl_collectives(std::shared_ptr<Group> group, torch::Device device);
-// Which GPU a rank has, and whether it has NCCL: NCCL wants a different GPU for every rank.
+// The GPU of a rank, and whether the rank can use NCCL. NCCL needs a different GPU for every rank.
 struct GpuIdentity {
   std::string problem = {};  // why this rank cannot use NCCL; empty when it can
   std::string uuid = {};
 };
 GpuIdentity gpu_identity(torch::Device device);
 
-// What a Work of these groups waits for.
+// The Work of an operation that is complete when the group's thread has run it.
 class HostWork final : public Work::State {
  public:
   explicit HostWork(std::shared_future<void> done) : done_(std::move(done)) {}

@@ -1,5 +1,5 @@
-// How a thread waits for what it has to ask for again and again: at once at first, since most answers come within
-// microseconds; then it lets other threads run; then it sleeps, since ranks share cores with threads that compute.
+// How a thread polls. It spins at first, because most answers arrive within microseconds. Then it yields to other
+// threads, and at last it sleeps, because ranks share cores with threads that compute.
 #pragma once
 
 #include <time.h>
@@ -11,7 +11,7 @@ namespace terse::trainer {
 
 class Backoff {
  public:
-  // Sleeps for a sixteenth of the time slept so far, but not longer than `longest_us` microseconds.
+  // Each sleep lasts a sixteenth of the time slept so far, but at most `longest_us` microseconds.
   explicit Backoff(long longest_us = 1000) : longest_(1000 * longest_us) {}
 
   void pause() {

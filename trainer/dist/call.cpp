@@ -1,3 +1,4 @@
+// Every operation checks all of its arguments before start() sees the Call.
 #include "trainer/dist/call.h"
 
 #include <fmt/format.h>
@@ -40,7 +41,7 @@ void check_tensor(const Call& call, const char* which, const torch::Tensor& tens
     refuse(call, fmt::format("the {} of shape {} is not contiguous", which, fmt::join(tensor.sizes(), "x")));
 }
 
-// `counts`: a number of elements for each rank, together those of `tensor`.
+// Requires one count for each rank, and that the counts add up to the elements of `tensor`.
 void check_counts(const Call& call, const char* which, const std::vector<int64_t>& counts, const torch::Tensor& tensor,
                   int64_t size) {
   if (static_cast<int64_t>(counts.size()) != size)

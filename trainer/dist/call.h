@@ -1,4 +1,5 @@
-// One call of a collective operation, checked: what all backends share before a byte moves.
+// A collective operation with its arguments (Call), and the argument checks that all backends share. The checks run
+// before any data moves and concern this rank alone; arrival.h compares the ranks.
 #pragma once
 
 #include <torch/types.h>
@@ -10,12 +11,13 @@
 
 namespace terse::trainer {
 
+// kSplit makes a new group. kEnd is the last operation of a world: it detects a rank that ends too early.
 enum class Kind { kAllReduce, kAllGather, kReduceScatter, kAllToAll, kBroadcast, kSplit, kEnd };
 
 struct Call {
   Kind kind = Kind::kEnd;
   std::string name = {};
-  torch::Tensor in = {}, out = {};  // one and the same for all_reduce and broadcast; undefined for kSplit and kEnd
+  torch::Tensor in = {}, out = {};  // the same tensor for all_reduce and broadcast; undefined for kSplit, kEnd
   std::vector<int64_t> in_counts = {}, out_counts = {};  // elements of `in` and `out` that belong to each rank
   Reduce reduce = Reduce::kSum;
   int64_t root = 0;
@@ -23,10 +25,11 @@ struct Call {
 
 const char* name_of(Kind kind);
 const char* name_of(Reduce reduce);
-const char* name_of(torch::ScalarType dtype);  // "float32"; LibTorch's own name for those that ranks do not exchange
+const char* name_of(torch::ScalarType dtype);  // "float32"; LibTorch's name for a dtype that collectives lack
 
-// Makes a checked Call of every operation and hands it to start(). A tensor or a count that cannot be right whatever
-// the other ranks do is refused at once: std::invalid_argument naming operation, name, and what was found and expected.
+// Turns every operation into a Call, checks it, and passes it to start(). Throws std::invalid_argument when a tensor or
+// a count is wrong regardless of the other ranks. The message names the operation, its name, and what was found and
+// expected.
 class CheckedCollectives : public Collectives {
  public:
   Work all_reduce(std::string_view name, torch::Tensor values, Reduce reduce) final;

@@ -1,3 +1,5 @@
+// In each step a rank sends to the rank `step` places after it and receives from the one `step` places before it. So no
+// rank gets all messages at the same time.
 #include "trainer/dist/carry_out.h"
 
 #include <algorithm>
@@ -9,19 +11,19 @@ namespace terse::trainer {
 
 namespace {
 
-constexpr int64_t kSmall = 16 << 10;     // bytes: below, an operation takes one step whatever it sends
-constexpr int64_t kSegment = 512 << 10;  // bytes of each rank that a reduction holds at a time
+constexpr int64_t kSmall = 16 << 10;     // bytes; up to this size, one step is faster than two that send less
+constexpr int64_t kSegment = 512 << 10;  // bytes of each rank that a reduction buffers at a time
 
 using Counts = std::vector<int64_t>;
 
-// first[r]: elements before those of rank r.
+// first[r]: the number of elements before those of rank r.
 Counts starts(const Counts& counts) {
   Counts first(counts.size(), 0);
   for (size_t r = 1; r < counts.size(); ++r) first[r] = first[r - 1] + counts[r - 1];
   return first;
 }
 
-// The ranks share `elements` as evenly as can be.
+// Splits `elements` as evenly as possible between the ranks.
 Counts even_counts(int64_t elements, int64_t size) {
   Counts counts(size, elements / size);
   for (int64_t r = 0; r < elements % size; ++r) ++counts[r];
@@ -32,7 +34,7 @@ void copy(void* to, const void* from, int64_t bytes) {
   if (to != from && bytes > 0) std::memcpy(to, from, bytes);
 }
 
-// `from`, `to`: bytes of the ranks one after another. This rank's own are copied.
+// `from` holds the bytes for each rank and `to` those from each rank, both in order of rank.
 void all_to_all(Exchange& x, int64_t width, const char* from, const Counts& send, char* to, const Counts& receive) {
   const Counts from_at = starts(send), to_at = starts(receive);
   for (int64_t step = 1; step < x.size(); ++step) {
@@ -55,8 +57,8 @@ void all_gather(Exchange& x, int64_t width, const char* mine, char* all, const C
   x.wait();
 }
 
-// Segment by segment, so that what has been received is added up while it is in the cache. `mine` may be this rank's
-// place in `all`.
+// Works segment by segment, so that received data is reduced while it is in the cache. `mine` may be this rank's slice
+// of `all`.
 void reduce_scatter(Exchange& x, torch::ScalarType dtype, Reduce reduce, const char* all, char* mine,
                     const Counts& counts) {
   const int64_t width = static_cast<int64_t>(torch::elementSize(dtype)), segment = kSegment / width;
@@ -96,7 +98,8 @@ void all_reduce(Exchange& x, torch::ScalarType dtype, Reduce reduce, char* value
   all_gather(x, width, mine, values, counts);
 }
 
-// The root sends everything to everyone, or, when that is much, a share to each, which passes it on.
+// The root sends all bytes to every rank. When these are many, it sends a different share to each rank instead, and the
+// ranks gather the shares.
 void broadcast(Exchange& x, int64_t root, char* values, int64_t bytes) {
   const bool shares = bytes > kSmall && x.size() > 2;
   const Counts counts = shares ? even_counts(bytes, x.size()) : Counts(x.size(), bytes);

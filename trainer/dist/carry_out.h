@@ -1,7 +1,7 @@
-// How each operation moves CPU tensors among ranks: every rank talks to every other directly.
+// How each operation moves CPU tensors among ranks. Every rank exchanges messages with every other rank directly.
 //
-// Traffic of a rank, for S bytes and R ranks: all_gather and reduce_scatter (R-1)/R S each way, the least possible;
-// all_reduce twice that; a small all_reduce S in one step instead of two.
+// For S bytes and R ranks, a rank sends and receives (R-1)/R S in all_gather and reduce_scatter, which is the minimum.
+// all_reduce takes twice that, in two steps. A small all_reduce takes S in a single step.
 #pragma once
 
 #include "trainer/dist/call.h"
@@ -9,6 +9,7 @@
 
 namespace terse::trainer {
 
+// Runs `call`, whose tensors are on the CPU, as the body of an operation.
 void carry_out(Exchange& exchange, const Call& call);
 
 }  // namespace terse::trainer

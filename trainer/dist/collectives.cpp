@@ -1,3 +1,4 @@
+// The helper functions of the interface, built on its operations.
 #include "trainer/dist/collectives.h"
 
 #include <fmt/format.h>
@@ -11,7 +12,7 @@ namespace terse::trainer {
 void barrier(Collectives& group, std::string_view name) {
   const torch::Tensor here = torch::ones({1}, torch::device(group.device()).dtype(torch::kInt64));
   group.all_reduce(name, here, Reduce::kSum).wait();
-  // Reading the number makes the host wait for a GPU's stream, too.
+  // item() makes the host wait for the stream of a GPU, too.
   if (const int64_t ranks = here.item<int64_t>(); ranks != group.size())
     throw std::logic_error(fmt::format("barrier \"{}\" counted {} ranks in a group of {}", name, ranks, group.size()));
 }

@@ -1,3 +1,4 @@
+// Reduces block by block, so that the running total stays in the L1 cache.
 #include "trainer/dist/combine.h"
 
 #include <fmt/format.h>
@@ -9,7 +10,7 @@ namespace terse::trainer {
 
 namespace {
 
-// What the first-level cache holds, together with a block of a piece.
+// The total of a block and the block of one piece fit into the L1 cache together.
 constexpr int64_t kBlock = 2048;  // elements
 
 template <typename Wide, typename Narrow>
@@ -17,7 +18,7 @@ __attribute__((optimize("O3"))) void add(Wide* total, const Narrow* piece, int64
   for (int64_t i = 0; i < count; ++i) total[i] = static_cast<Wide>(total[i] + static_cast<Wide>(piece[i]));
 }
 
-// Keeps what compares as `better`, and every NaN.
+// Keeps the larger (smaller) of both values. A NaN wins over any number and stays.
 template <bool kMaximum, typename Wide, typename Narrow>
 void choose(Wide* total, const Narrow* piece, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {

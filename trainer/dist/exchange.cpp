@@ -1,3 +1,5 @@
+// The thread of a group polls MPI (Backoff) instead of blocking in it. So it notices that a deadline has passed, and it
+// finds out which messages have arrived.
 #include "trainer/dist/exchange.h"
 
 #include <fmt/format.h>
@@ -19,8 +21,8 @@ namespace terse::trainer {
 namespace {
 
 constexpr int kMeetTag = 1, kDataTag = 2;
-constexpr long kDataNap = 20;  // microseconds: where there is no other copy, data moves only while someone asks
-constexpr double kGrace = 1;   // seconds that a disagreement waits for the ranks that have not come yet
+constexpr long kDataNap = 20;  // microseconds; without single-copy transport, data moves only during a poll
+constexpr double kGrace = 1;  // seconds; after it, a waiting rank registers whom it waits for and compares fingerprints
 
 }  // namespace
 
@@ -119,7 +121,7 @@ std::shared_future<void> Group::run(Call call, Body body) {
 }
 
 void Group::serve() {
-  prctl(PR_SET_TIMERSLACK, 1000UL);  // naps of Backoff are as short as they say
+  prctl(PR_SET_TIMERSLACK, 1000UL);  // with the default slack, the naps of Backoff would be much longer
   for (;;) {
     Job job;
     {
@@ -136,7 +138,7 @@ void Group::serve() {
         job.body(exchange);
       }
       line_->finish();
-      job.call = {};  // tensors are let go of before the caller goes on
+      job.call = {};  // releases the tensors before the caller continues
       job.body = {};
       job.done.set_value();
     } catch (...) {
@@ -190,7 +192,8 @@ std::vector<int64_t> Group::in_world(std::vector<int64_t> ranks) const {
   return ranks;
 }
 
-// Returns when none of these ranks (of this group) is to blame, which is reason to go on waiting.
+// Called when these ranks of this group have exceeded the deadline. Ends the job when one of them is to blame.
+// Otherwise it returns, and the caller waits for another deadline.
 void Group::late(const std::vector<int64_t>& ranks, const char* what) {
   const std::map<int64_t, Watch::Answer> blamed = watch_.blame(in_world(ranks));
   std::string problem;
@@ -236,7 +239,7 @@ std::shared_ptr<Group> Group::split(std::string_view name, int64_t color, int64_
     }
     std::stable_sort(peers.begin(), peers.end(), [&](int64_t a, int64_t b) { return wishes[a][1] < wishes[b][1]; });
     const Guard guard(fmt::format("MPI's split of group \"{}\"", name_), watch_.deadline());
-    // MPI takes ints only: positions instead of the values themselves.
+    // MPI takes ints only, so it gets the positions of the color and of the key instead of their values.
     mpi::Comm comm = comm_.split(std::distance(colors.begin(), colors.find(color)),
                                  std::find(peers.begin(), peers.end(), rank()) - peers.begin());
     for (int64_t& peer : peers) peer = members_[peer];

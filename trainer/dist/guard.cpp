@@ -1,4 +1,5 @@
-// The launcher gives every rank of a job the same PMIX_NAMESPACE and its own PMIX_RANK; /proc shows them to us.
+// The launcher gives every rank of a job the same PMIX_NAMESPACE and its own PMIX_RANK. A Guard reads both from /proc
+// to find the ranks of its job on this machine.
 #include "trainer/dist/guard.h"
 
 #include <fmt/format.h>
@@ -21,14 +22,14 @@ namespace terse::trainer {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr double kLonger = 3, kSilence = 10;  // seconds
+constexpr double kLonger = 3, kSilence = 10;  // seconds; see complain()
 
 struct Process {
   int pid = 0;
   bool stopped = false;
 };
 
-// Empty for a process that is gone or another user's.
+// Returns an empty text when the process has ended or belongs to another user.
 std::string read(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
@@ -42,7 +43,7 @@ std::string value_of(const std::string& environment, const std::string& name) {
   return all.substr(begin, all.find('\0', begin) - begin);
 }
 
-// The state is the letter behind the name of the program, which is in brackets and may hold any character.
+// In /proc/PID/stat the state follows the program's name, which is in brackets and may contain any character.
 bool is_stopped(const std::string& stat) {
   const size_t at = stat.rfind(") ");
   return at != std::string::npos && (stat[at + 2] == 'T' || stat[at + 2] == 't');
@@ -59,7 +60,7 @@ std::map<int64_t, Process> ranks_here() {
     if (pid == 0) continue;
     const std::string environment = read(next->path() / "environ"), rank = value_of(environment, "PMIX_RANK");
     if (rank.empty() || value_of(environment, "PMIX_NAMESPACE") != job) continue;
-    // A program that a rank has started has its environment, and comes later.
+    // A child process of a rank has the same environment. It is listed after the rank, so it does not replace it.
     ranks.try_emplace(std::atoll(rank.c_str()), Process{pid, is_stopped(read(next->path() / "stat"))});
   }
   return ranks;
@@ -112,7 +113,8 @@ void Guard::complain() {
     stopped.push_back(fmt::format("none of the ranks of host {} ({}) is stopped: one elsewhere is, or is lost", host(),
                                   fmt::join(well, ", ")));
   }
-  // The lowest rank of a machine speaks, and the launcher ends the others when it has ended.
+  // The lowest running rank of a machine prints and exits, and the launcher then ends the others. If they still live
+  // after kSilence, they print, too.
   const bool spoken = std::cmp_less(ranks.size(), number_in("OMPI_COMM_WORLD_LOCAL_SIZE"));
   const bool speaks = well.empty() || number_in("PMIX_RANK") == well.front();
   if ((spoken || !speaks) && over_within(kSilence)) return;

@@ -1,9 +1,9 @@
-// Ends this process when an operation of MPI's own does not come back in which ranks wait for each other: its start and
-// end, where there is no Watch to ask them what they are doing, and the making of communicators.
+// A timeout for MPI calls in which all ranks wait for each other and which Watch cannot cover: MPI_Init and
+// MPI_Finalize, when no watchdog runs, and the creation of communicators.
 //
-// Nobody can be asked, so what is known of the others is what this machine's table of processes tells: a rank of the
-// job that is stopped is named. Ranks of machines where none is stopped wait a little longer, so that those who know
-// speak.
+// Ranks cannot ask each other there. So a Guard reads the process table of this machine, and its message names the
+// ranks of the job that are stopped. On a machine without a stopped rank it waits a little longer, so that a machine
+// that knows the cause prints first.
 #pragma once
 
 #include <condition_variable>
@@ -15,7 +15,8 @@ namespace terse::trainer {
 
 class Guard {
  public:
-  // `what` is to be over within `deadline` seconds, by the end of this object; else one message and exit code 76.
+  // Starts the timeout; the destructor ends it. After `deadline` seconds the process prints one message about `what`
+  // and exits with code 76.
   Guard(std::string what, double deadline);
   ~Guard();
   Guard(const Guard&) = delete;

@@ -1,4 +1,4 @@
-// The group of one process: what it would send to others it keeps.
+// The group of one process. Every operation is a copy from its input to its output.
 #include <ATen/core/grad_mode.h>
 
 #include "trainer/dist/call.h"

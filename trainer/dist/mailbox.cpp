@@ -1,3 +1,4 @@
+// Polls for messages instead of blocking in MPI, so that it notices when the deadline has passed.
 #include "trainer/dist/mailbox.h"
 
 #include <fmt/format.h>
@@ -16,7 +17,7 @@ using Clock = std::chrono::steady_clock;
 constexpr int kLetterTag = 1;
 constexpr size_t kLongest = size_t{1} << 30;
 
-// For ranks that wait for this one.
+// For its lifetime, registers with Situation that the main thread waits for these ranks.
 class Waiting {
  public:
   Waiting(Situation& situation, const std::vector<int64_t>& ranks) : situation_(situation) {
@@ -38,7 +39,7 @@ void Mailbox::send(int64_t rank, std::string bytes) {
   if (bytes.empty() || bytes.size() >= kLongest)
     throw std::invalid_argument(fmt::format("a letter of {} bytes; expected 1 to {}", bytes.size(), kLongest - 1));
   if (sending_.test()) sent_.clear();
-  // On the heap: a letter must stay where it is.
+  // On the heap, because MPI reads the bytes at this address until the send is complete, and sent_ moves its elements.
   sent_.push_back(std::make_unique<std::string>(std::move(bytes)));
   sending_.send(rank, kLetterTag, sent_.back()->data(), static_cast<int64_t>(sent_.back()->size()));
 }

@@ -1,4 +1,4 @@
-// CPU tensors over MPI.
+// CPU tensors over MPI. carry_out() moves them on the group's thread.
 #include "trainer/dist/backends.h"
 #include "trainer/dist/carry_out.h"
 

@@ -1,7 +1,9 @@
+// A message of Requests travels in pieces of kPiece bytes, so that left() shows the progress of a large one. MPI keeps
+// the pieces in order.
 #include "trainer/dist/mpi_comm.h"
 
 #include <fmt/format.h>
-#define OMPI_SKIP_MPICXX  // the C++ bindings, which MPI has given up
+#define OMPI_SKIP_MPICXX  // leaves out the C++ bindings, which MPI has removed
 #include <mpi.h>
 #include <unistd.h>
 
@@ -14,7 +16,7 @@ namespace terse::trainer::mpi {
 
 namespace {
 
-constexpr int64_t kPiece = 16 << 20;  // bytes; small enough that a slow network finishes one now and then
+constexpr int64_t kPiece = 16 << 20;  // bytes; even a slow network completes a piece well within the deadline
 
 void require(int code, const char* what) {
   if (code == MPI_SUCCESS) return;
@@ -55,7 +57,7 @@ Session::~Session() {
 
 void abort_job(int code) {
   MPI_Abort(MPI_COMM_WORLD, code);
-  _exit(code);  // MPI_Abort has no business to return
+  _exit(code);  // in case MPI_Abort returns
 }
 
 Comm::Comm(std::shared_ptr<Handle> handle) : handle_(std::move(handle)) {
@@ -115,13 +117,13 @@ std::optional<Message> Comm::poll(int tag, int64_t source) const {
 struct Requests::State {
   Comm comm;
   std::vector<MPI_Request> requests = {};
-  std::vector<int64_t> peers = {};  // of each request
+  std::vector<int64_t> peers = {};  // the rank of each request
   std::vector<int> done = {};
   int64_t left = 0;
 };
 
 Requests::Requests(const Comm& comm) : state_(std::make_unique<State>(State{.comm = comm})) {}
-Requests::~Requests() = default;  // what is still under way belongs to a job that is ending
+Requests::~Requests() = default;  // abandons incomplete messages: to ranks that do not answer, or in a job that ends
 
 void Requests::send(int64_t peer, int tag, const void* data, int64_t bytes) {
   for (int64_t at = 0; at < bytes; at += kPiece) {

@@ -1,7 +1,9 @@
-// All that calls MPI, so that nothing else includes <mpi.h>: start and end, communicators, and messages under way.
+// Everything in terse that calls MPI: initialisation, communicators and non-blocking messages. No other file includes
+// <mpi.h>.
 //
-// Counts are bytes and may be above INT_MAX: a message travels in pieces. Any thread may call; one object is used by
-// one thread at a time. An error of MPI is a LostError with MPI's own text.
+// Counts are bytes. Messages of Requests may exceed INT_MAX bytes, because they travel in pieces. Several threads may
+// use one Comm at the same time, but only one thread at a time uses a Requests. An error of MPI throws LostError with
+// MPI's own text.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +14,8 @@
 
 namespace terse::trainer::mpi {
 
-// From MPI_Init_thread, with MPI_THREAD_MULTIPLE, to MPI_Finalize. Throws where MPI does not grant that.
+// Calls MPI_Init_thread with MPI_THREAD_MULTIPLE, and MPI_Finalize at its end. Throws MachineError when MPI does not
+// grant that level.
 class Session {
  public:
   Session();
@@ -20,7 +23,7 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 };
-// Ends all ranks; the launcher exits with `code`.
+// Ends all ranks with MPI_Abort. The launcher exits with `code`.
 [[noreturn]] void abort_job(int code);
 
 struct Message {
@@ -32,17 +35,18 @@ class Comm {
  public:
   struct Handle;
 
-  static Comm world();  // a communicator of its own over all ranks; collective, like the next two
+  static Comm world();  // a duplicate of MPI_COMM_WORLD; collective, like the next two
   Comm duplicate() const;
   Comm split(int64_t color, int64_t key) const;  // both below 2^31
-  int64_t machine() const;                       // the lowest rank that shares this one's machine; collective
+  int64_t machine() const;                       // the lowest rank on the same machine; collective
 
   int64_t rank() const { return rank_; }
   int64_t size() const { return size_; }
 
-  // bytes of every rank into `all`, in order of rank. Waits without rest: for start-up.
+  // Gathers `bytes` bytes of every rank into `all`, in order of rank. It blocks in MPI without a deadline and uses a
+  // whole core meanwhile, so use it at start-up only.
   void all_gather(const void* mine, void* all, int64_t bytes) const;
-  // A message with this tag that is here already, from anyone or from one rank.
+  // Receives a message with this tag from rank `source` (-1: from any rank) if one has already arrived. Never blocks.
   std::optional<Message> poll(int tag, int64_t source = -1) const;
 
   const Handle& handle() const { return *handle_; }
@@ -53,16 +57,16 @@ class Comm {
   int64_t rank_ = 0, size_ = 1;
 };
 
-// Messages under way. Buffers are the caller's until test() says that all is done.
+// Non-blocking messages. The caller keeps their buffers valid and unchanged until test() returns true.
 class Requests {
  public:
   explicit Requests(const Comm& comm);
   ~Requests();
   void send(int64_t peer, int tag, const void* data, int64_t bytes);
   void receive(int64_t peer, int tag, void* data, int64_t bytes);
-  bool test();                         // moves data on; true when nothing is under way
-  int64_t left() const;                // pieces under way
-  std::vector<int64_t> peers() const;  // the ranks, in ascending order, that something is under way with
+  bool test();                         // lets MPI make progress; true when all messages are complete
+  int64_t left() const;                // pieces that are not complete
+  std::vector<int64_t> peers() const;  // the ranks of these pieces, in ascending order
 
  private:
   struct State;

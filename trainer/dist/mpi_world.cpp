@@ -1,5 +1,5 @@
-// The order of the end matters: the ranks meet for the last time, then threads end, then MPI. Where no Watch watches,
-// at MPI's start and end, a Guard does.
+// The order of the shutdown matters: the ranks meet in a last operation (kEnd), then the threads end, then MPI_Finalize
+// runs. A Guard keeps the deadline where no Watch runs yet or any more, at MPI's start and end.
 #include "trainer/dist/mpi_world.h"
 
 #include <fmt/format.h>
@@ -29,7 +29,7 @@ struct Member {
   int64_t first_of_machine = 0;
 };
 
-// What every rank says of itself, in order of rank.
+// The Member of every rank, in order of rank. Collective.
 std::vector<Member> gather_members(const mpi::Comm& comm) {
   Member mine;
   if (gethostname(mine.host, sizeof mine.host - 1) != 0) std::strcpy(mine.host, "unknown");
@@ -129,7 +129,7 @@ class MpiWorld final : public World {
                                         : "parallel.backend is nccl, but " + problem);
   }
 
-  // The same on every rank; empty when all of them can use NCCL. Collective.
+  // Why the ranks cannot use NCCL, with the same result on every rank; empty when all of them can. Collective.
   std::string why_not_nccl(torch::Device device) {
     const GpuIdentity mine = gpu_identity(device);
     const auto problems = all_gather_bytes(*host_, "NCCL's problem", mine.problem);
@@ -145,15 +145,15 @@ class MpiWorld final : public World {
 
   const std::string backend_;
   std::optional<Guard> guard_;
-  const mpi::Session session_;  // ends after everything below
+  const mpi::Session session_;  // finalises MPI after everything below has ended
   const mpi::Comm comm_;
   const std::vector<Member> members_;
   const Place place_;
   Watch watch_;
   Mailbox mailbox_;
   std::shared_ptr<Group> all_;
-  std::unique_ptr<Collectives> host_;         // for the CPU's side of things
-  std::unique_ptr<Collectives> collectives_;  // for tensors; on the same group
+  std::unique_ptr<Collectives> host_;         // for CPU tensors, such as those of gather()
+  std::unique_ptr<Collectives> collectives_;  // for tensors on the device of group(); runs on the same Group
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The world of several ranks. Only when a launcher started this process.
+// The World of several ranks. Call it only in a process that a launcher started.
 #pragma once
 
 #include <memory>

@@ -1,6 +1,6 @@
-// Tensors of GPUs over NCCL. The caller's thread queues the operation on NCCL's stream, behind its own stream's work so
-// far. Meanwhile the group's thread meets the other ranks, keeps the tensors alive, and watches until the operation has
-// finished on the GPU; so a rank that does not come is named although kernels wait for it.
+// GPU tensors over NCCL. The caller's thread queues the operation on NCCL's stream, behind the work on its own stream
+// so far. Meanwhile the group's thread exchanges fingerprints with the other ranks, keeps the tensors alive, and polls
+// until the operation has finished on the GPU. So a missing rank is named although GPU kernels already wait for it.
 #include "base/errors.h"
 #include "trainer/dist/backends.h"
 
@@ -37,7 +37,7 @@ ncclDataType_t nccl_type(torch::ScalarType dtype) {
     case torch::kInt32:
       return ncclInt32;
     default:
-      return ncclUint8;  // the checks of Call let no other pass
+      return ncclUint8;  // CheckedCollectives rejects all others
   }
 }
 
@@ -45,14 +45,15 @@ ncclRedOp_t nccl_op(Reduce reduce) {
   return reduce == Reduce::kSum ? ncclSum : reduce == Reduce::kMax ? ncclMax : ncclMin;
 }
 
-// A communicator that does not block: what takes long is asked for until it is done. It is aborted rather than
-// destroyed at its end, which never waits for other ranks; its operations have finished by then.
+// A non-blocking communicator: a call that takes long returns ncclInProgress, and its state is polled. The destructor
+// uses ncclCommAbort instead of ncclCommDestroy, because it never waits for other ranks. All operations have finished
+// by then.
 struct NcclComm {
   ncclComm_t comm = nullptr;
   ~NcclComm() {
     if (comm != nullptr) nccl().comm_abort(comm);
   }
-  // Empty while NCCL is well, or at work.
+  // The error of NCCL; empty when there is none.
   std::string problem() const {
     const ncclResult_t state = this->state();
     if (state == ncclSuccess || state == ncclInProgress) return "";
@@ -67,7 +68,7 @@ struct NcclComm {
     if (result != ncclSuccess && result != ncclInProgress)
       throw LostError(fmt::format("{} failed: {}: {}", what, nccl().error_string(result), nccl().last_error(comm)));
   }
-  // Until what was begun has been queued on the stream. The group's thread keeps the deadline.
+  // Polls until NCCL has queued the call on the stream. The group's thread keeps the deadline meanwhile.
   void settle(ncclResult_t result, const char* what) const {
     for (Backoff backoff; result == ncclInProgress; backoff.pause()) result = state();
     require(result, what);
@@ -81,8 +82,8 @@ struct Launched {
     if (done != nullptr) Gpu(torch::kCUDA).destroyEvent(done, call.out.device().index());
   }
   Call call;
-  std::vector<torch::Tensor> kept;  // buffers of ours
-  void* done = nullptr;             // an event, once `state` is kQueued
+  std::vector<torch::Tensor> kept;  // temporary fp32 tensors
+  void* done = nullptr;             // the event behind the operation, once `state` is kQueued
   enum State { kBegun, kQueued, kFailed };
   std::atomic<State> state = kBegun;
   bool finished() const { return state == kFailed || (state == kQueued && Gpu(torch::kCUDA).queryEvent(done)); }
@@ -100,7 +101,7 @@ class NcclWork final : public Work::State {
   std::shared_ptr<Launched> launched_;
 };
 
-// Makes `device` and `stream` the current ones.
+// Makes `device` and `stream` the current ones for its lifetime.
 class OnStream {
  public:
   OnStream(torch::Device device, c10::Stream stream)
@@ -182,7 +183,7 @@ class NcclCollectives final : public GroupCollectives {
     gpu.block(ready, stream_);
     gpu.destroyEvent(ready, device_.index());
     const OnStream on_stream(device_, stream_);
-    // NCCL would round a sum of bfloat16 at every hop.
+    // NCCL would round a sum of bfloat16 at every hop, so such a sum is computed in fp32.
     const bool sums = launched.call.kind == Kind::kReduceScatter ||
                       (launched.call.kind == Kind::kAllReduce && launched.call.reduce == Reduce::kSum);
     if (sums && launched.call.in.scalar_type() == torch::kBFloat16)
@@ -233,7 +234,7 @@ class NcclCollectives final : public GroupCollectives {
     } else if (call.kind == Kind::kReduceScatter && even(call.in_counts)) {
       if (call.out.numel() > 0) check(lib.reduce_scatter(in, out, call.out.numel(), type, op, comm, cuda_stream));
     } else {
-      // Share by share.
+      // all_to_all, and operations with uneven counts: one call of NCCL for each share.
       for (int r = 0; r < static_cast<int>(size()); ++r) {
         const int64_t in_count = call.in_counts.empty() ? 0 : call.in_counts[r];
         const int64_t out_count = call.out_counts.empty() ? 0 : call.out_counts[r];

@@ -1,3 +1,5 @@
+// Loads NCCL with dlopen, so that this program also starts where NCCL is missing. In a build without nccl.h only
+// gpu_identity() is left, and reports that.
 #if TERSE_WITH_NCCL
 #include "trainer/dist/nccl_library.h"
 
@@ -64,7 +66,8 @@ GpuIdentity gpu_identity(torch::Device device) {
     identity.problem = error.what();
     return identity;
   }
-  // By the driver, which is loaded already: the device's number may mean different GPUs in different processes.
+  // The UUID comes from the driver, which is loaded already. A device index would not do, because the same index may
+  // mean different GPUs in different processes (CUDA_VISIBLE_DEVICES).
   void* driver = dlopen("libcuda.so.1", RTLD_NOW);
   const auto get = driver ? reinterpret_cast<int (*)(int*, int)>(dlsym(driver, "cuDeviceGet")) : nullptr;
   const auto get_uuid = driver ? reinterpret_cast<int (*)(char*, int)>(dlsym(driver, "cuDeviceGetUuid_v2")) : nullptr;

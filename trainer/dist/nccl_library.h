@@ -1,4 +1,5 @@
-// NCCL, loaded at run time: the copy that LibTorch uses. Included only by nccl_*.cpp, where there is nccl.h.
+// The functions of NCCL, loaded at run time from the copy that LibTorch uses. Only nccl_*.cpp include this header, and
+// only in a build that has nccl.h.
 #pragma once
 
 #include <nccl.h>
@@ -24,8 +25,8 @@ struct NcclLibrary {
   decltype(&ncclRecv) receive;
 };
 
-// Loaded at the first call. Throws MachineError where it is missing, lacks a function, or is older than the
-// header that this program was compiled with.
+// Loads NCCL at the first call. Throws MachineError when it is missing, lacks a function, or is older than the header
+// that this program was compiled with.
 const NcclLibrary& nccl();
 
 }  // namespace terse::trainer

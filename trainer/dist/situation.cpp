@@ -1,3 +1,4 @@
+// All lines share the mutex of their Situation, so a report describes all groups at one moment.
 #include "trainer/dist/situation.h"
 
 #include <fmt/format.h>
@@ -11,7 +12,7 @@ namespace terse::trainer {
 
 namespace {
 
-constexpr double kMoment = 1;  // seconds
+constexpr double kMoment = 1;  // seconds; how long a resumed process counts as moving, see report()
 
 }  // namespace
 
@@ -110,7 +111,7 @@ Situation::Report Situation::report(double recent) const {
     else if (!last || line->since_ > last->since_)
       last = line;
   }
-  // Between two letters it may be doing something for a moment.
+  // The main thread also counts as waiting while it briefly handles one message before it waits for the next.
   if (waits_for_letter_ || (!writers_.empty() && seconds_since(letter_waited_) < kMoment))
     report.awaited.insert(report.awaited.end(), writers_.begin(), writers_.end());
   report.text = fmt::format("in phase \"{}\"; ", phase_);

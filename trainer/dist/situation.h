@@ -1,4 +1,5 @@
-// Where this rank stands, for the ranks that wait for it: the threads of its groups tell, its watch answers.
+// What this rank is doing, and which ranks it waits for. The threads of the groups and the mailbox write it. The
+// watchdog thread (watch.h) reads it to answer ranks that wait for this one, and to detect a stuck thread.
 #pragma once
 
 #include <chrono>
@@ -17,17 +18,18 @@ class Situation {
  public:
   using Clock = std::chrono::steady_clock;
 
-  void enter(std::string_view phase);
+  void enter(std::string_view phase);  // see World::enter
   std::string phase() const;
 
-  // The operations of one group, one at a time.
+  // The state of the operations of one group, which run one at a time. An operation calls come(), then move() at every
+  // progress, then finish().
   class Line {
    public:
     Line(Situation& all, std::string group) : all_(all), group_(std::move(group)) {}
-    void come(const Arrival& call);                    // now waits for the others
-    void wait_for(const std::vector<int64_t>& ranks);  // of the world
-    void move();                                       // everyone is here, or data has moved
-    void stay();  // still in order, though nothing has moved: whom it waits for is moving
+    void come(const Arrival& call);                    // waits for the fingerprints of the others
+    void wait_for(const std::vector<int64_t>& ranks);  // the ranks of the world that it waits for now
+    void move();                                       // all ranks have arrived, or data has moved
+    void stay();  // resets the timeout of stuck(): nothing has moved, but no rank is to blame
     void finish();
 
    private:
@@ -39,22 +41,24 @@ class Situation {
     Arrival call_;
     std::vector<int64_t> awaited_;
     void become(State state);
-    Clock::time_point since_, alive_;
+    Clock::time_point since_, alive_;  // the last progress; for alive_ also the last stay() or wake()
   };
   std::shared_ptr<Line> add(std::string group);
-  // The main thread waits for letters of these ranks; for none: it has got one, or no longer waits.
+  // Records that the main thread waits for point-to-point messages of these ranks. An empty list ends the wait.
   void wait_for_letter(const std::vector<int64_t>& ranks);
-  void wake();  // this process was stopped and runs again: no operation is stuck for that, and it catches up
+  // Records that this process was stopped (SIGSTOP) and runs again. This resets the timeout of stuck() for all
+  // operations, and report() counts the process as moving for a moment.
+  void wake();
 
   struct Report {
-    // Data has moved within the last `recent` seconds, or it has just been woken: whoever waits had better go on
-    // waiting.
+    // Data has moved within the last `recent` seconds, or the process has just been resumed. A rank that waits for this
+    // one should keep waiting.
     bool moving = false;
-    std::vector<int64_t> awaited;  // ranks of the world that this one waits for, where it has for a while
-    std::string text;              // phase and operations
+    std::vector<int64_t> awaited;  // ranks of the world that it waits for; operations list them after 1 s
+    std::string text;              // phase and operations, for messages
   };
   Report report(double recent) const;
-  // Whether an operation has given no sign of life for so many seconds.
+  // True when an unfinished operation has made no progress for this many seconds, without stay() or wake() either.
   bool stuck(double seconds) const;
 
  private:
@@ -63,9 +67,9 @@ class Situation {
   mutable std::mutex mutex_;  // also guards the lines
   std::string phase_ = "start";
   std::list<std::weak_ptr<Line>> lines_;
-  std::vector<int64_t> writers_;  // whose letters are waited for, or were
+  std::vector<int64_t> writers_;  // the ranks whose messages the main thread waits for, or did last
   bool waits_for_letter_ = false;
-  Clock::time_point letter_waited_;  // until then, where they no longer are
+  Clock::time_point letter_waited_;  // when that wait ended
   std::optional<Clock::time_point> woken_;
 };
 

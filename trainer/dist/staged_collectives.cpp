@@ -1,5 +1,5 @@
-// Tensors of a GPU over MPI, through pinned host memory: for ranks that share a GPU, which NCCL refuses, and where
-// there is no NCCL. Copies on the group's thread, on that thread's own stream, behind the caller's work so far.
+// GPU tensors over MPI, through pinned host memory. This serves ranks that share a GPU, which NCCL refuses, and builds
+// without NCCL. The group's thread copies on its own stream, behind the work that the caller has queued so far.
 #include <ATen/core/grad_mode.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
@@ -10,7 +10,7 @@ namespace terse::trainer {
 
 namespace {
 
-// Marks where the caller's current stream stands; the copies begin behind it. Nothing on the CPU.
+// An event at the present end of the caller's current stream. The copies start after it. On the CPU it does nothing.
 class StreamMark {
  public:
   explicit StreamMark(torch::Device device) : device_(device) {
@@ -23,7 +23,7 @@ class StreamMark {
   }
   StreamMark(const StreamMark&) = delete;
   StreamMark& operator=(const StreamMark&) = delete;
-  // Host and device have come to the mark.
+  // Blocks the host until the device has reached the mark.
   void wait() const {
     if (event_ != nullptr) c10::impl::VirtualGuardImpl(device_.type()).synchronizeEvent(event_);
   }
@@ -46,7 +46,7 @@ void carry_out_staged(Exchange& exchange, const Call& call, const StreamMark& ma
   staged.out = in_place ? staged.in : host_like(call.out);
   staged.in.copy_(call.in.view({-1}));
   carry_out(exchange, staged);
-  call.out.view({-1}).copy_(staged.out);  // returns when the device has it
+  call.out.view({-1}).copy_(staged.out);  // blocks until the device has the data
 }
 
 class StagedCollectives final : public GroupCollectives {

@@ -1,5 +1,5 @@
-// For how long a thread has waited for other ranks, as one that asks again and again. Time in which this process itself
-// did not run is not held against them: it was stopped, alone or with the whole job, and has been woken.
+// Measures how long a polling thread has waited for other ranks. Time in which this process itself was stopped, alone
+// or with the whole job, does not count, because the other ranks did not cause it.
 #pragma once
 
 #include <chrono>
@@ -9,15 +9,16 @@ namespace terse::trainer {
 class Waited {
  public:
   using Clock = std::chrono::steady_clock;
-  static constexpr std::chrono::seconds kGap{1};  // far more than there is between two questions
+  static constexpr std::chrono::seconds kGap{1};  // a longer gap between two polls means that this process was stopped
 
+  // The time waited so far. Call it at every poll.
   double seconds() {
     const Clock::time_point now = Clock::now();
     if (now - last_ < kGap) waited_ += now - last_;
     last_ = now;
     return std::chrono::duration<double>(waited_).count();
   }
-  // Time since the last question was not spent waiting.
+  // Resumes the wait: the time since the last poll does not count.
   void go_on() { last_ = Clock::now(); }
   void restart() {
     last_ = Clock::now();

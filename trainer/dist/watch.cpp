@@ -1,3 +1,5 @@
+// A request is one byte. Its reply has this byte as MPI tag. A thread that waits for replies answers requests
+// meanwhile, so that two ranks that ask each other do not deadlock.
 #include "trainer/dist/watch.h"
 
 #include <fmt/format.h>
@@ -17,10 +19,10 @@ namespace {
 
 using Clock = Situation::Clock;
 constexpr int kRequestTag = 1;
-constexpr char kAsk = '?', kSpeak = '!';  // requests, and the tags of their replies
+constexpr char kAsk = '?', kSpeak = '!';  // requests, and the MPI tags of their replies
 constexpr char kYes = 'y', kNo = 'n', kMoving = 'm', kStill = 's';
-constexpr double kPatience = 2, kSilence = 10;  // seconds
-constexpr double kSpeakPatience = 4;            // a rank that has spoken is gone before those whom it ends
+constexpr double kPatience = 2, kSilence = 10;  // seconds; after kSilence more, a rank ends the job on its own
+constexpr double kSpeakPatience = 4;            // longer: a rank that has printed needs time to end this one
 constexpr char kEndOfRanks = ';';
 constexpr auto kTick = std::chrono::milliseconds(10);
 
@@ -52,7 +54,7 @@ void Watch::serve() {
     if (now - last > Waited::kGap) situation_.wake();
     last = now;
     answer_requests();
-    // The threads of the groups keep the deadline themselves, unless MPI does not let them go.
+    // The threads of the groups check the deadline themselves. This detects a thread that hangs inside a call.
     if (situation_.stuck(2 * deadline_ + kSilence))
       end(kExitHang, fmt::format("{} is stuck {}", names_[comm_.rank()], situation_.report(0).text));
     lock.lock();
@@ -62,7 +64,7 @@ void Watch::serve() {
 
 void Watch::answer_requests() {
   const std::unique_lock lock(answering_, std::try_to_lock);
-  if (!lock) return;  // someone is at it
+  if (!lock) return;  // another thread is answering
   while (const auto message = comm_.poll(kRequestTag)) {
     const char what = message->bytes[0];
     std::string reply;
@@ -79,11 +81,11 @@ void Watch::answer_requests() {
   if (replies_.test()) texts_.clear();
 }
 
-// The replies of `ranks`; empty where none came in time.
+// Sends `what` to `ranks` and returns their replies; empty for a rank that has not replied after `patience` seconds.
 std::vector<std::string> Watch::request(char what, const std::vector<int64_t>& ranks, double patience) {
   const std::lock_guard lock(asking_);
   std::vector<std::string> replies(ranks.size());
-  // Static: sends to a rank that has stopped may never end.
+  // Static, because a send to a stopped rank may stay incomplete, and MPI then keeps reading its buffer.
   static const char kWhats[] = {kAsk, kSpeak};
   mpi::Requests requests(comm_);
   for (const int64_t rank : ranks) requests.send(rank, kRequestTag, &kWhats[what == kSpeak], 1);
@@ -139,7 +141,8 @@ std::map<int64_t, Watch::Answer> Watch::blame(const std::vector<int64_t>& ranks)
   return all;
 }
 
-// Whether the ranks that are waited for, and whom these wait for, and so on, come to one that waits for nobody.
+// Follows the chain of ranks that wait for ranks. Returns true when it reaches a rank that does not answer, moves data,
+// or waits for nobody, and false when the ranks only wait for each other.
 bool Watch::leads_elsewhere(const std::map<int64_t, Answer>& waiting) {
   std::set<int64_t> seen{comm_.rank()};
   std::vector<Answer> answers;
@@ -170,6 +173,8 @@ bool Watch::is_silent(int64_t rank) {
   return silent_.contains(rank);
 }
 
+// Whether this rank may print. It asks the lower ranks in turn, and the first that replies decides. If none replies,
+// this rank decides.
 bool Watch::may_speak() {
   for (int64_t rank = 0; rank < comm_.rank(); ++rank) {
     if (is_silent(rank)) continue;
@@ -180,12 +185,12 @@ bool Watch::may_speak() {
 }
 
 void Watch::end(int code, const std::string& message) {
-  ending_.lock();  // another thread of this rank that wants to end the job waits here until it has ended
+  ending_.lock();  // any other thread that ends the job blocks here until the process has ended
   if (may_speak()) {
     std::fputs(fmt::format("terse: {}\n", message).c_str(), stderr);
     std::fflush(stderr);
   } else {
-    // The rank that speaks ends this one, too.
+    // The rank that prints ends this one, too. If that has not happened after kSilence, this rank ends the job.
     for (const auto until = in_seconds(kSilence); Clock::now() < until; std::this_thread::sleep_for(kTick))
       answer_requests();
   }

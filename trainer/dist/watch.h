@@ -1,11 +1,16 @@
-// Asks ranks that do not come what they are doing, answers for this one, and ends the job with one message.
+// The watchdog of a rank. It asks ranks that do not arrive what they are doing, answers such questions for this rank,
+// and ends the job with one message.
 //
-// Every rank has a thread that answers, whatever its other threads do: a rank that does not answer within kPatience is
-// stopped, or its machine is lost. Nobody asks before a deadline has passed, so watching costs one look for messages
-// every kTick.
+// Answers. Every rank has a watchdog thread that answers whatever its other threads do. So a rank that does not answer
+// within kPatience is stopped (SIGSTOP), or its machine is lost. Ranks ask only when a deadline has passed. Until then
+// the watchdog costs one poll for messages every kTick.
 //
-// One message. Several ranks may find out at once. The lowest rank that answers lets one of them speak; the others keep
-// silent until the job has ended.
+// Blame. The rank that is missing is not always the cause, because it may itself wait for a third rank, the straggler.
+// An answer therefore lists the ranks that the answering rank waits for, and blame() excuses a rank that waits for
+// another one.
+//
+// One message. Several ranks may detect the same hang. The lowest rank that answers permits one of them to print. The
+// others stay silent until the job has ended.
 #pragma once
 
 #include <condition_variable>
@@ -25,7 +30,7 @@ constexpr int kExitHang = 76;
 
 class Watch {
  public:
-  // `names[r]` is how messages call rank r: "rank 3 (host b)". `deadline` in seconds.
+  // names[r] is the name of rank r in messages: "rank 3 (host b)". `deadline` is in seconds.
   Watch(mpi::Comm comm, std::vector<std::string> names, double deadline);
   ~Watch();
 
@@ -34,26 +39,33 @@ class Watch {
   const std::string& name(int64_t rank) const { return names_[rank]; }
 
   struct Answer {
-    bool came = false, moving = false;  // see Situation::report
+    bool came = false, moving = false;  // came: it answered; moving, awaited, text: see Situation::Report
     std::vector<int64_t> awaited;
     std::string text;
   };
-  // What these ranks are doing, within kPatience.
+  // Asks these ranks what they are doing, and waits for their answers for at most kPatience.
   std::vector<Answer> ask(const std::vector<int64_t>& ranks);
-  // Of these ranks, for which this one has waited for longer than the deadline, those to blame, with their answers:
-  // those that do not answer; if all do, those that neither move data nor wait for someone themselves, since whom they
-  // wait for is looked after by them. Where all wait for each other, none of them is excused.
+  // This rank has waited for `ranks` for longer than the deadline. Returns those of them that are to blame, with their
+  // answers:
+  //
+  //   - the ranks that do not answer;
+  //   - if all answer: those that neither move data nor wait for another rank. A rank that waits is excused, because it
+  //     blames the ranks that it waits for;
+  //   - if the ranks only wait for each other (a deadlock): all of `ranks`.
+  //
+  // Empty when none is to blame.
   std::map<int64_t, Answer> blame(const std::vector<int64_t>& ranks);
 
-  // Prints "terse: MESSAGE" on standard error, on one rank, and ends all ranks with `code`.
+  // Prints "terse: MESSAGE" on standard error and ends all ranks with `code`. Another rank that ends the job at the
+  // same time may print its message instead.
   [[noreturn]] void end(int code, const std::string& message);
 
  private:
-  void serve();
+  void serve();  // the loop of thread_
   void answer_requests();
   bool may_speak();
   bool is_silent(int64_t rank);
-  bool grant(int64_t rank);
+  bool grant(int64_t rank);  // whether `rank` may print; true only for the first rank that asks
   bool leads_elsewhere(const std::map<int64_t, Answer>& waiting);
   std::vector<std::string> request(char what, const std::vector<int64_t>& ranks, double patience);
 
@@ -64,12 +76,12 @@ class Watch {
 
   std::mutex answering_;  // guards replies_ and texts_
   mpi::Requests replies_;
-  std::vector<std::unique_ptr<std::string>> texts_;  // what replies_ still reads
-  std::mutex asking_;                                // one at a time, so that answers go to who asked
-  std::mutex ending_;                                // never unlocked
-  std::mutex granting_;                              // guards the next two
-  int64_t speaker_ = -1;                             // the rank that may speak
-  std::set<int64_t> silent_;                         // ranks that did not answer when they were asked
+  std::vector<std::unique_ptr<std::string>> texts_;  // the buffers of replies_
+  std::mutex asking_;                                // one request at a time, so that each thread gets its own replies
+  std::mutex ending_;                                // taken by the first thread that ends the job; never unlocked
+  std::mutex granting_;                              // guards speaker_ and silent_
+  int64_t speaker_ = -1;                             // the rank that may print; -1: none yet
+  std::set<int64_t> silent_;                         // ranks that have not answered a question
 
   std::mutex stop_mutex_;
   std::condition_variable stop_changed_;

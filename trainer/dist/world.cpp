@@ -1,3 +1,4 @@
+// Chooses the world from the launcher's environment variables: several ranks (mpi_world.h), or one process alone.
 #include "trainer/dist/world.h"
 
 #include <fmt/format.h>
@@ -15,7 +16,7 @@ namespace terse::trainer {
 
 namespace {
 
-// A world of one rank that nobody else started.
+// The world of a process that was started without a launcher.
 class LoneWorld final : public World {
  public:
   LoneWorld() {

@@ -1,9 +1,10 @@
-// The ranks that mpirun or srun started together, of which this process is one. A program started by itself is a world
-// of one rank: MPI is then neither initialised nor asked, and nothing listens.
+// The ranks that mpirun or srun started together. This process is one of them. A program that was started without a
+// launcher is a world of one rank: it does not initialise MPI and needs no watchdog.
 //
-// A World watches over its ranks. Each one tells which phase it is in and which operation it came to last; when one
-// keeps the others waiting for longer than the deadline, calls another operation than they, or fails, the job ends with
-// one message that names the rank, its host, its phase and its last operation. Never a silent hang: exit code 76.
+// A World detects hangs. It ends the job with one error message and exit code 76 when a rank keeps the others waiting
+// for longer than the deadline, calls another collective operation than the others, or fails in one. The message names
+// this rank and its host and, where they are known, its phase and its last operation. exchange.h and watch.h describe
+// how this works.
 #pragma once
 
 #include <memory>
@@ -14,7 +15,7 @@
 
 namespace terse::trainer {
 
-// Where a rank stands. A node is a machine, or `ranks_per_node` consecutive ranks when that was asked for.
+// The position of a rank in the job. A node is one machine, or `ranks_per_node` consecutive ranks where that is set.
 struct Place {
   int64_t rank = 0, ranks = 1;
   int64_t node = 0, nodes = 1;
@@ -25,45 +26,50 @@ struct Place {
 struct WorldOptions {
   std::string backend = "auto";  // auto | mpi | nccl | staged
   double deadline = 300;         // seconds
-  int64_t ranks_per_node = 0;    // 0: those that share a machine
+  int64_t ranks_per_node = 0;    // 0: all ranks that share a machine
 };
 
-// Whether this process was started as one of several ranks (or as the only one) by a launcher.
+// True when a launcher (mpirun, srun) started this process as a rank, even as the only one.
 bool launched_by_mpi();
-// Which of its processes this one is, as the launcher tells before MPI is initialised; 0 where nobody launched it.
+// The rank of this process, from the launcher's environment variables. So it is known before MPI is initialised. 0
+// without a launcher.
 int64_t rank_of_launch();
 
 class Mailbox;
 
 class World {
  public:
-  // Initialises MPI where launched_by_mpi() says so. At most one World lives at a time, and MPI starts once in a
-  // process. Throws MachineError saying what is missing when the backend cannot be had.
+  // Initialises MPI where launched_by_mpi() is true. At most one World lives at a time, and a process can initialise
+  // MPI only once. Throws MachineError when MPI does not grant MPI_THREAD_MULTIPLE, or when srun started several tasks
+  // without PMIx.
   static std::unique_ptr<World> start(const WorldOptions& options);
-  // Finalises MPI; a world of several ranks waits for all of them. While an exception passes it ends the job instead,
-  // without knowing its text: catch it where the world still lives, and call abort().
+  // Waits for all ranks and finalises MPI. During stack unwinding it ends the job instead (exit code 70), but it does
+  // not know the text of the exception. So catch the exception while the world still lives, and call abort().
   virtual ~World() = default;
 
   virtual const Place& place() const = 0;
-  // All ranks. Tensors live on `device` from the first call on, which is a collective one.
+  // The process group of all ranks. The first call is collective and fixes the device of the tensors. Later calls throw
+  // std::logic_error for another device. Throws ConfigError when the configured backend cannot use `device`.
   virtual Collectives& group(torch::Device device) = 0;
 
-  // Every rank's text, in order of rank; collective. Needs no device, so it may come before the first group().
+  // Returns the text of every rank, in order of rank. Collective. It needs no device, so it may precede the first call
+  // of group().
   virtual std::vector<std::string> gather(std::string_view name, const std::string& mine) = 0;
 
-  // Letters between single ranks; of the main thread. A world of one rank has none: std::logic_error.
+  // Point-to-point messages between ranks. Only the main thread uses it. A world of one rank throws std::logic_error.
   virtual Mailbox& mailbox() = 0;
 
-  // What this rank is doing, for messages and for whoever asks why nothing moves: "rollout", "backward", "save".
+  // Sets the phase of this rank, such as "rollout", "backward" or "save". Messages about a hang report it.
   virtual void enter(std::string_view phase) = 0;
 
-  // Ends the job at once on all ranks with this exit code, after "terse: MESSAGE" has been printed once on standard
-  // error, whoever else ends it at the same time. Never returns.
+  // Prints "terse: MESSAGE" on standard error and ends the job on all ranks with this exit code. When several ranks
+  // call it at the same time, only one of them prints. Never returns.
   [[noreturn]] virtual void abort(int code, const std::string& message) = 0;
 };
 
-// The ranks of `world` that give the same `color` as a world of their own, in the order of `world`; collective over it.
-// They keep their nodes and their places on them, so that each still has its own GPU. `world` must outlive it.
+// Returns the ranks of `world` that pass the same `color` as a World, in the order of `world`. Ranks and nodes are
+// numbered anew. local_rank stays the same, so that each rank keeps its own GPU. Collective over `world`, which must
+// outlive the result.
 std::unique_ptr<World> split(World& world, torch::Device device, std::string_view name, int64_t color);
 
 }  // namespace terse::trainer

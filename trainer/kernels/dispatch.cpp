@@ -16,7 +16,7 @@ extern const Table kTable;
 
 namespace {
 
-// The compiler used x86-64-v4 and x86-64-v3 as a whole, so all of their parts must be there.
+// The kernels are compiled for all of x86-64-v4 or x86-64-v3, so AVX-512 or AVX2 alone is not enough.
 bool has_avx2() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
          __builtin_cpu_supports("bmi2");

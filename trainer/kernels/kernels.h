@@ -1,18 +1,18 @@
-// The fp32 kernels of the CPU, on plain row-major pointers. Compiled once per instruction set, chosen at run time by
-// cpu().
+// The fp32 kernels of the CPU, on plain row-major pointers. They are compiled once per instruction set, and cpu()
+// chooses the set at run time.
 //
-// Row invariance, the promise that everything above relies on: the forward result of a row is a function of that row's
-// data alone, bit for bit. It does not depend on the number of rows, their order, the thread count, the instruction
-// set, or on who shares the batch. So a sampler that decodes one token per sequence and a learner that runs packed
-// whole sequences compute the same log-probs. To keep it, every output is one chain of fused multiply-adds in a
-// documented order, or a reduction over 16 lanes (or a multiple) followed by a fixed tree.
+// All layers above rely on row invariance: the forward result of a row is a function of that row's data alone, bit for
+// bit. It does not depend on the number of rows, their order, the thread count, the instruction set, or the other rows
+// of the batch. So a sampler that decodes one token per sequence and a learner that runs packed whole sequences compute
+// the same log-probs. To keep it, every output is one chain of fused multiply-adds in a documented order, or a
+// reduction over 16 lanes (or a multiple) followed by a fixed tree.
 //
-// Gradients that sum over rows (weights, biases, norms, embeddings) are sums over sequences, see Sequences:
-// splitting a batch at the nodes of its tree, over calls, micro-batches or processes, gives the same bits.
+// Gradients that sum over rows (weights, biases, norms, embeddings) are sums over sequences, see Sequences. So
+// splitting a batch at the nodes of its tree, over calls, micro-batches or processes, changes no bit.
 //
 // Sizes are int64_t, strides and offsets count floats, a stride of 0 means "rows are contiguous". Pointers need no
-// alignment. Inputs and outputs do not overlap unless it is said. Functions are thread-safe, run on OpenMP threads
-// (omp_set_num_threads), and do not check their arguments: shapes are checked by the callers, once.
+// alignment. Inputs and outputs must not overlap unless a comment allows it. Functions are thread-safe, run on OpenMP
+// threads (omp_set_num_threads), and do not check their arguments: the callers check shapes, once.
 // Letters: M rows (tokens), D width, H query heads, KV key/value heads, C head width, F feed-forward width, V
 // vocabulary.
 #pragma once
@@ -21,11 +21,11 @@
 
 namespace terse::trainer::kernels {
 
-// The rows of a batch, sequence by sequence, and the order in which a sum over all rows is taken: the rows of a
-// sequence are one chain from 0, and sequence sums are added as a balanced binary tree. A tree of n > 1 sequences is
-// the tree of the first tree_half(n), plus the tree of the others; a tree without rows is left out. So any node of the
-// tree can be computed alone, elsewhere. The whole is then added to the buffer. No sum is ever -0, as chains start from
-// +0.
+// The rows of a batch, sequence by sequence, and the order in which a sum over all rows is taken. The rows of a
+// sequence are one chain from 0, and the sums of the sequences are added as a balanced binary tree. A tree of n > 1
+// sequences is the tree of the first tree_half(n), plus the tree of the others. A tree without rows is left out. So any
+// node of the tree can be computed alone, also in another process. The total is then added to the output. No sum is
+// ever -0, because chains start from +0.
 struct Sequences {
   const int32_t* starts = nullptr;  // [count + 1] first row of each sequence, not descending, then the number of rows
   int64_t count = 0;
@@ -38,10 +38,9 @@ constexpr int64_t tree_half(int64_t n) {
 // RMSNorm of `groups` vectors of `width` in each row: y = x * rstd * weight, rstd = 1 / sqrt(mean(x^2) + eps).
 // groups = 1 and width = D is the norm of a block; groups = heads and width = C is the QK-norm inside a fused row.
 struct RmsNorm {
-  const float* x = nullptr;  // [rows, groups, width], rows x_stride apart
-  const float* delta =
-      nullptr;  // if given: x + delta is normalised, and written to sum. Both contiguous [rows, groups * width]
-  float* sum = nullptr;           // may be x or delta themselves
+  const float* x = nullptr;       // [rows, groups, width], rows x_stride apart
+  const float* delta = nullptr;   // contiguous [rows, groups * width], may be null: x + delta is normalised
+  float* sum = nullptr;           // contiguous, receives x + delta; may be x or delta
   const float* weight = nullptr;  // [width]
   float eps = 0;
   float* y = nullptr;     // may be x
@@ -63,15 +62,15 @@ struct RmsNormGrad {
   int64_t dy_stride = 0, x_stride = 0, dx_stride = 0;
 };
 
-// Rotary position embedding in place, half-split as in Llama and Qwen: (x[i], x[i + C/2]) turn by the angle
-// position * theta^(-2i/C). A fused q|k|v row takes one call with heads = H + KV.
+// Rotary position embedding in place, half-split as in Llama and Qwen: it rotates the pair (x[i], x[i + C/2]) by the
+// angle position * theta^(-2i/C). For a fused q|k|v row, one call with heads = H + KV is enough.
 struct Rope {
   float* x = nullptr;                           // [rows, heads, C], rows row_stride apart
   const int64_t* positions = nullptr;           // [rows], each below the number of positions in the table
   const float* table = nullptr;                 // [positions, C] from rope_table: C/2 cosines, then C/2 sines
   int64_t rows = 0, heads = 0, head_width = 0;  // C: any multiple of 8
   int64_t row_stride = 0;
-  bool inverse = false;  // turn back: the backward pass
+  bool inverse = false;  // rotate back, for the backward pass
 };
 
 // Fills table[positions, head_width]; computed in double precision, rounded once.
@@ -104,18 +103,18 @@ struct AttentionGrad {
 inline constexpr int64_t kMaxHeadWidth = 256;
 inline constexpr int64_t kKeyBlock = 16;  // tokens of a key block
 
-// Where the keys and values of a sequence lie: in pages of page_tokens tokens (a multiple of kKeyBlock), found through
-// an array of page pointers. One big page is a contiguous slot. Inside a page, from `offset` on (the layer's place when
-// a page holds all layers): keys [KV][page_tokens / 16][C][16], transposed in blocks of 16 tokens, then values
-// [KV][page_tokens][C]. Memory past a sequence's length is never relied on: it may hold anything.
+// The layout of the keys and values of a sequence. They are in pages of page_tokens tokens (a multiple of kKeyBlock),
+// which are found through an array of page pointers. A contiguous slot is one big page. A page may hold all layers;
+// this layer starts at `offset`. From there a page holds keys [KV][page_tokens / 16][C][16], transposed in blocks of 16
+// tokens, then values [KV][page_tokens][C]. Memory past a sequence's length may hold anything.
 struct KvLayout {
   int64_t kv_heads = 0, head_width = 0, page_tokens = 0;
   int64_t offset = 0;
   int64_t floats() const { return 2 * kv_heads * page_tokens * head_width; }  // of one layer of one page
 };
 
-// One query token per row; several rows may be of one sequence (prefill). All keys up to each row's position must be in
-// the cache before attention_decode: call kv_append for all rows first.
+// One token per row. Several rows may belong to one sequence (prefill). attention_decode needs all keys up to each
+// row's position in the cache, so call kv_append for all rows first.
 struct KvRows {
   KvLayout layout;
   float* const* const* pages = nullptr;  // [rows] the page pointers of the row's sequence
@@ -131,7 +130,7 @@ struct KvAppend {
   int64_t kv_stride = 0;
 };
 
-// out[b] = attention of q[b] over the keys 0..position of its sequence: the same bits as Attention.
+// out[b] = attention of q[b] over the keys 0..position of its sequence, with the same bits as Attention.
 struct AttentionDecode {
   KvRows from;
   const float* q = nullptr;  // [rows, H, C], rows q_stride apart
@@ -167,7 +166,7 @@ struct LogProbGrad {
   float* dlogits = nullptr;          // [rows, vocab], written; may be logits
 };
 
-// One AdamW update of `count` weights of which all decay alike. With g = clip grad:
+// One AdamW update of `count` weights, which all have the same weight decay. With g = clip grad:
 //   m += (1 - beta1) (g - m);  v = beta2 v + (1 - beta2) g^2;
 //   w = (1 - lr weight_decay) w - (lr / correction1) m / (sqrt(v) / sqrt(correction2) + eps).
 struct AdamW {
@@ -191,7 +190,7 @@ struct Table {
                bool accumulate);
   // c[N, K] (+)= a[M, N]^T b[M, K]. Each output is one chain over m, from 0 or (accumulate) from c.
   void (*gemm_tn)(const float* a, const float* b, float* c, int64_t m, int64_t n, int64_t k, bool accumulate);
-  // c[N, K] += a[M, N]^T b[M, K], summed over the M rows as Sequences says: gradients of weights.
+  // c[N, K] += a[M, N]^T b[M, K], summed over the M rows in the order of Sequences. For gradients of weights.
   void (*weight_grad)(const float* a, const float* b, float* c, const Sequences& rows, int64_t n, int64_t k);
   // out[cols, rows] = in[rows, cols]^T: a weight stored [out, in] becomes gemm's w.
   void (*transpose)(const float* in, float* out, int64_t rows, int64_t cols);
@@ -221,11 +220,12 @@ struct Table {
                              const Sequences& rows, int64_t width);
 
   void (*add)(const float* a, const float* b, float* y, int64_t count);  // y = a + b; y may be a or b
-  // sums[N] += the sum of the rows of x[M, N]: gradients of biases.
+  // sums[N] += the sum of the rows of x[M, N], in the order of Sequences. For gradients of biases.
   void (*column_sum)(const float* x, float* sums, const Sequences& rows, int64_t cols);
 
   void (*adamw)(const AdamW& args);
-  // sums[i] = the sum of squares of the i-th kSquareBlock elements of x, and of what is left: norms of gradients.
+  // sums[i] = the sum of squares of the i-th block of kSquareBlock elements of x; the last block may be shorter. For
+  // norms of gradients.
   void (*square_sums)(const float* x, float* sums, int64_t count);
 
   // Element-wise exp and natural log, within 2 units in the last place of the true value, IEEE limits and NaN as in

@@ -1,3 +1,4 @@
+// The buffer of a thread only grows. Growing discards the old contents.
 #include "trainer/kernels/scratch.h"
 
 #include <cstdlib>

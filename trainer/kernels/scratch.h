@@ -1,12 +1,13 @@
-// Per-thread work memory of the kernels, kept from call to call. Compiled once for all instruction sets.
+// Scratch memory of the kernels, one buffer per thread, reused from call to call. Compiled once for all instruction
+// sets.
 #pragma once
 
 #include <cstdint>
 
 namespace terse::trainer::kernels {
 
-// At least `floats` floats, aligned to 64 bytes, of the calling thread: valid until its next call, contents
-// unspecified. Throws std::bad_alloc.
+// Returns at least `floats` floats of the calling thread, aligned to 64 bytes. They are valid until the thread's next
+// call, and their contents are unspecified. Throws std::bad_alloc.
 float* scratch(int64_t floats);
 
 }  // namespace terse::trainer::kernels

@@ -1,4 +1,4 @@
-// The terminal that a run talks to: permanent lines, and below them at most one live line that is redrawn in place.
+// The terminal output of a run: permanent lines, and below them at most one live line that is redrawn in place.
 #pragma once
 
 #include <cstdio>
@@ -7,7 +7,7 @@
 
 namespace terse::trainer {
 
-// Safe to use from several threads. Errors of the terminal are ignored: a closed terminal must not end a run.
+// Thread-safe. Errors of the terminal are ignored: a closed terminal must not end a run.
 class Console {
  public:
   explicit Console(std::FILE* stream = stderr);
@@ -16,12 +16,12 @@ class Console {
   Console(const Console&) = delete;
   Console& operator=(const Console&) = delete;
 
-  // A terminal that understands a carriage return; otherwise live() must not be used.
+  // Whether the stream is a terminal that understands a carriage return. If not, live() must not be used.
   bool terminal() const { return terminal_; }
 
   void print(const std::string& line);  // a permanent line, above the live one
   void live(const std::string& line);   // replaces the live line; cut to the terminal's width
-  void end_live();                      // leaves the live line standing and moves below it
+  void end_live();                      // ends the live line; later output starts below it
 
  private:
   std::string fitted(const std::string& line) const;

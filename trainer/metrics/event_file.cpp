@@ -1,7 +1,9 @@
-// The fields used of tensorflow/core/util/event.proto and framework/summary.proto:
-//   Event     { double wall_time = 1; int64 step = 2; string file_version = 3; Summary summary = 5; SessionLog
-//   session_log = 7; } Summary   { repeated Value value = 1; }   Value { string tag = 1; float simple_value = 2; }
-//   SessionLog{ Status status = 1; }          START = 1
+// Encodes these fields of tensorflow/core/util/event.proto and framework/summary.proto:
+//   Event { double wall_time = 1; int64 step = 2; string file_version = 3; Summary summary = 5;
+//           SessionLog session_log = 7; }
+//   Summary { repeated Value value = 1; }
+//   Value { string tag = 1; float simple_value = 2; }
+//   SessionLog { Status status = 1; } with START = 1
 // A record is: uint64 length, masked CRC of it, bytes, masked CRC of them; all little-endian.
 #include "trainer/metrics/event_file.h"
 
@@ -55,7 +57,8 @@ std::string field_float(uint32_t field, float value) {
 
 constexpr std::string_view kPrefix = "events.out.tfevents.";
 
-// Seconds for the file's name: at least one later than any there, so that a quick restart sorts behind.
+// The time in the file's name, in seconds. It is later than that of every existing file, so that a file of a quick
+// restart sorts last.
 int64_t name_time(const std::filesystem::path& folder, double now) {
   int64_t time = static_cast<int64_t>(now);
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {

@@ -1,4 +1,4 @@
-// Unbuffered: one write() a line.
+// Each line is one write() without a buffer in the process.
 #include "trainer/metrics/jsonl_file.h"
 
 #include <fcntl.h>
@@ -56,7 +56,7 @@ void JsonlFile::append(const std::string& line) {
     lost_ = 0;
     return;
   }
-  // Half a line must not stay: the next one would continue it. Not every file can be cut (a pipe, a device).
+  // A partial line must not stay, because the next line would continue it. A pipe or a device cannot be truncated.
   [[maybe_unused]] const int ignored = ::ftruncate(fd_.get(), size_);
   if (lost_++ == 0) fail("write", error);
 }

@@ -1,4 +1,5 @@
-// A file of JSON lines that survives kills and full disks: whole lines only, and positions to go back to.
+// A file of JSON lines that survives kills and full disks. It holds only whole lines, and can be truncated to an
+// earlier position.
 #pragma once
 
 #include <cstdint>
@@ -19,23 +20,24 @@ class MetricsError : public DiskError {
 
 class JsonlFile {
  public:
-  // Opens for appending, created when missing. What stands behind the last newline was torn by a kill and is cut off.
-  // Throws MetricsError.
+  // Opens the file for appending, and creates it when missing. Truncates text after the last newline, which a killed
+  // process left. Throws MetricsError.
   explicit JsonlFile(std::filesystem::path path);
 
-  // Hands the line (without newline) to the system at once: a killed process loses nothing. A line is written whole or
-  // not at all. Throws MetricsError at the first failure of an outage; lines that fail after it are counted in lost().
+  // Writes a line, given without its newline, straight to the system, so a killed process loses nothing. A line is
+  // written completely or not at all. Throws MetricsError at the first failure of an outage; later failures are only
+  // counted in lost().
   void append(const std::string& line);
 
-  // Bytes up to the end of the last line, on disk, as is the file's name: a power loss does not take them back. Throws
-  // MetricsError.
+  // Syncs the lines and the file's name to disk, so that a power failure does not lose them. Returns the position: the
+  // bytes up to the end of the last line. Throws MetricsError.
   int64_t sync();
 
-  // Cuts the file to `bytes`, a value of sync(). A file that is shorter, or has no line end there, is cut to its last
-  // whole line before; returns the size it has then. Throws MetricsError.
+  // Truncates the file to `bytes`, a value of sync(). If the file is shorter or has no line end there, truncates it to
+  // the last whole line before that. Returns the new size. Throws MetricsError.
   int64_t rewind(int64_t bytes);
 
-  int64_t lost() const { return lost_; }  // lines of the present outage
+  int64_t lost() const { return lost_; }  // lines that the current outage has lost
 
  private:
   void cut(int64_t bytes);

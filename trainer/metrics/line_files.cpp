@@ -1,4 +1,4 @@
-// A file that has no line yet need not exist; its position is 0.
+// A file without lines need not exist; its position is 0.
 #include "trainer/metrics/line_files.h"
 
 #include <fmt/format.h>

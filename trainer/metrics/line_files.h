@@ -1,5 +1,5 @@
-// The line files of a run folder (metrics.jsonl, ledger.jsonl, traces/): one writer for them all. They have one
-// position together, which every checkpoint keeps, so a resumed run has no line twice in any of them.
+// One writer for all line files of a run folder (metrics.jsonl, ledger.jsonl, traces/). A checkpoint stores the
+// positions of all files together, so that after a resume no file has a line twice.
 #pragma once
 
 #include <cstdint>
@@ -15,24 +15,24 @@ namespace terse::trainer {
 
 class LineFiles {
  public:
-  // Bytes of each file, by its name in the folder.
+  // The position of each file in bytes, by its name in the folder.
   using Positions = std::map<std::string, int64_t>;
 
-  // `names` are paths inside `folder`, such as "traces/rl.jsonl". No other file can be written: what a checkpoint does
-  // not know of could not be taken back. The first of them is opened at once, the others by their first line. Throws
-  // MetricsError, here and below.
+  // `names` are paths inside `folder`, such as "traces/rl.jsonl". No other file can be written, because a checkpoint
+  // could not restore its position. The first file is opened at once, and each other file by its first line. All
+  // functions throw MetricsError.
   LineFiles(std::filesystem::path folder, const std::vector<std::string>& names);
 
-  // As JsonlFile::append. Returns the number of lines that are missing when this one ends an outage, else 0. Throws
-  // std::logic_error for a name that was not given.
+  // Appends a line as JsonlFile::append does. When this line ends an outage, returns the number of lines that were lost
+  // in it, else 0. Throws std::logic_error for a name that was not given to the constructor.
   int64_t append(const std::string& name, const std::string& line);
 
-  // Where every file stands, with everything before it on disk.
+  // Syncs all files to disk and returns their positions.
   Positions sync();
-  // Cuts every file to its position; one that `positions` does not name is left as it is. Returns where the files stand
-  // then: not at `positions` where lines are missing.
+  // Truncates every file to its position, and leaves files alone that `positions` does not name. Returns the new
+  // positions. They are smaller than `positions` where lines are missing.
   Positions rewind(const Positions& positions);
-  // Cuts every file to nothing.
+  // Truncates every file to 0 bytes.
   void clear();
 
  private:

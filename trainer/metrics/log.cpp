@@ -1,4 +1,4 @@
-// One write() a line, so that a killed run leaves every line it printed.
+// Each line is one write(), so a killed run leaves every line that it printed.
 #include "trainer/metrics/log.h"
 
 #include <fcntl.h>
@@ -22,12 +22,12 @@ std::string stamp(const char* format) {
   return std::string(text, std::strftime(text, sizeof text, format, &local));
 }
 
-// A full disk or a kill may have left half a line; the next one must not continue it.
+// A full disk or a kill may have left an incomplete line. The next line must not continue it.
 void end_torn_line(int fd) {
   const off_t size = ::lseek(fd, 0, SEEK_END);
   char last = '\n';
   if (size > 0 && ::pread(fd, &last, 1, size - 1) == 1 && last != '\n') [[maybe_unused]]
-    const ssize_t ignored = ::write(fd, "\n", 1);  // the next line reports a disk that refuses
+    const ssize_t ignored = ::write(fd, "\n", 1);  // if the disk refuses this, the next line reports it
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What a run says to people: timestamped lines on the console and in log.txt.
+// A run's messages for people: lines with a time stamp on the console and in log.txt.
 #pragma once
 
 #include <filesystem>
@@ -9,19 +9,19 @@
 
 namespace terse::trainer {
 
-// Safe to use from several threads. A log file that cannot be written is reported once on the console and then left
-// alone: words must not end a run.
+// Thread-safe. A log file that cannot be written is reported once on the console and then ignored: a message must not
+// end a run.
 class Log {
  public:
-  // Appends to `file`, on a line of its own whatever an earlier process left; an empty path means console only.
-  // `console` must outlive the log.
+  // Appends to `file`, and begins a new line when an earlier process left an incomplete one. With an empty path it
+  // writes to the console only. `console` must outlive the log.
   explicit Log(Console& console, const std::filesystem::path& file = {});
   ~Log();
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
 
   void info(const std::string& text);
-  void warn(const std::string& text);  // marked "warning:"
+  void warn(const std::string& text);  // prefixed with "warning:"
   void file_only(const std::string& text);
 
   Console& console() { return console_; }

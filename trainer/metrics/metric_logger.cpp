@@ -1,4 +1,4 @@
-// Sends each record to its three readers.
+// Sends each record to metrics.jsonl, the event file and the progress line.
 #include "trainer/metrics/metric_logger.h"
 
 #include <fmt/format.h>
@@ -28,7 +28,7 @@ std::string quoted(const std::string& text) {
 
 std::string number(double value) {
   if (!std::isfinite(value)) return "null";
-  // JSON readers take "-0" for an integer and lose its sign.
+  // JSON readers parse "-0" as an integer and lose its sign.
   return value == 0 && std::signbit(value) ? "-0.0" : fmt::format("{}", value);
 }
 
@@ -42,7 +42,7 @@ void to_json(nlohmann::json& json, const MetricPosition& position) {
 }
 
 void from_json(const nlohmann::json& json, MetricPosition& position) {
-  // An older checkpoint tells of metrics.jsonl only; the other files then stay as they are.
+  // An older checkpoint has the position of metrics.jsonl only. The other files are then left as they are.
   if (json.contains("bytes")) {
     position.files = {{kMetrics, json.at("bytes")}};
   } else {
@@ -94,7 +94,7 @@ void MetricLogger::step_done() {
   show_progress(false);
 }
 
-// `last`: the stage's final line, which is shown whatever the interval, and nothing after it.
+// `last`: the final line of the stage. It ignores the interval, and no line of the stage follows it.
 void MetricLogger::show_progress(bool last) {
   if (!files_ || progress_.stage().empty() || stage_closed_) return;
   stage_closed_ = last;

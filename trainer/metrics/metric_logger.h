@@ -1,4 +1,4 @@
-// Where a run's numbers and words go: metrics.jsonl and its other line files, tensorboard/, log.txt and a progress
+// Writes a run's metrics and messages to metrics.jsonl and the other line files, tensorboard/, log.txt and a progress
 // line.
 #pragma once
 
@@ -19,30 +19,30 @@
 
 namespace terse::trainer {
 
-// A point of the record that a checkpoint keeps, so that a resumed run goes on from there.
+// A position in the record. A checkpoint stores it, so that a resumed run continues from there.
 struct MetricPosition {
-  LineFiles::Positions files;  // empty: the very beginning
-  int64_t global_step = -1;    // of the last record; -1: none
+  LineFiles::Positions files;  // empty: the beginning
+  int64_t global_step = -1;    // step of the last record; -1: none
 };
 void to_json(nlohmann::json& json, const MetricPosition& position);
 void from_json(const nlohmann::json& json, MetricPosition& position);
 
 struct MetricLoggerOptions {
   std::vector<std::string> files = {};  // line files of the run folder beside metrics.jsonl
-  Console* console = nullptr;           // null: standard error
-  std::function<double()> clock;        // seconds of a steady clock; empty: the system's
-  double live_interval_s = 0.1;         // between redrawings of the live line on a terminal
-  double plain_interval_s = 5;          // between progress lines elsewhere, and in log.txt
+  Console* console = nullptr;           // null: a console on standard error
+  std::function<double()> clock;        // seconds of a steady clock; empty: std::chrono's
+  double live_interval_s = 0.1;         // minimum time between updates of the live line on a terminal
+  double plain_interval_s = 5;          // minimum time between progress lines elsewhere, and in log.txt
 };
 
 class MetricLogger {
  public:
-  // Opens metrics.jsonl and log.txt in `run_dir` for appending. Throws MetricsError. An empty `run_dir` takes
-  // everything and writes nothing: one rank of a run speaks for all.
+  // Opens metrics.jsonl and log.txt in `run_dir` for appending. Throws MetricsError. With an empty `run_dir` all calls
+  // are accepted and nothing is written: only one rank of a run logs.
   explicit MetricLogger(const std::filesystem::path& run_dir, MetricLoggerOptions options = {});
   ~MetricLogger();
 
-  // A line for people, on the console and in log.txt.
+  // Prints a line for people on the console and in log.txt.
   void say(const std::string& text) {
     if (files_) log_.info(text);
   }
@@ -50,23 +50,24 @@ class MetricLogger {
     if (files_) log_.warn(text);
   }
 
-  // For the progress line: a stage of `steps` steps begins, or goes on after `step`; another of its steps is done.
+  // Updates for the progress line. begin_stage(): a stage of `steps` steps begins or resumes after `step`. step_done():
+  // one more step is finished.
   void begin_stage(const std::string& stage, int64_t step, int64_t steps);
   void step_done();
 
-  // One line of another line file of the run. Throws as log() does.
+  // Appends one line to another line file of the run. Throws as log() does.
   void append(const std::string& file, const std::string& line);
 
-  // One record, in the system's hands when the call returns. `step` counts within the stage, `global_step` over all
-  // stages. Values that are not finite become null, and their names are listed under "nonfinite". Throws MetricsError
-  // when metrics.jsonl cannot be written (once; records lost after that are counted, and reported when writing works
-  // again). A failure of the event files is one warning.
+  // Writes one record. It is with the operating system when the call returns. `step` counts within the stage,
+  // `global_step` over all stages. Values that are not finite become null, and their names are listed under
+  // "nonfinite". Throws MetricsError when metrics.jsonl cannot be written, but only once: further lost records are
+  // counted, and the count is reported when writing works again. A failure of the event files causes one warning.
   void log(const std::string& stage, int64_t step, int64_t global_step, const std::map<std::string, double>& metrics);
 
-  // Where the record stands now, with everything before it on disk. Throws MetricsError.
+  // Syncs all line files to disk and returns the current position. Throws MetricsError.
   MetricPosition position();
-  // Goes back to a position, {} being the very beginning: later lines are cut off the line files, and a new event file
-  // tells TensorBoard to drop later points. Throws MetricsError.
+  // Returns to a position; {} is the beginning. Truncates the line files, and starts a new event file that makes
+  // TensorBoard discard later points. Throws MetricsError.
   void rewind(const MetricPosition& position);
 
  private:
@@ -80,14 +81,14 @@ class MetricLogger {
   std::optional<LineFiles> files_;
   std::unique_ptr<EventFile> events_;  // opened at the first record
   bool events_failed_ = false;
-  std::optional<int64_t> restart_at_;  // of the next event file
+  std::optional<int64_t> restart_at_;  // for the next event file
   int64_t global_step_ = -1;
   Progress progress_;
   bool stage_closed_ = false;
-  double shown_at_ = 0, noted_at_ = 0;  // latest live line; latest plain one
+  double shown_at_ = 0, noted_at_ = 0;  // times of the latest live line and the latest plain line
 };
 
-// The line of metrics.jsonl. Doubles are printed with the fewest digits that read back to the same bits.
+// Formats a line of metrics.jsonl. Doubles are printed with the fewest digits that read back to the same bits.
 std::string metric_line(double time, const std::string& stage, int64_t step,
                         const std::map<std::string, double>& metrics);
 

@@ -1,4 +1,4 @@
-// The time left follows from the latest steps rather than from all: responses that grow shorter make steps faster.
+// Estimates the remaining time from recent steps only: steps become faster when responses become shorter.
 #include "trainer/metrics/progress.h"
 
 #include <fmt/format.h>
@@ -11,14 +11,14 @@
 namespace terse::trainer {
 namespace {
 
-constexpr double kMemory = 0.97;  // weight of the past at each step: about the latest 30 steps count
+constexpr double kMemory = 0.97;  // decay per step: about the last 30 steps count
 
 struct Item {
   const char* metric;
   std::string (*text)(double value);
 };
 
-// What a line shows, where the metric exists.
+// The metrics of a line, in order. Metrics without a value are left out.
 const Item kItems[] = {
     {"loss", [](double v) { return "loss " + human_value(v); }},
     {"val_loss", [](double v) { return "val " + human_value(v); }},
@@ -33,7 +33,7 @@ std::string human_count(double count) {
   static constexpr const char* kUnits[] = {"", "k", "M", "G", "T"};
   if (!std::isfinite(count)) return fmt::format("{}", count);
   size_t unit = 0;
-  // 999.5 would round to four digits.
+  // From 999.5 on a number would round to four digits.
   while (std::abs(count) >= 999.5 && unit + 1 < std::size(kUnits)) count /= 1000, ++unit;
   return fmt::format("{:.{}f}{}", count, unit > 0 && std::abs(count) < 9.95 ? 1 : 0, kUnits[unit]);
 }
@@ -42,7 +42,7 @@ std::string human_value(double value) {
   const double size = std::abs(value);
   if (value == 0 || !std::isfinite(value)) return fmt::format("{}", value);
   if (size < 1e-3 || size >= 1e5) return fmt::format("{:.2e}", value);
-  // Digits behind the point for three significant ones, by the rounded value: 9.999 is 10.0.
+  // The number of decimals for three significant digits. It follows the rounded value: 9.999 is 10.0.
   const int digits = static_cast<int>(std::floor(std::log10(size * (1 + 0.0005))));
   return fmt::format("{:.{}f}", value, std::max(0, 2 - digits));
 }
@@ -80,7 +80,7 @@ std::string Progress::line() const {
   std::string text = fmt::format("{} {}", stage_, step_);
   if (steps_ > 0) text += fmt::format("/{} {}%", steps_, 100 * step_ / steps_);
   for (const Item& item : kItems) {
-    // The loss of a policy says little; its accuracy does.
+    // For a policy, accuracy is more informative than the loss.
     if (std::string_view(item.metric) == "loss" && shown_.contains("accuracy")) continue;
     if (auto found = shown_.find(item.metric); found != shown_.end()) text += " | " + item.text(found->second);
   }

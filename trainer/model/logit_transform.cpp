@@ -1,4 +1,5 @@
-// Cuts by rank, by probability mass and by relative probability, on one row; greedy is the cut that leaves one token.
+// Computes one threshold for the logits of a row from all three cuts. Greedy sampling needs no threshold: it keeps one
+// token, even among equal logits.
 #include "trainer/model/logit_transform.h"
 
 #include <algorithm>
@@ -11,7 +12,7 @@ namespace terse::trainer {
 
 namespace {
 
-// Smallest logit that survives all three cuts, from the logits in descending order.
+// Returns the smallest logit that survives all three cuts. `sorted` holds the logits in descending order.
 float threshold(const LogitTransform& transform, const std::vector<float>& sorted) {
   size_t kept = sorted.size();
   if (transform.top_k > 0) kept = std::min(kept, static_cast<size_t>(transform.top_k));
@@ -34,7 +35,7 @@ float threshold(const LogitTransform& transform, const std::vector<float>& sorte
 
 void cut(const LogitTransform& transform, float* logits, int64_t vocab, int64_t keep) {
   if (!transform.cuts()) return;
-  if (std::any_of(logits, logits + vocab, [](float logit) { return std::isnan(logit); })) return;  // has no order
+  if (std::any_of(logits, logits + vocab, [](float logit) { return std::isnan(logit); })) return;  // NaN has no order
   if (transform.greedy()) {
     const int64_t likeliest = std::max_element(logits, logits + vocab) - logits;
     for (int64_t i = 0; i < vocab; ++i) {

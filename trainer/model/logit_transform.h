@@ -1,5 +1,5 @@
-// What is done to logits before a token is sampled. It travels with the sample: sampler and learner apply the same
-// transform, so that a recorded log-probability is the policy's own.
+// The transform of the logits before a token is sampled. It is stored with the sample. So sampler and learner apply the
+// same transform, and a recorded log-probability is the policy's own.
 #pragma once
 
 #include <cstdint>
@@ -15,19 +15,19 @@ struct LogitTransform {
   // True at temperature 0, and at temperatures so small that logits divided by them would leave the range of fp32. Then
   // the likeliest token is always taken (the lowest id among equal ones), with log-probability 0 and entropy 0.
   bool greedy() const { return temperature < 0x1p-100; }
-  // The factor that remains to be multiplied in after the cuts: the kernels take it as their scale.
+  // The factor that the kernels multiply the logits by, after the cuts.
   float scale() const { return greedy() ? 1.0f : static_cast<float>(1.0 / temperature); }
   bool cuts() const { return greedy() || top_k > 0 || top_p < 1.0 || min_p > 0.0; }
   bool identity() const { return temperature == 1.0 && !cuts(); }
 };
 
-// Makes the logits that the transform drops -inf, in one row of V; leaves the others as they are (not divided by the
-// temperature, which the cuts take into account). `keep` (or -1) is never dropped: the learner passes the token that
-// was sampled. Ties at a cut are all kept. Order: top-k, top-p, min-p. A row with a NaN is left as it is.
+// Sets the logits that the transform drops to -inf, in one row of V. Leaves the others unchanged: the cuts take the
+// temperature into account, but do not divide by it. Never drops token `keep` (-1: none); the learner passes the token
+// that was sampled. Keeps all ties at a cut. Order: top-k, top-p, min-p. Leaves a row with a NaN unchanged.
 void cut(const LogitTransform& transform, float* logits, int64_t vocab, int64_t keep = -1);
 
-// The same for `rows` rows; returns transform.scale(). `keep` [rows] or null. Sampler and learner both call this, so
-// they agree to the bit.
+// Does the same for `rows` rows and returns transform.scale(). `keep` is [rows] or null. Sampler and learner both call
+// this function, so their results have the same bits.
 float cut_rows(const LogitTransform& transform, float* logits, int64_t rows, int64_t vocab,
                const int64_t* keep = nullptr);
 

@@ -24,7 +24,7 @@ const float* in(const Tensor& t) {
 float* out(const Tensor& t) {
   return t.data_ptr<float>();
 }
-// Where the gradient of a weight is added to: fp32 on the CPU, whatever the weight's dtype.
+// The buffer to which the gradient of a weight is added. On the CPU it is fp32, whatever the weight's dtype.
 float* grad_of(const Tensor& weight) {
   return weight.grad().data_ptr<float>();
 }

@@ -1,12 +1,11 @@
-// The differentiable operations that a transformer is made of. Each picks its implementation by device and dtype:
-//   CPU: our row-invariant fp32 kernels (trainer/kernels), with bf16 weights multiplied by LibTorch;
-//   elsewhere: our CUDA kernels for what LibTorch does in several passes (ops_fused.cpp), where they were compiled in;
-//   the rest with LibTorch's own operations (ops_aten.cpp), which are also the reference that tests hold the kernels
-//   against.
+// The differentiable operations of a transformer. Each chooses its implementation by device and dtype:
+//   CPU: our row-invariant fp32 kernels (trainer/kernels). LibTorch multiplies bf16 weights.
+//   GPU: our CUDA kernels, if they were compiled in, for operations that take LibTorch several passes (ops_fused.cpp).
+//   Everything else: LibTorch's own operations (ops_aten.cpp). Tests compare the kernels with them.
 //
-// On the CPU weight gradients are added straight to weight.grad(). In fp32 they are summed sequence by sequence and
-// then as a tree (kernels::Sequences), so that where a batch is split changes no bit of the sum: `sequences`, int32
-// [B + 1], are the first row of each sequence and then the number of rows; needed for backward passes only. Letters: N
+// On the CPU the backward pass adds weight gradients directly to weight.grad(). In fp32 it sums them sequence by
+// sequence and then as a tree (kernels::Sequences), so splitting a batch changes no bit of the sum. `sequences` is
+// int32 [B + 1]: the first row of each sequence, then the number of rows. Only backward passes need it. Letters: N
 // packed tokens, D width, H query heads, K key/value heads, C head width, F feed-forward width, V vocabulary, M rows
 // that carry a loss.
 #pragma once
@@ -26,7 +25,7 @@ torch::Tensor embed(const torch::Tensor& tokens, const torch::Tensor& weight, co
 // x [N, D], weight [D] -> [N, D]
 torch::Tensor rms_norm(const torch::Tensor& x, const torch::Tensor& weight, double eps,
                        const torch::Tensor& sequences = {});
-// sum = x + delta and its norm, both [N, D]: a residual connection and the norm behind it.
+// sum = x + delta and its norm, both [N, D]: a residual connection and the norm after it.
 struct NormedSum {
   torch::Tensor sum;
   torch::Tensor normed;
@@ -45,8 +44,9 @@ torch::Tensor attention(const torch::Tensor& qkv, const torch::Tensor& positions
 // gate_up [N, 2F] -> silu(gate) * up [N, F]
 torch::Tensor swiglu(const torch::Tensor& gate_up);
 
-// Log-probability of each target and entropy of each distribution, both [M] fp32 in nats and differentiable, without
-// ever holding more than a chunk of the logits. x [M, D], head [V, D], targets [M] int64.
+// Log-probability of each target and entropy of each distribution, both [M] fp32 in nats and differentiable. x [M, D],
+// head [V, D], targets [M] int64. On the CPU only a chunk of the logits is in memory at a time; LibTorch's operations
+// hold all [M, V].
 struct TokenLogProbs {
   torch::Tensor logprob;
   torch::Tensor entropy;

@@ -37,7 +37,7 @@ torch::Tensor rotate(const torch::Tensor& x, const torch::Tensor& positions, con
 
 torch::Tensor segment_mask(const torch::Tensor& segments, int64_t tokens) {
   const torch::Tensor rows = torch::arange(tokens, segments.options());
-  // The segment of a row: how many segment starts (after the first) are at or before it.
+  // The segment of a row is the number of segment starts (after the first) that are at or before it.
   const torch::Tensor inner = segments.slice(0, 1, segments.size(0) - 1);
   const torch::Tensor segment = torch::searchsorted(inner, rows, /*out_int32=*/true, /*right=*/true);
   return (segment.unsqueeze(1) == segment.unsqueeze(0)) & (rows.unsqueeze(1) >= rows.unsqueeze(0));
@@ -81,7 +81,7 @@ torch::Tensor swiglu(const torch::Tensor& gate_up) {
 TokenLogProbs token_logprobs(const torch::Tensor& x, const torch::Tensor& head, const torch::Tensor& targets,
                              const LogitTransform& transform) {
   torch::Tensor logits = at::linear(x, head).to(torch::kFloat32);
-  if (transform.cuts()) {  // of the same logits as the sampler, before they are scaled
+  if (transform.cuts()) {  // the sampler also cuts before it scales
     torch::Tensor kept = logits.detach().to(torch::kCPU).contiguous().clone();
     const torch::Tensor keep = targets.to(torch::kCPU).contiguous();
     cut_rows(transform, kept.data_ptr<float>(), kept.size(0), kept.size(1), keep.data_ptr<int64_t>());

@@ -1,5 +1,5 @@
-// The same operations as ops.h, from LibTorch's own differentiable functions: what runs where there are no kernels of
-// ours, and the reference for tests.
+// The operations of ops.h, made of LibTorch's own differentiable functions. They run where we have no kernels, and
+// tests use them as the reference.
 #pragma once
 
 #include <array>
@@ -19,8 +19,8 @@ torch::Tensor swiglu(const torch::Tensor& gate_up);
 TokenLogProbs token_logprobs(const torch::Tensor& x, const torch::Tensor& head, const torch::Tensor& targets,
                              const LogitTransform& transform);
 
-// The two halves of attention: qkv [N, (H + 2K) C] -> turned queries [N, H, C], turned keys [N, K, C] and values
-// [N, K, C]; and causal attention among them -> [N, H C].
+// The two halves of attention. split_rope: qkv [N, (H + 2K) C] -> rotated queries [N, H, C], rotated keys [N, K, C] and
+// values [N, K, C]. attend: causal attention among them -> [N, H C].
 std::array<torch::Tensor, 3> split_rope(const torch::Tensor& qkv, const torch::Tensor& positions,
                                         const torch::Tensor& rope, const ModelSpec& spec);
 torch::Tensor attend(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v,

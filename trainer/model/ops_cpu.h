@@ -1,4 +1,4 @@
-// What the autograd functions on the CPU kernels share.
+// Helpers of the autograd functions that run on the CPU kernels.
 #pragma once
 
 #include <torch/types.h>
@@ -10,12 +10,13 @@
 
 namespace terse::trainer::ops {
 
-// Autograd functions refuse undefined tensors but take absent ones.
+// Autograd functions reject undefined tensors but accept absent ones.
 inline std::optional<torch::Tensor> if_defined(const torch::Tensor& t) {
   return t.defined() ? std::optional(t) : std::nullopt;
 }
 
-// The kernels' view of a `sequences` tensor (ops.h) of so many rows; the tensor must outlive it.
+// Returns the kernels' view of a `sequences` tensor (ops.h) of `rows` rows. The tensor must outlive it. Throws
+// std::logic_error when the tensor is undefined or has another number of rows.
 inline kernels::Sequences sequences_of(const torch::Tensor& sequences, int64_t rows) {
   if (!sequences.defined()) throw std::logic_error("a backward pass on the CPU needs the sequences of its rows");
   const kernels::Sequences result{sequences.data_ptr<int32_t>(), sequences.size(0) - 1};

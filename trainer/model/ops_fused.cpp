@@ -1,5 +1,5 @@
-// The autograd functions on the CUDA kernels. A function keeps the kernels' table among its saved data as a number,
-// which is how a pointer to a constant rides through the graph.
+// The autograd functions that run on the CUDA kernels. Saved data cannot hold a raw pointer, so each function saves the
+// address of the kernels' table as a number.
 #include "trainer/model/ops_fused.h"
 
 #include <c10/core/impl/VirtualGuardImpl.h>
@@ -31,7 +31,7 @@ cuda::Dtype dtype_of(const Tensor& x) {
   if (x.scalar_type() == torch::kBFloat16) return cuda::Dtype::kBFloat16;
   throw std::invalid_argument(fmt::format("the CUDA kernels take fp32 and bf16, not {}", toString(x.scalar_type())));
 }
-// Data of a tensor that must be of the activations' dtype and contiguous.
+// Returns the data of a tensor. Throws std::invalid_argument unless it is contiguous and has the dtype of `like`.
 void* data_of(const Tensor& t, const Tensor& like) {
   if (t.scalar_type() != like.scalar_type() || !t.is_contiguous()) {
     throw std::invalid_argument(fmt::format("the CUDA kernels want contiguous tensors of one dtype; one is {}{}, of {}",
@@ -268,7 +268,7 @@ struct FusedSwiGlu : Function<FusedSwiGlu> {
 
 cuda::Stream current_stream(torch::Device device) {
   if (device.is_cpu()) return nullptr;
-  // By the interface that libtorch_cuda registers in libc10, so that its own libraries need not be linked.
+  // Uses the interface that libtorch_cuda registers in libc10, so that no CUDA library need be linked.
   return c10::impl::VirtualGuardImpl(device.type()).getStream(device).native_handle();
 }
 

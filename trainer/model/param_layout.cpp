@@ -1,4 +1,4 @@
-// The tensors of the one transformer, unit by unit.
+// Lists the tensors of the transformer, unit by unit, and assigns their offsets.
 #include "trainer/model/param_layout.h"
 
 #include <cmath>
@@ -8,7 +8,7 @@ namespace terse::trainer {
 
 namespace {
 
-// The tensors of a unit while it is put together.
+// The tensors of a unit under construction. `decayed` precedes `plain` in the buffer.
 struct UnitTensors {
   std::vector<ParamInfo> decayed, plain;
   void matrix(std::string name, int64_t out, int64_t in, double std) {

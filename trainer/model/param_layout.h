@@ -1,9 +1,9 @@
-// Where each weight of a model lies in one flat buffer.
+// The place of each weight of a model in one flat buffer.
 //
-// The buffer goes by units: the embedding, each block, and what comes after the blocks. A unit's gradient is complete
-// at once and its weights are needed at once, so units are what ranks shard and exchange. A unit starts with the
-// tensors that weight decay applies to (matrices) and ends with those it does not (embedding, norms, biases). Tensors
-// that are used as one matrix (q, k, v; gate, up) lie side by side.
+// The buffer is divided into units: the embedding, each block, and the tensors after the blocks. The weights of a unit
+// are needed at the same time, and its gradients are complete at the same time. So ranks shard and exchange whole
+// units. A unit begins with the tensors that decay (matrices) and ends with those that do not (embedding, norms,
+// biases). Tensors that are used as one matrix (q, k, v; gate, up) are adjacent.
 #pragma once
 
 #include <cstdint>

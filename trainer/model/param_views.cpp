@@ -1,4 +1,4 @@
-// The weights as the model sees them: gathered from their owners, and cut into named views.
+// The part of FlatParams that gathers weights from their owners and cuts them into named views.
 #include <algorithm>
 
 #include "trainer/model/params.h"
@@ -101,7 +101,8 @@ void FlatParams::open(size_t u) {
   const bool makes_views = gathers_on_demand() && (!weights_[u].defined() || gathers_[u].under_way);
   if (makes_views) {
     if (!gathers_[u].under_way) start_gather(u);
-    // The neighbour that comes next: up on the way forward, down on the way back, where gradients are being taken.
+    // The next unit is the one above in a forward pass and the one below in a backward pass. At ZeRO-3 the blocks run
+    // with gradients only in the backward pass, where they are recomputed.
     const size_t next = torch::GradMode::is_enabled() ? u - 1 : u + 1;
     const bool is_block = u > 0 && u + 1 < units() && next > 0 && next + 1 < units();
     if (is_block && !weights_[next].defined()) start_gather(next);

@@ -1,4 +1,4 @@
-// Master weights, working weights and gradients: where they lie and how they get there.
+// Allocates and initialises master weights, working weights and gradients, and saves and restores them.
 #include "trainer/model/params.h"
 
 #include <fmt/format.h>
@@ -15,7 +15,7 @@ namespace terse::trainer {
 
 namespace {
 
-// Box and Muller: one normal number from two uniform ones.
+// Makes one normal number from two uniform ones (Box and Muller).
 float initial_value(const ParamInfo& info, uint64_t seed, uint64_t param, int64_t element) {
   if (info.init_std == 0) return static_cast<float>(info.init_value);
   const auto words = philox(seed, RandomStream::kInit, param, static_cast<uint64_t>(element));
@@ -23,8 +23,8 @@ float initial_value(const ParamInfo& info, uint64_t seed, uint64_t param, int64_
   return static_cast<float>(info.init_std * radius * std::cos(2 * M_PI * words[1] * 0x1p-32));
 }
 
-// Calls part(info, first, last, at) for every parameter of which this rank owns elements [first, last), the first of
-// them at `at` in its buffers.
+// Calls part(p, first, last, at) for every parameter p of which this rank owns elements [first, last). `at` is the
+// place of the first one in the rank's buffers.
 template <class Part>
 void for_owned(const ParamLayout& layout, const Ownership& owned, const Part& part) {
   size_t u = 0;
@@ -80,7 +80,8 @@ FlatParams::FlatParams(const ModelSpec& spec, torch::Device device, uint64_t see
   }
   for (size_t u = 0; u < units() && working_.defined(); ++u) {
     const ParamUnit& unit = layout_.units[u];
-    // A version of its own: a unit that is still being gathered is no change of those in use.
+    // variable_data() gives the view its own version counter. So autograd does not mistake the gathering of one unit
+    // for a change of the units in use.
     weights_[u] = working_.narrow(0, unit.begin, unit.size()).variable_data();
     if (has_vectors(u)) {
       vectors_[u] = distributed ? torch::empty({unit.end - unit.decayed_end}, fp32)

@@ -1,10 +1,10 @@
-// The weights of a model, unit by unit, as leaf views that require gradients; the master weights and the gradients of
-// what this rank owns.
+// Holds the weights of a model, unit by unit, as leaf views that require gradients. Also holds the master weights and
+// the gradients that this rank owns.
 //
-// A process alone holds everything: one flat buffer of weights and one of gradients. Of several ranks each owns ranges
-// (sharding.h). Weights are then gathered from their owners: open() a unit before it is used and close() it after;
-// gathering starts as early as it can, so open() rarely waits. Gradients of a backward pass lie unit by unit in buffers
-// that trainer/gradient_sum.h sends to the owners.
+// A single process holds everything: one flat buffer of weights and one of gradients. With several ranks, each rank
+// owns ranges (sharding.h), and weights are gathered from their owners. Call open() before a unit is used and close()
+// after it. Gathering starts as early as possible, so open() rarely waits. A backward pass writes gradients into one
+// buffer per unit, which trainer/gradient_sum.h sends to the owners.
 #pragma once
 
 #include <torch/types.h>
@@ -30,12 +30,12 @@ struct BlockWeights {
   torch::Tensor down;            // [D, F]
 };
 
-// Follows a backward pass through the units, last unit first; see Transformer::hidden.
+// An observer that is notified as a backward pass moves through the units, last unit first; see Transformer::hidden().
 class PassObserver {
  public:
   virtual ~PassObserver() = default;
-  virtual void unit_begins(size_t unit) = 0;  // its gradient will be added to from now on
-  virtual void unit_ends(size_t unit) = 0;    // its gradient is complete, its weights are not needed any more
+  virtual void unit_begins(size_t unit) = 0;  // the pass adds to its gradient from now on
+  virtual void unit_ends(size_t unit) = 0;    // its gradient is complete and its weights are no longer needed
 };
 
 // kInference: weights only, which are 0 until they are set; no gradients.
@@ -43,8 +43,8 @@ enum class Purpose { kTraining, kInference };
 
 class FlatParams {
  public:
-  // Initialises from `seed` by counter-based normal numbers keyed by (parameter, element): the same on every device and
-  // for any number of ranks.
+  // Initialises the weights from `seed` with counter-based normal random numbers, keyed by (parameter, element). So
+  // they are the same on every device and for any number of ranks.
   FlatParams(const ModelSpec& spec, torch::Device device, uint64_t seed, const Sharding& sharding = {},
              Purpose purpose = Purpose::kTraining);
 
@@ -52,30 +52,34 @@ class FlatParams {
   const Sharding& sharding() const { return sharding_; }
   const Ownership& owned() const { return owned_; }
   int64_t size() const { return layout_.size; }
-  // Whether gradients are sums in the order of kernels::Sequences, so that no split changes a bit: fp32 on the CPU.
+  // Whether gradients are summed in the order of kernels::Sequences, so that splitting a batch changes no bit. True for
+  // fp32 on the CPU.
   bool sums_as_tree() const { return !spec_.bf16 && master_.device().is_cpu(); }
 
-  // What this rank owns, fp32, laid out as owned() says. After changing them call publish().
+  // The master weights that this rank owns, fp32, laid out like owned(). Call publish() after changing them.
   torch::Tensor& master() { return master_; }
   const torch::Tensor& master() const { return master_; }
   void publish();
-  // A process alone with bf16 weights: the copy that publish() refreshes, laid out like master(), for an update that
-  // writes it in passing; else undefined.
+  // The bf16 weights of a single process, which publish() refreshes; laid out like master(). An update may write them
+  // itself instead of calling publish(). Undefined for fp32 or several ranks.
   torch::Tensor working_copy() const;
-  // Adds a tensor that is laid out like master() to a checkpoint as the parts of "<prefix><parameter>" that this rank
-  // owns; takes it out again. Ranks that own the same leave it to the first of them.
+  // save() adds `own`, a tensor that is laid out like master(), to a checkpoint: the parts of "<prefix><parameter>"
+  // that this rank owns. When several ranks own the same parts, only the first adds them. restore() reads them back.
+  // Throws std::invalid_argument when a parameter is missing or has another shape.
   void save(checkpoints::StateDict& state, const std::string& prefix, const torch::Tensor& own) const;
   void restore(const checkpoints::StateDict& state, const std::string& prefix, torch::Tensor own) const;
-  // What restore() needs of a tensor of a checkpoint: the owned part of a "<prefix><parameter>", all of others.
+  // Returns the range of a checkpoint's tensor that this rank reads: the owned part of a "<prefix><parameter>", and all
+  // of any other tensor.
   checkpoints::Range wanted(const std::string& name, const std::vector<int64_t>& shape) const;
 
   // Units: 0 the embedding, 1..L the blocks, L + 1 the rest. The weights of an open unit may be read.
   void open(size_t unit);
   void close(size_t unit);
-  // Opens and closes all units in the order of a forward pass: `block` gets each block's weights while its unit is
-  // open, `ends` is called while the first and the last unit are. Every rank has to do so, or run the model, at once.
+  // Opens and closes all units in the order of a forward pass. Calls `block` with each block's weights while its unit
+  // is open, then `ends` while the first and the last unit are open. Collective: every other rank must do the same, or
+  // run the model, at the same time.
   void visit(const std::function<void(const BlockWeights&)>& block, const std::function<void()>& ends);
-  // Whether a closed unit has no memory (ZeRO-3).
+  // Whether a closed unit uses no memory (ZeRO-3).
   bool gathers_on_demand() const { return sharding_.distributed() && sharding_.zero == 3; }
   size_t units() const { return layout_.units.size(); }
   const torch::Tensor& embedding() const { return embedding_; }             // [V, D], of unit 0
@@ -88,22 +92,23 @@ class FlatParams {
   void zero_grad();
   void finish_grad();
 
-  // Gradients of one backward pass. There is one more unit of them than of weights where a tied head is summed apart
-  // from the embedding, on the CPU: its rows are other sums, and only apart do they not depend on where a batch is
-  // split. Its gradient is the first to be taken, too, and the embedding's the last.
+  // Gradients of one backward pass. On the CPU a tied head has a grad unit of its own, so there is one more grad unit
+  // than there are units of weights. Head and embedding add different sums to the same rows; only separate sums do not
+  // depend on where a batch is split. A pass also completes the head's gradient first and the embedding's last.
   size_t grad_units() const { return layout_.units.size() + (separate_head_ ? 1 : 0); }
   const ParamUnit& weights_of(size_t grad_unit) const { return layout_.units[grad_unit % layout_.units.size()]; }
-  // Where the pass adds gradients: fp32, or the working dtype on a GPU in bf16. begin_grad() makes it zero.
+  // The buffer to which the pass adds gradients: fp32, or bf16 for a bf16 model on a GPU. begin_grad() sets it to 0.
   torch::Tensor pass_grad(size_t grad_unit) const { return pass_grads_[grad_unit]; }
   void begin_grad(size_t grad_unit);
-  void drop_grad(size_t grad_unit);  // gives its memory back, at ZeRO stages that keep no whole gradient
-  // The part of grad() so far, or of what finish_grad() will add to it.
+  void drop_grad(size_t grad_unit);  // frees its memory at ZeRO stages that keep no whole gradient
+  // The part of grad() for this grad unit. For the separate head it is the part that finish_grad() adds to grad().
   torch::Tensor owned_grad(size_t grad_unit) const;
-  // A process alone: adds what the last pass gave to grad(), where it did not go there directly (bf16 on a GPU).
+  // For a single process: adds the gradient of the last pass to grad(). Does nothing where the pass adds to grad()
+  // itself, which is everywhere except for bf16 on a GPU.
   void collect_pass();
-  // All pass_grad() end to end; undefined at ZeRO stages that keep no whole gradient.
+  // All pass_grad() buffers, end to end; undefined at ZeRO stages that keep no whole gradient.
   torch::Tensor& whole_grad() { return whole_grad_; }
-  // Null: nobody. Must outlive the passes.
+  // Sets the observer of the backward passes, which must outlive them; null: none.
   void observe(PassObserver* observer) { observer_ = observer; }
   PassObserver* observer() const { return observer_; }
 
@@ -120,7 +125,7 @@ class FlatParams {
   void make_views(size_t unit);
   torch::Tensor leaf(const std::string& first, std::vector<int64_t> shape, size_t grad_unit);
   void attach_grads(size_t grad_unit);
-  // The kernels of the CPU want norms and biases in fp32 even where matrices are bf16. The embedding has none.
+  // The CPU kernels need norms and biases in fp32 even when matrices are bf16. The embedding unit has neither.
   bool has_vectors(size_t unit) const { return spec_.bf16 && master_.is_cpu() && unit > 0; }
   void start_gather(size_t unit);
   void finish_gather(size_t unit);
@@ -133,7 +138,7 @@ class FlatParams {
   torch::Tensor master_;   // fp32 [owned]
   torch::Tensor working_;  // all weights in the model's dtype; undefined where units are gathered on demand
   std::vector<torch::Tensor> weights_;  // of each unit: views of working_, or gathered
-  std::vector<torch::Tensor> vectors_;  // of each unit that has_vectors(): what does not decay, in fp32
+  std::vector<torch::Tensor> vectors_;  // of each unit that has_vectors(): tensors without decay, in fp32
   std::vector<Gather> gathers_;         // of each unit
   torch::Tensor whole_grad_;            // all pass_grads_ end to end, where they are kept
   std::vector<torch::Tensor> pass_grads_;

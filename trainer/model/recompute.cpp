@@ -1,4 +1,4 @@
-// The closure rides through the autograd graph in a capsule and is freed with it.
+// The autograd graph owns the closure in a capsule and frees it when the graph is freed.
 #include "trainer/model/recompute.h"
 
 #include <torch/csrc/autograd/autograd.h>

@@ -8,8 +8,7 @@
 
 namespace terse::trainer {
 
-// Equal to segment(x), in values and gradients. `segment` may be called a second time, during backward, and must be
-// pure.
+// Returns segment(x), with the same values and gradients. The backward pass calls `segment` again, so it must be pure.
 torch::Tensor recompute(std::function<torch::Tensor(const torch::Tensor&)> segment, const torch::Tensor& x);
 
 }  // namespace terse::trainer

@@ -1,4 +1,4 @@
-// Sharing out in whole blocks.
+// Divides the units among the ranks in whole blocks.
 #include "trainer/model/sharding.h"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
-// Which rank owns which weights. A unit of the flat buffer (ParamLayout) is shared out in whole blocks of
-// kernels::kSquareBlock elements, as evenly as these allow, so that sums over blocks do not depend on the number of
-// ranks. The owner holds fp32 master weights, moments and the summed gradient of its ranges.
+// Decides which rank owns which weights. Each unit of the flat buffer (ParamLayout) is divided in whole blocks of
+// kernels::kSquareBlock elements, as evenly as these allow. So sums over blocks do not depend on the number of ranks.
+// The owner holds the fp32 master weights, moments and summed gradient of its ranges.
 //
 //   ZeRO stage   every rank holds                   (Rajbhandari et al., "ZeRO", 2020, arXiv 1910.02054)
 //   1            all weights and a whole gradient
@@ -16,7 +16,7 @@
 
 namespace terse::trainer {
 
-// The groups must outlive what is sharded over them. A process alone has none.
+// The groups must outlive everything that is sharded over them. A single process has no groups.
 struct Sharding {
   int64_t zero = 1;
   Collectives* everyone = nullptr;  // all ranks that learn; rank r of R takes the r-th share of every batch
@@ -35,7 +35,7 @@ struct ShardRange {
 };
 ShardRange shard_of(const ParamUnit& unit, int64_t rank, int64_t ranks);
 
-// What one rank owns: a range of every unit, in its buffers end to end.
+// What one rank owns: a range of every unit. Its buffers hold these ranges end to end.
 struct Ownership {
   Ownership(const ParamLayout& layout, int64_t rank, int64_t ranks);
   struct Part {
@@ -46,7 +46,7 @@ struct Ownership {
   int64_t size = 0;         // elements, together
 };
 
-// Elements of a unit that each of so many ranks owns.
+// Returns how many elements of a unit each of the `ranks` ranks owns.
 std::vector<int64_t> shard_counts(const ParamUnit& unit, int64_t ranks);
 
 }  // namespace terse::trainer

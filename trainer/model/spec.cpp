@@ -1,4 +1,4 @@
-// Derivation of a model's shape.
+// Fills in the derived sizes of a model and checks them.
 #include "trainer/model/spec.h"
 
 #include <fmt/format.h>

@@ -34,7 +34,7 @@ struct ModelSpec {
   double flops_per_token(double sequence_length) const;
 };
 
-// Throws std::invalid_argument when the shape is impossible.
+// Derives the shape from the config. Throws std::invalid_argument when the shape is impossible.
 ModelSpec resolve(const configs::Model& model, int64_t vocab);
 
 }  // namespace terse::trainer

@@ -1,5 +1,5 @@
-// The output head and its log-probabilities, a chunk of rows at a time: logits exist for one chunk only, and are
-// computed again in backward.
+// Computes the output head and its log-probabilities one chunk of rows at a time. Only one chunk of logits is in
+// memory, and the backward pass computes the logits again.
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
@@ -19,7 +19,7 @@ using torch::autograd::variable_list;
 
 constexpr int64_t kChunkLogits = 1 << 20;  // logits held at a time
 
-// The head as the kernels want it ([D, V]), made once per call; bf16 heads are multiplied by LibTorch.
+// The head, transposed for the kernels ([D, V]) once per call. LibTorch multiplies bf16 heads.
 struct Head {
   explicit Head(const Tensor& w) : weight(w) {
     if (weight.scalar_type() != torch::kFloat32) return;
@@ -45,13 +45,13 @@ LogitTransform transform_of(AutogradContext* ctx) {
   return t;
 }
 
-// The gradient of the head and of its input, a chunk of rows at a time.
+// Computes the gradients of the head and of its input, one chunk of rows at a time.
 struct HeadBackward {
   Tensor x, targets, lse, entropy, d_logprob, d_entropy, dx;
   LogitTransform transform;
   Head head;
 
-  // The gradient of n rows of logits from `begin` on.
+  // Returns the gradient of the logits of n rows, from row `begin` on.
   Tensor chunk(int64_t begin, int64_t n) const {
     const int64_t* target = targets.data_ptr<int64_t>() + begin;
     Tensor logits = head.logits(x.narrow(0, begin, n));
@@ -69,7 +69,8 @@ struct HeadBackward {
     return logits;
   }
 
-  // The same in fp32, with dx of these rows; `add` takes logits, input, rows and the sizes of the weight.
+  // Does the same in fp32 and also writes dx of these rows. Passes the gradient of the logits, the input and the sizes
+  // of the weight to `add`.
   template <class Add>
   void rows(int64_t begin, int64_t n, const Add& add) {
     const Tensor logits = chunk(begin, n);
@@ -79,8 +80,8 @@ struct HeadBackward {
     add(logits.data_ptr<float>(), x.data_ptr<float>() + begin * width, vocab, width);
   }
 
-  // Adds the tree over the sequences to `grad`, which is zero where the tree is of more than `most` rows. It is then
-  // taken apart, and a sequence of more rows is a chain over its chunks.
+  // Adds the tree over the sequences to `grad`. A tree of more than `most` rows is split into its halves, and a single
+  // sequence of more rows is a chain over its chunks. In both cases `grad` must be zero before.
   void add_tree(const kernels::Sequences& sequences, int64_t most, const Tensor& grad) {
     const int64_t first = sequences.starts[0], n = sequences.rows() - first;
     if (n == 0) return;

@@ -1,4 +1,4 @@
-// The forward pass, a page.
+// The forward pass of the model, block by block.
 #include "trainer/model/transformer.h"
 
 #include <fmt/format.h>

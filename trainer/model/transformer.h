@@ -20,22 +20,21 @@ class Transformer {
   const FlatParams& params() const { return params_; }
   const torch::Tensor& rope() const { return rope_; }
 
-  // The master weights under Hugging Face's names. restore() throws naming the tensor that is missing or has another
-  // shape.
+  // Save and restore the master weights under Hugging Face's names. restore() throws std::invalid_argument, which names
+  // the tensor, when a tensor is missing or has another shape.
   void save(checkpoints::StateDict& state) const;
   void restore(const checkpoints::StateDict& state);
 
-  // Kernels look up the angles of positions unchecked, so whoever feeds them asks here, once per batch. Throws
-  // std::invalid_argument unless first..last are positions inside the context.
+  // Throws std::invalid_argument unless first..last are positions inside the context. The kernels do not check
+  // positions when they read the table of angles, so their callers call this once per batch.
   void require_angles(int64_t first, int64_t last) const;
 
   // Hidden states of every token after the final norm: [N, D]. `batch` must be on device(). Throws
-  // std::invalid_argument when a position lies beyond the context. Where weights are gathered on demand (ZeRO-3) every
-  // rank must come here equally often; one that has no batch calls stand_in().
+  // std::invalid_argument when a position lies beyond the context. When weights are gathered on demand (ZeRO-3), this
+  // call is collective; a rank that has no batch calls stand_in() instead.
   torch::Tensor hidden(const data::Batch& batch);
   void stand_in();
-  // Log-probability and entropy at the given rows [M] of the batch, whose targets it holds. Only these rows pass the
-  // head.
+  // Log-probability and entropy of the batch's targets at the given rows [M]. Only these rows pass through the head.
   ops::TokenLogProbs logprobs(const data::Batch& batch, const torch::Tensor& rows,
                               const LogitTransform& transform = {});
 

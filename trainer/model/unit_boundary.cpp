@@ -1,4 +1,4 @@
-// An autograd function that changes nothing; the observer's address rides through the graph as a number.
+// An autograd function that changes nothing. The graph holds the observer's address as a number.
 #include "trainer/model/unit_boundary.h"
 
 #include <torch/csrc/autograd/custom_function.h>

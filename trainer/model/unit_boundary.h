@@ -1,12 +1,12 @@
-// The place between two units in the graph of a forward pass.
+// Marks the boundary between two units in the autograd graph of a forward pass.
 #pragma once
 
 #include "trainer/model/params.h"
 
 namespace terse::trainer {
 
-// x itself, the output of `unit`. When its gradient is taken, the unit above has ended and this one begins; then the
-// observer of `params` is told.
+// Returns x, the output of `unit`, unchanged. When the backward pass reaches this boundary, it has finished the unit
+// above and begins this one. The boundary then notifies the observer of `params`.
 torch::Tensor unit_boundary(const torch::Tensor& x, const FlatParams& params, size_t unit);
 
 }  // namespace terse::trainer

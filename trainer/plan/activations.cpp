@@ -1,3 +1,5 @@
+// Counts elements per token and multiplies them by their size. plan_memory_test compares the sums with real
+// allocations.
 #include "trainer/plan/activations.h"
 
 #include <algorithm>
@@ -7,9 +9,9 @@ namespace terse::trainer::plan {
 
 namespace {
 
-constexpr double kChunkLogits = 1 << 20;  // of token_logprobs.cpp
+constexpr double kChunkLogits = 1 << 20;  // as in token_logprobs.cpp
 // On a GPU: logits, log-probs, probs, log-probs without their infinities, and their product with the probs, each in
-// fp32, and a mask of bytes.
+// fp32; and a mask of bytes.
 constexpr double kBytesPerGpuLogit = 5 * 4 + 1;
 
 struct Widths {
@@ -44,7 +46,8 @@ double block_bytes_per_token(const ModelSpec& spec, bool cuda) {
 double activation_bytes(const ModelSpec& spec, bool cuda, Pass pass) {
   const Widths w(spec);
   const double size = element_bytes(spec, cuda), layers = static_cast<double>(spec.layers);
-  // The final norm's input and root. Rows with a loss: the hidden state, and log-prob, entropy and log-sum-exp.
+  // The final norm keeps its input and root. A row with a loss keeps the hidden state, log-prob, entropy and
+  // log-sum-exp.
   const double last = size * w.d + 4, rows = size * w.d + 12;
   const double block = spec.activation_checkpointing ? size * w.d : block_bytes_per_token(spec, cuda);
   return static_cast<double>(pass.tokens) * (layers * block + last) + static_cast<double>(pass.loss_rows) * rows;
@@ -52,8 +55,9 @@ double activation_bytes(const ModelSpec& spec, bool cuda, Pass pass) {
 
 namespace {
 
-// On the CPU in fp32: the weights transposed, and the gradient as a tree over sequences, taken apart until its rows fit
-// a chunk (token_logprobs.cpp).
+// Matrices of the size of the head, on the CPU in fp32: the transposed weights, and partial sums of the gradient. The
+// gradient is a tree over sequences, which is halved until the rows fit a chunk (token_logprobs.cpp). Each halving
+// keeps one more copy.
 double head_copies(const ModelSpec& spec, Pass pass, double chunk) {
   double copies = static_cast<double>(pass.loss_rows) > chunk ? 2 : 1;
   int64_t sequences = pass.sequences;
@@ -65,7 +69,7 @@ double head_copies(const ModelSpec& spec, Pass pass, double chunk) {
 double head_bytes(const ModelSpec& spec, bool cuda, Pass pass) {
   const Widths w(spec);
   const double size = element_bytes(spec, cuda), rows = static_cast<double>(pass.loss_rows);
-  // The hidden state in forward, its gradient in backward.
+  // The hidden state in forward, and its gradient in backward.
   const double hidden = size * w.d * static_cast<double>(pass.tokens);
   if (cuda) return hidden + rows * w.v * kBytesPerGpuLogit;
   const double chunk = std::max(1.0, std::floor(kChunkLogits / w.v)), logits = std::min(rows, chunk) * w.v;
@@ -80,8 +84,8 @@ double workspace_bytes(const ModelSpec& spec, bool cuda, Pass pass, Moment momen
   const Widths w(spec);
   const double size = element_bytes(spec, cuda);
   const double tokens = static_cast<double>(pass.tokens), rows = static_cast<double>(pass.loss_rows);
-  // Gradients of the residual and of gate|up, and of their product in place of what was saved of it. What the final
-  // norm and the head had saved is gone by then.
+  // The gradients of the residual and of gate|up; the gradient of their product replaces the saved product. The tensors
+  // that the final norm and the head saved are free by then.
   double feed_forward = size * ((w.d + 2 * w.f) * tokens - w.d * (tokens + rows));
   if (spec.activation_checkpointing) feed_forward += (block_bytes_per_token(spec, cuda) + size * w.d) * tokens;
   if (!cuda && spec.bf16) feed_forward += 2 * w.f * w.d * 2;  // the gradient of a weight, before it is added

@@ -1,3 +1,4 @@
+// Makes a new plan with each candidate option, and names the option if the stage then fits or waits less.
 #include "trainer/plan/advice.h"
 
 #include <fmt/format.h>
@@ -10,8 +11,8 @@ namespace terse::trainer::plan {
 
 namespace {
 
-constexpr double kTooMuchWaiting = 0.15;  // of a step
-constexpr double kWorthNaming = 0.8;      // of the waiting that is left
+constexpr double kTooMuchWaiting = 0.15;  // share of a step
+constexpr double kWorthNaming = 0.8;      // an option must reduce the waiting to this share of it
 constexpr size_t kMostNamed = 3;
 
 struct Change {
@@ -67,7 +68,8 @@ std::vector<Change> ways_to_fit(const Run& run, const StagePlan& plan) {
   return ways;
 }
 
-// Options one after the other, the cheapest in time first, until all together make it fit; "" when they do not.
+// Applies options one after the other, those that cost the least time first, until the stage fits. Returns their text,
+// or "" when the stage never fits.
 std::string together(Run run, StagePlan plan) {
   std::vector<std::string> changed;
   const auto change = [&](const Change& next) {

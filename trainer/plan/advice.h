@@ -1,4 +1,4 @@
-// What is wrong with a plan, and which options would mend it: each is tried in a plan of its own before it is named.
+// Warnings about a plan, with the options that would help. An option is named only after a plan with it proves better.
 #pragma once
 
 #include <string>
@@ -8,8 +8,8 @@
 
 namespace terse::trainer::plan {
 
-// Sentences for people, the gravest first: stages that do not fit, with their largest consumers; ranks without work;
-// stages in which too much time is spent waiting for the network.
+// Sentences for people, the most serious first: stages that do not fit, with their largest consumers; ranks without
+// work; stages that wait too long for the network.
 std::vector<std::string> warnings(const Run& run, const std::vector<StagePlan>& plans);
 
 }  // namespace terse::trainer::plan

@@ -1,6 +1,6 @@
-// The constants are NCCL's own, of its tuner for NVLink and InfiniBand, in microseconds. Latencies of steps stand there
-// for one kind of hardware; here they are ratios to the ring of whole messages ("Simple": 3.4 and 9.6), whose latency a
-// hardware file gives.
+// The constants are those of NCCL's tuner for NVLink and InfiniBand, in microseconds. NCCL gives step latencies for one
+// kind of hardware. Here they are ratios to the latencies of its ring of whole messages ("Simple": 3.4 and 9.6), which
+// a hardware file gives.
 #include "trainer/plan/collective_cost.h"
 
 #include <algorithm>
@@ -19,7 +19,8 @@ struct Protocol {
 
 constexpr double kNode = 3.4, kNetwork = 9.6;
 constexpr std::array<Protocol, 3> kNccl = {{
-    // LL: every 8 bytes carry a flag, so half of the bytes and no wait for memory; a quarter of the bandwidth.
+    // LL: a flag with every 8 bytes, so half of the bytes are data and no step waits for memory; a quarter of the
+    // bandwidth.
     {3.6, 0.47 / kNode, 2.7 / kNetwork, 1 / 4.0, 4.4, 0.52 / kNode, 5.0 / kNetwork, 1 / 3.8},
     // LL128: 120 of 128 bytes are data.
     {10.0, 1.9 / kNode, 4.0 / kNetwork, 0.92, 4.4, 1.2 / kNode, 8.5 / kNetwork, 0.915},
@@ -67,7 +68,7 @@ double collective_seconds(const configs::Hardware& machine, Collective kind, dou
 
 Volume collective_volume(Collective kind, double bytes, Group group) {
   const double sent = (kind == Collective::kAllReduce ? 2 : 1) * bytes * share_sent(group);
-  // A ring leaves each node once: of the ranks of a node, one in ranks / nodes sends to another node.
+  // A ring enters and leaves each node once, so one of the ranks / nodes ranks of a node sends to another node.
   const double crossing = group.nodes > 1 ? static_cast<double>(group.nodes) / static_cast<double>(group.ranks) : 0;
   return {sent * (1 - crossing), sent * crossing};
 }

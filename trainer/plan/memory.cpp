@@ -1,3 +1,5 @@
+// Counts the buffers that the trainer and the engine allocate. plan_memory_test compares the counts with real
+// allocations.
 #include "trainer/plan/memory.h"
 
 #include <algorithm>
@@ -11,7 +13,7 @@ namespace terse::trainer::plan {
 
 namespace {
 
-constexpr double kPrefillRows = 4096;  // of rl/engine/engine.cpp
+constexpr double kPrefillRows = 4096;  // as in rl/engine/engine.cpp
 
 double working_bytes(const ModelSpec& spec) {
   return spec.bf16 ? 2 : 4;
@@ -21,7 +23,7 @@ bool has_kernel_decoder(const ModelSpec& spec, bool cuda) {
   return !cuda && !spec.bf16;
 }
 
-// Tokens that one slot has room for.
+// The number of tokens that one slot can hold.
 double slot_tokens(const ModelSpec& spec, bool cuda) {
   const int64_t block = has_kernel_decoder(spec, cuda) ? kernels::kKeyBlock : 1;
   return static_cast<double>((spec.context + block - 1) / block * block);
@@ -36,7 +38,7 @@ double total_bytes(const std::vector<Consumer>& consumers) {
 
 namespace {
 
-// What trainer/model/params.h and trainer/gradient_sum.h do with these weights among these ranks.
+// How trainer/model/params.h and trainer/gradient_sum.h hold these weights and gradients on these ranks.
 struct Scheme {
   Scheme(const ModelSpec& spec, const Sharding& sharding, bool cuda)
       : distributed(sharding.ranks > 1),
@@ -53,7 +55,8 @@ struct Scheme {
   double unit_on_its_way(double unit) const {
     const double sent = zero == 1 && pass_element == 4 ? 0 : unit;
     if (!tree) return 4 * (sent + unit / ranks);
-    // As it arrives; then, among replicas, the owned sum and everyone's.
+    // First the unit is sent and its parts arrive. Later, with replicas, the owned sum and those of all replicas are
+    // held.
     return 4 * std::max(sent + unit, unit / ranks * (1 + replicas));
   }
 
@@ -62,7 +65,7 @@ struct Scheme {
   bool tree;  // sums are trees over sequences
   double ranks, replicas;
   double pass_element;            // bytes of an element of a pass's gradient
-  std::vector<double> weights;    // units
+  std::vector<double> weights;    // sizes of the units
   std::vector<double> gradients;  // units, in the order in which a backward pass completes them
 };
 
@@ -93,8 +96,8 @@ std::vector<Consumer> unit_bytes(const ModelSpec& spec, const Sharding& sharding
   std::vector<Consumer> out;
   const bool block = moment == Moment::kBlock;
   if (scheme.zero == 3) {
-    // The embedding during the whole pass, and the other end while the head is at work, or one block while the next one
-    // arrives.
+    // The embedding stays gathered during the whole pass. Beside it are the last unit while the head runs, or one block
+    // while the next one is gathered.
     const double beside = block ? 2 * scheme.weights[1] : scheme.weights.back();
     out.push_back({"gathered units", working_bytes(spec) * (scheme.weights.front() + beside)});
   }
@@ -110,8 +113,8 @@ std::vector<Consumer> unit_bytes(const ModelSpec& spec, const Sharding& sharding
 
 namespace {
 
-// The passes of a node that is taken apart into halves until they fit `micro_batch`: their sizes, and for each how many
-// left halves wait at most.
+// Splits a node of the tree into halves until they fit `micro_batch`. Maps each size of pass to the largest number of
+// finished left halves that wait during such a pass.
 std::map<int64_t, int64_t> halves(int64_t node, int64_t micro_batch) {
   std::map<int64_t, int64_t> waiting = {{node, 0}};
   while (waiting.rbegin()->first > micro_batch) {
@@ -132,11 +135,12 @@ std::vector<PassLoad> pass_loads(const ModelSpec& spec, const Sharding& sharding
   const double whole = 4 * shard_elements(scheme.gradients, 1), part = 4 * shard_elements(scheme.gradients, shards);
   if (!scheme.tree) {
     const int64_t own = (sequences + sharding.ranks - 1) / sharding.ranks;
-    // From the second pass on, owners hold the sum of those before.
+    // From the second pass on, owners hold the sum of the previous passes.
     if (scheme.zero == 1 || own <= micro_batch) return {{micro_batch, 0}};
     return {{micro_batch, 0}, {std::min(micro_batch, own - micro_batch), part}};
   }
-  // Every rank's nodes of the tree, one a round; owners hold those of everyone who shares this copy, until others come.
+  // In each round every rank computes one node of the tree. An owner keeps its part of the nodes of all ranks that
+  // share this copy of the weights, until the sibling nodes arrive.
   std::vector<std::vector<SequenceRange>> nodes;
   size_t rounds = 0;
   for (int64_t rank = 0; rank < shards; ++rank) {
@@ -145,7 +149,7 @@ std::vector<PassLoad> pass_loads(const ModelSpec& spec, const Sharding& sharding
     rounds = std::max(rounds, nodes.back().size());
   }
   TreeSum tree(sequences);
-  std::map<int64_t, double> most;  // bytes beside a pass of so many sequences
+  std::map<int64_t, double> most;  // largest waiting bytes for each size of pass
   for (size_t round = 0; round < rounds; ++round) {
     const double waiting = static_cast<double>(tree.waiting().size()) * part;
     int64_t largest = 0;
@@ -171,7 +175,7 @@ std::vector<Consumer> engine_bytes(const ModelSpec& spec, const Generation& gene
   }};
   if (has_kernel_decoder(spec, cuda)) {
     double packed = shard_elements(unit_sizes(spec), 1);
-    if (spec.tie_embeddings) packed += static_cast<double>(spec.vocab * spec.width);  // the head apart, transposed
+    if (spec.tie_embeddings) packed += static_cast<double>(spec.vocab * spec.width);  // the head, transposed
     out.push_back({"weights to decode with", 4 * packed});
   }
   return out;
@@ -186,8 +190,9 @@ double decoding_bytes(const ModelSpec& spec, const Generation& generation, bool 
   double bytes = rows * size * (w + 3 * static_cast<double>(spec.width + spec.attention_width()));
   bytes += live * static_cast<double>(spec.vocab) * 4 * 2;  // logits and probabilities
   if (has_kernel_decoder(spec, cuda)) return bytes;
-  // Each row reads a copy of its slot's keys and values, and has a mask. On a GPU a mask and grouped heads leave only
-  // the plain implementation: the copy is repeated for every query head, and there are scores and their softmax.
+  // Each row reads a copy of its slot's keys and values, and has a mask. On a GPU, a mask with grouped heads leaves
+  // only the plain implementation of attention: it repeats the copy for every query head, and stores scores and their
+  // softmax.
   const double c = static_cast<double>(spec.head_width), capacity = slot_tokens(spec, cuda);
   const double heads = static_cast<double>(spec.heads), kv_heads = static_cast<double>(spec.kv_heads);
   double of_a_token = size * 2 * kv_heads * c + 1;

@@ -1,5 +1,6 @@
-// Bytes that one rank needs for its part of a run, consumer by consumer. What a distributed run keeps follows from the
-// ZeRO stage (sharding.h), with P parameters of w bytes (4, or 2 in bf16), n sharding ranks, and U a unit:
+// Computes the bytes that one rank needs for its part of a run, consumer by consumer. The ZeRO stage determines what a
+// distributed run keeps (sharding.h). With P parameters of w bytes (4, or 2 in bf16), n sharding ranks, and U the size
+// of a unit:
 //
 //                        1 rank    ZeRO-1       ZeRO-2    ZeRO-3
 //   working weights      w P       w P          w P       w (the embedding + 2 U)
@@ -8,10 +9,11 @@
 //   gradients            4 P       4 P/n        4 P/n     4 P/n
 //   of the pass          -         4 P + 4 U    12 U      12 U
 //
-// In fp32 the masters of one rank are its working weights. On the CPU gradients have one unit more where the head is
-// tied, as it is summed apart. In fp32 there every rank's part of a unit arrives by itself: U, beside the unit that is
-// sent and the one that is computed, and sums wait from pass to pass. Elsewhere their sum arrives, U/n. In bf16 on a
-// GPU a pass writes 2 P of its own, with one rank too, and sends units in fp32.
+// In fp32 the masters of one rank are its working weights. On the CPU with a tied head, the gradients have one more
+// unit, because the head's gradient is summed separately. In fp32 on the CPU, an owner receives the contribution of
+// every rank to its part of a unit separately: U in total, beside the unit that is sent and the one that is computed.
+// There sums also wait from pass to pass. Elsewhere their sum arrives, U/n. In bf16 on a GPU a pass has its own
+// gradient of 2 P, with one rank too, and units are sent in fp32.
 #pragma once
 
 #include <string>
@@ -29,16 +31,17 @@ struct Consumer {
 
 double total_bytes(const std::vector<Consumer>& consumers);
 
-// Weights, masters, moments and gradients: what is kept all the time.
+// The weights, masters, moments and gradients, which are kept permanently.
 std::vector<Consumer> state_bytes(const ModelSpec& spec, const Sharding& sharding, bool cuda);
-// Units that are gathered and units of gradients on their way to their owners.
+// Units of gathered weights, and units of gradients that are being sent to their owners.
 std::vector<Consumer> unit_bytes(const ModelSpec& spec, const Sharding& sharding, bool cuda, Moment moment);
-// A pass of an update: how many sequences it computes, and sums of gradients that wait meanwhile.
+// A pass of an update: the number of its sequences, and the bytes of gradient sums that wait meanwhile.
 struct PassLoad {
   int64_t sequences = 0;
   double waiting_bytes = 0;
 };
-// The passes of an update of `sequences`, at most `micro_batch` at a time: one of each size, when most waits.
+// The passes of an update of `sequences`, at most `micro_batch` at a time. For each size of pass, the one with the
+// largest waiting sums.
 std::vector<PassLoad> pass_loads(const ModelSpec& spec, const Sharding& sharding, bool cuda, int64_t sequences,
                                  int64_t micro_batch);
 
@@ -46,12 +49,13 @@ std::vector<PassLoad> pass_loads(const ModelSpec& spec, const Sharding& sharding
 struct Generation {
   int64_t slots = 0;
   int64_t prompt_tokens = 0;  // of each sequence
-  int64_t requests = 0;       // of one batch of rollouts and one rank
+  int64_t requests = 0;       // of one batch of rollouts on one rank
 };
-// Kept as long as the engine lives: keys and values, and on the CPU in fp32 a copy of the weights laid out for
+// What the engine keeps permanently: keys and values, and on the CPU in fp32 a copy of the weights in the layout for
 // decoding.
 std::vector<Consumer> engine_bytes(const ModelSpec& spec, const Generation& generation, bool cuda);
-// The largest step of it: the prompts of one admission, or one token of every sequence.
+// The temporary memory of the largest forward pass: the prompts that are admitted together, or one token of every
+// sequence.
 double decoding_bytes(const ModelSpec& spec, const Generation& generation, bool cuda);
 
 }  // namespace terse::trainer::plan

@@ -1,4 +1,4 @@
-// Joins the parts: shape of the stage, memory, time.
+// Combines the shape of a stage, its memory and its time into one plan.
 #include "trainer/plan/plan.h"
 
 #include <algorithm>
@@ -11,7 +11,7 @@ namespace terse::trainer::plan {
 
 namespace {
 
-// Operations of LibTorch that one block takes: in forward and backward, and to decode a token.
+// LibTorch operations per block: in a forward and backward pass, and to decode one token.
 constexpr double kOperationsOfAPass = 35;
 constexpr double kOperationsOfAToken = 20;
 // Token, target and position as int64, weight as fp32 (data::Batch).
@@ -32,15 +32,16 @@ double batch_bytes(const StageShape& shape) {
   return static_cast<double>(shape.largest_share() * shape.sequence_tokens) * kBatchBytesPerToken;
 }
 
-// Tensors of an apprentice, a second model that learns and generates beside the policy, and the average of its weights.
+// Adds the memory of practice: the apprentice is a second model that learns and generates beside the policy, and has an
+// average of its weights.
 void add_practice(const ModelSpec& spec, const Sharding& sharding, const std::vector<Consumer>& own,
                   std::vector<Consumer>& out) {
   const double average = 4 * shard_elements(unit_sizes(spec), sharding.shard().ranks);
   out.push_back({"the apprentice, all of it", total_bytes(own) + average});
 }
 
-// The moment of a step at which most is needed beside what is kept: in the head, in a block's backward pass, or while
-// generating.
+// Returns the consumers at the moment of a step that needs most memory beside the permanent state: in the head, in a
+// block's backward pass, or while generating.
 std::vector<Consumer> worst_moment(const Run& run, const StageShape& shape) {
   const ModelSpec spec = run.spec();
   const Sharding sharding = sharding_of(run, shape);
@@ -61,7 +62,7 @@ std::vector<Consumer> worst_moment(const Run& run, const StageShape& shape) {
   }
   if (shape.rollouts == 0) return worst;
   double generating = decoding_bytes(spec, generation_of(run, shape), cuda);
-  // Sharded weights have to be whole to generate with.
+  // Generation needs complete weights, so sharded ones are gathered.
   if (sharding.zero == 3 && sharding.ranks > 1) generating += (spec.bf16 ? 2 : 4) * shard_elements(unit_sizes(spec), 1);
   if (generating > total_bytes(worst)) worst = {{"generating a token", generating}};
   return worst;
@@ -86,7 +87,7 @@ std::vector<Consumer> memory_of(const Run& run, const StageShape& shape) {
   return out;
 }
 
-// A rank that only generates: weights, those that arrive meanwhile, and the engine.
+// The memory of a rank that only generates: its weights, new weights that arrive meanwhile, and the engine.
 std::vector<Consumer> sampler_memory(const Run& run, const StageShape& shape) {
   const ModelSpec spec = run.spec();
   const double whole = shard_elements(unit_sizes(spec), 1);
@@ -101,7 +102,7 @@ double peak_flops(const Run& run) {
   return (run.spec().bf16 ? run.machine.tflops_bf16 : run.machine.tflops_fp32) * 1e12 * run.machine.train_efficiency;
 }
 
-// Small models wait for the host, which has to start every operation.
+// The time that the host needs to start the operations of all blocks. It limits the speed of small models.
 double block_operations_seconds(const Run& run, double operations) {
   return operations * static_cast<double>(run.config.model.layers) * run.machine.operation_us * 1e-6;
 }
@@ -124,8 +125,8 @@ StepTime update_time(const Run& run, const StageShape& shape, int64_t own_sequen
   return step_time(run.machine, work);
 }
 
-// Decoding reads all weights and the live keys and values once for each token of the batch, or computes, whichever
-// takes longest, or waits for the host; prompts are one forward pass.
+// The seconds that the rollouts of one step take. For each token, decoding reads all weights and the live keys and
+// values, computes, and waits for the host; the slowest of the three counts. The prompts are one forward pass.
 double generation_seconds(const Run& run, const StageShape& shape) {
   const ModelSpec spec = run.spec();
   const double w = spec.bf16 ? 2 : 4, parameters = shard_elements(unit_sizes(spec), 1);
@@ -143,8 +144,8 @@ double generation_seconds(const Run& run, const StageShape& shape) {
   return waves * static_cast<double>(run.response_tokens) * token + prompts * forward_flops / peak_flops(run);
 }
 
-// The largest number of at most `most` for which `fits` holds, 0 when it does not for 1; `fits` gets false once and for
-// all as numbers grow.
+// Binary search for the largest number up to `most` for which `fits` holds; 0 when it does not hold for 1. `fits` must
+// be monotone: once false, it stays false for larger numbers.
 template <class Fits>
 int64_t largest(int64_t most, const Fits& fits) {
   int64_t low = 0, high = most;
@@ -177,7 +178,7 @@ int64_t largest_slots(Run run, const StageShape& shape) {
   });
 }
 
-// The mean of the stage's own updates and the apprentice's, whose batch is another.
+// Averages the stage's own updates and the apprentice's, whose batch has another size.
 void add_updates(StagePlan& plan, const StepTime& more, int64_t count) {
   const double all = static_cast<double>(plan.updates + count);
   const double old = static_cast<double>(plan.updates) / all, fresh = static_cast<double>(count) / all;

@@ -1,4 +1,5 @@
-// Memory, time and communication of every training stage of a run on given machines: no device, no data, no tensors.
+// Plans memory, time and communication of every training stage of a run on given machines, without device, data or
+// tensors.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +13,7 @@
 
 namespace terse::trainer::plan {
 
-// What a run is, as far as a plan needs to know.
+// The properties of a run that a plan depends on.
 struct Run {
   configs::RunConfig config;
   int64_t vocab = 0;
@@ -21,13 +22,14 @@ struct Run {
   int64_t ranks = 1;
   int64_t ranks_per_node = 1;
 
-  // Some ranks only generate; see rl/split_world.h.
+  // Whether some ranks only generate; see rl/split_world.h.
   bool splits() const {
     const auto& stages = config.stages;
     return config.parallel.layout == "split" && std::find(stages.begin(), stages.end(), "rl") != stages.end();
   }
   bool cuda() const { return machine.device == "cuda"; }
-  // ZeRO-3 runs blocks again, so that their weights need not be kept for the backward pass (Transformer).
+  // ZeRO-3 implies activation checkpointing: blocks run again in the backward pass, so their gathered weights need not
+  // be kept until then (Transformer).
   ModelSpec spec() const {
     ModelSpec spec = resolve(config.model, vocab);
     spec.activation_checkpointing |= config.parallel.zero == 3 && ranks > 1;
@@ -36,25 +38,25 @@ struct Run {
   double limit_bytes() const { return (machine.memory_gib - machine.reserved_gib) * 0x1p30; }
 };
 
-// The part of one rank. Sequences are shared out evenly over the ranks that learn; a part is rounded up.
+// The plan of one stage, for one rank. Sequences are split evenly over the ranks that learn, rounded up.
 struct StagePlan {
   std::string stage;
-  std::vector<Consumer> memory;          // at the worst moment, of a rank that learns
-  std::vector<Consumer> sampler_memory;  // of a rank that only generates, where there are such
+  std::vector<Consumer> memory;          // at the worst moment, on a rank that learns
+  std::vector<Consumer> sampler_memory;  // on a rank that only generates; empty without such ranks
   double limit_bytes = 0;
 
-  StepTime update;        // one optimizer step; the mean of them where practice beside RL makes other ones
-  int64_t updates = 1;    // of one step of the stage
+  StepTime update;        // one optimizer step; with practice, the mean over the updates of both models
+  int64_t updates = 1;    // in one step of the stage
   double generation = 0;  // seconds a step: prompts and rollouts, RL only
-  double overlap = 0;     // of them, while other ranks learn
+  double overlap = 0;     // seconds of generation while other ranks learn
   double tokens = 0;      // trained (RL: generated) in one step, by all ranks together
 
-  int64_t learners = 1;             // ranks
-  int64_t sequences = 0;            // of one update, over all ranks
-  int64_t micro_batch = 0;          // sequences of one pass of one rank
-  int64_t micro_batches = 1;        // passes of one update
-  int64_t largest_micro_batch = 0;  // that fits; 0: not even one sequence
-  int64_t largest_slots = 0;        // of engine.max_batch, RL only
+  int64_t learners = 1;             // ranks that learn
+  int64_t sequences = 0;            // in one update, over all ranks
+  int64_t micro_batch = 0;          // sequences in one pass of one rank
+  int64_t micro_batches = 1;        // passes in one update
+  int64_t largest_micro_batch = 0;  // largest that fits; 0: not even one sequence fits
+  int64_t largest_slots = 0;        // largest engine.max_batch that fits, RL only
 
   double bytes() const { return total_bytes(memory); }
   bool fits() const { return bytes() <= limit_bytes && total_bytes(sampler_memory) <= limit_bytes; }
@@ -62,11 +64,10 @@ struct StagePlan {
   double seconds() const { return generation - overlap + learning(); }
   double waiting() const { return static_cast<double>(updates) * update.exposed; }
   double communication_share() const { return waiting() / seconds(); }
-  Volume volume() const;  // that each rank sends in one step
+  Volume volume() const;  // bytes that each rank sends in one step
 };
 
-// Of pretrain, sft and rl, in the order of config.stages. Throws std::invalid_argument when the model is
-// impossible.
+// Plans pretrain, sft and rl, in the order of config.stages. Throws std::invalid_argument when the model is impossible.
 std::vector<StagePlan> make_plan(const Run& run);
 StagePlan plan_stage(const Run& run, const std::string& stage);
 

@@ -1,3 +1,4 @@
+// Counts parameters from the options of the model. The total must equal the size of FlatParams.
 #include "trainer/plan/sharding.h"
 
 #include <algorithm>

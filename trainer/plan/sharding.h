@@ -1,7 +1,7 @@
 // What each rank of a distributed run keeps and sends, as ZeRO defines it (Rajbhandari et al., "ZeRO: memory
-// optimizations toward training trillion parameter models", 2020), over units of parameters: the embedding (and the
-// head where it is tied), each block, the final norm with an untied head. Every unit is split evenly over the sharding
-// ranks.
+// optimizations toward training trillion parameter models", 2020). The units of sharding are: the embedding (and the
+// head where it is tied), each block, and the final norm with an untied head. Every unit is split evenly over the
+// sharding ranks.
 #pragma once
 
 #include <vector>
@@ -12,7 +12,8 @@
 
 namespace terse::trainer::plan {
 
-// Elements of each unit, in the order in which forward needs them; together all parameters of the model.
+// Elements of each unit, in the order in which a forward pass needs them. Together they are all parameters of the
+// model.
 std::vector<double> unit_sizes(const ModelSpec& spec);
 
 struct Sharding {
@@ -22,12 +23,13 @@ struct Sharding {
   bool hierarchical = false;  // shard inside a node, replicate across nodes
 
   int64_t nodes() const { return (ranks + ranks_per_node - 1) / ranks_per_node; }
-  // The ranks among which states are split, and those that hold the same part and sum their gradients.
+  // shard(): the ranks over which states are split. replicas(): the ranks that hold the same part and sum their
+  // gradients.
   Group shard() const;
   Group replicas() const;
 };
 
-// Elements of one rank's part of all units: every unit's part is rounded up.
+// Elements of one rank's part of all units. The part of every unit is rounded up.
 double shard_elements(const std::vector<double>& units, int64_t ranks);
 
 }  // namespace terse::trainer::plan

@@ -1,3 +1,4 @@
+// Reads the options of each stage. Replay and practice exist only with the adaptive penalty.
 #include "trainer/plan/stage_shape.h"
 
 #include <fmt/format.h>

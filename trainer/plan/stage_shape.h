@@ -1,4 +1,4 @@
-// How a stage's work is cut up: from the configuration to sequences, passes and updates of one rank.
+// How a stage's work is split: from the configuration to sequences, passes and updates of one rank.
 #pragma once
 
 #include <algorithm>
@@ -10,17 +10,17 @@
 namespace terse::trainer::plan {
 
 struct StageShape {
-  int64_t sequences = 0;         // of one update, over all ranks
-  std::vector<int64_t> batches;  // of which each takes passes of its own: rollouts, replay, practice; over all ranks
-  int64_t sequence_tokens = 0;   // the longest
-  int64_t loss_rows = 0;         // of one sequence
-  int64_t micro_batch = 0;       // sequences of one pass of one rank
-  int64_t own_sequences = 0;     // of one update and one rank
-  int64_t updates = 1;           // of one step
-  int64_t learners = 1;          // ranks
-  int64_t generators = 1;        // ranks: the same ones, or (split layout) the others
-  int64_t rollouts = 0;          // of one step, over all ranks; RL only
-  int64_t practice_updates = 0;  // of them, of the apprentice's copy, with practice_sequences each
+  int64_t sequences = 0;         // in one update, over all ranks
+  std::vector<int64_t> batches;  // over all ranks; those of rollouts, replay and practice take separate passes
+  int64_t sequence_tokens = 0;   // of the longest sequence
+  int64_t loss_rows = 0;         // in one sequence
+  int64_t micro_batch = 0;       // sequences in one pass of one rank
+  int64_t own_sequences = 0;     // in one update on one rank
+  int64_t updates = 1;           // in one step
+  int64_t learners = 1;          // ranks that learn
+  int64_t generators = 1;        // ranks that generate: the same ones, or (split layout) the others
+  int64_t rollouts = 0;          // in one step, over all ranks; RL only
+  int64_t practice_updates = 0;  // of the apprentice in one step, besides `updates`, with practice_sequences each
   int64_t practice_sequences = 0;
 
   int64_t passes() const { return (own_sequences + micro_batch - 1) / micro_batch; }

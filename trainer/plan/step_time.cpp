@@ -1,3 +1,4 @@
+// Adds up the collectives of all units, and subtracts the part that forward and backward passes hide.
 #include "trainer/plan/step_time.h"
 
 #include <algorithm>
@@ -7,11 +8,11 @@ namespace terse::trainer::plan {
 
 namespace {
 
-// Collectives that run beside one stretch of computing: what of them sticks out.
+// The collectives that run beside one stretch of computing.
 struct Stretch {
   double window = 0;     // seconds of computing
   double seconds = 0;    // of communication
-  double uncovered = 0;  // of it, the part that nothing can hide: the first gather, the last reduction
+  double uncovered = 0;  // part of it that nothing can hide: the first gather, the last reduction
 
   double exposed(double overlap) const { return std::max(uncovered, seconds - overlap * window); }
 };
@@ -58,7 +59,7 @@ StepTime step_time(const configs::Hardware& machine, const StepWork& work) {
   const double across_all =
       across.all(Collective::kAllReduce, work.reduce_bytes, replicas, static_cast<double>(shard.ranks));
 
-  // Gathers behind forward (ZeRO-1 and 2: of the next step's first micro-batch), the rest behind backward.
+  // Gathers overlap forward: at ZeRO-1 and 2, that of the next step's first micro-batch. The rest overlaps backward.
   Stretch in_forward{zero == 3 ? forward : forward / passes, gather_all * static_cast<double>(gathers),
                      gather.first(Collective::kAllGather, work.gather_bytes, shard)};
   Stretch in_backward{zero == 1 ? backward / passes : backward,

@@ -1,5 +1,5 @@
-// How long one update of a data-parallel run takes: computing, communication that computing does not hide, the
-// optimizer, and waiting for the slowest rank. Times add up to the step; constants come from the hardware file.
+// The time of one update of a data-parallel run: computing, communication that computing does not hide, the optimizer,
+// and waiting for the slowest rank. These times add up to the step. The constants come from the hardware file.
 //
 // What is sent, per unit of parameters (sharding.h), with g bytes of a gathered and r of a reduced element:
 //   ZeRO-1: reduce_scatter of gradients after the last micro-batch; all_gather of weights after the update, behind the
@@ -17,24 +17,24 @@
 
 namespace terse::trainer::plan {
 
-// One update.
+// The work of one update.
 struct StepWork {
   std::vector<double> units;  // elements
   Sharding sharding;
-  double compute_seconds = 0;      // forward and backward of all micro-batches, of one rank undisturbed
-  double forward_share = 1.0 / 3;  // of it; 1/4 when backward runs forward again
+  double compute_seconds = 0;  // forward and backward of all micro-batches on one rank, without communication beside it
+  double forward_share = 1.0 / 3;  // share of forward in compute_seconds; 1/4 when backward runs forward again
   int64_t micro_batches = 1;
-  double gather_bytes = 4;      // of an element of gathered weights
-  double reduce_bytes = 4;      // of an element of reduced gradients
+  double gather_bytes = 4;      // per element of gathered weights
+  double reduce_bytes = 4;      // per element of reduced gradients
   double optimizer_bytes = 28;  // read and written per element by the update: masters, moments, gradient, new weights
 };
 
 struct StepTime {
-  double compute = 0;  // slowed down by communication beside it
+  double compute = 0;  // including the slowdown by communication beside it
   double exposed = 0;  // waiting for communication
   double optimizer = 0;
   double slowest_rank = 0;   // expected wait for the slowest of all ranks
-  double communication = 0;  // in all, hidden or not; not part of the sum
+  double communication = 0;  // hidden or not; not part of the sum
   Volume volume;             // bytes that each rank sends
 
   double total() const { return compute + exposed + optimizer + slowest_rank; }

@@ -1,9 +1,9 @@
-// What every backend of collectives owes, run as 1, 2, 3 and 4 ranks under mpirun, and alone without it:
+// The tests that every backend of collectives must pass. They run as 1, 2, 3 and 4 ranks under mpirun, and without it:
 //
 //   conformance BACKEND [DEVICE]      BACKEND: auto, mpi, staged, nccl; DEVICE: cpu, cuda
 //
-// Every rank runs the same tests in the same order. The program fails on all ranks when one of them fails. Exit code 77
-// where the GPUs are missing.
+// Every rank runs the same tests in the same order. The program fails on all ranks when one of them fails. It exits
+// with code 77 when GPUs are missing.
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -38,7 +38,7 @@ int64_t size() {
 constexpr torch::ScalarType kDtypes[] = {torch::kFloat32, torch::kBFloat16, torch::kFloat64,
                                          torch::kInt64,   torch::kInt32,    torch::kUInt8};
 
-// Rank r's elements [from, from + n): small whole numbers, which every dtype holds exactly.
+// The elements [from, from + n) of rank r. They are small whole numbers, which every dtype represents exactly.
 Tensor values(int64_t r, int64_t n, torch::ScalarType dtype, int64_t from = 0) {
   return ((torch::arange(from, from + n, torch::kInt64) * 7 + r * 13) % 61).to(dtype);
 }
@@ -54,7 +54,7 @@ Tensor empty_like_values(int64_t n, torch::ScalarType dtype) {
       << "rank " << rank() << " of " << size() << "\nfound " << (found).cpu().flatten().slice(0, 0, 8) \
       << "\nexpected " << (expected).flatten().slice(0, 0, 8)
 
-// Uneven, with zeros, the same on every rank.
+// Uneven counts, with 0 for rank 1, and the same on every rank.
 std::vector<int64_t> uneven_counts(int64_t scale) {
   std::vector<int64_t> counts(size());
   for (int64_t r = 0; r < size(); ++r) counts[r] = r == 1 ? 0 : (r + 1) * scale + r;
@@ -91,7 +91,7 @@ TEST(Collectives, AllReduceOfEveryTypeAndSize) {
   }
 }
 
-// Values of many magnitudes, whose sum depends on the order.
+// Values of very different magnitudes, so that their sum depends on the order of summation.
 Tensor rough(int64_t r, int64_t n, torch::ScalarType dtype) {
   const Tensor i = torch::arange(n, torch::kFloat64) + 1000 * static_cast<double>(r);
   return (torch::sin(i * 12.9898) * torch::exp2((i * 5) % 23 - 11)).to(dtype);
@@ -230,7 +230,8 @@ TEST(Collectives, ManyOperationsUnderWayFinishInAnyOrderOfWaiting) {
 TEST(Collectives, AnOperationIsUnderWayWhileTheCallerDoesOtherThings) {
   const auto other = all().split("other", 0, 0);
   Tensor a = torch::ones({8}, device), b = torch::ones({8}, device);
-  // Even ranks begin with one group, odd ranks with the other: a caller that waited would wait for ever.
+  // Even ranks start with one group and odd ranks with the other. This deadlocks if a call blocks until its operation
+  // is complete.
   Work first, second;
   if (rank() % 2 == 0) {
     first = all().all_reduce("a", a, Reduce::kSum);
@@ -294,7 +295,7 @@ TEST(Collectives, BytesOfAnyLength) {
   barrier(all(), "barrier");
 }
 
-// Everyone writes to everyone else, the first letter of each pair a large one.
+// Every rank sends messages to every other rank. The first message of each pair is a large one.
 TEST(Letters, ArriveWholeAndInOrder) {
   if (size() == 1) GTEST_SKIP() << "a rank alone has nobody to write to";
   Mailbox& mailbox = world->mailbox();
@@ -319,7 +320,7 @@ TEST(Letters, ArriveWholeAndInOrder) {
   barrier(all(), "all letters have come");
 }
 
-// Ranks of even and of odd number as worlds of their own.
+// Splits the world into the even and the odd ranks.
 TEST(Collectives, APartOfAWorldIsAWorld) {
   const auto part = split(*world, device, "parity", rank() % 2);
   const Place& place = part->place();
@@ -334,7 +335,8 @@ TEST(Collectives, APartOfAWorldIsAWorld) {
   EXPECT_EQ(sum_of_ranks.item<int64_t>(), expected);
 }
 
-// What cannot be right whatever the others do is refused, on this rank, before it is counted as an operation.
+// An argument that is wrong regardless of the other ranks throws before the call counts as an operation, so the ranks
+// stay in step.
 template <typename Act>
 void expect_refusal(const std::string& part, const Act& act) {
   try {

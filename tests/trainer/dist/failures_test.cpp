@@ -1,5 +1,5 @@
-// How jobs of several ranks go, above all how one ends in which a rank misbehaves: with its exit code, one message that
-// names the rank, and no rank left.
+// A job in which one rank misbehaves must end with the right exit code, with one message that names this rank, and on
+// all ranks. A rank that is only slow must not end the job. misbehave.cpp has the scenarios.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -13,12 +13,12 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-// `deadline`: generous where it must not pass, short where it must.
+// `deadline` in seconds: long where it must not expire, short where it must.
 RanksResult play(const std::string& scenario, double deadline = 300) {
   return support::run_ranks(3, {TERSE_MISBEHAVE, scenario, std::to_string(deadline)});
 }
 
-// The lines of the job itself; mpirun adds its own.
+// The messages of terse on standard error. mpirun prints lines of its own there.
 std::vector<std::string> messages(const RanksResult& result) {
   std::vector<std::string> found;
   for (size_t at = 0; (at = result.errors.find("terse: ", at)) != std::string::npos;) {
@@ -135,7 +135,7 @@ TEST(Deadline, ARankStoppedAfterItsLastOperationIsNamed) {
       << result.errors;
 }
 
-// The deadline of 300 s is longer than this test may take: it is mpirun that ends the others.
+// The deadline of 300 s exceeds the time limit of this test, so mpirun has to end the other ranks.
 TEST(End, AKilledRankTakesTheOthersWithIt) {
   const RanksResult result = play("killed");
   EXPECT_EQ(result.exit_code, 137) << result.errors;

@@ -1,8 +1,8 @@
-// A job of three ranks in which one misbehaves, for failures_test.cpp to look at how it ends:
+// A job of three ranks in which one misbehaves. failures_test.cpp runs it and checks how it ends:
 //
 //   misbehave SCENARIO [DEADLINE]
 //
-// A scenario that nothing ends prints "survived".
+// A rank that reaches the end of the scenario prints "survived".
 #include <fmt/format.h>
 #include <signal.h>
 #include <unistd.h>
@@ -56,7 +56,7 @@ void other_counts(const Stage& s) {
   s.gather("shards", s.rank == 2 ? std::vector<int64_t>{4, 3, 5} : std::vector<int64_t>{3, 4, 5});
 }
 void other_share(const Stage& s) {
-  // Rank 0 expects 2 elements of rank 2, which sends it 1.
+  // Rank 0 expects 2 elements from rank 2, which sends 1.
   const std::vector<int64_t> receive = s.rank == 0 ? std::vector<int64_t>{1, 1, 2} : std::vector<int64_t>{1, 1, 1};
   s.group.all_to_all("tokens", torch::ones({3}), {1, 1, 1}, torch::ones({s.rank == 0 ? 4 : 3}), receive).wait();
 }
@@ -70,7 +70,7 @@ void stop(const Stage& s, int64_t which) {
   if (s.rank == which) raise(SIGSTOP);
   s.sum("after");
 }
-// All ranks are stopped for so many seconds, rank 1 before it comes to what the others wait for.
+// All ranks are stopped for `seconds`. Rank 1 is stopped before it starts the operation that the others wait for.
 void suspend(const Stage& s, unsigned seconds) {
   s.sum("before");
   const pid_t self = getpid();
@@ -95,7 +95,7 @@ void hang(const Stage& s) {
   }
   s.sum("after");
 }
-// Rank 2 hangs, rank 1 waits for it in a group of the two, rank 0 for both.
+// Rank 2 hangs. Rank 1 waits for it in a group of ranks 1 and 2. Rank 0 waits for both.
 void hang_behind(const Stage& s) {
   const auto pair = s.group.split("pair", s.rank == 0 ? 0 : 1, 0);
   if (s.rank == 2) {
@@ -123,7 +123,8 @@ void exception(const Stage& s) {
   }
   s.sum("after");
 }
-// The others wait for a letter of rank 1, which `misbehave` comes between; rank 2 has patience in any case.
+// Ranks 0 and 2 wait for a message from rank 1, which calls `misbehave` before it sends. Rank 2 always accepts a late
+// message.
 void wait_for_letter(const Stage& s, bool answering_is_enough, const std::function<void()>& misbehave) {
   if (s.rank == 1) {
     s.world.enter("rollout");
@@ -135,7 +136,7 @@ void wait_for_letter(const Stage& s, bool answering_is_enough, const std::functi
   }
   s.sum("after");
 }
-// Rank 2 stops, rank 1 waits for it in a group of the two, rank 0 for a letter of rank 1.
+// Rank 2 stops. Rank 1 waits for it in a group of ranks 1 and 2. Rank 0 waits for a message from rank 1.
 void letter_behind(const Stage& s) {
   const auto pair = s.group.split("pair", s.rank == 0 ? 0 : 1, 0);
   if (s.rank == 2) raise(SIGSTOP);
@@ -143,8 +144,8 @@ void letter_behind(const Stage& s) {
   while (!s.world.mailbox().wait({{1}, "a group", false}, 0.1)) {
   }
 }
-// Rank 2 is at work for longer than the deadline, and tells so now and then; rank 1 waits for its letter, rank 0 in a
-// group of the two for rank 1.
+// Rank 2 works for longer than the deadline, but sends rank 1 a message from time to time. Rank 1 waits for these
+// messages. Rank 0 waits for rank 1 in a group of ranks 0 and 1.
 void behind_letters(const Stage& s) {
   const auto pair = s.group.split("pair", s.rank == 2 ? 1 : 0, 0);
   constexpr int kLetters = 12;
@@ -156,23 +157,23 @@ void behind_letters(const Stage& s) {
     come += s.world.mailbox().wait({{2}, "a group", false}, 0.1) ? 1 : 0;
   if (s.rank < 2) barrier(*pair, "pair's");
 }
-// Everyone wants to end the job for a reason of its own; one of them is heard.
+// All ranks end the job at the same time, and only one of them may print its message.
 void all_abort(const Stage& s) {
   s.world.abort(65, fmt::format("rank {} gives up", s.rank));
 }
-// Three ranks as nodes of two.
+// Three ranks with two ranks per node.
 void nodes() {
   const auto world = World::start({.ranks_per_node = 2});
   const Place& p = world->place();
   fmt::print("rank {} of {}: node {} of {}, local rank {}\n", p.rank, p.ranks, p.node, p.nodes, p.local_rank);
 }
 void late_but_fine(const Stage& s) {
-  if (s.rank == 1) std::this_thread::sleep_for(std::chrono::milliseconds(1500));  // above the grace of disagreements
+  if (s.rank == 1) std::this_thread::sleep_for(std::chrono::milliseconds(1500));  // longer than kGrace of exchange.cpp
   s.sum("after");
 }
 
-// Rank 0 sends rank 1 a byte now and then, for longer than the deadline; rank 2, which has no part in that, is at the
-// next operation already.
+// Rank 0 sends rank 1 single bytes for longer than the deadline, so the data moves slowly. Rank 2 takes no part in this
+// and waits at the next operation.
 void slow_data(double deadline) {
   const mpi::Session session;
   const mpi::Comm comm = mpi::Comm::world();
@@ -193,7 +194,7 @@ void slow_data(double deadline) {
   group->run({.name = "next"}, nullptr).get();
   group->close();
 }
-// All threads of the group are where nothing watches them.
+// The threads of the group hang in a body, where they do not check the deadline.
 void stuck(double deadline) {
   const mpi::Session session;
   const mpi::Comm comm = mpi::Comm::world();
@@ -248,7 +249,7 @@ void play(const std::string& scenario, double deadline) {
 }  // namespace
 }  // namespace terse::trainer
 
-// In place of MPI's own, which has this second name for the purpose.
+// Replaces MPI_Finalize of the library, which is also available as PMPI_Finalize for this purpose.
 extern "C" int PMPI_Finalize();
 extern "C" int MPI_Finalize() {
   if (std::getenv(terse::trainer::kStopInFinalize) != nullptr) raise(SIGSTOP);

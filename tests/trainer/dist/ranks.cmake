@@ -1,8 +1,9 @@
-# Tests that run as several ranks on this machine. Ranks talk through shared memory, mpirun and its ranks by loopback; the
-# copy from process to process, which containers forbid, is off.
+# Tests that run as several ranks on this machine. Ranks communicate through shared memory, and mpirun reaches them over
+# loopback. Single-copy transfers between processes are off, because containers forbid them.
 set(TERSE_MPIRUN ${MPIEXEC_EXECUTABLE} --allow-run-as-root --oversubscribe --bind-to none --mca btl self,vader
     --mca btl_vader_single_copy_mechanism none --mca oob_tcp_if_include lo)
 if(TERSE_SANITIZE)
+  # LeakSanitizer is off, because it would report leaks that are not those of terse.
   list(APPEND TERSE_MPIRUN -x ASAN_OPTIONS=detect_leaks=0)  # Open MPI's own, of plugins that are gone by then
 endif()
 list(APPEND TERSE_MPIRUN -n)
@@ -28,7 +29,7 @@ foreach(ranks 1 2 3 4)
   endif()
 endforeach()
 
-# FOLDER/memory_of_ranks.cpp, of the library of that name, as these numbers of ranks.
+# Builds FOLDER/memory_of_ranks.cpp with the library of that folder, and runs it with each of these numbers of ranks.
 function(memory_of_ranks folder seconds)
   set(program ${folder}_memory_of_ranks)
   add_executable(${program} ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/memory_of_ranks.cpp)
@@ -42,7 +43,7 @@ function(memory_of_ranks folder seconds)
 endfunction()
 memory_of_ranks(trainer 300 1 2 4)
 
-# failures_test.cpp, among the tests of trainer/, runs dist_misbehave.
+# failures_test.cpp belongs to trainer_tests and runs dist_misbehave.
 string(JOIN " " launcher ${TERSE_MPIRUN})
 target_compile_definitions(trainer_tests PRIVATE TERSE_MPIRUN="${launcher}" TERSE_MISBEHAVE="$<TARGET_FILE:dist_misbehave>")
 add_dependencies(trainer_tests dist_misbehave)

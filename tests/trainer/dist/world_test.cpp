@@ -1,4 +1,4 @@
-// A process that nobody started as a rank is a world by itself.
+// A process that was started without a launcher is a world of one rank.
 #include "trainer/dist/world.h"
 
 #include <gtest/gtest.h>
@@ -15,7 +15,7 @@ struct Variable {
 
 TEST(World, AProgramStartedByItselfIsOneRank) {
   ASSERT_FALSE(launched_by_mpi());
-  const auto world = World::start({.backend = "nccl"});  // which one rank does not need
+  const auto world = World::start({.backend = "nccl"});  // one rank ignores the backend
   EXPECT_EQ(world->place().ranks, 1);
   EXPECT_EQ(world->place().nodes, 1);
   EXPECT_STREQ(world->group(torch::kCPU).backend(), "local");
@@ -41,7 +41,7 @@ TEST(World, TheRankIsKnownBeforeMpi) {
 
 TEST(World, TasksOfSrunThatCannotFindEachOtherAreRefused) {
   const Variable task("SLURM_PROCID", "1");
-  EXPECT_EQ(World::start({})->place().ranks, 1);  // a batch script
+  EXPECT_EQ(World::start({})->place().ranks, 1);  // a batch script is no task of srun
   const Variable tasks("SLURM_STEP_NUM_TASKS", "2");
   try {
     World::start({});

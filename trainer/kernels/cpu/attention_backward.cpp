@@ -1,6 +1,6 @@
 // Gradient of causal attention. Probabilities are computed again from the saved log-sum-exp, in blocks of queries by
-// keys, so that memory does not grow with the square of the length. One task per segment and key/value head owns all
-// that it writes.
+// keys, so that memory does not grow with the square of the length. Each task handles one segment and key/value head,
+// and no other task writes to its outputs.
 #include "trainer/kernels/cpu/attention_rows.h"
 #include "trainer/kernels/cpu/functions.h"
 #include "trainer/kernels/cpu/math.h"
@@ -10,7 +10,7 @@
 namespace terse::trainer::kernels::TERSE_ISA {
 namespace {
 
-constexpr int64_t kQueries = 48, kKeys = 128;  // a block
+constexpr int64_t kQueries = 48, kKeys = 128;  // size of a block
 
 // The work memory of a task, for T tokens of head width C, rows padded to Cp = C rounded up to 16 lanes.
 struct Work {

@@ -9,7 +9,7 @@
 namespace terse::trainer::kernels::TERSE_ISA {
 namespace {
 
-// Places of one key/value head inside a page, in floats.
+// Offsets of one key/value head inside a page, in floats.
 struct PagePlaces {
   int64_t keys, values;
 };

@@ -8,7 +8,7 @@
 
 namespace terse::trainer::kernels::TERSE_ISA {
 
-// All rows take the first pass, then all the second: the reductions at the end of each row overlap.
+// All rows take the first pass before any row takes the second, so that the reductions at the ends of the rows overlap.
 void softmax_rows(float* scores, int64_t stride, int64_t rows, int64_t keys, int64_t more, float scale,
                   SoftmaxRow* results) {
   const F16 minus_inf = splat(-__builtin_inff()), scales = splat(scale);
@@ -54,7 +54,7 @@ void transpose_8x8(const float* from, int64_t from_row, int64_t rows, float* to,
     t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
   }
 #pragma GCC unroll 2
-  for (int i = 0; i < 8; i += 4) {  // fours of rows
+  for (int i = 0; i < 8; i += 4) {  // groups of four rows
     r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
     r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
     r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
@@ -78,7 +78,7 @@ void transpose_blocks(const float* rows, int64_t row_stride, int64_t tokens, int
 
 namespace {
 
-// One query tile: rows `first`, first + 1, ... of the segment that starts at row `start`, for one head.
+// A tile of consecutive queries of a segment, for one head.
 struct QueryTile {
   const float* q;     // the tile's first query
   const float* keys;  // transposed blocks of the segment

@@ -1,5 +1,5 @@
-// What packed attention and decoding share, so that they give the same bits: keys transposed in blocks of 16, and the
-// softmax of a row of scores.
+// Code that packed attention and decoding share, so that they give the same bits: keys transposed in blocks of 16, and
+// the softmax of rows of scores.
 #pragma once
 
 #include "trainer/kernels/cpu/parallel.h"
@@ -14,12 +14,12 @@ struct SoftmaxRow {
   float sum;  // of exp(scaled score - max)
 };
 
-// In place, for at most kTileRows rows: row r, of keys + r * more keys, becomes exp(scale * score - max), not divided
-// by its sum. Lanes up to a multiple of 16 become zero, whatever they held.
+// Works in place on at most kTileRows rows. Row r has keys + r * more keys and becomes exp(scale * score - max), not
+// divided by its sum. Lanes up to a multiple of 16 become zero, whatever they held.
 void softmax_rows(float* scores, int64_t stride, int64_t rows, int64_t keys, int64_t more, float scale,
                   SoftmaxRow* results);
 
-// Where token `token` of a transposed key array starts: its elements are kLanes apart.
+// Returns the offset of token `token` in a transposed key array. The token's elements are kLanes apart.
 TERSE_INLINE int64_t key_at(int64_t token, int64_t head_width) {
   return token / kLanes * kLanes * head_width + token % kLanes;
 }

@@ -8,7 +8,7 @@
 namespace terse::trainer::kernels::TERSE_ISA {
 namespace {
 
-// body(begin of 16 lanes, lanes) over 0..count.
+// Calls body(first, lanes) for every 16 elements of [0, count). The last call may have fewer lanes.
 template <class Body>
 TERSE_INLINE void for_lanes(int64_t count, const Body& body) {
   int64_t i = 0;
@@ -50,7 +50,7 @@ struct OneToken {
   }
 };
 
-constexpr int64_t kExpCost = 8;  // floating-point operations that one element of exp takes the time of
+constexpr int64_t kExpCost = 8;  // time of one exp, in floating-point operations
 
 }  // namespace
 

@@ -1,4 +1,4 @@
-// The kernels of one instruction set, as listed in Table; each is defined in the file of its name.
+// Declares the kernels of one instruction set, in the order of Table. kernels.h documents them.
 #pragma once
 
 #include "trainer/kernels/kernels.h"

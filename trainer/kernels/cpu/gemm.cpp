@@ -1,5 +1,5 @@
-// Matrix products, blocked for the caches. Blocks of the summed dimension are run in order and continue from the
-// output, so each output stays one chain.
+// Matrix products, blocked for the caches. The blocks of the summed dimension run in order, and each continues from the
+// output. So each output stays one chain.
 #include "trainer/kernels/cpu/functions.h"
 #include "trainer/kernels/cpu/parallel.h"
 #include "trainer/kernels/cpu/tile.h"
@@ -9,13 +9,12 @@
 namespace terse::trainer::kernels::TERSE_ISA {
 namespace {
 
-constexpr int64_t kDepth = 192;                // steps of a block of the summed dimension: a panel of b takes 24 KB
-constexpr int64_t kRowBlock = 20 * kTileRows;  // rows whose part of `a` stays in the second-level cache
-constexpr int64_t kRowsToPack =
-    2 * kTileRows;                            // with fewer rows than this a panel is not used often enough to be copied
-constexpr int64_t kTreeRows = 8 * kTileRows;  // rows of a block whose sums by sequence stay in the caches
+constexpr int64_t kDepth = 192;  // steps of a block of the summed dimension: a panel of b takes up to 24 KB
+constexpr int64_t kRowBlock = 20 * kTileRows;   // rows whose part of `a` stays in the second-level cache
+constexpr int64_t kRowsToPack = 2 * kTileRows;  // with fewer rows, copying a panel does not pay
+constexpr int64_t kTreeRows = 8 * kTileRows;    // rows of a block whose sums over sequences stay in the caches
 
-// Copies columns of b into contiguous rows of kTileCols, filled up with zeros.
+// Copies columns of b into contiguous rows of kTileCols, padded with zeros.
 void pack_panel(const float* b, int64_t b_step, int64_t depth, int64_t cols, float* panel) {
   for (int64_t p = 0; p < depth; ++p, b += b_step, panel += kTileCols)
     for (int v = 0; v < kTileVectors; ++v) {
@@ -24,7 +23,7 @@ void pack_panel(const float* b, int64_t b_step, int64_t depth, int64_t cols, flo
     }
 }
 
-// One block of rows and all steps of the summed dimension, for the columns [0, cols).
+// Computes one block of rows over all steps of the summed dimension, for the columns [0, cols).
 void row_block(const Product& args, int64_t rows, int64_t cols, float* panel) {
   Product block = args;
   for (int64_t p = 0; p < args.count || p == 0; p += kDepth) {

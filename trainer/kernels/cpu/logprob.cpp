@@ -7,13 +7,14 @@ namespace terse::trainer::kernels::TERSE_ISA {
 namespace {
 
 constexpr float kMinusInf = -__builtin_inff();
-constexpr int64_t kRowCost = 20;  // floating-point operations that one logit takes the time of
+constexpr int64_t kRowCost = 20;  // time of one logit, in floating-point operations
 
 TERSE_INLINE F16 load_scaled(const float* p, F16 scale, int64_t n) {
   return mul(load_some(p, n), scale);
 }
 
-// exp(d) is 0 below -104, and -inf times 0 would be NaN: the factor beside an exp is held at a value where it vanishes.
+// Limits the factor that is multiplied by exp(d), because 0 times -inf would be NaN. exp(d) is 0 below -104, so the
+// limit changes no other product.
 TERSE_INLINE F16 finite(F16 d) {
   return max(splat(-1000.0f), d);
 }
@@ -60,7 +61,7 @@ void grad_row(const GradRow& row, int64_t target, int64_t vocab) {
     const F16 grad = mul(mul(sub(zero(), exp(log_p)), pull), scales);
     store_some(row.dlogits + i, grad, n);
   }
-  // The target's own entry again, with 1 - p in place of -p.
+  // Computes the target's own entry again, with 1 - p instead of -p.
   const F16 log_p = splat(target_logit - row.lse);
   const F16 p = exp(log_p);
   const F16 by_entropy = mul(mul(d_entropy, p), add(finite(log_p), entropy));

@@ -1,4 +1,4 @@
-// exp and log of our own, so that they are the same bits in every vector width and on every machine.
+// Our own exp and log, which give the same bits for every vector width and on every machine.
 #pragma once
 
 #include "trainer/kernels/cpu/vec.h"
@@ -6,8 +6,8 @@
 namespace terse::trainer::kernels::TERSE_ISA {
 
 // e^x = 2^n e^r with |r| <= ln(2) / 2: Cody-Waite reduction and the polynomial of Cephes expf. 2^n is applied in two
-// steps, so that results down to the smallest denormal and up to infinity come out right. NaN stays NaN (see max and
-// min in vec.h).
+// steps, so that results are correct down to the smallest denormal and up to infinity. NaN stays NaN (see max and min
+// in vec.h).
 TERSE_INLINE F16 exp(F16 x) {
   x = min(splat(89.0f), max(splat(-104.0f), x));  // e^89 overflows, e^-104 is zero
   const I16 n = round_to_int(mul(x, splat(1.44269504088896341f)));

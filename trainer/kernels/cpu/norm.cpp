@@ -1,4 +1,4 @@
-// RMSNorm and its gradient.
+// RMSNorm and its gradient. The weight gradient is summed over rows as Sequences defines.
 #include "trainer/kernels/cpu/functions.h"
 #include "trainer/kernels/cpu/parallel.h"
 #include "trainer/kernels/cpu/tree.h"
@@ -7,8 +7,8 @@
 namespace terse::trainer::kernels::TERSE_ISA {
 namespace {
 
-// Sum over i of a(i) * b(i), for a and b that give 16 lanes (zeros past the end): four running sums of 16 lanes, vector
-// j into sum j mod 4, then a fixed tree.
+// Sums the products of two vectors. factors(i, n, sum) adds the products of the n <= 16 elements from i on to `sum`.
+// There are four running sums of 16 lanes: vector j goes into sum j mod 4, then a fixed tree adds all lanes.
 template <class Factors>
 TERSE_INLINE float dot(int64_t width, const Factors& factors) {
   F16 sums[4] = {zero(), zero(), zero(), zero()};
@@ -129,7 +129,7 @@ void rms_norm_backward(const RmsNormGrad& args) {
   const int64_t dx_stride = args.dx_stride != 0 ? args.dx_stride : full;
   const int64_t rows = args.sequences.count > 0 ? args.sequences.rows() : 0;
   if (rows == 0) return;
-  // The weight first: dx may overwrite dy.
+  // The weight gradient comes first, because dx may overwrite dy.
   parallel_ranges(args.width, 4 * rows * args.groups, kLanes,
                   [&](int64_t begin, int64_t end) { weight_range(args, dy_stride, x_stride, begin, end); });
   parallel_ranges(rows, 8 * full, 1, [&](int64_t begin, int64_t end) {

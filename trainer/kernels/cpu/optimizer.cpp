@@ -1,5 +1,5 @@
-// AdamW and the sums of squares that gradient norms are made of. Both treat elements by place alone, so a buffer may be
-// cut anywhere (sums: at whole blocks) without changing a bit.
+// AdamW, and the sums of squares for gradient norms. The result of an element does not depend on its lane or thread. So
+// a buffer may be cut anywhere (for sums: between blocks) without changing a bit.
 #include "trainer/kernels/cpu/functions.h"
 #include "trainer/kernels/cpu/parallel.h"
 

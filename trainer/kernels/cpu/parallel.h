@@ -1,5 +1,5 @@
-// How work is split over OpenMP threads. Every output element is computed whole by one thread, in a way that does not
-// depend on the split, so that results do not depend on the thread count.
+// Splits work over OpenMP threads. One thread computes each output element completely, in a way that does not depend on
+// the split. So results do not depend on the thread count.
 #pragma once
 
 #include <omp.h>
@@ -10,7 +10,8 @@
 
 namespace terse::trainer::kernels::TERSE_ISA {
 
-// Less work than this (in floating-point operations, or their cost) per thread does not pay for waking one.
+// The least work per thread, in floating-point operations or equivalent time. Less work does not pay for waking a
+// thread.
 inline constexpr int64_t kWorkPerThread = 25000;
 
 TERSE_INLINE int64_t min_of(int64_t a, int64_t b) {
@@ -35,13 +36,13 @@ struct Range {
   int64_t begin, end;
 };
 
-// Part `part` of `count` items, in whole units.
+// Returns part `part` of `parts` of `count` items, in whole units.
 TERSE_INLINE Range share(int64_t count, int64_t parts, int64_t part, int64_t unit = 1) {
   const int64_t units = ceil_div(count, unit);
   return {min_of(count, units * part / parts * unit), min_of(count, units * (part + 1) / parts * unit)};
 }
 
-// body(begin, end) on disjoint ranges that cover 0..count.
+// Calls body(begin, end) on disjoint ranges that cover [0, count).
 template <class Body>
 void parallel_ranges(int64_t count, int64_t work_per_item, int64_t unit, const Body& body) {
   const int64_t parts = threads_for(count * work_per_item);
@@ -56,7 +57,7 @@ void parallel_ranges(int64_t count, int64_t work_per_item, int64_t unit, const B
   }
 }
 
-// body(index) for 0..count, for items of uneven cost.
+// Calls body(index) for every index in [0, count). Items may be of uneven cost.
 template <class Body>
 void parallel_tasks(int64_t count, int64_t total_work, const Body& body) {
   const int64_t parts = min_of(count, threads_for(total_work));

@@ -1,4 +1,4 @@
-// The kernels of one instruction set as a table.
+// Fills the Table of one instruction set.
 #include "trainer/kernels/cpu/functions.h"
 
 #define TERSE_NAME_OF(isa) #isa

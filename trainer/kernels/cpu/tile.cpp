@@ -1,4 +1,4 @@
-// The register tiles, and products put together from them.
+// The register tiles, and the products that are made of them.
 #include "trainer/kernels/cpu/tile.h"
 
 namespace terse::trainer::kernels::TERSE_ISA {
@@ -36,7 +36,7 @@ struct Tile {
     }
   }
 
-  // The steps that only the rows after kRow take, one fewer each time.
+  // The steps that not all rows take: rows from kRow on take the first one, rows from kRow + 1 on the next one.
   template <int kRow>
   TERSE_INLINE void triangle(const float* a, int64_t a_row, const float* b, int64_t b_step) {
     if constexpr (kRow < R) {
@@ -120,7 +120,7 @@ constexpr Tiles make_tiles() {
 
 constexpr Tiles kTiles = make_tiles();
 
-// One row of tiles; args is moved along the columns.
+// Computes one row of tiles. Advances args along the columns.
 void tile_row(const TileRow& tiles, int64_t rows, Product& args, const float* row_scale, int64_t cols) {
   const int64_t widest = rows * kWideVectors <= kTileRows * kTileVectors ? kWideVectors : kTileVectors;
   for (int64_t left = cols; left > 0;) {

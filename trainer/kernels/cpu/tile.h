@@ -5,7 +5,8 @@
 
 namespace terse::trainer::kernels::TERSE_ISA {
 
-// The tile that fills the registers: 24 accumulators of 32 registers, or 12 (two halves each) of 16.
+// The tile that fills the registers: 24 accumulators in 32 registers (AVX-512), or 6 accumulators of two registers each
+// in 16 (AVX2).
 #ifdef __AVX512F__
 inline constexpr int kTileRows = 12, kTileVectors = 2;
 #else
@@ -17,7 +18,7 @@ inline constexpr int kWideVectors = 4;  // of a tile of few rows, so that it sti
 alignas(64) inline constexpr float kZeros[kWideVectors * kLanes] = {};
 
 // c[r, col] = start[r, col] + the chain over p of a[r * a_row + p * a_step] * b[p * b_step + col], one fused
-// multiply-add each. Vector v of b (columns 16 v and on) lies b_vector floats after the one before. `start` is c itself
+// multiply-add each. Vector v of b (columns 16 v and on) starts b_vector floats after vector v - 1. `start` is c itself
 // to accumulate, a bias with start_row = 0, or kZeros.
 struct Product {
   int64_t count = 0;
@@ -35,12 +36,12 @@ struct Product {
   }
 };
 
-// The product of any number of rows and columns, tile by tile.
+// Computes the product for any number of rows and columns, tile by tile.
 void product(const Product& args, int64_t rows, int64_t cols);
 
-// The product for probabilities times values under a causal mask, for at most kTileRows rows: row r takes r steps more
-// than args.count, from zero, and its result is multiplied by row_scale[r]. Steps that a row does not take are not
-// multiplied by zero but left out, as what lies there may not be finite.
+// Computes probabilities times values under a causal mask, for at most kTileRows rows. Row r starts from zero, takes r
+// steps more than args.count, and is multiplied by row_scale[r] at the end. Steps that a row does not take are left out
+// instead of multiplied by zero, because the values there may not be finite.
 void causal_product(const Product& args, const float* row_scale, int64_t rows, int64_t cols);
 
 }  // namespace terse::trainer::kernels::TERSE_ISA

@@ -1,4 +1,4 @@
-// The sum over sequences in the order that Sequences promises.
+// Computes the sum over sequences in the order that Sequences defines.
 #pragma once
 
 #include "trainer/kernels/cpu/parallel.h"
@@ -12,13 +12,13 @@ TERSE_INLINE void add_into(float* sum, const float* more, int64_t count) {
   }
 }
 
-// Sums that are waiting for their other half while the sequences of a tree are gone through.
+// Returns how many sums tree_sum() may hold at once while they wait for their siblings.
 inline int64_t tree_depth(int64_t sequences) {
   return 64 - __builtin_clzll(static_cast<uint64_t>(sequences));
 }
 
-// out[count] = the tree over the sequences [begin, end), which hold at least one row; leaf(sequence, to) writes the sum
-// of a sequence that has rows. `spare` has room for tree_depth(end - begin) times `count`.
+// Writes the tree over the sequences [begin, end), which hold at least one row, to out[count]. leaf(sequence, to)
+// writes the sum of a sequence that has rows. `spare` has room for tree_depth(end - begin) times `count` floats.
 template <class Leaf>
 void tree_sum(const Sequences& rows, int64_t begin, int64_t end, float* out, float* spare, int64_t count,
               const Leaf& leaf) {

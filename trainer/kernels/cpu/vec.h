@@ -1,11 +1,12 @@
 // Sixteen floats at a time, the same under both instruction sets: one AVX-512 register, or two AVX2 registers.
 //
-// Every operation is an IEEE operation on each lane and the only multiply-add is the explicit, fused one (the files are
-// compiled without contraction), so both instruction sets give the same bits. Everything here lives in the namespace of
-// its instruction set: two objects never share an inline function that was compiled for different processors.
+// Every operation is an IEEE operation on each lane. The only multiply-add is the explicit, fused one, because the
+// files are compiled without contraction. So both instruction sets give the same bits. Everything here is in the
+// namespace of its instruction set, so two objects never share an inline function that was compiled for different
+// processors.
 #pragma once
 
-// GCC 12 warns of its own _mm512_undefined_ps().
+// GCC 12 warns about its own _mm512_undefined_ps().
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC diagnostic ignored "-Wuninitialized"
@@ -75,7 +76,7 @@ TERSE_INLINE F16 fma(F16 a, F16 b, F16 c) {
 TERSE_INLINE F16 fnma(F16 a, F16 b, F16 c) {
   return {_mm512_fnmadd_ps(a.v, b.v, c.v)};
 }  // c - a * b
-// Both return b when either is NaN: so a NaN in b survives.
+// Both return b when either is NaN, so a NaN in b survives.
 TERSE_INLINE F16 max(F16 a, F16 b) {
   return {_mm512_max_ps(a.v, b.v)};
 }
@@ -215,7 +216,7 @@ TERSE_INLINE F16 zero() {
   return splat(0.0f);
 }
 
-// 1 <= n <= 16 lanes, without a mask for 16 and 8.
+// Load and store 1 <= n <= 16 lanes. They need no mask for 16 and 8.
 TERSE_INLINE F16 load_some(const float* p, int64_t n) {
   return n == kLanes ? load(p) : n == kLanes / 2 ? load_half(p) : load_first(p, n);
 }

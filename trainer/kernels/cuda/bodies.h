@@ -1,9 +1,9 @@
-// What the kernels do with one unit of work. Shared by the GPU and by tests on the host, which therefore check all of
-// the arithmetic and indexing; the only things they cannot check are the launch itself and the warp's shuffles.
+// What the kernels do with one unit of work. The GPU and the tests on the host share this code. So the tests check all
+// of the arithmetic and indexing, but not the launch itself and the warp's shuffles.
 //
-// A body for a warp is handed a Team: team.each(f) runs f(lane) on every lane, team.sum(f) adds up f(lane) over the
-// lanes by a butterfly (distances 16, 8, 4, 2, 1), so that every lane holds the same bits. Lane l has elements
-// [8 l, 8 l + 8) of every 256. `Whole` as in load().
+// A body for a warp receives a Team. team.each(f) runs f(lane) on every lane. team.sum(f) adds f(lane) over the lanes
+// by a butterfly (distances 16, 8, 4, 2, 1), so that every lane holds the same bits. Of every 256 elements, lane l
+// handles [8 l, 8 l + 8). `Whole` means the same as in load().
 #pragma once
 
 #include "trainer/kernels/cuda/grid.h"
@@ -13,7 +13,7 @@ namespace terse::trainer::kernels::cuda {
 
 constexpr int64_t kSpan = kLanes * kPack;  // elements that a warp handles at a time
 
-// f(first element) for every pack of a lane.
+// Calls f(first element) for every pack of a lane.
 template <class F>
 TERSE_BOTH inline void for_packs(int lane, int64_t width, const F& f) {
   for (int64_t i = lane * kPack; i < width; i += kSpan) f(i);
@@ -67,7 +67,7 @@ struct RmsNormBody {
   }
 };
 
-// A warp takes one vector back: dx = rstd (g - x rstd^2 mean(g x)) + dsum, with g = dy weight.
+// A warp computes the gradient of one vector: dx = rstd (g - x rstd^2 mean(g x)) + dsum, with g = dy weight.
 template <class T, bool Whole>
 struct RmsNormGradBody {
   const T *dy, *x, *weight, *dsum;
@@ -240,7 +240,7 @@ struct SplitRopeBody {
   }
 };
 
-// A thread updates kPack weights; factors are those of cuda::AdamW, made ready on the host.
+// A thread updates kPack weights. The host computes the factors from the fields of cuda::AdamW.
 template <bool Whole>
 struct AdamWBody {
   float* master;

@@ -1,5 +1,5 @@
-// Which block and thread does what: all index arithmetic of the launches. Work is numbered 0..units; a unit belongs to
-// one thread, or to a warp of 32 lanes.
+// Assigns work to blocks and threads. This file holds all index arithmetic of the launches. Units of work are numbered
+// from 0. A unit belongs to one thread, or to a warp of 32 lanes.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,8 @@ TERSE_BOTH constexpr int64_t ceil_div(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
-// The unit of a thread, when a unit is one thread's work and when it is a warp's; units past the end are idle.
+// The unit of a thread, for units that belong to one thread and for units that belong to a warp. Threads whose unit is
+// past the end stay idle.
 TERSE_BOTH constexpr int64_t thread_unit(int64_t block, int thread) {
   return block * kThreads + thread;
 }

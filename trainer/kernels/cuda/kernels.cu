@@ -1,5 +1,5 @@
-// The GPU's side of the kernels: two __global__ functions, the warp, and the table. Arithmetic and indexing stand in
-// the headers, where tests on the host reach them.
+// The GPU side of the kernels: two __global__ functions, the warp, and the table. Arithmetic and indexing are in the
+// headers, so that tests can run them on the host.
 #include <cuda_runtime.h>
 
 #include "trainer/kernels/cuda/launch.h"
@@ -8,7 +8,7 @@ namespace terse::trainer::kernels::cuda {
 
 namespace {
 
-// The lanes of one warp, in step. All of them are there: units are handed out by whole warps.
+// The lanes of one warp. All 32 take part in every shuffle, because a unit is assigned to a whole warp.
 struct WarpTeam {
   int lane;
 

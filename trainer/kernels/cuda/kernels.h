@@ -1,14 +1,14 @@
-// The kernels for NVIDIA GPUs, on plain row-major device pointers: what LibTorch needs several passes over memory for.
-// Everything else on a GPU is LibTorch's own.
+// The kernels for NVIDIA GPUs, on plain row-major device pointers. They fuse operations for which LibTorch needs
+// several passes over memory. LibTorch does everything else on a GPU.
 //
-// Activations and weights are both fp32 or both bf16, statistics and arithmetic are fp32. Sums run in a fixed order, so
-// a result depends neither on scheduling nor, forward, on the other rows.
+// Activations and weights are both fp32 or both bf16, statistics and arithmetic are fp32. Sums run in a fixed order. So
+// a result does not depend on scheduling, and a forward result does not depend on the other rows.
 //
-// A launcher puts its work on `stream` and returns at once. It returns null, or the reason why nothing was launched, in
-// words with static storage; require() turns that into an exception. Sizes are int64_t, strides count elements, a
-// stride of 0 means "rows are contiguous". Shapes are checked by the callers. Nothing is launched for zero rows.
+// A launcher enqueues its work on `stream` and returns at once. It returns null, or a string with static storage that
+// is the reason why nothing was launched; require() turns it into an exception. Sizes are int64_t, strides count
+// elements, a stride of 0 means "rows are contiguous". The callers check shapes. Nothing is launched for zero rows.
 //
-// No CUDA or torch header is included, so that anything may include this, with nvcc or without.
+// This header includes no CUDA or torch header, so any file may include it, with or without nvcc.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,8 @@ using Stream = void*;  // a cudaStream_t; null is the default stream
 struct RmsNorm {
   Dtype dtype = Dtype::kFloat32;
   const void* x = nullptr;       // [rows, groups, width], rows x_stride apart
-  const void* delta = nullptr;   // if given: x + delta, rounded to dtype, is what is normalised, and is written to
-  void* sum = nullptr;           // sum. Both contiguous
+  const void* delta = nullptr;   // contiguous, may be null: x + delta, rounded to dtype, is normalised
+  void* sum = nullptr;           // contiguous, receives x + delta
   const void* weight = nullptr;  // [width]
   float eps = 0;
   void* y = nullptr;      // may be x
@@ -41,7 +41,7 @@ struct RmsNormGrad {
   const void* x = nullptr;  // what was normalised (`sum` where delta was given)
   const void* weight = nullptr;
   const float* rstd = nullptr;
-  const void* dsum = nullptr;  // if given, contiguous: gradient that reaches `sum` past the norm, added to dx
+  const void* dsum = nullptr;  // contiguous, may be null: gradient of `sum` that bypasses the norm, added to dx
   void* dx = nullptr;          // may be dy
   void* dweight = nullptr;     // [width], added to
   float* partial = nullptr;    // scratch of rms_norm_slabs(rows * groups) * width floats
@@ -49,10 +49,11 @@ struct RmsNormGrad {
   int64_t dy_stride = 0, x_stride = 0, dx_stride = 0;
 };
 
-// The rows of a weight gradient are summed in so many slabs, then the slabs: a function of the number of vectors alone.
+// Returns the number of slabs in which a weight gradient is summed: first the rows of each slab, then the slabs. It
+// depends on the number of vectors alone.
 int64_t rms_norm_slabs(int64_t vectors);
 
-// Takes fused rows q|k|v apart and turns queries and keys by their positions, half-split as in kernels::Rope.
+// Splits fused rows q|k|v and rotates queries and keys by their positions, half-split as in kernels::Rope.
 struct SplitRope {
   Dtype dtype = Dtype::kFloat32;
   void* qkv = nullptr;                                        // [rows, (H + 2 KV) C]
@@ -62,7 +63,7 @@ struct SplitRope {
   const int64_t* positions = nullptr;                         // [rows], each below the number of positions in the table
   const float* table = nullptr;                               // [positions, C]: C/2 cosines, then C/2 sines
   int64_t rows = 0, heads = 0, kv_heads = 0, head_width = 0;  // C: any even number
-  bool inverse = false;  // turn back and join: qkv is written from q, k and v. The backward pass
+  bool inverse = false;  // rotate back and write qkv from q, k and v, for the backward pass
 };
 
 // h[rows, F] = silu(gate) * up, gate_up[rows, 2F] = gate | up.
@@ -100,8 +101,8 @@ struct Table {
   const char* (*adamw)(const AdamW& args, Stream stream);
 };
 
-// Null where the program was built without them (TERSE_CUDA). They run on the GPUs that LibTorch's CUDA libraries, once
-// loaded, run on.
+// Returns null when the program was built without these kernels (TERSE_CUDA). They run on the GPUs that LibTorch uses,
+// once its CUDA libraries are loaded.
 const Table* table();
 
 // Throws MachineError naming the kernel and its sizes when a launcher returned a reason.

@@ -1,8 +1,9 @@
-// From the arguments of a launcher to bodies and numbers of units: which type, whether 16-byte moves are possible, and
-// how the work is cut up. `run` is what executes: the GPU in kernels.cu, a loop over blocks and threads in tests.
-//   run.threads(units, body)   body(unit) by one thread each
-//   run.warps(units, body)     body(team, unit) by one warp each
-// Both return null, or why nothing was launched.
+// Turns the arguments of a launcher into bodies and numbers of units. It chooses the type and whether 16-byte moves are
+// possible, and divides the work. `run` executes the work: the GPU in kernels.cu, a loop over blocks and threads in
+// tests.
+//   run.threads(units, body)   calls body(unit), each on one thread
+//   run.warps(units, body)     calls body(team, unit), each on one warp
+// Both return null, or the reason why nothing was launched.
 #pragma once
 
 #include <initializer_list>
@@ -18,7 +19,8 @@ struct Kind {
   static constexpr bool kWhole = Whole;
 };
 
-// f(Kind) for the dtype; whole when every pointer is aligned to 16 bytes and every size a multiple of a pack.
+// Calls f(Kind) for the dtype. Kind is whole when every pointer is aligned to 16 bytes and every size is a multiple of
+// kPack.
 template <class F>
 const char* with_kind(Dtype dtype, std::initializer_list<const void*> pointers, std::initializer_list<int64_t> sizes,
                       const F& f) {
@@ -65,7 +67,7 @@ const char* rms_norm_backward(const RmsNormGrad& a, const Run& run) {
                    [&](auto kind) {
                      using T = typename decltype(kind)::Type;
                      constexpr bool kWhole = decltype(kind)::kWhole;
-                     // The weight first: dx may overwrite dy.
+                     // The weight gradient comes first, because dx may overwrite dy.
                      const char* reason =
                          run.warps(slabs.count * ceil_div(a.width, kSpan),
                                    WeightSlabBody<T, kWhole>{in<T>(a.dy), in<T>(a.x), a.rstd, a.partial, vectors,

@@ -1,5 +1,5 @@
-// Numbers and memory access for code that runs on the GPU and, in tests, on the host: with the same bits on both, so
-// there are no intrinsics here, and files that include it are compiled without contraction of a * b + c.
+// Numbers and memory access for code that runs on the GPU and, in tests, on the host. Both must compute the same bits.
+// So this file uses no intrinsics, and files that include it are compiled without contraction of a * b + c.
 #pragma once
 
 #include <cmath>
@@ -38,7 +38,7 @@ TERSE_BOTH inline float rounded<float>(float x) {
   return x;
 }
 
-// To nearest, ties to even; a NaN stays one, as in LibTorch.
+// Rounds to nearest, ties to even. A NaN stays a NaN, as in LibTorch.
 template <>
 TERSE_BOTH inline Bf16 rounded<Bf16>(float x) {
   uint32_t bits;
@@ -55,8 +55,8 @@ struct alignas(16) Bytes16 {
   T values[kCount];
 };
 
-// Elements p[0 .. min(left, kPack)) as fp32, zeros past the end. Whole: all kPack are there and p is aligned to 16
-// bytes, so that the GPU moves 16 bytes an instruction.
+// Loads the elements p[0 .. min(left, kPack)) as fp32, and zeros past the end. Whole: all kPack elements exist and p is
+// aligned to 16 bytes, so that the GPU moves 16 bytes per instruction.
 template <bool Whole, class T>
 TERSE_BOTH inline void load(const T* p, int64_t left, float (&out)[kPack]) {
   if constexpr (Whole) {

@@ -1,4 +1,4 @@
-// Whether the GPU kernels were compiled in, and what is said when one cannot be launched.
+// Returns the GPU kernels if they were compiled in, and reports a kernel that could not be launched.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
