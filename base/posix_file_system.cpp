@@ -56,7 +56,7 @@ class PosixFile : public OutputFile {
   FileSystem::Path path_;
 };
 
-class PosixIo : public FileSystem {
+class PosixFileSystem : public FileSystem {
  public:
   std::unique_ptr<OutputFile> create(const Path& path) override {
     const int fd = retry([&] { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); });
@@ -122,7 +122,7 @@ class PosixIo : public FileSystem {
   }
 };
 
-std::string PosixIo::read(const Path& path, uint64_t max_bytes) {
+std::string PosixFileSystem::read(const Path& path, uint64_t max_bytes) {
   // O_NONBLOCK keeps open() from blocking on a named pipe.
   const Descriptor fd(retry([&] { return ::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); }));
   if (fd.get() < 0) fail("open", path, errno);
@@ -146,7 +146,7 @@ std::string PosixIo::read(const Path& path, uint64_t max_bytes) {
   return bytes;
 }
 
-std::vector<Entry> PosixIo::list(const Path& path) {
+std::vector<Entry> PosixFileSystem::list(const Path& path) {
   const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(path.c_str()), ::closedir);
   if (!folder) fail("list", path, errno);
   std::vector<Entry> entries;
@@ -171,7 +171,7 @@ std::vector<Entry> PosixIo::list(const Path& path) {
 }  // namespace
 
 std::shared_ptr<FileSystem> posix_file_system() {
-  return std::make_shared<PosixIo>();
+  return std::make_shared<PosixFileSystem>();
 }
 
 }  // namespace terse

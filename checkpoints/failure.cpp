@@ -5,7 +5,7 @@
 #include <string_view>
 #include <system_error>
 
-#include "checkpoints/manifest.h"
+#include "checkpoints/format/manifest.h"
 
 namespace terse::checkpoints {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "checkpoints/manifest.h"
+#include "checkpoints/format/manifest.h"
 
 namespace terse::checkpoints {
 

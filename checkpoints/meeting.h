@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "checkpoints/failure.h"
-#include "checkpoints/manifest.h"
+#include "checkpoints/format/manifest.h"
 
 namespace terse::checkpoints {
 

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "configs/arity.h"
+#include "configs/yaml/arity.h"
 
 namespace terse::configs {
 namespace {
@@ -128,7 +128,7 @@ void list(Lister& l, Data& s) {
       Item("separator", s.separator, "splits a text file into documents; empty: one document"));
 }
 
-// rl/env defines the tasks and trace forms, and this folder must not include it. tests/rl/config_names_test.cpp
+// rl/tasks defines the tasks and trace forms, and this folder must not include it. tests/rl/config_names_test.cpp
 // compares the names.
 void list(Lister& l, Task& s) {
   Rule shares = at_least(0);

@@ -10,9 +10,9 @@
 #include "configs/field_text.h"
 #include "configs/fields.h"
 #include "configs/load.h"
-#include "configs/read_value.h"
-#include "configs/sources.h"
-#include "configs/suggest.h"
+#include "configs/yaml/read_value.h"
+#include "configs/yaml/sources.h"
+#include "configs/yaml/suggest.h"
 
 namespace terse::configs {
 namespace {

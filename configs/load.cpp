@@ -10,8 +10,8 @@
 
 #include "configs/check.h"
 #include "configs/field_text.h"
-#include "configs/merge.h"
-#include "configs/sources.h"
+#include "configs/yaml/merge.h"
+#include "configs/yaml/sources.h"
 
 namespace terse::configs {
 namespace {

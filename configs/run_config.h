@@ -117,7 +117,7 @@ struct Rl {
   int64_t micro_batch = 0;               // rollouts per forward pass; 0: all
   int64_t updates_per_batch = 1;         // optimizer steps per batch of rollouts
   std::string advantage_norm = "batch";  // batch | group | none: whose standard deviation divides the advantage
-  std::string loss = "grpo";             // policy loss (rl/policy_loss.h)
+  std::string loss = "grpo";             // policy loss (rl/update/policy_loss.h)
   double clip_low = 0.2;                 // ratio clipped to [1 - clip_low, 1 + clip_high]
   double clip_high = 0.28;
   int64_t max_staleness = 0;     // updates between the weights that sampled a token and those that train on it; 0: none

@@ -6,8 +6,8 @@
 #include "base/errors.h"
 #include "base/sha256.h"
 #include "configs/load.h"
-#include "data/build_store.h"
-#include "data/token_store.h"
+#include "data/store/build_store.h"
+#include "data/store/token_store.h"
 
 namespace terse::data {
 

@@ -9,8 +9,8 @@
 #include "base/progress.h"
 #include "configs/run_config.h"
 #include "data/sources.h"
-#include "data/token_source.h"
-#include "data/tokenizer.h"
+#include "data/store/token_source.h"
+#include "data/tokenizers/tokenizer.h"
 
 namespace terse::data {
 

@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "data/batch_stream.h"
-#include "data/tokenizer.h"
+#include "data/tokenizers/tokenizer.h"
 #include "data/windows.h"
 
 namespace terse::data {

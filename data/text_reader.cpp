@@ -11,7 +11,7 @@
 #include <memory>
 
 #include "base/errors.h"
-#include "data/tokenizer.h"
+#include "data/tokenizers/tokenizer.h"
 
 namespace terse::data {
 

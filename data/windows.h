@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "data/batch.h"
-#include "data/token_source.h"
+#include "data/store/token_source.h"
 
 namespace terse::data {
 

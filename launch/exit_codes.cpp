@@ -15,10 +15,10 @@
 #include "checkpoints/failure.h"
 #include "launch/machine/libraries.h"
 #include "launch/output.h"
-#include "launch/starts.h"
+#include "launch/run/starts.h"
 #include "launch/system_errors.h"
-#include "trainer/dist/watch.h"
 #include "trainer/interrupts.h"
+#include "trainer/parallel/watchdog/watch.h"
 
 namespace terse::launch {
 namespace {

@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "configs/suggest.h"
+#include "configs/yaml/suggest.h"
 
 namespace terse::launch {
 namespace {

@@ -10,15 +10,15 @@
 #include <cmath>
 
 #include "base/clock.h"
-#include "rl/apprentice.h"
-#include "rl/entropy_controller.h"
+#include "rl/compression/apprentice.h"
 #include "rl/eval/evaluation.h"
 #include "rl/ledger_log.h"
-#include "rl/limits.h"
-#include "rl/policy_update.h"
 #include "rl/rl_metrics.h"
+#include "rl/rollout/trace_log.h"
 #include "rl/rollout_source.h"
-#include "rl/trace_log.h"
+#include "rl/tasks/limits.h"
+#include "rl/update/entropy_controller.h"
+#include "rl/update/policy_update.h"
 #include "trainer/skip_guard.h"
 
 namespace terse::rl {

@@ -1,7 +1,7 @@
 // The RL stage: generates rollouts, shapes their rewards by length, updates the policy, and repeats.
 #pragma once
 
-#include "rl/rollout_supply.h"
+#include "rl/rollout/rollout_supply.h"
 
 namespace terse::rl {
 

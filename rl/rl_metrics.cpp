@@ -8,6 +8,53 @@ namespace terse::rl {
 
 using trainer::Mean;
 
+namespace {
+
+// Means over the verified rollouts that a step sampled, in all and by difficulty and form.
+struct SampledMeans {
+  explicit SampledMeans(const std::vector<RolloutGroup>& groups) {
+    for (const RolloutGroup& group : groups) {
+      for (const Rollout& rollout : group.rollouts) {
+        if (rollout.status == VerifyStatus::kOk) add(group.problem.difficulty, rollout);
+      }
+    }
+  }
+
+  void add(int64_t difficulty, const Rollout& rollout) {
+    const double tokens = static_cast<double>(rollout.length()), right = rollout.correct ? 1 : 0;
+    reward.add(rollout.reward);
+    accuracy.add(right);
+    length.add(tokens);
+    (rollout.correct ? length_correct : length_wrong).add(tokens);
+    clipped.add(rollout.finish == FinishReason::kLength ? 1 : 0);
+    accuracy_of[difficulty].add(right);
+    length_of[difficulty].add(tokens);
+    forms[rollout.form].add(1);
+  }
+
+  Mean reward, accuracy, length, length_correct, length_wrong, clipped;
+  std::map<int64_t, Mean> accuracy_of, length_of;
+  std::map<std::string, Mean> forms;
+};
+
+// How many versions of the weights the tokens of a batch are behind.
+struct Staleness {
+  explicit Staleness(const RolloutBatch& batch) {
+    for (const RolloutGroup& group : batch.groups) {
+      for (const Rollout& rollout : group.rollouts) {
+        for (const int64_t version : rollout.versions) mean.add(static_cast<double>(batch.version - version));
+        if (rollout.versions.empty()) continue;
+        max = std::max(max.value_or(0), static_cast<double>(batch.version - rollout.oldest_version()));
+      }
+    }
+  }
+
+  Mean mean;
+  std::optional<double> max;
+};
+
+}  // namespace
+
 void StepRecord::add(const UpdateResult& result, double norm, bool first) {
   if (first) update = result;
   grad_norm = norm;
@@ -34,42 +81,18 @@ std::optional<double> StepRecord::sampled_entropy() const {
 }
 
 trainer::Metrics StepRecord::metrics(double entropy_weight) const {
-  Mean reward, accuracy, length, length_correct, length_wrong, clipped;
-  std::map<int64_t, Mean> accuracy_of, length_of;
-  std::map<std::string, Mean> forms;
-  for (const RolloutGroup& group : batch.sampled) {
-    for (const Rollout& rollout : group.rollouts) {
-      if (rollout.status != VerifyStatus::kOk) continue;
-      const double tokens = static_cast<double>(rollout.length()), right = rollout.correct ? 1 : 0;
-      reward.add(rollout.reward);
-      accuracy.add(right);
-      length.add(tokens);
-      (rollout.correct ? length_correct : length_wrong).add(tokens);
-      clipped.add(rollout.finish == FinishReason::kLength ? 1 : 0);
-      accuracy_of[group.problem.difficulty].add(right);
-      length_of[group.problem.difficulty].add(tokens);
-      forms[rollout.form].add(1);
-    }
-  }
-  Mean age;
-  std::optional<double> oldest;
-  for (const RolloutGroup& group : batch.groups) {
-    for (const Rollout& rollout : group.rollouts) {
-      for (const int64_t version : rollout.versions) age.add(static_cast<double>(batch.version - version));
-      if (rollout.versions.empty()) continue;
-      oldest = std::max(oldest.value_or(0), static_cast<double>(batch.version - rollout.oldest_version()));
-    }
-  }
+  const SampledMeans sampled(batch.sampled);
+  const Staleness staleness(batch);
   const AdvantageStats& a = batch.advantage;
   const double generated = static_cast<double>(generated_tokens());
   trainer::Metrics m = trainer::present({
-      {"reward", reward.value()},
+      {"reward", sampled.reward.value()},
       {"reward_std", a.reward_std},
-      {"accuracy", accuracy.value()},
-      {"completions/mean_length", length.value()},
-      {"completions/mean_length_correct", length_correct.value()},
-      {"completions/mean_length_wrong", length_wrong.value()},
-      {"completions/clipped_ratio", clipped.value()},
+      {"accuracy", sampled.accuracy.value()},
+      {"completions/mean_length", sampled.length.value()},
+      {"completions/mean_length_correct", sampled.length_correct.value()},
+      {"completions/mean_length_wrong", sampled.length_wrong.value()},
+      {"completions/clipped_ratio", sampled.clipped.value()},
       {"entropy", sampled_entropy()},
       {"entropy_weight", entropy_weight},
       {"kl", update.stats.approx_kl()},
@@ -84,8 +107,8 @@ trainer::Metrics StepRecord::metrics(double entropy_weight) const {
       {"sampling/logp_diff/max", update.logp_diff_max},
       {"compression/correct_negative",
        trainer::mean_of(static_cast<double>(a.correct_negative), static_cast<double>(a.correct))},
-      {"staleness/mean", age.value()},
-      {"staleness/max", oldest},
+      {"staleness/mean", staleness.mean.value()},
+      {"staleness/max", staleness.max},
       {"importance/mean", update.importance_mean},
       {"importance/capped", update.importance_capped},
       {"rollout/stale", static_cast<double>(batch.stale)},
@@ -97,12 +120,12 @@ trainer::Metrics StepRecord::metrics(double entropy_weight) const {
       {"rollout/tokens_per_s", generated / (generates_ahead ? seconds() : rollout_seconds)},
       {"rollout/groups", static_cast<double>(batch.sampled.size())},
   });
-  for (const auto& [difficulty, mean] : accuracy_of) {
+  for (const auto& [difficulty, mean] : sampled.accuracy_of) {
     const std::string suffix = "/difficulty_" + std::to_string(difficulty);
-    m.merge(trainer::present(
-        {{"accuracy" + suffix, mean.value()}, {"completions/mean_length" + suffix, length_of[difficulty].value()}}));
+    m.merge(trainer::present({{"accuracy" + suffix, mean.value()},
+                              {"completions/mean_length" + suffix, sampled.length_of.at(difficulty).value()}}));
   }
-  for (const auto& [form, mean] : forms) m["forms/" + form] = mean.count / accuracy.count;
+  for (const auto& [form, mean] : sampled.forms) m["forms/" + form] = mean.count / sampled.accuracy.count;
   return m;
 }
 

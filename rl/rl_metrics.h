@@ -1,9 +1,9 @@
 // The record of one RL step, and the metrics computed from it.
 #pragma once
 
-#include "rl/compression_controller.h"
-#include "rl/policy_update.h"
+#include "rl/compression/compression_controller.h"
 #include "rl/rollout_source.h"
+#include "rl/update/policy_update.h"
 
 namespace terse::rl {
 

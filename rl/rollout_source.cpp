@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "rl/limits.h"
-
 namespace terse::rl {
 
 namespace {
@@ -35,16 +33,6 @@ int64_t oldest_version(const RolloutGroup& group) {
 }
 
 }  // namespace
-
-SamplingOptions rollout_sampling(const configs::RunConfig& config, const Task& task) {
-  SamplingOptions sampling;
-  sampling.transform = {config.engine.temperature, config.engine.top_k, config.engine.top_p, config.engine.min_p};
-  sampling.max_new_tokens = response_limit(config.engine.max_new_tokens, task);
-  sampling.end_token = task.tokenizer().eos();
-  sampling.seed = static_cast<uint64_t>(config.run.seed);
-  sampling.stream = RandomStream::kSample;
-  return sampling;
-}
 
 RolloutSource::RolloutSource(const configs::RunConfig& config, const Task& task, RolloutSupply& supply,
                              const CompressionController& controller)

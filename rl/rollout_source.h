@@ -5,11 +5,11 @@
 #include <deque>
 #include <vector>
 
-#include "rl/advantage.h"
-#include "rl/compression_controller.h"
+#include "rl/compression/compression_controller.h"
+#include "rl/compression/length_penalty.h"
 #include "rl/ledger.h"
-#include "rl/reward/length_penalty.h"
-#include "rl/rollout_supply.h"
+#include "rl/rollout/rollout_supply.h"
+#include "rl/update/advantage.h"
 
 namespace terse::rl {
 

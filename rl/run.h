@@ -7,8 +7,8 @@
 #include <string>
 
 #include "configs/run_config.h"
-#include "trainer/dist/world.h"
 #include "trainer/interrupts.h"
+#include "trainer/parallel/world.h"
 
 namespace terse::rl {
 

@@ -67,10 +67,11 @@ if [ $result = passed ]; then
   part layers "$repo/scripts/check_includes"
   part errors "$repo/scripts/check_errors"
   part writers "$repo/scripts/check_writers"
+  part structure "$repo/scripts/check_structure"
   part build build "$preset" $variant
   if [ $result = passed ]; then part tests run_tests; else summary+=("not run  tests"); fi
 else
-  summary+=("not run  format, layers, errors, writers, build, tests")
+  summary+=("not run  format, layers, errors, writers, structure, build, tests")
 fi
 
 say "summary (preset $preset${regex:+, tests matching $regex})"

@@ -4,8 +4,8 @@
 #include <memory>
 
 #include "configs/run_config.h"
-#include "trainer/dist/world.h"
 #include "trainer/model/sharding.h"
+#include "trainer/parallel/world.h"
 
 namespace terse::trainer {
 

@@ -11,7 +11,7 @@
 
 #include "checkpoints/store.h"
 #include "configs/run_config.h"
-#include "data/tokenizer.h"
+#include "data/tokenizers/tokenizer.h"
 #include "trainer/learners.h"
 #include "trainer/metrics/metric_logger.h"
 #include "trainer/model/transformer.h"

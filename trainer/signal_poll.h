@@ -5,8 +5,8 @@
 #include <functional>
 #include <stdexcept>
 
-#include "trainer/dist/world.h"
 #include "trainer/interrupts.h"
+#include "trainer/parallel/world.h"
 
 namespace terse::trainer {
 

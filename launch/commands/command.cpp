@@ -4,7 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <utility>
 
-#include "configs/read_value.h"
+#include "configs/yaml/read_value.h"
 
 namespace terse::launch {
 namespace {

@@ -8,8 +8,8 @@
 #include "launch/commands/command.h"
 #include "launch/exit_codes.h"
 #include "launch/output.h"
-#include "launch/resolve.h"
-#include "launch/run_dir.h"
+#include "launch/run/resolve.h"
+#include "launch/run/run_dir.h"
 
 namespace terse::launch {
 namespace {

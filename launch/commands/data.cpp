@@ -8,14 +8,14 @@
 #include <nlohmann/json.hpp>
 
 #include "base/utf8.h"
-#include "data/build_store.h"
-#include "data/token_store.h"
-#include "data/tokenizer_factory.h"
+#include "data/store/build_store.h"
+#include "data/store/token_store.h"
+#include "data/tokenizers/tokenizer_factory.h"
 #include "launch/commands/command.h"
 #include "launch/exit_codes.h"
 #include "launch/output.h"
 #include "launch/output_file.h"
-#include "launch/resolve.h"
+#include "launch/run/resolve.h"
 #include "launch/text.h"
 
 namespace terse::launch {

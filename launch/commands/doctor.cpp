@@ -7,8 +7,8 @@
 #include <memory>
 
 #include "launch/commands/command.h"
-#include "launch/diagnosis.h"
 #include "launch/exit_codes.h"
+#include "launch/machine/diagnosis.h"
 #include "launch/output.h"
 #include "launch/text.h"
 

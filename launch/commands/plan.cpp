@@ -7,15 +7,15 @@
 #include <memory>
 
 #include "configs/hardware.h"
-#include "data/tokenizer_factory.h"
+#include "data/tokenizers/tokenizer_factory.h"
 #include "launch/commands/command.h"
+#include "launch/commands/plan_text.h"
 #include "launch/exit_codes.h"
 #include "launch/output.h"
-#include "launch/plan_text.h"
-#include "launch/resolve.h"
-#include "rl/env/task.h"
-#include "rl/limits.h"
-#include "rl/vocabulary.h"
+#include "launch/run/resolve.h"
+#include "rl/tasks/limits.h"
+#include "rl/tasks/task.h"
+#include "rl/tasks/vocabulary.h"
 
 namespace terse::launch {
 namespace {

@@ -9,7 +9,7 @@
 #include "launch/commands/command.h"
 #include "launch/exit_codes.h"
 #include "launch/output.h"
-#include "launch/resolve.h"
+#include "launch/run/resolve.h"
 
 namespace terse::launch {
 namespace {

@@ -10,18 +10,18 @@
 #include <memory>
 #include <optional>
 
-#include "launch/agreement.h"
 #include "launch/commands/command.h"
 #include "launch/exit_codes.h"
 #include "launch/machine/libraries.h"
-#include "launch/outcome.h"
 #include "launch/output.h"
 #include "launch/report/report.h"
-#include "launch/resolve.h"
-#include "launch/run_dir.h"
+#include "launch/run/agreement.h"
+#include "launch/run/outcome.h"
+#include "launch/run/resolve.h"
+#include "launch/run/run_dir.h"
+#include "launch/run/starts.h"
 #include "launch/signals.h"
-#include "launch/starts.h"
-#include "rl/limits.h"
+#include "rl/tasks/limits.h"
 #include "trainer/device.h"
 
 namespace terse::launch {

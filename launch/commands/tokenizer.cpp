@@ -7,12 +7,12 @@
 #include <memory>
 #include <sstream>
 
-#include "data/tokenizer_factory.h"
+#include "data/tokenizers/tokenizer_factory.h"
 #include "launch/commands/command.h"
 #include "launch/exit_codes.h"
 #include "launch/output.h"
 #include "launch/output_file.h"
-#include "launch/resolve.h"
+#include "launch/run/resolve.h"
 #include "launch/text.h"
 
 namespace terse::launch {

@@ -1,5 +1,5 @@
 // terse verify: checks that everything in a run folder or a checkpoint is as it was written.
-#include "launch/verify.h"
+#include "launch/run/verify.h"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,7 @@
 #include "launch/commands/command.h"
 #include "launch/exit_codes.h"
 #include "launch/output.h"
-#include "launch/resolve.h"
+#include "launch/run/resolve.h"
 #include "launch/text.h"
 
 namespace terse::launch {

@@ -9,8 +9,8 @@
 #include "checkpoints/store.h"
 #include "configs/load.h"
 #include "rl/eval/evaluation.h"
-#include "rl/limits.h"
-#include "rl/vocabulary.h"
+#include "rl/tasks/limits.h"
+#include "rl/tasks/vocabulary.h"
 #include "trainer/device.h"
 
 namespace terse::rl {

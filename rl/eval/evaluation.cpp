@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "rl/limits.h"
+#include "rl/tasks/limits.h"
 
 namespace terse::rl {
 

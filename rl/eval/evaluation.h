@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "rl/rollout_worker.h"
+#include "rl/rollout/rollout_worker.h"
 #include "trainer/mean.h"
 
 namespace terse::rl {

@@ -34,7 +34,7 @@ add_library(terse_hdf5 INTERFACE)
 add_library(terse::hdf5 ALIAS terse_hdf5)
 target_include_directories(terse_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
 target_link_libraries(terse_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
-# Ranks communicate by MPI. Only trainer/dist/mpi_comm.cpp includes its headers.
+# Ranks communicate by MPI. Only trainer/parallel/mpi/mpi_comm.cpp includes its headers.
 find_package(MPI REQUIRED COMPONENTS C)
 
 # torch ships newer fmt headers that shadow the system's library. Header-only use keeps both consistent.

@@ -194,71 +194,90 @@ void bench_decode(const Table& table) {
   }
 }
 
-void bench_rows(const Table& table) {
-  const int64_t rows = 3000, width = 64, ffn = 192, vocab = 1000;
-  const Floats x = random_floats(rows * 2 * ffn), weight = random_floats(width), logits = random_floats(rows * vocab);
-  Floats y(rows * 2 * ffn), rstd(rows, 1.0f), dweight(width), lse(rows), logp(rows), entropy(rows), grad(rows * vocab);
-  const std::vector<int64_t> targets(rows, 3);
-  std::vector<int32_t> starts;  // sequences of 50 tokens
-  for (int64_t row = 0; row <= rows; row += 50) starts.push_back(static_cast<int32_t>(row));
-  const Sequences sequences{starts.data(), static_cast<int64_t>(starts.size()) - 1};
-  line_bytes("rms_norm 3000 x 64", 8.0 * rows * width, [&] {
+constexpr int64_t kRows = 3000, kWidth = 64, kFfn = 192, kVocab = 1000;
+
+// Sequences of 50 tokens.
+std::vector<int32_t> starts_of_sequences() {
+  std::vector<int32_t> starts;
+  for (int64_t row = 0; row <= kRows; row += 50) starts.push_back(static_cast<int32_t>(row));
+  return starts;
+}
+
+void bench_norm_and_rope(const Table& table) {
+  const Floats x = random_floats(2 * kRows * kWidth), weight = random_floats(kWidth);
+  Floats y(kRows * kFfn), rstd(kRows, 1.0f), dweight(kWidth);
+  const std::vector<int32_t> starts = starts_of_sequences();
+  line_bytes("rms_norm 3000 x 64", 8.0 * kRows * kWidth, [&] {
     table.rms_norm({.x = x.data(),
                     .weight = weight.data(),
                     .eps = 1e-6f,
                     .y = y.data(),
                     .rstd = rstd.data(),
-                    .rows = rows,
-                    .width = width});
+                    .rows = kRows,
+                    .width = kWidth});
   });
-  line_bytes("  backward", 12.0 * rows * width, [&] {
+  line_bytes("  backward", 12.0 * kRows * kWidth, [&] {
     table.rms_norm_backward({.dy = x.data(),
-                             .x = x.data() + rows * width,
+                             .x = x.data() + kRows * kWidth,
                              .weight = weight.data(),
                              .rstd = rstd.data(),
                              .dx = y.data(),
                              .dweight = dweight.data(),
-                             .sequences = sequences,
-                             .width = width});
+                             .sequences = {starts.data(), static_cast<int64_t>(starts.size()) - 1},
+                             .width = kWidth});
   });
-  const std::vector<int64_t> positions(rows, 5);
-  std::vector<int64_t> order(rows);
-  std::iota(order.begin(), order.end(), 0);
+  const std::vector<int64_t> positions(kRows, 5);
   Floats turns(10 * 16);
   rope_table(turns.data(), 10, 16, 10000);
-  line_bytes("rope 3000 x 8 heads of 16", 8.0 * rows * 128, [&] {
+  line_bytes("rope 3000 x 8 heads of 16", 8.0 * kRows * 128, [&] {
     table.rope({.x = y.data(),
                 .positions = positions.data(),
                 .table = turns.data(),
-                .rows = rows,
+                .rows = kRows,
                 .heads = 8,
                 .head_width = 16,
                 .row_stride = 192});
   });
-  line_bytes("add 3000 x 64", 12.0 * rows * width, [&] { table.add(x.data(), y.data(), y.data(), rows * width); });
-  line_bytes("column_sum 3000 x 64", 4.0 * rows * width,
-             [&] { table.column_sum(x.data(), dweight.data(), sequences, width); });
-  line_bytes("embedding 3000 x 64", 8.0 * rows * width,
-             [&] { table.embedding(x.data(), positions.data(), y.data(), rows, width); });
-  line_bytes("  backward", 8.0 * rows * width,
-             [&] { table.embedding_backward(x.data(), positions.data(), order.data(), y.data(), sequences, width); });
-  line_bytes("swiglu 3000 x 192", 12.0 * rows * ffn, [&] { table.swiglu(x.data(), y.data(), rows, ffn); });
-  line_bytes("  backward", 20.0 * rows * ffn,
-             [&] { table.swiglu_backward(x.data(), logits.data(), y.data(), rows, ffn); });
-  line_bytes("logprob 3000 x 1000", 4.0 * rows * vocab, [&] {
+}
+
+void bench_sums_and_swiglu(const Table& table) {
+  const Floats x = random_floats(kRows * 2 * kFfn), dh = random_floats(kRows * kFfn);
+  Floats y(kRows * 2 * kFfn), sum(kWidth);
+  const std::vector<int32_t> starts = starts_of_sequences();
+  const Sequences sequences{starts.data(), static_cast<int64_t>(starts.size()) - 1};
+  const std::vector<int64_t> ids(kRows, 5);
+  std::vector<int64_t> order(kRows);
+  std::iota(order.begin(), order.end(), 0);
+  line_bytes("add 3000 x 64", 12.0 * kRows * kWidth, [&] { table.add(x.data(), y.data(), y.data(), kRows * kWidth); });
+  line_bytes("column_sum 3000 x 64", 4.0 * kRows * kWidth,
+             [&] { table.column_sum(x.data(), sum.data(), sequences, kWidth); });
+  line_bytes("embedding 3000 x 64", 8.0 * kRows * kWidth,
+             [&] { table.embedding(x.data(), ids.data(), y.data(), kRows, kWidth); });
+  line_bytes("  backward", 8.0 * kRows * kWidth,
+             [&] { table.embedding_backward(x.data(), ids.data(), order.data(), y.data(), sequences, kWidth); });
+  line_bytes("swiglu 3000 x 192", 12.0 * kRows * kFfn, [&] { table.swiglu(x.data(), y.data(), kRows, kFfn); });
+  line_bytes("  backward", 20.0 * kRows * kFfn,
+             [&] { table.swiglu_backward(x.data(), dh.data(), y.data(), kRows, kFfn); });
+}
+
+void bench_logits(const Table& table) {
+  const Floats logits = random_floats(kRows * kVocab);
+  Floats lse(kRows), logp(kRows), entropy(kRows), grad(kRows * kVocab);
+  const std::vector<int64_t> targets(kRows, 3);
+  line_bytes("logprob 3000 x 1000", 4.0 * kRows * kVocab, [&] {
     table.logprob({.logits = logits.data(),
                    .targets = targets.data(),
-                   .rows = rows,
-                   .vocab = vocab,
+                   .rows = kRows,
+                   .vocab = kVocab,
                    .logprob = logp.data(),
                    .lse = lse.data(),
                    .entropy = entropy.data()});
   });
-  line_bytes("  backward", 8.0 * rows * vocab, [&] {
+  line_bytes("  backward", 8.0 * kRows * kVocab, [&] {
     table.logprob_backward({.logits = logits.data(),
                             .targets = targets.data(),
-                            .rows = rows,
-                            .vocab = vocab,
+                            .rows = kRows,
+                            .vocab = kVocab,
                             .lse = lse.data(),
                             .d_logprob = logp.data(),
                             .dlogits = grad.data()});
@@ -281,6 +300,8 @@ int main(int argc, char** argv) {
   bench_products(*table);
   bench_attention(*table);
   bench_decode(*table);
-  bench_rows(*table);
+  bench_norm_and_rope(*table);
+  bench_sums_and_swiglu(*table);
+  bench_logits(*table);
   return 0;
 }

@@ -1,4 +1,4 @@
-// Compares the model of a distributed step with published scaling results (tests/support/scaling_points.h):
+// Compares the model of a distributed step with published scaling results (tests/support/references/scaling_points.h):
 //   scaling_fit         prints a row for each point, with the constants of configs/hardware, as in docs/scaling.md
 //   scaling_fit --fit   searches the constants with the least squared error over the points to fit
 // The search does not use the held-out points.
@@ -7,7 +7,7 @@
 #include <map>
 #include <string_view>
 
-#include "tests/support/scaling_model.h"
+#include "tests/support/references/scaling_model.h"
 
 namespace {
 

@@ -1,5 +1,5 @@
 // Untrusted manifests: every inconsistent entry is refused before a file is opened or memory is allocated.
-#include "checkpoints/manifest.h"
+#include "checkpoints/format/manifest.h"
 
 #include "tests/checkpoints/support.h"
 
@@ -32,70 +32,73 @@ TEST(Manifest, HashFileIsWhatSha256sumWrites) {
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  MANIFEST.json\n");
 }
 
+constexpr int64_t kHuge = int64_t{1} << 42;
+
+// Part of the message, and the edit of a good manifest that leads to it.
+const std::vector<std::pair<std::string, Edit>> kMisfits = {
+    {"format is 2, this program reads format 1", [](auto& m) { m["format"] = 2; }},
+    {"has no \"format\"", [](auto& m) { m.erase("format"); }},
+    {"has no \"step\"", [](auto& m) { m.erase("step"); }},
+    {"\"step\" of the manifest is not a whole number", [](auto& m) { m["step"] = -1; }},
+    {"\"step\" of the manifest is not a whole number", [](auto& m) { m["step"] = 1.5; }},
+    {"\"step\" of the manifest is not a whole number", [](auto& m) { m["step"] = 1e300; }},
+    {"\"step\" of the manifest is not a whole number", [](auto& m) { m["step"] = UINT64_MAX; }},
+    {"\"stage\" of the manifest is not a text", [](auto& m) { m["stage"] = 5; }},
+    {"\"score\" of the manifest is neither", [](auto& m) { m["score"] = "best"; }},
+    {"\"files\" is not a list",
+     [](auto& m) {
+       m["files"] = {{"a", 1}};
+     }},
+    {"file 1 is not an object", [](auto& m) { m["files"][1] = 5; }},
+    {"it lists rank-0.0.h5 twice", [](auto& m) { m["files"][1]["name"] = "rank-0.0.h5"; }},
+    {"it lists no extra.json", [](auto& m) { m["files"].erase(2); }},
+    {"which is neither", [](auto& m) { m["files"][0]["name"] = "../rank-0.0.h5"; }},
+    {"which is neither", [](auto& m) { m["files"][0]["name"] = "/etc/passwd"; }},
+    {"which is neither", [](auto& m) { m["files"][0]["name"] = "rank-0/../../x.h5"; }},
+    {"which is neither", [](auto& m) { m["files"][0]["name"] = std::string("rank-0\0.h5", 10); }},
+    {"which is neither", [](auto& m) { m["files"][0]["name"] = "MANIFEST.json"; }},
+    {"which is neither", [](auto& m) { m["files"][0]["name"] = "rank-.h5"; }},
+    {"which is neither", [](auto& m) { m["files"][0]["name"] = "rank-0.h5 "; }},
+    {"which is neither", [](auto& m) { m["files"][0]["name"] = "rank-1234567890.h5"; }},
+    {"is not 64 lower-case hex digits", [](auto& m) { m["files"][0]["sha256"] = std::string(64, 'A'); }},
+    {"is not 64 lower-case hex digits", [](auto& m) { m["files"][0]["sha256"] = "abc"; }},
+    {"at most 2.0 GiB are read", [](auto& m) { m["files"][0]["bytes"] = kHuge; }},
+    {"at most 1.0 GiB are read", [](auto& m) { m["files"][2]["bytes"] = kHuge; }},
+    {"known are bool, uint8", [](auto& m) { m["tensors"][0]["dtype"] = "float128"; }},
+    {"not a list of at most 64 sizes", [](auto& m) { m["tensors"][0]["shape"] = 5; }},
+    {"not a list of at most 64 sizes", [](auto& m) { m["tensors"][0]["shape"] = std::vector<int>(65, 1); }},
+    {"a size of tensor \"a\" is not a whole number",
+     [](auto& m) {
+       m["tensors"][0]["shape"] = {10, -10};
+     }},
+    {"of tensor \"a\" overflows",
+     [](auto& m) {
+       m["tensors"][0]["shape"] = {kHuge, kHuge};
+     }},
+    {"of tensor \"a\" overflows",
+     [](auto& m) {
+       m["tensors"][0]["shape"] = {kHuge, 0, kHuge};
+     }},
+    {"claims elements 61 to 60 of 100", [](auto& m) { m["tensors"][0]["begin"] = 61; }},
+    {"claims elements 60 to 101 of 100", [](auto& m) { m["tensors"][2]["end"] = 101; }},
+    {"cannot hold its tensors",
+     [](auto& m) {
+       m["tensors"][1]["shape"] = {kHuge};
+       m["tensors"][1]["end"] = kHuge;
+     }},
+    {"cannot hold its tensors", [](auto& m) { m["files"][0]["bytes"] = 243; }},
+    {"a piece ends at element 60 and the next begins at 59", [](auto& m) { m["tensors"][2]["begin"] = 59; }},
+    {"a piece ends at element 60 and the next begins at 61", [](auto& m) { m["tensors"][2]["begin"] = 61; }},
+    {"pieces of different dtypes or shapes", [](auto& m) { m["tensors"][2]["dtype"] = "int32"; }},
+    {"pieces of different dtypes or shapes", [](auto& m) { m["tensors"][2]["shape"] = {100}; }},
+    {"holds tensor a twice", [](auto& m) { m["tensors"][2]["file"] = "rank-0.0.h5"; }},
+    {"which is not a listed shard", [](auto& m) { m["tensors"][2]["file"] = "rank-7.h5"; }},
+    {"which is not a listed shard", [](auto& m) { m["tensors"][2]["file"] = "extra.json"; }},
+    {"which is not a listed shard", [](auto& m) { m["tensors"][2]["file"] = "/etc/passwd"; }},
+};
+
 TEST(Manifest, RefusesEveryClaimThatDoesNotFit) {
-  const int64_t huge = int64_t{1} << 42;
-  const std::vector<std::pair<std::string, Edit>> cases = {
-      {"format is 2, this program reads format 1", [](auto& m) { m["format"] = 2; }},
-      {"has no \"format\"", [](auto& m) { m.erase("format"); }},
-      {"has no \"step\"", [](auto& m) { m.erase("step"); }},
-      {"\"step\" of the manifest is not a whole number", [](auto& m) { m["step"] = -1; }},
-      {"\"step\" of the manifest is not a whole number", [](auto& m) { m["step"] = 1.5; }},
-      {"\"step\" of the manifest is not a whole number", [](auto& m) { m["step"] = 1e300; }},
-      {"\"step\" of the manifest is not a whole number", [](auto& m) { m["step"] = UINT64_MAX; }},
-      {"\"stage\" of the manifest is not a text", [](auto& m) { m["stage"] = 5; }},
-      {"\"score\" of the manifest is neither", [](auto& m) { m["score"] = "best"; }},
-      {"\"files\" is not a list",
-       [](auto& m) {
-         m["files"] = {{"a", 1}};
-       }},
-      {"file 1 is not an object", [](auto& m) { m["files"][1] = 5; }},
-      {"it lists rank-0.0.h5 twice", [](auto& m) { m["files"][1]["name"] = "rank-0.0.h5"; }},
-      {"it lists no extra.json", [](auto& m) { m["files"].erase(2); }},
-      {"which is neither", [](auto& m) { m["files"][0]["name"] = "../rank-0.0.h5"; }},
-      {"which is neither", [](auto& m) { m["files"][0]["name"] = "/etc/passwd"; }},
-      {"which is neither", [](auto& m) { m["files"][0]["name"] = "rank-0/../../x.h5"; }},
-      {"which is neither", [](auto& m) { m["files"][0]["name"] = std::string("rank-0\0.h5", 10); }},
-      {"which is neither", [](auto& m) { m["files"][0]["name"] = "MANIFEST.json"; }},
-      {"which is neither", [](auto& m) { m["files"][0]["name"] = "rank-.h5"; }},
-      {"which is neither", [](auto& m) { m["files"][0]["name"] = "rank-0.h5 "; }},
-      {"which is neither", [](auto& m) { m["files"][0]["name"] = "rank-1234567890.h5"; }},
-      {"is not 64 lower-case hex digits", [](auto& m) { m["files"][0]["sha256"] = std::string(64, 'A'); }},
-      {"is not 64 lower-case hex digits", [](auto& m) { m["files"][0]["sha256"] = "abc"; }},
-      {"at most 2.0 GiB are read", [&](auto& m) { m["files"][0]["bytes"] = huge; }},
-      {"at most 1.0 GiB are read", [&](auto& m) { m["files"][2]["bytes"] = huge; }},
-      {"known are bool, uint8", [](auto& m) { m["tensors"][0]["dtype"] = "float128"; }},
-      {"not a list of at most 64 sizes", [](auto& m) { m["tensors"][0]["shape"] = 5; }},
-      {"not a list of at most 64 sizes", [](auto& m) { m["tensors"][0]["shape"] = std::vector<int>(65, 1); }},
-      {"a size of tensor \"a\" is not a whole number",
-       [](auto& m) {
-         m["tensors"][0]["shape"] = {10, -10};
-       }},
-      {"of tensor \"a\" overflows",
-       [&](auto& m) {
-         m["tensors"][0]["shape"] = {huge, huge};
-       }},
-      {"of tensor \"a\" overflows",
-       [&](auto& m) {
-         m["tensors"][0]["shape"] = {huge, 0, huge};
-       }},
-      {"claims elements 61 to 60 of 100", [](auto& m) { m["tensors"][0]["begin"] = 61; }},
-      {"claims elements 60 to 101 of 100", [](auto& m) { m["tensors"][2]["end"] = 101; }},
-      {"cannot hold its tensors",
-       [&](auto& m) {
-         m["tensors"][1]["shape"] = {huge};
-         m["tensors"][1]["end"] = huge;
-       }},
-      {"cannot hold its tensors", [](auto& m) { m["files"][0]["bytes"] = 243; }},
-      {"a piece ends at element 60 and the next begins at 59", [](auto& m) { m["tensors"][2]["begin"] = 59; }},
-      {"a piece ends at element 60 and the next begins at 61", [](auto& m) { m["tensors"][2]["begin"] = 61; }},
-      {"pieces of different dtypes or shapes", [](auto& m) { m["tensors"][2]["dtype"] = "int32"; }},
-      {"pieces of different dtypes or shapes", [](auto& m) { m["tensors"][2]["shape"] = {100}; }},
-      {"holds tensor a twice", [](auto& m) { m["tensors"][2]["file"] = "rank-0.0.h5"; }},
-      {"which is not a listed shard", [](auto& m) { m["tensors"][2]["file"] = "rank-7.h5"; }},
-      {"which is not a listed shard", [](auto& m) { m["tensors"][2]["file"] = "extra.json"; }},
-      {"which is not a listed shard", [](auto& m) { m["tensors"][2]["file"] = "/etc/passwd"; }},
-  };
-  for (const auto& [message, edit] : cases) {
+  for (const auto& [message, edit] : kMisfits) {
     auto document = nlohmann::ordered_json::parse(manifest_text(example()));
     edit(document);
     try {

@@ -1,5 +1,5 @@
 // Untrusted shard images: every HDF5 feature is refused that a plain array of checksummed numbers does not need.
-#include "checkpoints/shard_file.h"
+#include "checkpoints/format/shard_file.h"
 
 #include <random>
 

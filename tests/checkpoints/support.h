@@ -8,7 +8,7 @@
 #include <sstream>
 
 #include "base/sha256.h"
-#include "checkpoints/manifest.h"
+#include "checkpoints/format/manifest.h"
 #include "checkpoints/store.h"
 #include "tests/support/file_system_doubles.h"
 #include "tests/support/temporary_folder.h"

@@ -11,9 +11,9 @@
 #include <random>
 #include <set>
 
-#include "configs/arity.h"
 #include "configs/field_text.h"
-#include "configs/yaml_tree.h"
+#include "configs/yaml/arity.h"
+#include "configs/yaml/yaml_tree.h"
 #include "tests/configs/test_files.h"
 
 namespace terse::configs {

@@ -5,7 +5,7 @@
 
 #include <chrono>
 
-#include "configs/yaml_tree.h"
+#include "configs/yaml/yaml_tree.h"
 #include "tests/configs/test_files.h"
 
 namespace terse::configs {

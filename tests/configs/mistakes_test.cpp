@@ -1,7 +1,7 @@
 // Tests that every class of mistake in a file is refused with its place, its name and a remedy.
 #include <gmock/gmock.h>
 
-#include "configs/suggest.h"
+#include "configs/yaml/suggest.h"
 #include "tests/configs/test_files.h"
 
 namespace terse::configs {

@@ -7,7 +7,7 @@
 
 #include "configs/field_text.h"
 #include "configs/fields.h"
-#include "configs/read_value.h"
+#include "configs/yaml/read_value.h"
 #include "tests/configs/test_files.h"
 
 namespace terse::configs {

@@ -9,12 +9,12 @@
 
 #include "base/errors.h"
 #include "configs/load.h"
-#include "data/build_store.h"
-#include "data/byte_tokenizer.h"
-#include "data/char_tokenizer.h"
 #include "data/pretrain_stream.h"
-#include "data/symbol_tokenizer.h"
-#include "data/tokenizer_factory.h"
+#include "data/store/build_store.h"
+#include "data/tokenizers/byte_tokenizer.h"
+#include "data/tokenizers/char_tokenizer.h"
+#include "data/tokenizers/symbol_tokenizer.h"
+#include "data/tokenizers/tokenizer_factory.h"
 #include "tests/data/support.h"
 
 namespace terse::data {

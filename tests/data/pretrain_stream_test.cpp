@@ -4,9 +4,9 @@
 #include <map>
 #include <numeric>
 
-#include "data/byte_tokenizer.h"
-#include "data/char_tokenizer.h"
 #include "data/pack.h"
+#include "data/tokenizers/byte_tokenizer.h"
+#include "data/tokenizers/char_tokenizer.h"
 #include "tests/data/support.h"
 
 namespace terse::data {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "data/token_source.h"
+#include "data/store/token_source.h"
 #include "tests/support/temporary_folder.h"
 
 namespace terse::data {

@@ -2,7 +2,7 @@
 #include "data/text_reader.h"
 
 #include "base/errors.h"
-#include "data/tokenizer.h"
+#include "data/tokenizers/tokenizer.h"
 #include "tests/data/support.h"
 
 namespace terse::data {

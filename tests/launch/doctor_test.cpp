@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "launch/diagnosis.h"
+#include "launch/machine/diagnosis.h"
 #include "tests/launch/program.h"
 
 namespace terse::launch {

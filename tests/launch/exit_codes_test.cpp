@@ -12,7 +12,7 @@
 #include <system_error>
 
 #include "base/errors.h"
-#include "launch/starts.h"
+#include "launch/run/starts.h"
 #include "trainer/interrupts.h"
 
 namespace terse::launch {

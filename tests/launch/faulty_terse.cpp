@@ -41,11 +41,11 @@
 #include "launch/cli.h"
 #include "launch/report/report.h"
 #include "launch/startup.h"
-#include "rl/apprentice.h"
+#include "rl/async/rollout_letters.h"
+#include "rl/compression/apprentice.h"
 #include "rl/engine/sampler.h"
-#include "rl/rollout_letters.h"
-#include "trainer/dist/mailbox.h"
-#include "trainer/dist/world.h"
+#include "trainer/parallel/mpi/mailbox.h"
+#include "trainer/parallel/world.h"
 
 namespace terse::trainer {
 namespace {

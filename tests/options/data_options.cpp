@@ -2,9 +2,9 @@
 // validation read from it.
 #include <cmath>
 
-#include "data/char_tokenizer.h"
-#include "data/token_store.h"
-#include "data/tokenizer_factory.h"
+#include "data/store/token_store.h"
+#include "data/tokenizers/char_tokenizer.h"
+#include "data/tokenizers/tokenizer_factory.h"
 #include "tests/options/option_effects.h"
 
 namespace terse::options {

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "rl/env/task.h"
+#include "rl/tasks/task.h"
 #include "tests/options/option_effects.h"
 
 namespace terse::options {

@@ -1,7 +1,7 @@
 // Effects of the options of evaluation and of generation.
 #include <cmath>
 
-#include "rl/env/task.h"
+#include "rl/tasks/task.h"
 #include "tests/options/option_effects.h"
 
 namespace terse::options {

@@ -7,10 +7,10 @@
 #include <set>
 
 #include "configs/load.h"
-#include "rl/advantage.h"
-#include "rl/env/task.h"
-#include "rl/policy_loss.h"
-#include "rl/reward/length_penalty.h"
+#include "rl/compression/length_penalty.h"
+#include "rl/tasks/task.h"
+#include "rl/update/advantage.h"
+#include "rl/update/policy_loss.h"
 
 namespace terse::rl {
 namespace {

@@ -5,11 +5,11 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "rl/apprentice.h"
-#include "rl/env/task.h"
-#include "rl/policy_update.h"
+#include "rl/compression/apprentice.h"
+#include "rl/rollout/rollout_worker.h"
 #include "rl/rollout_source.h"
-#include "rl/rollout_worker.h"
+#include "rl/tasks/task.h"
+#include "rl/update/policy_update.h"
 #include "tests/support/tensor_bytes.h"
 #include "trainer/device.h"
 #include "trainer/learners.h"

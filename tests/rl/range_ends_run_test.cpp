@@ -11,8 +11,8 @@
 
 #include "configs/fields.h"
 #include "configs/load.h"
-#include "rl/limits.h"
 #include "rl/run.h"
+#include "rl/tasks/limits.h"
 #include "tests/support/temporary_folder.h"
 
 namespace terse::rl {

@@ -1,5 +1,5 @@
-# Tests the transfer of weights between ranks. trainer/dist/ranks.cmake defines TERSE_MPIRUN and memory_of_ranks.
-add_executable(weight_sync_ranks ${CMAKE_CURRENT_SOURCE_DIR}/rl/weight_sync_ranks.cpp)
+# Tests the transfer of weights between ranks. trainer/parallel/ranks.cmake defines TERSE_MPIRUN and memory_of_ranks.
+add_executable(weight_sync_ranks ${CMAKE_CURRENT_SOURCE_DIR}/rl/async/weight_sync_ranks.cpp)
 target_link_libraries(weight_sync_ranks PRIVATE terse_rl GTest::gtest)
 terse_use_torch_pch(weight_sync_ranks)
 foreach(learners_and_ranks "1;2" "1;3" "2;3" "3;4" "2;4")

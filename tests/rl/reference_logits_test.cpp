@@ -1,6 +1,6 @@
-// Compares a trained checkpoint with an independent implementation of the model (tests/support/reference_model.h): all
-// log-probs of the learner's forward pass, the decoder's logits, and the gradient of the loss with respect to every
-// weight.
+// Compares a trained checkpoint with an independent implementation of the model
+// (tests/support/references/reference_model.h): all log-probs of the learner's forward pass, the decoder's logits, and
+// the gradient of the loss with respect to every weight.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -8,7 +8,7 @@
 #include "checkpoints/store.h"
 #include "data/windows.h"
 #include "rl/engine/decoder.h"
-#include "tests/support/reference_model.h"
+#include "tests/support/references/reference_model.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_model.h"
 #include "trainer/optimizer.h"

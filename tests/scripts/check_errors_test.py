@@ -42,7 +42,7 @@ class CheckErrors(unittest.TestCase):
         self.assertEqual(run.returncode, 0, run.stdout)
 
     def test_a_bare_runtime_error_is_found_in_every_folder(self):
-        for folder in ("base", "configs", "data", "checkpoints", "trainer/dist", "rl/engine", "launch/commands"):
+        for folder in ("base", "configs", "data", "checkpoints", "trainer/parallel", "rl/engine", "launch/commands"):
             with self.subTest(folder=folder):
                 self.expect_broken(f"{folder}/a.cpp", '\n  throw std::runtime_error("no");\n', 2, "base/errors.h")
 

@@ -42,9 +42,9 @@ class CheckIncludes(unittest.TestCase):
 
     def test_every_downward_include_is_allowed(self):
         self.write("launch/main.cpp", '#include "rl/learner.h"\n#include "configs/load.h"\n')
-        self.write("rl/learner.cpp", '#include "trainer/step.h"\n#include "rl/engine/engine.h"\n#include "rl/env/task.h"\n')
+        self.write("rl/learner.cpp", '#include "trainer/step.h"\n#include "rl/engine/engine.h"\n#include "rl/tasks/task.h"\n')
         self.write("trainer/step.cpp", '#include "data/batch.h"\n#include "checkpoints/store.h"\n#include "trainer/model/block.h"\n')
-        self.write("trainer/model/block.cpp", '#include "trainer/kernels/gemm.h"\n#include "trainer/dist/world.h"\n')
+        self.write("trainer/model/block.cpp", '#include "trainer/kernels/gemm.h"\n#include "trainer/parallel/world.h"\n')
         self.write("rl/engine/engine.cpp", '#include "rl/types.h"\n#include "rl/engine/kv.h"\n#include "trainer/model/block.h"\n')
         self.write("data/batch.cpp", "#include <torch/types.h>\n#include <vector>\n")
         self.expect_clean()
@@ -62,16 +62,19 @@ class CheckIncludes(unittest.TestCase):
         self.expect_broken("checkpoints/a.cpp", '#include "data/batch.h"\n', "checkpoints/ may not include data/")
 
     def test_trainer_parts_are_ordered(self):
-        for part, other in [("kernels", "dist/world.h"), ("dist", "model/block.h"), ("model", "step.h")]:
+        for part, other in [("kernels", "parallel/world.h"), ("parallel", "model/block.h"), ("model", "step.h")]:
             with self.subTest(part=part):
                 self.expect_broken(f"trainer/{part}/a.cpp", f'#include "trainer/{other}"\n', f"{part}/ may include only")
                 (self.root / f"trainer/{part}/a.cpp").unlink()
 
-    def test_rl_parts_meet_only_in_types(self):
-        for part, other in [("engine", "env/task.h"), ("env", "reward/reward.h"), ("reward", "engine/engine.h"), ("env", "learner.h")]:
+    def test_rooms_of_rl_are_ordered(self):
+        broken = [("engine", "tasks/task.h"), ("tasks", "rollout/a.h"), ("rollout", "update/a.h"), ("update", "compression/a.h"), ("tasks", "learner.h")]
+        for part, other in [*broken, ("async", "run.h")]:
             with self.subTest(part=part):
-                self.expect_broken(f"rl/{part}/a.cpp", f'#include "rl/{other}"\n', f"{part}/ may include only itself and rl/types.h")
+                self.expect_broken(f"rl/{part}/a.cpp", f'#include "rl/{other}"\n', f"{part}/ may not include rl/{other}")
                 (self.root / f"rl/{part}/a.cpp").unlink()
+        self.write("rl/update/a.cpp", '#include "rl/rollout/a.h"\n#include "rl/tasks/task.h"\n#include "rl/types.h"\n')
+        self.expect_clean()
 
     def test_cuda_sources_reach_no_torch_header_even_through_ours(self):
         self.write("trainer/kernels/far.h", "#include <torch/types.h>\n")

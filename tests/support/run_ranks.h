@@ -17,7 +17,7 @@ struct RanksResult {
 };
 
 // Runs `program` (with its arguments) as this number of ranks. TERSE_MPIRUN is the command line up to that number: see
-// tests/trainer/dist/ranks.cmake.
+// tests/trainer/parallel/ranks.cmake.
 inline RanksResult run_ranks(int ranks, const std::vector<std::string>& program) {
   std::vector<std::string> command;
   const std::string launcher = TERSE_MPIRUN;

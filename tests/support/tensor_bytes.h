@@ -23,8 +23,8 @@ class TensorBytes {
 };
 
 // Reports every allocation and release of a tensor to `bytes`, on any thread, such as that of a group
-// (trainer/dist/exchange.h). Tensors may outlive this allocator, so each has a header (Block) before its bytes with
-// what its release needs.
+// (trainer/parallel/collectives/exchange.h). Tensors may outlive this allocator, so each has a header (Block) before
+// its bytes with what its release needs.
 class CountingAllocator : public c10::Allocator {
  public:
   explicit CountingAllocator(std::shared_ptr<TensorBytes> bytes) : bytes_(std::move(bytes)) {}

@@ -5,7 +5,7 @@
 
 #include <fstream>
 
-#include "data/byte_tokenizer.h"
+#include "data/tokenizers/byte_tokenizer.h"
 #include "tests/support/temporary_folder.h"
 
 namespace terse::trainer {

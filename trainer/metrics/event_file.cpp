@@ -18,7 +18,7 @@
 #include <cstring>
 #include <string_view>
 
-#include "base/crc32c.h"
+#include "base/checksum.h"
 #include "base/descriptor.h"
 
 namespace terse::trainer {

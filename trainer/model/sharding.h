@@ -11,8 +11,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "trainer/dist/collectives.h"
 #include "trainer/model/param_layout.h"
+#include "trainer/parallel/collectives/collectives.h"
 
 namespace terse::trainer {
 

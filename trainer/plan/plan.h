@@ -22,7 +22,7 @@ struct Run {
   int64_t ranks = 1;
   int64_t ranks_per_node = 1;
 
-  // Whether some ranks only generate; see rl/split_world.h.
+  // Whether some ranks only generate; see rl/async/split_world.h.
   bool splits() const {
     const auto& stages = config.stages;
     return config.parallel.layout == "split" && std::find(stages.begin(), stages.end(), "rl") != stages.end();

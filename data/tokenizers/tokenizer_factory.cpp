@@ -1,0 +1,156 @@
+// Parses each kind of tokenizer definition, and finds the source of a config's tokenizer.
+#include "data/tokenizers/tokenizer_factory.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/durable.h"
+#include "base/errors.h"
+#include "base/utf8.h"
+#include "configs/load.h"
+#include "data/store/token_store.h"
+#include "data/text_reader.h"
+#include "data/tokenizers/byte_tokenizer.h"
+#include "data/tokenizers/char_tokenizer.h"
+#include "data/tokenizers/symbol_tokenizer.h"
+
+namespace terse::data {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr int64_t kMaxDefinitionBytes = int64_t{64} << 20;
+
+std::shared_ptr<const Tokenizer> parse_char(const json& definition) {
+  std::vector<char32_t> characters;
+  for (const json& entry : definition.at("characters")) {
+    const std::string& text = entry.get_ref<const std::string&>();
+    const CodePoint point = text.empty() ? CodePoint{} : first_code_point(text);
+    if (point.length == 0 || static_cast<size_t>(point.length) != text.size()) {
+      throw std::invalid_argument(fmt::format("\"{}\" in \"characters\" is not one character", printable(text)));
+    }
+    if (!characters.empty() && point.value <= characters.back()) {
+      throw std::invalid_argument(fmt::format("\"characters\" must ascend, but {} follows {}",
+                                              describe_character(point.value), describe_character(characters.back())));
+    }
+    characters.push_back(point.value);
+  }
+  return std::make_shared<CharTokenizer>(std::move(characters));
+}
+
+std::shared_ptr<const Tokenizer> parse_definition(const json& definition) {
+  if (!definition.is_object() || definition.value("format", "") != "terse-tokenizer") {
+    throw std::invalid_argument("it has no \"format\": \"terse-tokenizer\"");
+  }
+  if (definition.at("version") != 1) {
+    throw std::invalid_argument(
+        fmt::format("it has version {}, this program reads 1", definition.at("version").dump()));
+  }
+  const std::string kind = definition.at("kind").get<std::string>();
+  if (kind == "byte") return std::make_shared<ByteTokenizer>();
+  if (kind == "char") return parse_char(definition);
+  if (kind == "symbol") {
+    return std::make_shared<SymbolTokenizer>(definition.at("name").get<std::string>(),
+                                             definition.at("symbols").get<std::vector<std::string>>());
+  }
+  throw std::invalid_argument(fmt::format("its kind is \"{}\"; known: byte, char, symbol", kind));
+}
+
+std::shared_ptr<const Tokenizer> make_char(const configs::Tokenizer& config, const std::filesystem::path& train,
+                                           const std::string& separator, const std::shared_ptr<const TokenStore>& store,
+                                           const Progress& progress) {
+  if (!config.path.empty()) {
+    if (!std::filesystem::exists(config.path)) {
+      throw ConfigError(fmt::format("tokenizer.path: no such file: {}", config.path));
+    }
+    return load_tokenizer(config.path);
+  }
+  if (store) return store->tokenizer();
+  if (train.empty()) {
+    throw ConfigError(
+        "tokenizer.kind is char, but neither tokenizer.path nor data.train says where its characters come from");
+  }
+  return train_char_tokenizer({train}, separator, progress);
+}
+
+void require_kind(const std::string& id, const std::string& kind, const std::string& from) {
+  if (id != kind && !id.starts_with(kind + ":")) {
+    throw ConfigError(fmt::format("tokenizer.kind is {}, but {} holds the tokenizer {}", kind, from, id));
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<const Tokenizer> parse_tokenizer(std::string_view definition, const std::string& origin) {
+  try {
+    return parse_definition(json::parse(definition));
+  } catch (const json::exception& error) {
+    throw DataError(fmt::format("{}: not a tokenizer: {}", origin, error.what()));
+  } catch (const std::invalid_argument& error) {
+    throw DataError(fmt::format("{}: not a tokenizer: {}", origin, error.what()));
+  }
+}
+
+std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) {
+    throw DataError(fmt::format("cannot read the tokenizer {}: {}", path.string(),
+                                std::filesystem::exists(path, ignored) ? "not a regular file" : "no such file"));
+  }
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file)
+    throw DiskError(fmt::format("cannot read the tokenizer {}: {}", path.string(), std::strerror(errno)), errno);
+  const auto size = static_cast<int64_t>(file.tellg());
+  if (size > kMaxDefinitionBytes) {
+    throw DataError(fmt::format("{}: {} bytes are too many for a tokenizer (at most {})", path.string(), size,
+                                kMaxDefinitionBytes));
+  }
+  std::string text(static_cast<size_t>(size), '\0');
+  if (!file.seekg(0).read(text.data(), size)) throw DiskError(fmt::format("cannot read {}", path.string()));
+  return parse_tokenizer(text, path.string());
+}
+
+void save_tokenizer(const std::filesystem::path& path, const Tokenizer& tokenizer) {
+  write_durably(path, tokenizer.definition() + "\n");
+}
+
+std::shared_ptr<const Tokenizer> make_tokenizer(const configs::Tokenizer& config, const std::filesystem::path& train,
+                                                const std::string& separator, const Progress& progress) {
+  if (!train.empty() && !std::filesystem::exists(train)) {
+    throw ConfigError(fmt::format("data.train: no such file: {}", train.string()));
+  }
+  const auto store = !train.empty() && is_hdf5(train) ? TokenStore::open(train) : nullptr;
+  if (config.kind == "auto") {
+    if (store) return store->tokenizer();
+    return std::make_shared<ByteTokenizer>();
+  }
+  if (config.kind == "byte") return std::make_shared<ByteTokenizer>();
+  if (config.kind == "char") {
+    auto tokenizer = make_char(config, train, separator, store, progress);
+    require_kind(tokenizer->id(), "char", config.path.empty() ? train.string() : config.path);
+    return tokenizer;
+  }
+  throw ConfigError(fmt::format("tokenizer.kind is \"{}\"; known: auto, byte, char", config.kind));
+}
+
+std::shared_ptr<const Tokenizer> train_char_tokenizer(const std::vector<std::filesystem::path>& files,
+                                                      const std::string& separator, const Progress& progress) {
+  CharacterSet set;
+  TextOptions options;
+  options.separator = separator;
+  options.progress = progress;
+  options.split_point = whole_characters;
+  read_documents(files, options, [&](std::string_view piece, bool) { set.add(piece); });
+  std::vector<char32_t> characters = set.characters();
+  if (characters.empty()) {
+    throw DataError(fmt::format("{}: no text to take characters from", files.empty() ? "no file" : files[0].string()));
+  }
+  return std::make_shared<CharTokenizer>(std::move(characters));
+}
+
+}  // namespace terse::data

@@ -1,0 +1,92 @@
+// The dedicated options (--seed, --device, --run-dir) override values like --set does. Each value remembers its origin
+// for messages.
+#include "launch/run/resolve.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+
+#include "data/store/token_store.h"
+#include "data/tokenizers/byte_tokenizer.h"
+#include "data/tokenizers/tokenizer_factory.h"
+#include "launch/exit_codes.h"
+#include "launch/output.h"
+#include "launch/run/run_dir.h"
+#include "rl/tasks/limits.h"
+#include "rl/tasks/task.h"
+
+namespace terse::launch {
+
+namespace fs = std::filesystem;
+
+configs::LoadedConfig resolve_config(const std::string& path, const GlobalOptions& globals, configs::InputFiles files) {
+  std::vector<std::string> overrides = globals.set;
+  if (globals.seed) overrides.push_back(fmt::format("run.seed={}", *globals.seed));
+  if (globals.device) overrides.push_back("run.device=" + *globals.device);
+  configs::LoadedConfig loaded = configs::load(path, overrides, files);
+  if (globals.seed) loaded.origin["run.seed"] = "--seed";
+  if (globals.device) loaded.origin["run.device"] = "--device";
+  if (globals.run_dir) {  // set directly and not as an override: a path may hold any character
+    loaded.config.run.dir = *globals.run_dir;
+    loaded.origin["run.dir"] = "--run-dir";
+  }
+  rl::check_limits(loaded.config, loaded.origin);
+  return loaded;
+}
+
+configs::LoadedConfig resolve_run_config(const std::string& path, const GlobalOptions& globals) {
+  configs::LoadedConfig loaded = resolve_config(path, globals, configs::InputFiles::kMayBeMissing);
+  std::error_code ignored;
+  if (fs::exists(run_dir_of(loaded.config) / "config.yaml", ignored)) return loaded;
+  return resolve_config(path, globals);
+}
+
+fs::path resolve_target(const std::string& target) {
+  std::error_code ignored;
+  if (fs::is_directory(target, ignored)) return target;
+  const fs::path in_runs = fs::path("runs") / target;
+  if (fs::exists(target, ignored))
+    throw UsageError(fmt::format(
+        "{} is a file; expected a run folder (runs/NAME) or a checkpoint folder (runs/NAME/checkpoints/step-N).",
+        target));
+  throw UsageError(
+      fmt::format("there is no run or checkpoint folder {}{}", target,
+                  fs::is_directory(in_runs, ignored) ? fmt::format("; did you mean {}?", in_runs.string()) : "."));
+}
+
+bool is_checkpoint(const fs::path& folder) {
+  return fs::exists(folder / "MANIFEST.json") && !fs::exists(folder / "config.yaml");
+}
+
+std::shared_ptr<const data::Tokenizer> resolve_tokenizer(const std::string& name) {
+  if (name == "byte") return std::make_shared<data::ByteTokenizer>();
+  const std::vector<std::string> tasks = rl::task_names();
+  if (std::find(tasks.begin(), tasks.end(), name) != tasks.end()) {
+    configs::Task config;
+    config.name = name;
+    const std::shared_ptr<const rl::Task> task = rl::make_task(config, /*seed=*/1);
+    return {task, &task->tokenizer()};  // shares the ownership of the task, which keeps it alive
+  }
+  std::error_code ignored;
+  if (!fs::is_regular_file(name, ignored))
+    throw UsageError(fmt::format(
+        "no tokenizer '{}': it is neither `byte`, nor a task ({}), nor a tokenizer file, nor a token store.", name,
+        fmt::join(tasks, ", ")));
+  return data::is_hdf5(name) ? data::TokenStore::open(name)->tokenizer() : data::load_tokenizer(name);
+}
+
+std::string text_or_input(const std::optional<std::string>& argument, bool trim) {
+  if (argument && *argument != "-") return *argument;
+  if (isatty(STDIN_FILENO) != 0) warn("Type the text, then Ctrl-D:\n");
+  std::string text(std::istreambuf_iterator<char>(std::cin), {});
+  if (trim && text.ends_with('\n')) text.pop_back();
+  if (trim && text.ends_with('\r')) text.pop_back();
+  return text;
+}
+
+}  // namespace terse::launch

@@ -1,0 +1,36 @@
+// Turns names from the command line into a configuration, a run folder or a tokenizer.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "configs/load.h"
+#include "data/tokenizers/tokenizer.h"
+#include "launch/commands/command.h"
+
+namespace terse::launch {
+
+// Loads the configuration file, applies --set and the dedicated global options, and checks the result: each option, the
+// task, and the limits between sections. Throws ConfigError.
+configs::LoadedConfig resolve_config(const std::string& path, const GlobalOptions& globals,
+                                     configs::InputFiles files = configs::InputFiles::kMustExist);
+
+// Does the same for a run that is to be started or resumed. The input files of a run whose folder exists may be
+// missing, because the folder keeps the tokens of texts.
+configs::LoadedConfig resolve_run_config(const std::string& path, const GlobalOptions& globals);
+
+// Returns `target` if it is a folder. Otherwise throws UsageError, with a suggestion where there is one.
+std::filesystem::path resolve_target(const std::string& target);
+// True for a checkpoint folder, false for a run folder.
+bool is_checkpoint(const std::filesystem::path& folder);
+
+// Returns the tokenizer that `name` stands for: `byte`, a task, a tokenizer file, or a token store. Throws UsageError,
+// DataError.
+std::shared_ptr<const data::Tokenizer> resolve_tokenizer(const std::string& name);
+
+// Returns the argument, or all of standard input when there is none or it is "-". `trim` removes the line end that
+// `echo` adds to standard input.
+std::string text_or_input(const std::optional<std::string>& argument, bool trim);
+
+}  // namespace terse::launch

@@ -1,0 +1,181 @@
+// Implements the moves along the ladder. All evidence lies in tallies that fade exponentially.
+#include "rl/compression/compression_controller.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "base/errors.h"
+
+namespace terse::rl {
+
+namespace {
+
+constexpr double kMemory = 300;   // rollouts of a difficulty that a tally remembers
+constexpr double kEvidence = 30;  // rollouts that a tally must hold before it decides anything
+// A move up counts problems instead of rollouts. Once the policy's entropy has collapsed, all rollouts of a problem are
+// right or wrong together. So one problem is one observation, however many rollouts it has. With 99 % of the problems
+// right, a tally of 30 problems falls below the floor by chance in 2 of 10,000 cases. A tally of 30 rollouts of only
+// three problems does so in 3 of 100.
+constexpr double kProblemMemory = 60;
+constexpr double kProblemEvidence = 30;
+constexpr double kTolerance = 0.02;      // loss of accuracy that a tally tolerates as sampling noise
+constexpr double kExamTolerance = 0.01;  // the same in an exam; smaller, because an exam can be repeated
+constexpr double kFloor = 0.10;          // a difficulty moves up when it falls further below its reference
+
+}  // namespace
+
+CompressionController::CompressionController(const Task& task) : ladder_(task) {
+  for (int64_t d : task.difficulties()) {
+    states_[d].by_rung.resize(static_cast<size_t>(ladder_.count()));
+  }
+}
+
+double CompressionController::limit(int64_t difficulty) const {
+  const State& state = states_.at(difficulty);
+  if (state.overall.count == 0) return std::numeric_limits<double>::infinity();
+  return limit_at(difficulty, state.rung);
+}
+
+std::optional<int64_t> CompressionController::next_rung() const {
+  std::optional<int64_t> next;
+  for (const auto& [difficulty, state] : states_) {
+    if (state.overall.count < kEvidence) return std::nullopt;
+    if (state.rung < ladder_.last(difficulty)) next = std::min(next.value_or(state.rung + 1), state.rung + 1);
+  }
+  return next;
+}
+
+bool CompressionController::passes(const std::map<int64_t, double>& accuracy) const {
+  return std::all_of(states_.begin(), states_.end(), [&](const auto& entry) {
+    return accuracy.at(entry.first) >= entry.second.reference - kExamTolerance;
+  });
+}
+
+void CompressionController::promote(int64_t rung) {
+  for (auto& [difficulty, state] : states_) {
+    const int64_t target = std::min(rung, ladder_.last(difficulty));
+    if (target <= state.rung) continue;
+    move(state, target);
+    state.by_rung[static_cast<size_t>(target)] = {};  // outcomes before the move are no evidence any more
+  }
+}
+
+int64_t CompressionController::rung_of(int64_t difficulty, int64_t stand, double length) const {
+  // Finds the shortest rung that is at least as long as the response, or the first rung if none is. Lengths never rise
+  // along the ladder. Among equally long rungs, the current one (`stand`) wins, else the first.
+  const std::vector<double>& lengths = ladder_.lengths(difficulty);
+  int64_t rung = 0;
+  while (rung < ladder_.last(difficulty) && lengths[static_cast<size_t>(rung) + 1] >= length) ++rung;
+  const double own = lengths[static_cast<size_t>(rung)];
+  if (lengths[static_cast<size_t>(stand)] == own) return stand;
+  return std::find(lengths.begin(), lengths.end(), own) - lengths.begin();
+}
+
+void CompressionController::observe(const std::vector<RolloutGroup>& groups) {
+  std::map<int64_t, int64_t> seen, problems;
+  for (const RolloutGroup& group : groups) {
+    seen[group.problem.difficulty] += static_cast<int64_t>(group.rollouts.size());
+    problems[group.problem.difficulty] += 1;
+  }
+  for (auto& [difficulty, state] : states_) {
+    const auto keep = [](int64_t added, double memory) {
+      return std::max(0.0, 1 - static_cast<double>(added) / memory);
+    };
+    state.overall.fade(keep(seen[difficulty], kMemory));
+    for (Tally& t : state.by_rung) t.fade(keep(seen[difficulty], kMemory));
+    state.here.fade(keep(problems[difficulty], kProblemMemory));
+  }
+  for (const RolloutGroup& group : groups) {
+    State& state = states_.at(group.problem.difficulty);
+    Tally here;
+    for (const Rollout& rollout : group.rollouts) {
+      if (rollout.status != VerifyStatus::kOk) continue;
+      const double right = rollout.correct ? 1 : 0;
+      const int64_t rung = rung_of(group.problem.difficulty, state.rung, static_cast<double>(rollout.length()));
+      state.overall.add(right);
+      state.by_rung[static_cast<size_t>(rung)].add(right);
+      if (rung == state.rung) here.add(right);
+    }
+    if (here.count > 0) state.here.add(here.rate());
+  }
+  for (auto& [difficulty, state] : states_) {
+    if (state.overall.count >= kEvidence) state.reference = std::max(state.reference, state.overall.rate());
+    back_off(state);
+  }
+  // Moves down to the shortest rung that all difficulties have mastered.
+  int64_t rung = ladder_.count() - 1;
+  while (rung > 0 && !mastered(rung)) --rung;
+  promote(rung);
+}
+
+bool CompressionController::mastered(int64_t rung) const {
+  return std::all_of(states_.begin(), states_.end(), [&](const auto& entry) {
+    const auto& [difficulty, state] = entry;
+    const int64_t target = std::min(rung, ladder_.last(difficulty));
+    const Tally& tally = state.by_rung[static_cast<size_t>(target)];
+    return limit_at(difficulty, target) >= limit_at(difficulty, state.rung) ||
+           (tally.count >= kEvidence && tally.rate() >= state.reference - kTolerance);
+  });
+}
+
+void CompressionController::back_off(State& state) {
+  if (state.rung == 0 || state.here.count < kProblemEvidence) return;
+  if (state.here.rate() >= state.reference - kFloor) return;
+  move(state, state.rung - 1);
+  ++backoffs_;
+}
+
+void CompressionController::move(State& state, int64_t rung) {
+  state.rung = rung;
+  state.mastered = std::max(state.mastered, rung);
+  state.here = {};
+}
+
+double CompressionController::pressure() const {
+  double total = 0;
+  for (const auto& [difficulty, state] : states_) {
+    const std::vector<double>& lengths = ladder_.lengths(difficulty);
+    total += 1 - lengths[static_cast<size_t>(state.rung)] / lengths[0];
+  }
+  return total / static_cast<double>(states_.size());
+}
+
+nlohmann::json CompressionController::state() const {
+  nlohmann::json out = {{"backoffs", backoffs_}, {"difficulties", nlohmann::json::array()}};
+  const auto tally = [](const Tally& t) { return nlohmann::json{t.count, t.correct}; };
+  for (const auto& [difficulty, s] : states_) {
+    nlohmann::json rungs = nlohmann::json::array();
+    for (const Tally& t : s.by_rung) rungs.push_back(tally(t));
+    out["difficulties"].push_back({{"difficulty", difficulty},
+                                   {"rung", s.rung},
+                                   {"mastered", s.mastered},
+                                   {"here", tally(s.here)},
+                                   {"reference", s.reference},
+                                   {"overall", tally(s.overall)},
+                                   {"by_rung", rungs}});
+  }
+  return out;
+}
+
+void CompressionController::restore(const nlohmann::json& state) {
+  const auto tally = [](const nlohmann::json& j) { return Tally{j.at(0), j.at(1)}; };
+  backoffs_ = state.at("backoffs");
+  for (const nlohmann::json& j : state.at("difficulties")) {
+    const int64_t difficulty = j.at("difficulty");
+    if (states_.count(difficulty) == 0) {
+      throw ConfigError(
+          fmt::format("the saved limits name the difficulty {}, which the task of this run does not have", difficulty));
+    }
+    State& s = states_.at(difficulty);
+    s.rung = j.at("rung");
+    s.mastered = j.value("mastered", s.rung);  // older checkpoints have neither `mastered` nor `here`
+    if (j.contains("here")) s.here = tally(j.at("here"));
+    s.reference = j.at("reference");
+    s.overall = tally(j.at("overall"));
+    for (size_t r = 0; r < s.by_rung.size(); ++r) s.by_rung[r] = tally(j.at("by_rung").at(r));
+  }
+}
+
+}  // namespace terse::rl

@@ -1,0 +1,94 @@
+// Converts between the types of the task and those of the engine, so that neither knows the other.
+#include "rl/rollout/rollout_worker.h"
+
+#include <span>
+
+#include "rl/rollout/rollout_codec.h"
+#include "rl/tasks/limits.h"
+#include "trainer/gradient_sum.h"
+
+namespace terse::rl {
+
+namespace {
+
+// One index names one problem per difficulty. The key includes the difficulty, so that these problems share no random
+// numbers.
+int64_t draw_key(const Problem& problem) {
+  return problem.index * 4096 + problem.difficulty;
+}
+
+std::vector<Rollout> generate_and_verify(Engine& engine, const Task& task, std::span<const Problem> problems,
+                                         int64_t group_size, const SamplingOptions& sampling, trainer::World* world) {
+  std::vector<GenerationRequest> requests;
+  for (const Problem& problem : problems) {
+    for (GenerationRequest& request : requests_of(problem, group_size)) requests.push_back(std::move(request));
+  }
+  std::vector<Completion> completions = engine.generate(requests, sampling);
+  if (world != nullptr) world->enter("reward");
+  std::vector<Rollout> rollouts;
+  for (size_t i = 0; i < completions.size(); ++i) {
+    rollouts.push_back(
+        verified(task, problems[i / static_cast<size_t>(group_size)], requests[i].sample, std::move(completions[i])));
+  }
+  return rollouts;
+}
+
+}  // namespace
+
+SamplingOptions rollout_sampling(const configs::RunConfig& config, const Task& task) {
+  SamplingOptions sampling;
+  sampling.transform = {config.engine.temperature, config.engine.top_k, config.engine.top_p, config.engine.min_p};
+  sampling.max_new_tokens = response_limit(config.engine.max_new_tokens, task);
+  sampling.end_token = task.tokenizer().eos();
+  sampling.seed = static_cast<uint64_t>(config.run.seed);
+  sampling.stream = RandomStream::kSample;
+  return sampling;
+}
+
+std::vector<GenerationRequest> requests_of(const Problem& problem, int64_t group_size) {
+  std::vector<GenerationRequest> requests;
+  for (int64_t sample = 0; sample < group_size; ++sample)
+    requests.push_back({problem.prompt, draw_key(problem), sample});
+  return requests;
+}
+
+Rollout verified(const Task& task, const Problem& problem, int64_t sample, Completion completion) {
+  Rollout rollout;
+  rollout.sample = sample;
+  rollout.tokens = std::move(completion.tokens);
+  rollout.logprobs = std::move(completion.logprobs);
+  rollout.entropies = std::move(completion.entropies);
+  rollout.versions = std::move(completion.versions);
+  rollout.finish = completion.finish;
+  const Verdict verdict = task.verify(problem, rollout.tokens);
+  rollout.status = verdict.status;
+  rollout.correct = verdict.correct;
+  rollout.form = verdict.form;
+  return rollout;
+}
+
+std::vector<RolloutGroup> roll_out(Engine& engine, const Task& task, std::vector<Problem> problems, int64_t group_size,
+                                   const SamplingOptions& sampling, trainer::World* world) {
+  const trainer::Sharding& sharding = engine.model().params().sharding();
+  const trainer::SequenceRange share = trainer::own_share(sharding, static_cast<int64_t>(problems.size()));
+  const std::span<const Problem> mine =
+      std::span(problems).subspan(static_cast<size_t>(share.begin), static_cast<size_t>(share.count()));
+  std::vector<Rollout> rollouts = generate_and_verify(engine, task, mine, group_size, sampling, world);
+  if (sharding.distributed()) {
+    const std::string bytes = encode_rollouts(rollouts);
+    rollouts.clear();
+    for (const std::string& part : trainer::all_gather_bytes(*sharding.everyone, "rollouts", bytes)) {
+      for (Rollout& rollout : decode_rollouts(part)) rollouts.push_back(std::move(rollout));
+    }
+  }
+  std::vector<RolloutGroup> groups;
+  size_t next = 0;
+  for (Problem& problem : problems) {
+    RolloutGroup group{std::move(problem), {}};
+    for (int64_t sample = 0; sample < group_size; ++sample) group.rollouts.push_back(std::move(rollouts.at(next++)));
+    groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
+}  // namespace terse::rl

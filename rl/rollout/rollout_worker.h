@@ -1,0 +1,28 @@
+// Turns problems into verified rollout groups.
+#pragma once
+
+#include <vector>
+
+#include "configs/run_config.h"
+#include "rl/engine/engine.h"
+#include "rl/tasks/task.h"
+#include "trainer/parallel/world.h"
+
+namespace terse::rl {
+
+// How rollouts of this run are sampled.
+SamplingOptions rollout_sampling(const configs::RunConfig& config, const Task& task);
+
+// The engine requests of one group: `group_size` responses to one problem. The problem is part of the key of the random
+// numbers.
+std::vector<GenerationRequest> requests_of(const Problem& problem, int64_t group_size);
+// Verifies a response. Reward and advantage are left at 0.
+Rollout verified(const Task& task, const Problem& problem, int64_t sample, Completion completion);
+
+// Generates `group_size` responses to each problem and verifies them. When several ranks learn together, each generates
+// and verifies its share of the problems, and gets all groups. `world`, if given, enters the phase "reward" when
+// verification begins.
+std::vector<RolloutGroup> roll_out(Engine& engine, const Task& task, std::vector<Problem> problems, int64_t group_size,
+                                   const SamplingOptions& sampling, trainer::World* world = nullptr);
+
+}  // namespace terse::rl

@@ -1,0 +1,47 @@
+// Writes one line per rollout. The task's tokenizer decodes prompt and response.
+#include "rl/rollout/trace_log.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+namespace terse::rl {
+
+void TraceLog::write(const std::string& stage, int64_t step, const char* logged_for, const Problem& problem,
+                     const Rollout& rollout) const {
+  const nlohmann::ordered_json line = {{"stage", stage},
+                                       {"step", step},
+                                       {"logged_for", logged_for},
+                                       {"problem", problem.index},
+                                       {"difficulty", problem.difficulty},
+                                       {"prompt", task_.tokenizer().decode(problem.prompt)},
+                                       {"response", task_.tokenizer().decode(rollout.tokens)},
+                                       {"tokens", rollout.length()},
+                                       {"correct", rollout.correct},
+                                       {"form", rollout.form},
+                                       {"reward", rollout.reward},
+                                       {"finish", rollout.finish == FinishReason::kStop ? "stop" : "length"}};
+  try {
+    record_.append(file(stage), line.dump());
+  } catch (const trainer::MetricsError& error) {
+    record_.warn(fmt::format("{}; training goes on without traces until the disk takes them again", error.what()));
+  }
+}
+
+void TraceLog::training(int64_t step, const std::vector<RolloutGroup>& groups) const {
+  for (size_t g = 0; g < groups.size() && g < 2; ++g) {
+    for (const bool right : {true, false}) {
+      for (const Rollout& rollout : groups[g].rollouts) {
+        if (rollout.correct != right) continue;
+        write("rl", step, "train", groups[g].problem, rollout);
+        break;
+      }
+    }
+  }
+}
+
+void TraceLog::evaluation(const std::string& stage, int64_t step, const RolloutGroup& group) const {
+  write(stage, step, "eval", group.problem, group.rollouts.front());
+}
+
+}  // namespace terse::rl

@@ -1,0 +1,316 @@
+// Implements the chain7 task, which the header defines.
+#include "rl/tasks/chain7.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <iterator>
+#include <numeric>
+#include <optional>
+#include <stdexcept>
+
+#include "base/philox.h"
+#include "data/tokenizers/symbol_tokenizer.h"
+
+namespace terse::rl {
+namespace {
+
+using Tokens = std::vector<int32_t>;
+
+constexpr int32_t kModulus = 7;  // the digits 0..6 are their own token ids
+enum Symbol : int32_t { kPlus = kModulus, kTimes, kEquals, kGives, kSeparator, kRecheck, kEndThink, kEos, kBos };
+const std::vector<std::string> kSymbols = {"0", "1", "2", "3", "4", "5",        "6",     "+",
+                                           "*", "=", ">", ";", "?", "</think>", "<eos>", "<bos>"};
+
+constexpr int64_t kMaxOperations = 1000;  // far beyond practical use; keeps a typo from allocating gigabytes
+constexpr int64_t kTailTokens = 3;        // </think> answer <eos>
+constexpr int64_t kRoomToRamble = 12;     // tokens beyond the longest trace before generation is cut
+constexpr uint32_t kHeldOutShare = 8;     // one in this many problems is for evaluation
+
+struct Operation {
+  int32_t symbol;  // kPlus or kTimes
+  int32_t operand;
+  int32_t state;  // after the operation
+};
+
+struct Chain {
+  int32_t start = 0;
+  std::vector<Operation> operations;
+
+  void append(int32_t symbol, int32_t operand) {
+    const int32_t state = last();
+    operations.push_back({symbol, operand, (symbol == kPlus ? state + operand : state * operand) % kModulus});
+  }
+  int32_t last() const { return operations.empty() ? start : operations.back().state; }
+};
+
+// Problem::meta is the chain as text, such as "3+4*2".
+std::string to_meta(const Chain& chain) {
+  std::string text(1, static_cast<char>('0' + chain.start));
+  for (const Operation& op : chain.operations) {
+    text += op.symbol == kPlus ? '+' : '*';
+    text += static_cast<char>('0' + op.operand);
+  }
+  return text;
+}
+
+std::optional<Chain> parse_meta(const std::string& text) {
+  const auto is_digit = [](char c) { return c >= '0' && c < '0' + kModulus; };
+  if (text.size() < 3 || text.size() % 2 == 0 || !is_digit(text[0])) return std::nullopt;
+  Chain chain{text[0] - '0', {}};
+  for (size_t i = 1; i < text.size(); i += 2) {
+    if ((text[i] != '+' && text[i] != '*') || !is_digit(text[i + 1])) return std::nullopt;
+    chain.append(text[i] == '+' ? kPlus : kTimes, text[i + 1] - '0');
+  }
+  return chain;
+}
+
+Chain chain_of(const Problem& problem) {
+  if (auto chain = parse_meta(problem.meta)) return *chain;
+  throw std::invalid_argument(
+      fmt::format("chain7: problem {} has meta '{}'; expected a chain such as 3+4*2", problem.index, problem.meta));
+}
+
+// The random words of one problem, generated four at a time.
+class Words {
+ public:
+  Words(uint64_t seed, Split split, int64_t index, int64_t difficulty)
+      : seed_(seed),
+        stream_(split == Split::kTrain ? RandomStream::kTrainProblem : RandomStream::kEvalProblem),
+        index_(static_cast<uint64_t>(index)),
+        block_(static_cast<uint64_t>(difficulty) << 32) {}
+
+  int32_t below(int32_t n) {
+    if (used_ == words_.size()) {
+      words_ = philox(seed_, stream_, index_, block_++);
+      used_ = 0;
+    }
+    return static_cast<int32_t>(uniform_below(words_[used_++], static_cast<uint32_t>(n)));
+  }
+
+ private:
+  uint64_t seed_;
+  RandomStream stream_;
+  uint64_t index_;
+  uint64_t block_;
+  std::array<uint32_t, 4> words_{};
+  size_t used_ = 4;
+};
+
+Chain draw_chain(Words& words, int64_t operations) {
+  Chain chain{words.below(kModulus), {}};
+  for (int64_t i = 0; i < operations; ++i) {
+    const bool plus = words.below(2) == 0;
+    chain.append(plus ? kPlus : kTimes, plus ? words.below(kModulus) : 1 + words.below(kModulus - 1));
+  }
+  return chain;
+}
+
+// Whether a problem is for evaluation. This depends on its text alone, not on the seed, because a checkpoint of one
+// seed may be evaluated under another. Both splits have problems of every number of operations, so a loop that redraws
+// until the split fits always ends.
+bool held_out(const Chain& chain) {
+  uint64_t hash = 0xCBF29CE484222325ull;  // FNV-1a; Philox then mixes its bits
+  for (const char c : to_meta(chain)) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3ull;
+  return philox(hash, RandomStream::kEvalProblem, 0, 0)[0] % kHeldOutShare == 0;
+}
+
+void append_steps(const Chain& chain, Tokens& out) {
+  int32_t state = chain.start;
+  for (const Operation& op : chain.operations) {
+    out.insert(out.end(), {state, op.symbol, op.operand, kGives, op.state, kSeparator});
+    state = op.state;
+  }
+}
+
+Tokens think_verbose(const Chain& chain) {
+  Tokens out;
+  append_steps(chain, out);
+  return out;
+}
+
+Tokens think_recheck(const Chain& chain) {
+  Tokens out = think_verbose(chain);
+  out.push_back(kRecheck);
+  append_steps(chain, out);
+  return out;
+}
+
+Tokens think_compact(const Chain& chain) {
+  Tokens out;
+  for (const Operation& op : chain.operations) out.insert(out.end(), {op.symbol, op.operand, op.state});
+  return out;
+}
+
+Tokens think_states(const Chain& chain) {
+  Tokens out;
+  for (const Operation& op : chain.operations) out.push_back(op.state);
+  return out;
+}
+
+Tokens think_direct(const Chain&) {
+  return {};
+}
+
+struct Form {
+  std::string_view name;
+  double share;  // share in supervised fine-tuning, unless task.forms sets the shares
+  Tokens (*think)(const Chain&);
+};
+constexpr Form kForms[] = {{"recheck", .35, think_recheck},
+                           {"verbose", .22, think_verbose},
+                           {"compact", .22, think_compact},
+                           {"states", .18, think_states},
+                           {"direct", .03, think_direct}};
+
+std::vector<std::string> form_names() {
+  std::vector<std::string> names;
+  for (const Form& form : kForms) names.emplace_back(form.name);
+  return names;
+}
+
+const Form& find_form(std::string_view name) {
+  for (const Form& form : kForms) {
+    if (form.name == name) return form;
+  }
+  throw std::invalid_argument(fmt::format("chain7: unknown form '{}'; known: {}", name, fmt::join(form_names(), ", ")));
+}
+
+std::string classify(const Chain& chain, const Tokens& thinking) {
+  for (const Form& form : kForms) {
+    if (form.think(chain) == thinking) return std::string(form.name);
+  }
+  const Tokens states = think_states(chain);
+  auto next = states.begin();
+  for (const int32_t token : thinking) {
+    next = std::find(next, states.end(), token);
+    if (next == states.end()) return std::string(kFormOther);
+    ++next;
+  }
+  return std::string(kFormSkip);
+}
+
+std::vector<double> normalised_shares(const std::map<std::string, double>& chosen) {
+  for (const auto& [name, share] : chosen) {
+    if (std::none_of(std::begin(kForms), std::end(kForms), [&](const Form& form) { return form.name == name; })) {
+      throw std::invalid_argument(
+          fmt::format("chain7: task.forms has the unknown form '{}'; known: {}", name, fmt::join(form_names(), ", ")));
+    }
+    if (!(share >= 0) || !std::isfinite(share)) {
+      throw std::invalid_argument(fmt::format("chain7: task.forms.{} is {}; expected 0 or more", name, share));
+    }
+  }
+  std::vector<double> shares;
+  for (const Form& form : kForms) {
+    const auto found = chosen.find(std::string(form.name));
+    shares.push_back(chosen.empty() ? form.share : found == chosen.end() ? 0 : found->second);
+  }
+  const double sum = std::accumulate(shares.begin(), shares.end(), 0.0);
+  if (!(sum > 0)) throw std::invalid_argument("chain7: task.forms gives no form a share above 0");
+  for (double& share : shares) share /= sum;
+  return shares;
+}
+
+class Chain7 final : public Task {
+ public:
+  Chain7(const configs::Task& config, int64_t seed)
+      : tokenizer_("chain7", kSymbols),
+        seed_(static_cast<uint64_t>(seed)),
+        k_min_(config.k_min),
+        k_max_(config.k_max),
+        filled_operations_(config.align ? config.align_to : 0),
+        shares_(normalised_shares(config.forms)) {
+    if (k_min_ < 1 || k_max_ < k_min_ || k_max_ > kMaxOperations) {
+      throw std::invalid_argument(
+          fmt::format("chain7: task.k_min is {} and task.k_max {}; expected 1 <= k_min <= k_max <= {}", k_min_, k_max_,
+                      kMaxOperations));
+    }
+    if (config.align && (config.align_to < k_max_ || config.align_to > kMaxOperations)) {
+      throw std::invalid_argument(fmt::format("chain7: task.align_to is {}; expected task.k_max ({}) to {}",
+                                              config.align_to, k_max_, kMaxOperations));
+    }
+  }
+
+  std::string name() const override { return "chain7"; }
+  const data::Tokenizer& tokenizer() const override { return tokenizer_; }
+  std::vector<std::string> forms() const override { return form_names(); }
+  std::vector<double> form_shares() const override { return shares_; }
+  int64_t max_response_tokens() const override { return 12 * k_max_ + 1 + kTailTokens + kRoomToRamble; }
+  int64_t max_prompt_tokens() const override { return 3 + 2 * std::max(k_max_, filled_operations_); }
+
+  std::vector<int64_t> difficulties() const override {
+    std::vector<int64_t> all(static_cast<size_t>(k_max_ - k_min_ + 1));
+    std::iota(all.begin(), all.end(), k_min_);
+    return all;
+  }
+
+  Problem problem(Split split, int64_t index) const override {
+    // No problem has difficulty 0, so nothing else uses these words.
+    return problem(split, index,
+                   k_min_ + Words(seed_, split, index, 0).below(static_cast<int32_t>(k_max_ - k_min_ + 1)));
+  }
+
+  Problem problem(Split split, int64_t index, int64_t difficulty) const override {
+    if (index < 0 || difficulty < k_min_ || difficulty > k_max_) {
+      throw std::invalid_argument(
+          fmt::format("chain7: no problem {} of difficulty {}; expected an index from 0 and a difficulty "
+                      "in {}..{}",
+                      index, difficulty, k_min_, k_max_));
+    }
+    Words words(seed_, split, index, difficulty);
+    Chain chain = draw_chain(words, difficulty);
+    while (held_out(chain) != (split == Split::kEval)) chain = draw_chain(words, difficulty);
+    return {index, difficulty, prompt(chain), {chain.last()}, to_meta(chain)};
+  }
+
+  int64_t max_trace_tokens(std::string_view form) const override {
+    Chain longest;
+    for (int64_t i = 0; i < k_max_; ++i) longest.append(kPlus, 0);
+    return std::ssize(find_form(form).think(longest)) + kTailTokens;
+  }
+
+  Tokens trace(const Problem& problem, std::string_view form) const override {
+    const Chain chain = chain_of(problem);
+    Tokens out = find_form(form).think(chain);
+    out.insert(out.end(), {kEndThink, chain.last(), kEos});
+    return out;
+  }
+
+  Verdict verify(const Problem& problem, const Tokens& response) const override {
+    const auto chain = parse_meta(problem.meta);
+    if (!chain) return {VerifyStatus::kError, false, std::string(kFormOther)};
+    const auto tail = response.end() - std::min<int64_t>(kTailTokens, std::ssize(response));
+    const bool ended = response.end() - tail == kTailTokens && tail[0] == kEndThink && tail[2] == kEos &&
+                       std::find(response.begin(), response.end() - 1, kEos) == response.end() - 1;
+    if (!ended) return {VerifyStatus::kOk, false, std::string(kFormOther)};
+    return {VerifyStatus::kOk, tail[1] == chain->last(), classify(*chain, {response.begin(), tail})};
+  }
+
+ private:
+  Tokens prompt(const Chain& chain) const {
+    Tokens out = {kBos, chain.start};
+    for (const Operation& op : chain.operations) out.insert(out.end(), {op.symbol, op.operand});
+    const size_t filled = static_cast<size_t>(2 + 2 * filled_operations_);
+    if (out.size() < filled) out.resize(filled, kSeparator);
+    out.push_back(kEquals);
+    return out;
+  }
+
+  data::SymbolTokenizer tokenizer_;
+  uint64_t seed_;
+  int64_t k_min_;
+  int64_t k_max_;
+  int64_t filled_operations_;  // 0: prompts are not filled
+  std::vector<double> shares_;
+};
+
+}  // namespace
+
+std::unique_ptr<Task> make_chain7(const configs::Task& config, int64_t seed) {
+  return std::make_unique<Chain7>(config, seed);
+}
+
+}  // namespace terse::rl

@@ -1,0 +1,128 @@
+// One function checks one group of limits. Each appends the violations that it finds, so that a user sees all of them
+// at once.
+#include "rl/tasks/limits.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "configs/check.h"
+#include "configs/load.h"
+#include "trainer/learners.h"
+
+namespace terse::rl {
+
+namespace {
+
+using configs::RunConfig;
+using configs::Violation;
+
+bool has_stage(const RunConfig& config, const char* stage) {
+  return std::find(config.stages.begin(), config.stages.end(), stage) != config.stages.end();
+}
+
+struct LongestTrace {
+  std::string form;
+  int64_t tokens = 0;
+};
+
+// The longest trace among the task's forms from number `first` on. With `needs_share`, forms whose share is 0 do not
+// count.
+LongestTrace longest_trace(const Task& task, size_t first, bool needs_share) {
+  const std::vector<std::string> forms = task.forms();
+  const std::vector<double> shares = task.form_shares();
+  LongestTrace longest;
+  for (size_t i = first; i < forms.size(); ++i) {
+    const int64_t tokens = task.max_trace_tokens(forms[i]);
+    if ((!needs_share || shares[i] > 0) && tokens > longest.tokens) longest = {forms[i], tokens};
+  }
+  return longest;
+}
+
+void check_trace(const RunConfig& config, const Task& task, const char* use, const LongestTrace& trace,
+                 std::vector<Violation>& out) {
+  const int64_t prompt = task.max_prompt_tokens(), needed = prompt + trace.tokens;
+  if (needed <= config.model.context) return;
+  out.push_back({{"model.context", "task.k_max", "task.align_to", "task.forms"},
+                 fmt::format("is {}, but {} needs {}: the longest prompt has {} tokens and the longest trace (form {}) "
+                             "{}; set model.context to at least {}, or make the problems shorter (task.k_max, "
+                             "task.align_to)",
+                             config.model.context, use, needed, prompt, trace.form, trace.tokens, needed)});
+}
+
+void check_traces(const RunConfig& config, const Task& task, std::vector<Violation>& out) {
+  if (has_stage(config, "sft")) check_trace(config, task, "sft", longest_trace(task, 0, true), out);
+  if (!has_stage(config, "rl") || config.rl.penalty.kind != "adaptive") return;
+  // Replay and practice never demonstrate the first rung of the ladder, the most verbose form.
+  const LongestTrace trace = longest_trace(task, 1, false);
+  if (config.rl.replay > 0) check_trace(config, task, "rl.replay", trace, out);
+  if (config.rl.practice.updates > 0) check_trace(config, task, "rl.practice", trace, out);
+}
+
+void check_responses(const RunConfig& config, const Task& task, std::vector<Violation>& out) {
+  const int64_t prompt = task.max_prompt_tokens();
+  const int64_t response = response_limit(config.engine.max_new_tokens, task), needed = prompt + response;
+  if (needed > config.model.context) {
+    out.push_back({{"model.context", "engine.max_new_tokens", "task.k_max", "task.align_to"},
+                   fmt::format("is {}, but generation needs {}: the longest prompt has {} tokens and a response may "
+                               "have {}; set model.context to at least {}, or engine.max_new_tokens to at most {}",
+                               config.model.context, needed, prompt, response, needed,
+                               std::max<int64_t>(1, config.model.context - prompt))});
+  }
+  if (has_stage(config, "rl") && config.rl.penalty.kind == "truncation" && config.rl.penalty.limit > response) {
+    out.push_back({{"rl.penalty.limit", "engine.max_new_tokens", "task.k_max"},
+                   fmt::format("is {}, but no response is longer than {} tokens, so the limit would never act; lower "
+                               "it, or use rl.penalty.kind none",
+                               config.rl.penalty.limit, response)});
+  }
+}
+
+// "key: text (key: where it was set, ...)"
+std::string line_of(const Violation& violation, const std::map<std::string, std::string>& origin) {
+  std::vector<std::string> places;
+  for (const std::string& key : violation.keys) {
+    const auto found = origin.find(key);
+    if (found != origin.end()) places.push_back(fmt::format("{}: {}", key, found->second));
+  }
+  const std::string where = places.empty() ? "" : fmt::format(" ({})", fmt::join(places, ", "));
+  return violation.keys.front() + ": " + violation.text + where;
+}
+
+}  // namespace
+
+int64_t response_limit(int64_t max_new_tokens, const Task& task) {
+  return max_new_tokens > 0 ? max_new_tokens : task.max_response_tokens();
+}
+
+void check_limits(const RunConfig& config, const std::map<std::string, std::string>& origin) {
+  const bool has_task =
+      std::any_of(config.stages.begin(), config.stages.end(), [](const auto& stage) { return stage != "pretrain"; });
+  if (!has_task) return;
+  const std::unique_ptr<Task> task = make_task(config.task, config.run.seed);
+  std::vector<Violation> violations;
+  check_traces(config, *task, violations);
+  check_responses(config, *task, violations);
+  if (violations.empty()) return;
+  std::vector<std::string> lines;
+  for (const Violation& violation : violations) lines.push_back(line_of(violation, origin));
+  if (lines.size() == 1) throw ConfigError(lines.front());
+  throw ConfigError(
+      fmt::format("{} limits of the configuration do not hold:\n  {}", lines.size(), fmt::join(lines, "\n  ")));
+}
+
+void check_ranks(const RunConfig& config, int64_t ranks, int64_t nodes) {
+  const configs::Parallel& parallel = config.parallel;
+  try {
+    if (parallel.layout == "split" && has_stage(config, "rl")) {
+      trainer::rollout_ranks(parallel, ranks);
+    } else if (parallel.hierarchical) {
+      trainer::require_equal_nodes(ranks, nodes);
+    }
+  } catch (const std::invalid_argument& error) {
+    throw ConfigError(error.what());
+  }
+}
+
+}  // namespace terse::rl

@@ -1,0 +1,36 @@
+// The vocabulary of a run: its task, its corpus, and the tokenizer that they share. A run folder keeps the tokenizer
+// (tokenizer.json), the tokens of its text files and a record of these files (data/). So a run needs nothing outside
+// its folder once it has begun, and every reader of the folder gets the vocabulary that its weights were trained with.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "configs/run_config.h"
+#include "data/corpus.h"
+#include "rl/tasks/task.h"
+
+namespace terse::rl {
+
+// The tokenizer's definition in a run folder.
+constexpr const char* kTokenizerFile = "tokenizer.json";
+
+struct Vocabulary {
+  std::unique_ptr<Task> task;          // null if no stage needs one
+  std::optional<data::Corpus> corpus;  // empty if no stage pretrains
+  std::shared_ptr<const data::Tokenizer> tokenizer;
+};
+
+// Opens the vocabulary for training. The `first` rank must call this before the others: it creates the files in the run
+// folder, and the others read them. Once a run has saved a checkpoint, its tokenizer and its input files must not
+// change. `progress` is called repeatedly while text is read. Throws ConfigError naming the file that has changed, or
+// when task and corpus cannot share a tokenizer; DataError, DiskError.
+Vocabulary open_vocabulary(const configs::RunConfig& config, const std::filesystem::path& dir, bool first,
+                           const Progress& progress = {});
+
+// Opens the vocabulary for evaluation and generation: the config's task and the run folder's tokenizer, but no corpus.
+// Throws ConfigError when the folder, made by an older build, has no tokenizer.
+Vocabulary kept_vocabulary(const configs::RunConfig& config, const std::filesystem::path& dir);
+
+}  // namespace terse::rl

@@ -1,0 +1,46 @@
+// Accumulates the gradient of one optimizer update from rollout groups and supervised replay.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "data/pack.h"
+#include "rl/types.h"
+#include "rl/update/policy_loss.h"
+#include "trainer/optimizer.h"
+#include "trainer/session.h"
+
+namespace terse::rl {
+
+struct UpdateOptions {
+  std::string loss;  // rl.loss
+  PolicyLossOptions policy;
+  trainer::LogitTransform transform;  // the transform that the rollouts were sampled with
+  double entropy_weight = 0;
+  int64_t micro_batch = 0;  // rollouts per forward pass; 0: all
+  double replay_weight = 0;
+  int64_t version = 0;        // of the weights before the first update of the batch; tokens of older versions are stale
+  double importance_cap = 1;  // largest importance weight of a stale token
+};
+
+// Means over nothing are empty.
+struct UpdateResult {
+  std::optional<double> policy_loss;  // empty when no rollout was verified
+  std::optional<double> replay_loss;  // mean negative log-likelihood of the replayed traces' tokens
+  std::optional<double> entropy;      // mean over trained response tokens, nats
+  // |learner's - sampler's log-probability| of tokens that are not stale; meaningful on the first update of a batch.
+  std::optional<double> logp_diff_max, logp_diff_mean;
+  double stale_tokens = 0;                  // trained tokens that older weights sampled
+  std::optional<double> importance_mean;    // mean importance weight of the stale tokens
+  std::optional<double> importance_capped;  // share of the stale tokens whose weight is at the cap
+  int64_t tokens = 0;                       // packed tokens that went through the model
+  PolicyStats stats;
+};
+
+// Adds the gradient of policy loss - entropy_weight * entropy + replay_weight * replay loss to the model's gradient.
+// Every rank passes all groups, computes its share, and gets the whole result. Rollouts with advantage 0 count in the
+// denominators but do not pass through the model.
+UpdateResult accumulate_update(trainer::Transformer& model, std::span<const RolloutGroup> groups,
+                               const std::vector<data::Sequence>& replay, const UpdateOptions& options);
+
+}  // namespace terse::rl

@@ -1,0 +1,143 @@
+// Tests that a store returns what was stored, in memory and from disk, and describes itself.
+#include "data/store/token_store.h"
+
+#include <atomic>
+#include <limits>
+#include <thread>
+
+#include "base/errors.h"
+#include "data/store/build_store.h"
+#include "data/tokenizers/byte_tokenizer.h"
+#include "data/tokenizers/char_tokenizer.h"
+#include "tests/data/support.h"
+
+namespace terse::data {
+namespace {
+
+constexpr StoreOptions kOnDisk{.max_in_memory_bytes = 0};
+
+std::string random_text(int64_t size) {
+  std::mt19937_64 random(9);
+  std::string text;
+  for (int64_t i = 0; i < size; ++i) text += static_cast<char>(below(random, 256));
+  return text;
+}
+
+CharTokenizer large_vocabulary(int64_t size) {
+  std::vector<char32_t> characters;
+  for (char32_t c = 0xE000; static_cast<int64_t>(characters.size()) < size; ++c) characters.push_back(c);
+  return CharTokenizer(characters);
+}
+
+TEST(TokenStore, GivesBackWhatWasStored) {
+  const TemporaryFolder dir;
+  const std::string text = random_text(100000);  // several chunks
+  build_store({dir.write("text.bin", text)}, dir / "store.h5", ByteTokenizer());
+  for (const StoreOptions& options : {StoreOptions{}, kOnDisk}) {
+    const auto store = TokenStore::open(dir / "store.h5", options);
+    EXPECT_EQ(all_tokens(*store), ByteTokenizer().encode(text));
+    EXPECT_EQ(store->documents(), std::vector<int64_t>{0});
+    EXPECT_EQ(store->tokenizer()->id(), "byte");
+    EXPECT_NO_THROW(store->verify());
+    EXPECT_EQ(store->content_hash(), MemoryTokens(ByteTokenizer().encode(text), {}, "byte").content_hash());
+  }
+}
+
+TEST(TokenStore, ReadsAnyPart) {
+  const TemporaryFolder dir;
+  const std::string text = random_text(70000);
+  build_store({dir.write("text.bin", text)}, dir / "store.h5", ByteTokenizer());
+  const std::vector<int32_t> all = ByteTokenizer().encode(text);
+  std::mt19937_64 random(2);
+  for (const StoreOptions& options : {StoreOptions{}, kOnDisk}) {
+    const auto store = TokenStore::open(dir / "store.h5", options);
+    for (int i = 0; i < 300; ++i) {
+      const int64_t begin = below(random, 70001);
+      std::vector<int32_t> part(below(random, std::min<int64_t>(70001 - begin, 40000)));
+      store->read(begin, part);
+      ASSERT_TRUE(std::equal(part.begin(), part.end(), all.begin() + begin));
+    }
+    std::vector<int32_t> two(2);
+    EXPECT_THROW(store->read(69999, two), std::out_of_range);
+    EXPECT_THROW(store->read(-1, two), std::out_of_range);
+    EXPECT_THROW(store->read(std::numeric_limits<int64_t>::max(), two), std::out_of_range);
+  }
+}
+
+TEST(TokenStore, UsesTheNarrowestTypeThatHoldsTheVocabulary) {
+  const TemporaryFolder dir;
+  for (const auto& [size, width] :
+       std::vector<std::pair<int64_t, int64_t>>{{256, 1}, {257, 2}, {65536, 2}, {65537, 4}}) {
+    const CharTokenizer tokenizer = large_vocabulary(size);
+    const std::vector<int32_t> ids = {0, static_cast<int32_t>(size) - 1, 7, 0};
+    const auto text = dir.write("text.txt", tokenizer.decode(ids));
+    const StoreInfo info = build_store({text}, dir / "store.h5", tokenizer, {.overwrite = true});
+    EXPECT_EQ(info.token_bytes, width);
+    EXPECT_EQ(info.vocab_size, size);
+    for (const StoreOptions& options : {StoreOptions{}, kOnDisk}) {
+      const auto store = TokenStore::open(dir / "store.h5", options);
+      EXPECT_EQ(all_tokens(*store), ids);
+      EXPECT_NO_THROW(store->verify());
+    }
+  }
+}
+
+TEST(TokenStore, DescribesItself) {
+  const TemporaryFolder dir;
+  const auto text = dir.write("text.txt", "one\n\nthree\n\nab");
+  build_store({text}, dir / "store.h5", ByteTokenizer(), {.separator = "\n\n"});
+  const StoreInfo info = describe_store(dir / "store.h5");
+  EXPECT_EQ(info.tokens, 13);
+  EXPECT_EQ(info.documents, 3);
+  EXPECT_EQ(info.longest_document, 6);
+  EXPECT_EQ(info.shortest_document, 3);
+  EXPECT_EQ(info.text_bytes, 10);
+  EXPECT_EQ(info.separator, "\n\n");
+  EXPECT_EQ(info.sources, std::vector<std::string>{"text.txt"});
+  EXPECT_EQ(info.format_version, 1);
+  EXPECT_TRUE(info.created_by.starts_with("terse "));
+  const std::string words = to_text(info);
+  for (const std::string part : {"13 (2 bytes each)", "3 (3 to 6 tokens)", "0.769 per token",
+                                 "byte (vocabulary of 258)", "\"\\n\\n\"", "text.txt"}) {
+    EXPECT_NE(words.find(part), std::string::npos) << part << " in\n" << words;
+  }
+}
+
+TEST(TokenStore, ManyThreadsMayRead) {
+  const TemporaryFolder dir;
+  const std::string text = random_text(200000);
+  build_store({dir.write("text.bin", text)}, dir / "store.h5", ByteTokenizer());
+  const std::vector<int32_t> all = ByteTokenizer().encode(text);
+  const auto store = TokenStore::open(dir / "store.h5", kOnDisk);
+  std::vector<std::thread> threads;
+  std::atomic<int> wrong = 0;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      std::mt19937_64 random(t);
+      std::vector<int32_t> part(1000);
+      for (int i = 0; i < 100; ++i) {
+        const int64_t begin = below(random, 199000);
+        store->read(begin, part);
+        if (!std::equal(part.begin(), part.end(), all.begin() + begin)) ++wrong;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST(TokenStore, RefusesFilesThatAreNoStore) {
+  const TemporaryFolder dir;
+  for (const std::string content :
+       {"", "x", "hello", "\x89HDF\r\n\x1a\n", "\x89HDF\r\n\x1a\n and more of it, but no HDF5"}) {
+    const auto path = dir.write("file", content);
+    const std::string message = message_of<DataError>([&] { TokenStore::open(path); });
+    EXPECT_TRUE(message.starts_with(path.string() + ": ")) << message;
+  }
+  EXPECT_THROW(TokenStore::open(dir / "absent"), DataError);
+  EXPECT_THROW(TokenStore::open(dir.path()), DataError);
+  EXPECT_THROW(describe_store(dir / "absent"), DataError);
+}
+
+}  // namespace
+}  // namespace terse::data

@@ -1,0 +1,149 @@
+// Tests that all violated limits between sections are reported at once, with both numbers.
+#include "rl/tasks/limits.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "configs/load.h"
+#include "rl/compression/ladder.h"
+#include "rl/eval/evaluation.h"
+#include "rl/rollout_source.h"
+
+namespace terse::rl {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// Problems of two operations: prompts of 7 tokens, traces of up to 28 (recheck), 15 (verbose), ..; responses up to 40.
+configs::RunConfig config(int64_t context, std::vector<std::string> stages) {
+  configs::RunConfig config;
+  config.stages = std::move(stages);
+  config.task.k_max = config.task.align_to = 2;
+  config.model.context = context;
+  config.sft.steps = config.rl.steps = config.pretrain.steps = 1;
+  return config;
+}
+
+std::string refusal(const configs::RunConfig& config, const std::map<std::string, std::string>& origin = {}) {
+  try {
+    check_limits(config, origin);
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST(Limits, APromptAndItsResponseMustFitIntoTheContext) {
+  EXPECT_EQ(refusal(config(47, {"eval"})), "accepted");
+  EXPECT_THAT(refusal(config(46, {"eval"})),
+              AllOf(HasSubstr("model.context: is 46, but generation needs 47"), HasSubstr("prompt has 7 tokens"),
+                    HasSubstr("a response may have 40"), HasSubstr("engine.max_new_tokens")));
+}
+
+TEST(Limits, AShorterResponseNeedsLessRoomInRolloutsAndEvaluationsAlike) {
+  configs::RunConfig shorter = config(27, {"eval"});
+  shorter.engine.max_new_tokens = 20;
+  EXPECT_EQ(refusal(shorter), "accepted");
+  shorter.engine.max_new_tokens = 21;
+  EXPECT_THAT(refusal(shorter), HasSubstr("is 27, but generation needs 28"));
+}
+
+TEST(Limits, DemonstrationsOfFineTuningMustFit) {
+  configs::RunConfig sft = config(35, {"sft"});
+  sft.engine.max_new_tokens = 20;
+  EXPECT_EQ(refusal(sft), "accepted");
+  sft.model.context = 34;
+  EXPECT_THAT(refusal(sft), AllOf(HasSubstr("is 34, but sft needs 35"), HasSubstr("(form recheck) 28")));
+  sft.task.forms = {{"recheck", 0}, {"verbose", 1}};
+  EXPECT_EQ(refusal(sft), "accepted") << "forms without a share are never shown";
+}
+
+TEST(Limits, DemonstrationsOfReplayAndPracticeMustFitWhereTheyAreUsed) {
+  configs::RunConfig rl = config(22, {"rl"});
+  rl.engine.max_new_tokens = 5;
+  EXPECT_EQ(refusal(rl), "accepted");
+  rl.model.context = 21;
+  EXPECT_THAT(refusal(rl), AllOf(HasSubstr("rl.replay needs 22"), HasSubstr("rl.practice needs 22"),
+                                 HasSubstr("2 limits"), HasSubstr("(form verbose) 15")));
+  rl.rl.replay = 0;
+  EXPECT_THAT(refusal(rl), AllOf(Not(HasSubstr("rl.replay")), HasSubstr("rl.practice needs 22")));
+  rl.rl.practice.updates = 0;
+  EXPECT_EQ(refusal(rl), "accepted");
+  rl.rl.replay = 8;
+  rl.rl.penalty.kind = "none";
+  EXPECT_EQ(refusal(rl), "accepted") << "only the adaptive penalty replays and practises";
+}
+
+// check_limits() assumes this of the ladder: no rung below rung 0 has a longer trace than the second form.
+TEST(Limits, NoDemonstratedRungIsLongerThanTheFormsBelowTheFirst) {
+  const auto task = make_task({}, 1);
+  const Ladder ladder(*task);
+  const Problem hardest = task->problem(Split::kTrain, 0, task->difficulties().back());
+  EXPECT_EQ(std::ssize(ladder.trace(hardest, 0)), task->max_trace_tokens(task->forms()[0]));
+  for (int64_t rung = 1; rung < ladder.count(); ++rung)
+    EXPECT_LE(std::ssize(ladder.trace(hardest, rung)), task->max_trace_tokens(task->forms()[1])) << rung;
+}
+
+TEST(Limits, ATruncationThatCouldNeverActIsRefused) {
+  configs::RunConfig rl = config(64, {"rl"});
+  rl.rl.penalty = {"truncation", 40, 0.3};
+  EXPECT_EQ(refusal(rl), "accepted");
+  rl.rl.penalty.limit = 41;
+  EXPECT_THAT(refusal(rl), AllOf(HasSubstr("rl.penalty.limit: is 41"), HasSubstr("longer than 40 tokens")));
+  rl.engine.max_new_tokens = 41;
+  EXPECT_EQ(refusal(rl), "accepted");
+}
+
+TEST(Limits, EverythingIsTold) {
+  configs::RunConfig bad = config(20, {"sft", "rl"});
+  EXPECT_THAT(refusal(bad, {{"model.context", "a.yaml:7"}, {"task.k_max", "--set"}}),
+              AllOf(HasSubstr("4 limits"), HasSubstr("sft needs 35"), HasSubstr("rl.replay needs 22"),
+                    HasSubstr("rl.practice needs 22"), HasSubstr("generation needs 47"),
+                    HasSubstr("(model.context: a.yaml:7, task.k_max: --set)")));
+}
+
+TEST(Limits, PretrainingAloneHasNone) {
+  EXPECT_EQ(refusal(config(1, {"pretrain"})), "accepted");
+}
+
+TEST(Limits, ShippedConfigurationsHoldThem) {
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(TERSE_SOURCE_DIR) / "configs")) {
+    if (entry.path().extension() != ".yaml") continue;
+    EXPECT_EQ(refusal(configs::load(entry.path().string()).config), "accepted") << entry.path();
+    ++files;
+  }
+  EXPECT_GE(files, 6);
+}
+
+TEST(ResponseLimit, IsOneForRolloutsAndEvaluations) {
+  const auto task = make_task({}, 1);
+  EXPECT_EQ(response_limit(0, *task), task->max_response_tokens());
+  EXPECT_EQ(response_limit(9, *task), 9);
+  configs::RunConfig run;
+  run.engine.max_new_tokens = 9;
+  EXPECT_EQ(rollout_sampling(run, *task).max_new_tokens, 9);
+  EXPECT_EQ(full_evaluation(run).max_new_tokens, 9);
+  EXPECT_EQ(quick_evaluation(run).max_new_tokens, 9);
+}
+
+TEST(Ranks, TooFewForTheLayoutAreRefused) {
+  configs::RunConfig run = config(64, {"rl"});
+  run.parallel.layout = "split";
+  EXPECT_NO_THROW(check_ranks(run, 2, 1));
+  EXPECT_THROW(check_ranks(run, 1, 1), ConfigError);
+  run.parallel.rollout_ranks = 2;
+  EXPECT_THROW(check_ranks(run, 2, 1), ConfigError);
+  EXPECT_NO_THROW(check_ranks(run, 3, 1));
+  run.stages = {"sft"};
+  EXPECT_NO_THROW(check_ranks(run, 1, 1)) << "only rl splits";
+  run.parallel = {};
+  run.parallel.hierarchical = true;
+  EXPECT_NO_THROW(check_ranks(run, 4, 2));
+  EXPECT_THROW(check_ranks(run, 5, 2), ConfigError);
+}
+
+}  // namespace
+}  // namespace terse::rl

@@ -1,0 +1,319 @@
+// Compares packed attention and its gradients with double precision, and decoding over growing caches with packed
+// attention bit for bit. Segments must not affect each other.
+#include <memory>
+
+#include "tests/trainer/kernels/support.h"
+
+namespace terse::trainer::kernels {
+namespace {
+
+struct Shape {
+  int64_t heads, kv_heads, width;
+  std::vector<int64_t> lengths;  // of the segments
+
+  int64_t rows() const {
+    int64_t sum = 0;
+    for (const int64_t length : lengths) sum += length;
+    return sum;
+  }
+  int64_t stride() const { return (heads + 2 * kv_heads) * width; }  // of a fused q|k|v row
+  float scale() const { return 1.0f / std::sqrt(static_cast<float>(width)); }
+  std::vector<int32_t> segments() const {
+    std::vector<int32_t> starts = {0};
+    for (const int64_t length : lengths) starts.push_back(starts.back() + static_cast<int32_t>(length));
+    return starts;
+  }
+};
+
+void PrintTo(const Shape& shape, std::ostream* out) {
+  *out << "H " << shape.heads << ", KV " << shape.kv_heads << ", C " << shape.width << ", " << shape.rows() << " rows";
+}
+
+const Shape kShapes[] = {{1, 1, 8, {1}},        {4, 4, 16, {1, 7, 15, 16, 17, 33, 60}},
+                         {4, 2, 32, {13, 100}}, {6, 1, 24, {5, 40, 3}},
+                         {3, 3, 40, {50}},      {2, 1, 64, {130, 31}},
+                         {14, 1, 16, {30}},     {2, 2, 128, {37, 12}},
+                         {1, 1, 256, {20}}};
+
+struct Result {
+  Floats out, lse;
+};
+
+Result packed(const Table& table, const Shape& shape, const Floats& qkv) {
+  Result result{Floats(shape.rows() * shape.heads * shape.width), Floats(shape.rows() * shape.heads)};
+  const std::vector<int32_t> segments = shape.segments();
+  table.attention({.q = qkv.data(),
+                   .k = qkv.data() + shape.heads * shape.width,
+                   .v = qkv.data() + (shape.heads + shape.kv_heads) * shape.width,
+                   .segments = segments.data(),
+                   .segment_count = static_cast<int64_t>(shape.lengths.size()),
+                   .heads = shape.heads,
+                   .kv_heads = shape.kv_heads,
+                   .head_width = shape.width,
+                   .q_stride = shape.stride(),
+                   .kv_stride = shape.stride(),
+                   .scale = shape.scale(),
+                   .out = result.out.data(),
+                   .lse = result.lse.data()});
+  return result;
+}
+
+// Attention and its gradient in double precision, straight from the formulas.
+struct Reference {
+  std::vector<double> out, lse, dqkv;
+};
+
+Reference reference(const Shape& s, const Floats& qkv, const Floats& d_out) {
+  Reference r{std::vector<double>(s.rows() * s.heads * s.width), {}, std::vector<double>(qkv.size())};
+  r.lse.resize(s.rows() * s.heads);
+  int64_t begin = 0;
+  for (const int64_t length : s.lengths) {
+    for (int64_t h = 0; h < s.heads; ++h)
+      for (int64_t t = 0; t < length; ++t) {
+        const int64_t q = (begin + t) * s.stride() + h * s.width;
+        const int64_t k = begin * s.stride() + (s.heads + h / (s.heads / s.kv_heads)) * s.width,
+                      v = k + s.kv_heads * s.width;
+        const int64_t o = ((begin + t) * s.heads + h) * s.width;
+        std::vector<double> p(t + 1), dp(t + 1);
+        double sum = 0, delta = 0;
+        for (int64_t j = 0; j <= t; ++j) {
+          double score = 0;
+          for (int64_t c = 0; c < s.width; ++c) score += static_cast<double>(qkv[q + c]) * qkv[k + j * s.stride() + c];
+          sum += p[j] = std::exp(score * s.scale());
+        }
+        r.lse[(begin + t) * s.heads + h] = std::log(sum);
+        for (int64_t j = 0; j <= t; ++j) {
+          p[j] /= sum;
+          for (int64_t c = 0; c < s.width; ++c) {
+            r.out[o + c] += p[j] * qkv[v + j * s.stride() + c];
+            r.dqkv[v + j * s.stride() + c] += p[j] * d_out[o + c];
+            dp[j] += static_cast<double>(d_out[o + c]) * qkv[v + j * s.stride() + c];
+          }
+          delta += p[j] * dp[j];
+        }
+        for (int64_t j = 0; j <= t; ++j)
+          for (int64_t c = 0; c < s.width; ++c) {
+            const double ds = p[j] * (dp[j] - delta) * s.scale();
+            r.dqkv[q + c] += ds * qkv[k + j * s.stride() + c];
+            r.dqkv[k + j * s.stride() + c] += ds * qkv[q + c];
+          }
+      }
+    begin += length;
+  }
+  return r;
+}
+
+Floats backward(const Table& table, const Shape& shape, const Floats& qkv, const Result& result, const Floats& d_out) {
+  Floats dqkv(qkv.size(), 3.0f);  // the kernel must overwrite every element
+  const std::vector<int32_t> segments = shape.segments();
+  const int64_t k = shape.heads * shape.width, v = k + shape.kv_heads * shape.width;
+  table.attention_backward({.forward = {.q = qkv.data(),
+                                        .k = qkv.data() + k,
+                                        .v = qkv.data() + v,
+                                        .segments = segments.data(),
+                                        .segment_count = static_cast<int64_t>(shape.lengths.size()),
+                                        .heads = shape.heads,
+                                        .kv_heads = shape.kv_heads,
+                                        .head_width = shape.width,
+                                        .q_stride = shape.stride(),
+                                        .kv_stride = shape.stride(),
+                                        .scale = shape.scale(),
+                                        .out = const_cast<float*>(result.out.data()),
+                                        .lse = const_cast<float*>(result.lse.data())},
+                            .d_out = d_out.data(),
+                            .dq = dqkv.data(),
+                            .dk = dqkv.data() + k,
+                            .dv = dqkv.data() + v});
+  return dqkv;
+}
+
+TEST(KernelsAttention, MatchesDoublePrecisionForwardAndBackward) {
+  for (const Shape& shape : kShapes) {
+    SCOPED_TRACE(testing::PrintToString(shape));
+    const Floats qkv = random_floats(shape.rows() * shape.stride(), 1);
+    const Floats d_out = random_floats(shape.rows() * shape.heads * shape.width, 2);
+    const Reference expected = reference(shape, qkv, d_out);
+    Result result;
+    run_everywhere([&](const Table& table) {
+      result = packed(table, shape, qkv);
+      Floats all = result.out;
+      all.insert(all.end(), result.lse.begin(), result.lse.end());
+      return all;
+    });
+    EXPECT_TRUE(close(result.out, expected.out, 2e-6));
+    EXPECT_TRUE(close(result.lse, expected.lse, 2e-6));
+    EXPECT_TRUE(close(run_everywhere([&](const Table& table) { return backward(table, shape, qkv, result, d_out); }),
+                      expected.dqkv, 2e-5));
+  }
+}
+
+TEST(KernelsAttention, LongSegmentsMatchDoublePrecision) {
+  const Shape shape = {2, 1, 16, {700, 3}};
+  const Floats qkv = random_floats(shape.rows() * shape.stride(), 1, 2);
+  const Floats d_out = random_floats(shape.rows() * shape.heads * shape.width, 2);
+  const Reference expected = reference(shape, qkv, d_out);
+  const Result result = packed(cpu(), shape, qkv);
+  EXPECT_TRUE(close(result.out, expected.out, 5e-6));
+  EXPECT_TRUE(close(backward(cpu(), shape, qkv, result, d_out), expected.dqkv, 1e-4));
+}
+
+TEST(KernelsAttention, ASegmentDoesNotDependOnItsNeighbours) {
+  const Shape shape = {4, 2, 24, {21, 50, 9}};
+  const int64_t out_row = shape.heads * shape.width;
+  const Floats qkv = random_floats(shape.rows() * shape.stride(), 1);
+  const Floats d_out = random_floats(shape.rows() * out_row, 2);
+  const Result all = packed(cpu(), shape, qkv);
+  const Floats grad = backward(cpu(), shape, qkv, all, d_out);
+  int64_t begin = 0;
+  for (const int64_t length : shape.lengths) {
+    const Shape one = {shape.heads, shape.kv_heads, shape.width, {length}};
+    const Floats its_qkv(qkv.begin() + begin * shape.stride(), qkv.begin() + (begin + length) * shape.stride());
+    const Floats its_d_out(d_out.begin() + begin * out_row, d_out.begin() + (begin + length) * out_row);
+    const Result alone = packed(cpu(), one, its_qkv);
+    EXPECT_TRUE(same_bits(alone.out.data(), all.out.data() + begin * out_row, length * out_row));
+    EXPECT_TRUE(same_bits(alone.lse.data(), all.lse.data() + begin * shape.heads, length * shape.heads));
+    const Floats alone_grad = backward(cpu(), one, its_qkv, alone, its_d_out);
+    EXPECT_TRUE(same_bits(alone_grad.data(), grad.data() + begin * shape.stride(), length * shape.stride()));
+    begin += length;
+  }
+}
+
+TEST(KernelsAttention, LaterTokensChangeNoBitNotEvenNan) {
+  const Shape shape = {2, 1, 16, {45}};
+  const Floats qkv = random_floats(shape.rows() * shape.stride(), 1);
+  const Result clean = packed(cpu(), shape, qkv);
+  const int64_t out_row = shape.heads * shape.width;
+  for (const int64_t from : {1, 5, 15, 16, 31, 44}) {
+    Floats spoiled = qkv;
+    for (size_t i = from * shape.stride(); i < spoiled.size(); ++i) spoiled[i] = i % 2 == 0 ? NAN : INFINITY;
+    EXPECT_TRUE(same_bits(clean.out.data(), packed(cpu(), shape, spoiled).out.data(), from * out_row)) << from;
+  }
+}
+
+// A cache with one page table per sequence. Fresh memory holds NaN, so a read past the length shows in the result.
+class Cache {
+ public:
+  Cache(const Shape& shape, int64_t page_tokens, int64_t offset)
+      : layout_{shape.kv_heads, shape.width, page_tokens, offset} {
+    for (const int64_t length : shape.lengths) {
+      std::vector<float*> pages;
+      for (int64_t t = 0; t < length; t += page_tokens) {
+        memory_.push_back(std::make_unique<Floats>(layout_.floats() + offset, NAN));
+        pages.push_back(memory_.back()->data());
+      }
+      tables_.push_back(pages);
+    }
+  }
+  const KvLayout& layout() const { return layout_; }
+  float* const* pages(size_t sequence) const { return tables_[sequence].data(); }
+
+ private:
+  KvLayout layout_;
+  std::vector<std::unique_ptr<Floats>> memory_;
+  std::vector<std::vector<float*>> tables_;
+};
+
+// One (sequence, position) of the packed batch to append and decode.
+struct Step {
+  size_t sequence;
+  int64_t position;
+};
+
+// Runs the steps as one batch and writes their rows of `out` (packed order).
+void decode(const Table& table, const Shape& shape, const Cache& cache, const Floats& qkv,
+            const std::vector<Step>& steps, Floats& out) {
+  const std::vector<int32_t> segments = shape.segments();
+  Floats batch;
+  std::vector<float* const*> pages;
+  std::vector<int64_t> positions;
+  for (const Step& step : steps) {
+    const auto row = qkv.begin() + (segments[step.sequence] + step.position) * shape.stride();
+    batch.insert(batch.end(), row, row + shape.stride());
+    pages.push_back(cache.pages(step.sequence));
+    positions.push_back(step.position);
+  }
+  const KvRows rows = {cache.layout(), pages.data(), positions.data(), static_cast<int64_t>(steps.size())};
+  const int64_t k = shape.heads * shape.width, out_row = k;
+  table.kv_append({.to = rows,
+                   .k = batch.data() + k,
+                   .v = batch.data() + k + shape.kv_heads * shape.width,
+                   .kv_stride = shape.stride()});
+  Floats result(steps.size() * out_row);
+  table.attention_decode({.from = rows,
+                          .q = batch.data(),
+                          .heads = shape.heads,
+                          .q_stride = shape.stride(),
+                          .scale = shape.scale(),
+                          .out = result.data()});
+  for (size_t i = 0; i < steps.size(); ++i)
+    std::copy_n(result.begin() + i * out_row, out_row,
+                out.begin() + (segments[steps[i].sequence] + steps[i].position) * out_row);
+}
+
+TEST(KernelsAttention, DecodingTokenByTokenGivesThePackedBits) {
+  for (const Shape& shape : kShapes)
+    for (const int64_t page_tokens : {16, 48, 256}) {
+      SCOPED_TRACE(testing::PrintToString(shape) + ", pages of " + std::to_string(page_tokens));
+      const Floats qkv = random_floats(shape.rows() * shape.stride(), 1);
+      const Floats expected = packed(cpu(), shape, qkv).out;
+      EXPECT_TRUE(same_bits(expected, run_everywhere([&](const Table& table) {
+                              const Cache cache(shape, page_tokens, page_tokens == 48 ? 33 : 0);
+                              Floats out(expected.size());
+                              // All sequences that still have a token are decoded together, later ones first.
+                              for (int64_t t = 0;; ++t) {
+                                std::vector<Step> steps;
+                                for (size_t s = shape.lengths.size(); s-- > 0;)
+                                  if (t < shape.lengths[s]) steps.push_back({s, t});
+                                if (steps.empty()) return out;
+                                decode(table, shape, cache, qkv, steps, out);
+                              }
+                            })));
+    }
+}
+
+TEST(KernelsAttention, PrefillOfManyTokensAtOnceGivesThePackedBits) {
+  const Shape shape = {4, 2, 16, {70, 20}};
+  const Floats qkv = random_floats(shape.rows() * shape.stride(), 1);
+  const Floats expected = packed(cpu(), shape, qkv).out;
+  const Cache cache(shape, 32, 0);
+  Floats out(expected.size());
+  std::vector<Step> first, second, last;
+  for (int64_t t = 0; t < 50; ++t) first.push_back({0, t});
+  for (int64_t t = 0; t < 20; ++t) first.push_back({1, t});
+  for (int64_t t = 50; t < 69; ++t) second.push_back({0, t});
+  last.push_back({0, 69});
+  for (const auto& steps : {first, second, last}) decode(cpu(), shape, cache, qkv, steps, out);
+  EXPECT_TRUE(same_bits(expected, out));
+}
+
+TEST(KernelsAttention, ReusedPagesHoldNothingOfTheSequenceBefore) {
+  const Shape shape = {2, 2, 16, {40}};
+  const Floats first = random_floats(shape.rows() * shape.stride(), 1),
+               second = random_floats(shape.rows() * shape.stride(), 2);
+  const Cache cache(shape, 16, 0);
+  Floats out(shape.rows() * shape.heads * shape.width);
+  for (const Floats* qkv : {&first, &second})
+    for (int64_t t = 0; t < 40; ++t) decode(cpu(), shape, cache, *qkv, {{0, t}}, out);
+  EXPECT_TRUE(same_bits(packed(cpu(), shape, second).out, out));
+}
+
+TEST(KernelsAttention, EmptySegmentsAreAllowed) {
+  const Shape shape = {2, 1, 16, {0, 12, 0, 0, 5, 0}}, dense = {2, 1, 16, {12, 5}};
+  const Floats qkv = random_floats(shape.rows() * shape.stride(), 1);
+  const Result result = packed(cpu(), shape, qkv);
+  EXPECT_TRUE(same_bits(packed(cpu(), dense, qkv).out, result.out));
+  const Floats d_out = random_floats(static_cast<int64_t>(result.out.size()), 2);
+  EXPECT_TRUE(same_bits(backward(cpu(), dense, qkv, result, d_out), backward(cpu(), shape, qkv, result, d_out)));
+}
+
+TEST(KernelsAttention, LargeScoresDoNotOverflow) {
+  const Shape shape = {1, 1, 16, {20}};
+  const Floats qkv = random_floats(shape.rows() * shape.stride(), 1, 100);
+  const Floats d_out = random_floats(shape.rows() * shape.width, 2);
+  const Result result = packed(cpu(), shape, qkv);
+  for (const float v : result.out) ASSERT_TRUE(std::isfinite(v));
+  for (const float v : backward(cpu(), shape, qkv, result, d_out)) ASSERT_TRUE(std::isfinite(v));
+}
+
+}  // namespace
+}  // namespace terse::trainer::kernels

@@ -1,0 +1,112 @@
+// A process group and the thread that runs its operations.
+//
+// Operations run one at a time, in the order in which run() received them. Each operation has two steps:
+//
+//   1. Meet. Every rank sends every other rank of the group an Arrival, the fingerprint of the operation that it has
+//      reached (arrival.h). The step ends when all fingerprints have arrived and agree. So a rank that is missing, or
+//      that calls another operation, is known by name before any data moves.
+//   2. Body. The body of the operation moves its data through an Exchange.
+//
+// Both steps have a deadline. When a rank has not arrived, or when no data has moved, for that long, Watch finds the
+// rank that is to blame and ends the job (watch.h). If no rank is to blame, the wait starts again. Slow data over MPI
+// never times out: every complete piece of a message restarts the clock. NCCL shows no such progress, so an operation
+// has to finish within the deadline there.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "trainer/parallel/mpi/mpi_comm.h"
+#include "trainer/parallel/watchdog/arrival.h"
+#include "trainer/parallel/watchdog/backoff.h"
+#include "trainer/parallel/watchdog/watch.h"
+
+namespace terse::trainer {
+
+class Group;
+
+// Moves data between the ranks of a group. The body of an operation uses it, on the group's thread.
+class Exchange {
+ public:
+  explicit Exchange(Group& group);
+  int64_t rank() const;
+  int64_t size() const;
+  // Start a message to or from `peer`. Nothing is sent when `bytes` is 0. The buffer must stay valid until wait()
+  // returns. Messages between the same two ranks arrive in the order in which they were sent.
+  void send(int64_t peer, const void* data, int64_t bytes);
+  void receive(int64_t peer, void* data, int64_t bytes);
+  void wait();  // returns when all these messages are complete
+  // Polls `done` until it returns true, with the deadline. In the error message `what` stands between the name of the
+  // rank and that of the operation: "has not set up NCCL in".
+  void wait_until(const std::function<bool()>& done, const char* what);
+  [[noreturn]] void fail(const std::string& problem);  // ends the job; the message names this rank and operation
+  std::vector<std::byte>& scratch();                   // a buffer that is kept between operations
+
+ private:
+  Group& group_;
+  mpi::Requests requests_;
+};
+
+class Group : public std::enable_shared_from_this<Group> {
+ public:
+  using Body = std::function<void(Exchange&)>;
+
+  // `members` are the world ranks of the group's ranks, in order. `watch` must live until the group is closed.
+  static std::shared_ptr<Group> create(mpi::Comm comm, std::string name, std::vector<int64_t> members, Watch& watch);
+
+  int64_t rank() const { return comm_.rank(); }
+  int64_t size() const { return comm_.size(); }
+  const std::string& name() const { return name_; }
+
+  // Enqueues an operation. With an empty body the ranks only meet. The future rethrows what the body threw. Throws
+  // std::logic_error after close().
+  std::shared_future<void> run(Call call, Body body);
+  // Collective. Returns a group of the ranks that pass the same `color`, ordered by `key` and then by rank.
+  std::shared_ptr<Group> split(std::string_view name, int64_t color, int64_t key);
+  // Runs all enqueued operations of this group and of the groups that were split off from it, then ends their threads.
+  // No other thread may call run() meanwhile.
+  void close();
+
+ private:
+  friend class Exchange;
+  struct Job {
+    Call call;
+    Body body;
+    std::promise<void> done;
+  };
+
+  Group(mpi::Comm comm, std::string name, std::vector<int64_t> members, Watch& watch);
+  void serve();                 // the loop of thread_
+  void meet(const Call& call);  // step 1 of an operation
+  void refuse_disagreement();
+  std::vector<int64_t> in_world(std::vector<int64_t> ranks) const;  // ranks of this group -> ranks of the world
+  void late(const std::vector<int64_t>& ranks, const char* what);
+
+  const mpi::Comm comm_;
+  const std::string name_;
+  const std::vector<int64_t> members_;
+  Watch& watch_;
+  std::vector<std::string> names_;  // of the members, for messages: "rank 3 (host b)"
+
+  // Only thread_ uses these.
+  uint64_t number_ = 0;
+  std::vector<Arrival> sent_, received_, before_;  // by rank; before_: at the last operation
+  std::vector<std::byte> scratch_;
+  std::shared_ptr<Situation::Line> line_;
+
+  std::mutex mutex_;  // guards queue_, closing_ and children_
+  std::condition_variable changed_;
+  std::deque<Job> queue_;
+  bool closing_ = false;
+  std::vector<std::weak_ptr<Group>> children_;
+  std::thread thread_;
+};
+
+}  // namespace terse::trainer

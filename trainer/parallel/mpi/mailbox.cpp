@@ -1,0 +1,80 @@
+// Polls for messages instead of blocking in MPI, so that it notices when the deadline has passed.
+#include "trainer/parallel/mpi/mailbox.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <stdexcept>
+
+#include "base/clock.h"
+#include "trainer/parallel/watchdog/backoff.h"
+
+namespace terse::trainer {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr int kLetterTag = 1;
+constexpr size_t kLongest = size_t{1} << 30;
+
+// For its lifetime, registers with Situation that the main thread waits for these ranks.
+class Waiting {
+ public:
+  Waiting(Situation& situation, const std::vector<int64_t>& ranks) : situation_(situation) {
+    situation_.wait_for_letter(ranks);
+  }
+  ~Waiting() { situation_.wait_for_letter({}); }
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+
+ private:
+  Situation& situation_;
+};
+
+}  // namespace
+
+Mailbox::Mailbox(mpi::Comm comm, Watch& watch) : comm_(std::move(comm)), watch_(watch), sending_(comm_) {}
+
+void Mailbox::send(int64_t rank, std::string bytes) {
+  if (bytes.empty() || bytes.size() >= kLongest)
+    throw std::invalid_argument(fmt::format("a letter of {} bytes; expected 1 to {}", bytes.size(), kLongest - 1));
+  if (sending_.test()) sent_.clear();
+  // On the heap, because MPI reads the bytes at this address until the send is complete, and sent_ moves its elements.
+  sent_.push_back(std::make_unique<std::string>(std::move(bytes)));
+  sending_.send(rank, kLetterTag, sent_.back()->data(), static_cast<int64_t>(sent_.back()->size()));
+}
+
+std::optional<Mailbox::Letter> Mailbox::take() {
+  sending_.test();
+  std::optional<Letter> letter = comm_.poll(kLetterTag);
+  if (letter) silent_.restart();
+  return letter;
+}
+
+std::optional<Mailbox::Letter> Mailbox::wait(const Wait& wait, double seconds) {
+  const Clock::time_point start = Clock::now();
+  silent_.go_on();
+  const Waiting waiting(watch_.situation(), wait.ranks);
+  for (Backoff backoff;; backoff.pause()) {
+    if (auto letter = take()) return letter;
+    if (silent_.seconds() > watch_.deadline()) {
+      judge(wait);
+      silent_.restart();
+      return std::nullopt;
+    }
+    if (seconds_since(start) >= seconds) return std::nullopt;
+  }
+}
+
+void Mailbox::judge(const Wait& wait) {
+  std::string problem;
+  for (const auto& [rank, answer] : watch_.blame(wait.ranks)) {
+    if (answer.came && wait.answering_is_enough) continue;
+    problem += fmt::format("{}{} has not sent {} for {} s (parallel.deadline): {}.", problem.empty() ? "" : " ",
+                           watch_.name(rank), wait.what, watch_.deadline(),
+                           answer.came ? answer.text : "it does not answer, so it is stopped or its machine is lost");
+  }
+  if (!problem.empty()) watch_.end(kExitHang, problem);
+}
+
+}  // namespace terse::trainer
