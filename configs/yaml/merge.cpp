@@ -38,8 +38,8 @@ std::string nested(std::string_view path) {
 }
 
 // Returns the largest number of heads that divides the width into heads of even width, at least kDerivedHeadWidth each,
-// or 1 if there is none. The width must be even because RoPE rotates pairs. A given `head_width` determines the number
-// of heads alone.
+// or 1 if there is none. The width must be even because RoPE rotates pairs. If `head_width` is given, it alone
+// determines the number of heads.
 int64_t derived_heads(int64_t width, int64_t head_width) {
   if (head_width > 0) return std::max<int64_t>(1, width / head_width);
   int64_t heads = std::max<int64_t>(1, width / kDerivedHeadWidth);

@@ -21,7 +21,7 @@ std::vector<Library> optional_libraries();
 // {"LibTorch": "2.11.0", ...}; null for a library that was not found.
 nlohmann::json to_json(const std::vector<Library>& libraries);
 
-// What was compiled: program version, commit, compiler and build type. `dirty`: the tree held uncommitted changes.
+// This build: program version, commit, compiler and build type. `dirty`: the tree held uncommitted changes.
 struct Build {
   std::string version, commit, compiler, type;
   bool dirty = false;

@@ -56,7 +56,7 @@ std::set<int64_t> difficulties(const RunData& run) {
   return out;
 }
 
-// What a progress chart shows, either over all problems or for one difficulty.
+// The quantity in a progress chart, either over all problems or for one difficulty.
 struct Quantity {
   const char* id;
   const char* title;

@@ -123,7 +123,7 @@ TEST(KernelsRmsNorm, FusedResidualEqualsAddThenNorm) {
   EXPECT_TRUE(same_bits(sum, in_place));
 }
 
-// What the forward and the backward pass give for `rows` rows of `heads` vectors, in rows of `stride` floats. Floats
+// Runs the forward and the backward pass on `rows` rows of `heads` vectors. A row has `stride` floats. In `dx`, floats
 // between the vectors of two rows keep the value 5.
 struct BothPasses {
   BothPasses(const float* x, const Floats& weight, const float* dy, int64_t rows, int64_t heads, int64_t stride)
