@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/wire.h"
@@ -52,6 +53,7 @@ void RolloutPool::publish(int64_t version) {
   const auto start = Clock::now();
   session_.world().enter("weights");
   if (!may_pass_over(version)) {
+    if (leads()) await_transfer();
     transfer_ = sender_.finish();
     resent_ += transfer_.resent;
     if (leads())
@@ -61,6 +63,15 @@ void RolloutPool::publish(int64_t version) {
     sent_version_ = version;
   }
   sync_seconds_ = seconds_since(start);
+}
+
+// A slow rank delays the transfer as well as its groups. So the first rank goes on looking for slow groups here, or
+// nobody would learn which rank the learners wait for.
+void RolloutPool::await_transfer() {
+  while (!sender_.idle_within(kLookEvery)) {
+    take_in(split_.whole.mailbox().take());
+    look_for_slow_ones();
+  }
 }
 
 void RolloutPool::order(std::vector<Problem> problems) {
@@ -104,6 +115,7 @@ void RolloutPool::cancel(int64_t problem) {
 void RolloutPool::drop() {
   for (const auto& [index, problem] : ordered_) cancel(index);
   ordered_.clear();
+  arrived_.clear();
 }
 
 std::vector<RolloutGroup> RolloutPool::collect(bool all) {
@@ -138,31 +150,34 @@ std::vector<RolloutGroup> RolloutPool::collect(bool all) {
 
 std::vector<RolloutGroup> RolloutPool::wait(bool all) {
   trainer::Mailbox& mailbox = split_.whole.mailbox();
-  std::vector<RolloutGroup> groups;
-  while (groups.empty() || (all && groups.size() < ordered_.size())) {
+  while (arrived_.empty() || (all && arrived_.size() < ordered_.size())) {
     stopped_ = session_.signals().stop_requested();
     if (stopped_) return {};
-    auto letter = mailbox.wait({at_work(), "a group of rollouts", /*answering_is_enough=*/false}, kLookEvery);
-    for (; letter; letter = mailbox.take()) take_in(*letter, groups);
-    look_for_slow_ones();  // after all letters: some arrived while this rank was busy
+    take_in(mailbox.wait({at_work(), "a group of rollouts", /*answering_is_enough=*/false}, kLookEvery));
+    look_for_slow_ones();
   }
+  std::vector<RolloutGroup> groups = std::exchange(arrived_, {});
   std::sort(groups.begin(), groups.end(),
             [](const RolloutGroup& a, const RolloutGroup& b) { return a.problem.index < b.problem.index; });
   return groups;
 }
 
-void RolloutPool::take_in(const trainer::Mailbox::Letter& letter, std::vector<RolloutGroup>& groups) {
-  Report report = decode_report(letter.bytes);
-  const auto found = attempts_.find(report.ticket);
-  if (found == attempts_.end()) return;  // a heartbeat, or a cancelled attempt
-  const Attempt attempt = found->second;
-  attempts_.erase(found);
-  Sampler& sampler = samplers_.at(attempt.rank);
-  --sampler.under_way;
-  ++sampler.finished;
-  limit_.add(seconds_since(attempt.since));
-  cancel(attempt.problem);
-  groups.push_back({ordered_.at(attempt.problem), std::move(report.rollouts)});
+// Takes in `letter` and all others that have arrived, before slow groups are looked for: some arrived while this rank
+// was busy.
+void RolloutPool::take_in(std::optional<trainer::Mailbox::Letter> letter) {
+  for (; letter; letter = split_.whole.mailbox().take()) {
+    Report report = decode_report(letter->bytes);
+    const auto found = attempts_.find(report.ticket);
+    if (found == attempts_.end()) continue;  // a heartbeat, or a cancelled attempt
+    const Attempt attempt = found->second;
+    attempts_.erase(found);
+    Sampler& sampler = samplers_.at(attempt.rank);
+    --sampler.under_way;
+    ++sampler.finished;
+    limit_.add(seconds_since(attempt.since));
+    cancel(attempt.problem);
+    arrived_.push_back({ordered_.at(attempt.problem), std::move(report.rollouts)});
+  }
 }
 
 void RolloutPool::look_for_slow_ones() {

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <map>
+#include <optional>
 
 #include "rl/async/rollout_letters.h"
 #include "rl/async/split_world.h"
@@ -50,8 +51,9 @@ class RolloutPool final : public RolloutSupply {
   void tell(int64_t rank, const Instruction& instruction);
   void hand_out(int64_t problem);
   void cancel(int64_t problem);
+  void await_transfer();
   std::vector<RolloutGroup> wait(bool all);
-  void take_in(const trainer::Mailbox::Letter& letter, std::vector<RolloutGroup>& groups);
+  void take_in(std::optional<trainer::Mailbox::Letter> letter);
   void look_for_slow_ones();
   std::vector<int64_t> at_work() const;
 
@@ -67,6 +69,7 @@ class RolloutPool final : public RolloutSupply {
   // Used by the leading rank only.
   std::map<int64_t, Attempt> attempts_;  // by ticket
   std::map<int64_t, Sampler> samplers_;  // by rank of the world
+  std::vector<RolloutGroup> arrived_;    // groups that collect() has not returned yet
   StragglerLimit limit_;
   int64_t next_ticket_ = 0;
   // For metrics.

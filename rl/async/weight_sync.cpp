@@ -86,8 +86,9 @@ WeightSender::~WeightSender() {
   if (under_way_.valid()) under_way_.wait();
 }
 
-bool WeightSender::busy() const {
-  return under_way_.valid() && under_way_.wait_for(std::chrono::seconds(0)) != std::future_status::ready;
+bool WeightSender::idle_within(double seconds) const {
+  return !under_way_.valid() ||
+         under_way_.wait_for(std::chrono::duration<double>(seconds)) == std::future_status::ready;
 }
 
 Transfer WeightSender::finish() {

@@ -44,7 +44,9 @@ class WeightSender {
   // Waits for the previous transfer, then sends a copy of the current weights in the background. Throws as finish()
   // does.
   void start(int64_t version);
-  bool busy() const;
+  bool busy() const { return !idle_within(0); }
+  // Waits for the transfer in progress, for at most `seconds`. Returns whether none is in progress any more.
+  bool idle_within(double seconds) const;
   // Waits for the transfer in progress, if there is one. Returns the newest transfer, which all samplers have
   // acknowledged. Throws LostError when units keep arriving damaged.
   Transfer finish();

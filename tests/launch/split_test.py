@@ -10,6 +10,7 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from faults import FAULTY
 from launching import MPIRUN, PROGRAM, Launching, child_named, children_named, wait_until
 
 CONFIG = """\
@@ -32,8 +33,8 @@ class Split(Launching):
         super().setUp()
         (self.folder / "a.yaml").write_text(CONFIG)
 
-    def run_ranks(self, name, ranks, *options):
-        return self.start(MPIRUN, "-n", ranks, "run", "a.yaml", "--run-dir", name, *SPLIT, *options)
+    def run_ranks(self, name, ranks, *options, **environment):
+        return self.start(MPIRUN, "-n", ranks, "run", "a.yaml", "--run-dir", name, *SPLIT, *options, **environment)
 
     def ranks_of(self, process):
         """Returns the processes of the ranks, in order of rank; none once mpirun has ended."""
@@ -86,13 +87,14 @@ class Split(Launching):
 
     def test_a_slow_rank_is_named_and_loses_nothing(self):
         options = ["--set", "rl.max_staleness=2", "--set", "rl.steps=60", "--set", "rl.group_deadline=0.4"]
-        process = self.run_ranks("slow", 4, *options)
-        self.reach(process, "slow", 12)
-        slow = self.ranks_of(process)[-1]  # a rank that generates
+        mark = self.folder / "mark"
+        # Rank 3 generates. It stops in the middle of a group, which it therefore holds until the test lets it go on.
+        fault = {"TERSE_PROGRAM": str(FAULTY), "TERSE_FAULT": "3 STOP 40 token", "TERSE_FAULT_MARK": str(mark)}
+        process = self.run_ranks("slow", 4, *options, **fault)
+        wait_until(lambda: (mark.exists() and mark.read_text()) or process.poll() is not None, "the fault of rank 3")
         named = r"rank 3 \(host .*\) is slow: it has had the group of problem \d+ for"
-        os.kill(slow, signal.SIGSTOP)
         wait_until(lambda: re.search(named, self.output()) or process.poll() is not None, "the name of the slow rank")
-        os.kill(slow, signal.SIGCONT)
+        os.kill(int(mark.read_text()), signal.SIGCONT)
         self.assertEqual(self.end_of(process), 0, self.output())
         self.assert_sound("slow", 60, 2)
         self.assertRegex(self.output(), named)
