@@ -60,7 +60,7 @@ class Learner {
         model_(session.model()),
         optimizer_(model_.params(), rl_.optimizer),
         guard_(rl_.optimizer.max_nonfinite_steps),
-        engine_(model_, config_.engine.max_batch, &session.signals()),
+        engine_(model_, {config_.engine.max_batch, &session.signals()}),
         controller_(task),
         apprentice_(config_, task, model_, &session.signals()),
         entropy_(rl_.entropy_bonus),

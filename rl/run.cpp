@@ -71,7 +71,7 @@ StageResult pretrain(Session& session, const Vocabulary& vocabulary) {
 StageResult finetune(Session& session, const Task& task) {
   const configs::RunConfig& config = session.config();
   TraceStream stream(task, config.sft.batch_size, static_cast<uint64_t>(config.run.seed));
-  Engine engine(session.model(), config.engine.max_batch, &session.signals());
+  Engine engine(session.model(), {config.engine.max_batch, &session.signals()});
   const auto evaluate_now = [&](int64_t step) {
     engine.refresh(step);
     return evaluate(engine, task, quick_evaluation(config)).metrics();
@@ -88,7 +88,7 @@ StageResult finetune(Session& session, const Task& task) {
 // Runs the full evaluation after a stage and writes its metrics and traces. The stage's last step is on disk already,
 // so a run that is stopped here repeats the evaluation.
 Evaluation evaluate_stage(Session& session, const Task& task, const StageProgress& progress) try {
-  Engine engine(session.model(), session.config().engine.max_batch, &session.signals());
+  Engine engine(session.model(), {session.config().engine.max_batch, &session.signals()});
   session.world().enter("eval");
   const TraceLog traces(session.metrics(), task);
   constexpr int64_t kTracedProblems = 4;  // problems of each difficulty

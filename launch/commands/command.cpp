@@ -57,6 +57,11 @@ void Command::option(const std::string& names, const std::string& type, std::str
   app_->add_option(names, value, help)->type_name(type);
 }
 
+void Command::strings(const std::string& names, const std::string& type, std::vector<std::string>& values,
+                      const std::string& help) const {
+  app_->add_option(names, values, help)->type_name(type)->allow_extra_args(false);
+}
+
 void Command::required_option(const std::string& names, const std::string& type, std::string& value,
                               const std::string& help) const {
   app_->add_option(names, value, help)->type_name(type)->required();

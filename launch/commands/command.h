@@ -55,6 +55,9 @@ class Command {
 
   // `names` is as in "-o,--output". The help shows `type` after the names, as in "FILE".
   void option(const std::string& names, const std::string& type, std::string& value, const std::string& help) const;
+  // The same, for an option that may be given several times.
+  void strings(const std::string& names, const std::string& type, std::vector<std::string>& values,
+               const std::string& help) const;
   void required_option(const std::string& names, const std::string& type, std::string& value,
                        const std::string& help) const;
   void choice(const std::string& names, const std::string& type, std::string& value,

@@ -50,7 +50,14 @@ int generate(Options& options, const GlobalOptions& globals) {
     }
     flush_results();
   };
-  on_user_input([&] { rl::generate(request, emit); });
+  int64_t limit = 0;
+  on_user_input([&] { limit = rl::generate(request, emit); });
+  if (limit < request.max_new_tokens) {
+    warn(
+        "terse: warning: the model's context leaves room for {} new tokens after this prompt, so --max-new-tokens {} "
+        "had no further effect\n",
+        limit, request.max_new_tokens);
+  }
   return kDone;
 }
 
@@ -72,6 +79,7 @@ void add_generate(const Command& parent) {
   command.number("--top-p", request.top_p, configs::above_up_to(0, 1),
                  "Keep the likeliest tokens that sum to P (default: 1, off)");
   command.number("--min-p", request.min_p, 0, 1, "Drop tokens below P times the likeliest (default: 0, off)");
+  command.strings("--stop", "TEXT", request.stop, "End a sample before this text; may be given several times");
   command.flag("--json", options->json, "One JSON object for each sample");
   command.finish(kSeed | kDevice, kMore, [=] { return generate(*options, command.globals()); });
 }

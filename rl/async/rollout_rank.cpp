@@ -29,9 +29,8 @@ class RolloutRank {
         model_(trainer::resolve(config.model, vocab), device, 0, {}, trainer::Purpose::kInference),
         receiver_(model_.params(), *split.weights,
                   trainer::transfer_dtype(config.parallel, model_.spec().bf16, device.is_cuda())),
-        engine_(model_, config.engine.max_batch) {
-    engine_.set_sampling(rollout_sampling(config, task));
-  }
+        engine_(model_, {config.engine.max_batch}),
+        sampling_(rollout_sampling(config, task)) {}
 
   std::optional<std::string> run() {
     for (;;) {
@@ -65,8 +64,9 @@ class RolloutRank {
   using Clock = std::chrono::steady_clock;
   struct Group {
     Problem problem;
-    std::map<int64_t, int64_t> sample_of;  // of each response in progress, by ticket of the engine
-    std::vector<Rollout> rollouts;         // by sample
+    int64_t request = -1;           // its ticket in the engine
+    int64_t unfinished = 0;         // samples in progress
+    std::vector<Rollout> rollouts;  // by sample
   };
 
   std::optional<trainer::Mailbox::Letter> next_letter() {
@@ -90,10 +90,7 @@ class RolloutRank {
     engine_.refresh(version);
     for (auto& [ticket, group] : groups_) {
       if (oldest_version(group, version) >= version - config_.rl.max_staleness) continue;
-      for (const auto& [sequence, sample] : group.sample_of) {
-        engine_.cancel(sequence);
-        owner_.erase(sequence);
-      }
+      give_up(group);
       start(ticket, group);
     }
   }
@@ -103,9 +100,7 @@ class RolloutRank {
     int64_t oldest = newest;
     for (const Rollout& rollout : group.rollouts)
       if (rollout.length() > 0) oldest = std::min(oldest, rollout.oldest_version());
-    for (const auto& [sequence, sample] : group.sample_of)
-      oldest = std::min(oldest, engine_.first_version(sequence).value_or(newest));
-    return oldest;
+    return std::min(oldest, engine_.oldest_version(group.request).value_or(newest));
   }
 
   void begin(const Instruction& instruction) {
@@ -122,38 +117,34 @@ class RolloutRank {
   }
 
   void start(int64_t ticket, Group& group) {
-    group.sample_of.clear();
-    group.rollouts.assign(static_cast<size_t>(config_.rl.group_size), {});
-    int64_t sample = 0;
-    for (GenerationRequest& request : requests_of(group.problem, config_.rl.group_size)) {
-      const int64_t sequence = engine_.submit(std::move(request));
-      group.sample_of[sequence] = sample++;
-      owner_[sequence] = ticket;
-    }
+    group.unfinished = sampling_.n;
+    group.rollouts.assign(static_cast<size_t>(sampling_.n), {});
+    group.request = engine_.submit(request_of(group.problem, sampling_));
+    owner_[group.request] = ticket;
+  }
+
+  void give_up(const Group& group) {
+    engine_.cancel(group.request);
+    owner_.erase(group.request);
   }
 
   void drop(int64_t ticket) {
     const auto found = groups_.find(ticket);
     if (found == groups_.end()) return;  // its report has been sent
-    for (const auto& [sequence, sample] : found->second.sample_of) {
-      engine_.cancel(sequence);
-      owner_.erase(sequence);
-    }
+    give_up(found->second);
     groups_.erase(found);
   }
 
   void take_in(Engine::Finished finished) {
     const int64_t ticket = owner_.at(finished.ticket);
-    owner_.erase(finished.ticket);
     Group& group = groups_.at(ticket);
-    const int64_t sample = group.sample_of.at(finished.ticket);
-    group.sample_of.erase(finished.ticket);
     split_.whole.enter("reward");
-    group.rollouts[static_cast<size_t>(sample)] =
-        verified(task_, group.problem, sample, std::move(finished.completion));
+    group.rollouts[static_cast<size_t>(finished.sample)] =
+        verified(task_, group.problem, finished.sample, std::move(finished.completion));
     split_.whole.enter("rollout");
-    if (!group.sample_of.empty()) return;
+    if (--group.unfinished > 0) return;
     send({ticket, std::move(group.rollouts)});
+    owner_.erase(finished.ticket);
     groups_.erase(ticket);
   }
 
@@ -173,6 +164,7 @@ class RolloutRank {
   trainer::Transformer model_;
   WeightReceiver receiver_;
   Engine engine_;
+  const SamplingParams sampling_;
   std::map<int64_t, Group> groups_;   // by ticket of the pool
   std::map<int64_t, int64_t> owner_;  // ticket of the pool, by ticket of the engine
   Clock::time_point sent_ = Clock::now();

@@ -27,7 +27,7 @@ Apprentice::Copy::Copy(const configs::RunConfig& config, const trainer::Transfor
     : model(policy.spec(), policy.device(), 0, policy.params().sharding()),
       optimizer(model.params(), config.rl.optimizer),
       average(policy.params().master().clone()),
-      engine(model, config.engine.max_batch, signals) {
+      engine(model, {config.engine.max_batch, signals}) {
   torch::NoGradGuard no_grad;
   model.params().master().copy_(average);
   model.params().publish();
@@ -119,8 +119,9 @@ std::map<int64_t, double> Apprentice::examine(const Ladder& ladder) {
       problems.push_back(task_.problem(Split::kTrain, kFirstExamined + examined_ + i, difficulty));
   }
   copy_->engine.refresh(steps_);
-  const std::vector<RolloutGroup> groups =
-      roll_out(copy_->engine, task_, problems, 1, rollout_sampling(config_, task_));
+  SamplingParams sampling = rollout_sampling(config_, task_);
+  sampling.n = 1;
+  const std::vector<RolloutGroup> groups = roll_out(copy_->engine, task_, problems, sampling);
   examined_ += kExamProblems;
   std::map<int64_t, double> accuracy;
   double passed = 0;

@@ -4,7 +4,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <stdexcept>
+
+#include "rl/engine/sampler.h"
 
 namespace terse::rl {
 
@@ -12,58 +15,82 @@ namespace {
 
 constexpr int64_t kPrefillRows = 4096;  // no further prompt joins a forward pass of this many tokens
 constexpr int kStepsBetweenLooks = 8;   // steps between two polls of the signals
+constexpr int64_t kMostSamples = int64_t{1} << 24;
+
+int64_t length_of(const std::vector<int32_t>& tokens) {
+  return static_cast<int64_t>(tokens.size());
+}
 
 }  // namespace
 
-Engine::Engine(trainer::Transformer& model, int64_t max_batch, trainer::SignalPoll* signals)
-    : model_(model), signals_(signals), decoder_(make_decoder(model, max_batch, model.spec().context)) {
-  for (int64_t slot = max_batch - 1; slot >= 0; --slot) free_slots_.push_back(slot);
+void check(const SamplingParams& params) {
+  const auto require = [](bool holds, const char* name, auto value, const char* expected) {
+    if (!holds) throw std::invalid_argument(fmt::format("{} is {}; expected {}", name, value, expected));
+  };
+  const trainer::LogitTransform& t = params.transform;
+  require(t.temperature >= 0 && t.temperature < 1e30, "temperature", t.temperature, "0 or more");
+  require(t.top_k >= 0, "top_k", t.top_k, "0 (off) or more");
+  require(t.top_p > 0 && t.top_p <= 1, "top_p", t.top_p, "more than 0, at most 1 (off)");
+  require(t.min_p >= 0 && t.min_p <= 1, "min_p", t.min_p, "0 (off) to 1");
+  require(params.max_new_tokens >= 1, "max_new_tokens", params.max_new_tokens, "1 or more");
+  require(params.n >= 1 && params.n <= kMostSamples, "n", params.n, "1 to 2^24 samples");
+  for (const std::string& stop : params.stop) require(!stop.empty(), "stop", "\"\"", "a string that is not empty");
 }
 
-int64_t Engine::Sequence::token(int64_t position) const {
-  const size_t i = static_cast<size_t>(position), prompt = request.prompt.size();
-  return i < prompt ? request.prompt[i] : completion.tokens[i - prompt];
+Engine::Engine(trainer::Transformer& model, const EngineOptions& options)
+    : model_(model), options_(options), decoder_(make_decoder(model, options.max_batch, model.spec().context)) {
+  for (int64_t slot = options.max_batch - 1; slot >= 0; --slot) free_slots_.push_back(slot);
 }
 
 void Engine::refresh(int64_t version) {
   decoder_->refresh();
   version_ = version;
-  run_again();
+  recompute_cache();
 }
 
-std::vector<Completion> Engine::generate(const std::vector<GenerationRequest>& requests,
-                                         const SamplingOptions& options) {
-  set_sampling(options);
+std::vector<std::vector<Completion>> Engine::generate(const std::vector<GenerationRequest>& requests) {
+  if (!idle()) throw std::logic_error("generate() was called while sequences are in progress");
   const int64_t first = next_ticket_;
-  for (const GenerationRequest& request : requests) check(request);
-  for (const GenerationRequest& request : requests) submit(request);
-  std::vector<Completion> completions(requests.size());
-  const auto go_on = [&] { return signals_ != nullptr ? signals_->meet(!idle()) : !idle(); };
+  std::vector<std::vector<Completion>> completions;
+  for (const GenerationRequest& request : requests) check_request(request);
+  for (const GenerationRequest& request : requests) {
+    completions.emplace_back(static_cast<size_t>(request.sampling.n));
+    submit(request);
+  }
+  const auto go_on = [&] { return options_.signals != nullptr ? options_.signals->meet(!idle()) : !idle(); };
   while (go_on()) {
     for (int i = 0; i < kStepsBetweenLooks && !idle(); ++i) {
-      for (Finished& each : step()) completions[static_cast<size_t>(each.ticket - first)] = std::move(each.completion);
+      for (Finished& each : step())
+        completions[static_cast<size_t>(each.ticket - first)][static_cast<size_t>(each.sample)] =
+            std::move(each.completion);
     }
   }
   return completions;
 }
 
-void Engine::set_sampling(const SamplingOptions& options) {
-  if (!idle()) throw std::logic_error("the sampling of an engine was changed while sequences are under way");
-  options_ = options;
-}
-
-void Engine::check(const GenerationRequest& request) const {
-  const int64_t length = static_cast<int64_t>(request.prompt.size()) + options_.max_new_tokens;
+void Engine::check_request(const GenerationRequest& request) const {
+  check(request.sampling);
   if (request.prompt.empty()) throw std::invalid_argument("a prompt must hold at least one token");
-  if (length > model_.spec().context) {
+  const int64_t added = request.sampling.max_new_tokens;
+  if (length_of(request.prompt) + added > model_.spec().context) {
     throw std::invalid_argument(fmt::format("a prompt of {} tokens plus {} new ones exceeds model.context = {}",
-                                            request.prompt.size(), options_.max_new_tokens, model_.spec().context));
+                                            request.prompt.size(), added, model_.spec().context));
   }
+  if (request.first_sample < 0 || request.first_sample + request.sampling.n > kMostSamples)
+    throw std::invalid_argument(
+        fmt::format("first_sample is {}; expected 0 or more, at most 2^24 with n", request.first_sample));
+  if (!request.sampling.stop.empty() && options_.tokenizer == nullptr)
+    throw std::invalid_argument("stop strings need an engine that has a tokenizer");
 }
 
 int64_t Engine::submit(GenerationRequest request) {
-  check(request);
-  waiting_.push_back({next_ticket_, std::move(request), {}, -1});
+  check_request(request);
+  const auto shared = std::make_shared<const GenerationRequest>(std::move(request));
+  for (int64_t sample = 0; sample < shared->sampling.n; ++sample) {
+    Sequence sequence{.ticket = next_ticket_, .sample = sample, .request = shared, .tokens = shared->prompt};
+    sequence.left = shared->sampling.max_new_tokens;
+    waiting_.push_back(std::move(sequence));
+  }
   return next_ticket_++;
 }
 
@@ -74,19 +101,57 @@ std::vector<Engine::Finished> Engine::step() {
   return finished;
 }
 
-void Engine::cancel(int64_t ticket) {
-  std::erase_if(waiting_, [&](const Sequence& s) { return s.ticket == ticket; });
-  std::erase_if(live_, [&](const Sequence& s) {
-    if (s.ticket != ticket) return false;
-    free_slots_.push_back(s.slot);
-    return true;
-  });
+void Engine::extend(int64_t ticket, int64_t sample, const std::vector<int32_t>& tokens) {
+  const auto wanted = [&](const Sequence& s) { return s.ticket == ticket && s.sample == sample; };
+  const auto kept = std::find_if(kept_.begin(), kept_.end(), wanted);
+  const auto live = std::find_if(live_.begin(), live_.end(), wanted);
+  Sequence* const found = kept != kept_.end() ? &*kept : live != live_.end() ? &*live : nullptr;
+  if (found == nullptr) {
+    throw std::invalid_argument(fmt::format(
+        "sample {} of request {} cannot be extended: it has no tokens yet, or it has ended and was not kept", sample,
+        ticket));
+  }
+  if (tokens.empty()) throw std::invalid_argument("extend() needs at least one token");
+  const int64_t room = found->request->sampling.max_new_tokens;
+  if (length_of(found->tokens) + length_of(tokens) + room > model_.spec().context) {
+    throw std::invalid_argument(fmt::format("{} tokens so far, {} to append and {} new ones exceed model.context = {}",
+                                            found->tokens.size(), tokens.size(), room, model_.spec().context));
+  }
+  for (const int32_t token : tokens) {
+    found->tokens.push_back(token);
+    Completion& completion = found->completion;
+    completion.tokens.push_back(token);
+    completion.sampled.push_back(0);
+    completion.logprobs.push_back(0);
+    completion.entropies.push_back(0);
+    completion.versions.push_back(version_);
+  }
+  found->left = room;
+  found->stop.reset();
+  if (kept == kept_.end()) return;
+  live_.push_back(std::move(*kept));
+  kept_.erase(kept);
 }
 
-std::optional<int64_t> Engine::first_version(int64_t ticket) const {
-  for (const Sequence& s : live_)
-    if (s.ticket == ticket) return s.completion.versions.front();
-  return std::nullopt;
+void Engine::cancel(int64_t ticket) {
+  std::erase_if(waiting_, [&](const Sequence& s) { return s.ticket == ticket; });
+  for (std::vector<Sequence>* sequences : {&live_, &kept_}) {
+    std::erase_if(*sequences, [&](const Sequence& s) {
+      if (s.ticket != ticket) return false;
+      free_slots_.push_back(s.slot);
+      return true;
+    });
+  }
+}
+
+std::optional<int64_t> Engine::oldest_version(int64_t ticket) const {
+  std::optional<int64_t> oldest;
+  for (const Sequence& s : live_) {
+    if (s.ticket != ticket) continue;
+    const int64_t first = s.completion.versions.front();
+    oldest = oldest ? std::min(*oldest, first) : first;
+  }
+  return oldest;
 }
 
 void Engine::admit(std::vector<Finished>& finished) {
@@ -99,9 +164,10 @@ void Engine::admit(std::vector<Finished>& finished) {
     waiting_.pop_front();
     sequence.slot = free_slots_.back();
     free_slots_.pop_back();
-    const bool shared = !admitted.empty() && sequence.request.prompt == admitted.back().request.prompt;
+    sequence.cached = length_of(sequence.tokens);
+    const bool shared = !admitted.empty() && sequence.tokens == admitted.back().tokens;
     if (!shared) {
-      for (int64_t i = 0; i <= sequence.position(); ++i) rows.add(sequence.slot, sequence.token(i), i);
+      for (int64_t i = 0; i < sequence.cached; ++i) rows.add(sequence.slot, sequence.tokens[static_cast<size_t>(i)], i);
       rows.want_last();
     }
     source.push_back(shared ? source.back() : sequence.slot);
@@ -111,16 +177,18 @@ void Engine::admit(std::vector<Finished>& finished) {
   if (admitted.empty()) return;
   const torch::Tensor logits = decoder_->forward(rows);
   for (size_t i = 0; i < admitted.size(); ++i) {
-    if (source[i] != admitted[i].slot) decoder_->copy_prefix(source[i], admitted[i].slot, admitted[i].position() + 1);
+    if (source[i] != admitted[i].slot) decoder_->copy_prefix(source[i], admitted[i].slot, admitted[i].cached);
   }
   sample(std::move(admitted), logits.index_select(0, torch::tensor(logits_row, torch::kInt64)), finished);
 }
 
+// Runs the tokens of each sequence that have not been run: the newest one, and those that extend() appended.
 void Engine::decode(std::vector<Finished>& finished) {
   if (live_.empty()) return;
   DecodeRows rows;
-  for (const Sequence& s : live_) {
-    rows.add(s.slot, s.completion.tokens.back(), s.position());
+  for (Sequence& s : live_) {
+    for (; s.cached < length_of(s.tokens); ++s.cached)
+      rows.add(s.slot, s.tokens[static_cast<size_t>(s.cached)], s.cached);
     rows.want_last();
   }
   std::vector<Sequence> running;
@@ -128,9 +196,8 @@ void Engine::decode(std::vector<Finished>& finished) {
   sample(std::move(running), decoder_->forward(rows), finished);
 }
 
-// Recomputes the keys and values of all running sequences, except those of each newest token, which has not been run
-// yet.
-void Engine::run_again() {
+// Recomputes the keys and values of all sequences.
+void Engine::recompute_cache() {
   DecodeRows rows;
   const auto flush = [&] {
     if (rows.tokens.empty()) return;
@@ -138,37 +205,63 @@ void Engine::run_again() {
     decoder_->forward(rows);
     rows = {};
   };
-  for (const Sequence& s : live_) {
-    for (int64_t i = 0; i < s.position(); ++i) rows.add(s.slot, s.token(i), i);
-    if (static_cast<int64_t>(rows.tokens.size()) >= kPrefillRows) flush();
+  for (const std::vector<Sequence>* sequences : {&live_, &kept_}) {
+    for (const Sequence& s : *sequences) {
+      for (int64_t i = 0; i < s.cached; ++i) rows.add(s.slot, s.tokens[static_cast<size_t>(i)], i);
+      if (static_cast<int64_t>(rows.tokens.size()) >= kPrefillRows) flush();
+    }
   }
   flush();
 }
 
+// Rows with equal transforms that follow one another are sampled in one call.
 void Engine::sample(std::vector<Sequence> sequences, torch::Tensor logits, std::vector<Finished>& finished) {
-  std::vector<DrawKey> keys;
-  for (const Sequence& s : sequences) {
-    keys.push_back({options_.seed, options_.stream, s.request.problem, s.request.sample,
-                    static_cast<int64_t>(s.completion.tokens.size())});
+  const auto transform = [&](size_t i) { return sequences[i].request->sampling.transform; };
+  std::vector<Draw> draws;
+  for (size_t begin = 0, end = 0; begin < sequences.size(); begin = end) {
+    std::vector<DrawKey> keys;
+    for (; end < sequences.size() && transform(end) == transform(begin); ++end) {
+      const Sequence& s = sequences[end];
+      const GenerationRequest& request = *s.request;
+      keys.push_back({request.sampling.seed, request.sampling.stream, request.key, request.first_sample + s.sample,
+                      request.first_place + length_of(s.completion.tokens)});
+    }
+    float* const row = logits.data_ptr<float>() + static_cast<int64_t>(begin) * logits.size(1);
+    for (const Draw& draw : sample_rows(row, std::ssize(keys), logits.size(1), transform(begin), keys))
+      draws.push_back(draw);
   }
-  const std::vector<Draw> draws =
-      sample_rows(logits.data_ptr<float>(), logits.size(0), logits.size(1), options_.transform, keys);
   for (size_t i = 0; i < sequences.size(); ++i) {
     Sequence& s = sequences[i];
-    Completion& completion = s.completion;
-    completion.tokens.push_back(static_cast<int32_t>(draws[i].token));
-    completion.logprobs.push_back(draws[i].logprob);
-    completion.entropies.push_back(draws[i].entropy);
-    completion.versions.push_back(version_);
-    const bool ended = draws[i].token == options_.end_token;
-    if (ended || static_cast<int64_t>(completion.tokens.size()) >= options_.max_new_tokens) {
-      completion.finish = ended ? FinishReason::kStop : FinishReason::kLength;
-      free_slots_.push_back(s.slot);
-      finished.push_back({s.ticket, std::move(completion)});
-    } else {
+    if (!append(s, draws[i])) {
       live_.push_back(std::move(s));
+    } else if (s.request->keep) {
+      finished.push_back({s.ticket, s.sample, s.completion});
+      kept_.push_back(std::move(s));
+    } else {
+      free_slots_.push_back(s.slot);
+      finished.push_back({s.ticket, s.sample, std::move(s.completion)});
     }
   }
+}
+
+bool Engine::append(Sequence& s, const Draw& draw) {
+  const GenerationRequest& request = *s.request;
+  const SamplingParams& sampling = request.sampling;
+  Completion& completion = s.completion;
+  const int32_t token = static_cast<int32_t>(draw.token);
+  if (!sampling.stop.empty())
+    completion.stop = s.stop.add(*options_.tokenizer, sampling.stop, completion.tokens, token);
+  s.tokens.push_back(token);
+  completion.tokens.push_back(token);
+  completion.sampled.push_back(1);
+  completion.logprobs.push_back(draw.logprob);
+  completion.entropies.push_back(draw.entropy);
+  completion.versions.push_back(version_);
+  if (request.on_token) request.on_token({s.ticket, s.sample, token, draw.logprob});
+  const std::vector<int32_t>& ends = sampling.stop_token_ids;
+  const bool stopped = std::find(ends.begin(), ends.end(), token) != ends.end() || !completion.stop.empty();
+  completion.finish = stopped ? FinishReason::kStop : FinishReason::kLength;
+  return --s.left == 0 || stopped;
 }
 
 }  // namespace terse::rl

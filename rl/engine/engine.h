@@ -1,48 +1,31 @@
 // Generation with continuous batching: sequences join and leave the running batch at every step. The engine maps token
-// ids to token ids and knows no task.
+// ids to token ids and knows no task. RL, evaluation and `terse generate` use it in the same way.
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
 
-#include "base/philox.h"
+#include "data/tokenizers/tokenizer.h"
 #include "rl/engine/decoder.h"
-#include "rl/engine/sampler.h"
-#include "rl/types.h"
+#include "rl/engine/request.h"
+#include "rl/engine/stop_strings.h"
 #include "trainer/signal_poll.h"
 
 namespace terse::rl {
 
-// How all requests of one engine are sampled.
-struct SamplingOptions {
-  trainer::LogitTransform transform;
-  int64_t max_new_tokens = 0;  // responses are cut at this length (FinishReason::kLength)
-  int32_t end_token = -1;      // stops a sequence and is part of it; -1: none
-  uint64_t seed = 0;
-  RandomStream stream = RandomStream::kSample;
-};
-
-struct GenerationRequest {
-  std::vector<int32_t> prompt;  // not empty
-  int64_t problem = 0;          // with sample and position, the key of the random numbers
-  int64_t sample = 0;
-};
-
-struct Completion {
-  std::vector<int32_t> tokens;    // the end token included
-  std::vector<float> logprobs;    // of each token, after the logit transform
-  std::vector<float> entropies;   // of each distribution sampled from, nats
-  std::vector<int64_t> versions;  // of the weights that sampled each token; ascending
-  FinishReason finish = FinishReason::kStop;
+struct EngineOptions {
+  int64_t max_batch = 1;                       // sequences that decode together; in fp32 on the CPU it changes no token
+  trainer::SignalPoll* signals = nullptr;      // generate() polls it every few steps
+  const data::Tokenizer* tokenizer = nullptr;  // needed for stop strings
 };
 
 class Engine {
  public:
-  // Shares `model`. At most `max_batch` sequences decode together; in fp32 on the CPU this number changes no token.
-  // generate() polls `signals`, if given, every few steps. Both must outlive the engine.
-  Engine(trainer::Transformer& model, int64_t max_batch, trainer::SignalPoll* signals = nullptr);
+  // Shares `model`. The model and what the options point to must outlive the engine.
+  Engine(trainer::Transformer& model, const EngineOptions& options);
 
   const trainer::Transformer& model() const { return model_; }
 
@@ -51,54 +34,63 @@ class Engine {
   // version's weights.
   void refresh(int64_t version);
 
-  // Runs all requests to completion; the i-th completion belongs to the i-th request. Consecutive requests with equal
-  // prompts share one pass over the prompt. Throws std::invalid_argument when a prompt is empty, or when a prompt plus
-  // max_new_tokens exceeds the context. Must not be called while other sequences are in progress. With `signals`, the
-  // call is collective over their world: each rank passes its own requests, possibly none. After trainer::StopRequested
-  // the engine must not be used again, because requests are left unfinished.
-  std::vector<Completion> generate(const std::vector<GenerationRequest>& requests, const SamplingOptions& options);
+  // Runs all requests to completion and returns their responses, [request][sample]. Consecutive requests with equal
+  // prompts share one pass over the prompt. Throws what submit() throws, before anything is generated. Must not be
+  // called while other sequences are in progress. With options.signals, the call is collective over their world: each
+  // rank passes its own requests, possibly none. After trainer::StopRequested the engine must not be used again,
+  // because requests are left unfinished.
+  std::vector<std::vector<Completion>> generate(const std::vector<GenerationRequest>& requests);
 
-  // The same in small steps: call set_sampling() first, then submit() and step() in any order.
-  void set_sampling(const SamplingOptions& options);  // requires that the engine is idle
-  int64_t submit(GenerationRequest request);          // returns its ticket: 0, 1, 2, ..
+  // The same in small steps. Returns the ticket of the request: 0, 1, 2, .. Throws std::invalid_argument when the
+  // prompt is empty, a sampling parameter is out of range, a prompt plus max_new_tokens exceeds the context, or stop
+  // strings are given to an engine without a tokenizer.
+  int64_t submit(GenerationRequest request);
   struct Finished {
-    int64_t ticket = 0;
+    int64_t ticket = 0, sample = 0;
     Completion completion;
   };
   // Admits waiting sequences to free slots and samples their first tokens. Then samples one token for each sequence in
   // progress. Returns the sequences that have finished.
   std::vector<Finished> step();
-  void cancel(int64_t ticket);  // no effect when it has finished
-  // The version of the weights that sampled the first token of a sequence in progress; empty while it has none.
-  std::optional<int64_t> first_version(int64_t ticket) const;
-  bool idle() const { return waiting_.empty() && live_.empty(); }
+  // Appends tokens that the model has not sampled to a response that is in progress or was kept, and lets it continue.
+  // It may then sample max_new_tokens more, and a stop string must lie in the tokens that follow. Throws
+  // std::invalid_argument, and changes nothing, when there is no such response, `tokens` is empty, or the context has
+  // no room for them and the new ones.
+  void extend(int64_t ticket, int64_t sample, const std::vector<int32_t>& tokens);
+  // Ends all samples of a request, also kept ones, without a result. No effect when none is left.
+  void cancel(int64_t ticket);
+  // The oldest version of the weights that sampled a token of this request's samples in progress; empty: none.
+  std::optional<int64_t> oldest_version(int64_t ticket) const;
+  bool idle() const { return waiting_.empty() && live_.empty(); }  // nothing is in progress; kept ones do not count
 
  private:
   struct Sequence {
-    int64_t ticket = 0;
-    GenerationRequest request;
-    Completion completion;
+    int64_t ticket = 0, sample = 0;
+    std::shared_ptr<const GenerationRequest> request;
+    std::vector<int32_t> tokens;  // the prompt and everything after it
     int64_t slot = -1;
-    // The position of the newest token, which has been sampled but not run through the model.
-    int64_t position() const { return static_cast<int64_t>(request.prompt.size() + completion.tokens.size()) - 1; }
-    int64_t token(int64_t position) const;  // of prompt and response end to end
+    int64_t cached = 0;  // leading tokens whose keys and values are in the cache
+    int64_t left = 0;    // tokens that it may still sample
+    Completion completion;
+    StopStrings stop;
   };
 
-  void check(const GenerationRequest& request) const;
+  void check_request(const GenerationRequest& request) const;
   void admit(std::vector<Finished>& finished);
   void decode(std::vector<Finished>& finished);
-  void run_again();
+  void recompute_cache();
   // Samples one token for each sequence from its row of logits. Sequences that end go to `finished`, the others to
   // live_.
   void sample(std::vector<Sequence> sequences, torch::Tensor logits, std::vector<Finished>& finished);
+  // Appends a sampled token. Returns whether it ends the response.
+  bool append(Sequence& sequence, const Draw& draw);
 
   trainer::Transformer& model_;
-  trainer::SignalPoll* signals_;
+  EngineOptions options_;
   std::unique_ptr<Decoder> decoder_;
-  SamplingOptions options_;
   std::vector<int64_t> free_slots_;
   std::deque<Sequence> waiting_;
-  std::vector<Sequence> live_;
+  std::vector<Sequence> live_, kept_;
   int64_t next_ticket_ = 0;
   int64_t version_ = 0;
 };

@@ -86,11 +86,11 @@ nlohmann::json evaluate_checkpoint(const EvalRequest& request) {
   EvalOptions options = full_evaluation(opened.config);
   if (request.samples > 0) options.samples = request.samples;
   if (request.problems_per_difficulty > 0) options.problems_per_difficulty = request.problems_per_difficulty;
-  Engine engine(*opened.model, opened.config.engine.max_batch);
+  Engine engine(*opened.model, {opened.config.engine.max_batch});
   return evaluate(engine, task, options).to_json();
 }
 
-void generate(const GenerateRequest& request, const EmitSample& emit) {
+int64_t generate(const GenerateRequest& request, const EmitSample& emit) {
   const Opened opened = open(request.target, "", request.device);
   const data::Tokenizer& tokenizer = *opened.vocabulary.tokenizer;
   const std::vector<int32_t> prompt = tokenizer.encode(request.prompt);
@@ -100,21 +100,25 @@ void generate(const GenerateRequest& request, const EmitSample& emit) {
     throw std::invalid_argument(
         fmt::format("the prompt has {} tokens, the model's context {}", prompt.size(), opened.model->spec().context));
   }
-  SamplingOptions sampling;
+  SamplingParams sampling;
   sampling.transform = {request.temperature, request.top_k, request.top_p, request.min_p};
   const Task* task = opened.vocabulary.task.get();
   const int64_t usual = task != nullptr ? response_limit(opened.config.engine.max_new_tokens, *task) : room;
   sampling.max_new_tokens = std::min(room, request.max_new_tokens > 0 ? request.max_new_tokens : usual);
-  sampling.end_token = tokenizer.eos();
+  sampling.stop_token_ids = {tokenizer.eos()};
+  sampling.stop = request.stop;
+  sampling.n = request.samples;
   sampling.seed = static_cast<uint64_t>(request.seed);
-  std::vector<GenerationRequest> requests;
-  for (int64_t sample = 0; sample < request.samples; ++sample) requests.push_back({prompt, 0, sample});
-  Engine engine(*opened.model, std::min(request.samples, opened.config.engine.max_batch));
-  const std::vector<Completion> completions = engine.generate(requests, sampling);
+  Engine engine(*opened.model,
+                {.max_batch = std::min(request.samples, opened.config.engine.max_batch), .tokenizer = &tokenizer});
+  const std::vector<Completion> completions = engine.generate({{.prompt = prompt, .sampling = sampling}}).front();
   for (size_t i = 0; i < completions.size(); ++i) {
-    emit(static_cast<int64_t>(i), tokenizer.decode(completions[i].tokens),
-         static_cast<int64_t>(completions[i].tokens.size()), completions[i].finish == FinishReason::kStop);
+    std::string text = tokenizer.decode(completions[i].tokens);
+    if (!completions[i].stop.empty()) text.resize(text.find(completions[i].stop));
+    emit(static_cast<int64_t>(i), text, static_cast<int64_t>(completions[i].tokens.size()),
+         completions[i].finish == FinishReason::kStop);
   }
+  return sampling.max_new_tokens;
 }
 
 }  // namespace terse::rl

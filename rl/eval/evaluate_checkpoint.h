@@ -31,13 +31,15 @@ struct GenerateRequest {
   int64_t top_k = 0;
   double top_p = 1.0;
   double min_p = 0.0;
+  std::vector<std::string> stop;  // strings that end a sample; its text ends before them
   int64_t seed = 1;
   std::string device = "auto";
 };
 // Receives one sample: its text, its number of tokens, and whether it ended by itself instead of at the token limit.
 using EmitSample = std::function<void(int64_t sample, const std::string& text, int64_t tokens, bool finished)>;
-// Generates responses to the prompt and calls `emit` for each sample, in order. Throws std::invalid_argument when the
-// prompt is empty or does not fit into the context, or when the target holds no usable checkpoint.
-void generate(const GenerateRequest& request, const EmitSample& emit);
+// Generates responses to the prompt and calls `emit` for each sample, in order. Returns the token limit of a sample: at
+// most the room that the prompt leaves in the context. Throws std::invalid_argument when the prompt is empty or does
+// not fit into the context, or when the target holds no usable checkpoint.
+int64_t generate(const GenerateRequest& request, const EmitSample& emit);
 
 }  // namespace terse::rl

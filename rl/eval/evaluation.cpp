@@ -45,10 +45,11 @@ Evaluation evaluate(Engine& engine, const Task& task, const EvalOptions& options
   Evaluation result;
   result.task = task.name();
   result.samples = options.samples;
-  SamplingOptions sampling;
+  SamplingParams sampling;
   sampling.transform.temperature = options.temperature;
   sampling.max_new_tokens = response_limit(options.max_new_tokens, task);
-  sampling.end_token = task.tokenizer().eos();
+  sampling.stop_token_ids = {task.tokenizer().eos()};
+  sampling.n = options.samples;
   sampling.seed = options.seed;
   sampling.stream = RandomStream::kEvalSample;
 
@@ -62,7 +63,7 @@ Evaluation evaluate(Engine& engine, const Task& task, const EvalOptions& options
     const size_t end = std::min(problems.size(), begin + kProblemsAtOnce);
     const std::vector<Problem> part(problems.begin() + static_cast<std::ptrdiff_t>(begin),
                                     problems.begin() + static_cast<std::ptrdiff_t>(end));
-    for (const RolloutGroup& group : roll_out(engine, task, part, options.samples, sampling)) {
+    for (const RolloutGroup& group : roll_out(engine, task, part, sampling)) {
       int64_t verified = 0, correct = 0;
       for (const Rollout& rollout : group.rollouts) {
         if (rollout.status != VerifyStatus::kOk) continue;  // a failed verification is not a wrong answer

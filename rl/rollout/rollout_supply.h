@@ -29,18 +29,14 @@ class RolloutSupply {
 class EngineSupply final : public RolloutSupply {
  public:
   EngineSupply(const configs::RunConfig& config, const Task& task, Engine& engine, trainer::World& world)
-      : task_(task),
-        engine_(engine),
-        world_(world),
-        group_size_(config.rl.group_size),
-        sampling_(rollout_sampling(config, task)) {}
+      : task_(task), engine_(engine), world_(world), sampling_(rollout_sampling(config, task)) {}
   void publish(int64_t version) override { engine_.refresh(version); }
   void order(std::vector<Problem> problems) override {
     for (Problem& problem : problems) ordered_.push_back(std::move(problem));
   }
   std::vector<RolloutGroup> collect(bool) override {
     world_.enter("rollout");
-    return roll_out(engine_, task_, std::exchange(ordered_, {}), group_size_, sampling_, &world_);
+    return roll_out(engine_, task_, std::exchange(ordered_, {}), sampling_, &world_);
   }
   void drop() override { ordered_.clear(); }
 
@@ -48,8 +44,7 @@ class EngineSupply final : public RolloutSupply {
   const Task& task_;
   Engine& engine_;
   trainer::World& world_;
-  int64_t group_size_;
-  SamplingOptions sampling_;
+  SamplingParams sampling_;
   std::vector<Problem> ordered_;
 };
 

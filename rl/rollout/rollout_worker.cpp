@@ -18,38 +18,34 @@ int64_t draw_key(const Problem& problem) {
 }
 
 std::vector<Rollout> generate_and_verify(Engine& engine, const Task& task, std::span<const Problem> problems,
-                                         int64_t group_size, const SamplingOptions& sampling, trainer::World* world) {
+                                         const SamplingParams& sampling, trainer::World* world) {
   std::vector<GenerationRequest> requests;
-  for (const Problem& problem : problems) {
-    for (GenerationRequest& request : requests_of(problem, group_size)) requests.push_back(std::move(request));
-  }
-  std::vector<Completion> completions = engine.generate(requests, sampling);
+  for (const Problem& problem : problems) requests.push_back(request_of(problem, sampling));
+  std::vector<std::vector<Completion>> completions = engine.generate(requests);
   if (world != nullptr) world->enter("reward");
   std::vector<Rollout> rollouts;
   for (size_t i = 0; i < completions.size(); ++i) {
-    rollouts.push_back(
-        verified(task, problems[i / static_cast<size_t>(group_size)], requests[i].sample, std::move(completions[i])));
+    for (int64_t sample = 0; sample < sampling.n; ++sample)
+      rollouts.push_back(verified(task, problems[i], sample, std::move(completions[i][static_cast<size_t>(sample)])));
   }
   return rollouts;
 }
 
 }  // namespace
 
-SamplingOptions rollout_sampling(const configs::RunConfig& config, const Task& task) {
-  SamplingOptions sampling;
+SamplingParams rollout_sampling(const configs::RunConfig& config, const Task& task) {
+  SamplingParams sampling;
   sampling.transform = {config.engine.temperature, config.engine.top_k, config.engine.top_p, config.engine.min_p};
   sampling.max_new_tokens = response_limit(config.engine.max_new_tokens, task);
-  sampling.end_token = task.tokenizer().eos();
+  sampling.stop_token_ids = {task.tokenizer().eos()};
+  sampling.n = config.rl.group_size;
   sampling.seed = static_cast<uint64_t>(config.run.seed);
   sampling.stream = RandomStream::kSample;
   return sampling;
 }
 
-std::vector<GenerationRequest> requests_of(const Problem& problem, int64_t group_size) {
-  std::vector<GenerationRequest> requests;
-  for (int64_t sample = 0; sample < group_size; ++sample)
-    requests.push_back({problem.prompt, draw_key(problem), sample});
-  return requests;
+GenerationRequest request_of(const Problem& problem, const SamplingParams& sampling) {
+  return {.prompt = problem.prompt, .sampling = sampling, .key = draw_key(problem)};
 }
 
 Rollout verified(const Task& task, const Problem& problem, int64_t sample, Completion completion) {
@@ -67,13 +63,13 @@ Rollout verified(const Task& task, const Problem& problem, int64_t sample, Compl
   return rollout;
 }
 
-std::vector<RolloutGroup> roll_out(Engine& engine, const Task& task, std::vector<Problem> problems, int64_t group_size,
-                                   const SamplingOptions& sampling, trainer::World* world) {
+std::vector<RolloutGroup> roll_out(Engine& engine, const Task& task, std::vector<Problem> problems,
+                                   const SamplingParams& sampling, trainer::World* world) {
   const trainer::Sharding& sharding = engine.model().params().sharding();
   const trainer::SequenceRange share = trainer::own_share(sharding, static_cast<int64_t>(problems.size()));
   const std::span<const Problem> mine =
       std::span(problems).subspan(static_cast<size_t>(share.begin), static_cast<size_t>(share.count()));
-  std::vector<Rollout> rollouts = generate_and_verify(engine, task, mine, group_size, sampling, world);
+  std::vector<Rollout> rollouts = generate_and_verify(engine, task, mine, sampling, world);
   if (sharding.distributed()) {
     const std::string bytes = encode_rollouts(rollouts);
     rollouts.clear();
@@ -85,7 +81,7 @@ std::vector<RolloutGroup> roll_out(Engine& engine, const Task& task, std::vector
   size_t next = 0;
   for (Problem& problem : problems) {
     RolloutGroup group{std::move(problem), {}};
-    for (int64_t sample = 0; sample < group_size; ++sample) group.rollouts.push_back(std::move(rollouts.at(next++)));
+    for (int64_t sample = 0; sample < sampling.n; ++sample) group.rollouts.push_back(std::move(rollouts.at(next++)));
     groups.push_back(std::move(group));
   }
   return groups;

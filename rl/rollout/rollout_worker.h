@@ -10,19 +10,18 @@
 
 namespace terse::rl {
 
-// How rollouts of this run are sampled.
-SamplingOptions rollout_sampling(const configs::RunConfig& config, const Task& task);
+// How rollouts of this run are sampled: rl.group_size responses to each problem.
+SamplingParams rollout_sampling(const configs::RunConfig& config, const Task& task);
 
-// The engine requests of one group: `group_size` responses to one problem. The problem is part of the key of the random
-// numbers.
-std::vector<GenerationRequest> requests_of(const Problem& problem, int64_t group_size);
+// The engine's request for one group: sampling.n responses to one problem, which is the key of the random numbers.
+GenerationRequest request_of(const Problem& problem, const SamplingParams& sampling);
 // Verifies a response. Reward and advantage are left at 0.
 Rollout verified(const Task& task, const Problem& problem, int64_t sample, Completion completion);
 
-// Generates `group_size` responses to each problem and verifies them. When several ranks learn together, each generates
+// Generates sampling.n responses to each problem and verifies them. When several ranks learn together, each generates
 // and verifies its share of the problems, and gets all groups. `world`, if given, enters the phase "reward" when
 // verification begins.
-std::vector<RolloutGroup> roll_out(Engine& engine, const Task& task, std::vector<Problem> problems, int64_t group_size,
-                                   const SamplingOptions& sampling, trainer::World* world = nullptr);
+std::vector<RolloutGroup> roll_out(Engine& engine, const Task& task, std::vector<Problem> problems,
+                                   const SamplingParams& sampling, trainer::World* world = nullptr);
 
 }  // namespace terse::rl

@@ -106,12 +106,12 @@ double measure(const configs::RunConfig& config, const Task& task, const trainer
   const support::CountTensorBytes count;
   trainer::Transformer model(spec, torch::kCPU, 1, learners.sharding());
   trainer::AdamW optimizer(model.params(), config.rl.optimizer);
-  Engine engine(model, config.engine.max_batch);
+  Engine engine(model, {config.engine.max_batch});
   Apprentice apprentice(config, task, model);
   // Runs two steps, so that the peak includes what stays allocated after the first one.
   for (int64_t step = 0; step < 2; ++step) {
     engine.refresh(step);
-    roll_out(engine, task, problems, config.rl.group_size, rollout_sampling(config, task));
+    roll_out(engine, task, problems, rollout_sampling(config, task));
     model.params().zero_grad();
     accumulate_update(model, groups, replay,
                       {.loss = config.rl.loss,

@@ -23,16 +23,17 @@ void expect_close(const std::string& precision) {
   trainer::Transformer model(spec_of(precision), torch::kCPU, 1);
   const trainer::plan::Generation generation{.slots = 32, .prompt_tokens = 40, .requests = 32};
   const support::CountTensorBytes count;
-  Engine engine(model, generation.slots);
+  Engine engine(model, {generation.slots});
   const double kept = count.bytes().now();
   const double planned = trainer::plan::total_bytes(trainer::plan::engine_bytes(model.spec(), generation, false));
   EXPECT_NEAR(planned / kept, 1, 0.05) << "planned " << planned << ", used " << kept;
 
+  SamplingParams sampling;
+  sampling.max_new_tokens = 20;
   std::vector<GenerationRequest> requests;
-  for (int32_t r = 0; r < 32; ++r) requests.push_back({std::vector<int32_t>(40, r), r, 0});
-  SamplingOptions options;
-  options.max_new_tokens = 20;
-  engine.generate(requests, options);
+  for (int32_t r = 0; r < 32; ++r)
+    requests.push_back({.prompt = std::vector<int32_t>(40, r), .sampling = sampling, .key = r});
+  engine.generate(requests);
   const double step = count.bytes().peak() - kept;
   const double step_planned = trainer::plan::decoding_bytes(model.spec(), generation, false);
   // The plan is an upper bound within a factor of 2, because not all tensors of a block live at once.

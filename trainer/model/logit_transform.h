@@ -19,6 +19,7 @@ struct LogitTransform {
   float scale() const { return greedy() ? 1.0f : static_cast<float>(1.0 / temperature); }
   bool cuts() const { return greedy() || top_k > 0 || top_p < 1.0 || min_p > 0.0; }
   bool identity() const { return temperature == 1.0 && !cuts(); }
+  bool operator==(const LogitTransform&) const = default;
 };
 
 // Sets the logits that the transform drops to -inf, in one row of V. Leaves the others unchanged: the cuts take the

@@ -23,19 +23,34 @@ std::vector<GenerationRequest> requests_of(const std::vector<int64_t>& prompt_le
   std::vector<GenerationRequest> requests;
   int64_t problem = 0;
   for (const data::Sequence& s : random_sequences(prompt_lengths, 11)) {
-    for (int64_t sample = 0; sample < samples; ++sample) requests.push_back({s.tokens, problem, sample});
+    for (int64_t sample = 0; sample < samples; ++sample)
+      requests.push_back({.prompt = s.tokens, .key = problem, .first_sample = sample});
     ++problem;
   }
   return requests;
 }
 
-SamplingOptions sampling(trainer::LogitTransform transform = {}) {
-  SamplingOptions options;
-  options.transform = transform;
-  options.max_new_tokens = 40;
-  options.end_token = 14;
-  options.seed = 3;
-  return options;
+SamplingParams sampling(trainer::LogitTransform transform = {}) {
+  SamplingParams params;
+  params.transform = transform;
+  params.max_new_tokens = 40;
+  params.stop_token_ids = {14};
+  params.seed = 3;
+  return params;
+}
+
+std::vector<GenerationRequest> with(std::vector<GenerationRequest> requests, const SamplingParams& params) {
+  for (GenerationRequest& request : requests) request.sampling = params;
+  return requests;
+}
+
+// Runs requests of one sample each.
+std::vector<Completion> generate(Engine& engine, const std::vector<GenerationRequest>& requests,
+                                 const SamplingParams& params) {
+  std::vector<Completion> completions;
+  for (std::vector<Completion>& samples : engine.generate(with(requests, params)))
+    completions.push_back(std::move(samples.at(0)));
+  return completions;
 }
 
 void expect_equal(const std::vector<Completion>& a, const std::vector<Completion>& b) {
@@ -54,9 +69,9 @@ TEST_P(EngineShapes, LogProbsAreTheLearnersBitForBit) {
   const trainer::LogitTransform transforms[] = {
       {}, {.temperature = 0.7}, {.temperature = 1.2, .top_k = 6, .top_p = 0.9, .min_p = 0.02}};
   for (const trainer::LogitTransform& transform : transforms) {
-    Engine engine(model, 8);
+    Engine engine(model, {8});
     const auto requests = requests_of({1, 5, 16, 19, 33}, 4);
-    const std::vector<Completion> completions = engine.generate(requests, sampling(transform));
+    const std::vector<Completion> completions = generate(engine, requests, sampling(transform));
     std::vector<data::Sequence> sequences;
     std::vector<float> recorded;
     for (size_t i = 0; i < requests.size(); ++i) {
@@ -76,23 +91,23 @@ INSTANTIATE_TEST_SUITE_P(Shapes, EngineShapes,
 TEST(Engine, TrajectoriesDoNotDependOnTheBatch) {
   trainer::Transformer model(tiny_spec(), torch::kCPU, 22);
   const auto requests = requests_of({3, 19, 19, 40, 7}, 6);
-  Engine wide(model, 64);
-  const std::vector<Completion> expected = wide.generate(requests, sampling());
+  Engine wide(model, {64});
+  const std::vector<Completion> expected = generate(wide, requests, sampling());
   for (const int64_t max_batch : {1, 2, 7, 13}) {
-    Engine narrow(model, max_batch);
-    expect_equal(narrow.generate(requests, sampling()), expected);
+    Engine narrow(model, {max_batch});
+    expect_equal(generate(narrow, requests, sampling()), expected);
   }
   // Some of the requests, each alone.
-  Engine engine(model, 5);
+  Engine engine(model, {5});
   for (size_t i = 0; i < requests.size(); i += 7)
-    expect_equal(engine.generate({requests[i]}, sampling()), {expected[i]});
+    expect_equal(generate(engine, {requests[i]}, sampling()), {expected[i]});
 }
 
 TEST(Engine, StopsAtTheEndTokenOrTheLimit) {
   trainer::Transformer model(tiny_spec(), torch::kCPU, 23);
-  Engine engine(model, 16);
+  Engine engine(model, {16});
   bool stopped = false;
-  for (const Completion& c : engine.generate(requests_of({4, 9}, 30), sampling())) {
+  for (const Completion& c : generate(engine, requests_of({4, 9}, 30), sampling())) {
     ASSERT_FALSE(c.tokens.empty());
     const auto end = std::find(c.tokens.begin(), c.tokens.end(), 14);
     if (c.finish == FinishReason::kStop) {
@@ -110,12 +125,12 @@ TEST(Engine, StopsAtTheEndTokenOrTheLimit) {
 // At this temperature all tokens are almost equally likely, so a response reveals its random numbers.
 TEST(Engine, EveryTokenIsDrawnByANumberOfItsOwn) {
   trainer::Transformer model(tiny_spec(), torch::kCPU, 23);
-  Engine engine(model, 16);
-  SamplingOptions hot = sampling({.temperature = 1000});
-  hot.end_token = -1;
+  Engine engine(model, {16});
+  SamplingParams hot = sampling({.temperature = 1000});
+  hot.stop_token_ids.clear();
   const std::vector<int32_t> prompt = {1, 2, 3};
   const auto draw = [&](int64_t problem, int64_t sample) {
-    return engine.generate({{prompt, problem, sample}}, hot).front().tokens;
+    return generate(engine, {{.prompt = prompt, .key = problem, .first_sample = sample}}, hot).front().tokens;
   };
   const std::vector<int32_t> first = draw(0, 0);
   EXPECT_GT(std::set<int32_t>(first.begin(), first.end()).size(), 10u) << "of 16, in 40 draws";
@@ -131,13 +146,13 @@ TEST(Engine, EveryTokenIsDrawnByANumberOfItsOwn) {
 
 TEST(Engine, SamplesFromTheModelsDistribution) {
   trainer::Transformer model(tiny_spec(), torch::kCPU, 24);
-  Engine engine(model, 256);
-  SamplingOptions options = sampling();
+  Engine engine(model, {256});
+  SamplingParams options = sampling();
   options.max_new_tokens = 1;
   std::vector<GenerationRequest> requests;
-  for (int64_t i = 0; i < 4000; ++i) requests.push_back({{1, 2, 3}, 0, i});
+  for (int64_t i = 0; i < 4000; ++i) requests.push_back({.prompt = {1, 2, 3}, .first_sample = i});
   std::vector<double> share(16, 0.0), probability(16, 0.0);
-  for (const Completion& c : engine.generate(requests, options)) {
+  for (const Completion& c : generate(engine, requests, options)) {
     share[static_cast<size_t>(c.tokens[0])] += 1.0 / 4000;
     probability[static_cast<size_t>(c.tokens[0])] = std::exp(c.logprobs[0]);
   }
@@ -147,9 +162,9 @@ TEST(Engine, SamplesFromTheModelsDistribution) {
 
 TEST(Engine, RefusesWhatDoesNotFitTheContext) {
   trainer::Transformer model(tiny_spec(), torch::kCPU, 25);
-  Engine engine(model, 4);
-  EXPECT_THROW(engine.generate(requests_of({125}, 1), sampling()), std::invalid_argument);
-  EXPECT_THROW(engine.generate({{{}, 0, 0}}, sampling()), std::invalid_argument);
+  Engine engine(model, {4});
+  EXPECT_THROW(generate(engine, requests_of({125}, 1), sampling()), std::invalid_argument);
+  EXPECT_THROW(generate(engine, {GenerationRequest{}}, sampling()), std::invalid_argument);
 }
 
 // The learner's log-prob of each response token under the model's current weights.
@@ -166,10 +181,9 @@ TEST(Engine, NewWeightsMidwayGiveEachTokenItsVersion) {
   trainer::Transformer model(tiny_spec({.qk_norm = true}), torch::kCPU, 27);
   std::vector<torch::Tensor> weights = {model.params().master().clone()};
   const auto requests = requests_of({3, 19, 7, 40}, 2);
-  Engine engine(model, 5);  // some requests begin with later weights
+  Engine engine(model, {5});  // some requests begin with later weights
   engine.refresh(0);
-  engine.set_sampling(sampling());
-  for (const GenerationRequest& request : requests) engine.submit(request);
+  for (const GenerationRequest& request : with(requests, sampling())) engine.submit(request);
   std::vector<Completion> completions(requests.size());
   int64_t steps = 0, changes = 0;
   for (; !engine.idle(); ++steps) {
@@ -207,24 +221,23 @@ TEST(Engine, NewWeightsMidwayGiveEachTokenItsVersion) {
 TEST(Engine, WhatIsCancelledMakesRoomAndChangesNothingElse) {
   trainer::Transformer model(tiny_spec(), torch::kCPU, 28);
   const auto requests = requests_of({3, 19, 7, 40}, 3);
-  Engine whole(model, 4), engine(model, 4);
-  const std::vector<Completion> expected = whole.generate(requests, sampling());
-  engine.set_sampling(sampling());
-  for (const GenerationRequest& request : requests) engine.submit(request);
-  EXPECT_EQ(engine.first_version(0), std::nullopt);
+  Engine whole(model, {4}), engine(model, {4});
+  const std::vector<Completion> expected = generate(whole, requests, sampling());
+  for (const GenerationRequest& request : with(requests, sampling())) engine.submit(request);
+  EXPECT_EQ(engine.oldest_version(0), std::nullopt);
   std::map<int64_t, Completion> completions;
   const std::vector<int64_t> cancelled = {1, 2, 11};  // two in progress, one that waits
   for (int64_t steps = 0; !engine.idle(); ++steps) {
     for (Engine::Finished& each : engine.step()) completions[each.ticket] = std::move(each.completion);
     if (steps > 0) continue;
-    EXPECT_EQ(engine.first_version(0), 0);
-    EXPECT_THROW(engine.set_sampling(sampling()), std::logic_error);
+    EXPECT_EQ(engine.oldest_version(0), 0);
+    EXPECT_THROW(generate(engine, requests, sampling()), std::logic_error);
     for (const int64_t ticket : cancelled) engine.cancel(ticket);
   }
   EXPECT_EQ(completions.size(), requests.size() - cancelled.size());
   for (const auto& [ticket, completion] : completions)
     expect_equal({completion}, {expected[static_cast<size_t>(ticket)]});
-  expect_equal(engine.generate(requests, sampling()), expected);  // no slot is lost
+  expect_equal(generate(engine, requests, sampling()), expected);  // no slot is lost
 }
 
 TEST(Decoder, KernelsAgreeWithLibTorch) {
@@ -247,12 +260,12 @@ TEST(Engine, LooksForSignalsWhileItGenerates) {
   const std::unique_ptr<trainer::World> world = trainer::World::start({});
   trainer::SignalPoll signals(&interrupts, *world, torch::kCPU);
   const auto requests = requests_of({3, 7, 12}, 2);
-  Engine alone(model, 4), watched(model, 4, &signals);
-  expect_equal(watched.generate(requests, sampling()), alone.generate(requests, sampling()));
+  Engine alone(model, {4}), watched(model, {4, &signals});
+  expect_equal(generate(watched, requests, sampling()), generate(alone, requests, sampling()));
   interrupts.request(trainer::Interrupt::kSaveAndContinue);
-  EXPECT_NO_THROW(watched.generate(requests, sampling()));
+  EXPECT_NO_THROW(generate(watched, requests, sampling()));
   interrupts.request(trainer::Interrupt::kSaveAndStop);
-  EXPECT_THROW(watched.generate(requests, sampling()), trainer::StopRequested);
+  EXPECT_THROW(generate(watched, requests, sampling()), trainer::StopRequested);
 }
 
 }  // namespace

@@ -53,22 +53,27 @@ TEST(GreedySampling, LogitsThatAreNotFiniteAreFoundUnderEveryTransform) {
 
 TEST(GreedySampling, EverySampleIsTheLearnersLikeliestResponse) {
   trainer::Transformer model(tiny_spec(), torch::kCPU, 5);
-  Engine engine(model, 4);
-  SamplingOptions options;
+  Engine engine(model, {4});
+  SamplingParams options;
   options.transform.temperature = 0;
   options.max_new_tokens = 20;
   const std::vector<int32_t> prompt = random_sequences({9}, 2)[0].tokens;
-  const auto completions = engine.generate({{prompt, 0, 0}, {prompt, 0, 1}, {prompt, 7, 2}}, options);
-  for (const Completion& completion : completions) {
-    EXPECT_EQ(completion.tokens, completions[0].tokens);
-    EXPECT_THAT(completion.logprobs, ::testing::Each(0.0f));
+  options.n = 2;
+  const auto completions = engine.generate(
+      {{.prompt = prompt, .sampling = options}, {.prompt = prompt, .sampling = options, .key = 7, .first_sample = 2}});
+  const std::vector<int32_t> tokens = completions.at(0).at(0).tokens;
+  for (const std::vector<Completion>& samples : completions) {
+    ASSERT_EQ(samples.size(), 2u);
+    for (const Completion& completion : samples) {
+      EXPECT_EQ(completion.tokens, tokens);
+      EXPECT_THAT(completion.logprobs, ::testing::Each(0.0f));
+    }
   }
-  const data::Batch batch = data::pack({data::prompt_and_response(prompt, completions[0].tokens)});
+  const data::Batch batch = data::pack({data::prompt_and_response(prompt, tokens)});
   torch::NoGradGuard no_grad;
   const torch::Tensor logits = at::linear(model.hidden(batch), model.params().head());
   const torch::Tensor likeliest = std::get<1>(logits.max(1));
-  for (int64_t i = 0; i < 20; ++i)
-    EXPECT_EQ(likeliest[8 + i].item<int64_t>(), completions[0].tokens[static_cast<size_t>(i)]) << i;
+  for (int64_t i = 0; i < 20; ++i) EXPECT_EQ(likeliest[8 + i].item<int64_t>(), tokens.at(static_cast<size_t>(i))) << i;
 }
 
 TEST(GreedySampling, AnEvaluationAtTemperatureZeroGivesEqualSamples) {
@@ -76,7 +81,7 @@ TEST(GreedySampling, AnEvaluationAtTemperatureZeroGivesEqualSamples) {
   config.k_max = config.align_to = 2;
   const auto task = make_task(config, 1);
   trainer::Transformer model(tiny_spec(), torch::kCPU, 6);
-  Engine engine(model, 16);
+  Engine engine(model, {16});
   EvalOptions options;
   options.problems_per_difficulty = 6;
   options.samples = 3;

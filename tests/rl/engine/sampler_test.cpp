@@ -166,20 +166,22 @@ class UniformModel : public ::testing::Test {
     engine.refresh(0);
   }
   trainer::Transformer model{support::tiny_spec(), torch::kCPU, 1};
-  Engine engine{model, 64};
+  Engine engine{model, {64}};
 };
 
 TEST_F(UniformModel, PositionsSamplesAndProblemsOfTheEngineShareNoNumber) {
   constexpr int64_t kProblems = 24, kSamples = 6, kTokens = 60;
+  SamplingParams options;
+  options.max_new_tokens = kTokens;
+  options.n = kSamples;
+  options.seed = 5;
   std::vector<GenerationRequest> requests;
   for (int64_t problem = 0; problem < kProblems; ++problem)
-    for (int64_t sample = 0; sample < kSamples; ++sample) requests.push_back({{1, 2, 3}, problem, sample});
-  SamplingOptions options;
-  options.max_new_tokens = kTokens;
-  options.seed = 5;
-  const std::vector<Completion> completions = engine.generate(requests, options);
+    requests.push_back({.prompt = {1, 2, 3}, .sampling = options, .key = problem});
+  const std::vector<std::vector<Completion>> completions = engine.generate(requests);
   const auto at = [&](int64_t problem, int64_t sample, int64_t position) {
-    return completions[static_cast<size_t>(problem * kSamples + sample)].tokens.at(static_cast<size_t>(position));
+    const Completion& completion = completions.at(static_cast<size_t>(problem)).at(static_cast<size_t>(sample));
+    return completion.tokens.at(static_cast<size_t>(position));
   };
   Pairs positions(16), samples(16), problems(16);
   for (int64_t p = 0; p < kProblems; ++p) {
@@ -201,9 +203,9 @@ TEST_F(UniformModel, ProblemsOfOneIndexAndAnotherDifficultyShareNoNumber) {
   std::vector<Problem> problems;
   for (int64_t index = 0; index < 40; ++index)
     for (const int64_t difficulty : {3, 4}) problems.push_back(task->problem(Split::kEval, index, difficulty));
-  SamplingOptions options;
+  SamplingParams options;
   options.max_new_tokens = 50;
-  const std::vector<RolloutGroup> groups = roll_out(engine, *task, problems, 1, options);
+  const std::vector<RolloutGroup> groups = roll_out(engine, *task, problems, options);
   Pairs pairs(16);
   for (size_t g = 0; g + 1 < groups.size(); g += 2) {
     for (size_t t = 0; t < 50; ++t)

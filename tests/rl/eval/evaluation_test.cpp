@@ -57,7 +57,7 @@ class EvaluationTest : public ::testing::Test {
                     [this](const RolloutGroup& group) { groups.push_back(group); });
   }
   trainer::Transformer model{support::tiny_spec(), torch::kCPU, 41};
-  Engine engine{model, 16};
+  Engine engine{model, {16}};
   std::vector<RolloutGroup> groups;
 };
 
