@@ -41,24 +41,13 @@ void check_stages(const RunConfig& config, Violations& out) {
   }
 }
 
-// Checks the options of the texts that pretraining reads and of their tokenizer.
+// Checks the options of the texts that pretraining reads.
 void check_texts(const RunConfig& config, Violations& out) {
   if (!has_stage(config, "pretrain")) return;
   if (config.data.val.empty() && config.data.val_fraction == 0) {
     out.push_back({{"data.val_fraction", "data.val"},
                    "is 0 and data.val is empty, so nothing is left to validate on; hold out a share, or name a text"});
   }
-  const auto with_task = std::find_if(config.stages.begin(), config.stages.end(),
-                                      [](const std::string& stage) { return stage != "pretrain"; });
-  if (with_task == config.stages.end()) return;
-  const auto refuse = [&](const char* key, const std::string& value) {
-    out.push_back({{key, "stages"},
-                   fmt::format("is {}, but stages has {}, whose task brings the tokens of the whole run; leave it at "
-                               "its default, or pretrain in a run of its own",
-                               value, *with_task)});
-  };
-  if (config.tokenizer.kind != "auto") refuse("tokenizer.kind", config.tokenizer.kind);
-  if (!config.tokenizer.path.empty()) refuse("tokenizer.path", shown(config.tokenizer.path));
 }
 
 void check_run(const Run& run, Violations& out) {

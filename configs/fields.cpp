@@ -135,14 +135,17 @@ void list(Lister& l, Task& s) {
   shares.choices = {"recheck", "verbose", "compact", "states", "direct"};
   l.members(
       s,  //
-      Item("name", s.name, "what the model learns to solve", one_of({"chain7"})),
+      Item("name", s.name, "what the model learns to solve", one_of({"chain7", "gsm8k"})),
       Item("k_min", s.k_min, "chain7: fewest operations of a problem", between(1, 1000)),
       Item("k_max", s.k_max, "chain7: most operations; difficulty = operations", between(1, 1000)),
       Item("align", s.align, "chain7: fill prompts so that operands stand at fixed positions (much easier to learn)"),
       Item("align_to", s.align_to, "chain7: fill as if for this many operations (at least k_max)", between(1, 1000)),
       Item("forms", s.forms,
            "share of each trace form in supervised fine-tuning; they need not sum to 1; empty: the task's own mixture",
-           shares));
+           shares),
+      Item("path", s.path, "gsm8k: JSON Lines file to train on, with `question` and `answer`", input_file()),
+      Item("eval_path", s.eval_path, "gsm8k: the same to evaluate on; empty: about 1 of 20 problems of `path`",
+           input_file()));
 }
 
 void list(Lister& l, Optimizer& s) {

@@ -59,6 +59,8 @@ struct Task {
   int64_t align_to = 8;  // chain7: fill as if for this many operations (at least k_max)
   // Share of each trace form in supervised fine-tuning; they need not sum to 1. Empty: the task's own mixture.
   std::map<std::string, double> forms;
+  std::string path;       // gsm8k: JSON Lines file to train on
+  std::string eval_path;  // gsm8k: JSON Lines file to evaluate on; empty: a part of `path` is held out
 };
 
 // AdamW and its schedule, shared by the three training stages.

@@ -25,16 +25,14 @@ namespace terse::rl {
 
 namespace {
 
-constexpr int64_t kFirstReplay = int64_t{1} << 40;  // replayed problems start beyond those of SFT and rollouts
-
 // Draws `count` new problems and renders their traces in the form that the policy has mastered at their difficulty.
 // They keep the policy from forgetting this form under length pressure. A problem gives no trace while the mastered
 // rung of its difficulty is the top one.
-std::vector<data::Sequence> draw_replay(const Task& task, const CompressionController& controller, int64_t count,
-                                        int64_t& cursor) {
+std::vector<data::Sequence> draw_replay(const TokenizedTask& task, const CompressionController& controller,
+                                        int64_t count, int64_t& cursor) {
   std::vector<data::Sequence> replay;
   for (int64_t i = 0; i < count; ++i) {
-    const Problem problem = task.problem(Split::kTrain, kFirstReplay + cursor++);
+    const Problem problem = task.problem(Split::kTrain, index_in(IndexSpace::kReplay, cursor++));
     const int64_t rung = controller.mastered_rung(problem.difficulty);
     if (rung == 0) continue;
     replay.push_back(data::prompt_and_response(problem.prompt, controller.ladder().trace(problem, rung)));
@@ -51,7 +49,7 @@ double lap(std::chrono::steady_clock::time_point& mark) {
 
 class Learner {
  public:
-  Learner(trainer::Session& session, const Task& task, RolloutSupply* supply)
+  Learner(trainer::Session& session, const TokenizedTask& task, RolloutSupply* supply)
       : session_(session),
         task_(task),
         config_(session.config()),
@@ -148,15 +146,14 @@ class Learner {
   }
 
   void update(StepRecord& record, const std::vector<data::Sequence>& replay) {
-    const UpdateOptions options{
-        rl_.loss,
-        {rl_.clip_low, rl_.clip_high, static_cast<double>(response_limit(config_.engine.max_new_tokens, task_))},
-        rollout_sampling(config_, task_).transform,
-        entropy_.weight(),
-        rl_.micro_batch,
-        rl_.replay_weight,
-        record.batch.version,
-        rl_.importance_cap};
+    const UpdateOptions options{rl_.loss,
+                                {rl_.clip_low, rl_.clip_high, static_cast<double>(response_limit(config_, task_))},
+                                rollout_sampling(config_, task_).transform,
+                                entropy_.weight(),
+                                rl_.micro_batch,
+                                rl_.replay_weight,
+                                record.batch.version,
+                                rl_.importance_cap};
     record.lr = trainer::learning_rate(rl_.optimizer, progress_.step, rl_.steps);
     const size_t groups = record.batch.groups.size(), updates = static_cast<size_t>(rl_.updates_per_batch);
     for (size_t u = 0; u < updates; ++u) {
@@ -201,7 +198,7 @@ class Learner {
     if (evaluate_now) {
       session_.world().enter("eval");
       engine_.refresh(progress_.step);
-      metrics.merge(evaluate(engine_, task_, quick_evaluation(config_)).metrics());
+      metrics.merge(evaluate(engine_, task_, quick_evaluation(config_, task_)).metrics());
     }
     if (evaluate_now || last || progress_.step % config_.run.log_every == 0) session_.log(progress_, metrics);
     progress_.pending.reset();
@@ -223,7 +220,7 @@ class Learner {
   }
 
   trainer::Session& session_;
-  const Task& task_;
+  const TokenizedTask& task_;
   const configs::RunConfig& config_;
   const configs::Rl& rl_;
   const bool adaptive_;
@@ -246,7 +243,7 @@ class Learner {
 
 }  // namespace
 
-trainer::StageProgress learn(trainer::Session& session, const Task& task, RolloutSupply* supply) {
+trainer::StageProgress learn(trainer::Session& session, const TokenizedTask& task, RolloutSupply* supply) {
   return Learner(session, task, supply).run();
 }
 

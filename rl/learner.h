@@ -7,6 +7,6 @@ namespace terse::rl {
 
 // Runs the stage `rl` from its start, or from where it was interrupted. Returns its progress. Groups come from
 // `supply`; null: from an engine on this rank. Throws trainer::SavedAndStopped once a requested stop is on disk.
-trainer::StageProgress learn(trainer::Session& session, const Task& task, RolloutSupply* supply);
+trainer::StageProgress learn(trainer::Session& session, const TokenizedTask& task, RolloutSupply* supply);
 
 }  // namespace terse::rl

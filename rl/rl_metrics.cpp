@@ -15,6 +15,9 @@ struct SampledMeans {
   explicit SampledMeans(const std::vector<RolloutGroup>& groups) {
     for (const RolloutGroup& group : groups) {
       for (const Rollout& rollout : group.rollouts) {
+        all += 1;
+        timeouts += rollout.status == VerifyStatus::kTimeout ? 1 : 0;
+        errors += rollout.status == VerifyStatus::kError ? 1 : 0;
         if (rollout.status == VerifyStatus::kOk) add(group.problem.difficulty, rollout);
       }
     }
@@ -27,14 +30,18 @@ struct SampledMeans {
     length.add(tokens);
     (rollout.correct ? length_correct : length_wrong).add(tokens);
     clipped.add(rollout.finish == FinishReason::kLength ? 1 : 0);
-    accuracy_of[difficulty].add(right);
-    length_of[difficulty].add(tokens);
-    forms[rollout.form].add(1);
+    if (difficulty != kNoDifficulty) {
+      accuracy_of[difficulty].add(right);
+      length_of[difficulty].add(tokens);
+    }
+    if (!rollout.form.empty()) forms[rollout.form].add(1);
+    for (const auto& [name, value] : rollout.parts) parts[name].add(value);
   }
 
   Mean reward, accuracy, length, length_correct, length_wrong, clipped;
   std::map<int64_t, Mean> accuracy_of, length_of;
-  std::map<std::string, Mean> forms;
+  std::map<std::string, Mean> forms, parts;
+  double all = 0, timeouts = 0, errors = 0;  // rollouts, those that could not be judged included
 };
 
 // How many versions of the weights the tokens of a batch are behind.
@@ -112,6 +119,8 @@ trainer::Metrics StepRecord::metrics(double entropy_weight) const {
       {"importance/mean", update.importance_mean},
       {"importance/capped", update.importance_capped},
       {"rollout/stale", static_cast<double>(batch.stale)},
+      {"verifier/timeout", trainer::mean_of(sampled.timeouts, sampled.all)},
+      {"verifier/error", trainer::mean_of(sampled.errors, sampled.all)},
       {"time/rollout", rollout_seconds},
       {"time/train", train_seconds},
       {"time/practice", practice_seconds},
@@ -125,6 +134,7 @@ trainer::Metrics StepRecord::metrics(double entropy_weight) const {
     m.merge(trainer::present({{"accuracy" + suffix, mean.value()},
                               {"completions/mean_length" + suffix, sampled.length_of.at(difficulty).value()}}));
   }
+  for (const auto& [name, mean] : sampled.parts) m.merge(trainer::present({{"reward/" + name, mean.value()}}));
   for (const auto& [form, mean] : sampled.forms) m["forms/" + form] = mean.count / sampled.accuracy.count;
   return m;
 }

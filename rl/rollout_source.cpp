@@ -7,9 +7,6 @@ namespace terse::rl {
 
 namespace {
 
-// RL's training problems start beyond those of supervised fine-tuning.
-constexpr int64_t kFirstProblem = int64_t{1} << 32;
-
 // A group teaches something when its rewards differ and at least one answer is right. Length alone is no reason to
 // train.
 bool has_signal(const RolloutGroup& group) {
@@ -34,14 +31,14 @@ int64_t oldest_version(const RolloutGroup& group) {
 
 }  // namespace
 
-RolloutSource::RolloutSource(const configs::RunConfig& config, const Task& task, RolloutSupply& supply,
+RolloutSource::RolloutSource(const configs::RunConfig& config, const TokenizedTask& task, RolloutSupply& supply,
                              const CompressionController& controller)
     : config_(config.rl),
       task_(task),
       supply_(supply),
       controller_(controller),
       penalty_(length_penalty(config.rl.penalty.kind)),
-      ledger_(kFirstProblem) {}
+      ledger_(first_index(IndexSpace::kRollout)) {}
 
 void RolloutSource::restore(const nlohmann::json& state) {
   ledger_.restore(state);

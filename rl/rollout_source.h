@@ -24,7 +24,7 @@ struct RolloutBatch {
 class RolloutSource {
  public:
   // The references must outlive the source. `controller` sets the length limits when rl.penalty.kind is adaptive.
-  RolloutSource(const configs::RunConfig& config, const Task& task, RolloutSupply& supply,
+  RolloutSource(const configs::RunConfig& config, const TokenizedTask& task, RolloutSupply& supply,
                 const CompressionController& controller);
 
   // Returns the batch for the update that starts from weights `version`. Orders rl.max_staleness further batches ahead,
@@ -42,7 +42,7 @@ class RolloutSource {
   void price(RolloutGroup& group) const;
 
   const configs::Rl& config_;
-  const Task& task_;
+  const TokenizedTask& task_;
   RolloutSupply& supply_;
   const CompressionController& controller_;
   LengthPenalty penalty_;

@@ -68,13 +68,13 @@ StageResult pretrain(Session& session, const Vocabulary& vocabulary) {
   return result;
 }
 
-StageResult finetune(Session& session, const Task& task) {
+StageResult finetune(Session& session, const TokenizedTask& task) {
   const configs::RunConfig& config = session.config();
   TraceStream stream(task, config.sft.batch_size, static_cast<uint64_t>(config.run.seed));
   Engine engine(session.model(), {config.engine.max_batch, &session.signals()});
   const auto evaluate_now = [&](int64_t step) {
     engine.refresh(step);
-    return evaluate(engine, task, quick_evaluation(config)).metrics();
+    return evaluate(engine, task, quick_evaluation(config, task)).metrics();
   };
   // With sft.eval_every 0 the stage itself never evaluates: the full evaluation after it covers the last step.
   const bool during = config.sft.eval_every > 0;
@@ -87,13 +87,13 @@ StageResult finetune(Session& session, const Task& task) {
 
 // Runs the full evaluation after a stage and writes its metrics and traces. The stage's last step is on disk already,
 // so a run that is stopped here repeats the evaluation.
-Evaluation evaluate_stage(Session& session, const Task& task, const StageProgress& progress) try {
+Evaluation evaluate_stage(Session& session, const TokenizedTask& task, const StageProgress& progress) try {
   Engine engine(session.model(), {session.config().engine.max_batch, &session.signals()});
   session.world().enter("eval");
   const TraceLog traces(session.metrics(), task);
   constexpr int64_t kTracedProblems = 4;  // problems of each difficulty
   const Evaluation evaluation =
-      evaluate(engine, task, full_evaluation(session.config()), [&](const RolloutGroup& group) {
+      evaluate(engine, task, full_evaluation(session.config(), task), [&](const RolloutGroup& group) {
         if (group.problem.index < kTracedProblems) traces.evaluation(progress.stage, progress.step, group);
       });
   session.log(progress, evaluation.metrics());

@@ -1,19 +1,22 @@
-// The types that the parts of rl/ exchange. engine/, env/ and reward/ share this header and nothing else of rl/.
+// The types that the parts of rl/ exchange. tasks/, engine/ and rollout/ share this header.
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace terse::rl {
 
-// A prompt and what is needed to check an answer. A Task makes it from the run's seed, split, index and difficulty.
+struct Item;  // rl/tasks/task.h
+
+// An item of a task with its prompt in tokens. TokenizedTask makes it from the run's seed, split and index.
 struct Problem {
-  int64_t index = 0;
-  int64_t difficulty = 0;       // the task's own scale; reports and controllers work per difficulty
+  int64_t index = 0;            // in training: of an index space (rl/tasks/index_space.h)
+  int64_t difficulty = -1;      // the item's label; -1: none
   std::vector<int32_t> prompt;  // token ids
-  std::vector<int32_t> answer;  // token ids of the reference answer
-  std::string meta;             // task-private, e.g. the operations; enough to verify and to render traces
+  std::shared_ptr<const Item> item;
 };
 
 enum class FinishReason { kStop, kLength };  // sampled its end token; cut at the token limit
@@ -29,9 +32,11 @@ struct Rollout {
   std::vector<int64_t> versions;  // of the weights that sampled each response token; ascending
   FinishReason finish = FinishReason::kStop;
   VerifyStatus status = VerifyStatus::kOk;
-  bool correct = false;  // raw outcome, used by filters, evaluation and controllers
-  std::string form;      // trace form that the response follows, or "other"
-  double reward = 0;     // shaped reward, from which the advantage is computed
+  bool correct = false;                 // raw outcome, used by filters, evaluation and controllers
+  double score = 0;                     // the reward before penalties
+  std::map<std::string, double> parts;  // named parts of the score
+  std::string form;                     // Verdict::form
+  double reward = 0;                    // shaped reward, from which the advantage is computed
   double advantage = 0;
 
   int64_t length() const { return static_cast<int64_t>(tokens.size()); }

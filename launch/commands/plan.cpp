@@ -14,7 +14,7 @@
 #include "launch/output.h"
 #include "launch/run/resolve.h"
 #include "rl/tasks/limits.h"
-#include "rl/tasks/task.h"
+#include "rl/tasks/tokenized_task.h"
 #include "rl/tasks/vocabulary.h"
 
 namespace terse::launch {
@@ -56,10 +56,12 @@ trainer::plan::Run run_of(const Request& request, const GlobalOptions& globals) 
   bool has_task = false;
   for (const std::string& stage : run.config.stages) has_task = has_task || stage != "pretrain";
   if (has_task) {
-    const std::unique_ptr<rl::Task> task = rl::make_task(run.config.task, run.config.run.seed);
+    const std::unique_ptr<rl::TokenizedTask> task = rl::task_of(run.config);
+    if (!task)
+      throw UsageError("the tokenizer depends on a text that the plan does not read: name it by tokenizer.path.");
     run.vocab = task->tokenizer().vocab_size();
     run.prompt_tokens = task->max_prompt_tokens();
-    run.response_tokens = rl::response_limit(run.config.engine.max_new_tokens, *task);
+    run.response_tokens = rl::response_limit(run.config, *task);
   } else if (request.vocab == 0) {
     run.vocab = vocabulary_of(request.config, run.config);
   }

@@ -18,7 +18,8 @@
 #include "launch/output.h"
 #include "launch/run/run_dir.h"
 #include "rl/tasks/limits.h"
-#include "rl/tasks/task.h"
+#include "rl/tasks/task_files.h"
+#include "rl/tasks/tokenized_task.h"
 
 namespace terse::launch {
 
@@ -35,7 +36,9 @@ configs::LoadedConfig resolve_config(const std::string& path, const GlobalOption
     loaded.config.run.dir = *globals.run_dir;
     loaded.origin["run.dir"] = "--run-dir";
   }
-  rl::check_limits(loaded.config, loaded.origin);
+  configs::RunConfig kept = loaded.config;  // reads the files of the task from the run folder, if it has begun
+  kept.task = rl::with_kept_files(kept.task, run_dir_of(kept));
+  rl::check_limits(kept, loaded.origin);
   return loaded;
 }
 
@@ -65,12 +68,12 @@ bool is_checkpoint(const fs::path& folder) {
 
 std::shared_ptr<const data::Tokenizer> resolve_tokenizer(const std::string& name) {
   if (name == "byte") return std::make_shared<data::ByteTokenizer>();
-  const std::vector<std::string> tasks = rl::task_names();
+  const std::vector<std::string> tasks = rl::tasks_with_tokenizer();
   if (std::find(tasks.begin(), tasks.end(), name) != tasks.end()) {
     configs::Task config;
     config.name = name;
     const std::shared_ptr<const rl::Task> task = rl::make_task(config, /*seed=*/1);
-    return {task, &task->tokenizer()};  // shares the ownership of the task, which keeps it alive
+    return {task, task->tokenizer()};  // shares the ownership of the task, which keeps it alive
   }
   std::error_code ignored;
   if (!fs::is_regular_file(name, ignored))

@@ -22,7 +22,7 @@ constexpr double kLookEvery = 0.2;  // seconds between checks for slow groups
 
 }  // namespace
 
-RolloutPool::RolloutPool(SplitWorld& split, trainer::Session& session, const Task& task)
+RolloutPool::RolloutPool(SplitWorld& split, trainer::Session& session, const TokenizedTask& task)
     : split_(split),
       session_(session),
       task_(task),

@@ -21,7 +21,7 @@ namespace terse::rl {
 class RolloutPool final : public RolloutSupply {
  public:
   // Collective over the whole world. `split`, `session` (the learners') and `task` must outlive the pool.
-  RolloutPool(SplitWorld& split, trainer::Session& session, const Task& task);
+  RolloutPool(SplitWorld& split, trainer::Session& session, const TokenizedTask& task);
 
   // Skips these weights while the previous transfer is in progress, unless the samplers' weights are rl.max_staleness
   // versions behind already. At rl.max_staleness 0 or 1 it never skips.
@@ -59,7 +59,7 @@ class RolloutPool final : public RolloutSupply {
 
   SplitWorld& split_;
   trainer::Session& session_;
-  const Task& task_;
+  const TokenizedTask& task_;
   const configs::Rl& config_;
   WeightSender sender_;
   int64_t sent_version_ = -1;  // of the weights that were sent last; -1: none

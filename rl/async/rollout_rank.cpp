@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <stdexcept>
@@ -18,10 +19,11 @@ namespace terse::rl {
 namespace {
 
 constexpr int64_t kLead = 0;
+constexpr double kLookForVerdicts = 0.002;  // seconds between looks while nothing is generated
 
 class RolloutRank {
  public:
-  RolloutRank(SplitWorld& split, const configs::RunConfig& config, const Task& task, int64_t vocab,
+  RolloutRank(SplitWorld& split, const configs::RunConfig& config, const TokenizedTask& task, int64_t vocab,
               torch::Device device)
       : split_(split),
         config_(config),
@@ -54,8 +56,10 @@ class RolloutRank {
       }
       if (receiver_.ready()) take_weights();
       // 2. Sample one token of every response in progress.
-      for (Engine::Finished& finished : engine_.step()) take_in(std::move(finished));
-      // 3. Send a heartbeat.
+      for (Engine::Finished& finished : engine_.step()) verify(std::move(finished));
+      // 3. Send the groups whose verdicts have all arrived.
+      collect_verdicts();
+      // 4. Send a heartbeat.
       show_life();
     }
   }
@@ -64,14 +68,18 @@ class RolloutRank {
   using Clock = std::chrono::steady_clock;
   struct Group {
     Problem problem;
-    int64_t request = -1;           // its ticket in the engine
-    int64_t unfinished = 0;         // samples in progress
+    int64_t request = -1;    // its ticket in the engine
+    int64_t unfinished = 0;  // samples in progress, verification included
+    std::vector<PendingRollout> pending;
     std::vector<Rollout> rollouts;  // by sample
   };
 
   std::optional<trainer::Mailbox::Letter> next_letter() {
     trainer::Mailbox& mailbox = split_.whole.mailbox();
     if (!engine_.idle()) return mailbox.take();
+    const auto is_pending = [](const auto& entry) { return !entry.second.pending.empty(); };
+    if (std::any_of(groups_.begin(), groups_.end(), is_pending))
+      return mailbox.wait({{kLead}, "verdicts", /*answering_is_enough=*/true}, kLookForVerdicts);
     split_.whole.enter("waits for work");
     for (;;) {
       // The learners may run another stage or an evaluation. So any delay is accepted as long as they answer.
@@ -98,6 +106,7 @@ class RolloutRank {
   // The oldest version among the group's tokens so far; `newest` if it has none.
   int64_t oldest_version(const Group& group, int64_t newest) const {
     int64_t oldest = newest;
+    for (const PendingRollout& each : group.pending) oldest = std::min(oldest, each.rollout.oldest_version());
     for (const Rollout& rollout : group.rollouts)
       if (rollout.length() > 0) oldest = std::min(oldest, rollout.oldest_version());
     return std::min(oldest, engine_.oldest_version(group.request).value_or(newest));
@@ -118,6 +127,7 @@ class RolloutRank {
 
   void start(int64_t ticket, Group& group) {
     group.unfinished = sampling_.n;
+    group.pending.clear();
     group.rollouts.assign(static_cast<size_t>(sampling_.n), {});
     group.request = engine_.submit(request_of(group.problem, sampling_));
     owner_[group.request] = ticket;
@@ -135,17 +145,28 @@ class RolloutRank {
     groups_.erase(found);
   }
 
-  void take_in(Engine::Finished finished) {
-    const int64_t ticket = owner_.at(finished.ticket);
-    Group& group = groups_.at(ticket);
+  void verify(Engine::Finished finished) {
+    Group& group = groups_.at(owner_.at(finished.ticket));
     split_.whole.enter("reward");
-    group.rollouts[static_cast<size_t>(finished.sample)] =
-        verified(task_, group.problem, finished.sample, std::move(finished.completion));
+    group.pending.push_back(begin_verification(task_, group.problem, finished.sample, std::move(finished.completion)));
     split_.whole.enter("rollout");
-    if (--group.unfinished > 0) return;
-    send({ticket, std::move(group.rollouts)});
-    owner_.erase(finished.ticket);
-    groups_.erase(ticket);
+  }
+
+  void collect_verdicts() {
+    std::erase_if(groups_, [&](auto& entry) {
+      auto& [ticket, group] = entry;
+      std::erase_if(group.pending, [&](PendingRollout& each) {
+        if (!each.ready()) return false;
+        Rollout rollout = each.get();
+        group.rollouts[static_cast<size_t>(rollout.sample)] = std::move(rollout);
+        --group.unfinished;
+        return true;
+      });
+      if (group.unfinished > 0) return false;
+      send({ticket, std::move(group.rollouts)});
+      owner_.erase(group.request);
+      return true;
+    });
   }
 
   void send(const Report& report) {
@@ -160,7 +181,7 @@ class RolloutRank {
 
   SplitWorld& split_;
   const configs::RunConfig& config_;
-  const Task& task_;
+  const TokenizedTask& task_;
   trainer::Transformer model_;
   WeightReceiver receiver_;
   Engine engine_;
@@ -172,8 +193,8 @@ class RolloutRank {
 
 }  // namespace
 
-std::optional<std::string> generate_for_learners(SplitWorld& split, const configs::RunConfig& config, const Task& task,
-                                                 int64_t vocab, torch::Device device) {
+std::optional<std::string> generate_for_learners(SplitWorld& split, const configs::RunConfig& config,
+                                                 const TokenizedTask& task, int64_t vocab, torch::Device device) {
   return RolloutRank(split, config, task, vocab, device).run();
 }
 

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "rl/async/split_world.h"
-#include "rl/tasks/task.h"
+#include "rl/tasks/tokenized_task.h"
 
 namespace terse::rl {
 
@@ -14,7 +14,7 @@ namespace terse::rl {
 //
 // New weights are installed between two tokens. Responses in progress continue with them, and each token keeps the
 // version that sampled it. A group restarts when its oldest token is too old to be used.
-std::optional<std::string> generate_for_learners(SplitWorld& split, const configs::RunConfig& config, const Task& task,
-                                                 int64_t vocab, torch::Device device);
+std::optional<std::string> generate_for_learners(SplitWorld& split, const configs::RunConfig& config,
+                                                 const TokenizedTask& task, int64_t vocab, torch::Device device);
 
 }  // namespace terse::rl

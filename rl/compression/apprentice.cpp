@@ -12,9 +12,6 @@ namespace terse::rl {
 
 namespace {
 
-// First indices of training problems that neither rollouts nor replay use.
-constexpr int64_t kFirstPractised = int64_t{1} << 41;
-constexpr int64_t kFirstExamined = int64_t{1} << 42;
 constexpr int64_t kExamEvery = 10;      // steps
 constexpr int64_t kExamProblems = 128;  // problems of each difficulty
 constexpr int64_t kPiece = 1 << 20;     // weights exchanged at a time
@@ -45,7 +42,7 @@ void Apprentice::Copy::swap_average() {
   model.params().publish();
 }
 
-Apprentice::Apprentice(const configs::RunConfig& config, const Task& task, trainer::Transformer& policy,
+Apprentice::Apprentice(const configs::RunConfig& config, const TokenizedTask& task, trainer::Transformer& policy,
                        trainer::SignalPoll* signals)
     : config_(config), task_(task), policy_(policy), signals_(signals) {}
 
@@ -96,7 +93,7 @@ void Apprentice::update(const Ladder& ladder) {
   const auto batch = trainer::BatchShare::own(copy_->model, count, [&](trainer::SequenceRange share) {
     std::vector<data::Sequence> traces;
     for (int64_t i = share.begin; i < share.end; ++i) {
-      const Problem problem = task_.problem(Split::kTrain, kFirstPractised + practised_ + i);
+      const Problem problem = task_.problem(Split::kTrain, index_in(IndexSpace::kPractice, practised_ + i));
       const int64_t rung = std::min(rung_, ladder.last(problem.difficulty));
       traces.push_back(data::prompt_and_response(problem.prompt, ladder.trace(problem, rung)));
     }
@@ -116,7 +113,7 @@ std::map<int64_t, double> Apprentice::examine(const Ladder& ladder) {
   std::vector<Problem> problems;
   for (const int64_t difficulty : task_.difficulties()) {
     for (int64_t i = 0; i < kExamProblems; ++i)
-      problems.push_back(task_.problem(Split::kTrain, kFirstExamined + examined_ + i, difficulty));
+      problems.push_back(task_.problem(Split::kTrain, index_in(IndexSpace::kExam, examined_ + i), difficulty));
   }
   copy_->engine.refresh(steps_);
   SamplingParams sampling = rollout_sampling(config_, task_);

@@ -25,7 +25,7 @@ namespace terse::rl {
 class Apprentice {
  public:
   // All arguments must outlive the apprentice. Exams poll `signals`, if given, for a stop request.
-  Apprentice(const configs::RunConfig& config, const Task& task, trainer::Transformer& policy,
+  Apprentice(const configs::RunConfig& config, const TokenizedTask& task, trainer::Transformer& policy,
              trainer::SignalPoll* signals = nullptr);
 
   // Runs one step's practice updates on the controller's next rung. `progress` in [0, 1) is the finished share of the
@@ -61,7 +61,7 @@ class Apprentice {
   std::map<int64_t, double> examine(const Ladder& ladder);
 
   const configs::RunConfig& config_;
-  const Task& task_;
+  const TokenizedTask& task_;
   trainer::Transformer& policy_;
   trainer::SignalPoll* signals_;
   std::unique_ptr<Copy> copy_;  // null while no rung is practised

@@ -26,7 +26,7 @@ constexpr double kFloor = 0.10;          // a difficulty moves up when it falls 
 
 }  // namespace
 
-CompressionController::CompressionController(const Task& task) : ladder_(task) {
+CompressionController::CompressionController(const TokenizedTask& task) : ladder_(task) {
   for (int64_t d : task.difficulties()) {
     states_[d].by_rung.resize(static_cast<size_t>(ladder_.count()));
   }

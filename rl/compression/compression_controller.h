@@ -26,7 +26,7 @@ class CompressionController {
   // Share of a stage after which practice ends, so that the policy is stable at the end of the run.
   static constexpr double kConsolidate = 0.8;
 
-  explicit CompressionController(const Task& task);
+  explicit CompressionController(const TokenizedTask& task);
 
   // Longest response that counts at this difficulty, tokens; infinite before the first observation.
   double limit(int64_t difficulty) const;

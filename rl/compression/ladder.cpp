@@ -10,8 +10,8 @@ namespace {
 constexpr int64_t kSampled = 16;  // problems that a rung's mean length is measured on
 
 // Number of thinking tokens of a correct trace: all before the token that ends the thinking, the answer and eos.
-size_t thinking(const Problem& problem, const std::vector<int32_t>& trace) {
-  return trace.size() - problem.answer.size() - 2;
+size_t thinking(const TokenizedTask& task, const Problem& problem, const std::vector<int32_t>& trace) {
+  return trace.size() - task.tokenizer().encode(problem.item->answer).size() - 2;
 }
 
 // The size of a full trace. The sizes of its thinned versions are computed from it, because hard problems have too many
@@ -23,24 +23,25 @@ struct TraceSize {
   }
 };
 
-std::vector<TraceSize> sampled(const Task& task, int64_t difficulty, const std::string& form) {
+std::vector<TraceSize> sampled(const TokenizedTask& task, int64_t difficulty, const std::string& form) {
   std::vector<TraceSize> sizes;
   for (int64_t i = 0; i < kSampled; ++i) {
     const Problem problem = task.problem(Split::kTrain, i, difficulty);
     const std::vector<int32_t> trace = task.trace(problem, form);
-    sizes.push_back({trace.size(), thinking(problem, trace)});
+    sizes.push_back({trace.size(), thinking(task, problem, trace)});
   }
   return sizes;
 }
 
 }  // namespace
 
-Ladder::Ladder(const Task& task) : task_(task) {
+Ladder::Ladder(const TokenizedTask& task) : task_(task) {
   const std::vector<int64_t> difficulties = task.difficulties();
+  if (!task.can_be_thinned() || difficulties.empty()) return;
   const Problem hardest = task.problem(Split::kTrain, 0, difficulties.back());
   size_t shortest = 0;
   for (const std::string& form : task.forms()) {
-    const size_t tokens = thinking(hardest, task.trace(hardest, form));
+    const size_t tokens = thinking(task, hardest, task.trace(hardest, form));
     if (tokens == 0) continue;
     rungs_.push_back({form, 1});
     shortest = tokens;
@@ -63,7 +64,7 @@ std::vector<int32_t> Ladder::trace(const Problem& problem, int64_t index) const 
   const Rung& rung = rungs_[static_cast<size_t>(index)];
   const std::vector<int32_t> full = task_.trace(problem, rung.form);
   if (rung.stride == 1) return full;
-  const size_t steps = thinking(problem, full);
+  const size_t steps = thinking(task_, problem, full);
   std::vector<int32_t> thinned;
   // The last thinking token is always dropped, because the last form that thinks ends its thinking with the answer.
   for (size_t i = rung.stride; i < steps; i += rung.stride) thinned.push_back(full[i - 1]);

@@ -11,13 +11,13 @@
 #include <string>
 #include <vector>
 
-#include "rl/tasks/task.h"
+#include "rl/tasks/tokenized_task.h"
 
 namespace terse::rl {
 
 class Ladder {
  public:
-  explicit Ladder(const Task& task);
+  explicit Ladder(const TokenizedTask& task);
 
   // Number of rungs; they are 0..count() - 1.
   int64_t count() const { return static_cast<int64_t>(rungs_.size()); }
@@ -37,7 +37,7 @@ class Ladder {
     int64_t value;
     std::vector<double> lengths;
   };
-  const Task& task_;
+  const TokenizedTask& task_;
   std::vector<Rung> rungs_;
   std::vector<Difficulty> difficulties_;
 };

@@ -78,12 +78,8 @@ nlohmann::json evaluate_checkpoint(const EvalRequest& request) {
   const Opened opened = open(request.target, request.task, request.device);
   if (!opened.vocabulary.task)
     throw std::invalid_argument("this run has no stage that uses a task, so there is nothing to evaluate on");
-  const Task& task = *opened.vocabulary.task;
-  if (task.tokenizer().id() != opened.vocabulary.tokenizer->id()) {
-    throw std::invalid_argument(fmt::format("task {} has the tokenizer {}, this run was trained with {}", task.name(),
-                                            task.tokenizer().id(), opened.vocabulary.tokenizer->id()));
-  }
-  EvalOptions options = full_evaluation(opened.config);
+  const TokenizedTask& task = *opened.vocabulary.task;
+  EvalOptions options = full_evaluation(opened.config, task);
   if (request.samples > 0) options.samples = request.samples;
   if (request.problems_per_difficulty > 0) options.problems_per_difficulty = request.problems_per_difficulty;
   Engine engine(*opened.model, {opened.config.engine.max_batch});
@@ -103,7 +99,7 @@ int64_t generate(const GenerateRequest& request, const EmitSample& emit) {
   SamplingParams sampling;
   sampling.transform = {request.temperature, request.top_k, request.top_p, request.min_p};
   const Task* task = opened.vocabulary.task.get();
-  const int64_t usual = task != nullptr ? response_limit(opened.config.engine.max_new_tokens, *task) : room;
+  const int64_t usual = task != nullptr ? response_limit(opened.config, *task) : room;
   sampling.max_new_tokens = std::min(room, request.max_new_tokens > 0 ? request.max_new_tokens : usual);
   sampling.stop_token_ids = {tokenizer.eos()};
   sampling.stop = request.stop;

@@ -18,6 +18,23 @@ void count(Evaluation::Bucket& bucket, const Rollout& rollout) {
   bucket.clipped += rollout.finish == FinishReason::kLength ? 1 : 0;
 }
 
+// The first `count` problems of each difficulty. Those of a finite split come in order of index.
+std::vector<Problem> evaluation_problems(const TokenizedTask& task, int64_t count) {
+  std::vector<Problem> problems;
+  if (const std::optional<int64_t> size = task.size(Split::kEval)) {
+    std::map<int64_t, int64_t> taken;
+    for (int64_t i = 0; i < *size; ++i) {
+      Problem problem = task.problem(Split::kEval, i);
+      if (taken[problem.difficulty]++ < count) problems.push_back(std::move(problem));
+    }
+    return problems;
+  }
+  for (const int64_t difficulty : task.difficulties()) {
+    for (int64_t i = 0; i < count; ++i) problems.push_back(task.problem(Split::kEval, i, difficulty));
+  }
+  return problems;
+}
+
 }  // namespace
 
 double pass_at_k(int64_t samples, int64_t correct, int64_t k) {
@@ -28,36 +45,32 @@ double pass_at_k(int64_t samples, int64_t correct, int64_t k) {
   return 1.0 - all_wrong;
 }
 
-EvalOptions full_evaluation(const configs::RunConfig& config) {
+EvalOptions full_evaluation(const configs::RunConfig& config, const TokenizedTask& task) {
   return {config.eval.problems_per_difficulty, config.eval.samples, config.eval.temperature,
-          static_cast<uint64_t>(config.run.seed), config.engine.max_new_tokens};
+          static_cast<uint64_t>(config.run.seed), response_limit(config, task)};
 }
 
-EvalOptions quick_evaluation(const configs::RunConfig& config) {
-  EvalOptions options = full_evaluation(config);
+EvalOptions quick_evaluation(const configs::RunConfig& config, const TokenizedTask& task) {
+  EvalOptions options = full_evaluation(config, task);
   options.problems_per_difficulty = config.eval.quick_problems_per_difficulty;
   options.samples = 1;
   return options;
 }
 
-Evaluation evaluate(Engine& engine, const Task& task, const EvalOptions& options,
+Evaluation evaluate(Engine& engine, const TokenizedTask& task, const EvalOptions& options,
                     const std::function<void(const RolloutGroup&)>& inspect) {
   Evaluation result;
   result.task = task.name();
   result.samples = options.samples;
   SamplingParams sampling;
   sampling.transform.temperature = options.temperature;
-  sampling.max_new_tokens = response_limit(options.max_new_tokens, task);
+  sampling.max_new_tokens = options.max_new_tokens;
   sampling.stop_token_ids = {task.tokenizer().eos()};
   sampling.n = options.samples;
   sampling.seed = options.seed;
   sampling.stream = RandomStream::kEvalSample;
 
-  std::vector<Problem> problems;
-  for (const int64_t difficulty : task.difficulties()) {
-    for (int64_t i = 0; i < options.problems_per_difficulty; ++i)
-      problems.push_back(task.problem(Split::kEval, i, difficulty));
-  }
+  const std::vector<Problem> problems = evaluation_problems(task, options.problems_per_difficulty);
   std::map<int64_t, std::vector<double>> passes;  // pass_at_k() of each problem, by k
   for (size_t begin = 0; begin < problems.size(); begin += kProblemsAtOnce) {
     const size_t end = std::min(problems.size(), begin + kProblemsAtOnce);
@@ -69,8 +82,8 @@ Evaluation evaluate(Engine& engine, const Task& task, const EvalOptions& options
         if (rollout.status != VerifyStatus::kOk) continue;  // a failed verification is not a wrong answer
         count(result.all, rollout);
         count(rollout.correct ? result.correct : result.wrong, rollout);
-        count(result.by_difficulty[group.problem.difficulty], rollout);
-        count(result.forms[rollout.form], rollout);
+        if (group.problem.difficulty != kNoDifficulty) count(result.by_difficulty[group.problem.difficulty], rollout);
+        if (!rollout.form.empty()) count(result.forms[rollout.form], rollout);
         verified += 1;
         correct += rollout.correct ? 1 : 0;
       }

@@ -17,12 +17,12 @@ struct EvalOptions {
   int64_t samples = 4;  // per problem
   double temperature = 1.0;
   uint64_t seed = 1;
-  int64_t max_new_tokens = 0;  // longest response; 0: the task's own limit
+  int64_t max_new_tokens = 0;  // longest response
 };
 
 // The options of the evaluation after a stage, and of the smaller ones during training.
-EvalOptions full_evaluation(const configs::RunConfig& config);
-EvalOptions quick_evaluation(const configs::RunConfig& config);
+EvalOptions full_evaluation(const configs::RunConfig& config, const TokenizedTask& task);
+EvalOptions quick_evaluation(const configs::RunConfig& config, const TokenizedTask& task);
 
 struct Evaluation {
   struct Bucket {
@@ -52,7 +52,7 @@ double pass_at_k(int64_t samples, int64_t correct, int64_t k);
 
 // Evaluates on the task's evaluation split: the same problems and random numbers at every call with equal options.
 // Calls `inspect`, if given, with every group.
-Evaluation evaluate(Engine& engine, const Task& task, const EvalOptions& options,
+Evaluation evaluate(Engine& engine, const TokenizedTask& task, const EvalOptions& options,
                     const std::function<void(const RolloutGroup&)>& inspect = {});
 
 }  // namespace terse::rl

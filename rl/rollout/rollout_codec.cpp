@@ -7,6 +7,24 @@ namespace terse::rl {
 
 namespace {
 
+void code_parts(WireWriter& writer, const std::map<std::string, double>& parts) {
+  writer.value(static_cast<uint64_t>(parts.size()));
+  for (const auto& [name, value] : parts) {
+    writer.sequence(name);
+    writer.value(value);
+  }
+}
+
+void code_parts(WireReader& reader, std::map<std::string, double>& parts) {
+  uint64_t count = 0;
+  reader.value(count);
+  for (; count > 0; --count) {
+    std::string name;
+    reader.sequence(name);
+    reader.value(parts[name]);
+  }
+}
+
 // The one list of fields, for encoding and decoding.
 template <class Coder, class R>
 void code(Coder& coder, R& rollout) {
@@ -18,7 +36,9 @@ void code(Coder& coder, R& rollout) {
   coder.value(rollout.finish);
   coder.value(rollout.status);
   coder.value(rollout.correct);
+  coder.value(rollout.score);
   coder.sequence(rollout.form);
+  code_parts(coder, rollout.parts);
 }
 
 }  // namespace

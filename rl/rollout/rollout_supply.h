@@ -28,7 +28,7 @@ class RolloutSupply {
 // Generates in collect(), always with the newest weights. Task, engine and world must outlive it.
 class EngineSupply final : public RolloutSupply {
  public:
-  EngineSupply(const configs::RunConfig& config, const Task& task, Engine& engine, trainer::World& world)
+  EngineSupply(const configs::RunConfig& config, const TokenizedTask& task, Engine& engine, trainer::World& world)
       : task_(task), engine_(engine), world_(world), sampling_(rollout_sampling(config, task)) {}
   void publish(int64_t version) override { engine_.refresh(version); }
   void order(std::vector<Problem> problems) override {
@@ -41,7 +41,7 @@ class EngineSupply final : public RolloutSupply {
   void drop() override { ordered_.clear(); }
 
  private:
-  const Task& task_;
+  const TokenizedTask& task_;
   Engine& engine_;
   trainer::World& world_;
   SamplingParams sampling_;

@@ -17,26 +17,29 @@ int64_t draw_key(const Problem& problem) {
   return problem.index * 4096 + problem.difficulty;
 }
 
-std::vector<Rollout> generate_and_verify(Engine& engine, const Task& task, std::span<const Problem> problems,
+std::vector<Rollout> generate_and_verify(Engine& engine, const TokenizedTask& task, std::span<const Problem> problems,
                                          const SamplingParams& sampling, trainer::World* world) {
   std::vector<GenerationRequest> requests;
   for (const Problem& problem : problems) requests.push_back(request_of(problem, sampling));
   std::vector<std::vector<Completion>> completions = engine.generate(requests);
   if (world != nullptr) world->enter("reward");
-  std::vector<Rollout> rollouts;
+  std::vector<PendingRollout> pending;
   for (size_t i = 0; i < completions.size(); ++i) {
     for (int64_t sample = 0; sample < sampling.n; ++sample)
-      rollouts.push_back(verified(task, problems[i], sample, std::move(completions[i][static_cast<size_t>(sample)])));
+      pending.push_back(
+          begin_verification(task, problems[i], sample, std::move(completions[i][static_cast<size_t>(sample)])));
   }
+  std::vector<Rollout> rollouts;
+  for (PendingRollout& each : pending) rollouts.push_back(each.get());
   return rollouts;
 }
 
 }  // namespace
 
-SamplingParams rollout_sampling(const configs::RunConfig& config, const Task& task) {
+SamplingParams rollout_sampling(const configs::RunConfig& config, const TokenizedTask& task) {
   SamplingParams sampling;
   sampling.transform = {config.engine.temperature, config.engine.top_k, config.engine.top_p, config.engine.min_p};
-  sampling.max_new_tokens = response_limit(config.engine.max_new_tokens, task);
+  sampling.max_new_tokens = response_limit(config, task);
   sampling.stop_token_ids = {task.tokenizer().eos()};
   sampling.n = config.rl.group_size;
   sampling.seed = static_cast<uint64_t>(config.run.seed);
@@ -48,22 +51,31 @@ GenerationRequest request_of(const Problem& problem, const SamplingParams& sampl
   return {.prompt = problem.prompt, .sampling = sampling, .key = draw_key(problem)};
 }
 
-Rollout verified(const Task& task, const Problem& problem, int64_t sample, Completion completion) {
-  Rollout rollout;
+PendingRollout begin_verification(const TokenizedTask& task, const Problem& problem, int64_t sample,
+                                  Completion completion) {
+  PendingRollout pending;
+  Rollout& rollout = pending.rollout;
   rollout.sample = sample;
   rollout.tokens = std::move(completion.tokens);
   rollout.logprobs = std::move(completion.logprobs);
   rollout.entropies = std::move(completion.entropies);
   rollout.versions = std::move(completion.versions);
   rollout.finish = completion.finish;
-  const Verdict verdict = task.verify(problem, rollout.tokens);
-  rollout.status = verdict.status;
-  rollout.correct = verdict.correct;
-  rollout.form = verdict.form;
-  return rollout;
+  pending.verdict = task.submit(problem, rollout.tokens);
+  return pending;
 }
 
-std::vector<RolloutGroup> roll_out(Engine& engine, const Task& task, std::vector<Problem> problems,
+Rollout PendingRollout::get() {
+  Verdict verdict = this->verdict.get();
+  rollout.status = verdict.status;
+  rollout.correct = verdict.correct;
+  rollout.score = verdict.score;
+  rollout.parts = std::move(verdict.parts);
+  rollout.form = std::move(verdict.form);
+  return std::move(rollout);
+}
+
+std::vector<RolloutGroup> roll_out(Engine& engine, const TokenizedTask& task, std::vector<Problem> problems,
                                    const SamplingParams& sampling, trainer::World* world) {
   const trainer::Sharding& sharding = engine.model().params().sharding();
   const trainer::SequenceRange share = trainer::own_share(sharding, static_cast<int64_t>(problems.size()));

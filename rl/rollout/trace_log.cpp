@@ -9,18 +9,18 @@ namespace terse::rl {
 
 void TraceLog::write(const std::string& stage, int64_t step, const char* logged_for, const Problem& problem,
                      const Rollout& rollout) const {
-  const nlohmann::ordered_json line = {{"stage", stage},
-                                       {"step", step},
-                                       {"logged_for", logged_for},
-                                       {"problem", problem.index},
-                                       {"difficulty", problem.difficulty},
-                                       {"prompt", task_.tokenizer().decode(problem.prompt)},
-                                       {"response", task_.tokenizer().decode(rollout.tokens)},
-                                       {"tokens", rollout.length()},
-                                       {"correct", rollout.correct},
-                                       {"form", rollout.form},
-                                       {"reward", rollout.reward},
-                                       {"finish", rollout.finish == FinishReason::kStop ? "stop" : "length"}};
+  nlohmann::ordered_json line = {{"stage", stage},
+                                 {"step", step},
+                                 {"logged_for", logged_for},
+                                 {"problem", problem.index},
+                                 {"difficulty", problem.difficulty},
+                                 {"prompt", task_.tokenizer().decode(problem.prompt)},
+                                 {"response", task_.tokenizer().decode(rollout.tokens)},
+                                 {"tokens", rollout.length()},
+                                 {"correct", rollout.correct},
+                                 {"form", rollout.form},
+                                 {"reward", rollout.reward},
+                                 {"finish", rollout.finish == FinishReason::kStop ? "stop" : "length"}};
   try {
     record_.append(file(stage), line.dump());
   } catch (const trainer::MetricsError& error) {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "rl/tasks/task.h"
+#include "rl/tasks/tokenized_task.h"
 #include "trainer/metrics/metric_logger.h"
 
 namespace terse::rl {
@@ -13,7 +13,7 @@ namespace terse::rl {
 class TraceLog {
  public:
   // Appends to traces/<stage>.jsonl of the run. Both references must outlive the log.
-  TraceLog(trainer::MetricLogger& record, const Task& task) : record_(record), task_(task) {}
+  TraceLog(trainer::MetricLogger& record, const TokenizedTask& task) : record_(record), task_(task) {}
 
   // The file of a stage, as a path in the run folder.
   static std::string file(const std::string& stage) { return "traces/" + stage + ".jsonl"; }
@@ -29,7 +29,7 @@ class TraceLog {
              const Rollout& rollout) const;
 
   trainer::MetricLogger& record_;
-  const Task& task_;
+  const TokenizedTask& task_;
 };
 
 }  // namespace terse::rl

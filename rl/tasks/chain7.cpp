@@ -47,7 +47,7 @@ struct Chain {
   int32_t last() const { return operations.empty() ? start : operations.back().state; }
 };
 
-// Problem::meta is the chain as text, such as "3+4*2".
+// Item::meta is the chain as text, such as "3+4*2".
 std::string to_meta(const Chain& chain) {
   std::string text(1, static_cast<char>('0' + chain.start));
   for (const Operation& op : chain.operations) {
@@ -68,10 +68,10 @@ std::optional<Chain> parse_meta(const std::string& text) {
   return chain;
 }
 
-Chain chain_of(const Problem& problem) {
-  if (auto chain = parse_meta(problem.meta)) return *chain;
+Chain chain_of(const Item& item) {
+  if (auto chain = parse_meta(item.meta)) return *chain;
   throw std::invalid_argument(
-      fmt::format("chain7: problem {} has meta '{}'; expected a chain such as 3+4*2", problem.index, problem.meta));
+      fmt::format("chain7: item {} has meta '{}'; expected a chain such as 3+4*2", item.index, item.meta));
 }
 
 // The random words of one problem, generated four at a time.
@@ -214,7 +214,7 @@ std::vector<double> normalised_shares(const std::map<std::string, double>& chose
   return shares;
 }
 
-class Chain7 final : public Task {
+class Chain7 final : public Task, public Demonstrations {
  public:
   Chain7(const configs::Task& config, int64_t seed)
       : tokenizer_("chain7", kSymbols),
@@ -235,11 +235,15 @@ class Chain7 final : public Task {
   }
 
   std::string name() const override { return "chain7"; }
-  const data::Tokenizer& tokenizer() const override { return tokenizer_; }
+  const data::Tokenizer* tokenizer() const override { return &tokenizer_; }
+  const Demonstrations* demonstrations() const override { return this; }
   std::vector<std::string> forms() const override { return form_names(); }
   std::vector<double> form_shares() const override { return shares_; }
-  int64_t max_response_tokens() const override { return 12 * k_max_ + 1 + kTailTokens + kRoomToRamble; }
-  int64_t max_prompt_tokens() const override { return 3 + 2 * std::max(k_max_, filled_operations_); }
+  bool can_be_thinned() const override { return true; }
+  std::optional<TokenLimits> token_limits() const override {
+    return TokenLimits{.prompt = 3 + 2 * std::max(k_max_, filled_operations_),
+                       .response = 12 * k_max_ + 1 + kTailTokens + kRoomToRamble};
+  }
 
   std::vector<int64_t> difficulties() const override {
     std::vector<int64_t> all(static_cast<size_t>(k_max_ - k_min_ + 1));
@@ -247,13 +251,12 @@ class Chain7 final : public Task {
     return all;
   }
 
-  Problem problem(Split split, int64_t index) const override {
-    // No problem has difficulty 0, so nothing else uses these words.
-    return problem(split, index,
-                   k_min_ + Words(seed_, split, index, 0).below(static_cast<int32_t>(k_max_ - k_min_ + 1)));
+  Item item(Split split, int64_t index) const override {
+    // No item has difficulty 0, so nothing else uses these words.
+    return item(split, index, k_min_ + Words(seed_, split, index, 0).below(static_cast<int32_t>(k_max_ - k_min_ + 1)));
   }
 
-  Problem problem(Split split, int64_t index, int64_t difficulty) const override {
+  Item item(Split split, int64_t index, int64_t difficulty) const override {
     if (index < 0 || difficulty < k_min_ || difficulty > k_max_) {
       throw std::invalid_argument(
           fmt::format("chain7: no problem {} of difficulty {}; expected an index from 0 and a difficulty "
@@ -263,30 +266,40 @@ class Chain7 final : public Task {
     Words words(seed_, split, index, difficulty);
     Chain chain = draw_chain(words, difficulty);
     while (held_out(chain) != (split == Split::kEval)) chain = draw_chain(words, difficulty);
-    return {index, difficulty, prompt(chain), {chain.last()}, to_meta(chain)};
+    return {.index = index,
+            .prompt = {{"user", tokenizer_.decode(prompt(chain))}},
+            .answer = tokenizer_.decode({chain.last()}),
+            .difficulty = difficulty,
+            .meta = to_meta(chain)};
   }
 
-  int64_t max_trace_tokens(std::string_view form) const override {
+  std::optional<int64_t> max_solution_tokens(std::string_view form) const override {
     Chain longest;
     for (int64_t i = 0; i < k_max_; ++i) longest.append(kPlus, 0);
     return std::ssize(find_form(form).think(longest)) + kTailTokens;
   }
 
-  Tokens trace(const Problem& problem, std::string_view form) const override {
-    const Chain chain = chain_of(problem);
+  std::string solution(const Item& item, std::string_view form) const override {
+    const Chain chain = chain_of(item);
     Tokens out = find_form(form).think(chain);
-    out.insert(out.end(), {kEndThink, chain.last(), kEos});
-    return out;
+    out.insert(out.end(), {kEndThink, chain.last()});
+    return tokenizer_.decode(out);
   }
 
-  Verdict verify(const Problem& problem, const Tokens& response) const override {
-    const auto chain = parse_meta(problem.meta);
-    if (!chain) return {VerifyStatus::kError, false, std::string(kFormOther)};
-    const auto tail = response.end() - std::min<int64_t>(kTailTokens, std::ssize(response));
-    const bool ended = response.end() - tail == kTailTokens && tail[0] == kEndThink && tail[2] == kEos &&
-                       std::find(response.begin(), response.end() - 1, kEos) == response.end() - 1;
-    if (!ended) return {VerifyStatus::kOk, false, std::string(kFormOther)};
-    return {VerifyStatus::kOk, tail[1] == chain->last(), classify(*chain, {response.begin(), tail})};
+  Verdict verify(const Item& item, const Response& response) const override {
+    const auto chain = parse_meta(item.meta);
+    if (!chain) return {.status = VerifyStatus::kError};
+    Tokens tokens;
+    try {
+      tokens = tokenizer_.encode(response.text);
+    } catch (const data::EncodeError&) {
+      return verdict(false, std::string(kFormOther));
+    }
+    const auto tail = tokens.end() - std::min<int64_t>(kTailTokens - 1, std::ssize(tokens));
+    const bool ended = response.finished && tokens.end() - tail == kTailTokens - 1 && tail[0] == kEndThink &&
+                       std::find(tokens.begin(), tokens.end(), kEos) == tokens.end();
+    if (!ended) return verdict(false, std::string(kFormOther));
+    return verdict(tail[1] == chain->last(), classify(*chain, {tokens.begin(), tail}));
   }
 
  private:

@@ -10,6 +10,7 @@
 
 #include "configs/check.h"
 #include "configs/load.h"
+#include "data/tokenizers/tokenizer_factory.h"
 #include "trainer/learners.h"
 
 namespace terse::rl {
@@ -30,7 +31,7 @@ struct LongestTrace {
 
 // The longest trace among the task's forms from number `first` on. With `needs_share`, forms whose share is 0 do not
 // count.
-LongestTrace longest_trace(const Task& task, size_t first, bool needs_share) {
+LongestTrace longest_trace(const TokenizedTask& task, size_t first, bool needs_share) {
   const std::vector<std::string> forms = task.forms();
   const std::vector<double> shares = task.form_shares();
   LongestTrace longest;
@@ -41,7 +42,7 @@ LongestTrace longest_trace(const Task& task, size_t first, bool needs_share) {
   return longest;
 }
 
-void check_trace(const RunConfig& config, const Task& task, const char* use, const LongestTrace& trace,
+void check_trace(const RunConfig& config, const TokenizedTask& task, const char* use, const LongestTrace& trace,
                  std::vector<Violation>& out) {
   const int64_t prompt = task.max_prompt_tokens(), needed = prompt + trace.tokens;
   if (needed <= config.model.context) return;
@@ -52,18 +53,33 @@ void check_trace(const RunConfig& config, const Task& task, const char* use, con
                              config.model.context, use, needed, prompt, trace.form, trace.tokens, needed)});
 }
 
-void check_traces(const RunConfig& config, const Task& task, std::vector<Violation>& out) {
+void check_demonstrations(const RunConfig& config, const TokenizedTask& task, std::vector<Violation>& out) {
+  if (has_stage(config, "sft") && task.forms().empty()) {
+    out.push_back({{"stages", "task.name"},
+                   fmt::format("has sft, but task {} demonstrates no solutions to fine-tune on", task.name())});
+  }
+  if (has_stage(config, "rl") && config.rl.penalty.kind == "adaptive" && !task.can_be_thinned()) {
+    out.push_back(
+        {{"rl.penalty.kind", "task.name"},
+         fmt::format("is adaptive, which shortens demonstrated solutions token by token, but those of task {} "
+                     "cannot be shortened; use none, truncation or group_relative",
+                     task.name())});
+  }
+}
+
+void check_traces(const RunConfig& config, const TokenizedTask& task, std::vector<Violation>& out) {
+  if (task.forms().empty()) return;
   if (has_stage(config, "sft")) check_trace(config, task, "sft", longest_trace(task, 0, true), out);
-  if (!has_stage(config, "rl") || config.rl.penalty.kind != "adaptive") return;
+  if (!has_stage(config, "rl") || config.rl.penalty.kind != "adaptive" || !task.can_be_thinned()) return;
   // Replay and practice never demonstrate the first rung of the ladder, the most verbose form.
   const LongestTrace trace = longest_trace(task, 1, false);
   if (config.rl.replay > 0) check_trace(config, task, "rl.replay", trace, out);
   if (config.rl.practice.updates > 0) check_trace(config, task, "rl.practice", trace, out);
 }
 
-void check_responses(const RunConfig& config, const Task& task, std::vector<Violation>& out) {
+void check_responses(const RunConfig& config, const TokenizedTask& task, std::vector<Violation>& out) {
   const int64_t prompt = task.max_prompt_tokens();
-  const int64_t response = response_limit(config.engine.max_new_tokens, task), needed = prompt + response;
+  const int64_t response = response_limit(config, task), needed = prompt + response;
   if (needed > config.model.context) {
     out.push_back({{"model.context", "engine.max_new_tokens", "task.k_max", "task.align_to"},
                    fmt::format("is {}, but generation needs {}: the longest prompt has {} tokens and a response may "
@@ -90,26 +106,57 @@ std::string line_of(const Violation& violation, const std::map<std::string, std:
   return violation.keys.front() + ": " + violation.text + where;
 }
 
-}  // namespace
-
-int64_t response_limit(int64_t max_new_tokens, const Task& task) {
-  return max_new_tokens > 0 ? max_new_tokens : task.max_response_tokens();
-}
-
-void check_limits(const RunConfig& config, const std::map<std::string, std::string>& origin) {
-  const bool has_task =
-      std::any_of(config.stages.begin(), config.stages.end(), [](const auto& stage) { return stage != "pretrain"; });
-  if (!has_task) return;
-  const std::unique_ptr<Task> task = make_task(config.task, config.run.seed);
-  std::vector<Violation> violations;
-  check_traces(config, *task, violations);
-  check_responses(config, *task, violations);
+// Throws ConfigError when there is a violation.
+void refuse(const std::vector<Violation>& violations, const std::map<std::string, std::string>& origin) {
   if (violations.empty()) return;
   std::vector<std::string> lines;
   for (const Violation& violation : violations) lines.push_back(line_of(violation, origin));
   if (lines.size() == 1) throw ConfigError(lines.front());
   throw ConfigError(
       fmt::format("{} limits of the configuration do not hold:\n  {}", lines.size(), fmt::join(lines, "\n  ")));
+}
+
+// A task in a language of its own brings the tokenizer of the whole run, so the config must not choose another.
+void check_tokenizer(const RunConfig& config, const Task& task, std::vector<Violation>& out) {
+  if (task.tokenizer() == nullptr || !has_stage(config, "pretrain")) return;
+  const auto refuse_choice = [&](const char* key, const std::string& value) {
+    out.push_back({{key, "task.name"},
+                   fmt::format("is {}, but task {} brings the tokens of the whole run; leave it at its default, or "
+                               "pretrain in a run of its own",
+                               value, task.name())});
+  };
+  if (config.tokenizer.kind != "auto") refuse_choice("tokenizer.kind", config.tokenizer.kind);
+  if (!config.tokenizer.path.empty()) refuse_choice("tokenizer.path", configs::shown(config.tokenizer.path));
+}
+
+}  // namespace
+
+std::unique_ptr<TokenizedTask> task_of(const RunConfig& config) {
+  std::unique_ptr<const Task> task = make_task(config.task, config.run.seed);
+  if (task->tokenizer() != nullptr) return std::make_unique<TokenizedTask>(std::move(task), nullptr, config.run.seed);
+  const bool from_text =
+      has_stage(config, "pretrain") && config.tokenizer.path.empty() && config.tokenizer.kind != "byte";
+  if (from_text) return nullptr;
+  return std::make_unique<TokenizedTask>(std::move(task), data::make_tokenizer(config.tokenizer), config.run.seed);
+}
+
+int64_t response_limit(const RunConfig& config, const TokenizedTask& task) {
+  if (config.engine.max_new_tokens > 0) return config.engine.max_new_tokens;
+  return task.max_response_tokens().value_or(std::max<int64_t>(1, config.model.context - task.max_prompt_tokens()));
+}
+
+void check_limits(const RunConfig& config, const std::map<std::string, std::string>& origin) {
+  const bool has_task =
+      std::any_of(config.stages.begin(), config.stages.end(), [](const auto& stage) { return stage != "pretrain"; });
+  if (!has_task) return;
+  const std::unique_ptr<TokenizedTask> task = task_of(config);
+  if (!task) return;
+  std::vector<Violation> violations;
+  check_tokenizer(config, task->text(), violations);
+  check_demonstrations(config, *task, violations);
+  check_traces(config, *task, violations);
+  check_responses(config, *task, violations);
+  refuse(violations, origin);
 }
 
 void check_ranks(const RunConfig& config, int64_t ranks, int64_t nodes) {

@@ -4,16 +4,22 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "configs/run_config.h"
-#include "rl/tasks/task.h"
+#include "rl/tasks/tokenized_task.h"
 
 namespace terse::rl {
 
-// The longest response, in tokens: engine.max_new_tokens, or the task's own limit if that is 0. Rollouts, evaluations,
-// the losses that divide by it and check_limits() all use this function.
-int64_t response_limit(int64_t max_new_tokens, const Task& task);
+// The longest response, in tokens: engine.max_new_tokens; if that is 0, the task's own limit or, where it has none, the
+// room that the longest prompt leaves in the context. Rollouts, evaluations, the losses that divide by it and
+// check_limits() all use this function.
+int64_t response_limit(const configs::RunConfig& config, const TokenizedTask& task);
+
+// The task of a config with the tokenizer that the run will have; null where a text that the run has not read yet
+// decides the tokenizer. Throws what open_task throws, and ConfigError or DataError when there is no such tokenizer.
+std::unique_ptr<TokenizedTask> task_of(const configs::RunConfig& config);
 
 // Throws ConfigError with every limit that does not hold; each line names the options, both numbers and what to change.
 // `origin` maps options to the places where they were set (configs::LoadedConfig). The config must have passed

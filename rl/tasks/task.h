@@ -1,9 +1,13 @@
-// A task makes problems, renders supervised traces for them, and verifies responses. A new task needs one file and one
-// line in the table of task.cpp; tests/rl/tasks/task_conformance_test.cpp then tests it.
+// A task asks questions as text and judges the answers. It may show solutions (Demonstrations), but need not. A new
+// task needs one file and one line in the table of task.cpp; tests/rl/tasks/task_conformance_test.cpp then tests it.
+//
+// RL itself works on tokens: rl/tasks/tokenized_task.h turns items into token ids and responses back into text.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,16 +18,61 @@
 
 namespace terse::rl {
 
-enum class Split { kTrain, kEval };  // the two share neither a random stream nor a problem
+enum class Split { kTrain, kEval };  // the two share neither a random stream nor an item
 
-// Verdict::form of responses that follow no taught form.
+// Verdict::form of responses that follow no demonstrated form.
 inline constexpr std::string_view kFormSkip = "skip";  // a correct part of a taught form's steps: invented, not taught
 inline constexpr std::string_view kFormOther = "other";  // anything else, nonsense included
 
+// One message of a prompt. `role` is "system", "user" or "assistant".
+struct Message {
+  std::string role, content;
+};
+
+// Item::difficulty of items without a label.
+inline constexpr int64_t kNoDifficulty = -1;
+
+// One question of a task.
+struct Item {
+  int64_t index = 0;  // in its split
+  std::vector<Message> prompt;
+  std::string answer;                  // the reference answer
+  int64_t difficulty = kNoDifficulty;  // the task's own scale, 0 or more; metrics and controllers work per difficulty
+  std::string meta;                    // task-private, e.g. the operations; enough to verify and to render solutions
+};
+
+// What the model answered. `text` lacks the end token.
+struct Response {
+  std::string text;
+  bool finished = true;  // the model ended the response itself; false: it was cut at the token limit
+};
+
 struct Verdict {
   VerifyStatus status = VerifyStatus::kOk;
-  bool correct = false;
-  std::string form;  // one of forms(), kFormSkip (if the task defines it) or kFormOther
+  bool correct = false;                      // raw outcome, for accuracy and controllers
+  double score = 0;                          // the reward before penalties, finite; usually 1 if correct, else 0
+  std::map<std::string, double> parts = {};  // named parts of the score, for metrics
+  std::string form = {};  // demonstrated form that the response follows, kFormSkip or kFormOther; empty: not classified
+};
+
+inline Verdict verdict(bool correct, std::string form = {}) {
+  return {.correct = correct, .score = correct ? 1.0 : 0.0, .form = std::move(form)};
+}
+
+// Solutions in one or several forms (styles of reasoning), for supervised fine-tuning.
+class Demonstrations {
+ public:
+  virtual ~Demonstrations() = default;
+  virtual std::vector<std::string> forms() const = 0;   // from verbose to direct, never empty
+  virtual std::vector<double> form_shares() const = 0;  // in fine-tuning, parallel to forms(), sum 1
+  // A correct response in the given form, without the end token. Throws std::invalid_argument on an unknown form.
+  virtual std::string solution(const Item& item, std::string_view form) const = 0;
+  // Tokens of the longest solution in a form, the end token included, where the task knows it and brings its own
+  // tokenizer. Throws std::invalid_argument on an unknown form.
+  virtual std::optional<int64_t> max_solution_tokens(std::string_view form) const = 0;
+  // True: each solution is thinking tokens, one token that ends the thinking, the answer. Any thinking token can be
+  // left out without making the solution wrong. The adaptive penalty needs this.
+  virtual bool can_be_thinned() const { return false; }
 };
 
 // Immutable after construction: any number of threads may use one.
@@ -31,31 +80,36 @@ class Task {
  public:
   virtual ~Task() = default;
   virtual std::string name() const = 0;
-  virtual const data::Tokenizer& tokenizer() const = 0;
-  virtual std::vector<int64_t> difficulties() const = 0;  // ascending, never empty
-  virtual std::vector<std::string> forms() const = 0;     // the taught ones, from verbose to direct
-  virtual std::vector<double> form_shares() const = 0;    // in supervised fine-tuning, parallel to forms(), sum 1
-  virtual int64_t max_response_tokens() const = 0;        // at least the longest trace; generation is cut here
-  virtual int64_t max_prompt_tokens() const = 0;          // the longest prompt
+  // The task's own tokenizer, for tasks in a language of their own; null: any tokenizer of the run.
+  virtual const data::Tokenizer* tokenizer() const { return nullptr; }
+  // Number of items of a split; empty: endless. A finite split is repeated in epochs, each in another order.
+  virtual std::optional<int64_t> size(Split) const { return std::nullopt; }
+  // Pure function of (run seed, split, index): every worker makes the same item. Throws std::invalid_argument when
+  // index is negative or beyond the size.
+  virtual Item item(Split split, int64_t index) const = 0;
+  virtual const Demonstrations* demonstrations() const { return nullptr; }
+  // Judges a response. Slow or failing verifiers are welcome: it runs in a pool with a deadline
+  // (rl/tasks/verifier_pool.h). An exception means that nothing is known about the response (VerifyStatus::kError).
+  virtual Verdict verify(const Item& item, const Response& response) const = 0;
 
-  // Tokens of the longest trace in a form. Throws std::invalid_argument on an unknown form.
-  virtual int64_t max_trace_tokens(std::string_view form) const = 0;
+  // Endless tasks only: all labels that items have, ascending; item() draws them uniformly.
+  virtual std::vector<int64_t> difficulties() const { return {}; }
+  // The item of this index and difficulty. Equal difficulties give equal items. Throws std::invalid_argument when the
+  // difficulty is not one of difficulties().
+  virtual Item item(Split split, int64_t index, int64_t difficulty) const;
 
-  // Pure functions of (run seed, split, index): every worker makes the same problem. The first draws the difficulty
-  // uniformly, and the second takes it as an argument. Equal difficulties give equal problems. Throw
-  // std::invalid_argument when index is negative or the difficulty is not one of difficulties().
-  virtual Problem problem(Split split, int64_t index) const = 0;
-  virtual Problem problem(Split split, int64_t index, int64_t difficulty) const = 0;
-  // A correct response in the given form: thinking tokens, one token that ends the thinking, problem.answer, the
-  // tokenizer's eos. Any thinking token can be left out without making it wrong. Throws std::invalid_argument on an
-  // unknown form.
-  virtual std::vector<int32_t> trace(const Problem& problem, std::string_view form) const = 0;
-  // Never throws on any token sequence. A problem that this task did not make gives kError.
-  virtual Verdict verify(const Problem& problem, const std::vector<int32_t>& response) const = 0;
+  // Tokens of the longest prompt and of a response, at least the longest solution. Known only where the task brings its
+  // own tokenizer.
+  struct TokenLimits {
+    int64_t prompt = 0, response = 0;
+  };
+  virtual std::optional<TokenLimits> token_limits() const { return std::nullopt; }
 };
 
 std::vector<std::string> task_names();
-// Throws std::invalid_argument naming the known tasks, or what the task finds wrong with the config.
+std::vector<std::string> tasks_with_tokenizer();  // those that bring their own
+// Throws std::invalid_argument naming the known tasks, or what the task finds wrong with the config; ConfigError,
+// DataError or DiskError when a file of the task is missing or damaged.
 std::unique_ptr<Task> make_task(const configs::Task& config, int64_t seed);
 
 }  // namespace terse::rl

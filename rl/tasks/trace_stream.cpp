@@ -9,7 +9,7 @@
 
 namespace terse::rl {
 
-TraceStream::TraceStream(const Task& task, int64_t batch_size, uint64_t seed)
+TraceStream::TraceStream(const TokenizedTask& task, int64_t batch_size, uint64_t seed)
     : task_(task), batch_size_(batch_size), seed_(seed) {}
 
 data::Batch TraceStream::next(int64_t begin, int64_t end) {
@@ -18,7 +18,7 @@ data::Batch TraceStream::next(int64_t begin, int64_t end) {
   const std::vector<double> shares = task_.form_shares();
   std::vector<data::Sequence> sequences;
   for (int64_t i = cursor_ + begin; i < cursor_ + end; ++i) {
-    const Problem problem = task_.problem(Split::kTrain, i);
+    const Problem problem = task_.problem(Split::kTrain, index_in(IndexSpace::kSft, i));
     const auto words = philox(seed_, RandomStream::kForm, static_cast<uint64_t>(i), 0);
     double u = uniform01(words[0]);
     size_t form = 0;

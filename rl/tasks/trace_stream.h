@@ -2,7 +2,7 @@
 #pragma once
 
 #include "data/batch_stream.h"
-#include "rl/tasks/task.h"
+#include "rl/tasks/tokenized_task.h"
 
 namespace terse::rl {
 
@@ -10,7 +10,7 @@ class TraceStream final : public data::BatchStream {
  public:
   // Batches of `batch_size` problems. Each problem's form is drawn with the task's form_shares(). `task` must outlive
   // the stream.
-  TraceStream(const Task& task, int64_t batch_size, uint64_t seed);
+  TraceStream(const TokenizedTask& task, int64_t batch_size, uint64_t seed);
 
   int64_t batch_size() const override { return batch_size_; }
   using data::BatchStream::next;
@@ -19,7 +19,7 @@ class TraceStream final : public data::BatchStream {
   void restore(const nlohmann::json& state) override;
 
  private:
-  const Task& task_;
+  const TokenizedTask& task_;
   int64_t batch_size_;
   uint64_t seed_;
   int64_t cursor_ = 0;  // problems returned so far

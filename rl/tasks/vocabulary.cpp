@@ -1,4 +1,5 @@
-// A task has its own tokenizer, which a corpus beside it uses, too. Without a task, the config names the tokenizer.
+// A task in a language of its own brings a tokenizer, which a corpus beside it uses, too. Otherwise the config names
+// the tokenizer.
 #include "rl/tasks/vocabulary.h"
 
 #include <fmt/format.h>
@@ -9,6 +10,7 @@
 #include "configs/load.h"
 #include "data/store/token_store.h"
 #include "data/tokenizers/tokenizer_factory.h"
+#include "rl/tasks/task_files.h"
 
 namespace terse::rl {
 
@@ -21,15 +23,13 @@ bool has_stage(const configs::RunConfig& config, const char* stage) {
   return std::find(config.stages.begin(), config.stages.end(), stage) != config.stages.end();
 }
 
-// The task and its tokenizer, where a stage needs a task.
-Vocabulary task_vocabulary(const configs::RunConfig& config) {
-  Vocabulary vocabulary;
-  if (has_stage(config, "sft") || has_stage(config, "rl") || has_stage(config, "eval")) {
-    vocabulary.task = make_task(config.task, config.run.seed);
-    // This pointer does not own: the task owns the tokenizer, and the vocabulary holds both.
-    vocabulary.tokenizer = TokenizerPtr(&vocabulary.task->tokenizer(), [](const data::Tokenizer*) {});
-  }
-  return vocabulary;
+bool needs_task(const configs::RunConfig& config) {
+  return has_stage(config, "sft") || has_stage(config, "rl") || has_stage(config, "eval");
+}
+
+// The task of the run, with its files from the run folder; null where no stage needs one.
+std::unique_ptr<const Task> kept_task(const configs::RunConfig& config, const fs::path& dir) {
+  return needs_task(config) ? make_task(with_kept_files(config.task, dir), config.run.seed) : nullptr;
 }
 
 // Throws ConfigError when the file of tokenizer.path has changed since the run began.
@@ -44,8 +44,9 @@ void require_same_file(const configs::Tokenizer& config, const data::Tokenizer& 
                   config.path, now->id(), kept.id(), file.string()));
 }
 
-// The tokenizer of a run without a task. A run that has begun keeps its tokenizer, even if its text has changed.
-TokenizerPtr corpus_tokenizer(const configs::RunConfig& config, const fs::path& dir, bool begun,
+// The tokenizer of a run whose task brings none. A run that has begun keeps its tokenizer, even if its text has
+// changed.
+TokenizerPtr chosen_tokenizer(const configs::RunConfig& config, const fs::path& dir, bool begun,
                               const Progress& progress) {
   const fs::path file = dir / kTokenizerFile;
   if (fs::exists(file) && (begun || !fs::exists(config.data.train))) {
@@ -75,8 +76,17 @@ TokenizerPtr stored_tokenizer(const fs::path& data_dir) {
 Vocabulary open_vocabulary(const configs::RunConfig& config, const fs::path& dir, bool first,
                            const Progress& progress) {
   const bool begun = !first || !checkpoints::list_checkpoints(dir / "checkpoints").empty();
-  Vocabulary vocabulary = task_vocabulary(config);
-  if (!vocabulary.tokenizer) vocabulary.tokenizer = corpus_tokenizer(config, dir, begun, progress);
+  if (first && needs_task(config)) keep_task_files(config.task, dir, begun);
+  Vocabulary vocabulary;
+  std::unique_ptr<const Task> task = kept_task(config, dir);
+  if (task && task->tokenizer() != nullptr) {
+    vocabulary.task = std::make_unique<TokenizedTask>(std::move(task), nullptr, config.run.seed);
+    // This pointer does not own: the task owns the tokenizer, and the vocabulary holds both.
+    vocabulary.tokenizer = TokenizerPtr(&vocabulary.task->tokenizer(), [](const data::Tokenizer*) {});
+  } else {
+    vocabulary.tokenizer = chosen_tokenizer(config, dir, begun, progress);
+    if (task) vocabulary.task = std::make_unique<TokenizedTask>(std::move(task), vocabulary.tokenizer, config.run.seed);
+  }
   if (has_stage(config, "pretrain")) {
     data::CorpusOptions options;
     options.sources = data::load_sources(dir / "data");
@@ -92,17 +102,28 @@ Vocabulary open_vocabulary(const configs::RunConfig& config, const fs::path& dir
 }
 
 Vocabulary kept_vocabulary(const configs::RunConfig& config, const fs::path& dir) {
-  Vocabulary vocabulary = task_vocabulary(config);
+  Vocabulary vocabulary;
+  std::unique_ptr<const Task> task = kept_task(config, dir);
   if (fs::exists(dir / kTokenizerFile)) {
     vocabulary.tokenizer = data::load_tokenizer(dir / kTokenizerFile);
-  } else if (!vocabulary.tokenizer) {
+  } else if (task && task->tokenizer() != nullptr) {
+    vocabulary.tokenizer = data::parse_tokenizer(task->tokenizer()->definition(), task->name());
+  } else {
     vocabulary.tokenizer = stored_tokenizer(dir / "data");
   }
-  if (vocabulary.tokenizer) return vocabulary;
-  throw ConfigError(fmt::format(
-      "{} has no {}: an older build of terse made it, and no token store in {} tells its tokenizer. Copy the "
-      "store that it was trained on into that folder",
-      dir.string(), kTokenizerFile, (dir / "data").string()));
+  if (!vocabulary.tokenizer) {
+    throw ConfigError(fmt::format(
+        "{} has no {}: an older build of terse made it, and no token store in {} tells its tokenizer. Copy the "
+        "store that it was trained on into that folder",
+        dir.string(), kTokenizerFile, (dir / "data").string()));
+  }
+  if (!task) return vocabulary;
+  if (task->tokenizer() != nullptr && task->tokenizer()->id() != vocabulary.tokenizer->id()) {
+    throw std::invalid_argument(fmt::format("task {} has the tokenizer {}, this run was trained with {}", task->name(),
+                                            task->tokenizer()->id(), vocabulary.tokenizer->id()));
+  }
+  vocabulary.task = std::make_unique<TokenizedTask>(std::move(task), vocabulary.tokenizer, config.run.seed);
+  return vocabulary;
 }
 
 }  // namespace terse::rl

@@ -1,6 +1,7 @@
 // The vocabulary of a run: its task, its corpus, and the tokenizer that they share. A run folder keeps the tokenizer
-// (tokenizer.json), the tokens of its text files and a record of these files (data/). So a run needs nothing outside
-// its folder once it has begun, and every reader of the folder gets the vocabulary that its weights were trained with.
+// (tokenizer.json), the files of its task, the tokens of its text files and a record of these files (data/). So a run
+// needs nothing outside its folder once it has begun, and every reader of the folder gets the vocabulary that its
+// weights were trained with.
 #pragma once
 
 #include <filesystem>
@@ -9,7 +10,7 @@
 
 #include "configs/run_config.h"
 #include "data/corpus.h"
-#include "rl/tasks/task.h"
+#include "rl/tasks/tokenized_task.h"
 
 namespace terse::rl {
 
@@ -17,8 +18,8 @@ namespace terse::rl {
 constexpr const char* kTokenizerFile = "tokenizer.json";
 
 struct Vocabulary {
-  std::unique_ptr<Task> task;          // null if no stage needs one
-  std::optional<data::Corpus> corpus;  // empty if no stage pretrains
+  std::unique_ptr<TokenizedTask> task;  // null if no stage needs one
+  std::optional<data::Corpus> corpus;   // empty if no stage pretrains
   std::shared_ptr<const data::Tokenizer> tokenizer;
 };
 

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "rl/tasks/task.h"
+#include "rl/tasks/tokenized_task.h"
 #include "tests/options/option_effects.h"
 
 namespace terse::options {
@@ -127,8 +127,8 @@ void advantage_norm(const Option& option) {
 void loss(const Option& option) {
   const Settings warm = kPolicyAlone + Settings{"engine.temperature=1.5"};  // so that lengths differ
   const auto first = [&](const char* name) { return first_gradient(option.set(name, warm)); };
-  const auto task = rl::make_task(load({}).task, 1);
-  EXPECT_NEAR(first("reinforce") / first("dr_grpo"), static_cast<double>(task->max_response_tokens()), 1e-3);
+  const auto task = rl::open_task(load({}).task, 1);
+  EXPECT_NEAR(first("reinforce") / first("dr_grpo"), static_cast<double>(*task->max_response_tokens()), 1e-3);
   EXPECT_NEAR(first("dapo") / first("cispo"), 1, 1e-4);
   EXPECT_GT(std::abs(first("dapo") / first("grpo") - 1), 1e-3);
   const Settings later = warm + Settings{"rl.updates_per_batch=2", "rl.clip_low=0.01", "rl.clip_high=0.01"};

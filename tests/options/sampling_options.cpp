@@ -1,7 +1,7 @@
 // Effects of the options of evaluation and of generation.
 #include <cmath>
 
-#include "rl/tasks/task.h"
+#include "rl/tasks/tokenized_task.h"
 #include "tests/options/option_effects.h"
 
 namespace terse::options {
@@ -14,7 +14,7 @@ void problems_per_difficulty(const Option& option) {
   EXPECT_EQ(finetune(option.set("5")).eval().at("n"), 5 * 2);
   EXPECT_EQ(finetune(option.set("8")).eval().at("n"), 8 * 2);
   const Observed& run = finetune(option.set("8"));
-  const auto task = rl::make_task(run.config.task, run.config.run.seed);
+  const auto task = rl::open_task(run.config.task, run.config.run.seed);
   const std::vector<nlohmann::json> traces = run.traces("eval");
   EXPECT_FALSE(traces.empty());
   for (const nlohmann::json& line : traces) {

@@ -1,5 +1,8 @@
 // Effects of the options of the task, of pretraining and of fine-tuning.
+#include <fstream>
+
 #include "tests/options/option_effects.h"
+#include "tests/support/temporary_folder.h"
 
 namespace terse::options {
 namespace {
@@ -14,9 +17,21 @@ double tokens(const Observed& run) {
   return run.result().at("tokens").get<double>();
 }
 
-// There is only one task, so any other name must be refused.
+const std::string kSample = TERSE_SOURCE_DIR "/tests/rl/tasks/samples/gsm8k.jsonl";
+// Runs on word problems in bytes.
+const Settings kWords = {"task.name=gsm8k", "task.path=" + kSample, "model.context=512", "engine.max_new_tokens=4"};
+
+// One problem with one step, in a file of its own.
+std::string short_file(const support::TemporaryFolder& folder) {
+  const std::string path = (folder.path() / "short.jsonl").string();
+  std::ofstream(path) << R"({"question": "1+1?", "answer": "<<1+1=2>>2\n#### 2"})"
+                      << "\n";
+  return path;
+}
+
 void task_name(const Option& option) {
   EXPECT_EQ(finetune(option.set("chain7")).eval().at("task"), "chain7");
+  EXPECT_EQ(finetune(option.set("gsm8k", kWords)).eval().at("task"), "gsm8k");
   try {
     load(option.set("chain8"));
     ADD_FAILURE() << "any name is taken";
@@ -65,6 +80,20 @@ void forms(const Option& option) {
   const double mixed = tokens(finetune(option.set("{verbose: 1, direct: 1}", {"sft.batch_size=40"})));
   const double share = (mixed - 10 * direct) / (3 * 40 * 12);
   EXPECT_NEAR(share, 0.5, 0.2);
+}
+
+// All training tokens are those of the only problem: 3 steps of 4 times its prompt, its solution and the end token.
+void task_path(const Option& option) {
+  const support::TemporaryFolder folder;
+  const Settings elsewhere = kWords + Settings{"task.eval_path=" + kSample};
+  EXPECT_EQ(tokens(finetune(option.set(short_file(folder), elsewhere))), 3 * 4 * (5 + 8 + 1));
+  EXPECT_GT(tokens(finetune(option.set(kSample, elsewhere))), 3 * 4 * 100);
+}
+
+void task_eval_path(const Option& option) {
+  const support::TemporaryFolder folder;
+  EXPECT_EQ(difficulties(finetune(option.set(short_file(folder), kWords))), (std::set<std::string>{"1"}));
+  EXPECT_EQ(difficulties(finetune(option.set(kSample, kWords))), (std::set<std::string>{"1", "2", "3"}));
 }
 
 void steps(const Option& option) {
@@ -137,7 +166,9 @@ OptionEffects task_effects() {
           {"task.k_max", "difficulties of the evaluation", k_max},
           {"task.align", "whether prompts are filled", align},
           {"task.align_to", "length of prompts", align_to},
-          {"task.forms", "tokens of the traces", forms}};
+          {"task.forms", "tokens of the traces", forms},
+          {"task.path", "tokens of the solutions", task_path},
+          {"task.eval_path", "difficulties of the evaluation", task_eval_path}};
 }
 
 OptionEffects pretrain_effects() {

@@ -8,7 +8,7 @@
 #include "rl/compression/apprentice.h"
 #include "rl/rollout/rollout_worker.h"
 #include "rl/rollout_source.h"
-#include "rl/tasks/task.h"
+#include "rl/tasks/tokenized_task.h"
 #include "rl/update/policy_update.h"
 #include "tests/support/tensor_bytes.h"
 #include "trainer/device.h"
@@ -47,25 +47,25 @@ configs::RunConfig config_of(const Case& wanted) {
   return config;
 }
 
-trainer::plan::Run planned(const configs::RunConfig& config, const Task& task) {
+trainer::plan::Run planned(const configs::RunConfig& config, const TokenizedTask& task) {
   trainer::plan::Run run;
   run.config = config;
   run.machine = configs::load_hardware("laptop");
   run.ranks = run.ranks_per_node = world->place().ranks;
   run.vocab = task.tokenizer().vocab_size();
   run.prompt_tokens = task.max_prompt_tokens();
-  run.response_tokens = task.max_response_tokens();
+  run.response_tokens = *task.max_response_tokens();
   return run;
 }
 
 // Rollouts of the longest possible length, all of which train.
-std::vector<RolloutGroup> longest_rollouts(const configs::RunConfig& config, const Task& task) {
+std::vector<RolloutGroup> longest_rollouts(const configs::RunConfig& config, const TokenizedTask& task) {
   std::vector<RolloutGroup> groups;
   for (int64_t p = 0; p < config.rl.prompts; ++p) {
     groups.push_back({task.problem(Split::kTrain, p, task.difficulties().back()), {}});
     for (int64_t sample = 0; sample < config.rl.group_size; ++sample) {
       Rollout rollout;
-      const auto length = static_cast<size_t>(task.max_response_tokens());
+      const auto length = static_cast<size_t>(*task.max_response_tokens());
       rollout.sample = sample;
       rollout.tokens.assign(length, 1);
       rollout.logprobs.assign(length, -1);
@@ -79,10 +79,10 @@ std::vector<RolloutGroup> longest_rollouts(const configs::RunConfig& config, con
 }
 
 // A controller that has seen enough rollouts of every difficulty to choose a shorter form.
-CompressionController decided_controller(const Task& task) {
+CompressionController decided_controller(const TokenizedTask& task) {
   CompressionController controller(task);
   Rollout verbose;
-  verbose.tokens.assign(static_cast<size_t>(task.max_response_tokens()), 1);
+  verbose.tokens.assign(static_cast<size_t>(*task.max_response_tokens()), 1);
   verbose.correct = true;
   std::vector<RolloutGroup> seen;
   for (const int64_t difficulty : task.difficulties())
@@ -92,7 +92,7 @@ CompressionController decided_controller(const Task& task) {
 }
 
 // The peak bytes of tensors on the rank that holds most.
-double measure(const configs::RunConfig& config, const Task& task, const trainer::ModelSpec& spec) {
+double measure(const configs::RunConfig& config, const TokenizedTask& task, const trainer::ModelSpec& spec) {
   const trainer::Learners learners(config.parallel, *world, torch::kCPU);
   const std::vector<RolloutGroup> groups = longest_rollouts(config, task);
   std::vector<Problem> problems;
@@ -132,7 +132,7 @@ double measure(const configs::RunConfig& config, const Task& task, const trainer
 
 void expect_planned(const Case& wanted) {
   const configs::RunConfig config = config_of(wanted);
-  const std::unique_ptr<Task> task = make_task(config.task, config.run.seed);
+  const std::unique_ptr<TokenizedTask> task = open_task(config.task, config.run.seed);
   const trainer::plan::Run run = planned(config, *task);
   const trainer::plan::StagePlan plan = trainer::plan::plan_stage(run, "rl");
   const double used = measure(config, *task, run.spec());

@@ -77,7 +77,7 @@ class Source : public ::testing::Test {
   }
 
   static constexpr int64_t kFirst = int64_t{1} << 32;
-  std::unique_ptr<Task> task = make_task(config_of(0).task, 1);
+  std::unique_ptr<TokenizedTask> task = open_task(config_of(0).task, 1);
   CompressionController controller{*task};
   ScriptedSupply supply;
 };

@@ -45,7 +45,7 @@ class ApprenticeTest : public ::testing::Test {
   torch::Tensor weights() { return policy.params().master().clone(); }
 
   configs::RunConfig config = small();
-  std::unique_ptr<Task> task = make_task(config.task, 1);
+  std::unique_ptr<TokenizedTask> task = open_task(config.task, 1);
   trainer::Transformer policy{trainer::resolve(config.model, task->tokenizer().vocab_size()), torch::kCPU, 1};
   CompressionController controller{*task};
   Apprentice apprentice{config, *task, policy};

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/problems.h"
+
 namespace terse::rl {
 namespace {
 
@@ -10,10 +12,10 @@ class LadderTest : public ::testing::Test {
  protected:
   std::string text(int64_t rung) const {
     // 3 +5 > 1, *2 > 2, +6 > 1, *3 > 3
-    Problem problem{0, 4, {}, {3}, "3+5*2+6*3"};
+    const Problem problem = support::chain_problem("3+5*2+6*3", "3");
     return task->tokenizer().decode(ladder.trace(problem, rung));
   }
-  std::unique_ptr<Task> task = make_task({}, 1);
+  std::unique_ptr<TokenizedTask> task = open_task({}, 1);
   Ladder ladder{*task};
 };
 
@@ -38,7 +40,7 @@ TEST_F(LadderTest, LengthsAreThoseOfTheTraces) {
 TEST_F(LadderTest, LengthsOfTheHardestProblemsThatAConfigAllowsAreThoseOfTheirTraces) {
   configs::Task longest;
   longest.k_min = longest.k_max = longest.align_to = 1000;
-  const auto hard = make_task(longest, 1);
+  const auto hard = open_task(longest, 1);
   const Ladder rungs(*hard);
   const Problem problem = hard->problem(Split::kTrain, 0);
   ASSERT_EQ(rungs.count(), 4 + 999);

@@ -79,7 +79,7 @@ TEST(GreedySampling, EverySampleIsTheLearnersLikeliestResponse) {
 TEST(GreedySampling, AnEvaluationAtTemperatureZeroGivesEqualSamples) {
   configs::Task config;
   config.k_max = config.align_to = 2;
-  const auto task = make_task(config, 1);
+  const auto task = open_task(config, 1);
   trainer::Transformer model(tiny_spec(), torch::kCPU, 6);
   Engine engine(model, {16});
   EvalOptions options;

@@ -20,23 +20,14 @@ class Verdicts final : public Task {
     chain7_ = make_task(config, 1);
   }
   std::string name() const override { return "verdicts"; }
-  const data::Tokenizer& tokenizer() const override { return chain7_->tokenizer(); }
+  const data::Tokenizer* tokenizer() const override { return chain7_->tokenizer(); }
   std::vector<int64_t> difficulties() const override { return chain7_->difficulties(); }
-  std::vector<std::string> forms() const override { return chain7_->forms(); }
-  std::vector<double> form_shares() const override { return chain7_->form_shares(); }
-  int64_t max_response_tokens() const override { return 6; }
-  int64_t max_prompt_tokens() const override { return chain7_->max_prompt_tokens(); }
-  int64_t max_trace_tokens(std::string_view form) const override { return chain7_->max_trace_tokens(form); }
-  Problem problem(Split split, int64_t index) const override { return chain7_->problem(split, index); }
-  Problem problem(Split split, int64_t index, int64_t difficulty) const override {
-    return chain7_->problem(split, index, difficulty);
+  std::optional<TokenLimits> token_limits() const override { return TokenLimits{7, 6}; }
+  Item item(Split split, int64_t index) const override { return chain7_->item(split, index); }
+  Item item(Split split, int64_t index, int64_t difficulty) const override {
+    return chain7_->item(split, index, difficulty);
   }
-  std::vector<int32_t> trace(const Problem& problem, std::string_view form) const override {
-    return chain7_->trace(problem, form);
-  }
-  Verdict verify(const Problem&, const std::vector<int32_t>&) const override {
-    return verdicts_.at(asked_++ % verdicts_.size());
-  }
+  Verdict verify(const Item&, const Response&) const override { return verdicts_.at(asked_++ % verdicts_.size()); }
 
  private:
   std::unique_ptr<Task> chain7_;
@@ -44,16 +35,17 @@ class Verdicts final : public Task {
   mutable size_t asked_ = 0;
 };
 
-const Verdict kRight{VerifyStatus::kOk, true, "direct"};
-const Verdict kWrong{VerifyStatus::kOk, false, "other"};
-const Verdict kFailed{VerifyStatus::kError, false, "other"};
+const Verdict kRight = verdict(true, "direct");
+const Verdict kWrong = verdict(false, "other");
+const Verdict kFailed{.status = VerifyStatus::kError};
 
 class EvaluationTest : public ::testing::Test {
  protected:
   Evaluation run(const std::vector<Verdict>& verdicts, int64_t problems, int64_t samples, uint64_t seed = 3) {
-    const Verdicts task(verdicts);
+    // One thread asks for the verdicts in order of problem and sample.
+    const TokenizedTask task(std::make_unique<Verdicts>(verdicts), nullptr, 1, {.threads = 1});
     groups.clear();
-    return evaluate(engine, task, {problems, samples, 1.0, seed},
+    return evaluate(engine, task, {problems, samples, 1.0, seed, 6},
                     [this](const RolloutGroup& group) { groups.push_back(group); });
   }
   trainer::Transformer model{support::tiny_spec(), torch::kCPU, 41};
@@ -109,7 +101,7 @@ TEST_F(EvaluationTest, CountsWhatItSaw) {
 
 TEST_F(EvaluationTest, ProblemsAreThoseOfTheEvaluationSplit) {
   run({kRight}, 3, 2);
-  const Verdicts task({kRight});
+  const TokenizedTask task(std::make_unique<Verdicts>(std::vector{kRight}), nullptr, 1);
   ASSERT_EQ(groups.size(), 6u);
   for (const RolloutGroup& group : groups) {
     const Problem expected = task.problem(Split::kEval, group.problem.index, group.problem.difficulty);

@@ -20,6 +20,8 @@ std::vector<Rollout> example() {
   full.finish = FinishReason::kLength;
   full.status = VerifyStatus::kTimeout;
   full.correct = true;
+  full.score = 0.25;
+  full.parts = {{"format", 1.0}, {"answer", -0.5}};
   full.form = "states";
   return {full, Rollout(), full};
 }
@@ -36,6 +38,8 @@ TEST(RolloutCodec, GivesBackWhatItWasGiven) {
     EXPECT_EQ(got[i].finish, given[i].finish);
     EXPECT_EQ(got[i].status, given[i].status);
     EXPECT_EQ(got[i].correct, given[i].correct);
+    EXPECT_EQ(got[i].score, given[i].score);
+    EXPECT_EQ(got[i].parts, given[i].parts);
     EXPECT_EQ(got[i].form, given[i].form);
   }
   EXPECT_TRUE(std::signbit(got[0].logprobs[1]));

@@ -6,7 +6,8 @@
 #include <map>
 #include <set>
 
-#include "rl/tasks/task.h"
+#include "rl/tasks/tokenized_task.h"
+#include "tests/support/problems.h"
 
 namespace terse::rl {
 namespace {
@@ -15,16 +16,13 @@ using Tokens = std::vector<int32_t>;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-std::unique_ptr<Task> chain7(const configs::Task& config = {}, int64_t seed = 1) {
-  return make_task(config, seed);
+std::unique_ptr<TokenizedTask> chain7(const configs::Task& config = {}, int64_t seed = 1) {
+  return open_task(config, seed);
 }
 
 // 3 -> +5 = 1 -> *2 = 2 -> +6 = 1 -> *3 = 3
 Problem by_hand() {
-  Problem problem;
-  problem.difficulty = 4;
-  problem.meta = "3+5*2+6*3";
-  return problem;
+  return support::chain_problem("3+5*2+6*3", "3");
 }
 
 Verdict verify(const std::string& response) {
@@ -98,7 +96,7 @@ TEST(Chain7, PromptsAreFilledSoThatTheEqualsSignStandsInOnePlace) {
     const Problem problem = task->problem(Split::kEval, 11, k);
     ASSERT_EQ(problem.prompt.size(), 19U);
     const std::string filling(static_cast<size_t>(2 * (8 - k)), ';');
-    EXPECT_EQ(problem.prompt, task->tokenizer().encode("<bos>" + problem.meta + filling + "="));
+    EXPECT_EQ(problem.prompt, task->tokenizer().encode("<bos>" + problem.item->meta + filling + "="));
   }
 }
 
@@ -109,7 +107,7 @@ TEST(Chain7, UnalignedPromptsAreNotFilled) {
   const auto task = chain7(config);
   EXPECT_EQ(task->max_prompt_tokens(), 19);
   const Problem problem = task->problem(Split::kTrain, 0, 2);
-  EXPECT_EQ(problem.prompt, task->tokenizer().encode("<bos>" + problem.meta + "="));
+  EXPECT_EQ(problem.prompt, task->tokenizer().encode("<bos>" + problem.item->meta + "="));
 }
 
 TEST(Chain7, AlignToWidensPromptsForLongerChains) {
@@ -128,13 +126,13 @@ TEST(Chain7, AnswersAreComputedModuloSeven) {
   const auto task = chain7();
   for (int64_t i = 0; i < 1000; ++i) {
     const Problem problem = task->problem(Split::kTrain, i);
-    int state = problem.meta[0] - '0';
-    for (size_t at = 1; at < problem.meta.size(); at += 2) {
-      const int operand = problem.meta[at + 1] - '0';
-      state = (problem.meta[at] == '+' ? state + operand : state * operand) % 7;
+    int state = problem.item->meta[0] - '0';
+    for (size_t at = 1; at < problem.item->meta.size(); at += 2) {
+      const int operand = problem.item->meta[at + 1] - '0';
+      state = (problem.item->meta[at] == '+' ? state + operand : state * operand) % 7;
     }
-    ASSERT_THAT(problem.answer, ElementsAre(state)) << problem.meta;
-    ASSERT_EQ(std::ssize(problem.meta), 1 + 2 * problem.difficulty);
+    ASSERT_EQ(problem.item->answer, std::to_string(state)) << problem.item->meta;
+    ASSERT_EQ(std::ssize(problem.item->meta), 1 + 2 * problem.difficulty);
   }
 }
 
@@ -143,7 +141,7 @@ TEST(Chain7, StartsOperatorsAndOperandsAreUniformAndNothingIsMultipliedByZero) {
   std::map<char, double> starts, plus, times;
   constexpr int kProblems = 4000;
   for (int64_t i = 0; i < kProblems; ++i) {
-    const std::string meta = task->problem(Split::kTrain, i, 8).meta;
+    const std::string meta = task->problem(Split::kTrain, i, 8).item->meta;
     ++starts[meta[0]];
     for (size_t at = 1; at < meta.size(); at += 2) ++(meta[at] == '+' ? plus : times)[meta[at + 1]];
   }
@@ -162,10 +160,10 @@ TEST(Chain7, NoEvaluationProblemIsEverTrainedOnWhateverTheSeeds) {
   const auto training = chain7({}, 1), evaluation = chain7({}, 2);
   for (const int64_t k : training->difficulties()) {
     std::set<std::string> trained;
-    for (int64_t i = 0; i < 10'000; ++i) trained.insert(training->problem(Split::kTrain, i, k).meta);
+    for (int64_t i = 0; i < 10'000; ++i) trained.insert(training->problem(Split::kTrain, i, k).item->meta);
     for (int64_t i = 0; i < 1000; ++i) {
-      ASSERT_EQ(trained.count(training->problem(Split::kEval, i, k).meta), 0U);
-      ASSERT_EQ(trained.count(evaluation->problem(Split::kEval, i, k).meta), 0U);
+      ASSERT_EQ(trained.count(training->problem(Split::kEval, i, k).item->meta), 0U);
+      ASSERT_EQ(trained.count(evaluation->problem(Split::kEval, i, k).item->meta), 0U);
     }
   }
 }
@@ -175,8 +173,8 @@ TEST(Chain7, TheProblemsWithOneOperationAreSharedOutBetweenTrainingAndEvaluation
   std::set<std::string> training, evaluation;
   const auto task = chain7();
   for (int64_t i = 0; i < 3000; ++i) {
-    training.insert(task->problem(Split::kTrain, i, 1).meta);
-    evaluation.insert(task->problem(Split::kEval, i, 1).meta);
+    training.insert(task->problem(Split::kTrain, i, 1).item->meta);
+    evaluation.insert(task->problem(Split::kEval, i, 1).item->meta);
   }
   EXPECT_EQ(training.size(), 78U);
   EXPECT_THAT(evaluation,
@@ -187,8 +185,8 @@ TEST(Chain7, TheProblemsWithTwoOperationsAreSharedOutBetweenTrainingAndEvaluatio
   std::set<std::string> training, evaluation;
   const auto task = chain7();
   for (int64_t i = 0; i < 30'000; ++i) {
-    training.insert(task->problem(Split::kTrain, i, 2).meta);
-    evaluation.insert(task->problem(Split::kEval, i, 2).meta);
+    training.insert(task->problem(Split::kTrain, i, 2).item->meta);
+    evaluation.insert(task->problem(Split::kEval, i, 2).item->meta);
   }
   EXPECT_EQ(training.size(), 1034U);
   EXPECT_EQ(evaluation.size(), 149U);
@@ -200,9 +198,9 @@ TEST(Chain7, AProblemIsHeldOutWhateverTheConfig) {
   narrow.align = false;
   const auto training = chain7(narrow, 3), evaluation = chain7();
   std::set<std::string> trained;
-  for (int64_t i = 0; i < 3000; ++i) trained.insert(training->problem(Split::kTrain, i).meta);
+  for (int64_t i = 0; i < 3000; ++i) trained.insert(training->problem(Split::kTrain, i).item->meta);
   EXPECT_EQ(trained.size(), 78U);
-  for (int64_t i = 0; i < 300; ++i) ASSERT_EQ(trained.count(evaluation->problem(Split::kEval, i, 1).meta), 0U);
+  for (int64_t i = 0; i < 300; ++i) ASSERT_EQ(trained.count(evaluation->problem(Split::kEval, i, 1).item->meta), 0U);
 }
 
 TEST(Chain7, CorrectMeansTheLastThreeTokensWhateverWasThought) {
@@ -224,7 +222,7 @@ TEST(Chain7, AnotherProblemsTraceIsCorrectOnlyWhenTheAnswersAgree) {
   const auto task = chain7();
   for (int64_t i = 0; i < 1000; ++i) {
     const Problem mine = task->problem(Split::kTrain, i), other = task->problem(Split::kTrain, i + 1);
-    ASSERT_EQ(task->verify(mine, task->trace(other, "verbose")).correct, mine.answer == other.answer);
+    ASSERT_EQ(task->verify(mine, task->trace(other, "verbose")).correct, mine.item->answer == other.item->answer);
   }
 }
 
@@ -268,10 +266,8 @@ TEST(Chain7, MistakesInTheConfigAreNamed) {
 }
 
 TEST(Chain7, AProblemWithoutAChainIsNamed) {
-  Problem problem;
-  problem.index = 12;
   for (const char* meta : {"", "3", "3+", "3-4", "7+1", "3+7", "33+4"}) {
-    problem.meta = meta;
+    const Problem problem = support::chain_problem(meta);
     EXPECT_EQ(chain7()->verify(problem, {13, 3, 14}).status, VerifyStatus::kError) << meta;
     EXPECT_THROW(chain7()->trace(problem, "states"), std::invalid_argument) << meta;
   }

@@ -78,7 +78,7 @@ TEST(Limits, DemonstrationsOfReplayAndPracticeMustFitWhereTheyAreUsed) {
 
 // check_limits() assumes this of the ladder: no rung below rung 0 has a longer trace than the second form.
 TEST(Limits, NoDemonstratedRungIsLongerThanTheFormsBelowTheFirst) {
-  const auto task = make_task({}, 1);
+  const auto task = open_task({}, 1);
   const Ladder ladder(*task);
   const Problem hardest = task->problem(Split::kTrain, 0, task->difficulties().back());
   EXPECT_EQ(std::ssize(ladder.trace(hardest, 0)), task->max_trace_tokens(task->forms()[0]));
@@ -112,21 +112,48 @@ TEST(Limits, ShippedConfigurationsHoldThem) {
   int files = 0;
   for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(TERSE_SOURCE_DIR) / "configs")) {
     if (entry.path().extension() != ".yaml") continue;
-    EXPECT_EQ(refusal(configs::load(entry.path().string()).config), "accepted") << entry.path();
+    configs::RunConfig config = configs::load(entry.path().string()).config;
+    if (config.task.name == "gsm8k") config.task.path = TERSE_SOURCE_DIR "/tests/rl/tasks/samples/gsm8k.jsonl";
+    EXPECT_EQ(refusal(config), "accepted") << entry.path();
     ++files;
   }
   EXPECT_GE(files, 6);
 }
 
+configs::RunConfig words(int64_t context, std::vector<std::string> stages) {
+  configs::RunConfig run = config(context, std::move(stages));
+  run.task.name = "gsm8k";
+  run.task.path = TERSE_SOURCE_DIR "/tests/rl/tasks/samples/gsm8k.jsonl";
+  run.rl.penalty.kind = "none";
+  return run;
+}
+
+TEST(Limits, OfATaskFromAFileAreThoseOfItsItems) {
+  const std::string room = refusal(words(10, {"eval"}));
+  EXPECT_THAT(room, HasSubstr("model.context: is 10, but generation needs"));
+  EXPECT_EQ(refusal(words(400, {"sft", "rl"})), "accepted");
+  configs::RunConfig adaptive = words(400, {"sft", "rl"});
+  adaptive.rl.penalty.kind = "adaptive";
+  EXPECT_THAT(refusal(adaptive), AllOf(HasSubstr("rl.penalty.kind: is adaptive"), HasSubstr("task gsm8k")));
+}
+
+TEST(Limits, ATaskThatBringsItsTokenizerRefusesAnother) {
+  configs::RunConfig both = config(64, {"pretrain", "rl"});
+  both.tokenizer.kind = "byte";
+  EXPECT_THAT(refusal(both), AllOf(HasSubstr("tokenizer.kind: is byte"), HasSubstr("task chain7 brings the tokens")));
+  both.stages = {"rl"};
+  EXPECT_EQ(refusal(both), "accepted") << "without pretraining the tokenizer of the config has no use";
+}
+
 TEST(ResponseLimit, IsOneForRolloutsAndEvaluations) {
-  const auto task = make_task({}, 1);
-  EXPECT_EQ(response_limit(0, *task), task->max_response_tokens());
-  EXPECT_EQ(response_limit(9, *task), 9);
+  const auto task = open_task({}, 1);
   configs::RunConfig run;
+  EXPECT_EQ(response_limit(run, *task), task->max_response_tokens());
   run.engine.max_new_tokens = 9;
+  EXPECT_EQ(response_limit(run, *task), 9);
   EXPECT_EQ(rollout_sampling(run, *task).max_new_tokens, 9);
-  EXPECT_EQ(full_evaluation(run).max_new_tokens, 9);
-  EXPECT_EQ(quick_evaluation(run).max_new_tokens, 9);
+  EXPECT_EQ(full_evaluation(run, *task).max_new_tokens, 9);
+  EXPECT_EQ(quick_evaluation(run, *task).max_new_tokens, 9);
 }
 
 TEST(Ranks, TooFewForTheLayoutAreRefused) {

@@ -1,0 +1,21 @@
+// gsm8k: grade-school word problems from JSON Lines files with `question` and `answer`, as published by Cobbe et al.
+// 2021 (arXiv 2110.14168). The reference answer is the number after the last "####" of `answer`.
+//
+// Prompt:     the question and a line break
+// Solution:   `answer` without its calculator marks, such as <<48/2=24>>; one form, "solution"
+// Difficulty: the number of calculator marks, which is the number of steps of the reference solution
+//
+// A response is correct iff it has ended and the text after its last "####" is a number equal to the reference as an
+// exact decimal: 72, 72.0, $72 and "72." agree, and so do 1,000 and 1000.
+#pragma once
+
+#include "rl/tasks/task.h"
+
+namespace terse::rl {
+
+// Uses path and eval_path. Without eval_path, about 1 of 20 questions of `path` is held out for evaluation, chosen by a
+// hash of its text. Throws ConfigError when task.path is empty, DiskError when a file cannot be read, and DataError
+// that names file and line for a line that is no such object, has no "####" number, or when a split is empty.
+std::unique_ptr<Task> make_gsm8k(const configs::Task& config, int64_t seed);
+
+}  // namespace terse::rl

@@ -1,0 +1,18 @@
+// The files of a task in a run folder. A run copies them when it begins, so that it needs nothing outside its folder
+// afterwards, and every reader of the folder gets the items that the run was trained on.
+#pragma once
+
+#include <filesystem>
+
+#include "configs/run_config.h"
+
+namespace terse::rl {
+
+// Returns the config with the paths of the copies in the run folder `dir`, where there are any.
+configs::Task with_kept_files(configs::Task config, const std::filesystem::path& dir);
+
+// Copies the files that the config names into `dir`. `begun`: the run has saved a checkpoint, so the files must not
+// change any more; throws ConfigError naming a file that has. Throws DiskError.
+void keep_task_files(const configs::Task& config, const std::filesystem::path& dir, bool begun);
+
+}  // namespace terse::rl

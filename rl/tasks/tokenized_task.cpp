@@ -1,0 +1,150 @@
+// Prompts are rendered as the contents of their messages, one after the other.
+#include "rl/tasks/tokenized_task.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "base/errors.h"
+#include "data/permutation.h"
+
+namespace terse::rl {
+
+namespace {
+
+std::shared_ptr<const data::Tokenizer> choose(const std::shared_ptr<const Task>& task,
+                                              std::shared_ptr<const data::Tokenizer> given) {
+  if (!given && task->tokenizer() != nullptr) given = {task, task->tokenizer()};  // shares the ownership of the task
+  if (!given) throw std::invalid_argument(fmt::format("task {} has no tokenizer of its own", task->name()));
+  if (given->eos() < 0) {
+    throw std::invalid_argument(fmt::format("the tokenizer {} has no end token, so a response to task {} could not end",
+                                            given->id(), task->name()));
+  }
+  return given;
+}
+
+std::string text_of(const std::vector<Message>& messages) {
+  std::string text;
+  for (const Message& message : messages) text += message.content;
+  return text;
+}
+
+std::vector<int32_t> encode_text(const data::Tokenizer& tokenizer, const std::string& text, const Task& task,
+                                 const Item& item, const char* what) {
+  try {
+    return tokenizer.encode(text);
+  } catch (const data::EncodeError& error) {
+    throw DataError(
+        fmt::format("task {}, item {}: its {} cannot be encoded: {}", task.name(), item.index, what, error.what()));
+  }
+}
+
+}  // namespace
+
+TokenizedTask::TokenizedTask(std::unique_ptr<const Task> task, std::shared_ptr<const data::Tokenizer> tokenizer,
+                             int64_t seed, const VerifierOptions& verifier)
+    : task_(std::move(task)),
+      tokenizer_(choose(task_, std::move(tokenizer))),
+      seed_(seed),
+      // The pool holds the task, because a verification that hangs may outlive this object.
+      pool_([task = task_](const Item& item, const Response& response) { return task->verify(item, response); },
+            verifier) {}
+
+Problem TokenizedTask::encode(int64_t index, Item item) const {
+  Problem problem;
+  problem.index = index;
+  problem.difficulty = item.difficulty;
+  problem.prompt = encode_text(*tokenizer_, text_of(item.prompt), *task_, item, "prompt");
+  problem.item = std::make_shared<const Item>(std::move(item));
+  return problem;
+}
+
+Problem TokenizedTask::problem(Split split, int64_t index) const {
+  const std::optional<int64_t> size = task_->size(split);
+  if (!size || split == Split::kEval) return encode(index, task_->item(split, index));
+  const IndexSpace space = space_of(index);
+  const int64_t n = index - first_index(space);
+  const uint64_t order = static_cast<uint64_t>(seed_) ^ static_cast<uint64_t>(first_index(space));
+  const data::Permutation epoch(order, static_cast<uint64_t>(n / *size), *size);
+  return encode(index, task_->item(split, epoch(n % *size)));
+}
+
+Problem TokenizedTask::problem(Split split, int64_t index, int64_t difficulty) const {
+  return encode(index, task_->item(split, index, difficulty));
+}
+
+std::vector<std::string> TokenizedTask::forms() const {
+  const Demonstrations* shown = task_->demonstrations();
+  return shown != nullptr ? shown->forms() : std::vector<std::string>();
+}
+
+std::vector<double> TokenizedTask::form_shares() const {
+  const Demonstrations* shown = task_->demonstrations();
+  return shown != nullptr ? shown->form_shares() : std::vector<double>();
+}
+
+bool TokenizedTask::can_be_thinned() const {
+  return task_->demonstrations() != nullptr && task_->demonstrations()->can_be_thinned();
+}
+
+std::vector<int32_t> TokenizedTask::trace(const Problem& problem, std::string_view form) const {
+  const Demonstrations* shown = task_->demonstrations();
+  if (shown == nullptr) throw std::invalid_argument(fmt::format("task {} demonstrates no solutions", name()));
+  std::vector<int32_t> tokens =
+      encode_text(*tokenizer_, shown->solution(*problem.item, form), *task_, *problem.item, "solution");
+  tokens.push_back(tokenizer_->eos());
+  return tokens;
+}
+
+int64_t TokenizedTask::max_prompt_tokens() const {
+  if (const auto limits = task_->token_limits()) return limits->prompt;
+  if (max_prompt_) return *max_prompt_;
+  int64_t longest = 0;
+  for (const Split split : {Split::kTrain, Split::kEval}) {
+    for (int64_t i = 0; i < task_->size(split).value_or(0); ++i) {
+      const Item item = task_->item(split, i);
+      longest = std::max(longest, std::ssize(encode_text(*tokenizer_, text_of(item.prompt), *task_, item, "prompt")));
+    }
+  }
+  max_prompt_ = longest;
+  return longest;
+}
+
+int64_t TokenizedTask::max_trace_tokens(std::string_view form) const {
+  const Demonstrations* shown = task_->demonstrations();
+  if (shown == nullptr) throw std::invalid_argument(fmt::format("task {} demonstrates no solutions", name()));
+  if (const auto known = shown->max_solution_tokens(form)) return *known;
+  int64_t longest = 0;
+  for (int64_t i = 0; i < task_->size(Split::kTrain).value_or(0); ++i) {
+    Problem problem;
+    problem.item = std::make_shared<const Item>(task_->item(Split::kTrain, i));
+    longest = std::max(longest, std::ssize(trace(problem, form)));
+  }
+  return longest;
+}
+
+std::optional<int64_t> TokenizedTask::max_response_tokens() const {
+  const auto limits = task_->token_limits();
+  return limits ? std::optional(limits->response) : std::nullopt;
+}
+
+std::future<Verdict> TokenizedTask::submit(const Problem& problem, const std::vector<int32_t>& response) const {
+  const auto end = std::find(response.begin(), response.end(), tokenizer_->eos());
+  const bool finished = !response.empty() && end == response.end() - 1;
+  const std::vector<int32_t> body(response.begin(), finished ? end : response.end());
+  try {
+    return pool_.submit(*problem.item, {tokenizer_->decode(body), finished});
+  } catch (const std::out_of_range&) {  // a token id outside the vocabulary is no text, so it answers nothing
+    std::promise<Verdict> wrong;
+    wrong.set_value(verdict(false, forms().empty() ? std::string() : std::string(kFormOther)));
+    return wrong.get_future();
+  }
+}
+
+std::unique_ptr<TokenizedTask> open_task(const configs::Task& config, int64_t seed,
+                                         std::shared_ptr<const data::Tokenizer> tokenizer) {
+  return std::make_unique<TokenizedTask>(make_task(config, seed), std::move(tokenizer), seed);
+}
+
+}  // namespace terse::rl

@@ -1,0 +1,116 @@
+// Trains with a verifier that hangs, throws, ends its thread or returns NaN for a part of the responses: training goes
+// on, such a response gets no score, and metrics count it by status.
+#include <gtest/gtest.h>
+#include <pthread.h>
+
+#include <condition_variable>
+#include <limits>
+#include <mutex>
+#include <stdexcept>
+
+#include "rl/learner.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_run.h"
+
+namespace terse::rl {
+namespace {
+
+// chain7 with a verifier that fails for one in four responses, chosen by their text.
+class Failing final : public Task {
+ public:
+  enum class How { kHang, kThrow, kDie, kNan };
+
+  Failing(const configs::Task& config, How how) : chain7_(make_task(config, 1)), how_(how) {}
+
+  std::string name() const override { return "failing"; }
+  const data::Tokenizer* tokenizer() const override { return chain7_->tokenizer(); }
+  std::vector<int64_t> difficulties() const override { return chain7_->difficulties(); }
+  std::optional<TokenLimits> token_limits() const override { return chain7_->token_limits(); }
+  Item item(Split split, int64_t index) const override { return chain7_->item(split, index); }
+  Item item(Split split, int64_t index, int64_t difficulty) const override {
+    return chain7_->item(split, index, difficulty);
+  }
+  Verdict verify(const Item& item, const Response& response) const override {
+    if (std::hash<std::string>()(response.text) % 4 != 0) {
+      // Every second response is right, so that groups have a signal.
+      return verdict(std::hash<std::string>()(response.text) % 8 < 4, "other");
+    }
+    if (how_ == How::kHang) hang();
+    if (how_ == How::kThrow) throw std::runtime_error("the verifier broke");
+    if (how_ == How::kDie) pthread_exit(nullptr);
+    return {.correct = true, .score = std::numeric_limits<double>::quiet_NaN()};
+  }
+  void release() const {
+    const std::lock_guard lock(mutex_);
+    released_ = true;
+    changed_.notify_all();
+  }
+
+ private:
+  void hang() const {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return released_; });
+  }
+
+  std::unique_ptr<Task> chain7_;
+  How how_;
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
+  mutable bool released_ = false;
+};
+
+class VerifierFailures : public ::testing::TestWithParam<Failing::How> {};
+
+TEST_P(VerifierFailures, TrainingGoesOnWithoutAFalseScore) {
+  configs::RunConfig config;
+  config.stages = {"rl"};
+  config.run.log_every = 1;
+  config.task.k_max = config.task.align_to = 2;
+  config.model.layers = 1;
+  config.model.width = 16;
+  config.model.heads = 2;
+  config.model.ffn_width = 32;
+  config.model.context = 64;
+  config.engine.max_new_tokens = 6;
+  config.rl.steps = 3;
+  config.rl.prompts = 3;
+  config.rl.group_size = 4;
+  config.rl.eval_every = 0;
+  config.rl.penalty.kind = "none";
+  const support::TemporaryFolder folder;
+  auto failing = std::make_unique<Failing>(config.task, GetParam());
+  const Failing& verifier = *failing;
+  {
+    const TokenizedTask task(std::move(failing), nullptr, 1, {.threads = 2, .deadline = 0.05});
+    const auto world = trainer::World::start({});
+    trainer::Session session(config, folder.path(), task.tokenizer(), *world, nullptr);
+    EXPECT_EQ(learn(session, task, nullptr).step, 3);
+    verifier.release();
+  }
+  double failed = 0;
+  const bool hangs = GetParam() == Failing::How::kHang;
+  for (const nlohmann::json& record : support::json_lines(folder.path() / "metrics.jsonl")) {
+    const double timeouts = record.at("verifier/timeout"), errors = record.at("verifier/error");
+    EXPECT_EQ(hangs ? errors : timeouts, 0);
+    failed += timeouts + errors;
+    if (record.contains("accuracy")) {
+      EXPECT_GE(record.at("accuracy").get<double>(), 0);
+      EXPECT_LE(record.at("accuracy").get<double>(), 1);
+    }
+    if (record.contains("loss")) {
+      EXPECT_TRUE(std::isfinite(record.at("loss").get<double>()));
+    }
+  }
+  EXPECT_GT(failed, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Doubles, VerifierFailures,
+                         ::testing::Values(Failing::How::kHang, Failing::How::kThrow, Failing::How::kDie,
+                                           Failing::How::kNan),
+                         [](const auto& instance) {
+                           constexpr const char* kNames[] = {"Hangs", "Throws", "Dies", "ReturnsNaN"};
+                           return std::string(kNames[static_cast<size_t>(instance.param)]);
+                         });
+
+}  // namespace
+}  // namespace terse::rl
