@@ -3,8 +3,8 @@
 //
 // A World detects hangs. It ends the job with one error message and exit code 76 when a rank keeps the others waiting
 // for longer than the deadline, calls another collective operation than the others, or fails in one. The message names
-// this rank and its host and, where they are known, its phase and its last operation. exchange.h and watch.h describe
-// how this works.
+// this rank and its host and, where they are known, its phase and its last operation. exchange.h and watchdog.h
+// describe how this works.
 #pragma once
 
 #include <memory>

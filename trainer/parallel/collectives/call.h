@@ -1,5 +1,5 @@
 // A collective operation with its arguments (Call), and the argument checks that all backends share. The checks run
-// before any data moves and concern this rank alone; arrival.h compares the ranks.
+// before any data moves and concern this rank alone; op_fingerprint.h compares the ranks.
 #pragma once
 
 #include <torch/types.h>

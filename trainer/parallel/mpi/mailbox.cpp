@@ -17,23 +17,21 @@ using Clock = std::chrono::steady_clock;
 constexpr int kLetterTag = 1;
 constexpr size_t kLongest = size_t{1} << 30;
 
-// For its lifetime, registers with Situation that the main thread waits for these ranks.
+// For its lifetime, registers with RankStatus that the main thread waits for these ranks.
 class Waiting {
  public:
-  Waiting(Situation& situation, const std::vector<int64_t>& ranks) : situation_(situation) {
-    situation_.wait_for_letter(ranks);
-  }
-  ~Waiting() { situation_.wait_for_letter({}); }
+  Waiting(RankStatus& status, const std::vector<int64_t>& ranks) : status_(status) { status_.wait_for_messages(ranks); }
+  ~Waiting() { status_.wait_for_messages({}); }
   Waiting(const Waiting&) = delete;
   Waiting& operator=(const Waiting&) = delete;
 
  private:
-  Situation& situation_;
+  RankStatus& status_;
 };
 
 }  // namespace
 
-Mailbox::Mailbox(mpi::Comm comm, Watch& watch) : comm_(std::move(comm)), watch_(watch), sending_(comm_) {}
+Mailbox::Mailbox(mpi::Comm comm, Watchdog& watchdog) : comm_(std::move(comm)), watchdog_(watchdog), sending_(comm_) {}
 
 void Mailbox::send(int64_t rank, std::string bytes) {
   if (bytes.empty() || bytes.size() >= kLongest)
@@ -54,10 +52,10 @@ std::optional<Mailbox::Letter> Mailbox::take() {
 std::optional<Mailbox::Letter> Mailbox::wait(const Wait& wait, double seconds) {
   const Clock::time_point start = Clock::now();
   silent_.go_on();
-  const Waiting waiting(watch_.situation(), wait.ranks);
+  const Waiting waiting(watchdog_.status(), wait.ranks);
   for (Backoff backoff;; backoff.pause()) {
     if (auto letter = take()) return letter;
-    if (silent_.seconds() > watch_.deadline()) {
+    if (silent_.seconds() > watchdog_.deadline()) {
       judge(wait);
       silent_.restart();
       return std::nullopt;
@@ -68,13 +66,14 @@ std::optional<Mailbox::Letter> Mailbox::wait(const Wait& wait, double seconds) {
 
 void Mailbox::judge(const Wait& wait) {
   std::string problem;
-  for (const auto& [rank, answer] : watch_.blame(wait.ranks)) {
-    if (answer.came && wait.answering_is_enough) continue;
-    problem += fmt::format("{}{} has not sent {} for {} s (parallel.deadline): {}.", problem.empty() ? "" : " ",
-                           watch_.name(rank), wait.what, watch_.deadline(),
-                           answer.came ? answer.text : "it does not answer, so it is stopped or its machine is lost");
+  for (const auto& [rank, answer] : watchdog_.blame(wait.ranks)) {
+    if (answer.received && wait.answering_is_enough) continue;
+    problem +=
+        fmt::format("{}{} has not sent {} for {} s (parallel.deadline): {}.", problem.empty() ? "" : " ",
+                    watchdog_.name(rank), wait.what, watchdog_.deadline(),
+                    answer.received ? answer.text : "it does not answer, so it is stopped or its machine is lost");
   }
-  if (!problem.empty()) watch_.end(kExitHang, problem);
+  if (!problem.empty()) watchdog_.abort(kExitHang, problem);
 }
 
 }  // namespace terse::trainer
