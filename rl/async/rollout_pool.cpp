@@ -35,7 +35,7 @@ RolloutPool::RolloutPool(SplitWorld& split, trainer::Session& session, const Tas
 }
 
 void RolloutPool::tell(int64_t rank, const Instruction& instruction) {
-  split_.whole.mailbox().send(rank, encode(instruction));
+  split_.whole.messages().send(rank, encode(instruction));
 }
 
 // Skipping is harmless while the samplers' weights are recent enough: newer weights follow at a later step. Without
@@ -69,7 +69,7 @@ void RolloutPool::publish(int64_t version) {
 // nobody would learn which rank the learners wait for.
 void RolloutPool::await_transfer() {
   while (!sender_.idle_within(kLookEvery)) {
-    take_in(split_.whole.mailbox().take());
+    take_in(split_.whole.messages().take());
     look_for_slow_ones();
   }
 }
@@ -149,11 +149,11 @@ std::vector<RolloutGroup> RolloutPool::collect(bool all) {
 }
 
 std::vector<RolloutGroup> RolloutPool::wait(bool all) {
-  trainer::Mailbox& mailbox = split_.whole.mailbox();
+  trainer::MessageChannel& channel = split_.whole.messages();
   while (arrived_.empty() || (all && arrived_.size() < ordered_.size())) {
     stopped_ = session_.signals().stop_requested();
     if (stopped_) return {};
-    take_in(mailbox.wait({at_work(), "a group of rollouts", /*answering_is_enough=*/false}, kLookEvery));
+    take_in(channel.wait({at_work(), "a group of rollouts", /*answering_is_enough=*/false}, kLookEvery));
     look_for_slow_ones();
   }
   std::vector<RolloutGroup> groups = std::exchange(arrived_, {});
@@ -162,11 +162,11 @@ std::vector<RolloutGroup> RolloutPool::wait(bool all) {
   return groups;
 }
 
-// Takes in `letter` and all others that have arrived, before slow groups are looked for: some arrived while this rank
+// Takes in `message` and all others that have arrived, before slow groups are looked for: some arrived while this rank
 // was busy.
-void RolloutPool::take_in(std::optional<trainer::Mailbox::Letter> letter) {
-  for (; letter; letter = split_.whole.mailbox().take()) {
-    Report report = decode_report(letter->bytes);
+void RolloutPool::take_in(std::optional<trainer::MessageChannel::Message> message) {
+  for (; message; message = split_.whole.messages().take()) {
+    Report report = decode_report(message->bytes);
     const auto found = attempts_.find(report.ticket);
     if (found == attempts_.end()) continue;  // a heartbeat, or a cancelled attempt
     const Attempt attempt = found->second;
@@ -196,7 +196,7 @@ void RolloutPool::look_for_slow_ones() {
       session_.metrics().say(
           fmt::format("{} is slow: it has had the group of problem {} for {:.1f} s, where at most {:.1f} s is usual; "
                       "another rank generates it, too ({} groups so far)",
-                      split_.whole.mailbox().name(attempt.rank), attempt.problem, age, *limit, sampler.slow));
+                      split_.whole.messages().name(attempt.rank), attempt.problem, age, *limit, sampler.slow));
     }
   }
   given_again_ += static_cast<int64_t>(again.size());
@@ -228,8 +228,8 @@ void RolloutPool::end(const std::string& text) {
   for (const auto& [rank, sampler] : samplers_) {
     tell(rank, {.kind = Instruction::Kind::kEnd, .text = text});
     if (sampler.finished > 0)
-      session_.metrics().say(fmt::format("{} generated {} groups, {} of them slowly", split_.whole.mailbox().name(rank),
-                                         sampler.finished, sampler.slow));
+      session_.metrics().say(fmt::format("{} generated {} groups, {} of them slowly",
+                                         split_.whole.messages().name(rank), sampler.finished, sampler.slow));
   }
 }
 

@@ -9,12 +9,12 @@
 #include <map>
 #include <optional>
 
-#include "rl/async/rollout_letters.h"
+#include "rl/async/rollout_messages.h"
 #include "rl/async/split_world.h"
 #include "rl/async/straggler_limit.h"
 #include "rl/async/weight_sync.h"
 #include "rl/rollout/rollout_supply.h"
-#include "trainer/parallel/mpi/mailbox.h"
+#include "trainer/parallel/mpi/message_channel.h"
 
 namespace terse::rl {
 
@@ -53,7 +53,7 @@ class RolloutPool final : public RolloutSupply {
   void cancel(int64_t problem);
   void await_transfer();
   std::vector<RolloutGroup> wait(bool all);
-  void take_in(std::optional<trainer::Mailbox::Letter> letter);
+  void take_in(std::optional<trainer::MessageChannel::Message> message);
   void look_for_slow_ones();
   std::vector<int64_t> at_work() const;
 

@@ -8,10 +8,10 @@
 #include <map>
 #include <stdexcept>
 
-#include "rl/async/rollout_letters.h"
+#include "rl/async/rollout_messages.h"
 #include "rl/async/weight_sync.h"
 #include "rl/rollout/rollout_supply.h"
-#include "trainer/parallel/mpi/mailbox.h"
+#include "trainer/parallel/mpi/message_channel.h"
 
 namespace terse::rl {
 
@@ -36,8 +36,8 @@ class RolloutRank {
   std::optional<std::string> run() {
     for (;;) {
       // 1. Read instructions. With nothing to generate, wait for one.
-      while (const auto letter = next_letter()) {
-        const Instruction instruction = decode_instruction(letter->bytes);
+      while (const auto message = next_message()) {
+        const Instruction instruction = decode_instruction(message->bytes);
         switch (instruction.kind) {
           case Instruction::Kind::kWeights:
             if (receiver_.under_way()) take_weights();
@@ -69,15 +69,15 @@ class RolloutRank {
     std::vector<Rollout> rollouts;         // by sample
   };
 
-  std::optional<trainer::Mailbox::Letter> next_letter() {
-    trainer::Mailbox& mailbox = split_.whole.mailbox();
-    if (!engine_.idle()) return mailbox.take();
+  std::optional<trainer::MessageChannel::Message> next_message() {
+    trainer::MessageChannel& channel = split_.whole.messages();
+    if (!engine_.idle()) return channel.take();
     split_.whole.enter("waits for work");
     for (;;) {
       // The learners may run another stage or an evaluation. So any delay is accepted as long as they answer.
-      if (auto letter = mailbox.wait({{kLead}, "work", /*answering_is_enough=*/true}, config_.parallel.deadline)) {
+      if (auto message = channel.wait({{kLead}, "work", /*answering_is_enough=*/true}, config_.parallel.deadline)) {
         split_.whole.enter("rollout");
-        return letter;
+        return message;
       }
     }
   }
@@ -158,7 +158,7 @@ class RolloutRank {
   }
 
   void send(const Report& report) {
-    split_.whole.mailbox().send(kLead, encode(report));
+    split_.whole.messages().send(kLead, encode(report));
     sent_ = Clock::now();
   }
 

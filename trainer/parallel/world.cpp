@@ -32,7 +32,7 @@ class LoneWorld final : public World {
     return *group_;
   }
   std::vector<std::string> gather(std::string_view, const std::string& mine) override { return {mine}; }
-  Mailbox& mailbox() override { throw std::logic_error("a process that runs alone has nobody to write to"); }
+  MessageChannel& messages() override { throw std::logic_error("a process that runs alone has nobody to write to"); }
   void enter(std::string_view) override {}  // nobody waits for this rank
   [[noreturn]] void abort(int code, const std::string& message) override {
     std::fputs(fmt::format("terse: {}\n", message).c_str(), stderr);

@@ -35,7 +35,7 @@ bool launched_by_mpi();
 // without a launcher.
 int64_t rank_of_launch();
 
-class Mailbox;
+class MessageChannel;
 
 class World {
  public:
@@ -56,8 +56,8 @@ class World {
   // of group().
   virtual std::vector<std::string> gather(std::string_view name, const std::string& mine) = 0;
 
-  // Point-to-point messages between ranks. Only the main thread uses it. A world of one rank throws std::logic_error.
-  virtual Mailbox& mailbox() = 0;
+  // Point-to-point messages between ranks. Only the main thread uses them. A world of one rank throws std::logic_error.
+  virtual MessageChannel& messages() = 0;
 
   // Sets the phase of this rank, such as "rollout", "backward" or "save". Messages about a hang report it.
   virtual void enter(std::string_view phase) = 0;

@@ -1,5 +1,5 @@
-// A World that consists of some ranks of another one, with new rank numbers. Only its mailbox still uses the rank
-// numbers of the whole world.
+// A World that consists of some ranks of another one, with new rank numbers. Only its messages() still
+// use the rank numbers of the whole world.
 #include <cstdlib>
 #include <iterator>
 #include <set>
@@ -38,7 +38,7 @@ class WorldPart final : public World {
   std::vector<std::string> gather(std::string_view name, const std::string& mine) override {
     return all_gather_bytes(*group_, name, mine);
   }
-  Mailbox& mailbox() override { return whole_.mailbox(); }  // uses the ranks of the whole world
+  MessageChannel& messages() override { return whole_.messages(); }  // uses the ranks of the whole world
   void enter(std::string_view phase) override { whole_.enter(phase); }
   [[noreturn]] void abort(int code, const std::string& message) override {
     whole_.abort(code, message);

@@ -155,29 +155,29 @@ TEST(End, OfManyReasonsOneIsHeard) {
   for (int i = 0; i < 3; ++i) expect_end(play("all_abort"), 65, HasSubstr("gives up"));
 }
 
-TEST(Letters, AStoppedRankIsNamed) {
-  expect_end(play("letter_stopped", 1), 76,
+TEST(Messages, AStoppedRankIsNamed) {
+  expect_end(play("message_stopped", 1), 76,
              AllOf(HasSubstr("rank 1 (host "), HasSubstr("has not sent a group for 1 s (parallel.deadline)"),
                    HasSubstr("it does not answer, so it is stopped")));
 }
 
-TEST(Letters, ARankThatIsOverdueIsNamedWithWhatItDoes) {
-  expect_end(play("letter_overdue", 1), 76,
+TEST(Messages, ARankThatIsOverdueIsNamedWithWhatItDoes) {
+  expect_end(play("message_overdue", 1), 76,
              AllOf(HasSubstr("rank 1 (host "), HasSubstr("has not sent a group"), HasSubstr("\"rollout\"")));
 }
 
-TEST(Letters, WhoMayTakeItsTimeMay) {
-  const RanksResult result = play("letter_late", 1);
+TEST(Messages, WhoMayTakeItsTimeMay) {
+  const RanksResult result = play("message_late", 1);
   EXPECT_EQ(result.exit_code, 0) << result.errors;
 }
 
-TEST(Letters, ARankThatItselfWaitsForAnotherIsNotNamed) {
-  expect_end(play("letter_behind", 2), 76,
+TEST(Messages, ARankThatItselfWaitsForAnotherIsNotNamed) {
+  expect_end(play("message_behind", 2), 76,
              AllOf(HasSubstr("rank 2 (host "), HasSubstr("it does not answer"), Not(HasSubstr("rank 1 (host "))));
 }
 
-TEST(Letters, WhoWaitsForALetterOfARankAtWorkIsWaitedFor) {
-  const RanksResult result = play("behind_letters", 1);
+TEST(Messages, WhoWaitsForAMessageOfARankAtWorkIsWaitedFor) {
+  const RanksResult result = play("behind_messages", 1);
   EXPECT_EQ(result.exit_code, 0) << result.errors;
 }
 

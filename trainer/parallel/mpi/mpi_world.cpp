@@ -15,7 +15,7 @@
 
 #include "base/errors.h"
 #include "trainer/parallel/collectives/backends.h"
-#include "trainer/parallel/mpi/mailbox.h"
+#include "trainer/parallel/mpi/message_channel.h"
 #include "trainer/parallel/watchdog/init_watchdog.h"
 
 namespace terse::trainer {
@@ -79,7 +79,7 @@ class MpiWorld final : public World {
         members_(gather_members(comm_)),
         place_(place_of(comm_.rank(), members_, options.ranks_per_node)),
         watchdog_(comm_.duplicate(), names_of(members_), options.deadline),
-        mailbox_(comm_.duplicate(), watchdog_),
+        messages_(comm_.duplicate(), watchdog_),
         all_(Group::create(comm_, "world", all_ranks(comm_.size()), watchdog_)),
         host_(mpi_collectives(all_)) {
     init_watchdog_.reset();
@@ -113,7 +113,7 @@ class MpiWorld final : public World {
     return all_gather_bytes(*host_, name, mine);
   }
 
-  Mailbox& mailbox() override { return mailbox_; }
+  MessageChannel& messages() override { return messages_; }
 
   void enter(std::string_view phase) override { watchdog_.status().enter(phase); }
 
@@ -151,7 +151,7 @@ class MpiWorld final : public World {
   const std::vector<Member> members_;
   const Place place_;
   Watchdog watchdog_;
-  Mailbox mailbox_;
+  MessageChannel messages_;
   std::shared_ptr<Group> all_;
   std::unique_ptr<Collectives> host_;         // for CPU tensors, such as those of gather()
   std::unique_ptr<Collectives> collectives_;  // for tensors on the device of group(); runs on the same Group

@@ -1,4 +1,4 @@
-// What this rank is doing, and which ranks it waits for. The threads of the groups and the mailbox write it. The
+// What this rank is doing, and which ranks it waits for. The threads of the groups and the MessageChannel write it. The
 // watchdog thread (watchdog.h) reads it to answer ranks that wait for this one, and to detect a stuck thread.
 #pragma once
 

@@ -1,5 +1,5 @@
 // Polls for messages instead of blocking in MPI, so that it notices when the deadline has passed.
-#include "trainer/parallel/mpi/mailbox.h"
+#include "trainer/parallel/mpi/message_channel.h"
 
 #include <fmt/format.h>
 
@@ -14,7 +14,7 @@ namespace terse::trainer {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr int kLetterTag = 1;
+constexpr int kMessageTag = 1;
 constexpr size_t kLongest = size_t{1} << 30;
 
 // For its lifetime, registers with RankStatus that the main thread waits for these ranks.
@@ -31,32 +31,33 @@ class Waiting {
 
 }  // namespace
 
-Mailbox::Mailbox(mpi::Comm comm, Watchdog& watchdog) : comm_(std::move(comm)), watchdog_(watchdog), sending_(comm_) {}
+MessageChannel::MessageChannel(mpi::Comm comm, Watchdog& watchdog)
+    : comm_(std::move(comm)), watchdog_(watchdog), sending_(comm_) {}
 
-void Mailbox::send(int64_t rank, std::string bytes) {
+void MessageChannel::send(int64_t rank, std::string bytes) {
   if (bytes.empty() || bytes.size() >= kLongest)
-    throw std::invalid_argument(fmt::format("a letter of {} bytes; expected 1 to {}", bytes.size(), kLongest - 1));
+    throw std::invalid_argument(fmt::format("a message of {} bytes; expected 1 to {}", bytes.size(), kLongest - 1));
   if (sending_.test()) sent_.clear();
   // On the heap, because MPI reads the bytes at this address until the send is complete, and sent_ moves its elements.
   sent_.push_back(std::make_unique<std::string>(std::move(bytes)));
-  sending_.send(rank, kLetterTag, sent_.back()->data(), static_cast<int64_t>(sent_.back()->size()));
+  sending_.send(rank, kMessageTag, sent_.back()->data(), static_cast<int64_t>(sent_.back()->size()));
 }
 
-std::optional<Mailbox::Letter> Mailbox::take() {
+std::optional<MessageChannel::Message> MessageChannel::take() {
   sending_.test();
-  std::optional<Letter> letter = comm_.poll(kLetterTag);
-  if (letter) silent_.restart();
-  return letter;
+  std::optional<Message> message = comm_.poll(kMessageTag);
+  if (message) silent_.restart();
+  return message;
 }
 
-std::optional<Mailbox::Letter> Mailbox::wait(const Wait& wait, double seconds) {
+std::optional<MessageChannel::Message> MessageChannel::wait(const Wait& wait, double seconds) {
   const Clock::time_point start = Clock::now();
   silent_.go_on();
   const Waiting waiting(watchdog_.status(), wait.ranks);
   for (Backoff backoff;; backoff.pause()) {
-    if (auto letter = take()) return letter;
+    if (auto message = take()) return message;
     if (silent_.seconds() > watchdog_.deadline()) {
-      judge(wait);
+      handle_timeout(wait);
       silent_.restart();
       return std::nullopt;
     }
@@ -64,7 +65,7 @@ std::optional<Mailbox::Letter> Mailbox::wait(const Wait& wait, double seconds) {
   }
 }
 
-void Mailbox::judge(const Wait& wait) {
+void MessageChannel::handle_timeout(const Wait& wait) {
   std::string problem;
   for (const auto& [rank, answer] : watchdog_.blame(wait.ranks)) {
     if (answer.received && wait.answering_is_enough) continue;
