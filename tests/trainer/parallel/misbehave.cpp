@@ -178,7 +178,7 @@ void slow_data(double deadline) {
   const mpi::Session session;
   const mpi::Comm comm = mpi::Comm::world();
   Watchdog watchdog(comm.duplicate(), {"rank 0", "rank 1", "rank 2"}, deadline);
-  const auto group = Group::create(comm, "world", {0, 1, 2}, watchdog);
+  const auto group = ProcessGroup::create(comm, "world", {0, 1, 2}, watchdog);
   char byte = 0;
   group->run({.name = "slow"}, [&](Exchange& exchange) {
     for (int i = 0; exchange.rank() < 2 && i < 10; ++i) {
@@ -199,7 +199,7 @@ void stuck(double deadline) {
   const mpi::Session session;
   const mpi::Comm comm = mpi::Comm::world();
   Watchdog watchdog(comm.duplicate(), {"rank 0", "rank 1", "rank 2"}, deadline);
-  const auto group = Group::create(comm, "world", {0, 1, 2}, watchdog);
+  const auto group = ProcessGroup::create(comm, "world", {0, 1, 2}, watchdog);
   group
       ->run({.name = "stuck"},
             [](Exchange&) {

@@ -26,7 +26,7 @@ constexpr double kGrace = 1;  // seconds; after it, a waiting rank registers who
 
 }  // namespace
 
-Exchange::Exchange(Group& group) : group_(group), requests_(group.comm_) {}
+Exchange::Exchange(ProcessGroup& group) : group_(group), requests_(group.comm_) {}
 int64_t Exchange::rank() const {
   return group_.rank();
 }
@@ -88,14 +88,14 @@ void Exchange::fail(const std::string& problem) {
                              mine.phase, mine.number, group_.name_, describe(mine), problem));
 }
 
-std::shared_ptr<Group> Group::create(mpi::Comm comm, std::string name, std::vector<int64_t> members,
-                                     Watchdog& watchdog) {
-  std::shared_ptr<Group> group(new Group(std::move(comm), std::move(name), std::move(members), watchdog));
+std::shared_ptr<ProcessGroup> ProcessGroup::create(mpi::Comm comm, std::string name, std::vector<int64_t> members,
+                                                   Watchdog& watchdog) {
+  std::shared_ptr<ProcessGroup> group(new ProcessGroup(std::move(comm), std::move(name), std::move(members), watchdog));
   group->thread_ = std::thread([group] { group->serve(); });
   return group;
 }
 
-Group::Group(mpi::Comm comm, std::string name, std::vector<int64_t> members, Watchdog& watchdog)
+ProcessGroup::ProcessGroup(mpi::Comm comm, std::string name, std::vector<int64_t> members, Watchdog& watchdog)
     : comm_(std::move(comm)),
       name_(std::move(name)),
       members_(std::move(members)),
@@ -107,21 +107,21 @@ Group::Group(mpi::Comm comm, std::string name, std::vector<int64_t> members, Wat
   for (const int64_t member : members_) names_.push_back(watchdog_.name(member));
 }
 
-std::shared_future<void> Group::run(Call call, Body body) {
-  Job job{.call = std::move(call), .body = std::move(body), .done = {}};
+std::shared_future<void> ProcessGroup::run(CollectiveOp op, Body body) {
+  Job job{.op = std::move(op), .body = std::move(body), .done = {}};
   std::shared_future<void> done = job.done.get_future().share();
   {
     const std::lock_guard lock(mutex_);
     if (closing_)
-      throw std::logic_error(fmt::format("{} \"{}\" was called on group \"{}\" after its end", name_of(job.call.kind),
-                                         job.call.name, name_));
+      throw std::logic_error(
+          fmt::format("{} \"{}\" was called on group \"{}\" after its end", name_of(job.op.kind), job.op.name, name_));
     queue_.push_back(std::move(job));
   }
   changed_.notify_one();
   return done;
 }
 
-void Group::serve() {
+void ProcessGroup::serve() {
   prctl(PR_SET_TIMERSLACK, 1000UL);  // with the default slack, the naps of Backoff would be much longer
   for (;;) {
     Job job;
@@ -133,13 +133,13 @@ void Group::serve() {
       queue_.pop_front();
     }
     try {
-      exchange_fingerprints(job.call);
+      exchange_fingerprints(job.op);
       if (job.body) {
         Exchange exchange(*this);
         job.body(exchange);
       }
       status_->finish();
-      job.call = {};  // releases the tensors before the caller continues
+      job.op = {};  // releases the tensors before the caller continues
       job.body = {};
       job.done.set_value();
     } catch (...) {
@@ -148,14 +148,14 @@ void Group::serve() {
   }
 }
 
-void Group::exchange_fingerprints(const Call& call) {
-  const OpFingerprint mine = fingerprint_of(call, ++number_, watchdog_.status().phase());
+void ProcessGroup::exchange_fingerprints(const CollectiveOp& op) {
+  const OpFingerprint mine = fingerprint_of(op, ++number_, watchdog_.status().phase());
   status_->begin(mine);
   mpi::Requests receives(comm_), sends(comm_);
   for (int64_t step = 0; step < size(); ++step) {
     const int64_t peer = (rank() + step) % size();
     sent_[peer] = mine;
-    set_peer_counts(sent_[peer], call, peer);
+    set_peer_counts(sent_[peer], op, peer);
     if (peer == rank()) continue;
     received_[peer] = OpFingerprint();
     receives.receive(peer, kFingerprintTag, &received_[peer], sizeof(OpFingerprint));
@@ -184,19 +184,19 @@ void Group::exchange_fingerprints(const Call& call) {
   status_->record_progress();
 }
 
-void Group::check_fingerprints() {
+void ProcessGroup::check_fingerprints() {
   const std::string problem = describe_mismatch(name_, rank(), sent_, received_, names_);
   if (!problem.empty()) watchdog_.abort(kExitHang, problem);
 }
 
-std::vector<int64_t> Group::in_world(std::vector<int64_t> ranks) const {
+std::vector<int64_t> ProcessGroup::in_world(std::vector<int64_t> ranks) const {
   for (int64_t& each : ranks) each = members_[each];
   return ranks;
 }
 
 // Called when these ranks of this group have exceeded the deadline. Ends the job when one of them is to blame.
 // Otherwise it returns, and the caller waits for another deadline.
-void Group::handle_timeout(const std::vector<int64_t>& ranks, const char* what) {
+void ProcessGroup::handle_timeout(const std::vector<int64_t>& ranks, const char* what) {
   const std::map<int64_t, Watchdog::Answer> blamed = watchdog_.blame(in_world(ranks));
   std::string problem;
   for (const int64_t peer : ranks) {
@@ -221,9 +221,9 @@ void Group::handle_timeout(const std::vector<int64_t>& ranks, const char* what) 
   status_->reset_timeout();
 }
 
-std::shared_ptr<Group> Group::split(std::string_view name, int64_t color, int64_t key) {
+std::shared_ptr<ProcessGroup> ProcessGroup::split(std::string_view name, int64_t color, int64_t key) {
   check_color(name, color);
-  std::shared_ptr<Group> child;
+  std::shared_ptr<ProcessGroup> child;
   run({.kind = Kind::kSplit, .name = std::string(name)}, [&](Exchange& exchange) {
     std::vector<std::array<int64_t, 2>> wishes(size());
     wishes[rank()] = {color, key};
@@ -248,20 +248,20 @@ std::shared_ptr<Group> Group::split(std::string_view name, int64_t color, int64_
     child = create(std::move(comm), fmt::format("{}/{}:{}", name_, name, color), std::move(peers), watchdog_);
   }).get();
   const std::lock_guard lock(mutex_);
-  std::erase_if(children_, [](const std::weak_ptr<Group>& each) { return each.expired(); });
+  std::erase_if(children_, [](const std::weak_ptr<ProcessGroup>& each) { return each.expired(); });
   children_.push_back(child);
   return child;
 }
 
-void Group::close() {
-  std::vector<std::weak_ptr<Group>> children;
+void ProcessGroup::close() {
+  std::vector<std::weak_ptr<ProcessGroup>> children;
   {
     const std::lock_guard lock(mutex_);
     children = std::move(children_);
     children_.clear();
   }
-  for (const std::weak_ptr<Group>& each : children)
-    if (const std::shared_ptr<Group> child = each.lock()) child->close();
+  for (const std::weak_ptr<ProcessGroup>& each : children)
+    if (const std::shared_ptr<ProcessGroup> child = each.lock()) child->close();
   {
     const std::lock_guard lock(mutex_);
     closing_ = true;

@@ -30,12 +30,12 @@
 
 namespace terse::trainer {
 
-class Group;
+class ProcessGroup;
 
 // Moves data between the ranks of a group. The body of an operation uses it, on the group's thread.
 class Exchange {
  public:
-  explicit Exchange(Group& group);
+  explicit Exchange(ProcessGroup& group);
   int64_t rank() const;
   int64_t size() const;
   // Start a message to or from `peer`. Nothing is sent when `bytes` is 0. The buffer must stay valid until wait()
@@ -50,27 +50,27 @@ class Exchange {
   std::vector<std::byte>& scratch();                   // a buffer that is kept between operations
 
  private:
-  Group& group_;
+  ProcessGroup& group_;
   mpi::Requests requests_;
 };
 
-class Group : public std::enable_shared_from_this<Group> {
+class ProcessGroup : public std::enable_shared_from_this<ProcessGroup> {
  public:
   using Body = std::function<void(Exchange&)>;
 
   // `members` are the world ranks of the group's ranks, in order. `watchdog` must live until the group is closed.
-  static std::shared_ptr<Group> create(mpi::Comm comm, std::string name, std::vector<int64_t> members,
-                                       Watchdog& watchdog);
+  static std::shared_ptr<ProcessGroup> create(mpi::Comm comm, std::string name, std::vector<int64_t> members,
+                                              Watchdog& watchdog);
 
   int64_t rank() const { return comm_.rank(); }
   int64_t size() const { return comm_.size(); }
   const std::string& name() const { return name_; }
 
-  // Enqueues an operation. With an empty body the ranks only meet. The future rethrows what the body threw. Throws
-  // std::logic_error after close().
-  std::shared_future<void> run(Call call, Body body);
+  // Enqueues an operation. With an empty body the ranks only exchange fingerprints. The future rethrows what the body
+  // threw. Throws std::logic_error after close().
+  std::shared_future<void> run(CollectiveOp op, Body body);
   // Collective. Returns a group of the ranks that pass the same `color`, ordered by `key` and then by rank.
-  std::shared_ptr<Group> split(std::string_view name, int64_t color, int64_t key);
+  std::shared_ptr<ProcessGroup> split(std::string_view name, int64_t color, int64_t key);
   // Runs all enqueued operations of this group and of the groups that were split off from it, then ends their threads.
   // No other thread may call run() meanwhile.
   void close();
@@ -78,14 +78,14 @@ class Group : public std::enable_shared_from_this<Group> {
  private:
   friend class Exchange;
   struct Job {
-    Call call;
+    CollectiveOp op;
     Body body;
     std::promise<void> done;
   };
 
-  Group(mpi::Comm comm, std::string name, std::vector<int64_t> members, Watchdog& watchdog);
-  void serve();                                  // the loop of thread_
-  void exchange_fingerprints(const Call& call);  // step 1 of an operation
+  ProcessGroup(mpi::Comm comm, std::string name, std::vector<int64_t> members, Watchdog& watchdog);
+  void serve();                                        // the loop of thread_
+  void exchange_fingerprints(const CollectiveOp& op);  // step 1 of an operation
   void check_fingerprints();
   std::vector<int64_t> in_world(std::vector<int64_t> ranks) const;  // ranks of this group -> ranks of the world
   void handle_timeout(const std::vector<int64_t>& ranks, const char* what);
@@ -106,7 +106,7 @@ class Group : public std::enable_shared_from_this<Group> {
   std::condition_variable changed_;
   std::deque<Job> queue_;
   bool closing_ = false;
-  std::vector<std::weak_ptr<Group>> children_;
+  std::vector<std::weak_ptr<ProcessGroup>> children_;
   std::thread thread_;
 };
 

@@ -80,7 +80,7 @@ class MpiWorld final : public World {
         place_(place_of(comm_.rank(), members_, options.ranks_per_node)),
         watchdog_(comm_.duplicate(), names_of(members_), options.deadline),
         messages_(comm_.duplicate(), watchdog_),
-        all_(Group::create(comm_, "world", all_ranks(comm_.size()), watchdog_)),
+        all_(ProcessGroup::create(comm_, "world", all_ranks(comm_.size()), watchdog_)),
         host_(mpi_collectives(all_)) {
     init_watchdog_.reset();
   }
@@ -152,9 +152,9 @@ class MpiWorld final : public World {
   const Place place_;
   Watchdog watchdog_;
   MessageChannel messages_;
-  std::shared_ptr<Group> all_;
+  std::shared_ptr<ProcessGroup> all_;
   std::unique_ptr<Collectives> host_;         // for CPU tensors, such as those of gather()
-  std::unique_ptr<Collectives> collectives_;  // for tensors on the device of group(); runs on the same Group
+  std::unique_ptr<Collectives> collectives_;  // for tensors on the device of group(); runs on the same ProcessGroup
 };
 
 }  // namespace

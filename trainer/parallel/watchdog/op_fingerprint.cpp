@@ -47,28 +47,28 @@ std::string list(const std::vector<std::string>& names) {
 
 }  // namespace
 
-OpFingerprint fingerprint_of(const Call& call, uint64_t number, const std::string& phase) {
+OpFingerprint fingerprint_of(const CollectiveOp& op, uint64_t number, const std::string& phase) {
   OpFingerprint fingerprint{.number = number,
-                            .kind = static_cast<int32_t>(call.kind),
-                            .reduce = static_cast<int32_t>(call.reduce),
-                            .root = static_cast<int32_t>(call.root),
-                            .name_hash = hash(call.name.data(), call.name.size())};
-  put(fingerprint.name, call.name);
+                            .kind = static_cast<int32_t>(op.kind),
+                            .reduce = static_cast<int32_t>(op.reduce),
+                            .root = static_cast<int32_t>(op.root),
+                            .name_hash = hash(op.name.data(), op.name.size())};
+  put(fingerprint.name, op.name);
   put(fingerprint.phase, phase);
-  if (!call.in.defined()) return fingerprint;
-  fingerprint.dtype = static_cast<int32_t>(call.in.scalar_type());
-  fingerprint.elements = call.kind == Kind::kAllGather ? call.out.numel() : call.in.numel();
-  const std::vector<int64_t>& counts = call.kind == Kind::kAllGather ? call.out_counts : call.in_counts;
+  if (!op.in.defined()) return fingerprint;
+  fingerprint.dtype = static_cast<int32_t>(op.in.scalar_type());
+  fingerprint.elements = op.kind == Kind::kAllGather ? op.out.numel() : op.in.numel();
+  const std::vector<int64_t>& counts = op.kind == Kind::kAllGather ? op.out_counts : op.in_counts;
   fingerprint.count_of_counts = static_cast<int64_t>(counts.size());
   fingerprint.counts_hash = hash(counts.data(), counts.size() * sizeof(int64_t));
   std::copy_n(counts.begin(), std::min(counts.size(), std::size(fingerprint.counts)), fingerprint.counts);
   return fingerprint;
 }
 
-void set_peer_counts(OpFingerprint& fingerprint, const Call& call, int64_t peer) {
-  if (call.kind != Kind::kAllToAll) return;
-  fingerprint.to_receiver = call.in_counts[peer];
-  fingerprint.from_receiver = call.out_counts[peer];
+void set_peer_counts(OpFingerprint& fingerprint, const CollectiveOp& op, int64_t peer) {
+  if (op.kind != Kind::kAllToAll) return;
+  fingerprint.to_receiver = op.in_counts[peer];
+  fingerprint.from_receiver = op.out_counts[peer];
 }
 
 std::string describe(const OpFingerprint& fingerprint) {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "trainer/parallel/collectives/call.h"
+#include "trainer/parallel/collectives/collective_op.h"
 
 namespace terse::trainer {
 
@@ -23,10 +23,10 @@ struct OpFingerprint {
   char name[64] = {}, phase[32] = {};
 };
 
-// The fingerprint of `call`, which is operation `number` of its group.
-OpFingerprint fingerprint_of(const Call& call, uint64_t number, const std::string& phase);
+// The fingerprint of `op`, which is operation `number` of its group.
+OpFingerprint fingerprint_of(const CollectiveOp& op, uint64_t number, const std::string& phase);
 // Fills in to_receiver and from_receiver, in the copy that rank `peer` receives.
-void set_peer_counts(OpFingerprint& fingerprint, const Call& call, int64_t peer);
+void set_peer_counts(OpFingerprint& fingerprint, const CollectiveOp& op, int64_t peer);
 
 // The operation as messages show it: all_gather "weights" of 10 float32 in counts [3, 4, 3]
 std::string describe(const OpFingerprint& fingerprint);
