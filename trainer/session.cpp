@@ -154,7 +154,7 @@ void Session::save(const StageProgress& progress, const SaveState& save_state, d
   model_->save(state);
   if (save_state) save_state(state);
   MetricPosition position;
-  together("records are on disk", [&] { position = metrics_->position(); });  // only rank 0 writes them
+  on_all_ranks("records are on disk", [&] { position = metrics_->position(); });  // only rank 0 writes them
   state.extra = {{"finished", finished_},
                  {"tokenizer", tokenizer_},
                  {"metrics", position},
@@ -171,7 +171,7 @@ void Session::save(const StageProgress& progress, const SaveState& save_state, d
   if (!config_.checkpoint.async) wait_for_save();
 }
 
-void Session::together(std::string_view name, const std::function<void()>& work) {
+void Session::on_all_ranks(std::string_view name, const std::function<void()>& work) {
   std::optional<DiskError> mine;
   try {
     work();
@@ -193,7 +193,7 @@ void Session::wait_for_save() {
     world_.group(device_).all_reduce("checkpoint is written", busy, Reduce::kMax).wait();
     idle = busy.item<int64_t>() == 0;
   }
-  together("checkpoint has been written", [this] { store_->wait(); });
+  on_all_ranks("checkpoint has been written", [this] { store_->wait(); });
 }
 
 void Session::report(const DiskError& error) {
@@ -201,7 +201,7 @@ void Session::report(const DiskError& error) {
 }
 
 // Waits for the background save and reports its failure, so that the next save is still tried.
-void Session::settle() {
+void Session::finish_pending_save() {
   try {
     wait_for_save();
   } catch (const DiskError& error) {
@@ -220,12 +220,12 @@ void Session::maybe_save(const StageProgress& progress, const SaveState& save_st
 // finish_stage() replaces this checkpoint by one of the same step.
 void Session::save_last_step(const StageProgress& progress, const SaveState& save_state) {
   save_now(progress, save_state, kNoScore, signals_.take());
-  settle();
+  finish_pending_save();
 }
 
 void Session::save_now(const StageProgress& progress, const SaveState& save_state, double score, Interrupt interrupt) {
   world_.enter("save");
-  settle();
+  finish_pending_save();
   try {
     save(progress, save_state, score);
     if (interrupt != Interrupt::kNone) wait_for_save();
@@ -239,7 +239,7 @@ void Session::save_now(const StageProgress& progress, const SaveState& save_stat
 
 void Session::stop(const StageProgress& progress, const SaveState& save_state, double score) {
   world_.enter("save");
-  settle();
+  finish_pending_save();
   if (on_disk_ != global_step_) {
     if (!save_state) throw DiskError("a stop was asked for, but the newest checkpoint was not written");
     save(progress, save_state, score);
@@ -259,7 +259,7 @@ void Session::stopped(const StageProgress& progress) const {
 void Session::finish_stage(const StageProgress& progress, nlohmann::json result) {
   world_.enter("save");
   finished_.push_back(std::move(result));
-  settle();
+  finish_pending_save();
   save({progress.stage, progress.step, progress.tokens, progress.seconds, {}}, nullptr, kNoScore);
 }
 

@@ -55,9 +55,9 @@ class RolloutRank {
       }
       if (receiver_.ready()) take_weights();
       // 2. Sample one token of every response in progress.
-      for (Engine::Finished& finished : engine_.step()) take_in(std::move(finished));
+      for (Engine::Finished& finished : engine_.step()) record_finished(std::move(finished));
       // 3. Send a heartbeat.
-      show_life();
+      send_heartbeat();
     }
   }
 
@@ -142,7 +142,7 @@ class RolloutRank {
     groups_.erase(found);
   }
 
-  void take_in(Engine::Finished finished) {
+  void record_finished(Engine::Finished finished) {
     const int64_t ticket = owner_.at(finished.ticket);
     owner_.erase(finished.ticket);
     Group& group = groups_.at(ticket);
@@ -162,7 +162,7 @@ class RolloutRank {
     sent_ = Clock::now();
   }
 
-  void show_life() {
+  void send_heartbeat() {
     const std::chrono::duration<double> silent = Clock::now() - sent_;
     if (silent.count() > config_.parallel.deadline / 4) send({});
   }

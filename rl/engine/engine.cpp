@@ -28,7 +28,7 @@ int64_t Engine::Sequence::token(int64_t position) const {
 void Engine::refresh(int64_t version) {
   decoder_->refresh();
   version_ = version;
-  run_again();
+  recompute_kv_cache();
 }
 
 std::vector<Completion> Engine::generate(const std::vector<GenerationRequest>& requests,
@@ -130,7 +130,7 @@ void Engine::decode(std::vector<Finished>& finished) {
 
 // Recomputes the keys and values of all running sequences, except those of each newest token, which has not been run
 // yet.
-void Engine::run_again() {
+void Engine::recompute_kv_cache() {
   DecodeRows rows;
   const auto flush = [&] {
     if (rows.tokens.empty()) return;

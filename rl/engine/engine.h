@@ -87,7 +87,7 @@ class Engine {
   void check(const GenerationRequest& request) const;
   void admit(std::vector<Finished>& finished);
   void decode(std::vector<Finished>& finished);
-  void run_again();
+  void recompute_kv_cache();
   // Samples one token for each sequence from its row of logits. Sequences that end go to `finished`, the others to
   // live_.
   void sample(std::vector<Sequence> sequences, torch::Tensor logits, std::vector<Finished>& finished);
