@@ -45,7 +45,7 @@ bool RolloutPool::may_skip_transfer(int64_t version) {
   const bool useful = sent_version_ < 0 || version - sent_version_ >= std::max<int64_t>(config_.max_staleness, 1);
   if (useful) return false;
   torch::Tensor busy = torch::full({1}, sender_.busy() ? 1 : 0, torch::kInt64).to(session_.model().device());
-  split_.part->group(session_.model().device()).broadcast("weights are under way", busy, 0).wait();
+  split_.part->group(session_.model().device()).broadcast("transfer is in progress", busy, 0).wait();
   return busy.item<int64_t>() != 0;
 }
 
@@ -193,10 +193,10 @@ void RolloutPool::regenerate_slow_groups() {
     ++sampler.slow;
     // Logs only the 1st, 2nd, 4th, 8th, .. time, so that a slow rank does not flood the log.
     if ((sampler.slow & (sampler.slow - 1)) == 0) {
-      session_.metrics().say(
-          fmt::format("{} is slow: it has had the group of problem {} for {:.1f} s, where at most {:.1f} s is usual; "
-                      "another rank generates it, too ({} groups so far)",
-                      split_.whole.messages().name(attempt.rank), attempt.problem, age, *limit, sampler.slow));
+      session_.metrics().say(fmt::format(
+          "{} is slow: it has been generating the group of problem {} for {:.1f} s; usually a group takes at "
+          "most {:.1f} s; another rank now generates it as well ({} groups so far)",
+          split_.whole.messages().name(attempt.rank), attempt.problem, age, *limit, sampler.slow));
     }
   }
   regenerated_ += static_cast<int64_t>(again.size());
@@ -228,7 +228,7 @@ void RolloutPool::end(const std::string& text) {
   for (const auto& [rank, sampler] : samplers_) {
     send(rank, {.kind = Instruction::Kind::kEnd, .text = text});
     if (sampler.finished > 0)
-      session_.metrics().say(fmt::format("{} generated {} groups, {} of them slowly",
+      session_.metrics().say(fmt::format("{} generated {} groups; {} of its attempts were slow",
                                          split_.whole.messages().name(rank), sampler.finished, sampler.slow));
   }
 }

@@ -72,7 +72,7 @@ class RolloutRank {
   std::optional<trainer::MessageChannel::Message> next_message() {
     trainer::MessageChannel& channel = split_.whole.messages();
     if (!engine_.idle()) return channel.take();
-    split_.whole.enter("waits for work");
+    split_.whole.enter("waiting for work");
     for (;;) {
       // The learners may run another stage or an evaluation. So any delay is accepted as long as they answer.
       if (auto message = channel.wait({{kLead}, "work", /*answering_is_enough=*/true}, config_.parallel.deadline)) {
@@ -112,9 +112,9 @@ class RolloutRank {
     const int64_t wanted = std::max<int64_t>(instruction.version, 0);
     if (receiver_.version() < wanted && receiver_.under_way()) take_weights();
     if (receiver_.version() < wanted) {
-      throw std::logic_error(
-          fmt::format("rollouts with weights of version {} are wanted, but those acknowledged here are of version {}",
-                      wanted, receiver_.version()));
+      throw std::logic_error(fmt::format(
+          "the learners asked for rollouts with weights of version {} or newer, but this rank has version {}", wanted,
+          receiver_.version()));
     }
     Group& group = groups_[instruction.ticket];
     group.problem = task_.problem(Split::kTrain, instruction.problem);

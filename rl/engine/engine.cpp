@@ -48,15 +48,16 @@ std::vector<Completion> Engine::generate(const std::vector<GenerationRequest>& r
 }
 
 void Engine::set_sampling(const SamplingOptions& options) {
-  if (!idle()) throw std::logic_error("the sampling of an engine was changed while sequences are under way");
+  if (!idle())
+    throw std::logic_error("set_sampling() was called while sequences are in progress; the engine must be idle");
   options_ = options;
 }
 
 void Engine::check(const GenerationRequest& request) const {
   const int64_t length = static_cast<int64_t>(request.prompt.size()) + options_.max_new_tokens;
-  if (request.prompt.empty()) throw std::invalid_argument("a prompt must hold at least one token");
+  if (request.prompt.empty()) throw std::invalid_argument("a prompt is empty; it must have at least one token");
   if (length > model_.spec().context) {
-    throw std::invalid_argument(fmt::format("a prompt of {} tokens plus {} new ones exceeds model.context = {}",
+    throw std::invalid_argument(fmt::format("a prompt of {} tokens plus {} new tokens exceeds model.context = {}",
                                             request.prompt.size(), options_.max_new_tokens, model_.spec().context));
   }
 }
