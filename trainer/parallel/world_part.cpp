@@ -31,7 +31,7 @@ class WorldPart final : public World {
   const Place& place() const override { return place_; }
   Collectives& group(torch::Device device) override {
     if (group_->device() != device)
-      throw std::logic_error("a part of a world has its tensors on " + group_->device().str() + ", not on " +
+      throw std::logic_error("the tensors of this part of the world are on " + group_->device().str() + ", not on " +
                              device.str());
     return *group_;
   }

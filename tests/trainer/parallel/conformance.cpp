@@ -297,7 +297,7 @@ TEST(Collectives, BytesOfAnyLength) {
 
 // Every rank sends messages to every other rank. The first message of each pair is a large one.
 TEST(Messages, ArriveWholeAndInOrder) {
-  if (size() == 1) GTEST_SKIP() << "a rank alone has nobody to write to";
+  if (size() == 1) GTEST_SKIP() << "a rank that runs alone has no other rank to send to";
   MessageChannel& channel = world->messages();
   constexpr int kMessages = 20;
   const auto text = [](int64_t from, int64_t to, int n) {
@@ -355,7 +355,7 @@ TEST(Collectives, WrongArgumentsAreRefusedByName) {
   expect_refusal("all_reduce \"half\": the input is of Half",
                  [&] { all().all_reduce("half", x.to(torch::kHalf), Reduce::kSum); });
   expect_refusal("add up to", [&] { all().all_gather("w", x[0][0], x, ones); });
-  expect_refusal("counts of the output in a group of", [&] { all().all_gather("w", x, x, {16, 0, 0, 0, 0}); });
+  expect_refusal("the output has 5 counts, but the group has", [&] { all().all_gather("w", x, x, {16, 0, 0, 0, 0}); });
   expect_refusal("this rank's count is 1", [&] { all().reduce_scatter("w", torch::ones({size()}, device), x, ones); });
   expect_refusal("the root is rank", [&] { all().broadcast("w", x, size()); });
   expect_refusal("is negative", [&] { all().split("s", -1, 0); });

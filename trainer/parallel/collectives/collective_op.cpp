@@ -32,11 +32,12 @@ bool same_device(torch::Device wanted, torch::Device found) {
 void check_tensor(const CollectiveOp& op, const char* which, const torch::Tensor& tensor, torch::Device device) {
   if (!tensor.defined()) refuse(op, fmt::format("the {} is an undefined tensor", which));
   if (!is_exchanged(tensor.scalar_type()))
-    refuse(op, fmt::format("the {} is of {}; ranks exchange float32, bfloat16, float64, int64, int32 and uint8", which,
-                           name_of(tensor.scalar_type())));
-  if (!same_device(device, tensor.device()))
     refuse(op,
-           fmt::format("the {} is on {}, the group's tensors are on {}", which, tensor.device().str(), device.str()));
+           fmt::format("the {} is of {}, but collectives support float32, bfloat16, float64, int64, int32 and uint8",
+                       which, name_of(tensor.scalar_type())));
+  if (!same_device(device, tensor.device()))
+    refuse(op, fmt::format("the {} is on {}, but the group's tensors are on {}", which, tensor.device().str(),
+                           device.str()));
   if (!tensor.is_contiguous())
     refuse(op, fmt::format("the {} of shape {} is not contiguous", which, fmt::join(tensor.sizes(), "x")));
 }
@@ -45,25 +46,25 @@ void check_tensor(const CollectiveOp& op, const char* which, const torch::Tensor
 void check_counts(const CollectiveOp& op, const char* which, const std::vector<int64_t>& counts,
                   const torch::Tensor& tensor, int64_t size) {
   if (static_cast<int64_t>(counts.size()) != size)
-    refuse(op, fmt::format("{} counts of the {} in a group of {} ranks", counts.size(), which, size));
+    refuse(op, fmt::format("the {} has {} counts, but the group has {} ranks", which, counts.size(), size));
   if (std::any_of(counts.begin(), counts.end(), [](int64_t count) { return count < 0; }))
     refuse(op, fmt::format("the counts of the {} are {}; none may be negative", which, counts));
   const int64_t sum = std::accumulate(counts.begin(), counts.end(), int64_t{0});
   if (sum != tensor.numel())
-    refuse(op, fmt::format("the counts of the {}, {}, add up to {}, but it has {} elements", which, counts, sum,
-                           tensor.numel()));
+    refuse(op, fmt::format("the counts of the {} are {} and add up to {}, but the {} has {} elements", which, counts,
+                           sum, which, tensor.numel()));
 }
 
 void check_share(const CollectiveOp& op, const char* which, const torch::Tensor& tensor, int64_t count) {
   if (tensor.numel() != count)
-    refuse(op, fmt::format("the {} has {} elements, this rank's count is {}", which, tensor.numel(), count));
+    refuse(op, fmt::format("the {} has {} elements, but this rank's count is {}", which, tensor.numel(), count));
 }
 
 void check(const CollectiveOp& op, int64_t rank, int64_t size, torch::Device device) {
   check_tensor(op, "input", op.in, device);
   check_tensor(op, "output", op.out, device);
   if (op.in.scalar_type() != op.out.scalar_type())
-    refuse(op, fmt::format("the input is of {}, the output of {}", name_of(op.in.scalar_type()),
+    refuse(op, fmt::format("the input is of {}, but the output is of {}", name_of(op.in.scalar_type()),
                            name_of(op.out.scalar_type())));
   switch (op.kind) {
     case Kind::kAllGather:
@@ -83,7 +84,7 @@ void check(const CollectiveOp& op, int64_t rank, int64_t size, torch::Device dev
       break;
     case Kind::kBroadcast:
       if (op.root < 0 || op.root >= size)
-        refuse(op, fmt::format("the root is rank {} of a group of {}", op.root, size));
+        refuse(op, fmt::format("the root is rank {}, but the group has {} ranks", op.root, size));
       break;
     default:
       break;

@@ -59,7 +59,7 @@ void Exchange::wait() {
       group_.status_->wait_for(group_.in_world(requests_.peers()));
       registered = true;
     } else if (waited.seconds() > group_.watchdog_.deadline()) {
-      group_.handle_timeout(requests_.peers(), "has not moved its data of");
+      group_.handle_timeout(requests_.peers(), "has not transferred the data of");
       waited.restart();
     }
   }
@@ -114,7 +114,7 @@ std::shared_future<void> ProcessGroup::run(CollectiveOp op, Body body) {
     const std::lock_guard lock(mutex_);
     if (closing_)
       throw std::logic_error(
-          fmt::format("{} \"{}\" was called on group \"{}\" after its end", name_of(job.op.kind), job.op.name, name_));
+          fmt::format("{} \"{}\" was called after group \"{}\" was closed", name_of(job.op.kind), job.op.name, name_));
     queue_.push_back(std::move(job));
   }
   changed_.notify_one();
@@ -175,7 +175,7 @@ void ProcessGroup::exchange_fingerprints(const CollectiveOp& op) {
       }
     }
     if (waited > watchdog_.deadline()) {
-      handle_timeout(all_received ? sends.peers() : receives.peers(), "has not come to");
+      handle_timeout(all_received ? sends.peers() : receives.peers(), "has not reached");
       timer.restart();
     }
   }
@@ -210,7 +210,7 @@ void ProcessGroup::handle_timeout(const std::vector<int64_t>& ranks, const char*
     if (answer.received)
       problem += answer.text + ".";
     else if (const OpFingerprint& last = previous_[peer]; last.number == 0)
-      problem += "it does not answer, so it is stopped or its machine is lost; it had not come to any operation.";
+      problem += "it does not answer, so it is stopped or its machine is lost; it had not reached any operation.";
     else
       problem += fmt::format(
           "it does not answer, so it is stopped or its machine is lost; it was last seen in phase \"{}\" at operation "
@@ -240,7 +240,7 @@ std::shared_ptr<ProcessGroup> ProcessGroup::split(std::string_view name, int64_t
       if (wishes[peer][0] == color) peers.push_back(peer);
     }
     std::stable_sort(peers.begin(), peers.end(), [&](int64_t a, int64_t b) { return wishes[a][1] < wishes[b][1]; });
-    const InitWatchdog guard(fmt::format("MPI's split of group \"{}\"", name_), watchdog_.deadline());
+    const InitWatchdog guard(fmt::format("MPI_Comm_split of group \"{}\"", name_), watchdog_.deadline());
     // MPI takes ints only, so it gets the positions of the color and of the key instead of their values.
     mpi::Comm comm = comm_.split(std::distance(colors.begin(), colors.find(color)),
                                  std::find(peers.begin(), peers.end(), rank()) - peers.begin());

@@ -67,7 +67,8 @@ void reduce_pieces(torch::ScalarType dtype, Reduce reduce, const std::vector<con
     case torch::kUInt8:
       return reduce_as<uint8_t, uint8_t>(reduce, pieces, out, count);
     default:
-      throw std::invalid_argument(fmt::format("ranks do not reduce tensors of {}", toString(dtype)));
+      throw std::invalid_argument(fmt::format(
+          "cannot reduce tensors of {}; expected float32, bfloat16, float64, int64, int32 or uint8", toString(dtype)));
   }
 }
 

@@ -36,7 +36,7 @@ MessageChannel::MessageChannel(mpi::Comm comm, Watchdog& watchdog)
 
 void MessageChannel::send(int64_t rank, std::string bytes) {
   if (bytes.empty() || bytes.size() >= kLongest)
-    throw std::invalid_argument(fmt::format("a message of {} bytes; expected 1 to {}", bytes.size(), kLongest - 1));
+    throw std::invalid_argument(fmt::format("a message has {} bytes; expected 1 to {}", bytes.size(), kLongest - 1));
   if (sending_.test()) sent_.clear();
   // On the heap, because MPI reads the bytes at this address until the send is complete, and sent_ moves its elements.
   sent_.push_back(std::make_unique<std::string>(std::move(bytes)));

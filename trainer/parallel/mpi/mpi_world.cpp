@@ -74,7 +74,7 @@ class MpiWorld final : public World {
  public:
   explicit MpiWorld(const WorldOptions& options)
       : backend_(options.backend),
-        init_watchdog_(std::in_place, "MPI's start", options.deadline),
+        init_watchdog_(std::in_place, "MPI start-up (MPI_Init)", options.deadline),
         comm_(mpi::Comm::world()),
         members_(gather_members(comm_)),
         place_(place_of(comm_.rank(), members_, options.ranks_per_node)),
@@ -87,16 +87,16 @@ class MpiWorld final : public World {
 
   ~MpiWorld() override {
     if (std::uncaught_exceptions() > 0)
-      watchdog_.abort(kExitBug, fmt::format("{} left the world by an exception, {}", watchdog_.name(place_.rank),
+      watchdog_.abort(kExitBug, fmt::format("{} failed with an exception, {}", watchdog_.name(place_.rank),
                                             watchdog_.status().report(0).text));
     try {
       all_->run({.kind = Kind::kEnd, .name = "world"}, nullptr).get();
     } catch (const std::exception& error) {
-      watchdog_.abort(kExitHang,
-                      fmt::format("{} lost the others at the end: {}", watchdog_.name(place_.rank), error.what()));
+      watchdog_.abort(kExitHang, fmt::format("{} could not reach the other ranks at the end of the run: {}",
+                                             watchdog_.name(place_.rank), error.what()));
     }
     all_->close();
-    init_watchdog_.emplace("MPI's end", watchdog_.deadline());
+    init_watchdog_.emplace("MPI shutdown (MPI_Finalize)", watchdog_.deadline());
   }
 
   const Place& place() const override { return place_; }
@@ -104,7 +104,7 @@ class MpiWorld final : public World {
   Collectives& group(torch::Device device) override {
     if (!collectives_) collectives_ = choose(device);
     if (collectives_->device() != device)
-      throw std::logic_error(fmt::format("the world's tensors are on {}, a group on {} was asked for",
+      throw std::logic_error(fmt::format("the world's tensors are on {}, but a group on {} was requested",
                                          collectives_->device().str(), device.str()));
     return *collectives_;
   }
@@ -133,7 +133,7 @@ class MpiWorld final : public World {
   // Why the ranks cannot use NCCL, with the same result on every rank; empty when all of them can. Collective.
   std::string why_not_nccl(torch::Device device) {
     const GpuIdentity mine = gpu_identity(device);
-    const auto problems = all_gather_bytes(*host_, "NCCL's problem", mine.problem);
+    const auto problems = all_gather_bytes(*host_, "NCCL problem", mine.problem);
     const auto uuids = all_gather_bytes(*host_, "GPU", mine.uuid);
     for (size_t r = 0; r < uuids.size(); ++r) {
       if (!problems[r].empty()) return fmt::format("{}: {}", watchdog_.name(r), problems[r]);

@@ -165,7 +165,7 @@ class NcclCollectives final : public GroupCollectives {
             if (const std::string problem = comm->problem(); !problem.empty()) exchange.fail(problem);
             return launched->finished();
           },
-          "has not finished, on its GPU,");
+          "has not finished the GPU work of");
     });
     try {
       queue(*launched);

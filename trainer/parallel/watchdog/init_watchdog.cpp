@@ -110,8 +110,9 @@ void InitWatchdog::report_timeout() {
   }
   if (stopped.empty()) {
     if (done_within(kExtraTime)) return;
-    stopped.push_back(fmt::format("none of the ranks of host {} ({}) is stopped: one elsewhere is, or is lost", host(),
-                                  fmt::join(running, ", ")));
+    stopped.push_back(
+        fmt::format("no rank on host {} is stopped (ranks {}), so a rank on another host is stopped or lost", host(),
+                    fmt::join(running, ", ")));
   }
   // The lowest running rank of a machine prints and exits, and the launcher then ends the others. If they still live
   // after kExitTimeout, they print, too.

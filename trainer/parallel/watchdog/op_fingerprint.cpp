@@ -105,13 +105,14 @@ std::string describe_mismatch(const std::string& group, int64_t rank, const std:
     pairs += size_mismatch(names[rank], sent[r].to_receiver, names[r], op.from_receiver);
     pairs += size_mismatch(names[r], op.to_receiver, names[rank], sent[r].from_receiver);
   }
-  std::string text = fmt::format("the ranks of group \"{}\" came to different operations as their number {}:", group,
+  std::string text = fmt::format("the ranks of group \"{}\" called different operations as operation number {}:", group,
                                  sent[rank].number);
   for (const auto& [what, who] : callers)
     text += fmt::format(" {} call{} {};", list(who), who.size() == 1 ? "s" : "", what);
   text.back() = '.';
-  if (callers.size() == 1 && pairs.empty()) text += " They differ in a part of the name or counts that is not shown.";
-  return text + pairs + " One of them skipped an operation, called one too many, or differs in its sizes.";
+  if (callers.size() == 1 && pairs.empty())
+    text += " The operations differ in a part of the name or of the counts that is not shown.";
+  return text + pairs + " One of these ranks skipped an operation, called one too many, or used other sizes.";
 }
 
 }  // namespace terse::trainer

@@ -122,7 +122,7 @@ RankStatus::Report RankStatus::report(double recent) const {
   else if (last)
     report.text += "its last operation is " + summary_of(*last);
   else
-    report.text += "it has not come to any operation yet";
+    report.text += "it has not reached any operation yet";
   return report;
 }
 
