@@ -28,7 +28,7 @@ Failure failure_of(const std::exception_ptr& exception, const std::string& where
   } catch (const ResourceError& error) {
     return {Failure::Kind::kMemory, where + error.what(), 0};
   } catch (const std::bad_alloc& error) {
-    return {Failure::Kind::kMemory, where + "its memory is used up", 0};
+    return {Failure::Kind::kMemory, where + "the process ran out of memory", 0};
   } catch (const c10::Error& error) {
     const Failure::Kind kind = is_out_of_memory(error) ? Failure::Kind::kMemory : Failure::Kind::kOther;
     return {kind, where + error.what_without_backtrace(), 0};

@@ -89,7 +89,7 @@ class Verdict {
     }
     for (size_t rank = 1; rank < answers.size() && sound(); ++rank) {
       if (answers[rank].at("manifest") == answers[0].at("manifest")) continue;
-      defects_.push_back(fmt::format("{}: rank {} sees another one than rank 0", kManifestName, rank));
+      defects_.push_back(fmt::format("{}: rank {} and rank 0 read different contents", kManifestName, rank));
     }
     return sound();
   }

@@ -18,7 +18,7 @@
 #include "launch/run/starts.h"
 #include "launch/system_errors.h"
 #include "trainer/interrupts.h"
-#include "trainer/parallel/watchdog/watch.h"
+#include "trainer/parallel/watchdog/watchdog.h"
 
 namespace terse::launch {
 namespace {

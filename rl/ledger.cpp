@@ -1,4 +1,4 @@
-// Keeps the indices of outstanding problems in a set. Every other index below `next_` has been settled.
+// Keeps the indices of outstanding problems in a set. Every other index below `next_` has been consumed.
 #include "rl/ledger.h"
 
 #include <fmt/format.h>
@@ -7,12 +7,12 @@
 
 namespace terse::rl {
 
-int64_t Ledger::hand_out() {
+int64_t Ledger::assign() {
   outstanding_.insert(next_);
   return next_++;
 }
 
-void Ledger::settle(int64_t problem) {
+void Ledger::consume(int64_t problem) {
   if (outstanding_.erase(problem) == 0)
     throw std::logic_error(fmt::format("the group of problem {} was used although it was not outstanding", problem));
 }

@@ -12,7 +12,7 @@ void LedgerLog::add(int64_t step, const RolloutBatch& batch, const Ledger& ledge
                                        {"trained", trained},
                                        {"unused", unused},
                                        {"outstanding", ledger.outstanding()},
-                                       {"handed_out", ledger.handed_out()}};
+                                       {"handed_out", ledger.assigned()}};
   record_.append(kFile, line.dump());
 }
 

@@ -57,7 +57,7 @@ void RolloutSource::order_ahead(int64_t needed) {
   const int64_t wanted = needed + config_.max_staleness * config_.prompts;
   std::vector<Problem> problems;
   while (static_cast<int64_t>(ledger_.outstanding().size()) < wanted)
-    problems.push_back(task_.problem(Split::kTrain, ledger_.hand_out()));
+    problems.push_back(task_.problem(Split::kTrain, ledger_.assign()));
   if (!problems.empty()) supply_.order(std::move(problems));
 }
 
@@ -77,7 +77,7 @@ std::vector<RolloutGroup> RolloutSource::take(int64_t count, RolloutBatch& batch
       supply_.order({std::move(group.problem)});
       continue;
     }
-    ledger_.settle(group.problem.index);
+    ledger_.consume(group.problem.index);
     price(group);
     taken.push_back(std::move(group));
   }

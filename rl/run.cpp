@@ -163,8 +163,9 @@ std::optional<trainer::SavedAndStopped> run_stages(const RunRequest& request, tr
   std::optional<RolloutPool> pool;
   if (split != nullptr) {
     pool.emplace(*split, session, *vocabulary.task);
-    session.metrics().say(
-        fmt::format("{} ranks learn, {} only generate, from the rl stage on", split->learners, split->samplers));
+    session.metrics().say(fmt::format("from the rl stage on, {} {} and {} only {}", split->learners,
+                                      split->learners == 1 ? "rank learns" : "ranks learn", split->samplers,
+                                      split->samplers == 1 ? "generates" : "generate"));
   }
   const std::vector<std::string>& stages = request.config.stages;
   std::optional<trainer::SavedAndStopped> stopped;
@@ -210,8 +211,8 @@ nlohmann::json run(const RunRequest& request) try {
   return summary;
 } catch (const trainer::StopRequested&) {
   throw trainer::SavedAndStopped(
-      "stopped on a signal while data and checkpoints were read, with nothing new to save; the same command begins "
-      "anew");
+      "the run stopped on a signal while it read data and checkpoints; there was nothing new to save, and the same "
+      "command starts it again");
 }
 
 }  // namespace terse::rl

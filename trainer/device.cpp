@@ -32,7 +32,7 @@ std::string load_cuda() {
       return fmt::format("LibTorch's CUDA libraries cannot be loaded (run scripts/setup.sh --cuda): {}", dlerror());
     }
     if (!at::globalContext().hasCUDA() || at::detail::getCUDAHooks().deviceCount() == 0)
-      return std::string("no usable GPU");
+      return std::string("LibTorch finds no usable GPU");
     return std::string();
   }();
   return problem;
@@ -49,7 +49,8 @@ void require_threads(int64_t count) {
     while (static_cast<int64_t>(threads.size()) < count) threads.emplace_back([end] { end.wait(); });
   } catch (const std::system_error& error) {
     refusal = std::make_exception_ptr(std::system_error(
-        error.code(), fmt::format("the system starts only {} of the {} threads of this run", threads.size(), count)));
+        error.code(),
+        fmt::format("the system starts only {} of the {} threads that this run needs", threads.size(), count)));
   }
   all_tried.set_value();
   for (std::thread& thread : threads) thread.join();
@@ -68,8 +69,8 @@ torch::Device choose_device(const std::string& wanted, int64_t local_rank) {
     return device;
   }
   if (wanted == "cuda") {
-    throw MachineError(
-        fmt::format("run.device is cuda, but {}. Use --device auto or cpu here; `terse doctor` tells more.", problem));
+    throw MachineError(fmt::format(
+        "run.device is cuda, but {}. Use --device auto or cpu here; `terse doctor` shows details.", problem));
   }
   return torch::kCPU;
 }

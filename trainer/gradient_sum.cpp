@@ -88,7 +88,7 @@ class SharedSum final : public PassObserver {
       if (mine) {
         pass(*mine, backward);
       } else {
-        stand_in();
+        dummy_pass();
       }
       receive();
     }
@@ -141,7 +141,7 @@ class SharedSum final : public PassObserver {
 
   // A round in which this rank has nothing to compute. It makes the same collective calls in the same order as the
   // other ranks.
-  void stand_in() {
+  void dummy_pass() {
     const size_t last = params_.units() - 1;
     params_.open(0);
     params_.open(last);

@@ -23,8 +23,9 @@ Learners::Learners(const configs::Parallel& config, World& world, torch::Device 
 
 void require_equal_nodes(int64_t ranks, int64_t nodes) {
   if (ranks % nodes == 0) return;
-  throw std::invalid_argument(fmt::format(
-      "parallel.hierarchical needs equally many ranks on every node; there are {} ranks on {} nodes", ranks, nodes));
+  throw std::invalid_argument(
+      fmt::format("parallel.hierarchical needs the same number of ranks on every node; there are {} ranks on {} nodes",
+                  ranks, nodes));
 }
 
 torch::ScalarType transfer_dtype(const configs::Parallel& config, bool bf16_model, bool cuda) {
@@ -35,10 +36,10 @@ torch::ScalarType transfer_dtype(const configs::Parallel& config, bool bf16_mode
 int64_t rollout_ranks(const configs::Parallel& config, int64_t ranks) {
   const int64_t samplers = config.rollout_ranks > 0 ? config.rollout_ranks : ranks / 2;
   if (samplers > 0 && samplers < ranks) return samplers;
-  throw std::invalid_argument(
-      fmt::format("parallel.layout is split, which needs ranks that learn and ranks that generate; there are {} ranks "
-                  "and parallel.rollout_ranks is {}: start more (launch/mpirun.sh -n 2), or use layout colocated",
-                  ranks, config.rollout_ranks));
+  throw std::invalid_argument(fmt::format(
+      "parallel.layout is split, which needs ranks that learn and ranks that generate; there are {} ranks "
+      "and parallel.rollout_ranks is {}: start more ranks (launch/mpirun.sh -n 2), or set parallel.layout to colocated",
+      ranks, config.rollout_ranks));
 }
 
 }  // namespace terse::trainer

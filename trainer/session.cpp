@@ -59,8 +59,8 @@ void read_saved(const std::function<void()>& read) {
     read();
   } catch (const nlohmann::json::exception& error) {
     throw DataError(fmt::format(
-        "the checkpoint lacks something that this version of terse reads, or has it in another form: {}. Go "
-        "on with the version that began the run, or begin a new one with another --run-dir.",
+        "the checkpoint lacks a value that this version of terse reads, or holds it in another format: {}. "
+        "Continue with the version of terse that started the run, or start a new run with another --run-dir.",
         error.what()));
   }
 }
@@ -116,16 +116,17 @@ checkpoints::StoreOptions Session::store_options() {
 
 void Session::restore(checkpoints::Store::Loaded loaded) {
   for (const std::string& defect : loaded.rejected) {
-    metrics_->say(fmt::format("damaged checkpoint {}; using {} instead", defect, loaded.path.filename().string()));
+    metrics_->say(
+        fmt::format("a checkpoint is damaged: {}; the run uses {} instead", defect, loaded.path.filename().string()));
   }
   const nlohmann::json& extra = loaded.state.extra;
   // A checkpoint of an older build does not name its tokenizer and is accepted.
   if (const std::string theirs = extra.value("tokenizer", tokenizer_); theirs != tokenizer_) {
-    throw ConfigError(
-        fmt::format("{} was trained with the tokenizer {}, this start has {}: its tokens would mean something else. "
-                    "Put back the tokenizer that the run began with, or choose another run folder (--run-dir or "
-                    "run.name) for this one.",
-                    loaded.path.string(), theirs, tokenizer_));
+    throw ConfigError(fmt::format(
+        "{} was trained with the tokenizer {}, but this start uses the tokenizer {}, in which the token ids mean other "
+        "texts. Restore the tokenizer that the run started with, or choose another run folder (--run-dir or "
+        "run.name) for the new tokenizer.",
+        loaded.path.string(), theirs, tokenizer_));
   }
   model_->restore(loaded.state);
   global_step_ = loaded.info.step;
@@ -154,7 +155,7 @@ void Session::save(const StageProgress& progress, const SaveState& save_state, d
   model_->save(state);
   if (save_state) save_state(state);
   MetricPosition position;
-  together("records are on disk", [&] { position = metrics_->position(); });  // only rank 0 writes them
+  on_all_ranks("records are on disk", [&] { position = metrics_->position(); });  // only rank 0 writes them
   state.extra = {{"finished", finished_},
                  {"tokenizer", tokenizer_},
                  {"metrics", position},
@@ -171,7 +172,7 @@ void Session::save(const StageProgress& progress, const SaveState& save_state, d
   if (!config_.checkpoint.async) wait_for_save();
 }
 
-void Session::together(std::string_view name, const std::function<void()>& work) {
+void Session::on_all_ranks(std::string_view name, const std::function<void()>& work) {
   std::optional<DiskError> mine;
   try {
     work();
@@ -193,15 +194,16 @@ void Session::wait_for_save() {
     world_.group(device_).all_reduce("checkpoint is written", busy, Reduce::kMax).wait();
     idle = busy.item<int64_t>() == 0;
   }
-  together("checkpoint has been written", [this] { store_->wait(); });
+  on_all_ranks("checkpoint has been written", [this] { store_->wait(); });
 }
 
 void Session::report(const DiskError& error) {
-  metrics_->say(fmt::format("checkpoint not written, training goes on with the older ones: {}", error.what()));
+  metrics_->say(fmt::format("the checkpoint was not written; training continues, and the older checkpoints remain: {}",
+                            error.what()));
 }
 
 // Waits for the background save and reports its failure, so that the next save is still tried.
-void Session::settle() {
+void Session::finish_pending_save() {
   try {
     wait_for_save();
   } catch (const DiskError& error) {
@@ -220,12 +222,12 @@ void Session::maybe_save(const StageProgress& progress, const SaveState& save_st
 // finish_stage() replaces this checkpoint by one of the same step.
 void Session::save_last_step(const StageProgress& progress, const SaveState& save_state) {
   save_now(progress, save_state, kNoScore, signals_.take());
-  settle();
+  finish_pending_save();
 }
 
 void Session::save_now(const StageProgress& progress, const SaveState& save_state, double score, Interrupt interrupt) {
   world_.enter("save");
-  settle();
+  finish_pending_save();
   try {
     save(progress, save_state, score);
     if (interrupt != Interrupt::kNone) wait_for_save();
@@ -239,9 +241,9 @@ void Session::save_now(const StageProgress& progress, const SaveState& save_stat
 
 void Session::stop(const StageProgress& progress, const SaveState& save_state, double score) {
   world_.enter("save");
-  settle();
+  finish_pending_save();
   if (on_disk_ != global_step_) {
-    if (!save_state) throw DiskError("a stop was asked for, but the newest checkpoint was not written");
+    if (!save_state) throw DiskError("a stop was requested, but the newest checkpoint was not written");
     save(progress, save_state, score);
   }
   wait_for_save();
@@ -251,15 +253,17 @@ void Session::stop(const StageProgress& progress, const SaveState& save_state, d
 void Session::stopped(const StageProgress& progress) const {
   throw SavedAndStopped(
       global_step_ == 0
-          ? "stopped on a signal before the first step, with nothing to save; the same command begins anew"
-          : fmt::format("saved at step {} of stage {} on a signal; the same command goes on from there", progress.step,
-                        progress.stage));
+          ? "the run stopped on a signal before the first step; there was nothing to save, and the same command "
+            "starts it again"
+          : fmt::format(
+                "the run was saved at step {} of stage {} on a signal; the same command continues it from there",
+                progress.step, progress.stage));
 }
 
 void Session::finish_stage(const StageProgress& progress, nlohmann::json result) {
   world_.enter("save");
   finished_.push_back(std::move(result));
-  settle();
+  finish_pending_save();
   save({progress.stage, progress.step, progress.tokens, progress.seconds, {}}, nullptr, kNoScore);
 }
 

@@ -97,9 +97,9 @@ class Session {
  private:
   void save(const StageProgress& progress, const SaveState& save_state, double score);
   // Runs `work`. When it throws DiskError on one rank, this function throws on all ranks, so that none continues alone.
-  void together(std::string_view name, const std::function<void()>& work);
+  void on_all_ranks(std::string_view name, const std::function<void()>& work);
   void wait_for_save();
-  void settle();
+  void finish_pending_save();
   void report(const DiskError& error);
   void save_now(const StageProgress& progress, const SaveState& save_state, double score, Interrupt interrupt);
   [[noreturn]] void stopped(const StageProgress& progress) const;

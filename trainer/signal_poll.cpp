@@ -16,7 +16,7 @@ bool SignalPoll::meet(bool busy) {
   if (world_.place().ranks > 1) {
     const std::vector<int64_t> mine = {stop ? 1 : 0, busy ? 1 : 0};
     torch::Tensor any = torch::tensor(mine, torch::kInt64).to(device_);
-    world_.group(device_).all_reduce("stop, or still at work", any, Reduce::kMax).wait();
+    world_.group(device_).all_reduce("stop requested, or busy", any, Reduce::kMax).wait();
     any = any.cpu();
     stop = any[0].item<int64_t>() != 0;
     busy = any[1].item<int64_t>() != 0;

@@ -14,7 +14,7 @@ namespace terse::trainer {
 // (Session::stop).
 class StopRequested : public std::runtime_error {
  public:
-  StopRequested() : runtime_error("a stop was asked for") {}
+  StopRequested() : runtime_error("a stop was requested") {}
 };
 
 // A signal may reach the ranks of a world at different times, or reach only some of them. All ranks follow the

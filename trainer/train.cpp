@@ -181,7 +181,7 @@ LossSum cross_entropy(Transformer& model, const BatchShare& batch) {
   if (batch.mine.sequence_count() > 0) {
     losses = weighted_loss(model, batch.mine, {0, batch.mine.sequence_count()}).losses;
   } else {
-    model.stand_in();
+    model.dummy_forward();
   }
   whole.sum = totals(model, batch.sequences, {losses}).front();
   return whole;

@@ -34,31 +34,31 @@ RolloutPool::RolloutPool(SplitWorld& split, trainer::Session& session, const Tok
   for (int64_t i = 0; i < split.samplers; ++i) samplers_[split.learners + i] = {};
 }
 
-void RolloutPool::tell(int64_t rank, const Instruction& instruction) {
-  split_.whole.mailbox().send(rank, encode(instruction));
+void RolloutPool::send(int64_t rank, const Instruction& instruction) {
+  split_.whole.messages().send(rank, encode(instruction));
 }
 
 // Skipping is harmless while the samplers' weights are recent enough: newer weights follow at a later step. Without
 // this bound, their groups would become too old to be used. The first rank decides, because a transfer ends at
 // different moments on different ranks.
-bool RolloutPool::may_pass_over(int64_t version) {
+bool RolloutPool::may_skip_transfer(int64_t version) {
   const bool useful = sent_version_ < 0 || version - sent_version_ >= std::max<int64_t>(config_.max_staleness, 1);
   if (useful) return false;
   torch::Tensor busy = torch::full({1}, sender_.busy() ? 1 : 0, torch::kInt64).to(session_.model().device());
-  split_.part->group(session_.model().device()).broadcast("weights are under way", busy, 0).wait();
+  split_.part->group(session_.model().device()).broadcast("transfer is in progress", busy, 0).wait();
   return busy.item<int64_t>() != 0;
 }
 
 void RolloutPool::publish(int64_t version) {
   const auto start = Clock::now();
   session_.world().enter("weights");
-  if (!may_pass_over(version)) {
+  if (!may_skip_transfer(version)) {
     if (leads()) await_transfer();
     transfer_ = sender_.finish();
     resent_ += transfer_.resent;
     if (leads())
       for (const auto& [rank, sampler] : samplers_)
-        tell(rank, {.kind = Instruction::Kind::kWeights, .version = version});
+        send(rank, {.kind = Instruction::Kind::kWeights, .version = version});
     sender_.start(version);
     sent_version_ = version;
   }
@@ -69,8 +69,8 @@ void RolloutPool::publish(int64_t version) {
 // nobody would learn which rank the learners wait for.
 void RolloutPool::await_transfer() {
   while (!sender_.idle_within(kLookEvery)) {
-    take_in(split_.whole.mailbox().take());
-    look_for_slow_ones();
+    handle_messages(split_.whole.messages().take());
+    regenerate_slow_groups();
   }
 }
 
@@ -78,11 +78,11 @@ void RolloutPool::order(std::vector<Problem> problems) {
   for (Problem& problem : problems) {
     const int64_t index = problem.index;
     ordered_.emplace(index, std::move(problem));
-    if (leads()) hand_out(index);
+    if (leads()) assign(index);
   }
 }
 
-void RolloutPool::hand_out(int64_t problem) {
+void RolloutPool::assign(int64_t problem) {
   // Picks the rank with the fewest attempts among those that have no attempt at this problem.
   std::set<int64_t> taken;
   for (const auto& [ticket, attempt] : attempts_)
@@ -95,7 +95,7 @@ void RolloutPool::hand_out(int64_t problem) {
   if (best == samplers_.end()) return;
   attempts_[next_ticket_] = {problem, best->first, Clock::now()};
   ++best->second.under_way;
-  tell(best->first, {.kind = Instruction::Kind::kGenerate,
+  send(best->first, {.kind = Instruction::Kind::kGenerate,
                      .version = config_.max_staleness == 0 ? sent_version_ : 0,
                      .ticket = next_ticket_,
                      .problem = problem});
@@ -106,7 +106,7 @@ void RolloutPool::cancel(int64_t problem) {
   std::erase_if(attempts_, [&](const auto& entry) {
     const auto& [ticket, attempt] = entry;
     if (attempt.problem != problem) return false;
-    tell(attempt.rank, {.kind = Instruction::Kind::kCancel, .ticket = ticket});
+    send(attempt.rank, {.kind = Instruction::Kind::kCancel, .ticket = ticket});
     --samplers_.at(attempt.rank).under_way;
     return true;
   });
@@ -149,12 +149,12 @@ std::vector<RolloutGroup> RolloutPool::collect(bool all) {
 }
 
 std::vector<RolloutGroup> RolloutPool::wait(bool all) {
-  trainer::Mailbox& mailbox = split_.whole.mailbox();
+  trainer::MessageChannel& channel = split_.whole.messages();
   while (arrived_.empty() || (all && arrived_.size() < ordered_.size())) {
     stopped_ = session_.signals().stop_requested();
     if (stopped_) return {};
-    take_in(mailbox.wait({at_work(), "a group of rollouts", /*answering_is_enough=*/false}, kLookEvery));
-    look_for_slow_ones();
+    handle_messages(channel.wait({busy_samplers(), "a group of rollouts", /*answering_is_enough=*/false}, kLookEvery));
+    regenerate_slow_groups();
   }
   std::vector<RolloutGroup> groups = std::exchange(arrived_, {});
   std::sort(groups.begin(), groups.end(),
@@ -162,11 +162,11 @@ std::vector<RolloutGroup> RolloutPool::wait(bool all) {
   return groups;
 }
 
-// Takes in `letter` and all others that have arrived, before slow groups are looked for: some arrived while this rank
+// Takes in `message` and all others that have arrived, before slow groups are regenerated: some arrived while this rank
 // was busy.
-void RolloutPool::take_in(std::optional<trainer::Mailbox::Letter> letter) {
-  for (; letter; letter = split_.whole.mailbox().take()) {
-    Report report = decode_report(letter->bytes);
+void RolloutPool::handle_messages(std::optional<trainer::MessageChannel::Message> message) {
+  for (; message; message = split_.whole.messages().take()) {
+    Report report = decode_report(message->bytes);
     const auto found = attempts_.find(report.ticket);
     if (found == attempts_.end()) continue;  // a heartbeat, or a cancelled attempt
     const Attempt attempt = found->second;
@@ -180,7 +180,7 @@ void RolloutPool::take_in(std::optional<trainer::Mailbox::Letter> letter) {
   }
 }
 
-void RolloutPool::look_for_slow_ones() {
+void RolloutPool::regenerate_slow_groups() {
   const std::optional<double> limit = limit_.seconds();
   if (samplers_.size() == 1 || !limit) return;
   std::vector<int64_t> again;
@@ -193,17 +193,17 @@ void RolloutPool::look_for_slow_ones() {
     ++sampler.slow;
     // Logs only the 1st, 2nd, 4th, 8th, .. time, so that a slow rank does not flood the log.
     if ((sampler.slow & (sampler.slow - 1)) == 0) {
-      session_.metrics().say(
-          fmt::format("{} is slow: it has had the group of problem {} for {:.1f} s, where at most {:.1f} s is usual; "
-                      "another rank generates it, too ({} groups so far)",
-                      split_.whole.mailbox().name(attempt.rank), attempt.problem, age, *limit, sampler.slow));
+      session_.metrics().say(fmt::format(
+          "{} is slow: it has been generating the group of problem {} for {:.1f} s; usually a group takes at "
+          "most {:.1f} s; another rank now generates it as well ({} groups so far)",
+          split_.whole.messages().name(attempt.rank), attempt.problem, age, *limit, sampler.slow));
     }
   }
-  given_again_ += static_cast<int64_t>(again.size());
-  for (const int64_t problem : again) hand_out(problem);
+  regenerated_ += static_cast<int64_t>(again.size());
+  for (const int64_t problem : again) assign(problem);
 }
 
-std::vector<int64_t> RolloutPool::at_work() const {
+std::vector<int64_t> RolloutPool::busy_samplers() const {
   std::vector<int64_t> ranks;
   for (const auto& [rank, sampler] : samplers_)
     if (sampler.under_way > 0) ranks.push_back(rank);
@@ -214,7 +214,7 @@ trainer::Metrics RolloutPool::metrics() const {
   const auto bytes = static_cast<double>(transfer_.bytes);
   trainer::Metrics metrics = {{"time/sync", sync_seconds_},
                               {"sync/resent", static_cast<double>(resent_)},
-                              {"pool/given_again", static_cast<double>(given_again_)},
+                              {"pool/given_again", static_cast<double>(regenerated_)},
                               {"pool/outstanding", static_cast<double>(ordered_.size())}};
   if (transfer_.version >= 0)  // a transfer has ended
     metrics.merge(
@@ -226,10 +226,10 @@ void RolloutPool::end(const std::string& text) {
   sender_.finish();
   if (!leads()) return;
   for (const auto& [rank, sampler] : samplers_) {
-    tell(rank, {.kind = Instruction::Kind::kEnd, .text = text});
+    send(rank, {.kind = Instruction::Kind::kEnd, .text = text});
     if (sampler.finished > 0)
-      session_.metrics().say(fmt::format("{} generated {} groups, {} of them slowly", split_.whole.mailbox().name(rank),
-                                         sampler.finished, sampler.slow));
+      session_.metrics().say(fmt::format("{} generated {} groups; {} of its attempts were slow",
+                                         split_.whole.messages().name(rank), sampler.finished, sampler.slow));
   }
 }
 

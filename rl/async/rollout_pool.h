@@ -9,12 +9,12 @@
 #include <map>
 #include <optional>
 
-#include "rl/async/rollout_letters.h"
+#include "rl/async/rollout_messages.h"
 #include "rl/async/split_world.h"
 #include "rl/async/straggler_limit.h"
 #include "rl/async/weight_sync.h"
 #include "rl/rollout/rollout_supply.h"
-#include "trainer/parallel/mpi/mailbox.h"
+#include "trainer/parallel/mpi/message_channel.h"
 
 namespace terse::rl {
 
@@ -47,15 +47,15 @@ class RolloutPool final : public RolloutSupply {
   };
 
   bool leads() const { return session_.leads(); }
-  bool may_pass_over(int64_t version);
-  void tell(int64_t rank, const Instruction& instruction);
-  void hand_out(int64_t problem);
+  bool may_skip_transfer(int64_t version);
+  void send(int64_t rank, const Instruction& instruction);
+  void assign(int64_t problem);
   void cancel(int64_t problem);
   void await_transfer();
   std::vector<RolloutGroup> wait(bool all);
-  void take_in(std::optional<trainer::Mailbox::Letter> letter);
-  void look_for_slow_ones();
-  std::vector<int64_t> at_work() const;
+  void handle_messages(std::optional<trainer::MessageChannel::Message> message);
+  void regenerate_slow_groups();
+  std::vector<int64_t> busy_samplers() const;
 
   SplitWorld& split_;
   trainer::Session& session_;
@@ -74,7 +74,7 @@ class RolloutPool final : public RolloutSupply {
   int64_t next_ticket_ = 0;
   // For metrics.
   double sync_seconds_ = 0;  // that the learners spent in the latest publish()
-  int64_t given_again_ = 0, resent_ = 0;
+  int64_t regenerated_ = 0, resent_ = 0;
   Transfer transfer_;
 };
 

@@ -9,10 +9,10 @@
 #include <map>
 #include <stdexcept>
 
-#include "rl/async/rollout_letters.h"
+#include "rl/async/rollout_messages.h"
 #include "rl/async/weight_sync.h"
 #include "rl/rollout/rollout_supply.h"
-#include "trainer/parallel/mpi/mailbox.h"
+#include "trainer/parallel/mpi/message_channel.h"
 
 namespace terse::rl {
 
@@ -37,8 +37,8 @@ class RolloutRank {
   std::optional<std::string> run() {
     for (;;) {
       // 1. Read instructions. With nothing to generate, wait for one.
-      while (const auto letter = next_letter()) {
-        const Instruction instruction = decode_instruction(letter->bytes);
+      while (const auto message = next_message()) {
+        const Instruction instruction = decode_instruction(message->bytes);
         switch (instruction.kind) {
           case Instruction::Kind::kWeights:
             if (receiver_.under_way()) take_weights();
@@ -60,7 +60,7 @@ class RolloutRank {
       // 3. Send the groups whose verdicts have all arrived.
       collect_verdicts();
       // 4. Send a heartbeat.
-      show_life();
+      send_heartbeat();
     }
   }
 
@@ -74,18 +74,18 @@ class RolloutRank {
     std::vector<Rollout> rollouts;  // by sample
   };
 
-  std::optional<trainer::Mailbox::Letter> next_letter() {
-    trainer::Mailbox& mailbox = split_.whole.mailbox();
-    if (!engine_.idle()) return mailbox.take();
+  std::optional<trainer::MessageChannel::Message> next_message() {
+    trainer::MessageChannel& channel = split_.whole.messages();
+    if (!engine_.idle()) return channel.take();
     const auto is_pending = [](const auto& entry) { return !entry.second.pending.empty(); };
     if (std::any_of(groups_.begin(), groups_.end(), is_pending))
-      return mailbox.wait({{kLead}, "verdicts", /*answering_is_enough=*/true}, kLookForVerdicts);
-    split_.whole.enter("waits for work");
+      return channel.wait({{kLead}, "verdicts", /*answering_is_enough=*/true}, kLookForVerdicts);
+    split_.whole.enter("waiting for work");
     for (;;) {
       // The learners may run another stage or an evaluation. So any delay is accepted as long as they answer.
-      if (auto letter = mailbox.wait({{kLead}, "work", /*answering_is_enough=*/true}, config_.parallel.deadline)) {
+      if (auto message = channel.wait({{kLead}, "work", /*answering_is_enough=*/true}, config_.parallel.deadline)) {
         split_.whole.enter("rollout");
-        return letter;
+        return message;
       }
     }
   }
@@ -116,9 +116,9 @@ class RolloutRank {
     const int64_t wanted = std::max<int64_t>(instruction.version, 0);
     if (receiver_.version() < wanted && receiver_.under_way()) take_weights();
     if (receiver_.version() < wanted) {
-      throw std::logic_error(
-          fmt::format("rollouts with weights of version {} are wanted, but those acknowledged here are of version {}",
-                      wanted, receiver_.version()));
+      throw std::logic_error(fmt::format(
+          "the learners asked for rollouts with weights of version {} or newer, but this rank has version {}", wanted,
+          receiver_.version()));
     }
     Group& group = groups_[instruction.ticket];
     group.problem = task_.problem(Split::kTrain, instruction.problem);
@@ -170,11 +170,11 @@ class RolloutRank {
   }
 
   void send(const Report& report) {
-    split_.whole.mailbox().send(kLead, encode(report));
+    split_.whole.messages().send(kLead, encode(report));
     sent_ = Clock::now();
   }
 
-  void show_life() {
+  void send_heartbeat() {
     const std::chrono::duration<double> silent = Clock::now() - sent_;
     if (silent.count() > config_.parallel.deadline / 4) send({});
   }

@@ -44,7 +44,7 @@ std::vector<size_t> exchange_damaged(Collectives& group, const std::vector<size_
   WireWriter writer;
   if (!mine.empty()) writer.sequence(mine);
   std::set<size_t> all;
-  for (const std::string& part : all_gather_bytes(group, "units that came damaged", writer.take())) {
+  for (const std::string& part : all_gather_bytes(group, "damaged units", writer.take())) {
     if (part.empty()) continue;
     std::vector<size_t> units;
     WireReader(part).sequence(units);
@@ -54,8 +54,9 @@ std::vector<size_t> exchange_damaged(Collectives& group, const std::vector<size_
 }
 
 [[noreturn]] void give_up(const FlatParams& params, int64_t version, const std::vector<size_t>& units) {
-  throw LostError(fmt::format("weights of version {} came damaged {} times: the hash of {} is another one", version,
-                              kAttempts, params.layout().units[units.front()].name));
+  throw LostError(fmt::format(
+      "the weights of version {} arrived damaged {} times: the hash of {} differs from the hash that the learner sent",
+      version, kAttempts, params.layout().units[units.front()].name));
 }
 
 }  // namespace
@@ -69,7 +70,7 @@ TransferPlan::TransferPlan(Collectives& group, const trainer::Sharding* learner)
   const auto size = static_cast<size_t>(group.size());
   const auto options = torch::TensorOptions(torch::kInt64).device(group.device());
   Tensor all = torch::empty({group.size()}, options);
-  group.all_gather("who sends which weights", torch::full({1}, mine, options), all, std::vector<int64_t>(size, 1))
+  group.all_gather("plan of weight transfers", torch::full({1}, mine, options), all, std::vector<int64_t>(size, 1))
       .wait();
   all = all.cpu();
   shard_of.assign(all.data_ptr<int64_t>(), all.data_ptr<int64_t>() + size);

@@ -165,8 +165,8 @@ void CompressionController::restore(const nlohmann::json& state) {
   for (const nlohmann::json& j : state.at("difficulties")) {
     const int64_t difficulty = j.at("difficulty");
     if (states_.count(difficulty) == 0) {
-      throw ConfigError(
-          fmt::format("the saved limits name the difficulty {}, which the task of this run does not have", difficulty));
+      throw ConfigError(fmt::format(
+          "the checkpoint has length limits for difficulty {}, which the task of this run does not have", difficulty));
     }
     State& s = states_.at(difficulty);
     s.rung = j.at("rung");

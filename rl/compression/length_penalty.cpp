@@ -18,9 +18,10 @@ void require(bool ok, const std::string& message) {
 
 void check_sizes(const PenaltyInput& in) {
   const size_t rollouts = in.lengths.size();
-  require(in.correct.size() == rollouts && in.finish.size() == rollouts && in.status.size() == rollouts,
-          fmt::format("{} lengths, {} outcomes, {} finish reasons and {} statuses; expected as many of each", rollouts,
-                      in.correct.size(), in.finish.size(), in.status.size()));
+  require(
+      in.correct.size() == rollouts && in.finish.size() == rollouts && in.status.size() == rollouts,
+      fmt::format("got {} lengths, {} outcomes, {} finish reasons and {} statuses; expected the same number of each",
+                  rollouts, in.correct.size(), in.finish.size(), in.status.size()));
 }
 
 // `kept(i)` returns the share, 0..1, of its reward that the correct rollout i keeps.
@@ -50,7 +51,7 @@ ShapedRewards limited(const PenaltyInput& in, double shoulder) {
   check_sizes(in);
   require(in.limit > 0, fmt::format("limit is {}; expected a number of tokens above 0", in.limit));
   require(shoulder >= 0 && std::isfinite(shoulder),
-          fmt::format("shoulder is {}; expected tokens, 0 or more", shoulder));
+          fmt::format("shoulder is {}; expected a number of tokens, 0 or more", shoulder));
   return shape(in, [&](size_t i) {
     if (in.finish[i] != FinishReason::kStop) return 0.0;
     const double over = static_cast<double>(in.lengths[i]) - in.limit;
@@ -128,7 +129,8 @@ PenaltyInput penalty_input(const RolloutGroup& group) {
 
 void store_rewards(const ShapedRewards& shaped, RolloutGroup& group) {
   require(shaped.reward.size() == group.rollouts.size(),
-          fmt::format("{} rewards for a group of {} rollouts", shaped.reward.size(), group.rollouts.size()));
+          fmt::format("got {} rewards for a group of {} rollouts; expected one for each rollout", shaped.reward.size(),
+                      group.rollouts.size()));
   for (size_t i = 0; i < shaped.reward.size(); ++i) group.rollouts[i].reward = shaped.reward[i];
 }
 

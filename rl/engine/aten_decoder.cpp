@@ -110,7 +110,7 @@ torch::Tensor Decoder::forward(const DecodeRows& rows) {
     model_.require_angles(*first, *last);
     if (*last >= capacity_) {
       throw std::invalid_argument(
-          fmt::format("position {} of a sequence has no room in a cache of {} tokens", *last, capacity_));
+          fmt::format("position {} of a sequence does not fit into the KV cache of {} tokens", *last, capacity_));
     }
   }
   return run(rows);

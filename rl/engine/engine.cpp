@@ -45,7 +45,7 @@ Engine::Engine(trainer::Transformer& model, const EngineOptions& options)
 void Engine::refresh(int64_t version) {
   decoder_->refresh();
   version_ = version;
-  recompute_cache();
+  recompute_kv_cache();
 }
 
 std::vector<std::vector<Completion>> Engine::generate(const std::vector<GenerationRequest>& requests) {
@@ -70,10 +70,10 @@ std::vector<std::vector<Completion>> Engine::generate(const std::vector<Generati
 
 void Engine::check_request(const GenerationRequest& request) const {
   check(request.sampling);
-  if (request.prompt.empty()) throw std::invalid_argument("a prompt must hold at least one token");
+  if (request.prompt.empty()) throw std::invalid_argument("a prompt is empty; it must have at least one token");
   const int64_t added = request.sampling.max_new_tokens;
   if (length_of(request.prompt) + added > model_.spec().context) {
-    throw std::invalid_argument(fmt::format("a prompt of {} tokens plus {} new ones exceeds model.context = {}",
+    throw std::invalid_argument(fmt::format("a prompt of {} tokens plus {} new tokens exceeds model.context = {}",
                                             request.prompt.size(), added, model_.spec().context));
   }
   if (request.first_sample < 0 || request.first_sample + request.sampling.n > kMostSamples)
@@ -197,7 +197,7 @@ void Engine::decode(std::vector<Finished>& finished) {
 }
 
 // Recomputes the keys and values of all sequences.
-void Engine::recompute_cache() {
+void Engine::recompute_kv_cache() {
   DecodeRows rows;
   const auto flush = [&] {
     if (rows.tokens.empty()) return;

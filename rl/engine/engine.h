@@ -78,7 +78,7 @@ class Engine {
   void check_request(const GenerationRequest& request) const;
   void admit(std::vector<Finished>& finished);
   void decode(std::vector<Finished>& finished);
-  void recompute_cache();
+  void recompute_kv_cache();
   // Samples one token for each sequence from its row of logits. Sequences that end go to `finished`, the others to
   // live_.
   void sample(std::vector<Sequence> sequences, torch::Tensor logits, std::vector<Finished>& finished);

@@ -48,7 +48,7 @@ Opened open(const fs::path& target, const std::string& task, const std::string& 
     throw std::invalid_argument(fmt::format(
         "{} holds no config.yaml, so it is not a run folder{}", run.string(),
         is_checkpoint(target) ? fmt::format(". The checkpoint {} needs the run folder around it (config.yaml and {}): "
-                                            "name it as RUN/checkpoints/{}, or copy the whole run folder",
+                                            "pass it as RUN/checkpoints/{}, or copy the whole run folder",
                                             target.string(), kTokenizerFile, target.filename().string())
                               : ""));
   }
@@ -94,7 +94,8 @@ int64_t generate(const GenerateRequest& request, const EmitSample& emit) {
   if (prompt.empty()) throw std::invalid_argument("the prompt is empty: give it as an argument or on standard input");
   if (room <= 0) {
     throw std::invalid_argument(
-        fmt::format("the prompt has {} tokens, the model's context {}", prompt.size(), opened.model->spec().context));
+        fmt::format("the prompt has {} tokens, but the model's context of {} tokens must also hold the response",
+                    prompt.size(), opened.model->spec().context));
   }
   SamplingParams sampling;
   sampling.transform = {request.temperature, request.top_k, request.top_p, request.min_p};

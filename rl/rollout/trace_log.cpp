@@ -24,7 +24,7 @@ void TraceLog::write(const std::string& stage, int64_t step, const char* logged_
   try {
     record_.append(file(stage), line.dump());
   } catch (const trainer::MetricsError& error) {
-    record_.warn(fmt::format("{}; training goes on without traces until the disk takes them again", error.what()));
+    record_.warn(fmt::format("{}; training continues without traces until they can be written again", error.what()));
   }
 }
 

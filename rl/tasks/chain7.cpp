@@ -259,7 +259,7 @@ class Chain7 final : public Task, public Demonstrations {
   Item item(Split split, int64_t index, int64_t difficulty) const override {
     if (index < 0 || difficulty < k_min_ || difficulty > k_max_) {
       throw std::invalid_argument(
-          fmt::format("chain7: no problem {} of difficulty {}; expected an index from 0 and a difficulty "
+          fmt::format("chain7: problem {} of difficulty {} does not exist; expected an index from 0 and a difficulty "
                       "in {}..{}",
                       index, difficulty, k_min_, k_max_));
     }

@@ -46,11 +46,12 @@ void check_trace(const RunConfig& config, const TokenizedTask& task, const char*
                  std::vector<Violation>& out) {
   const int64_t prompt = task.max_prompt_tokens(), needed = prompt + trace.tokens;
   if (needed <= config.model.context) return;
-  out.push_back({{"model.context", "task.k_max", "task.align_to", "task.forms"},
-                 fmt::format("is {}, but {} needs {}: the longest prompt has {} tokens and the longest trace (form {}) "
-                             "{}; set model.context to at least {}, or make the problems shorter (task.k_max, "
-                             "task.align_to)",
-                             config.model.context, use, needed, prompt, trace.form, trace.tokens, needed)});
+  out.push_back(
+      {{"model.context", "task.k_max", "task.align_to", "task.forms"},
+       fmt::format("is {}, but {} needs {} tokens: the longest prompt has {} tokens and the longest trace (form {}) "
+                   "has {} tokens; set model.context to at least {}, or make the problems shorter (task.k_max, "
+                   "task.align_to)",
+                   config.model.context, use, needed, prompt, trace.form, trace.tokens, needed)});
 }
 
 void check_demonstrations(const RunConfig& config, const TokenizedTask& task, std::vector<Violation>& out) {
@@ -81,16 +82,17 @@ void check_responses(const RunConfig& config, const TokenizedTask& task, std::ve
   const int64_t prompt = task.max_prompt_tokens();
   const int64_t response = response_limit(config, task), needed = prompt + response;
   if (needed > config.model.context) {
-    out.push_back({{"model.context", "engine.max_new_tokens", "task.k_max", "task.align_to"},
-                   fmt::format("is {}, but generation needs {}: the longest prompt has {} tokens and a response may "
-                               "have {}; set model.context to at least {}, or engine.max_new_tokens to at most {}",
-                               config.model.context, needed, prompt, response, needed,
-                               std::max<int64_t>(1, config.model.context - prompt))});
+    out.push_back(
+        {{"model.context", "engine.max_new_tokens", "task.k_max", "task.align_to"},
+         fmt::format("is {}, but generation needs {} tokens: the longest prompt has {} tokens and a response may "
+                     "have {} tokens; set model.context to at least {}, or engine.max_new_tokens to at most {}",
+                     config.model.context, needed, prompt, response, needed,
+                     std::max<int64_t>(1, config.model.context - prompt))});
   }
   if (has_stage(config, "rl") && config.rl.penalty.kind == "truncation" && config.rl.penalty.limit > response) {
     out.push_back({{"rl.penalty.limit", "engine.max_new_tokens", "task.k_max"},
-                   fmt::format("is {}, but no response is longer than {} tokens, so the limit would never act; lower "
-                               "it, or use rl.penalty.kind none",
+                   fmt::format("is {}, but no response is longer than {} tokens, so the limit would never take effect; "
+                               "lower it, or use rl.penalty.kind none",
                                config.rl.penalty.limit, response)});
   }
 }
@@ -112,8 +114,7 @@ void refuse(const std::vector<Violation>& violations, const std::map<std::string
   std::vector<std::string> lines;
   for (const Violation& violation : violations) lines.push_back(line_of(violation, origin));
   if (lines.size() == 1) throw ConfigError(lines.front());
-  throw ConfigError(
-      fmt::format("{} limits of the configuration do not hold:\n  {}", lines.size(), fmt::join(lines, "\n  ")));
+  throw ConfigError(fmt::format("the configuration violates {} limits:\n  {}", lines.size(), fmt::join(lines, "\n  ")));
 }
 
 // A task in a language of its own brings the tokenizer of the whole run, so the config must not choose another.

@@ -35,7 +35,7 @@ nlohmann::json TraceStream::state() const {
 
 void TraceStream::restore(const nlohmann::json& state) {
   if (state.at("task") != task_.name()) {
-    throw DataError(fmt::format("the saved data cursor is of task {}, this run's is {}",
+    throw DataError(fmt::format("the saved data cursor belongs to task {}, but this run has task {}",
                                 state.at("task").get<std::string>(), task_.name()));
   }
   cursor_ = state.at("cursor");

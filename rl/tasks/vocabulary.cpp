@@ -37,11 +37,10 @@ void require_same_file(const configs::Tokenizer& config, const data::Tokenizer& 
   if (config.kind != "char" || config.path.empty() || !fs::exists(config.path)) return;
   const TokenizerPtr now = data::load_tokenizer(config.path);
   if (now->id() == kept.id()) return;
-  throw ConfigError(
-      fmt::format("tokenizer.path: {} has changed since the run began: it holds the tokenizer {}, the run has {} ({}). "
-                  "Put the file "
-                  "back as it was or move it away, or use another run folder (--run-dir or run.name) for the new one",
-                  config.path, now->id(), kept.id(), file.string()));
+  throw ConfigError(fmt::format(
+      "tokenizer.path: {} has changed since the run began: it holds the tokenizer {}, but the run uses {} ({}). "
+      "Restore the file or move it away, or use another run folder (--run-dir or run.name) for the new tokenizer",
+      config.path, now->id(), kept.id(), file.string()));
 }
 
 // The tokenizer of a run whose task brings none. A run that has begun keeps its tokenizer, even if its text has
@@ -112,15 +111,15 @@ Vocabulary kept_vocabulary(const configs::RunConfig& config, const fs::path& dir
     vocabulary.tokenizer = stored_tokenizer(dir / "data");
   }
   if (!vocabulary.tokenizer) {
-    throw ConfigError(fmt::format(
-        "{} has no {}: an older build of terse made it, and no token store in {} tells its tokenizer. Copy the "
-        "store that it was trained on into that folder",
-        dir.string(), kTokenizerFile, (dir / "data").string()));
+    throw ConfigError(
+        fmt::format("{} has no {}, because an older build of terse made it, and the token stores in {} do not identify "
+                    "its tokenizer. Copy the token store that the run was trained on into that folder",
+                    dir.string(), kTokenizerFile, (dir / "data").string()));
   }
   if (!task) return vocabulary;
   if (task->tokenizer() != nullptr && task->tokenizer()->id() != vocabulary.tokenizer->id()) {
-    throw std::invalid_argument(fmt::format("task {} has the tokenizer {}, this run was trained with {}", task->name(),
-                                            task->tokenizer()->id(), vocabulary.tokenizer->id()));
+    throw std::invalid_argument(fmt::format("task {} has the tokenizer {}, but this run was trained with {}",
+                                            task->name(), task->tokenizer()->id(), vocabulary.tokenizer->id()));
   }
   vocabulary.task = std::make_unique<TokenizedTask>(std::move(task), vocabulary.tokenizer, config.run.seed);
   return vocabulary;

@@ -39,10 +39,10 @@ void check(const PolicyLossInput& in) {
   const auto same = [&](const Tensor& tensor, const char* name) {
     require(tensor.defined(), fmt::format("{} is missing", name));
     require(tensor.dim() == 1 && tensor.numel() == tokens,
-            fmt::format("{} has {} entries in {} dimensions; expected [{}] like logprob", name, tensor.numel(),
+            fmt::format("{} has {} entries in {} dimensions; expected shape [{}] like logprob", name, tensor.numel(),
                         tensor.dim(), tokens));
     require(tensor.device() == in.logprob.device(),
-            fmt::format("{} is on {}, logprob on {}", name, tensor.device().str(), in.logprob.device().str()));
+            fmt::format("{} is on {}, but logprob is on {}", name, tensor.device().str(), in.logprob.device().str()));
   };
   same(in.old_logprob, "old_logprob");
   same(in.advantage, "advantage");
@@ -50,7 +50,8 @@ void check(const PolicyLossInput& in) {
   same(in.sequence, "sequence");
   if (in.weight.defined()) same(in.weight, "weight");
   require(in.sequence.scalar_type() == torch::kInt64, "sequence must be int64");
-  require(in.sequences > 0 || tokens == 0, fmt::format("{} sequences for {} tokens", in.sequences, tokens));
+  require(in.sequences > 0 || tokens == 0,
+          fmt::format("got {} sequences for {} tokens; expected at least one sequence", in.sequences, tokens));
 }
 
 Tensor per_sequence_sum(const Tensor& values, const Tensor& sequence, int64_t sequences) {
@@ -201,9 +202,9 @@ double policy_loss_count(std::string_view name, const PolicyTotals& totals, cons
 PolicyLossResult policy_loss(std::string_view name, const PolicyLossInput& input, const PolicyLossOptions& options) {
   const Form& form = find_form(name);
   check(input);
-  require(
-      options.clip_low >= 0 && options.clip_low <= 1 && options.clip_high >= 0,
-      fmt::format("clip_low {} and clip_high {}; expected 0..1 and 0 or more", options.clip_low, options.clip_high));
+  require(options.clip_low >= 0 && options.clip_low <= 1 && options.clip_high >= 0,
+          fmt::format("clip_low is {} and clip_high is {}; expected clip_low from 0 to 1 and clip_high of 0 or more",
+                      options.clip_low, options.clip_high));
   const Tokens t = prepare(input);
   const Tensor log_ratio = form.log_ratio(t);
   const Tensor ratio = log_ratio.exp();

@@ -214,7 +214,7 @@ TEST_F(RanksLoad, RanksThatSeeDifferentManifestsReject) {
     EXPECT_EQ(loaded->info.step, 100);
     rejected[static_cast<size_t>(rank)] = loaded->rejected;
   }));
-  EXPECT_THAT(rejected[0], ElementsAre("step-200: MANIFEST.json: rank 1 sees another one than rank 0"));
+  EXPECT_THAT(rejected[0], ElementsAre("step-200: MANIFEST.json: rank 1 and rank 0 read different contents"));
   EXPECT_EQ(rejected[1], rejected[0]);
 }
 

@@ -5,26 +5,26 @@
 // SIGNAL is KILL, STOP, TERM, INT, HUP, USR1 or USR2. The rank gets it when it reaches PLACE for the COUNT-th time,
 // after it has created FILE. A process without a launcher is rank 0.
 //
-//   start         before MPI starts
-//   left          right after MPI has been finalised
-//   end           before the process ends, if MPI was started
-//   phase NAME    World::enter(NAME)
-//   call NAME     before a collective operation whose name begins with NAME
-//   data NAME     right after such an operation was passed to the thread that moves the data
-//   token         before tokens are sampled, one for each unfinished response
-//   exam          before an exam of the apprentice
-//   text          before a text is read to be tokenized
-//   hash          after the main thread has hashed a large file of a checkpoint
-//   report        before the report of a finished run is written
-//   write         before the background thread syncs a file or folder of a checkpoint
-//   send LETTER   before a letter is sent; name_of_letter() below lists their names
-//   sent LETTER   right after a letter was sent
-//   await WHAT    before waiting for a letter
-//   read LETTER   after a letter has arrived, before it is handled
+//   start          before MPI starts
+//   left           right after MPI has been finalised
+//   end            before the process ends, if MPI was started
+//   phase NAME     World::enter(NAME)
+//   call NAME      before a collective operation whose name begins with NAME
+//   data NAME      right after such an operation was passed to the thread that moves the data
+//   token          before tokens are sampled, one for each unfinished response
+//   exam           before an exam of the apprentice
+//   text           before a text is read to be tokenized
+//   hash           after the main thread has hashed a large file of a checkpoint
+//   report         before the report of a finished run is written
+//   write          before the background thread syncs a file or folder of a checkpoint
+//   send MESSAGE   before a message is sent; name_of_message() below lists their names
+//   sent MESSAGE   right after a message was sent
+//   await WHAT     before waiting for a message
+//   read MESSAGE   after a message has arrived, before it is handled
 //
-// The program itself has no code for this. The linker (--wrap) replaces World::start, fsync, the functions of Mailbox
-// and some others with the functions below. World::start returns a world that forwards to the real one, and so do its
-// groups.
+// The program itself has no code for this. The linker (--wrap) replaces World::start, fsync, the functions of
+// MessageChannel and some others with the functions below. World::start returns a world that forwards to the real one,
+// and so do its groups.
 #include <fmt/format.h>
 #include <signal.h>
 #include <unistd.h>
@@ -41,10 +41,10 @@
 #include "launch/cli.h"
 #include "launch/report/report.h"
 #include "launch/startup.h"
-#include "rl/async/rollout_letters.h"
+#include "rl/async/rollout_messages.h"
 #include "rl/compression/apprentice.h"
 #include "rl/engine/sampler.h"
-#include "trainer/parallel/mpi/mailbox.h"
+#include "trainer/parallel/mpi/message_channel.h"
 #include "trainer/parallel/world.h"
 
 namespace terse::trainer {
@@ -147,7 +147,7 @@ class FaultyWorld final : public World {
   std::vector<std::string> gather(std::string_view name, const std::string& mine) override {
     return with_faults(name, [&] { return real_->gather(name, mine); });
   }
-  Mailbox& mailbox() override { return real_->mailbox(); }
+  MessageChannel& messages() override { return real_->messages(); }
   void enter(std::string_view phase) override {
     real_->enter(phase);
     fault().at(fmt::format("phase {}", phase));
@@ -163,8 +163,8 @@ class FaultyWorld final : public World {
 };
 
 // Rank 0 sends instructions. The ranks that generate send reports to it.
-std::string name_of_letter(const std::string& bytes, bool instruction) {
-  if (!instruction) return rl::decode_report(bytes).ticket < 0 ? "sign of life" : "rollouts";
+std::string name_of_message(const std::string& bytes, bool instruction) {
+  if (!instruction) return rl::decode_report(bytes).ticket < 0 ? "heartbeat" : "rollouts";
   switch (rl::decode_instruction(bytes).kind) {
     case rl::Instruction::Kind::kWeights:
       return "weights";
@@ -182,16 +182,16 @@ bool leads() {
   return std::string_view(std::getenv("OMPI_COMM_WORLD_RANK")) == "0";
 }
 
-std::optional<Mailbox::Letter> read(std::optional<Mailbox::Letter> letter) {
-  if (letter) fault().at(fmt::format("read {}", name_of_letter(letter->bytes, !leads())));
-  return letter;
+std::optional<MessageChannel::Message> read(std::optional<MessageChannel::Message> message) {
+  if (message) fault().at(fmt::format("read {}", name_of_message(message->bytes, !leads())));
+  return message;
 }
 
 }  // namespace
 }  // namespace terse::trainer
 
 // --wrap needs the mangled names.
-using terse::trainer::Mailbox;
+using terse::trainer::MessageChannel;
 
 bool started = false;
 
@@ -205,30 +205,35 @@ std::unique_ptr<terse::trainer::World> faulty_start(const terse::trainer::WorldO
   return std::make_unique<terse::trainer::FaultyWorld>(real_start(options));
 }
 
-void real_send(Mailbox* box, int64_t rank, std::string bytes) asm(
-    "__real__ZN5terse7trainer7Mailbox4sendElNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE");
-void faulty_send(Mailbox* box, int64_t rank, std::string bytes) asm(
-    "__wrap__ZN5terse7trainer7Mailbox4sendElNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE");
-void faulty_send(Mailbox* box, int64_t rank, std::string bytes) {
-  const std::string name = terse::trainer::name_of_letter(bytes, terse::trainer::leads());
+void real_send(MessageChannel* channel, int64_t rank, std::string bytes) asm(
+    "__real__ZN5terse7trainer14MessageChannel4sendElNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE");
+void faulty_send(MessageChannel* channel, int64_t rank, std::string bytes) asm(
+    "__wrap__ZN5terse7trainer14MessageChannel4sendElNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE");
+void faulty_send(MessageChannel* channel, int64_t rank, std::string bytes) {
+  const std::string name = terse::trainer::name_of_message(bytes, terse::trainer::leads());
   terse::trainer::fault().at("send " + name);
-  real_send(box, rank, std::move(bytes));
+  real_send(channel, rank, std::move(bytes));
   terse::trainer::fault().at("sent " + name);
 }
 
-std::optional<Mailbox::Letter> real_take(Mailbox* box) asm("__real__ZN5terse7trainer7Mailbox4takeEv");
-std::optional<Mailbox::Letter> faulty_take(Mailbox* box) asm("__wrap__ZN5terse7trainer7Mailbox4takeEv");
-std::optional<Mailbox::Letter> faulty_take(Mailbox* box) {
-  return terse::trainer::read(real_take(box));
+std::optional<MessageChannel::Message> real_take(MessageChannel* channel) asm(
+    "__real__ZN5terse7trainer14MessageChannel4takeEv");
+std::optional<MessageChannel::Message> faulty_take(MessageChannel* channel) asm(
+    "__wrap__ZN5terse7trainer14MessageChannel4takeEv");
+std::optional<MessageChannel::Message> faulty_take(MessageChannel* channel) {
+  return terse::trainer::read(real_take(channel));
 }
 
-std::optional<Mailbox::Letter> real_wait(Mailbox* box, const Mailbox::Wait& wait,
-                                         double seconds) asm("__real__ZN5terse7trainer7Mailbox4waitERKNS1_4WaitEd");
-std::optional<Mailbox::Letter> faulty_wait(Mailbox* box, const Mailbox::Wait& wait,
-                                           double seconds) asm("__wrap__ZN5terse7trainer7Mailbox4waitERKNS1_4WaitEd");
-std::optional<Mailbox::Letter> faulty_wait(Mailbox* box, const Mailbox::Wait& wait, double seconds) {
+std::optional<MessageChannel::Message> real_wait(
+    MessageChannel* channel, const MessageChannel::Wait& wait,
+    double seconds) asm("__real__ZN5terse7trainer14MessageChannel4waitERKNS1_4WaitEd");
+std::optional<MessageChannel::Message> faulty_wait(
+    MessageChannel* channel, const MessageChannel::Wait& wait,
+    double seconds) asm("__wrap__ZN5terse7trainer14MessageChannel4waitERKNS1_4WaitEd");
+std::optional<MessageChannel::Message> faulty_wait(MessageChannel* channel, const MessageChannel::Wait& wait,
+                                                   double seconds) {
   terse::trainer::fault().at("await " + wait.what);
-  return terse::trainer::read(real_wait(box, wait, seconds));
+  return terse::trainer::read(real_wait(channel, wait, seconds));
 }
 
 std::vector<terse::rl::Draw>

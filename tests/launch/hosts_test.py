@@ -74,7 +74,7 @@ class OverHosts(Launching):
         first = self.starts("run")[-1]["pid"]
         self.hosts.cut(1)
         wait_until(lambda: not alive(first), "the end of rank 0")
-        self.assertRegex(self.output(), r"terse: rank 1 \(host h1\) has not (come to|moved its data of) operation \d+|on node h1")
+        self.assertRegex(self.output(), r"terse: rank 1 \(host h1\) has not (reached|transferred the data of) operation \d+|on node h1")
         self.assertEqual(self.end_of(launcher), 76, self.output())
 
 

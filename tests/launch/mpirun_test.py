@@ -35,7 +35,7 @@ class Runs(Launching):
                 before = len(self.output())
                 options = [*LONG, "--set", "checkpoint.every=3", "--set", f"checkpoint.async={asynchronous}"]
                 launcher = self.start(MPIRUN, "-n", RANKS, "run", "a.yaml", "--run-dir", name, *options, **odd)
-                wait_until(lambda: "checkpoint not written" in self.output()[before:] or launcher.poll() is not None, "the refusal")
+                wait_until(lambda: "checkpoint was not written" in self.output()[before:] or launcher.poll() is not None, "the refusal")
                 quota.unlink()
                 self.assertEqual(self.end_of(launcher), 0, self.output()[before:])
                 self.assertIn("Disk quota exceeded", self.output()[before:])

@@ -90,7 +90,7 @@ class Hangup(Launching):
         launcher.send_signal(signal.SIGUSR1)
         self.assertEqual(self.end_of(launcher), 75, self.output())
         self.assertTrue(mark.exists(), self.output())
-        self.assertEqual(self.output().count("terse: saved at step"), 1, self.output())
+        self.assertEqual(self.output().count("terse: the run was saved at step"), 1, self.output())
 
     def test_a_count_of_ranks_that_the_hangup_ends_does_not_end_the_launcher(self):
         programs, counted = self.folder / "bin", self.folder / "counted"

@@ -92,7 +92,7 @@ class Split(Launching):
         fault = {"TERSE_PROGRAM": str(FAULTY), "TERSE_FAULT": "3 STOP 40 token", "TERSE_FAULT_MARK": str(mark)}
         process = self.run_ranks("slow", 4, *options, **fault)
         wait_until(lambda: (mark.exists() and mark.read_text()) or process.poll() is not None, "the fault of rank 3")
-        named = r"rank 3 \(host .*\) is slow: it has had the group of problem \d+ for"
+        named = r"rank 3 \(host .*\) is slow: it has been generating the group of problem \d+ for"
         wait_until(lambda: re.search(named, self.output()) or process.poll() is not None, "the name of the slow rank")
         os.kill(int(mark.read_text()), signal.SIGCONT)
         self.assertEqual(self.end_of(process), 0, self.output())

@@ -89,13 +89,13 @@ const Settings kSplit = {"parallel.layout=split"};
 
 void layout(const Option& option) {
   const RankRun& split = run_as(2, option.set("split"));
-  EXPECT_THAT(split.log(), HasSubstr("1 ranks learn, 1 only generate"));
+  EXPECT_THAT(split.log(), HasSubstr("1 rank learns and 1 only generates"));
   expect_the_run_alone(split);
 }
 
 void rollout_ranks(const Option& option) {
-  EXPECT_THAT(run_as(3, option.set("1", kSplit)).log(), HasSubstr("2 ranks learn, 1 only generate"));
-  EXPECT_THAT(run_as(3, option.set("2", kSplit)).log(), HasSubstr("1 ranks learn, 2 only generate"));
+  EXPECT_THAT(run_as(3, option.set("1", kSplit)).log(), HasSubstr("2 ranks learn and 1 only generates"));
+  EXPECT_THAT(run_as(3, option.set("2", kSplit)).log(), HasSubstr("1 rank learns and 2 only generate"));
   expect_the_run_alone(run_as(3, option.set("2", kSplit)));
 }
 

@@ -201,7 +201,7 @@ OptionEffects policy_effects() {
           {"rl.loss", "norm of the first gradient, and weights after the second update of a batch", loss},
           {"rl.clip_low", "weights after the second update of a batch, not after the first", clip},
           {"rl.clip_high", "weights after the second update of a batch, not after the first", clip},
-          {"rl.max_staleness", "problems handed out ahead, and the age of tokens", max_staleness},
+          {"rl.max_staleness", "problems assigned ahead, and the age of tokens", max_staleness},
           {"rl.importance_cap", "weights of stale tokens", importance_cap},
           {"rl.entropy_bonus", "entropy after some steps", entropy_bonus}};
 }

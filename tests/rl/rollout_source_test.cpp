@@ -95,7 +95,7 @@ TEST_F(Source, WithoutStalenessItOrdersWhatItNeedsAndTakesItInOrder) {
   const RolloutBatch batch = source.next(1);
   EXPECT_THAT(indices(batch.groups), ElementsAre(4, 7, 8));
   EXPECT_THAT(indices(batch.sampled), ElementsAre(3, 4, 5, 6, 7, 8));
-  EXPECT_EQ(source.ledger().handed_out(), 9);
+  EXPECT_EQ(source.ledger().assigned(), 9);
 }
 
 TEST_F(Source, WhatCannotBeReplacedFillsUpTheBatch) {
@@ -111,7 +111,7 @@ TEST_F(Source, WithStalenessItOrdersAheadAndTakesGroupsAsTheyCome) {
   const configs::RunConfig config = config_of(2);
   RolloutSource source(config, *task, supply, controller);
   EXPECT_THAT(indices(source.next(0).groups), ElementsAre(8, 7, 6));
-  EXPECT_EQ(source.ledger().handed_out(), 9);  // 3 for this step, and two batches ahead
+  EXPECT_EQ(source.ledger().assigned(), 9);  // 3 for this step, and two batches ahead
   EXPECT_EQ(source.ledger().outstanding().size(), 6u);
   EXPECT_THAT(indices(source.next(1).groups), ElementsAre(11, 10, 9));
 }
@@ -136,8 +136,8 @@ TEST_F(Source, GroupsThatAreTooOldAreGeneratedAgainAndNeverLost) {
   }
   EXPECT_GT(stale, 10);
   for (const int64_t problem : source.ledger().outstanding()) EXPECT_TRUE(used.insert(problem).second);
-  EXPECT_EQ(static_cast<int64_t>(used.size()), source.ledger().handed_out());
-  EXPECT_EQ(*used.rbegin() - *used.begin() + 1, source.ledger().handed_out());
+  EXPECT_EQ(static_cast<int64_t>(used.size()), source.ledger().assigned());
+  EXPECT_EQ(*used.rbegin() - *used.begin() + 1, source.ledger().assigned());
 }
 
 TEST_F(Source, AResumedRunOrdersAgainWhatWasOutstanding) {
@@ -157,10 +157,10 @@ TEST_F(Source, AResumedRunOrdersAgainWhatWasOutstanding) {
 
 TEST(LedgerTest, RefusesToUseAGroupTwice) {
   Ledger ledger(100);
-  EXPECT_EQ(ledger.hand_out(), 100);
-  EXPECT_THROW(ledger.settle(101), std::logic_error);
-  ledger.settle(100);
-  EXPECT_THROW(ledger.settle(100), std::logic_error);
+  EXPECT_EQ(ledger.assign(), 100);
+  EXPECT_THROW(ledger.consume(101), std::logic_error);
+  ledger.consume(100);
+  EXPECT_THROW(ledger.consume(100), std::logic_error);
 }
 
 }  // namespace

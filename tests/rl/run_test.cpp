@@ -135,7 +135,7 @@ TEST(Run, TracesThatCannotBeWrittenAreOneWarning) {
   const nlohmann::json summary = run_alone(config, folder.path());
   EXPECT_EQ(summary["stages"].size(), 1u);
   std::ifstream log(folder.path() / "log.txt");
-  const std::string text{std::istreambuf_iterator<char>(log), {}}, warning = "training goes on without traces";
+  const std::string text{std::istreambuf_iterator<char>(log), {}}, warning = "training continues without traces";
   const size_t first = text.find(warning);
   ASSERT_NE(first, std::string::npos) << text;
   EXPECT_EQ(text.find(warning, first + 1), std::string::npos) << text;

@@ -22,7 +22,7 @@ class StoppingWorld final : public trainer::World {
   std::vector<std::string> gather(std::string_view name, const std::string& mine) override {
     return real_->gather(name, mine);
   }
-  trainer::Mailbox& mailbox() override { return real_->mailbox(); }
+  trainer::MessageChannel& messages() override { return real_->messages(); }
   void enter(std::string_view phase) override {
     if (phases_.contains(std::string(phase))) interrupts_.request(trainer::Interrupt::kSaveAndStop);
   }

@@ -62,11 +62,11 @@ plan::Run odd(int64_t zero, bool bf16) {
 
 // Waits until all transfers have finished and their buffers are freed, because the buffers count, too. The threads of a
 // group free a buffer only when they reach the next operation, so every group runs a barrier.
-void settle(FlatParams& params) {
+void finish_transfers(FlatParams& params) {
   for (size_t unit = 0; unit < params.units() && !params.gathers_on_demand(); ++unit) params.open(unit);
   const Sharding& sharding = params.sharding();
   for (Collectives* group : {sharding.shards, sharding.replicas, sharding.everyone})
-    if (group != nullptr) barrier(*group, "settled");
+    if (group != nullptr) barrier(*group, "transfers have finished");
 }
 
 Bytes measure(const plan::Run& run) {
@@ -75,7 +75,7 @@ Bytes measure(const plan::Run& run) {
   Bytes bytes;
   Transformer model(run.spec(), torch::kCPU, 1, learners.sharding());
   FlatParams& params = model.params();
-  settle(params);
+  finish_transfers(params);
   const double without_moments = count.bytes().now();
   AdamW optimizer(params, {});
   bytes.moments = count.bytes().now() - without_moments;
@@ -93,7 +93,7 @@ Bytes measure(const plan::Run& run) {
   bytes.gradients = static_cast<double>(params.owned_grad(0).storage().nbytes());
   if (params.whole_grad().defined() && !params.whole_grad().is_alias_of(params.grad()))
     bytes.gradients += static_cast<double>(params.whole_grad().nbytes());
-  settle(params);
+  finish_transfers(params);
   bytes.weights = count.bytes().now() - bytes.moments - bytes.gradients - static_cast<double>(model.rope().nbytes());
   // The plan describes the rank with the largest share, so it is compared with the largest peak.
   const torch::Tensor peak = torch::full({1}, count.bytes().peak(), torch::kFloat64);

@@ -69,7 +69,7 @@ class FirstOfTwo final : public World, private Collectives {
   std::vector<std::string> gather(std::string_view name, const std::string& mine) override {
     return alone_->gather(name, mine);
   }
-  Mailbox& mailbox() override { return alone_->mailbox(); }
+  MessageChannel& messages() override { return alone_->messages(); }
   void enter(std::string_view) override {}
   [[noreturn]] void abort(int code, const std::string& message) override {
     alone_->abort(code, message);

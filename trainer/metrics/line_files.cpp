@@ -34,7 +34,7 @@ JsonlFile& LineFiles::open(const std::string& name, Entry& entry) {
 
 int64_t LineFiles::append(const std::string& name, const std::string& line) {
   const auto found = entries_.find(name);
-  if (found == entries_.end()) throw std::logic_error(fmt::format("{} is not among the line files of a run", name));
+  if (found == entries_.end()) throw std::logic_error(fmt::format("{} is not one of the line files of this run", name));
   Entry& entry = found->second;
   try {
     open(name, entry);

@@ -63,7 +63,7 @@ void Log::append(const std::string& text) {
   const int error = write_all(fd_, line);
   if (error == 0) return;
   console_.print(
-      fmt::format("warning: cannot write {}: {}; going on without it", path_.string(), std::strerror(error)));
+      fmt::format("warning: cannot write {}: {}; the run continues without it", path_.string(), std::strerror(error)));
   ::close(fd_);
   fd_ = -1;
 }

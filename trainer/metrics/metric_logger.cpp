@@ -57,7 +57,7 @@ std::string metric_line(double time, const std::string& stage, int64_t step,
   std::string nonfinite;
   for (const auto& [name, value] : metrics) {
     if (name == "time" || name == "stage" || name == "step" || name == "nonfinite") {
-      throw std::invalid_argument(fmt::format("metric name '{}' is a field of every record", name));
+      throw std::invalid_argument(fmt::format("the metric name '{}' is reserved for a field of every record", name));
     }
     line += "," + quoted(name) + ":" + number(value);
     if (!std::isfinite(value)) nonfinite += (nonfinite.empty() ? "" : ",") + quoted(name);
@@ -140,7 +140,7 @@ void MetricLogger::write_events(const std::string& stage, int64_t global_step,
   } catch (const EventFileError& error) {
     events_failed_ = true;
     events_.reset();
-    warn(fmt::format("no more TensorBoard events until the next start: {}", error.what()));
+    warn(fmt::format("terse writes no more TensorBoard events until the next start: {}", error.what()));
   }
 }
 
@@ -155,7 +155,8 @@ void MetricLogger::rewind(const MetricPosition& position) {
     const int64_t expected = position.files.at(file);
     if (kept == expected) continue;
     warn(fmt::format(
-        "{} does not fit the checkpoint: it has {} bytes of whole lines up to there, {} expected; lines are missing",
+        "{} does not match the checkpoint: up to the position of the checkpoint it has {} bytes of whole lines, but "
+        "{} were expected; lines are missing",
         file, kept, expected));
   }
   global_step_ = position.global_step;

@@ -29,14 +29,14 @@ const cuda::Table& kept(AutogradContext* ctx) {
 cuda::Dtype dtype_of(const Tensor& x) {
   if (x.scalar_type() == torch::kFloat32) return cuda::Dtype::kFloat32;
   if (x.scalar_type() == torch::kBFloat16) return cuda::Dtype::kBFloat16;
-  throw std::invalid_argument(fmt::format("the CUDA kernels take fp32 and bf16, not {}", toString(x.scalar_type())));
+  throw std::invalid_argument(fmt::format("the CUDA kernels support fp32 and bf16, not {}", toString(x.scalar_type())));
 }
 // Returns the data of a tensor. Throws std::invalid_argument unless it is contiguous and has the dtype of `like`.
 void* data_of(const Tensor& t, const Tensor& like) {
   if (t.scalar_type() != like.scalar_type() || !t.is_contiguous()) {
-    throw std::invalid_argument(fmt::format("the CUDA kernels want contiguous tensors of one dtype; one is {}{}, of {}",
-                                            t.is_contiguous() ? "" : "not contiguous, ", toString(t.scalar_type()),
-                                            toString(like.scalar_type())));
+    throw std::invalid_argument(fmt::format(
+        "the CUDA kernels need contiguous tensors of one dtype; found a {} tensor of {}, expected {}",
+        t.is_contiguous() ? "contiguous" : "non-contiguous", toString(t.scalar_type()), toString(like.scalar_type())));
   }
   return t.data_ptr();
 }

@@ -113,13 +113,13 @@ void FlatParams::restore(const checkpoints::StateDict& state, const std::string&
   for (const ParamInfo& info : layout_.infos) {
     const auto saved = state.tensors.find(prefix + info.name);
     if (saved == state.tensors.end()) {
-      throw std::invalid_argument(
-          fmt::format("the checkpoint has no {}, which the config's model wants", prefix + info.name));
+      throw std::invalid_argument(fmt::format(
+          "the checkpoint has no tensor {}, but the model of this configuration needs it", prefix + info.name));
     }
     if (saved->second.shape == info.shape) continue;
-    throw std::invalid_argument(fmt::format("the checkpoint's {} has shape [{}], the config's model wants [{}]",
-                                            prefix + info.name, fmt::join(saved->second.shape, ", "),
-                                            fmt::join(info.shape, ", ")));
+    throw std::invalid_argument(
+        fmt::format("the checkpoint's tensor {} has shape [{}], but the model of this configuration needs [{}]",
+                    prefix + info.name, fmt::join(saved->second.shape, ", "), fmt::join(info.shape, ", ")));
   }
   for_owned(layout_, owned_, [&](size_t p, int64_t first, int64_t last, int64_t at) {
     own.narrow(0, at, last - first).copy_(state.range(prefix + layout_.infos[p].name, first, last));

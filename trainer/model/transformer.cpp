@@ -67,7 +67,7 @@ torch::Tensor Transformer::hidden(const data::Batch& batch) {
   return ops::rms_norm(unit_boundary(x, params_, last - 1), params_.final_norm(), spec_.norm_eps, batch.sequences);
 }
 
-void Transformer::stand_in() {
+void Transformer::dummy_forward() {
   params_.visit([](const BlockWeights&) {}, [] {});
 }
 

@@ -31,9 +31,9 @@ class Transformer {
 
   // Hidden states of every token after the final norm: [N, D]. `batch` must be on device(). Throws
   // std::invalid_argument when a position lies beyond the context. When weights are gathered on demand (ZeRO-3), this
-  // call is collective; a rank that has no batch calls stand_in() instead.
+  // call is collective; a rank that has no batch calls dummy_forward() instead.
   torch::Tensor hidden(const data::Batch& batch);
-  void stand_in();
+  void dummy_forward();
   // Log-probability and entropy of the batch's targets at the given rows [M]. Only these rows pass through the head.
   ops::TokenLogProbs logprobs(const data::Batch& batch, const torch::Tensor& rows,
                               const LogitTransform& transform = {});
@@ -45,7 +45,7 @@ class Transformer {
   torch::Device device_;
   FlatParams params_;
   torch::Tensor rope_;
-  bool recomputes_;  // blocks run again in the backward pass
+  bool recomputes_;  // activation recomputation: blocks run again in the backward pass
 };
 
 }  // namespace terse::trainer

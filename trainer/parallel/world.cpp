@@ -27,12 +27,14 @@ class LoneWorld final : public World {
   Collectives& group(torch::Device device) override {
     if (!group_) group_ = local_collectives(device);
     if (group_->device() != device)
-      throw std::logic_error(fmt::format("the world's tensors are on {}, a group on {} was asked for",
+      throw std::logic_error(fmt::format("the world's tensors are on {}, but a group on {} was requested",
                                          group_->device().str(), device.str()));
     return *group_;
   }
   std::vector<std::string> gather(std::string_view, const std::string& mine) override { return {mine}; }
-  Mailbox& mailbox() override { throw std::logic_error("a process that runs alone has nobody to write to"); }
+  MessageChannel& messages() override {
+    throw std::logic_error("this process runs alone, so there is no other rank to send messages to");
+  }
   void enter(std::string_view) override {}  // nobody waits for this rank
   [[noreturn]] void abort(int code, const std::string& message) override {
     std::fputs(fmt::format("terse: {}\n", message).c_str(), stderr);
@@ -54,7 +56,8 @@ void refuse_lost_tasks() {
   const char* tasks = std::getenv("SLURM_STEP_NUM_TASKS");
   if (tasks != nullptr && std::atoi(tasks) > 1 && set("SLURM_PROCID"))
     throw MachineError(fmt::format(
-        "srun started this process as one of {} tasks, but they cannot find each other: use srun --mpi=pmix", tasks));
+        "srun started this process as one of {} tasks, but the tasks cannot connect to each other: use srun --mpi=pmix",
+        tasks));
 }
 
 }  // namespace

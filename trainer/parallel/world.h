@@ -3,8 +3,8 @@
 //
 // A World detects hangs. It ends the job with one error message and exit code 76 when a rank keeps the others waiting
 // for longer than the deadline, calls another collective operation than the others, or fails in one. The message names
-// this rank and its host and, where they are known, its phase and its last operation. exchange.h and watch.h describe
-// how this works.
+// this rank and its host and, where they are known, its phase and its last operation. exchange.h and watchdog.h
+// describe how this works.
 #pragma once
 
 #include <memory>
@@ -35,7 +35,7 @@ bool launched_by_mpi();
 // without a launcher.
 int64_t rank_of_launch();
 
-class Mailbox;
+class MessageChannel;
 
 class World {
  public:
@@ -56,8 +56,8 @@ class World {
   // of group().
   virtual std::vector<std::string> gather(std::string_view name, const std::string& mine) = 0;
 
-  // Point-to-point messages between ranks. Only the main thread uses it. A world of one rank throws std::logic_error.
-  virtual Mailbox& mailbox() = 0;
+  // Point-to-point messages between ranks. Only the main thread uses them. A world of one rank throws std::logic_error.
+  virtual MessageChannel& messages() = 0;
 
   // Sets the phase of this rank, such as "rollout", "backward" or "save". Messages about a hang report it.
   virtual void enter(std::string_view phase) = 0;

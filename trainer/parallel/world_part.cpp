@@ -1,5 +1,5 @@
-// A World that consists of some ranks of another one, with new rank numbers. Only its mailbox still uses the rank
-// numbers of the whole world.
+// A World that consists of some ranks of another one, with new rank numbers. Only its messages() still
+// use the rank numbers of the whole world.
 #include <cstdlib>
 #include <iterator>
 #include <set>
@@ -31,14 +31,14 @@ class WorldPart final : public World {
   const Place& place() const override { return place_; }
   Collectives& group(torch::Device device) override {
     if (group_->device() != device)
-      throw std::logic_error("a part of a world has its tensors on " + group_->device().str() + ", not on " +
+      throw std::logic_error("the tensors of this part of the world are on " + group_->device().str() + ", not on " +
                              device.str());
     return *group_;
   }
   std::vector<std::string> gather(std::string_view name, const std::string& mine) override {
     return all_gather_bytes(*group_, name, mine);
   }
-  Mailbox& mailbox() override { return whole_.mailbox(); }  // uses the ranks of the whole world
+  MessageChannel& messages() override { return whole_.messages(); }  // uses the ranks of the whole world
   void enter(std::string_view phase) override { whole_.enter(phase); }
   [[noreturn]] void abort(int code, const std::string& message) override {
     whole_.abort(code, message);

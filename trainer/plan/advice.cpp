@@ -108,8 +108,8 @@ std::string does_not_fit(const Run& run, const StagePlan& plan) {
   }
   const std::string remedy = ways.empty() ? "no option makes it fit: use more ranks, or a smaller model or context"
                                           : fmt::format("it fits with {}", fmt::join(ways, ", or "));
-  return fmt::format("{} does not fit: {} of {} a rank, most of it for {}; {}", plan.stage, gib(plan.bytes()),
-                     gib(plan.limit_bytes), fmt::join(top, ", "), remedy);
+  return fmt::format("{} does not fit: it needs {} per rank, but the limit is {}; most of it is for {}; {}", plan.stage,
+                     gib(plan.bytes()), gib(plan.limit_bytes), fmt::join(top, ", "), remedy);
 }
 
 std::string waits(const Run& run, const StagePlan& plan) {
@@ -123,7 +123,7 @@ std::string waits(const Run& run, const StagePlan& plan) {
   for (const Change& change : ways) {
     const StagePlan other = with(run, change, plan.stage);
     if (!other.fits() || other.communication_share() > kWorthNaming * plan.communication_share()) continue;
-    named.push_back(fmt::format("{} makes it {:.0f} %", change.text, 100 * other.communication_share()));
+    named.push_back(fmt::format("{} lowers this to {:.0f} %", change.text, 100 * other.communication_share()));
   }
   named.resize(std::min(named.size(), kMostNamed));
   return fmt::format("{} waits for communication {:.0f} % of its time; {}", plan.stage,
@@ -134,11 +134,12 @@ std::string waits(const Run& run, const StagePlan& plan) {
 
 std::string idle_ranks(const StagePlan& plan) {
   if (plan.sequences < plan.learners)
-    return fmt::format("{} has {} sequences in an update for {} ranks: {} of them have no work", plan.stage,
+    return fmt::format("{} has {} sequences in an update for {} ranks: {} of these ranks have no work", plan.stage,
                        plan.sequences, plan.learners, plan.learners - plan.sequences);
   if (plan.sequences % plan.learners != 0)
-    return fmt::format("{}'s {} sequences do not divide into {} ranks: some wait for the others", plan.stage,
-                       plan.sequences, plan.learners);
+    return fmt::format(
+        "{} has {} sequences in an update, which do not divide evenly over {} ranks: some ranks wait for the others",
+        plan.stage, plan.sequences, plan.learners);
   return "";
 }
 
@@ -149,8 +150,9 @@ std::vector<std::string> warnings(const Run& run, const std::vector<StagePlan>& 
   for (const StagePlan& plan : plans)
     if (!plan.fits()) out.push_back(does_not_fit(run, plan));
   if (run.ranks > run.ranks_per_node && run.ranks % run.ranks_per_node != 0)
-    out.push_back(fmt::format("{} ranks do not fill nodes of {}: the plan takes all nodes as equally full", run.ranks,
-                              run.ranks_per_node));
+    out.push_back(
+        fmt::format("{} ranks do not fill nodes of {} ranks: the plan assumes that all nodes have equally many ranks",
+                    run.ranks, run.ranks_per_node));
   for (const StagePlan& plan : plans)
     if (const std::string idle = idle_ranks(plan); !idle.empty()) out.push_back(idle);
   for (const StagePlan& plan : plans)

@@ -107,7 +107,7 @@ std::vector<Consumer> unit_bytes(const ModelSpec& spec, const Sharding& sharding
   for (size_t g = 0; block && g + 1 < units.size(); ++g)
     bytes = std::max(bytes, scheme.unit_on_its_way(units[g]) + computed * units[g + 1]);
   if (!block) bytes = computed * std::accumulate(units.begin(), units.end() - spec.layers - 1, 0.0);
-  out.push_back({"gradients on their way", bytes});
+  out.push_back({"gradients in transfer", bytes});
   return out;
 }
 

@@ -37,7 +37,7 @@ double batch_bytes(const StageShape& shape) {
 void add_practice(const ModelSpec& spec, const Sharding& sharding, const std::vector<Consumer>& own,
                   std::vector<Consumer>& out) {
   const double average = 4 * shard_elements(unit_sizes(spec), sharding.shard().ranks);
-  out.push_back({"the apprentice, all of it", total_bytes(own) + average});
+  out.push_back({"the apprentice in total", total_bytes(own) + average});
 }
 
 // Returns the consumers at the moment of a step that needs most memory beside the permanent state: in the head, in a
@@ -53,7 +53,7 @@ std::vector<Consumer> worst_moment(const Run& run, const StageShape& shape) {
       const Pass pass = shape.pass_of(load.sequences);
       for (const Moment moment : {Moment::kHead, Moment::kBlock}) {
         std::vector<Consumer> all = unit_bytes(spec, sharding, cuda, moment);
-        all.push_back({"gradients that wait to be added", load.waiting_bytes});
+        all.push_back({"gradients waiting to be summed", load.waiting_bytes});
         all.push_back({"activations", activation_bytes(spec, cuda, pass)});
         all.push_back({cuda ? "logits and workspace" : "workspace", workspace_bytes(spec, cuda, pass, moment)});
         if (total_bytes(all) > total_bytes(worst)) worst = all;
@@ -92,7 +92,7 @@ std::vector<Consumer> sampler_memory(const Run& run, const StageShape& shape) {
   const ModelSpec spec = run.spec();
   const double whole = shard_elements(unit_sizes(spec), 1);
   const bool bf16 = transfer_dtype(run.config.parallel, spec.bf16, run.cuda()) == torch::kBFloat16;
-  std::vector<Consumer> out = {{"weights", (spec.bf16 ? 6 : 4) * whole}, {"arriving weights", (bf16 ? 2 : 4) * whole}};
+  std::vector<Consumer> out = {{"weights", (spec.bf16 ? 6 : 4) * whole}, {"incoming weights", (bf16 ? 2 : 4) * whole}};
   for (const Consumer& consumer : engine_bytes(spec, generation_of(run, shape), run.cuda())) out.push_back(consumer);
   out.push_back({"generating a token", decoding_bytes(spec, generation_of(run, shape), run.cuda())});
   return out;

@@ -68,7 +68,7 @@ TEST_F(PlanCommand, RunsThatDoNotFitSaySoAndWhatWouldHelp) {
                               "--set", "model.layers=12", "--set", "model.width=512", "--set", "model.heads=8"});
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.out, AllOf(HasSubstr("rl: DOES NOT FIT"), HasSubstr("warning: rl does not fit"),
-                                HasSubstr("most of it for ")));
+                                HasSubstr("most of it is for ")));
 }
 
 TEST_F(PlanCommand, DataNeedNotBeHere) {

@@ -12,7 +12,7 @@
 #include <thread>
 
 #include "trainer/device.h"
-#include "trainer/parallel/mpi/mailbox.h"
+#include "trainer/parallel/mpi/message_channel.h"
 #include "trainer/parallel/world.h"
 
 namespace terse::trainer {
@@ -296,28 +296,28 @@ TEST(Collectives, BytesOfAnyLength) {
 }
 
 // Every rank sends messages to every other rank. The first message of each pair is a large one.
-TEST(Letters, ArriveWholeAndInOrder) {
-  if (size() == 1) GTEST_SKIP() << "a rank alone has nobody to write to";
-  Mailbox& mailbox = world->mailbox();
-  constexpr int kLetters = 20;
+TEST(Messages, ArriveWholeAndInOrder) {
+  if (size() == 1) GTEST_SKIP() << "a rank that runs alone has no other rank to send to";
+  MessageChannel& channel = world->messages();
+  constexpr int kMessages = 20;
   const auto text = [](int64_t from, int64_t to, int n) {
     return std::string(n == 0 ? 3'000'000 : 1, 'x') + fmt::format("{}-{}-{}", from, to, n);
   };
   std::vector<int64_t> others;
   for (int64_t r = 0; r < size(); ++r)
     if (r != rank()) others.push_back(r);
-  for (int n = 0; n < kLetters; ++n)
-    for (const int64_t r : others) mailbox.send(r, text(rank(), r, n));
+  for (int n = 0; n < kMessages; ++n)
+    for (const int64_t r : others) channel.send(r, text(rank(), r, n));
   std::vector<int> come(static_cast<size_t>(size()), 0);
-  for (size_t left = kLetters * others.size(); left > 0; --left) {
-    std::optional<Mailbox::Letter> letter;
-    while (!letter) letter = mailbox.wait({others, "a letter", true}, 60);
-    int& n = come[static_cast<size_t>(letter->source)];
-    EXPECT_EQ(letter->bytes, text(letter->source, rank(), n++));
+  for (size_t left = kMessages * others.size(); left > 0; --left) {
+    std::optional<MessageChannel::Message> message;
+    while (!message) message = channel.wait({others, "a message", true}, 60);
+    int& n = come[static_cast<size_t>(message->source)];
+    EXPECT_EQ(message->bytes, text(message->source, rank(), n++));
   }
-  EXPECT_FALSE(mailbox.take());
-  EXPECT_THROW(mailbox.send(others[0], ""), std::invalid_argument);
-  barrier(all(), "all letters have come");
+  EXPECT_FALSE(channel.take());
+  EXPECT_THROW(channel.send(others[0], ""), std::invalid_argument);
+  barrier(all(), "all messages have arrived");
 }
 
 // Splits the world into the even and the odd ranks.
@@ -355,7 +355,7 @@ TEST(Collectives, WrongArgumentsAreRefusedByName) {
   expect_refusal("all_reduce \"half\": the input is of Half",
                  [&] { all().all_reduce("half", x.to(torch::kHalf), Reduce::kSum); });
   expect_refusal("add up to", [&] { all().all_gather("w", x[0][0], x, ones); });
-  expect_refusal("counts of the output in a group of", [&] { all().all_gather("w", x, x, {16, 0, 0, 0, 0}); });
+  expect_refusal("the output has 5 counts, but the group has", [&] { all().all_gather("w", x, x, {16, 0, 0, 0, 0}); });
   expect_refusal("this rank's count is 1", [&] { all().reduce_scatter("w", torch::ones({size()}, device), x, ones); });
   expect_refusal("the root is rank", [&] { all().broadcast("w", x, size()); });
   expect_refusal("is negative", [&] { all().split("s", -1, 0); });

@@ -43,7 +43,7 @@ TEST(Place, ConsecutiveRanksCountAsANodeWhereThatIsAskedFor) {
 
 TEST(Disagreement, ASkippedOperationIsNamed) {
   expect_end(play("skip"), 76,
-             AllOf(HasSubstr("group \"world\""), HasSubstr("their number 2"), HasSubstr("rank 1 (host "),
+             AllOf(HasSubstr("group \"world\""), HasSubstr("as operation number 2"), HasSubstr("rank 1 (host "),
                    HasSubstr("calls all_reduce \"next\" of 4 float32 to the sum"),
                    HasSubstr("call all_reduce \"skipped\" of 4 float32 to the sum in phase \"warm-up\"")));
 }
@@ -79,7 +79,7 @@ TEST(Disagreement, ARankThatEndsBeforeTheOthersIsNamed) {
 TEST(Deadline, AStoppedRankIsNamedWithWhatItDidLast) {
   expect_end(play("stop_2", 2), 76,
              AllOf(HasSubstr("rank 2 (host "),
-                   HasSubstr("has not come to operation 3 of group \"world\", all_reduce \"after\""),
+                   HasSubstr("has not reached operation 3 of group \"world\", all_reduce \"after\""),
                    HasSubstr("it does not answer, so it is stopped"),
                    HasSubstr("last seen in phase \"rollout\" at operation 2, all_reduce \"before\"")));
 }
@@ -123,15 +123,16 @@ TEST(Deadline, AThreadThatNeverReturnsIsNamed) {
 
 TEST(Deadline, ARankStoppedBeforeItsStartIsNamed) {
   expect_end(play("stop_before_mpi", 3), 76,
-             AllOf(HasSubstr("MPI's start has not finished within 3 s"), HasSubstr("rank 1 (host "),
+             AllOf(HasSubstr("MPI start-up (MPI_Init) has not finished within 3 s"), HasSubstr("rank 1 (host "),
                    HasSubstr("is stopped"), Not(HasSubstr("rank 0 (host "))));
 }
 
 TEST(Deadline, ARankStoppedAfterItsLastOperationIsNamed) {
   const RanksResult result = play("stop_after_the_end", 3);
   EXPECT_EQ(result.exit_code, 76) << result.errors;
-  EXPECT_THAT(messages(result), testing::ElementsAre(AllOf(HasSubstr("MPI's end has not finished within 3 s"),
-                                                           HasSubstr("rank 1 (host "), HasSubstr("is stopped"))))
+  EXPECT_THAT(messages(result),
+              testing::ElementsAre(AllOf(HasSubstr("MPI shutdown (MPI_Finalize) has not finished within 3 s"),
+                                         HasSubstr("rank 1 (host "), HasSubstr("is stopped"))))
       << result.errors;
 }
 
@@ -148,36 +149,36 @@ TEST(End, ARankThatFailsEndsTheJobWithItsOwnExitCode) {
 
 TEST(End, AnExceptionThatLeavesTheWorldEndsTheJobWithOperationsUnderWay) {
   expect_end(play("exception"), 70,
-             AllOf(HasSubstr("rank 1 (host "), HasSubstr("left the world by an exception, in phase \"load\"")));
+             AllOf(HasSubstr("rank 1 (host "), HasSubstr("failed with an exception, in phase \"load\"")));
 }
 
 TEST(End, OfManyReasonsOneIsHeard) {
   for (int i = 0; i < 3; ++i) expect_end(play("all_abort"), 65, HasSubstr("gives up"));
 }
 
-TEST(Letters, AStoppedRankIsNamed) {
-  expect_end(play("letter_stopped", 1), 76,
+TEST(Messages, AStoppedRankIsNamed) {
+  expect_end(play("message_stopped", 1), 76,
              AllOf(HasSubstr("rank 1 (host "), HasSubstr("has not sent a group for 1 s (parallel.deadline)"),
                    HasSubstr("it does not answer, so it is stopped")));
 }
 
-TEST(Letters, ARankThatIsOverdueIsNamedWithWhatItDoes) {
-  expect_end(play("letter_overdue", 1), 76,
+TEST(Messages, ARankThatIsOverdueIsNamedWithWhatItDoes) {
+  expect_end(play("message_overdue", 1), 76,
              AllOf(HasSubstr("rank 1 (host "), HasSubstr("has not sent a group"), HasSubstr("\"rollout\"")));
 }
 
-TEST(Letters, WhoMayTakeItsTimeMay) {
-  const RanksResult result = play("letter_late", 1);
+TEST(Messages, WhoMayTakeItsTimeMay) {
+  const RanksResult result = play("message_late", 1);
   EXPECT_EQ(result.exit_code, 0) << result.errors;
 }
 
-TEST(Letters, ARankThatItselfWaitsForAnotherIsNotNamed) {
-  expect_end(play("letter_behind", 2), 76,
+TEST(Messages, ARankThatItselfWaitsForAnotherIsNotNamed) {
+  expect_end(play("message_behind", 2), 76,
              AllOf(HasSubstr("rank 2 (host "), HasSubstr("it does not answer"), Not(HasSubstr("rank 1 (host "))));
 }
 
-TEST(Letters, WhoWaitsForALetterOfARankAtWorkIsWaitedFor) {
-  const RanksResult result = play("behind_letters", 1);
+TEST(Messages, WhoWaitsForAMessageOfARankAtWorkIsWaitedFor) {
+  const RanksResult result = play("behind_messages", 1);
   EXPECT_EQ(result.exit_code, 0) << result.errors;
 }
 

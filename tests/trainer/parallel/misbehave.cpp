@@ -15,7 +15,7 @@
 
 #include "trainer/device.h"
 #include "trainer/parallel/collectives/exchange.h"
-#include "trainer/parallel/mpi/mailbox.h"
+#include "trainer/parallel/mpi/message_channel.h"
 #include "trainer/parallel/world.h"
 
 namespace terse::trainer {
@@ -125,36 +125,36 @@ void exception(const Stage& s) {
 }
 // Ranks 0 and 2 wait for a message from rank 1, which calls `misbehave` before it sends. Rank 2 always accepts a late
 // message.
-void wait_for_letter(const Stage& s, bool answering_is_enough, const std::function<void()>& misbehave) {
+void wait_for_message(const Stage& s, bool answering_is_enough, const std::function<void()>& misbehave) {
   if (s.rank == 1) {
     s.world.enter("rollout");
     misbehave();
-    for (const int64_t other : {0, 2}) s.world.mailbox().send(other, "at last");
+    for (const int64_t other : {0, 2}) s.world.messages().send(other, "at last");
   }
-  const Mailbox::Wait wait{{1}, "a group", answering_is_enough || s.rank == 2};
-  while (s.rank != 1 && !s.world.mailbox().wait(wait, 0.1)) {
+  const MessageChannel::Wait wait{{1}, "a group", answering_is_enough || s.rank == 2};
+  while (s.rank != 1 && !s.world.messages().wait(wait, 0.1)) {
   }
   s.sum("after");
 }
 // Rank 2 stops. Rank 1 waits for it in a group of ranks 1 and 2. Rank 0 waits for a message from rank 1.
-void letter_behind(const Stage& s) {
+void message_behind(const Stage& s) {
   const auto pair = s.group.split("pair", s.rank == 0 ? 0 : 1, 0);
   if (s.rank == 2) raise(SIGSTOP);
   if (s.rank == 1) barrier(*pair, "pair's");
-  while (!s.world.mailbox().wait({{1}, "a group", false}, 0.1)) {
+  while (!s.world.messages().wait({{1}, "a group", false}, 0.1)) {
   }
 }
 // Rank 2 works for longer than the deadline, but sends rank 1 a message from time to time. Rank 1 waits for these
 // messages. Rank 0 waits for rank 1 in a group of ranks 0 and 1.
-void behind_letters(const Stage& s) {
+void behind_messages(const Stage& s) {
   const auto pair = s.group.split("pair", s.rank == 2 ? 1 : 0, 0);
-  constexpr int kLetters = 12;
-  for (int i = 0; i < kLetters && s.rank == 2; ++i) {
+  constexpr int kMessages = 12;
+  for (int i = 0; i < kMessages && s.rank == 2; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(250));
-    s.world.mailbox().send(1, "at work");
+    s.world.messages().send(1, "at work");
   }
-  for (int come = 0; s.rank == 1 && come < kLetters;)
-    come += s.world.mailbox().wait({{2}, "a group", false}, 0.1) ? 1 : 0;
+  for (int come = 0; s.rank == 1 && come < kMessages;)
+    come += s.world.messages().wait({{2}, "a group", false}, 0.1) ? 1 : 0;
   if (s.rank < 2) barrier(*pair, "pair's");
 }
 // All ranks end the job at the same time, and only one of them may print its message.
@@ -177,8 +177,8 @@ void late_but_fine(const Stage& s) {
 void slow_data(double deadline) {
   const mpi::Session session;
   const mpi::Comm comm = mpi::Comm::world();
-  Watch watch(comm.duplicate(), {"rank 0", "rank 1", "rank 2"}, deadline);
-  const auto group = Group::create(comm, "world", {0, 1, 2}, watch);
+  Watchdog watchdog(comm.duplicate(), {"rank 0", "rank 1", "rank 2"}, deadline);
+  const auto group = ProcessGroup::create(comm, "world", {0, 1, 2}, watchdog);
   char byte = 0;
   group->run({.name = "slow"}, [&](Exchange& exchange) {
     for (int i = 0; exchange.rank() < 2 && i < 10; ++i) {
@@ -198,8 +198,8 @@ void slow_data(double deadline) {
 void stuck(double deadline) {
   const mpi::Session session;
   const mpi::Comm comm = mpi::Comm::world();
-  Watch watch(comm.duplicate(), {"rank 0", "rank 1", "rank 2"}, deadline);
-  const auto group = Group::create(comm, "world", {0, 1, 2}, watch);
+  Watchdog watchdog(comm.duplicate(), {"rank 0", "rank 1", "rank 2"}, deadline);
+  const auto group = ProcessGroup::create(comm, "world", {0, 1, 2}, watchdog);
   group
       ->run({.name = "stuck"},
             [](Exchange&) {
@@ -225,11 +225,11 @@ const std::map<std::string, std::function<void(const Stage&)>> kScenarios = {
     {"exception", exception},
     {"all_abort", all_abort},
     {"late_but_fine", late_but_fine},
-    {"letter_stopped", [](const Stage& s) { wait_for_letter(s, true, [] { raise(SIGSTOP); }); }},
-    {"letter_overdue", [](const Stage& s) { wait_for_letter(s, false, [&] { s.hang(); }); }},
-    {"letter_late", [](const Stage& s) { wait_for_letter(s, true, [] { sleep(3); }); }},
-    {"letter_behind", letter_behind},
-    {"behind_letters", behind_letters},
+    {"message_stopped", [](const Stage& s) { wait_for_message(s, true, [] { raise(SIGSTOP); }); }},
+    {"message_overdue", [](const Stage& s) { wait_for_message(s, false, [&] { s.hang(); }); }},
+    {"message_late", [](const Stage& s) { wait_for_message(s, true, [] { sleep(3); }); }},
+    {"message_behind", message_behind},
+    {"behind_messages", behind_messages},
 };
 
 constexpr const char* kStopInFinalize = "TERSE_STOP_IN_FINALIZE";

@@ -176,7 +176,7 @@ TEST(PlanMemory, UnitsOfFourRanksByHand) {
   EXPECT_EQ(gathered(false, Moment::kBlock), 4 * 80 + 2 * 4 * 656);
 
   const auto on_way = [](bool bf16, bool cuda, Moment moment, Sharding sharding) {
-    return bytes_of(unit_bytes(tiny(bf16), sharding, cuda, moment), "gradients on their way");
+    return bytes_of(unit_bytes(tiny(bf16), sharding, cuda, moment), "gradients in transfer");
   };
   const Sharding one{4, 4, 1, false}, two{4, 4, 2, false}, nodes{8, 2, 2, true};
   EXPECT_EQ(on_way(false, false, Moment::kHead, one), 0);

@@ -147,7 +147,7 @@ TEST(Advice, NamesTheConsumersAndOptionsThatMakeItFit) {
   run.config.pretrain.micro_batch = 2;
   const auto said = warnings(run, make_plan(run));
   ASSERT_EQ(said.size(), 1u);
-  EXPECT_THAT(said[0], AllOf(HasSubstr("pretrain does not fit"), HasSubstr("most of it for activations"),
+  EXPECT_THAT(said[0], AllOf(HasSubstr("pretrain does not fit"), HasSubstr("most of it is for activations"),
                              HasSubstr("it fits with pretrain.micro_batch=1"),
                              HasSubstr("or model.activation_checkpointing=true")));
   // Both options really make it fit.
@@ -184,9 +184,9 @@ TEST(Advice, RanksWithoutWork) {
   auto run = quickstart(2);
   run.config.stages = {"sft"};
   run.config.sft.batch_size = 1;
-  EXPECT_THAT(warnings(run, make_plan(run)), Contains(HasSubstr("1 of them have no work")));
+  EXPECT_THAT(warnings(run, make_plan(run)), Contains(HasSubstr("1 of these ranks have no work")));
   run.config.sft.batch_size = 5;
-  EXPECT_THAT(warnings(run, make_plan(run)), Contains(HasSubstr("do not divide into 2 ranks")));
+  EXPECT_THAT(warnings(run, make_plan(run)), Contains(HasSubstr("do not divide evenly over 2 ranks")));
   run.ranks = 3;
   EXPECT_THAT(warnings(run, make_plan(run)), Contains(HasSubstr("do not fill nodes of 2")));
 }

@@ -53,7 +53,7 @@ struct Gpu {
   template <class Body>
   const char* launch(void (*kernel)(Body, int64_t), int64_t blocks, int64_t units, const Body& body) const {
     if (blocks == 0) return nullptr;
-    if (blocks > kMaxBlocks) return "more blocks than a grid can have";
+    if (blocks > kMaxBlocks) return "the launch needs more blocks than a CUDA grid can have";
     kernel<<<static_cast<unsigned>(blocks), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(body, units);
     const cudaError_t error = cudaGetLastError();
     return error == cudaSuccess ? nullptr : cudaGetErrorString(error);

@@ -14,7 +14,8 @@ void barrier(Collectives& group, std::string_view name) {
   group.all_reduce(name, here, Reduce::kSum).wait();
   // item() makes the host wait for the stream of a GPU, too.
   if (const int64_t ranks = here.item<int64_t>(); ranks != group.size())
-    throw std::logic_error(fmt::format("barrier \"{}\" counted {} ranks in a group of {}", name, ranks, group.size()));
+    throw std::logic_error(
+        fmt::format("barrier \"{}\" counted {} ranks, but the group has {}", name, ranks, group.size()));
 }
 
 std::vector<std::string> all_gather_bytes(Collectives& group, std::string_view name, std::string_view mine) {

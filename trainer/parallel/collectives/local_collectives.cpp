@@ -1,7 +1,7 @@
 // The group of one process. Every operation is a copy from its input to its output.
 #include <ATen/core/grad_mode.h>
 
-#include "trainer/parallel/collectives/call.h"
+#include "trainer/parallel/collectives/collective_op.h"
 
 namespace terse::trainer {
 
@@ -21,9 +21,9 @@ class LocalCollectives final : public CheckedCollectives {
   }
 
  private:
-  Work start(Call call) override {
+  Work start(CollectiveOp op) override {
     const at::NoGradGuard no_grad;
-    if (call.in.data_ptr() != call.out.data_ptr()) call.out.view({-1}).copy_(call.in.view({-1}));
+    if (op.in.data_ptr() != op.out.data_ptr()) op.out.view({-1}).copy_(op.in.view({-1}));
     return Work();
   }
 

@@ -4,7 +4,7 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 #include "trainer/parallel/collectives/backends.h"
-#include "trainer/parallel/collectives/carry_out.h"
+#include "trainer/parallel/collectives/run_over_mpi.h"
 
 namespace terse::trainer {
 
@@ -37,16 +37,16 @@ torch::Tensor host_like(const torch::Tensor& tensor) {
   return torch::empty({tensor.numel()}, torch::dtype(tensor.scalar_type()).pinned_memory(!tensor.is_cpu()));
 }
 
-void carry_out_staged(Exchange& exchange, const Call& call, const StreamMark& mark) {
+void run_staged(Exchange& exchange, const CollectiveOp& op, const StreamMark& mark) {
   const at::NoGradGuard no_grad;
   mark.wait();
-  const bool in_place = call.in.data_ptr() == call.out.data_ptr() && call.in.numel() == call.out.numel();
-  Call staged = call;
-  staged.in = host_like(call.in);
-  staged.out = in_place ? staged.in : host_like(call.out);
-  staged.in.copy_(call.in.view({-1}));
-  carry_out(exchange, staged);
-  call.out.view({-1}).copy_(staged.out);  // blocks until the device has the data
+  const bool in_place = op.in.data_ptr() == op.out.data_ptr() && op.in.numel() == op.out.numel();
+  CollectiveOp staged = op;
+  staged.in = host_like(op.in);
+  staged.out = in_place ? staged.in : host_like(op.out);
+  staged.in.copy_(op.in.view({-1}));
+  run_over_mpi(exchange, staged);
+  op.out.view({-1}).copy_(staged.out);  // blocks until the device has the data
 }
 
 class StagedCollectives final : public GroupCollectives {
@@ -58,16 +58,16 @@ class StagedCollectives final : public GroupCollectives {
   }
 
  private:
-  Work start(Call call) override {
+  Work start(CollectiveOp op) override {
     auto mark = std::make_shared<StreamMark>(device_);
-    auto body = [call, mark](Exchange& exchange) { carry_out_staged(exchange, call, *mark); };
-    return Work(std::make_shared<HostWork>(group_->run(std::move(call), std::move(body))));
+    auto body = [op, mark](Exchange& exchange) { run_staged(exchange, op, *mark); };
+    return Work(std::make_shared<HostWork>(group_->run(std::move(op), std::move(body))));
   }
 };
 
 }  // namespace
 
-std::unique_ptr<Collectives> staged_collectives(std::shared_ptr<Group> group, torch::Device device) {
+std::unique_ptr<Collectives> staged_collectives(std::shared_ptr<ProcessGroup> group, torch::Device device) {
   return std::make_unique<StagedCollectives>(std::move(group), device);
 }
 

@@ -1,6 +1,6 @@
-// CPU tensors over MPI. carry_out() moves them on the group's thread.
+// CPU tensors over MPI. run_over_mpi() moves them on the group's thread.
 #include "trainer/parallel/collectives/backends.h"
-#include "trainer/parallel/collectives/carry_out.h"
+#include "trainer/parallel/collectives/run_over_mpi.h"
 
 namespace terse::trainer {
 
@@ -15,15 +15,15 @@ class MpiCollectives final : public GroupCollectives {
   }
 
  private:
-  Work start(Call call) override {
-    auto body = [call](Exchange& exchange) { carry_out(exchange, call); };
-    return Work(std::make_shared<HostWork>(group_->run(std::move(call), std::move(body))));
+  Work start(CollectiveOp op) override {
+    auto body = [op](Exchange& exchange) { run_over_mpi(exchange, op); };
+    return Work(std::make_shared<HostWork>(group_->run(std::move(op), std::move(body))));
   }
 };
 
 }  // namespace
 
-std::unique_ptr<Collectives> mpi_collectives(std::shared_ptr<Group> group) {
+std::unique_ptr<Collectives> mpi_collectives(std::shared_ptr<ProcessGroup> group) {
   return std::make_unique<MpiCollectives>(std::move(group), torch::kCPU);
 }
 

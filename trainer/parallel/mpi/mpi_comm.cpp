@@ -45,7 +45,7 @@ Session::Session() {
   if (granted < MPI_THREAD_MULTIPLE) {
     MPI_Finalize();
     throw MachineError(
-        fmt::format("this MPI grants thread level {}, but operations run on threads of their own and need "
+        fmt::format("this MPI grants thread level {}, but terse calls MPI from several threads and needs "
                     "MPI_THREAD_MULTIPLE ({}): use an Open MPI that was built with thread support",
                     granted, static_cast<int>(MPI_THREAD_MULTIPLE)));
   }

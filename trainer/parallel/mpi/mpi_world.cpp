@@ -1,5 +1,5 @@
 // The order of the shutdown matters: the ranks meet in a last operation (kEnd), then the threads end, then MPI_Finalize
-// runs. A Guard keeps the deadline where no Watch runs yet or any more, at MPI's start and end.
+// runs. An InitWatchdog keeps the deadline in MPI_Init and MPI_Finalize, where no Watchdog runs.
 #include "trainer/parallel/mpi/mpi_world.h"
 
 #include <fmt/format.h>
@@ -15,8 +15,8 @@
 
 #include "base/errors.h"
 #include "trainer/parallel/collectives/backends.h"
-#include "trainer/parallel/mpi/mailbox.h"
-#include "trainer/parallel/watchdog/guard.h"
+#include "trainer/parallel/mpi/message_channel.h"
+#include "trainer/parallel/watchdog/init_watchdog.h"
 
 namespace terse::trainer {
 
@@ -74,28 +74,29 @@ class MpiWorld final : public World {
  public:
   explicit MpiWorld(const WorldOptions& options)
       : backend_(options.backend),
-        guard_(std::in_place, "MPI's start", options.deadline),
+        init_watchdog_(std::in_place, "MPI start-up (MPI_Init)", options.deadline),
         comm_(mpi::Comm::world()),
         members_(gather_members(comm_)),
         place_(place_of(comm_.rank(), members_, options.ranks_per_node)),
-        watch_(comm_.duplicate(), names_of(members_), options.deadline),
-        mailbox_(comm_.duplicate(), watch_),
-        all_(Group::create(comm_, "world", all_ranks(comm_.size()), watch_)),
+        watchdog_(comm_.duplicate(), names_of(members_), options.deadline),
+        messages_(comm_.duplicate(), watchdog_),
+        all_(ProcessGroup::create(comm_, "world", all_ranks(comm_.size()), watchdog_)),
         host_(mpi_collectives(all_)) {
-    guard_.reset();
+    init_watchdog_.reset();
   }
 
   ~MpiWorld() override {
     if (std::uncaught_exceptions() > 0)
-      watch_.end(kExitBug, fmt::format("{} left the world by an exception, {}", watch_.name(place_.rank),
-                                       watch_.situation().report(0).text));
+      watchdog_.abort(kExitBug, fmt::format("{} failed with an exception, {}", watchdog_.name(place_.rank),
+                                            watchdog_.status().report(0).text));
     try {
       all_->run({.kind = Kind::kEnd, .name = "world"}, nullptr).get();
     } catch (const std::exception& error) {
-      watch_.end(kExitHang, fmt::format("{} lost the others at the end: {}", watch_.name(place_.rank), error.what()));
+      watchdog_.abort(kExitHang, fmt::format("{} could not reach the other ranks at the end of the run: {}",
+                                             watchdog_.name(place_.rank), error.what()));
     }
     all_->close();
-    guard_.emplace("MPI's end", watch_.deadline());
+    init_watchdog_.emplace("MPI shutdown (MPI_Finalize)", watchdog_.deadline());
   }
 
   const Place& place() const override { return place_; }
@@ -103,7 +104,7 @@ class MpiWorld final : public World {
   Collectives& group(torch::Device device) override {
     if (!collectives_) collectives_ = choose(device);
     if (collectives_->device() != device)
-      throw std::logic_error(fmt::format("the world's tensors are on {}, a group on {} was asked for",
+      throw std::logic_error(fmt::format("the world's tensors are on {}, but a group on {} was requested",
                                          collectives_->device().str(), device.str()));
     return *collectives_;
   }
@@ -112,11 +113,11 @@ class MpiWorld final : public World {
     return all_gather_bytes(*host_, name, mine);
   }
 
-  Mailbox& mailbox() override { return mailbox_; }
+  MessageChannel& messages() override { return messages_; }
 
-  void enter(std::string_view phase) override { watch_.situation().enter(phase); }
+  void enter(std::string_view phase) override { watchdog_.status().enter(phase); }
 
-  [[noreturn]] void abort(int code, const std::string& message) override { watch_.end(code, message); }
+  [[noreturn]] void abort(int code, const std::string& message) override { watchdog_.abort(code, message); }
 
  private:
   std::unique_ptr<Collectives> choose(torch::Device device) {
@@ -132,28 +133,28 @@ class MpiWorld final : public World {
   // Why the ranks cannot use NCCL, with the same result on every rank; empty when all of them can. Collective.
   std::string why_not_nccl(torch::Device device) {
     const GpuIdentity mine = gpu_identity(device);
-    const auto problems = all_gather_bytes(*host_, "NCCL's problem", mine.problem);
+    const auto problems = all_gather_bytes(*host_, "NCCL problem", mine.problem);
     const auto uuids = all_gather_bytes(*host_, "GPU", mine.uuid);
     for (size_t r = 0; r < uuids.size(); ++r) {
-      if (!problems[r].empty()) return fmt::format("{}: {}", watch_.name(r), problems[r]);
+      if (!problems[r].empty()) return fmt::format("{}: {}", watchdog_.name(r), problems[r]);
       const auto same = std::find(uuids.begin(), uuids.begin() + r, uuids[r]) - uuids.begin();
       if (same < static_cast<int64_t>(r))
-        return fmt::format("{} and {} share a GPU", watch_.name(same), watch_.name(r));
+        return fmt::format("{} and {} share a GPU", watchdog_.name(same), watchdog_.name(r));
     }
     return "";
   }
 
   const std::string backend_;
-  std::optional<Guard> guard_;
+  std::optional<InitWatchdog> init_watchdog_;
   const mpi::Session session_;  // finalises MPI after everything below has ended
   const mpi::Comm comm_;
   const std::vector<Member> members_;
   const Place place_;
-  Watch watch_;
-  Mailbox mailbox_;
-  std::shared_ptr<Group> all_;
+  Watchdog watchdog_;
+  MessageChannel messages_;
+  std::shared_ptr<ProcessGroup> all_;
   std::unique_ptr<Collectives> host_;         // for CPU tensors, such as those of gather()
-  std::unique_ptr<Collectives> collectives_;  // for tensors on the device of group(); runs on the same Group
+  std::unique_ptr<Collectives> collectives_;  // for tensors on the device of group(); runs on the same ProcessGroup
 };
 
 }  // namespace

@@ -68,8 +68,8 @@ struct NcclComm {
     if (result != ncclSuccess && result != ncclInProgress)
       throw LostError(fmt::format("{} failed: {}: {}", what, nccl().error_string(result), nccl().last_error(comm)));
   }
-  // Polls until NCCL has queued the call on the stream. The group's thread keeps the deadline meanwhile.
-  void settle(ncclResult_t result, const char* what) const {
+  // Polls until NCCL has queued the operation on the stream. The group's thread keeps the deadline meanwhile.
+  void wait_until_queued(ncclResult_t result, const char* what) const {
     for (Backoff backoff; result == ncclInProgress; backoff.pause()) result = state();
     require(result, what);
   }
@@ -77,11 +77,11 @@ struct NcclComm {
 
 // An operation on the stream, shared by the caller and the group's thread.
 struct Launched {
-  explicit Launched(Call what) : call(std::move(what)) {}
+  explicit Launched(CollectiveOp what) : op(std::move(what)) {}
   ~Launched() {
-    if (done != nullptr) Gpu(torch::kCUDA).destroyEvent(done, call.out.device().index());
+    if (done != nullptr) Gpu(torch::kCUDA).destroyEvent(done, op.out.device().index());
   }
-  Call call;
+  CollectiveOp op;
   std::vector<torch::Tensor> kept;  // temporary fp32 tensors
   void* done = nullptr;             // the event behind the operation, once `state` is kQueued
   enum State { kBegun, kQueued, kFailed };
@@ -94,7 +94,7 @@ class NcclWork final : public Work::State {
   explicit NcclWork(std::shared_ptr<Launched> launched) : launched_(std::move(launched)) {}
   void wait() override {
     const Gpu gpu(torch::kCUDA);
-    gpu.block(launched_->done, gpu.getStream(launched_->call.out.device()));
+    gpu.block(launched_->done, gpu.getStream(launched_->op.out.device()));
   }
 
  private:
@@ -119,7 +119,7 @@ class OnStream {
   const c10::Stream stream_;
 };
 
-std::shared_ptr<NcclComm> connect(Group& group, torch::Device device) {
+std::shared_ptr<NcclComm> connect(ProcessGroup& group, torch::Device device) {
   auto comm = std::make_shared<NcclComm>();
   group
       .run({.kind = Kind::kSplit, .name = "nccl"},
@@ -147,7 +147,7 @@ std::shared_ptr<NcclComm> connect(Group& group, torch::Device device) {
 
 class NcclCollectives final : public GroupCollectives {
  public:
-  NcclCollectives(std::shared_ptr<Group> group, torch::Device device)
+  NcclCollectives(std::shared_ptr<ProcessGroup> group, torch::Device device)
       : GroupCollectives(std::move(group), device),
         comm_(connect(*group_, device)),
         stream_(Gpu(device.type()).getStreamFromGlobalPool(device, /*isHighPriority=*/true)) {}
@@ -157,15 +157,15 @@ class NcclCollectives final : public GroupCollectives {
   }
 
  private:
-  Work start(Call call) override {
-    const auto launched = std::make_shared<Launched>(call);
-    group_->run(std::move(call), [launched, comm = comm_](Exchange& exchange) {
+  Work start(CollectiveOp op) override {
+    const auto launched = std::make_shared<Launched>(op);
+    group_->run(std::move(op), [launched, comm = comm_](Exchange& exchange) {
       exchange.wait_until(
           [&] {
             if (const std::string problem = comm->problem(); !problem.empty()) exchange.fail(problem);
             return launched->finished();
           },
-          "has not finished, on its GPU,");
+          "has not finished the GPU work of");
     });
     try {
       queue(*launched);
@@ -184,67 +184,66 @@ class NcclCollectives final : public GroupCollectives {
     gpu.destroyEvent(ready, device_.index());
     const OnStream on_stream(device_, stream_);
     // NCCL would round a sum of bfloat16 at every hop, so such a sum is computed in fp32.
-    const bool sums = launched.call.kind == Kind::kReduceScatter ||
-                      (launched.call.kind == Kind::kAllReduce && launched.call.reduce == Reduce::kSum);
-    if (sums && launched.call.in.scalar_type() == torch::kBFloat16)
+    const bool sums = launched.op.kind == Kind::kReduceScatter ||
+                      (launched.op.kind == Kind::kAllReduce && launched.op.reduce == Reduce::kSum);
+    if (sums && launched.op.in.scalar_type() == torch::kBFloat16)
       queue_widened(launched);
     else
-      queue_call(launched.call);
+      queue_op(launched.op);
     gpu.record(&launched.done, stream_, device_.index(), c10::EventFlag::PYTORCH_DEFAULT);
     launched.state = Launched::kQueued;
   }
 
   void queue_widened(Launched& launched) {
     const at::NoGradGuard no_grad;
-    Call wide = launched.call;
+    CollectiveOp wide = launched.op;
     wide.in = wide.in.to(torch::kFloat32);
-    wide.out = launched.call.kind == Kind::kAllReduce ? wide.in : torch::empty_like(launched.call.out, torch::kFloat32);
+    wide.out = launched.op.kind == Kind::kAllReduce ? wide.in : torch::empty_like(launched.op.out, torch::kFloat32);
     launched.kept = {wide.in, wide.out};
-    queue_call(wide);
-    launched.call.out.copy_(wide.out);
+    queue_op(wide);
+    launched.op.out.copy_(wide.out);
   }
 
-  void queue_call(const Call& call) {
+  void queue_op(const CollectiveOp& op) {
     const NcclLibrary& lib = nccl();
     comm_->require(lib.group_start(), "ncclGroupStart");
-    queue_parts(lib, call);
-    comm_->settle(lib.group_end(), name_of(call.kind));
+    queue_parts(lib, op);
+    comm_->wait_until_queued(lib.group_end(), name_of(op.kind));
   }
 
-  void queue_parts(const NcclLibrary& lib, const Call& call) {
-    const char* in = static_cast<const char*>(call.in.const_data_ptr());
-    char* out = static_cast<char*>(call.out.data_ptr());
-    const ncclDataType_t type = nccl_type(call.in.scalar_type());
-    const ncclRedOp_t op = nccl_op(call.reduce);
-    const int64_t width = call.in.element_size();
+  void queue_parts(const NcclLibrary& lib, const CollectiveOp& op) {
+    const char* in = static_cast<const char*>(op.in.const_data_ptr());
+    char* out = static_cast<char*>(op.out.data_ptr());
+    const ncclDataType_t type = nccl_type(op.in.scalar_type());
+    const ncclRedOp_t reduce_op = nccl_op(op.reduce);
+    const int64_t width = op.in.element_size();
     void* const stream = stream_.native_handle();
     const auto cuda_stream = static_cast<cudaStream_t>(stream);
     const ncclComm_t comm = comm_->comm;
-    const auto check = [&](ncclResult_t result) { comm_->require(result, name_of(call.kind)); };
+    const auto check = [&](ncclResult_t result) { comm_->require(result, name_of(op.kind)); };
     const auto even = [](const std::vector<int64_t>& counts) {
       return std::all_of(counts.begin(), counts.end(), [&](int64_t count) { return count == counts[0]; });
     };
-    if (call.kind == Kind::kAllReduce) {
-      if (call.out.numel() > 0) check(lib.all_reduce(in, out, call.out.numel(), type, op, comm, cuda_stream));
-    } else if (call.kind == Kind::kBroadcast) {
-      if (call.out.numel() > 0)
-        check(lib.broadcast(in, out, call.out.numel(), type, static_cast<int>(call.root), comm, cuda_stream));
-    } else if (call.kind == Kind::kAllGather && even(call.out_counts)) {
-      if (call.in.numel() > 0) check(lib.all_gather(in, out, call.in.numel(), type, comm, cuda_stream));
-    } else if (call.kind == Kind::kReduceScatter && even(call.in_counts)) {
-      if (call.out.numel() > 0) check(lib.reduce_scatter(in, out, call.out.numel(), type, op, comm, cuda_stream));
+    if (op.kind == Kind::kAllReduce) {
+      if (op.out.numel() > 0) check(lib.all_reduce(in, out, op.out.numel(), type, reduce_op, comm, cuda_stream));
+    } else if (op.kind == Kind::kBroadcast) {
+      if (op.out.numel() > 0)
+        check(lib.broadcast(in, out, op.out.numel(), type, static_cast<int>(op.root), comm, cuda_stream));
+    } else if (op.kind == Kind::kAllGather && even(op.out_counts)) {
+      if (op.in.numel() > 0) check(lib.all_gather(in, out, op.in.numel(), type, comm, cuda_stream));
+    } else if (op.kind == Kind::kReduceScatter && even(op.in_counts)) {
+      if (op.out.numel() > 0) check(lib.reduce_scatter(in, out, op.out.numel(), type, reduce_op, comm, cuda_stream));
     } else {
       // all_to_all, and operations with uneven counts: one call of NCCL for each share.
       for (int r = 0; r < static_cast<int>(size()); ++r) {
-        const int64_t in_count = call.in_counts.empty() ? 0 : call.in_counts[r];
-        const int64_t out_count = call.out_counts.empty() ? 0 : call.out_counts[r];
-        if (call.kind == Kind::kAllGather && out_count > 0)
+        const int64_t in_count = op.in_counts.empty() ? 0 : op.in_counts[r];
+        const int64_t out_count = op.out_counts.empty() ? 0 : op.out_counts[r];
+        if (op.kind == Kind::kAllGather && out_count > 0)
           check(lib.broadcast(in, out, out_count, type, r, comm, cuda_stream));
-        if (call.kind == Kind::kReduceScatter && in_count > 0)
-          check(lib.reduce(in, out, in_count, type, op, r, comm, cuda_stream));
-        if (call.kind == Kind::kAllToAll && in_count > 0) check(lib.send(in, in_count, type, r, comm, cuda_stream));
-        if (call.kind == Kind::kAllToAll && out_count > 0)
-          check(lib.receive(out, out_count, type, r, comm, cuda_stream));
+        if (op.kind == Kind::kReduceScatter && in_count > 0)
+          check(lib.reduce(in, out, in_count, type, reduce_op, r, comm, cuda_stream));
+        if (op.kind == Kind::kAllToAll && in_count > 0) check(lib.send(in, in_count, type, r, comm, cuda_stream));
+        if (op.kind == Kind::kAllToAll && out_count > 0) check(lib.receive(out, out_count, type, r, comm, cuda_stream));
         in += in_count * width;
         out += out_count * width;
       }
@@ -257,13 +256,13 @@ class NcclCollectives final : public GroupCollectives {
 
 }  // namespace
 
-std::unique_ptr<Collectives> nccl_collectives(std::shared_ptr<Group> group, torch::Device device) {
+std::unique_ptr<Collectives> nccl_collectives(std::shared_ptr<ProcessGroup> group, torch::Device device) {
   return std::make_unique<NcclCollectives>(std::move(group), device);
 }
 
 #else
 
-std::unique_ptr<Collectives> nccl_collectives(std::shared_ptr<Group>, torch::Device) {
+std::unique_ptr<Collectives> nccl_collectives(std::shared_ptr<ProcessGroup>, torch::Device) {
   throw MachineError("this program was built without NCCL");
 }
 

@@ -20,19 +20,20 @@ namespace {
 template <typename F>
 void find(void* library, F& function, const char* name) {
   function = reinterpret_cast<F>(dlsym(library, name));
-  if (function == nullptr) throw MachineError(fmt::format("the NCCL that was found has no {}", name));
+  if (function == nullptr) throw MachineError(fmt::format("the NCCL library that was found has no function {}", name));
 }
 
 NcclLibrary load() {
   void* library = dlopen(TERSE_NCCL_LIB, RTLD_NOW);
   if (library == nullptr) library = dlopen("libnccl.so.2", RTLD_NOW);
-  if (library == nullptr) throw MachineError(fmt::format("NCCL cannot be loaded: {}", dlerror()));
+  if (library == nullptr) throw MachineError(fmt::format("cannot load NCCL: {}", dlerror()));
   NcclLibrary found;
   find(library, found.get_version, "ncclGetVersion");
   int version = 0;
   if (found.get_version(&version) != ncclSuccess || version < NCCL_VERSION_CODE)
-    throw MachineError(fmt::format("the NCCL that was found has version {}, this program was compiled for {}", version,
-                                   NCCL_VERSION_CODE));
+    throw MachineError(
+        fmt::format("the NCCL library that was found has version {}, but this program needs version {} or newer",
+                    version, NCCL_VERSION_CODE));
   find(library, found.get_unique_id, "ncclGetUniqueId");
   find(library, found.comm_init, "ncclCommInitRankConfig");
   find(library, found.comm_state, "ncclCommGetAsyncError");
@@ -75,7 +76,7 @@ GpuIdentity gpu_identity(torch::Device device) {
   identity.uuid.resize(16);
   if (get == nullptr || get_uuid == nullptr || get(&gpu, device.index()) != 0 ||
       get_uuid(identity.uuid.data(), gpu) != 0)
-    identity.problem = fmt::format("the driver does not identify {}", device.str());
+    identity.problem = fmt::format("the NVIDIA driver does not return the UUID of {}", device.str());
   return identity;
 }
 

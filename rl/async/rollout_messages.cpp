@@ -1,6 +1,6 @@
 // Writes the fields one after the other (base/wire.h). A report ends with its rollouts, which fill the rest of the
 // message.
-#include "rl/async/rollout_letters.h"
+#include "rl/async/rollout_messages.h"
 
 #include "base/wire.h"
 #include "rl/rollout/rollout_codec.h"

@@ -1,6 +1,6 @@
-// The launcher gives every rank of a job the same PMIX_NAMESPACE and its own PMIX_RANK. A Guard reads both from /proc
-// to find the ranks of its job on this machine.
-#include "trainer/parallel/watchdog/guard.h"
+// The launcher gives every rank of a job the same PMIX_NAMESPACE and its own PMIX_RANK. An InitWatchdog reads both from
+// /proc to find the ranks of its job on this machine.
+#include "trainer/parallel/watchdog/init_watchdog.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -15,14 +15,14 @@
 #include <map>
 #include <utility>
 
-#include "trainer/parallel/watchdog/watch.h"
+#include "trainer/parallel/watchdog/watchdog.h"
 
 namespace terse::trainer {
 
 namespace {
 
 namespace fs = std::filesystem;
-constexpr double kLonger = 3, kSilence = 10;  // seconds; see complain()
+constexpr double kExtraTime = 3, kExitTimeout = 10;  // seconds; see report_timeout()
 
 struct Process {
   int pid = 0;
@@ -78,46 +78,47 @@ std::string host() {
 
 }  // namespace
 
-Guard::Guard(std::string what, double deadline) : what_(std::move(what)), deadline_(deadline) {
+InitWatchdog::InitWatchdog(std::string what, double deadline) : what_(std::move(what)), deadline_(deadline) {
   thread_ = std::thread([this] {
-    if (!over_within(deadline_)) complain();
+    if (!done_within(deadline_)) report_timeout();
   });
 }
 
-Guard::~Guard() {
+InitWatchdog::~InitWatchdog() {
   {
     const std::lock_guard lock(mutex_);
-    over_ = true;
+    done_ = true;
   }
   changed_.notify_all();
   thread_.join();
 }
 
-bool Guard::over_within(double seconds) {
+bool InitWatchdog::done_within(double seconds) {
   std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return over_; });
+  return changed_.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return done_; });
 }
 
-void Guard::complain() {
+void InitWatchdog::report_timeout() {
   const std::map<int64_t, Process> ranks = ranks_here();
   std::vector<std::string> stopped;
-  std::vector<int64_t> well;
+  std::vector<int64_t> running;
   for (const auto& [rank, process] : ranks) {
     if (process.stopped)
       stopped.push_back(fmt::format("rank {} (host {}) is stopped (process {})", rank, host(), process.pid));
     else
-      well.push_back(rank);
+      running.push_back(rank);
   }
   if (stopped.empty()) {
-    if (over_within(kLonger)) return;
-    stopped.push_back(fmt::format("none of the ranks of host {} ({}) is stopped: one elsewhere is, or is lost", host(),
-                                  fmt::join(well, ", ")));
+    if (done_within(kExtraTime)) return;
+    stopped.push_back(
+        fmt::format("no rank on host {} is stopped (ranks {}), so a rank on another host is stopped or lost", host(),
+                    fmt::join(running, ", ")));
   }
   // The lowest running rank of a machine prints and exits, and the launcher then ends the others. If they still live
-  // after kSilence, they print, too.
-  const bool spoken = std::cmp_less(ranks.size(), number_in("OMPI_COMM_WORLD_LOCAL_SIZE"));
-  const bool speaks = well.empty() || number_in("PMIX_RANK") == well.front();
-  if ((spoken || !speaks) && over_within(kSilence)) return;
+  // after kExitTimeout, they print, too.
+  const bool printed = std::cmp_less(ranks.size(), number_in("OMPI_COMM_WORLD_LOCAL_SIZE"));
+  const bool prints = running.empty() || number_in("PMIX_RANK") == running.front();
+  if ((printed || !prints) && done_within(kExitTimeout)) return;
   const std::string message = fmt::format("terse: {} has not finished within {} s (parallel.deadline): {}.\n", what_,
                                           deadline_, fmt::join(stopped, "; "));
   std::fputs(message.c_str(), stderr);

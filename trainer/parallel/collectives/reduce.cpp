@@ -1,5 +1,5 @@
 // Reduces block by block, so that the running total stays in the L1 cache.
-#include "trainer/parallel/collectives/combine.h"
+#include "trainer/parallel/collectives/reduce.h"
 
 #include <fmt/format.h>
 
@@ -29,7 +29,7 @@ void choose(Wide* total, const Narrow* piece, int64_t count) {
 }
 
 template <typename Narrow, typename Wide>
-void combine_as(Reduce reduce, const std::vector<const void*>& pieces, void* out, int64_t count) {
+void reduce_as(Reduce reduce, const std::vector<const void*>& pieces, void* out, int64_t count) {
   Wide total[kBlock];
   for (int64_t at = 0; at < count; at += kBlock) {
     const int64_t n = std::min(kBlock, count - at);
@@ -51,22 +51,24 @@ void combine_as(Reduce reduce, const std::vector<const void*>& pieces, void* out
 
 }  // namespace
 
-void combine(torch::ScalarType dtype, Reduce reduce, const std::vector<const void*>& pieces, void* out, int64_t count) {
+void reduce_pieces(torch::ScalarType dtype, Reduce reduce, const std::vector<const void*>& pieces, void* out,
+                   int64_t count) {
   switch (dtype) {
     case torch::kFloat32:
-      return combine_as<float, float>(reduce, pieces, out, count);
+      return reduce_as<float, float>(reduce, pieces, out, count);
     case torch::kBFloat16:
-      return combine_as<c10::BFloat16, float>(reduce, pieces, out, count);
+      return reduce_as<c10::BFloat16, float>(reduce, pieces, out, count);
     case torch::kFloat64:
-      return combine_as<double, double>(reduce, pieces, out, count);
+      return reduce_as<double, double>(reduce, pieces, out, count);
     case torch::kInt64:
-      return combine_as<int64_t, int64_t>(reduce, pieces, out, count);
+      return reduce_as<int64_t, int64_t>(reduce, pieces, out, count);
     case torch::kInt32:
-      return combine_as<int32_t, int32_t>(reduce, pieces, out, count);
+      return reduce_as<int32_t, int32_t>(reduce, pieces, out, count);
     case torch::kUInt8:
-      return combine_as<uint8_t, uint8_t>(reduce, pieces, out, count);
+      return reduce_as<uint8_t, uint8_t>(reduce, pieces, out, count);
     default:
-      throw std::invalid_argument(fmt::format("ranks do not reduce tensors of {}", toString(dtype)));
+      throw std::invalid_argument(fmt::format(
+          "cannot reduce tensors of {}; expected float32, bfloat16, float64, int64, int32 or uint8", toString(dtype)));
   }
 }
 

@@ -1,11 +1,11 @@
 // In each step a rank sends to the rank `step` places after it and receives from the one `step` places before it. So no
 // rank gets all messages at the same time.
-#include "trainer/parallel/collectives/carry_out.h"
+#include "trainer/parallel/collectives/run_over_mpi.h"
 
 #include <algorithm>
 #include <cstring>
 
-#include "trainer/parallel/collectives/combine.h"
+#include "trainer/parallel/collectives/reduce.h"
 
 namespace terse::trainer {
 
@@ -77,7 +77,7 @@ void reduce_scatter(Exchange& x, torch::ScalarType dtype, Reduce reduce, const c
     }
     x.wait();
     pieces[x.rank()] = all + (at[x.rank()] + done) * width;
-    combine(dtype, reduce, pieces, mine + done * width, part(x.rank()));
+    reduce_pieces(dtype, reduce, pieces, mine + done * width, part(x.rank()));
   }
 }
 
@@ -89,7 +89,7 @@ void all_reduce(Exchange& x, torch::ScalarType dtype, Reduce reduce, char* value
     all_gather(x, width, values, all, Counts(x.size(), elements));
     std::vector<const void*> pieces(x.size());
     for (int64_t r = 0; r < x.size(); ++r) pieces[r] = all + r * bytes;
-    combine(dtype, reduce, pieces, values, elements);
+    reduce_pieces(dtype, reduce, pieces, values, elements);
     return;
   }
   const Counts counts = even_counts(elements, x.size());
@@ -116,22 +116,22 @@ void broadcast(Exchange& x, int64_t root, char* values, int64_t bytes) {
 
 }  // namespace
 
-void carry_out(Exchange& exchange, const Call& call) {
-  const char* in = static_cast<const char*>(call.in.const_data_ptr());
-  char* out = static_cast<char*>(call.out.data_ptr());
-  const torch::ScalarType dtype = call.out.scalar_type();
-  const int64_t width = call.out.element_size();
-  switch (call.kind) {
+void run_over_mpi(Exchange& exchange, const CollectiveOp& op) {
+  const char* in = static_cast<const char*>(op.in.const_data_ptr());
+  char* out = static_cast<char*>(op.out.data_ptr());
+  const torch::ScalarType dtype = op.out.scalar_type();
+  const int64_t width = op.out.element_size();
+  switch (op.kind) {
     case Kind::kAllReduce:
-      return all_reduce(exchange, dtype, call.reduce, out, call.out.numel());
+      return all_reduce(exchange, dtype, op.reduce, out, op.out.numel());
     case Kind::kAllGather:
-      return all_gather(exchange, width, in, out, call.out_counts);
+      return all_gather(exchange, width, in, out, op.out_counts);
     case Kind::kReduceScatter:
-      return reduce_scatter(exchange, dtype, Reduce::kSum, in, out, call.in_counts);
+      return reduce_scatter(exchange, dtype, Reduce::kSum, in, out, op.in_counts);
     case Kind::kAllToAll:
-      return all_to_all(exchange, width, in, call.in_counts, out, call.out_counts);
+      return all_to_all(exchange, width, in, op.in_counts, out, op.out_counts);
     case Kind::kBroadcast:
-      return broadcast(exchange, call.root, out, call.out.numel() * width);
+      return broadcast(exchange, op.root, out, op.out.numel() * width);
     case Kind::kSplit:
     case Kind::kEnd:
       return;

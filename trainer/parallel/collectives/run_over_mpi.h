@@ -4,12 +4,12 @@
 // all_reduce takes twice that, in two steps. A small all_reduce takes S in a single step.
 #pragma once
 
-#include "trainer/parallel/collectives/call.h"
+#include "trainer/parallel/collectives/collective_op.h"
 #include "trainer/parallel/collectives/exchange.h"
 
 namespace terse::trainer {
 
-// Runs `call`, whose tensors are on the CPU, as the body of an operation.
-void carry_out(Exchange& exchange, const Call& call);
+// Runs `op`, whose tensors are on the CPU, as the body of an operation.
+void run_over_mpi(Exchange& exchange, const CollectiveOp& op);
 
 }  // namespace terse::trainer

@@ -1,4 +1,4 @@
-// The messages between the first rank that learns and the ranks that only generate, sent by trainer::Mailbox.
+// The messages between the first rank that learns and the ranks that only generate, sent by trainer::MessageChannel.
 #pragma once
 
 #include <string>

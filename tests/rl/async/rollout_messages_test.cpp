@@ -1,5 +1,5 @@
 // Tests that decoding returns the encoded messages, and refuses truncated ones.
-#include "rl/async/rollout_letters.h"
+#include "rl/async/rollout_messages.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 namespace terse::rl {
 namespace {
 
-TEST(RolloutLetters, InstructionsComeAsTheyWent) {
+TEST(RolloutMessages, InstructionsComeAsTheyWent) {
   const Instruction given{Instruction::Kind::kGenerate, 7, 123, int64_t{1} << 33, "saved at step 4"};
   const std::string bytes = encode(given);
   const Instruction got = decode_instruction(bytes);
@@ -21,7 +21,7 @@ TEST(RolloutLetters, InstructionsComeAsTheyWent) {
     EXPECT_THROW(decode_instruction(std::string_view(bytes).substr(0, length)), std::logic_error);
 }
 
-TEST(RolloutLetters, ReportsComeAsTheyWent) {
+TEST(RolloutMessages, ReportsComeAsTheyWent) {
   Report given;
   given.ticket = 5;
   given.rollouts.resize(2);

@@ -1,5 +1,5 @@
-// A collective operation with its arguments (Call), and the argument checks that all backends share. The checks run
-// before any data moves and concern this rank alone; arrival.h compares the ranks.
+// A collective operation with its arguments (CollectiveOp), and the argument checks that all backends share. The checks
+// run before any data moves and concern this rank alone; op_fingerprint.h compares the ranks.
 #pragma once
 
 #include <torch/types.h>
@@ -14,7 +14,7 @@ namespace terse::trainer {
 // kSplit makes a new group. kEnd is the last operation of a world: it detects a rank that ends too early.
 enum class Kind { kAllReduce, kAllGather, kReduceScatter, kAllToAll, kBroadcast, kSplit, kEnd };
 
-struct Call {
+struct CollectiveOp {
   Kind kind = Kind::kEnd;
   std::string name = {};
   torch::Tensor in = {}, out = {};  // the same tensor for all_reduce and broadcast; undefined for kSplit, kEnd
@@ -27,9 +27,9 @@ const char* name_of(Kind kind);
 const char* name_of(Reduce reduce);
 const char* name_of(torch::ScalarType dtype);  // "float32"; LibTorch's name for a dtype that collectives lack
 
-// Turns every operation into a Call, checks it, and passes it to start(). Throws std::invalid_argument when a tensor or
-// a count is wrong regardless of the other ranks. The message names the operation, its name, and what was found and
-// expected.
+// Turns every operation into a CollectiveOp, checks it, and passes it to start(). Throws std::invalid_argument when a
+// tensor or a count is wrong regardless of the other ranks. The message names the operation, its name, and what was
+// found and expected.
 class CheckedCollectives : public Collectives {
  public:
   Work all_reduce(std::string_view name, torch::Tensor values, Reduce reduce) final;
@@ -40,10 +40,10 @@ class CheckedCollectives : public Collectives {
   Work broadcast(std::string_view name, torch::Tensor values, int64_t root) final;
 
  protected:
-  virtual Work start(Call call) = 0;
+  virtual Work start(CollectiveOp op) = 0;
 
  private:
-  Work start_checked(Call call);
+  Work start_checked(CollectiveOp op);
 };
 
 // Throws std::invalid_argument when `color` is negative.

@@ -1,5 +1,5 @@
-// Every operation checks all of its arguments before start() sees the Call.
-#include "trainer/parallel/collectives/call.h"
+// Every operation checks all of its arguments before start() sees the CollectiveOp.
+#include "trainer/parallel/collectives/collective_op.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -25,65 +25,66 @@ bool same_device(torch::Device wanted, torch::Device found) {
          (!wanted.has_index() || !found.has_index() || wanted.index() == found.index());
 }
 
-[[noreturn]] void refuse(const Call& call, const std::string& problem) {
-  throw std::invalid_argument(fmt::format("{} \"{}\": {}", name_of(call.kind), call.name, problem));
+[[noreturn]] void refuse(const CollectiveOp& op, const std::string& problem) {
+  throw std::invalid_argument(fmt::format("{} \"{}\": {}", name_of(op.kind), op.name, problem));
 }
 
-void check_tensor(const Call& call, const char* which, const torch::Tensor& tensor, torch::Device device) {
-  if (!tensor.defined()) refuse(call, fmt::format("the {} is an undefined tensor", which));
+void check_tensor(const CollectiveOp& op, const char* which, const torch::Tensor& tensor, torch::Device device) {
+  if (!tensor.defined()) refuse(op, fmt::format("the {} is an undefined tensor", which));
   if (!is_exchanged(tensor.scalar_type()))
-    refuse(call, fmt::format("the {} is of {}; ranks exchange float32, bfloat16, float64, int64, int32 and uint8",
-                             which, name_of(tensor.scalar_type())));
+    refuse(op,
+           fmt::format("the {} is of {}, but collectives support float32, bfloat16, float64, int64, int32 and uint8",
+                       which, name_of(tensor.scalar_type())));
   if (!same_device(device, tensor.device()))
-    refuse(call,
-           fmt::format("the {} is on {}, the group's tensors are on {}", which, tensor.device().str(), device.str()));
+    refuse(op, fmt::format("the {} is on {}, but the group's tensors are on {}", which, tensor.device().str(),
+                           device.str()));
   if (!tensor.is_contiguous())
-    refuse(call, fmt::format("the {} of shape {} is not contiguous", which, fmt::join(tensor.sizes(), "x")));
+    refuse(op, fmt::format("the {} of shape {} is not contiguous", which, fmt::join(tensor.sizes(), "x")));
 }
 
 // Requires one count for each rank, and that the counts add up to the elements of `tensor`.
-void check_counts(const Call& call, const char* which, const std::vector<int64_t>& counts, const torch::Tensor& tensor,
-                  int64_t size) {
+void check_counts(const CollectiveOp& op, const char* which, const std::vector<int64_t>& counts,
+                  const torch::Tensor& tensor, int64_t size) {
   if (static_cast<int64_t>(counts.size()) != size)
-    refuse(call, fmt::format("{} counts of the {} in a group of {} ranks", counts.size(), which, size));
+    refuse(op, fmt::format("the {} has {} counts, but the group has {} ranks", which, counts.size(), size));
   if (std::any_of(counts.begin(), counts.end(), [](int64_t count) { return count < 0; }))
-    refuse(call, fmt::format("the counts of the {} are {}; none may be negative", which, counts));
+    refuse(op, fmt::format("the counts of the {} are {}; none may be negative", which, counts));
   const int64_t sum = std::accumulate(counts.begin(), counts.end(), int64_t{0});
   if (sum != tensor.numel())
-    refuse(call, fmt::format("the counts of the {}, {}, add up to {}, but it has {} elements", which, counts, sum,
-                             tensor.numel()));
+    refuse(op, fmt::format("the counts of the {} are {} and add up to {}, but the {} has {} elements", which, counts,
+                           sum, which, tensor.numel()));
 }
 
-void check_share(const Call& call, const char* which, const torch::Tensor& tensor, int64_t count) {
+void check_share(const CollectiveOp& op, const char* which, const torch::Tensor& tensor, int64_t count) {
   if (tensor.numel() != count)
-    refuse(call, fmt::format("the {} has {} elements, this rank's count is {}", which, tensor.numel(), count));
+    refuse(op, fmt::format("the {} has {} elements, but this rank's count is {}", which, tensor.numel(), count));
 }
 
-void check(const Call& call, int64_t rank, int64_t size, torch::Device device) {
-  check_tensor(call, "input", call.in, device);
-  check_tensor(call, "output", call.out, device);
-  if (call.in.scalar_type() != call.out.scalar_type())
-    refuse(call, fmt::format("the input is of {}, the output of {}", name_of(call.in.scalar_type()),
-                             name_of(call.out.scalar_type())));
-  switch (call.kind) {
+void check(const CollectiveOp& op, int64_t rank, int64_t size, torch::Device device) {
+  check_tensor(op, "input", op.in, device);
+  check_tensor(op, "output", op.out, device);
+  if (op.in.scalar_type() != op.out.scalar_type())
+    refuse(op, fmt::format("the input is of {}, but the output is of {}", name_of(op.in.scalar_type()),
+                           name_of(op.out.scalar_type())));
+  switch (op.kind) {
     case Kind::kAllGather:
-      check_counts(call, "output", call.out_counts, call.out, size);
-      check_share(call, "input", call.in, call.out_counts[rank]);
+      check_counts(op, "output", op.out_counts, op.out, size);
+      check_share(op, "input", op.in, op.out_counts[rank]);
       break;
     case Kind::kReduceScatter:
-      check_counts(call, "input", call.in_counts, call.in, size);
-      check_share(call, "output", call.out, call.in_counts[rank]);
+      check_counts(op, "input", op.in_counts, op.in, size);
+      check_share(op, "output", op.out, op.in_counts[rank]);
       break;
     case Kind::kAllToAll:
-      check_counts(call, "input", call.in_counts, call.in, size);
-      check_counts(call, "output", call.out_counts, call.out, size);
-      if (call.in_counts[rank] != call.out_counts[rank])
-        refuse(call, fmt::format("this rank sends itself {} elements and receives {} from itself", call.in_counts[rank],
-                                 call.out_counts[rank]));
+      check_counts(op, "input", op.in_counts, op.in, size);
+      check_counts(op, "output", op.out_counts, op.out, size);
+      if (op.in_counts[rank] != op.out_counts[rank])
+        refuse(op, fmt::format("this rank sends itself {} elements and receives {} from itself", op.in_counts[rank],
+                               op.out_counts[rank]));
       break;
     case Kind::kBroadcast:
-      if (call.root < 0 || call.root >= size)
-        refuse(call, fmt::format("the root is rank {} of a group of {}", call.root, size));
+      if (op.root < 0 || op.root >= size)
+        refuse(op, fmt::format("the root is rank {}, but the group has {} ranks", op.root, size));
       break;
     default:
       break;
@@ -126,9 +127,9 @@ void check_color(std::string_view name, int64_t color) {
   if (color < 0) throw std::invalid_argument(fmt::format("split \"{}\": the color {} is negative", name, color));
 }
 
-Work CheckedCollectives::start_checked(Call call) {
-  check(call, rank(), size(), device());
-  return start(std::move(call));
+Work CheckedCollectives::start_checked(CollectiveOp op) {
+  check(op, rank(), size(), device());
+  return start(std::move(op));
 }
 
 Work CheckedCollectives::all_reduce(std::string_view name, torch::Tensor values, Reduce reduce) {
