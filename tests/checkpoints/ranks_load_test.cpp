@@ -66,7 +66,7 @@ TEST_F(RanksLoad, ARequestForWhatATensorDoesNotHaveFailsOnAll) {
   for (const Ended& rank : ended) {
     EXPECT_FALSE(rank.ok || rank.disk);
     EXPECT_THAT(rank.error,
-                HasSubstr("rank 1: elements 4 to 6 of tensor model/norm are wanted, which has 5 (shape [5])"));
+                HasSubstr("rank 1: elements 4 to 6 of tensor model/norm were requested, but it has 5 (shape [5])"));
   }
 }
 
@@ -214,7 +214,7 @@ TEST_F(RanksLoad, RanksThatSeeDifferentManifestsReject) {
     EXPECT_EQ(loaded->info.step, 100);
     rejected[static_cast<size_t>(rank)] = loaded->rejected;
   }));
-  EXPECT_THAT(rejected[0], ElementsAre("step-200: MANIFEST.json: rank 1 sees another one than rank 0"));
+  EXPECT_THAT(rejected[0], ElementsAre("step-200: MANIFEST.json: rank 1 and rank 0 read different contents"));
   EXPECT_EQ(rejected[1], rejected[0]);
 }
 
