@@ -30,7 +30,7 @@ void prepare_hdf5() {
 std::string hdf5_error() {
   std::string text;
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, keep_latest, &text);
-  return text.empty() ? "HDF5 gives no reason" : text;
+  return text.empty() ? "HDF5 reported no reason" : text;
 }
 
 void hdf5_fail(const std::string& what) {

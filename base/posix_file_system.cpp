@@ -102,12 +102,12 @@ class PosixFileSystem : public FileSystem {
     struct stat info;
     if (::lstat(path.c_str(), &info) == 0) return kind_of(info);
     if (errno == ENOENT) return EntryKind::kNone;
-    fail("look at", path, errno);
+    fail("stat", path, errno);
   }
 
   uint64_t free_bytes(const Path& path) override {
     struct statvfs info;
-    if (retry([&] { return ::statvfs(path.c_str(), &info); }) < 0) fail("find the free space of", path, errno);
+    if (retry([&] { return ::statvfs(path.c_str(), &info); }) < 0) fail("determine the free space of", path, errno);
     // Some FUSE file systems do not count blocks, so their free space is unknown. Only a write shows whether there is
     // space.
     if (info.f_blocks == 0) return std::numeric_limits<uint64_t>::max();
@@ -116,7 +116,7 @@ class PosixFileSystem : public FileSystem {
 
   void require_writable(const Path& folder) override {
     struct stat info;
-    if (::stat(folder.c_str(), &info) < 0) fail("look at", folder, errno);
+    if (::stat(folder.c_str(), &info) < 0) fail("stat", folder, errno);
     if (!S_ISDIR(info.st_mode)) fail("write to", folder, ENOTDIR);
     if (::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) < 0) fail("write to", folder, errno);
   }
@@ -127,12 +127,12 @@ std::string PosixFileSystem::read(const Path& path, uint64_t max_bytes) {
   const Descriptor fd(retry([&] { return ::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); }));
   if (fd.get() < 0) fail("open", path, errno);
   struct stat info;
-  if (::fstat(fd.get(), &info) < 0) fail("look at", path, errno);
+  if (::fstat(fd.get(), &info) < 0) fail("stat", path, errno);
   if (!S_ISREG(info.st_mode)) throw DiskError(fmt::format("cannot read {}: it is not a regular file", path.string()));
   const auto size = static_cast<uint64_t>(info.st_size);
   if (size > max_bytes) {
-    throw DiskError(fmt::format("cannot read {}: it has {}, at most {} expected", path.string(), format_bytes(size),
-                                format_bytes(max_bytes)));
+    throw DiskError(fmt::format("cannot read {}: its size is {}, expected at most {}", path.string(),
+                                format_bytes(size), format_bytes(max_bytes)));
   }
   std::string bytes(size, '\0');
   size_t at = 0;
@@ -159,7 +159,7 @@ std::vector<Entry> PosixFileSystem::list(const Path& path) {
     struct stat info;
     if (::fstatat(::dirfd(folder.get()), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) < 0) {
       if (errno == ENOENT) continue;  // removed meanwhile
-      fail("look at", path / name, errno);
+      fail("stat", path / name, errno);
     }
     entries.push_back({name, kind_of(info), static_cast<uint64_t>(info.st_size)});
   }

@@ -17,7 +17,8 @@ namespace terse {
 namespace {
 
 void require(int ok) {
-  if (ok != 1) throw MachineError("OpenSSL cannot compute a SHA-256 here: its installation is damaged or forbids it");
+  if (ok != 1)
+    throw MachineError("OpenSSL cannot compute a SHA-256: its installation is damaged, or its settings forbid SHA-256");
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ class WireReader {
   void sequence(Sequence& s) {
     uint64_t count = 0;
     value(count);
-    if (count > bytes_.size() / sizeof(s[0])) throw std::logic_error("a message from another rank is cut short");
+    if (count > bytes_.size() / sizeof(s[0])) throw std::logic_error("a message from another rank is truncated");
     s.resize(count);
     copy(s.data(), count * sizeof(s[0]));
   }
@@ -49,7 +49,7 @@ class WireReader {
 
  private:
   void copy(void* to, size_t count) {
-    if (count > bytes_.size()) throw std::logic_error("a message from another rank is cut short");
+    if (count > bytes_.size()) throw std::logic_error("a message from another rank is truncated");
     if (count > 0) std::memcpy(to, bytes_.data(), count);
     bytes_.remove_prefix(count);
   }

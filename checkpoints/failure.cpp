@@ -28,7 +28,7 @@ Failure failure_of(const std::exception_ptr& exception, const std::string& where
   } catch (const ResourceError& error) {
     return {Failure::Kind::kMemory, where + error.what(), 0};
   } catch (const std::bad_alloc& error) {
-    return {Failure::Kind::kMemory, where + "the process ran out of memory", 0};
+    return {Failure::Kind::kMemory, where + "a memory allocation failed", 0};
   } catch (const c10::Error& error) {
     const Failure::Kind kind = is_out_of_memory(error) ? Failure::Kind::kMemory : Failure::Kind::kOther;
     return {kind, where + error.what_without_backtrace(), 0};
@@ -70,11 +70,11 @@ Failure parse_failure(std::string_view text) {
   try {
     const int kind = document.at("kind");
     if (kind < 0 || kind > static_cast<int>(Failure::Kind::kOther)) {
-      throw DataError("it tells of an unknown kind of failure");
+      throw DataError("its \"kind\" of failure is unknown");
     }
     return {static_cast<Failure::Kind>(kind), document.at("message"), document.at("errno")};
   } catch (const nlohmann::json::exception& error) {
-    throw DataError(std::string("it does not tell of a failure: ") + error.what());
+    throw DataError(std::string("it does not describe a failure: ") + error.what());
   }
 }
 

@@ -48,7 +48,7 @@ Manifest read_manifest(FileSystem& fs, const FileSystem::Path& checkpoint, std::
   const std::string text = read(kManifestName, kMaxManifestBytes);
   const std::string expected = manifest_hash_text(text);
   if (read(kManifestHashName, kMaxHashFileBytes) != expected) {
-    throw DataError(fmt::format("{}: its SHA-256 is {}, which is not what {} says", kManifestName,
+    throw DataError(fmt::format("{}: its SHA-256 is {}, which differs from the one in {}", kManifestName,
                                 expected.substr(0, 64), kManifestHashName));
   }
   if (sha256 != nullptr) *sha256 = expected.substr(0, 64);

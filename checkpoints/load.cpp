@@ -36,7 +36,8 @@ class Round {
     }
     const std::vector<std::string> texts = exchange_(mine.dump(-1, ' ', false, json::error_handler_t::replace));
     if (texts.size() != static_cast<size_t>(share_.ranks)) {
-      throw std::logic_error(fmt::format("the exchange gave {} texts, there are {} ranks", texts.size(), share_.ranks));
+      throw std::logic_error(fmt::format("the exchange returned {} texts, expected one from each of the {} ranks",
+                                         texts.size(), share_.ranks));
     }
     std::vector<json> results;
     for (const std::string& text : texts) {
@@ -139,7 +140,7 @@ Scan scan_once(FileSystem& fs, const FileSystem::Path& dir, const LoadShare& sha
 std::optional<Store::Loaded> load_latest(FileSystem& fs, const FileSystem::Path& dir, const LoadShare& share,
                                          const Exchange& exchange) {
   if (share.ranks > 1 && !exchange) {
-    throw std::invalid_argument(fmt::format("{} ranks cannot agree on a checkpoint without an exchange", share.ranks));
+    throw std::invalid_argument(fmt::format("{} ranks need an exchange to agree on a checkpoint", share.ranks));
   }
   const Round round(share, exchange);
   Scan scan;

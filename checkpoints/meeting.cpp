@@ -65,9 +65,9 @@ std::vector<FileEntry> Meeting::collect() {
   std::map<int, std::vector<FileEntry>> reports;
   silent_ = wait_for(others_at_work(), [&](int rank) { return take_report(rank, reports[rank]); });
   if (!silent_.empty()) {
-    throw DiskError(fmt::format("rank {} has neither answered nor written anything for {}", fmt::join(silent_, ", "),
-                                seconds(deadline_)),
-                    ETIMEDOUT);
+    throw DiskError(
+        fmt::format("rank {} sent no report and wrote nothing for {}", fmt::join(silent_, ", "), seconds(deadline_)),
+        ETIMEDOUT);
   }
   std::vector<FileEntry> files;
   for (auto& [rank, entries] : reports) std::move(entries.begin(), entries.end(), std::back_inserter(files));
@@ -104,8 +104,8 @@ void Meeting::join() {
     } catch (const DiskError&) {
     }
     if (patience.pause()) continue;
-    throw DiskError(fmt::format("rank {}: rank 0 has not begun for {}: there is no {}", rank_, seconds(deadline_),
-                                folder_.string()),
+    throw DiskError(fmt::format("rank {}: rank 0 did not start the save within {}: it did not create {}", rank_,
+                                seconds(deadline_), folder_.string()),
                     ETIMEDOUT);
   }
 }
@@ -152,9 +152,9 @@ void Meeting::await() {
     seen = std::move(now);
     patience.renew();
   }
-  throw DiskError(
-      fmt::format("rank {}: how it ended is unknown: rank 0 has said nothing for {}", rank_, seconds(3 * deadline_)),
-      ETIMEDOUT);
+  throw DiskError(fmt::format("rank {}: the result of the save is unknown: rank 0 reported nothing for {}", rank_,
+                              seconds(3 * deadline_)),
+                  ETIMEDOUT);
 }
 
 bool Meeting::there(const std::string& name) const {
@@ -184,7 +184,8 @@ std::set<int> Meeting::others_at_work() const {
 // Returns false when there is no report yet. Throws the failure that the rank reported.
 bool Meeting::take_report(int rank, std::vector<FileEntry>& files) const {
   const std::string prefix = rank_prefix(rank);
-  if (there(prefix + kFailed)) throw DiskError(fmt::format("rank {} failed and had no room to say why", rank), ENOSPC);
+  if (there(prefix + kFailed))
+    throw DiskError(fmt::format("rank {} failed, and the disk had no space for its report", rank), ENOSPC);
   const bool failed = there(prefix + kFailedJson);
   const FileSystem::Path path = folder_ / (prefix + (failed ? kFailedJson : kJson));
   std::string text;
@@ -198,7 +199,8 @@ bool Meeting::take_report(int rank, std::vector<FileEntry>& files) const {
     if (failed) raise(parse_failure(text));
     files = parse_files(text);
     for (const FileEntry& file : files) {
-      if (!file.name.starts_with(prefix)) throw DataError(fmt::format("it tells of {}", file.name));
+      if (!file.name.starts_with(prefix))
+        throw DataError(fmt::format("it lists {}, which is not a file of this rank", file.name));
     }
   } catch (const DataError& error) {
     throw DiskError(fmt::format("the report {} of rank {} is damaged: {}", path.string(), rank, error.what()), EIO);
@@ -208,14 +210,14 @@ bool Meeting::take_report(int rank, std::vector<FileEntry>& files) const {
 
 std::optional<Meeting::Announcement> Meeting::announcement() const {
   const auto lost = [this](const char* how, int error) {
-    return Announcement{
-        Failure{Failure::Kind::kDisk, fmt::format("rank {}: how it ended is unknown: {}", rank_, how), error}};
+    return Announcement{Failure{Failure::Kind::kDisk,
+                                fmt::format("rank {}: the result of the save is unknown: {}", rank_, how), error}};
   };
   if (there(kSaved)) return Announcement{};
-  if (there(kFailed)) return lost("rank 0 failed and had no room to say why", ENOSPC);
+  if (there(kFailed)) return lost("rank 0 failed, and the disk had no space for its report", ENOSPC);
   try {
     if (there(kFailedJson)) return Announcement{parse_failure(fs_.read(folder_ / kFailedJson, kMaxManifestBytes))};
-    if (fs_.kind(folder_) == EntryKind::kNone) return lost("rank 0 has left without a word", ECONNABORTED);
+    if (fs_.kind(folder_) == EntryKind::kNone) return lost("rank 0 ended without a report", ECONNABORTED);
   } catch (const DiskError&) {
   } catch (const DataError& error) {
     return lost(error.what(), EIO);

@@ -20,7 +20,7 @@ std::optional<Range> wanted_range(const Wanted& wanted, const Piece& piece) {
   if (!wanted) return Range{0, elements};
   const std::optional<Range> range = wanted(piece.name, piece.shape);
   if (range && (range->begin < 0 || range->begin > range->end || range->end > elements)) {
-    throw std::invalid_argument(fmt::format("elements {} to {} of tensor {} are wanted, which has {} (shape [{}])",
+    throw std::invalid_argument(fmt::format("elements {} to {} of tensor {} were requested, but it has {} (shape [{}])",
                                             range->begin, range->end, piece.name, elements,
                                             fmt::join(piece.shape, ", ")));
   }
@@ -76,7 +76,7 @@ void CheckpointReader::check_name() {
   const std::string name = checkpoint_.filename().string();
   const std::optional<int64_t> step = parse_step(name);
   if (step && *step != manifest_.info.step) {
-    defect(kManifestName, fmt::format("it is of step {}, the folder is called {}", manifest_.info.step, name));
+    defect(kManifestName, fmt::format("its step is {}, but the name of the folder is {}", manifest_.info.step, name));
   }
 }
 
@@ -92,13 +92,14 @@ void CheckpointReader::check_entries(const std::vector<Entry>& entries) {
     if (entry->second->kind != EntryKind::kFile) {
       defect(file.name, "it is not a regular file");
     } else if (entry->second->bytes != file.bytes) {
-      defect(file.name, fmt::format("it has {} bytes, the manifest says {}", entry->second->bytes, file.bytes));
+      defect(file.name, fmt::format("it has {} bytes, the manifest lists {}", entry->second->bytes, file.bytes));
     }
     found.erase(entry);
   }
   found.erase(kManifestName);
   found.erase(kManifestHashName);
-  for (const auto& [name, entry] : found) defect(name, "it does not belong here: the manifest does not list it");
+  for (const auto& [name, entry] : found)
+    defect(name, "it is not part of the checkpoint: the manifest does not list it");
 }
 
 // Allocates one flat tensor per name for the wanted elements. The manifest has been checked, so the pieces join and fit
@@ -142,11 +143,11 @@ void CheckpointReader::read_file(const FileEntry& file, bool hash) {
   try {
     const std::string bytes = fs_.read(checkpoint_ / file.name, file.bytes);
     if (bytes.size() != file.bytes) {
-      return defect(file.name, fmt::format("{} bytes were read, the manifest says {}", bytes.size(), file.bytes));
+      return defect(file.name, fmt::format("{} bytes were read, the manifest lists {}", bytes.size(), file.bytes));
     }
     const std::string sha256 = hash ? sha256_bytes(bytes) : file.sha256;
     if (sha256 != file.sha256) {
-      return defect(file.name, fmt::format("its SHA-256 is {}, the manifest says {}", sha256, file.sha256));
+      return defect(file.name, fmt::format("its SHA-256 is {}, the manifest lists {}", sha256, file.sha256));
     }
     if (depth_ == Depth::kData && is_needed(file)) read_tensors(file, bytes);
   } catch (const DiskError& error) {

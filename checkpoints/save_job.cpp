@@ -21,9 +21,9 @@ constexpr uint64_t kFixedOverhead = 64 << 10;  // manifest header, HDF5 superblo
 
 // JSON has no NaN and no infinity, and nlohmann writes them as null. A resumed run would then differ silently.
 void check_extra(const json& value, const std::string& where, int depth) {
-  if (depth > kMaxJsonDepth) refuse(fmt::format("extra{} nests deeper than {} levels", where, kMaxJsonDepth));
+  if (depth > kMaxJsonDepth) refuse(fmt::format("extra{} is nested more than {} levels deep", where, kMaxJsonDepth));
   if (value.is_number_float() && !std::isfinite(value.get<double>())) {
-    refuse(fmt::format("extra{} is {}, which JSON cannot hold", where, value.get<double>()));
+    refuse(fmt::format("extra{} is {}, which JSON cannot represent", where, value.get<double>()));
   }
   if (value.is_binary() || value.is_discarded()) refuse(fmt::format("extra{} is not JSON", where));
   for (auto it = value.begin(); value.is_structured() && it != value.end(); ++it) {
@@ -41,14 +41,16 @@ std::string extra_text(const json& extra) {
     refuse(fmt::format("extra: {}", error.what()));  // a text that is not UTF-8
   }
   if (text.size() > kMaxExtraBytes) {
-    refuse(fmt::format("extra has {}, at most {}", format_bytes(text.size()), format_bytes(kMaxExtraBytes)));
+    refuse(fmt::format("the size of extra is {}, expected at most {}", format_bytes(text.size()),
+                       format_bytes(kMaxExtraBytes)));
   }
   return text;
 }
 
 void check_name(const std::string& name) {
   if (name.empty() || name.size() > kMaxNameBytes || name.find('\0') != std::string::npos) {
-    refuse(fmt::format("a tensor name of {} bytes; it needs 1 to {}, none of them 0", name.size(), kMaxNameBytes));
+    refuse(fmt::format("a tensor name of {} bytes is invalid: expected 1 to {} bytes without a zero byte", name.size(),
+                       kMaxNameBytes));
   }
   try {
     static_cast<void>(json(name).dump());
@@ -65,17 +67,18 @@ void check_shard(const std::string& name, const Shard& shard) {
     refuse(fmt::format("tensor {} is not a dense tensor with data", name));
   }
   if (find_dtype(shard.data.scalar_type()) == nullptr) {
-    refuse(fmt::format("tensor {} has dtype {}; storable are {}", name, torch::toString(shard.data.scalar_type()),
-                       dtype_names()));
+    refuse(fmt::format("tensor {} has dtype {}; the supported dtypes are {}", name,
+                       torch::toString(shard.data.scalar_type()), dtype_names()));
   }
   const std::optional<int64_t> elements = element_count(shard.shape);
-  if (!elements) refuse(fmt::format("tensor {} has an impossible shape [{}]", name, fmt::join(shard.shape, ", ")));
+  if (!elements) refuse(fmt::format("tensor {} has an invalid shape [{}]", name, fmt::join(shard.shape, ", ")));
   if (shard.begin < 0 || shard.begin > shard.end || shard.end > *elements) {
-    refuse(fmt::format("tensor {}: shard {} to {} of {} elements", name, shard.begin, shard.end, *elements));
+    refuse(fmt::format("tensor {}: the shard has elements {} to {}, but the shape has {} elements", name, shard.begin,
+                       shard.end, *elements));
   }
   if (shard.data.numel() != shard.end - shard.begin) {
-    refuse(
-        fmt::format("tensor {}: {} elements for the shard {} to {}", name, shard.data.numel(), shard.begin, shard.end));
+    refuse(fmt::format("tensor {}: the data has {} elements, but the shard has elements {} to {}", name,
+                       shard.data.numel(), shard.begin, shard.end));
   }
 }
 

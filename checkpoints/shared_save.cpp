@@ -34,7 +34,7 @@ void require_room(FileSystem& fs, const FileSystem::Path& dir, const SaveJob& jo
   const uint64_t needed = needed_bytes(job);
   const uint64_t available = fs.free_bytes(dir);
   if (needed <= available) return;
-  throw DiskError(fmt::format("no room in {}: it needs {}, {} are free", dir.string(), format_bytes(needed),
+  throw DiskError(fmt::format("not enough free space in {}: needed {}, free {}", dir.string(), format_bytes(needed),
                               format_bytes(available)),
                   ENOSPC);
 }
@@ -116,7 +116,8 @@ class SharedSaver {
     try {
       check_joins(files, /*whole=*/true);
     } catch (const DataError& error) {
-      throw std::invalid_argument(fmt::format("what the ranks hold does not make a whole: {}", error.what()));
+      throw std::invalid_argument(
+          fmt::format("the shards of the ranks do not form complete tensors: {}", error.what()));
     }
   }
 

@@ -17,9 +17,10 @@ const Shard& find(const StateDict& state, const std::string& name) {
   if (found != state.tensors.end()) return found->second;
   std::string near;  // the next names in sort order, to show in the message
   auto it = state.tensors.lower_bound(name);
-  for (int i = 0; i < 3 && it != state.tensors.end(); ++i, ++it) near += (i > 0 ? ", " : "; next to it: ") + it->first;
-  throw DataError(
-      fmt::format("state tensor {}: not among the {} tensors of this checkpoint{}", name, state.tensors.size(), near));
+  for (int i = 0; i < 3 && it != state.tensors.end(); ++i, ++it)
+    near += (i > 0 ? ", " : "; names near it: ") + it->first;
+  throw DataError(fmt::format("state tensor {}: it is not among the {} tensors of this checkpoint{}", name,
+                              state.tensors.size(), near));
 }
 
 int64_t element_count(const Shard& shard) {
@@ -34,7 +35,7 @@ void StateDict::add(const std::string& name, const torch::Tensor& whole) {
   if (!whole.defined()) throw std::invalid_argument(fmt::format("state tensor {}: it is undefined", name));
   const torch::Tensor data = whole.detach();
   if (!tensors.emplace(name, Shard{data, data.sizes().vec(), 0, data.numel()}).second) {
-    throw std::invalid_argument(fmt::format("state tensor {}: added twice", name));
+    throw std::invalid_argument(fmt::format("state tensor {}: it was added twice", name));
   }
 }
 
@@ -42,8 +43,9 @@ torch::Tensor StateDict::whole(const std::string& name) const {
   const Shard& shard = find(*this, name);
   const int64_t elements = element_count(shard);
   if (shard.begin != 0 || shard.end != elements) {
-    throw DataError(fmt::format("state tensor {}: elements {} to {} are here, all {} of shape [{}] are needed", name,
-                                shard.begin, shard.end, elements, fmt::join(shard.shape, ", ")));
+    throw DataError(
+        fmt::format("state tensor {}: only elements {} to {} were loaded, but all {} of shape [{}] are needed", name,
+                    shard.begin, shard.end, elements, fmt::join(shard.shape, ", ")));
   }
   return shard.data.reshape(shard.shape);
 }
@@ -52,8 +54,8 @@ torch::Tensor StateDict::range(const std::string& name, int64_t begin, int64_t e
   const Shard& shard = find(*this, name);
   const int64_t elements = element_count(shard);
   if (begin < 0 || begin > end || end > elements) {
-    throw DataError(fmt::format("state tensor {}: elements {} to {} are asked for, shape [{}] has {}", name, begin, end,
-                                fmt::join(shard.shape, ", "), elements));
+    throw DataError(fmt::format("state tensor {}: elements {} to {} were requested, but shape [{}] has {}", name, begin,
+                                end, fmt::join(shard.shape, ", "), elements));
   }
   std::vector<std::string> missing;
   const auto lacks = [&](int64_t from, int64_t to) {
@@ -62,9 +64,10 @@ torch::Tensor StateDict::range(const std::string& name, int64_t begin, int64_t e
   lacks(begin, std::min(end, shard.begin));
   lacks(std::max(begin, shard.end), end);
   if (!missing.empty()) {
-    throw DataError(
-        fmt::format("state tensor {}: of elements {} to {}, {} are missing; {} to {} of shape [{}] are here", name,
-                    begin, end, fmt::join(missing, " and "), shard.begin, shard.end, fmt::join(shard.shape, ", ")));
+    throw DataError(fmt::format(
+        "state tensor {}: elements {} to {} were requested, but {} are missing; elements {} to {} of shape [{}] were "
+        "loaded",
+        name, begin, end, fmt::join(missing, " and "), shard.begin, shard.end, fmt::join(shard.shape, ", ")));
   }
   if (begin == end) return shard.data.reshape({-1}).slice(0, 0, 0);
   return shard.data.reshape({-1}).slice(0, begin - shard.begin, end - shard.begin);

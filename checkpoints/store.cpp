@@ -38,7 +38,8 @@ std::filesystem::path without_slash(const std::filesystem::path& path) {
 void check_ranks(const StoreOptions& options) {
   if (options.ranks < 1 || options.rank < 0 || options.rank >= options.ranks) {
     throw std::invalid_argument(
-        fmt::format("checkpoints of rank {} of {} ranks: there is no such rank", options.rank, options.ranks));
+        fmt::format("checkpoints of rank {} of {} ranks: expected a rank from 0 to the number of ranks - 1",
+                    options.rank, options.ranks));
   }
   const auto is_plain = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_'; };
   const std::string& token = options.token;
@@ -173,9 +174,10 @@ void Store::save(const CheckpointInfo& info, const StateDict& state) {
   const uint64_t needed = needed_bytes(job);
   const uint64_t available = options.fs->free_bytes(impl_->dir);
   if (needed > available) {
-    throw DiskError(fmt::format("no room for checkpoint {} in {}: it needs {}, {} are free", step_name(info.step),
-                                impl_->dir.string(), format_bytes(needed), format_bytes(available)),
-                    ENOSPC);
+    throw DiskError(
+        fmt::format("not enough free space for checkpoint {} in {}: needed {}, free {}", step_name(info.step),
+                    impl_->dir.string(), format_bytes(needed), format_bytes(available)),
+        ENOSPC);
   }
   if (options.async) impl_->copy_to_host(job);
   impl_->run([impl = impl_.get(), job = std::move(job)] { impl->write(job); });

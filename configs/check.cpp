@@ -24,20 +24,22 @@ void check_stages(const RunConfig& config, Violations& out) {
   if (config.stages.empty()) out.push_back({{"stages"}, "is empty; name at least one of pretrain, sft, rl, eval"});
   for (auto stage = config.stages.begin(); stage != config.stages.end(); ++stage) {
     if (std::find(config.stages.begin(), stage, *stage) != stage) {
-      out.push_back({{"stages"}, fmt::format("names {} twice; a stage runs once", *stage)});
+      out.push_back({{"stages"}, fmt::format("contains {} twice; a stage runs only once", *stage)});
     }
   }
   const auto needs_steps = [&](const std::string& stage, int64_t steps) {
     if (steps > 0 || !has_stage(config, stage)) return;
     const std::string key = stage + ".steps";
-    out.push_back({{key, "stages"},
-                   fmt::format("is 0, but stages has {0}; say how many steps, or take {0} out of stages", stage)});
+    out.push_back(
+        {{key, "stages"},
+         fmt::format("is 0, but stages contains {0}; set the number of steps, or remove {0} from stages", stage)});
   };
   needs_steps("pretrain", config.pretrain.steps);
   needs_steps("sft", config.sft.steps);
   needs_steps("rl", config.rl.steps);
   if (has_stage(config, "pretrain") && config.data.train.empty()) {
-    out.push_back({{"data.train", "stages"}, "is empty, but stages has pretrain; name a text file or a token store"});
+    out.push_back(
+        {{"data.train", "stages"}, "is empty, but stages contains pretrain; name a text file or a token store"});
   }
 }
 
@@ -46,7 +48,8 @@ void check_texts(const RunConfig& config, Violations& out) {
   if (!has_stage(config, "pretrain")) return;
   if (config.data.val.empty() && config.data.val_fraction == 0) {
     out.push_back({{"data.val_fraction", "data.val"},
-                   "is 0 and data.val is empty, so nothing is left to validate on; hold out a share, or name a text"});
+                   "is 0 and data.val is empty, so there is no validation data; set a share above 0, or name a file in "
+                   "data.val"});
   }
 }
 
@@ -58,10 +61,11 @@ void check_run(const Run& run, Violations& out) {
   const bool good = !run.name.empty() && run.name.size() <= kLongestName && run.name[0] != '.' && run.name[0] != '-' &&
                     std::all_of(run.name.begin(), run.name.end(), allowed);
   if (good) return;
-  out.push_back({{"run.name"},
-                 fmt::format("{} cannot name a folder; use letters, digits, '.', '_' and '-', not starting with '.' or "
-                             "'-', at most {}",
-                             shown(run.name), kLongestName)});
+  out.push_back(
+      {{"run.name"},
+       fmt::format("{} cannot be the name of a folder; use letters, digits, '.', '_' and '-', not starting with '.' or "
+                   "'-', at most {}",
+                   shown(run.name), kLongestName)});
 }
 
 void check_model(const Model& model, Violations& out) {
@@ -81,7 +85,7 @@ void check_model(const Model& model, Violations& out) {
         model.head_width == 0 ? fmt::format(" (width {} / {} heads)", model.width, model.heads) : "";
     out.push_back(
         {{model.head_width == 0 ? "model.heads" : "model.head_width", "model.width"},
-         fmt::format("makes a head width of {}{}; rotary positions turn pairs, so it must be even", head_width, how)});
+         fmt::format("gives a head width of {}{}, but RoPE rotates pairs, so it must be even", head_width, how)});
   }
   if (model.kv_heads > 0 && model.heads % model.kv_heads != 0) {
     out.push_back({{"model.kv_heads", "model.heads"},
@@ -95,9 +99,10 @@ void check_task(const Task& task, Violations& out) {
     out.push_back({{"task.k_min", "task.k_max"}, fmt::format("is {}, above task.k_max {}", task.k_min, task.k_max)});
   }
   if (task.align && task.align_to < task.k_max) {
-    out.push_back({{"task.align_to", "task.k_max"},
-                   fmt::format("is {}, below task.k_max {}; prompts are filled to at least the longest problem",
-                               task.align_to, task.k_max)});
+    out.push_back(
+        {{"task.align_to", "task.k_max"},
+         fmt::format("is {}, below task.k_max {}; prompts are padded to at least the length of the longest problem",
+                     task.align_to, task.k_max)});
   }
   const bool all_zero =
       std::all_of(task.forms.begin(), task.forms.end(), [](const auto& form) { return form.second == 0; });
@@ -116,8 +121,9 @@ void check_training(const RunConfig& config, Violations& out) {
     if (micro <= batch) return;
     out.push_back(
         {{stage + ".micro_batch", stage + ".batch_size"},
-         fmt::format("is {}, more than {}.batch_size {}; it is the part of a batch that one forward pass takes", micro,
-                     stage, batch)});
+         fmt::format(
+             "is {}, more than {}.batch_size {}; a micro-batch is the part of a batch that one forward pass takes",
+             micro, stage, batch)});
   };
   micro_fits("pretrain", config.pretrain.micro_batch, config.pretrain.batch_size);
   micro_fits("sft", config.sft.micro_batch, config.sft.batch_size);
@@ -131,16 +137,17 @@ void check_training(const RunConfig& config, Violations& out) {
     check_optimizer("rl", config.rl.optimizer, config.rl.steps, out);
     if (config.rl.updates_per_batch > config.rl.prompts) {
       out.push_back({{"rl.updates_per_batch", "rl.prompts"},
-                     fmt::format("is {}, more than rl.prompts {}: the groups are shared out over the updates, and some "
-                                 "would get none",
+                     fmt::format("is {}, more than rl.prompts {}: the groups are distributed over the updates, so some "
+                                 "updates would get none",
                                  config.rl.updates_per_batch, config.rl.prompts)});
     }
   }
   if (config.rl.loss == "reinforce" && config.rl.updates_per_batch > 1) {
-    out.push_back({{"rl.updates_per_batch", "rl.loss"},
-                   fmt::format("is {}, but rl.loss is reinforce, which holds for the first update of a batch only; use "
-                               "1, or another loss",
-                               config.rl.updates_per_batch)});
+    out.push_back(
+        {{"rl.updates_per_batch", "rl.loss"},
+         fmt::format("is {}, but rl.loss is reinforce, which is valid only for the first update of a batch; use "
+                     "1, or another loss",
+                     config.rl.updates_per_batch)});
   }
   if (config.rl.max_staleness > 0 && config.parallel.layout != "split") {
     out.push_back(
@@ -150,8 +157,9 @@ void check_training(const RunConfig& config, Violations& out) {
                      config.rl.max_staleness, config.parallel.layout)});
   }
   if (config.rl.penalty.kind == "truncation" && config.rl.penalty.limit == 0) {
-    out.push_back({{"rl.penalty.limit", "rl.penalty.kind"},
-                   "is 0, but rl.penalty.kind is truncation; name the longest response that counts, in tokens"});
+    out.push_back(
+        {{"rl.penalty.limit", "rl.penalty.kind"},
+         "is 0, but rl.penalty.kind is truncation; set the longest response that counts as finished, in tokens"});
   }
 }
 

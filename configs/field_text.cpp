@@ -72,12 +72,12 @@ std::string range_violation(const Rule& rule, double value) {
   if (!in_range(rule, value)) return fmt::format("{} is out of range: expected {}", bound(value), describe_range(rule));
   using Fp32 = std::numeric_limits<float>;
   if (std::abs(value) > Fp32::max())
-    return fmt::format("{} is beyond fp32, which numbers are used in: the largest is about 3.4e38", value);
+    return fmt::format("{} is too large for fp32, in which numbers are used: the largest is about 3.4e38", value);
   if (value != 0 && std::abs(value) < Fp32::min())
-    return fmt::format("{} is too close to 0 for fp32, which numbers are used in: the smallest is about 1.2e-38",
+    return fmt::format("{} is too close to 0 for fp32, in which numbers are used: the smallest is about 1.2e-38",
                        value);
   if (!in_range(rule, static_cast<float>(value)))
-    return fmt::format("{} is {} in fp32, which numbers are used in: expected {}", value, static_cast<float>(value),
+    return fmt::format("{} is {} in fp32, in which numbers are used: expected {}", value, static_cast<float>(value),
                        describe_range(rule));
   return "";
 }
@@ -95,8 +95,8 @@ std::string_view describe_type(const ValuePtr& value) {
       Overloaded{[](bool*) { return std::string_view("true or false"); },
                  [](int64_t*) { return std::string_view("a whole number"); },
                  [](double*) { return std::string_view("a number"); },
-                 [](std::string*) { return std::string_view("a text"); },
-                 [](std::vector<std::string>*) { return std::string_view("a list of texts"); },
+                 [](std::string*) { return std::string_view("a string"); },
+                 [](std::vector<std::string>*) { return std::string_view("a list of strings"); },
                  [](std::map<std::string, double>*) { return std::string_view("a map from names to numbers"); }},
       value);
 }

@@ -75,57 +75,65 @@ void list(Lister& l, Run& s) {
   l.members(s,  //
             Item("name", s.name, "name of the run and of its folder: letters, digits, '.', '_' and '-'", cosmetic()),
             Item("dir", s.dir, "run folder; empty: runs/<name>", cosmetic()),
-            Item("seed", s.seed, "keys every random number of the run", at_least(0)),
-            Item("device", s.device, "where tensors live; auto: a GPU when there is one",
+            Item("seed", s.seed, "seed of all random numbers of the run", at_least(0)),
+            Item("device", s.device, "device of the tensors; auto: cuda if a GPU is available, else cpu",
                  cosmetic(one_of({"auto", "cpu", "cuda"}))),
             Item("threads", s.threads,
-                 "CPU threads; 0: all cores this process may use, or fewer where its CPU time is limited",
+                 "CPU threads; 0: the cores that this process may use, within its CPU quota, divided by the ranks of "
+                 "the machine",
                  cosmetic(between(0, 1024))),
             Item("log_every", s.log_every, "steps between metric records", cosmetic(at_least(1))));
 }
 
 void list(Lister& l, Model& s) {
-  l.members(s,  //
-            Item("depth", s.depth,
-                 "one dial for the size: sets layers to depth, width to 64 x depth and heads to one per 64 of width, "
-                 "where they are "
-                 "not set beside it; 0: off. The sizes that follow from it may not change between two starts",
-                 cosmetic(between(0, 256))),
-            Item("layers", s.layers, "transformer blocks", between(1, 1000)),
-            Item("width", s.width, "size of a token's hidden vector", between(1, 1 << 17)),
-            Item("heads", s.heads, "query heads", between(1, 4096)),
-            Item("kv_heads", s.kv_heads, "key/value heads, a divisor of heads; 0: as many as heads", between(0, 4096)),
-            Item("head_width", s.head_width, "size of one head, even; 0: width / heads", between(0, 4096)),
-            Item("ffn_width", s.ffn_width, "SwiGLU inner width; 0: 8/3 of width, rounded up to a multiple of 64",
-                 between(0, 1 << 20)),
-            Item("context", s.context, "longest sequence, tokens", between(1, 1 << 24)),
-            Item("rope_theta", s.rope_theta, "base of the rotary position frequencies", above(0)),
-            Item("norm_eps", s.norm_eps, "added to the mean square in RMSNorm", above_up_to(0, 1)),
-            Item("qk_norm", s.qk_norm, "RMSNorm on each query and key head before RoPE (Qwen3)"),
-            Item("qkv_bias", s.qkv_bias, "biases on the query, key and value projections (Qwen2)"),
-            Item("tie_embeddings", s.tie_embeddings, "the output head shares the embedding matrix"),
-            Item("init_std", s.init_std,
-                 "standard deviation of initial weights; residual outputs get it divided by sqrt(2 layers)",
-                 above_up_to(0, 10)),
-            Item("precision", s.precision, "dtype of weights in forward and backward; master weights are always fp32",
-                 one_of({"fp32", "bf16"})),
-            Item("activation_checkpointing", s.activation_checkpointing,
-                 "recompute each block in backward instead of keeping its activations: less memory, more time"));
+  l.members(
+      s,  //
+      Item("depth", s.depth,
+           "size of the model in one number: layers = depth, width = 64 x depth and one head per 64 of width, unless "
+           "the same file or a nearer source sets them; 0: off. The derived sizes may not change between two starts",
+           cosmetic(between(0, 256))),
+      Item("layers", s.layers, "number of transformer blocks", between(1, 1000)),
+      Item("width", s.width, "hidden size", between(1, 1 << 17)),
+      Item("heads", s.heads, "number of query heads", between(1, 4096)),
+      Item("kv_heads", s.kv_heads, "number of key/value heads, a divisor of heads; 0: as many as heads",
+           between(0, 4096)),
+      Item("head_width", s.head_width, "size of one head, even; 0: width / heads", between(0, 4096)),
+      Item("ffn_width", s.ffn_width, "SwiGLU inner width; 0: 8/3 of width, rounded up to a multiple of 64",
+           between(0, 1 << 20)),
+      Item("context", s.context, "longest sequence, in tokens", between(1, 1 << 24)),
+      Item("rope_theta", s.rope_theta, "base of the RoPE frequencies", above(0)),
+      Item("norm_eps", s.norm_eps, "epsilon of RMSNorm, added to the mean square", above_up_to(0, 1)),
+      Item("qk_norm", s.qk_norm, "RMSNorm on each query and key head before RoPE (Qwen3)"),
+      Item("qkv_bias", s.qkv_bias, "biases on the query, key and value projections (Qwen2)"),
+      Item("tie_embeddings", s.tie_embeddings, "the output head shares the embedding matrix"),
+      Item("init_std", s.init_std,
+           "standard deviation of the initial weights; the output projections of the blocks use it divided by sqrt(2 x "
+           "layers)",
+           above_up_to(0, 10)),
+      Item("precision", s.precision,
+           "dtype of the weights in the forward and backward pass; master weights are always fp32",
+           one_of({"fp32", "bf16"})),
+      Item("activation_checkpointing", s.activation_checkpointing,
+           "recompute each block in the backward pass instead of keeping its activations: less memory, more time"));
 }
 
 void list(Lister& l, Tokenizer& s) {
-  l.members(s,  //
-            Item("kind", s.kind, "auto: the task's own, else byte", one_of({"auto", "byte", "char"})),
-            Item("path", s.path, "saved vocabulary (char); empty: built from data.train", input_file()));
+  l.members(
+      s,  //
+      Item("kind", s.kind, "auto: the task's tokenizer; without a task that of a token store in data.train, else byte",
+           one_of({"auto", "byte", "char"})),
+      Item("path", s.path, "tokenizer file for kind char; empty: the characters of data.train", input_file()));
 }
 
 void list(Lister& l, Data& s) {
-  l.members(
-      s,  //
-      Item("train", s.train, "text file, or HDF5 token store made by `terse data build`", input_file()),
-      Item("val", s.val, "the same for validation; empty: the last val_fraction of train", input_file()),
-      Item("val_fraction", s.val_fraction, "share of train that is held out when val is empty", from_up_to_below(0, 1)),
-      Item("separator", s.separator, "splits a text file into documents; empty: one document"));
+  l.members(s,  //
+            Item("train", s.train, "text file, or HDF5 token store built by `terse data build`", input_file()),
+            Item("val", s.val, "text file or token store for validation; empty: the last val_fraction of train",
+                 input_file()),
+            Item("val_fraction", s.val_fraction, "share of train that is held out for validation when val is empty",
+                 from_up_to_below(0, 1)),
+            Item("separator", s.separator,
+                 "text that separates the documents of a text file; empty: the file is one document"));
 }
 
 // rl/tasks defines the tasks and trace forms, and this folder must not include it. tests/rl/config_names_test.cpp
@@ -135,55 +143,62 @@ void list(Lister& l, Task& s) {
   shares.choices = {"recheck", "verbose", "compact", "states", "direct"};
   l.members(
       s,  //
-      Item("name", s.name, "what the model learns to solve", one_of({"chain7", "gsm8k"})),
-      Item("k_min", s.k_min, "chain7: fewest operations of a problem", between(1, 1000)),
-      Item("k_max", s.k_max, "chain7: most operations; difficulty = operations", between(1, 1000)),
-      Item("align", s.align, "chain7: fill prompts so that operands stand at fixed positions (much easier to learn)"),
-      Item("align_to", s.align_to, "chain7: fill as if for this many operations (at least k_max)", between(1, 1000)),
+      Item("name", s.name, "task that the model learns to solve", one_of({"chain7", "gsm8k"})),
+      Item("k_min", s.k_min, "chain7: smallest number of operations in a problem", between(1, 1000)),
+      Item("k_max", s.k_max, "chain7: largest number of operations; difficulty = operations", between(1, 1000)),
+      Item("align", s.align, "chain7: pad prompts so that operands are at fixed positions (much easier to learn)"),
+      Item("align_to", s.align_to, "chain7: pad prompts to the length of this many operations (at least k_max)",
+           between(1, 1000)),
       Item("forms", s.forms,
-           "share of each trace form in supervised fine-tuning; they need not sum to 1; empty: the task's own mixture",
+           "relative share of each trace form in supervised fine-tuning; the shares need not sum to 1; empty: the "
+           "task's own mixture",
            shares),
       Item("path", s.path, "gsm8k: JSON Lines file to train on, with `question` and `answer`", input_file()),
-      Item("eval_path", s.eval_path, "gsm8k: the same to evaluate on; empty: about 1 of 20 problems of `path`",
+      Item("eval_path", s.eval_path,
+           "gsm8k: JSON Lines file to evaluate on; empty: about 1 of 20 problems of `path` are held out",
            input_file()));
 }
 
 void list(Lister& l, Optimizer& s) {
-  l.members(s,  //
-            Item("lr", s.lr, "peak learning rate", between(0, 10)),
-            Item("beta1", s.beta1, "AdamW: decay of the gradient's mean", from_up_to_below(0, 1)),
-            Item("beta2", s.beta2, "AdamW: decay of the gradient's mean square", from_up_to_below(0, 1)),
-            Item("eps", s.eps, "AdamW: added to the root mean square", above_up_to(0, 1)),
-            Item("weight_decay", s.weight_decay, "on matrices only: norms, biases and embeddings do not decay",
-                 between(0, 10)),
-            Item("clip_grad_norm", s.clip_grad_norm, "largest global gradient norm; 0: no clipping", at_least(0)),
-            Item("schedule", s.schedule,
-                 "course of the learning rate after warm-up; wsd: constant, then linear over decay_fraction",
-                 one_of({"constant", "linear", "cosine", "wsd"})),
-            Item("warmup_steps", s.warmup_steps, "steps over which the rate rises from 0", at_least(0)),
-            Item("min_lr_ratio", s.min_lr_ratio, "final rate / peak rate, for linear, cosine and wsd", between(0, 1)),
-            Item("decay_fraction", s.decay_fraction, "wsd: share of the steps, at the end, over which the rate falls",
-                 above_up_to(0, 1)),
-            Item("max_nonfinite_steps", s.max_nonfinite_steps,
-                 "skipped updates in a row (non-finite loss or gradient) before the run stops", at_least(0)));
+  l.members(
+      s,  //
+      Item("lr", s.lr, "peak learning rate", between(0, 10)),
+      Item("beta1", s.beta1, "AdamW: decay rate of the running mean of the gradient", from_up_to_below(0, 1)),
+      Item("beta2", s.beta2, "AdamW: decay rate of the running mean of the squared gradient", from_up_to_below(0, 1)),
+      Item("eps", s.eps, "AdamW: epsilon, added to the root mean square of the gradient", above_up_to(0, 1)),
+      Item("weight_decay", s.weight_decay,
+           "AdamW: weight decay of the matrices; norms, biases and embeddings do not decay", between(0, 10)),
+      Item("clip_grad_norm", s.clip_grad_norm, "maximum global gradient norm; 0: no clipping", at_least(0)),
+      Item(
+          "schedule", s.schedule,
+          "learning rate schedule after the warm-up; wsd: constant, then linear decay over decay_fraction of the steps",
+          one_of({"constant", "linear", "cosine", "wsd"})),
+      Item("warmup_steps", s.warmup_steps, "steps of the linear warm-up, in which the learning rate rises from 0",
+           at_least(0)),
+      Item("min_lr_ratio", s.min_lr_ratio, "final learning rate / peak learning rate, for linear, cosine and wsd",
+           between(0, 1)),
+      Item("decay_fraction", s.decay_fraction, "wsd: share of the steps, at the end, in which the learning rate decays",
+           above_up_to(0, 1)),
+      Item("max_nonfinite_steps", s.max_nonfinite_steps,
+           "most updates in a row that are skipped for a non-finite loss or gradient; one more stops the run",
+           at_least(0)));
 }
 
 void list(Lister& l, Pretrain& s) {
-  l.members(
-      s,  //
-      Item("steps", s.steps, "updates", at_least(0)),
-      Item("batch_size", s.batch_size, "sequences per update", between(1, 1 << 20)),
-      Item("micro_batch", s.micro_batch, "sequences per forward pass; 0: batch_size", between(0, 1 << 20)),
-      Item("context", s.context, "tokens of a sequence; 0: model.context", between(0, 1 << 24)),
-      Item("eval_every", s.eval_every, "steps between validation losses; 0: only at the end", cosmetic(at_least(0))),
-      Item("eval_batches", s.eval_batches, "validation batches", at_least(1)),
-      Group("optimizer", s.optimizer, "AdamW and its learning rate in pretraining"));
+  l.members(s,  //
+            Item("steps", s.steps, "number of optimizer updates", at_least(0)),
+            Item("batch_size", s.batch_size, "sequences per update", between(1, 1 << 20)),
+            Item("micro_batch", s.micro_batch, "sequences per forward pass; 0: batch_size", between(0, 1 << 20)),
+            Item("context", s.context, "tokens per sequence; 0: model.context", between(0, 1 << 24)),
+            Item("eval_every", s.eval_every, "steps between validations; 0: only at the end", cosmetic(at_least(0))),
+            Item("eval_batches", s.eval_batches, "batches per validation", at_least(1)),
+            Group("optimizer", s.optimizer, "AdamW and its learning rate in pretraining"));
 }
 
 void list(Lister& l, Sft& s) {
   l.members(
       s,  //
-      Item("steps", s.steps, "updates", at_least(0)),
+      Item("steps", s.steps, "number of optimizer updates", at_least(0)),
       Item("batch_size", s.batch_size, "problems per update", between(1, 1 << 20)),
       Item("micro_batch", s.micro_batch, "problems per forward pass; 0: batch_size", between(0, 1 << 20)),
       Item("eval_every", s.eval_every, "steps between task evaluations; 0: only at the end", cosmetic(at_least(0))),
@@ -191,88 +206,98 @@ void list(Lister& l, Sft& s) {
 }
 
 void list(Lister& l, Penalty& s) {
-  l.members(
-      s,  //
-      Item("kind", s.kind, "how length is priced; adaptive finds the shortest length at no loss of accuracy by itself",
-           one_of({"none", "truncation", "group_relative", "adaptive"})),
-      Item("limit", s.limit, "truncation: longest response that counts as finished, tokens", at_least(0)),
-      Item("strength", s.strength, "group_relative: share of the reward that length can take", between(0, 1)));
+  l.members(s,  //
+            Item("kind", s.kind,
+                 "length penalty; adaptive: finds the shortest length without loss of accuracy, and needs no limit or "
+                 "strength",
+                 one_of({"none", "truncation", "group_relative", "adaptive"})),
+            Item("limit", s.limit, "truncation: longest response that counts as finished, in tokens", at_least(0)),
+            Item("strength", s.strength, "group_relative: largest share of the reward that a long response can lose",
+                 between(0, 1)));
 }
 
 void list(Lister& l, Practice& s) {
-  l.members(
-      s,  //
-      Item("updates", s.updates, "supervised updates of the copy beside each RL step; 0: no practice",
-           between(0, 10000)),
-      Item("traces", s.traces, "traces of each update", between(1, 1 << 20)),
-      Item("lr", s.lr, "learning rate, constant; what is handed over is an average of the weights", above_up_to(0, 1)));
+  l.members(s,  //
+            Item("updates", s.updates, "supervised updates of the copy per RL step; 0: no practice", between(0, 10000)),
+            Item("traces", s.traces, "traces per update", between(1, 1 << 20)),
+            Item("lr", s.lr,
+                 "constant learning rate; the policy takes over an exponential moving average of the copy's weights",
+                 above_up_to(0, 1)));
 }
 
 void list(Lister& l, Rl& s) {
   l.members(
       s,  //
-      Item("steps", s.steps, "batches of rollouts", at_least(0)),
-      Item("prompts", s.prompts, "groups per batch", between(1, 1 << 20)),
+      Item("steps", s.steps, "RL steps, each with one batch of rollouts", at_least(0)),
+      Item("prompts", s.prompts, "prompts per batch; each prompt gives one group of rollouts", between(1, 1 << 20)),
       Item("group_size", s.group_size, "rollouts per prompt", between(2, 1 << 16)),
       Item("micro_batch", s.micro_batch, "rollouts per forward pass; 0: all", between(0, 1 << 20)),
-      Item("updates_per_batch", s.updates_per_batch, "optimizer steps per batch of rollouts", between(1, 1000)),
-      Item("advantage_norm", s.advantage_norm, "whose standard deviation divides the advantage",
+      Item("updates_per_batch", s.updates_per_batch, "optimizer updates per batch of rollouts", between(1, 1000)),
+      Item("advantage_norm", s.advantage_norm,
+           "standard deviation of the rewards by which advantages are divided: over the batch, over the group, or none "
+           "(no division)",
            one_of({"batch", "group", "none"})),
       Item("loss", s.loss, "policy loss", one_of({"grpo", "dapo", "dr_grpo", "gspo", "cispo", "reinforce"})),
-      Item("clip_low", s.clip_low, "the ratio is clipped from below at 1 - clip_low (gspo wants about 3e-4)",
+      Item("clip_low", s.clip_low, "the ratio is clipped from below at 1 - clip_low (about 3e-4 for gspo)",
            between(0, 1)),
-      Item("clip_high", s.clip_high, "the ratio is clipped from above at 1 + clip_high (gspo wants about 4e-4)",
+      Item("clip_high", s.clip_high, "the ratio is clipped from above at 1 + clip_high (about 4e-4 for gspo)",
            between(0, 100)),
-      Item("max_staleness", s.max_staleness,
-           "split layout: largest number of updates between the weights that sampled a token and those that train "
-           "on it; 0: rollouts wait for the newest weights, and results are those of any other layout, bit for bit",
-           between(0, 1000)),
+      Item(
+          "max_staleness", s.max_staleness,
+          "split layout: largest number of updates between the weights that sampled a token and those that train on "
+          "it; 0: rollouts wait for the newest weights, and the results are bit-identical to those of any other layout",
+          between(0, 1000)),
       Item("importance_cap", s.importance_cap,
            "largest importance weight of a token that older weights sampled (truncated importance sampling)",
            above_up_to(0, 1e6)),
       Item("group_deadline", s.group_deadline,
-           "split layout: seconds after which a group is given to another rollout rank; 0: 5 times the usual",
+           "split layout: seconds after which a group is given to another rollout rank, too; 0: 5 times the median of "
+           "the latest groups",
            cosmetic(between(0, 1e6))),
       Item("entropy_bonus", s.entropy_bonus,
            "weight of the entropy term; the entropy controller raises it when entropy collapses", between(0, 10)),
       Item("resample_uniform", s.resample_uniform,
-           "replace groups without a learning signal (equal rewards, or none right) by fresh prompts"),
-      Item("max_resample_rounds", s.max_resample_rounds, "how often a batch is topped up with fresh prompts",
-           between(0, 1000)),
+           "replace groups without a learning signal (equal rewards, or no correct rollout) by groups of new prompts"),
+      Item("max_resample_rounds", s.max_resample_rounds,
+           "maximum number of times that a batch is filled up with groups of new prompts", between(0, 1000)),
       Item("replay", s.replay,
            "adaptive penalty: supervised traces of the mastered form mixed into each update; 0: none",
            between(0, 1 << 20)),
-      Item("replay_weight", s.replay_weight, "their weight beside the policy loss", between(0, 1000)),
-      Group("penalty", s.penalty, "How length is priced"),
-      Group("practice", s.practice, "How a copy of the policy learns a shorter form (adaptive penalty only)"),
+      Item("replay_weight", s.replay_weight, "weight of the replay loss relative to the policy loss", between(0, 1000)),
+      Group("penalty", s.penalty, "Length penalty"),
+      Group("practice", s.practice,
+            "Supervised training of a copy of the policy on a shorter form (adaptive penalty only)"),
       Item("eval_every", s.eval_every, "steps between evaluations; 0: only at the end", cosmetic(at_least(0))),
-      Item("trace_every", s.trace_every, "steps between sampled traces written to traces/; 0: none",
+      Item("trace_every", s.trace_every, "steps between samples of rollouts that are written to traces/; 0: none",
            cosmetic(at_least(0))),
       Group("optimizer", s.optimizer, "AdamW and its learning rate in reinforcement learning"));
 }
 
 void list(Lister& l, Eval& s) {
-  l.members(
-      s,  //
-      Item("problems_per_difficulty", s.problems_per_difficulty,
-           "problems of each difficulty in the evaluation that ends a stage", between(1, 1 << 20)),
-      Item("samples", s.samples, "samples of each problem in the evaluation after a stage; during training: 1",
-           between(1, 1 << 16)),
-      Item("quick_problems_per_difficulty", s.quick_problems_per_difficulty,
-           "problems of each difficulty in evaluations during training", between(1, 1 << 20)),
-      Item("temperature", s.temperature, "of the sampling; 0: greedy, always the likeliest token", between(0, 100)));
+  l.members(s,  //
+            Item("problems_per_difficulty", s.problems_per_difficulty,
+                 "problems of each difficulty in the evaluation that ends a stage", between(1, 1 << 20)),
+            Item("samples", s.samples,
+                 "samples per problem in the evaluation that ends a stage; evaluations during training use 1",
+                 between(1, 1 << 16)),
+            Item("quick_problems_per_difficulty", s.quick_problems_per_difficulty,
+                 "problems of each difficulty in evaluations during training", between(1, 1 << 20)),
+            Item("temperature", s.temperature, "sampling temperature; 0: greedy decoding (always the likeliest token)",
+                 between(0, 100)));
 }
 
 void list(Lister& l, Engine& s) {
   l.members(
       s,  //
-      Item("max_batch", s.max_batch, "sequences that decode together", between(1, 1 << 20)),
-      Item("max_new_tokens", s.max_new_tokens, "longest response, tokens; 0: the task's own limit",
+      Item("max_batch", s.max_batch, "maximum number of sequences that are decoded together", between(1, 1 << 20)),
+      Item("max_new_tokens", s.max_new_tokens, "longest response, in tokens; 0: the task's own limit",
            between(0, 1 << 24)),
-      Item("temperature", s.temperature, "of the sampling of rollouts", above_up_to(0, 100)),
+      Item("temperature", s.temperature, "sampling temperature of rollouts", above_up_to(0, 100)),
       Item("top_k", s.top_k, "sample among the k likeliest tokens; 0: all", at_least(0)),
-      Item("top_p", s.top_p, "sample among the likeliest tokens that hold this probability; 1: all", above_up_to(0, 1)),
-      Item("min_p", s.min_p, "leave out tokens less likely than this share of the likeliest; 0: none",
+      Item("top_p", s.top_p, "sample among the likeliest tokens whose probabilities sum to this value; 1: all",
+           above_up_to(0, 1)),
+      Item("min_p", s.min_p,
+           "leave out tokens whose probability is below this share of the largest probability; 0: none",
            from_up_to_below(0, 1)));
 }
 
@@ -282,36 +307,42 @@ void list(Lister& l, Parallel& s) {
       Item("layout", s.layout,
            "colocated: every rank generates, then learns; split: some ranks only generate, the others only learn",
            cosmetic(one_of({"colocated", "split"}))),
-      Item("rollout_ranks", s.rollout_ranks, "split: the last ranks, which only generate; 0: half of all",
+      Item("rollout_ranks", s.rollout_ranks,
+           "split: number of ranks that only generate (the last ones); 0: half of all ranks",
            cosmetic(between(0, 1 << 20))),
       Item("weight_transfer", s.weight_transfer,
-           "split: what weights travel in; auto: bf16 where the model computes in it on a GPU, else fp32",
+           "split: dtype of the weights that are sent to the rollout ranks; auto: bf16 if the model computes in bf16 "
+           "on a GPU, else fp32",
            one_of({"auto", "fp32", "bf16"})),
-      Item("zero", s.zero, "ZeRO stage: 1 shards the optimizer, 2 gradients too, 3 weights too",
+      Item("zero", s.zero, "ZeRO stage: 1 shards the optimizer state, 2 also the gradients, 3 also the weights",
            cosmetic(between(1, 3))),
       Item("hierarchical", s.hierarchical, "shard inside a node and replicate across nodes", cosmetic()),
       Item("ranks_per_node", s.ranks_per_node,
            "consecutive ranks that count as one node; 0: those that share a machine", cosmetic(between(0, 1 << 20))),
-      Item("backend", s.backend, "what carries tensors between ranks; auto: nccl where each has its own GPU",
+      Item("backend", s.backend,
+           "communication backend for tensors; auto: nccl if each rank has its own GPU, else staged on GPUs and mpi on "
+           "CPUs",
            cosmetic(one_of({"auto", "mpi", "nccl", "staged"}))),
-      Item("deadline", s.deadline, "seconds that one rank may keep the others waiting before the job is stopped",
+      Item("deadline", s.deadline,
+           "timeout in seconds: the job is stopped if one rank keeps the others waiting for longer",
            cosmetic(above_up_to(0, 1e6))));
 }
 
 void list(Lister& l, Checkpoint& s) {
-  l.members(s,  //
-            Item("every", s.every, "steps between checkpoints; 0: only at the end of a stage", cosmetic(at_least(0))),
-            Item("keep", s.keep, "newest good checkpoints kept, besides the best of the stage under way",
-                 cosmetic(between(2, 1'000'000))),
-            Item("async", s.async, "write in the background", cosmetic()));
+  l.members(
+      s,  //
+      Item("every", s.every, "steps between checkpoints; 0: only at the end of a stage", cosmetic(at_least(0))),
+      Item("keep", s.keep, "number of newest sound checkpoints to keep, besides the best one of the current stage",
+           cosmetic(between(2, 1'000'000))),
+      Item("async", s.async, "write checkpoints in the background", cosmetic()));
 }
 
 void list(Lister& l, RunConfig& s) {
   l.members(
       s,  //
-      Item("stages", s.stages, "what the run does, in this order", one_of({"pretrain", "sft", "rl", "eval"})),
+      Item("stages", s.stages, "stages of the run, in this order", one_of({"pretrain", "sft", "rl", "eval"})),
       Group("run", s.run, "The run as a whole"),  //
-      Group("model", s.model, "The transformer"), Group("tokenizer", s.tokenizer, "Text to token ids"),
+      Group("model", s.model, "The transformer"), Group("tokenizer", s.tokenizer, "Conversion of text to token ids"),
       Group("data", s.data, "Texts for pretraining"),
       Group("task", s.task, "Problems with checkable answers, for fine-tuning, reinforcement learning and evaluation"),
       Group("pretrain", s.pretrain, "Next-token prediction on texts"),
@@ -319,7 +350,7 @@ void list(Lister& l, RunConfig& s) {
       Group("rl", s.rl, "Reinforcement learning with thought compression"),
       Group("eval", s.eval, "Evaluation on the task, after each stage that trains on it"),
       Group("engine", s.engine, "Generation of rollouts"),
-      Group("parallel", s.parallel, "How a run is shared out over ranks"),
+      Group("parallel", s.parallel, "Distribution of a run over ranks"),
       Group("checkpoint", s.checkpoint, "Saving and resuming"));
 }
 

@@ -20,25 +20,25 @@ namespace {
 FieldTable list_fields(Hardware& h) {
   FieldTable table;
   table.fields = {
-      {"summary", &h.summary, "one line for people", {}},
-      {"device", &h.device, "what a rank computes on", one_of({"cuda", "cpu"})},
-      {"ranks_per_node", &h.ranks_per_node, "ranks of a node", between(1, 1024)},
+      {"summary", &h.summary, "one-line description", {}},
+      {"device", &h.device, "device of a rank", one_of({"cuda", "cpu"})},
+      {"ranks_per_node", &h.ranks_per_node, "ranks per node", between(1, 1024)},
       {"memory_gib", &h.memory_gib, "memory of one rank, GiB", above_up_to(0, 1e6)},
-      {"reserved_gib", &h.reserved_gib, "of it, not for tensors", between(0, 1e6)},
+      {"reserved_gib", &h.reserved_gib, "part of memory_gib that tensors cannot use, GiB", between(0, 1e6)},
       {"tflops_bf16", &h.tflops_bf16, "dense peak of one rank in bf16, TFLOP/s", above_up_to(0, 1e6)},
-      {"tflops_fp32", &h.tflops_fp32, "the same in fp32", above_up_to(0, 1e6)},
+      {"tflops_fp32", &h.tflops_fp32, "dense peak of one rank in fp32, TFLOP/s", above_up_to(0, 1e6)},
       {"train_efficiency", &h.train_efficiency, "share of the peak that training reaches", above_up_to(0, 1)},
       {"operation_us", &h.operation_us, "host time to start one operation, microseconds", between(0, 1e6)},
       {"memory_gbps", &h.memory_gbps, "memory bandwidth of one rank, GB/s", above_up_to(0, 1e6)},
-      {"decode_efficiency", &h.decode_efficiency, "share of it that decoding reaches", above_up_to(0, 1)},
+      {"decode_efficiency", &h.decode_efficiency, "share of memory_gbps that decoding reaches", above_up_to(0, 1)},
       {"node.gbps", &h.node.gbps, "bus bandwidth of a ring in a node, GB/s", above_up_to(0, 1e6)},
-      {"node.latency_us", &h.node.latency_us, "of one step of it, microseconds", between(0, 1e6)},
-      {"network.gbps", &h.network.gbps, "of one rank to other nodes, GB/s", above_up_to(0, 1e6)},
-      {"network.latency_us", &h.network.latency_us, "of one step between nodes, microseconds", between(0, 1e6)},
+      {"node.latency_us", &h.node.latency_us, "latency of one step of a ring in a node, microseconds", between(0, 1e6)},
+      {"network.gbps", &h.network.gbps, "bandwidth of one rank to other nodes, GB/s", above_up_to(0, 1e6)},
+      {"network.latency_us", &h.network.latency_us, "latency of one step between nodes, microseconds", between(0, 1e6)},
       {"network_share", &h.network_share, "share of network.gbps that collectives reach", above_up_to(0, 1)},
-      {"overlap", &h.overlap, "share of computing that hides communication", between(0, 1)},
-      {"contention", &h.contention, "slowdown of computing beside communication, at least 1", between(1, 10)},
-      {"jitter", &h.jitter, "standard deviation of a rank's step / the step", between(0, 1)}};
+      {"overlap", &h.overlap, "share of the compute time that hides communication", between(0, 1)},
+      {"contention", &h.contention, "slowdown of computation during communication, at least 1", between(1, 10)},
+      {"jitter", &h.jitter, "standard deviation of a rank's step time / the step time", between(0, 1)}};
   table.sections = {{"node", "inside a node"}, {"network", "between nodes"}};
   return table;
 }
@@ -127,10 +127,10 @@ Hardware load_hardware(const std::string& name_or_file) {
   }
   if (chain.complete) reader.require_all(chain.files.front().name);
   if (mistakes.empty() && hardware.reserved_gib >= hardware.memory_gib) {
-    mistakes.push_back(
-        {chain.files.front().name,
-         {},
-         fmt::format("reserved_gib is {}, not below memory_gib {}", hardware.reserved_gib, hardware.memory_gib)});
+    mistakes.push_back({chain.files.front().name,
+                        {},
+                        fmt::format("reserved_gib is {}, expected less than memory_gib {}", hardware.reserved_gib,
+                                    hardware.memory_gib)});
   }
   if (mistakes.empty()) return hardware;
   std::vector<std::string> lines;

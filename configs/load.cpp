@@ -79,10 +79,10 @@ void find_input_file(const Field& field, const Merger& merger, const std::string
     if (std::find(looked_for.begin(), looked_for.end(), path) == looked_for.end()) looked_for.push_back(path);
   }
   const std::string hint =
-      value.starts_with("~") ? "; '~' is not expanded, write the whole path" : nearest_file_hint(written);
-  mistakes.push_back({place.source, place.mark,
-                      fmt::format("{}: no such file {}; looked for {}{}", field.path, shown(value),
-                                  fmt::join(looked_for, ", "), hint)});
+      value.starts_with("~") ? "; '~' is not expanded, so write the full path" : nearest_file_hint(written);
+  mistakes.push_back(
+      {place.source, place.mark,
+       fmt::format("{}: no such file {}; searched {}{}", field.path, shown(value), fmt::join(looked_for, ", "), hint)});
 }
 
 [[noreturn]] void throw_all(Mistakes mistakes, const SourceChain& chain) {

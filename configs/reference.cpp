@@ -73,7 +73,7 @@ constexpr std::string_view kPreamble = R"(# Configuration reference
 
 <!-- Made from configs/fields.cpp by scripts/update_config_docs.sh; do not edit. -->
 
-A configuration is one YAML file. It holds only what differs from the defaults below, or from another file:
+A configuration is one YAML file. It contains only the values that differ from the defaults below, or from another file:
 
 ```yaml
 base: quickstart.yaml   # relative to this file; that file may have a base of its own
@@ -83,19 +83,20 @@ rl:
   penalty: {kind: none}
 ```
 
-- **Which value holds**, nearest first: `--set`, the file, its base, the base of that one, ..., the default. A list or a map replaces the one
-  before it as a whole. `terse config print FILE` shows every value and where it came from.
-- **`--set key=value`**, as often as you like, with dotted keys: `--set sft.steps=300`, `--set stages=[sft,rl]`, and for one entry of a map
+- **Precedence**, highest first: `--set`, the file, its base, the base of that base, ..., the default. A list or a map replaces the whole list or map
+  of lower precedence. `terse config print FILE` shows every value and its origin.
+- **`--set key=value`** takes dotted keys and may be repeated: `--set sft.steps=300`, `--set stages=[sft,rl]`, and for one entry of a map
   `--set task.forms.states=0.5`.
 - **Values are read strictly.** Whole numbers are decimal digits (`1000`, not `1_000`, `1e3` or `1000.0`); numbers are finite decimals (`0.001`,
-  `1e-3`), and numbers in fp32, too: 0, or between about 1.2e-38 and 3.4e38; switches are `true` or `false` only. YAML tags, merge keys, duplicate
-  keys and unknown keys are errors. All mistakes of all files are shown at once, each with its file, line and column and the nearest known key.
-- **Input files** (`data.train`, `data.val`, `tokenizer.path`) are looked for relative to the working directory, then to the folder of the file that
+  `1e-3`) that fp32 can represent: 0, or a magnitude between about 1.2e-38 and 3.4e38; booleans are `true` or `false` only. YAML tags, merge keys,
+  duplicate keys and unknown keys are errors. All mistakes of all files are shown at once, each with its file, line and column and the nearest
+  known key.
+- **Input files** (`data.train`, `data.val`, `tokenizer.path`) are searched relative to the working directory, then to the folder of the file that
   names them, then to that folder's parent. A name given by `--set` is relative to the working directory.
-- **`model.depth`** is one dial for the size of the model: layers = depth, width = 64 x depth, one head per 64 of width, and `kv_heads`, `head_width` and
-  `ffn_width` automatic. What is set in the same file as `depth`, or nearer, stays as it is set.
+- **`model.depth`** sets the size of the model in one number: layers = depth, width = 64 x depth, one head per 64 of width, and `kv_heads`, `head_width`
+  and `ffn_width` automatic. An option that the same file or a nearer source sets keeps its value.
 - **Resuming** compares a hash of the options that change the numbers of a run; those marked * are not part of it and may be changed between two
-  starts of the same run. The name of an input file counts, its folder does not.
+  starts of the same run. The hash includes the name of an input file, but not its folder.
 )";
 
 // Escapes the text for a cell of the table. A vertical bar would end the cell, and <name> would be a tag.
@@ -121,7 +122,9 @@ std::string json_schema() {
   Json schema = {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
                  {"title", "Configuration of a terse run"}};
   schema.update(section_schema(list_fields(defaults), ""));
-  schema["properties"]["base"] = {{"description", "file that this one builds on, relative to it"}, {"type", "string"}};
+  schema["properties"]["base"] = {
+      {"description", "base file whose values this file overrides; the path is relative to this file"},
+      {"type", "string"}};
   return schema.dump(2) + "\n";
 }
 

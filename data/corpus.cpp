@@ -31,7 +31,7 @@ class Opener {
     if (!std::filesystem::exists(file)) return open_without(key, file);
     if (is_hdf5(file)) return open_store(key, file);
     if (std::filesystem::path(file).extension() == ".h5") {
-      throw DataError(fmt::format("{}: named .h5, but it has no HDF5 signature", file));
+      throw DataError(fmt::format("{}: its name ends in .h5, but it has no HDF5 signature", file));
     }
     return open_text(key, file);
   }
@@ -49,10 +49,12 @@ class Opener {
       const auto store = cache_dir_ / before->store;
       const bool kept = !before->store.empty() && std::filesystem::exists(store);
       throw ConfigError(fmt::format(
-          "{}: {} has changed since the run began (its SHA-256 was {}, now it is {}). Put it back as it was{}, or use "
+          "{}: {} has changed since the run began (its SHA-256 was {}, now it is {}). Restore the old file{}, or use "
           "another run folder (--run-dir or run.name) for the new one",
           key, source.file, before->sha256, source.sha256,
-          kept ? fmt::format(" or move it away, and the run goes on from its own tokens in {}", store.string()) : ""));
+          kept ? fmt::format(", move the new one away (the run then continues with its own tokens in {})",
+                             store.string())
+               : ""));
     }
     corpus_.sources[key] = source;
   }
@@ -64,7 +66,7 @@ class Opener {
     require_tokenizer(key, file, info);
     if (!data_.separator.empty() && data_.separator != info.separator) {
       throw ConfigError(
-          fmt::format("data.separator is \"{}\", but {} was made with \"{}\"", data_.separator, file, info.separator));
+          fmt::format("data.separator is \"{}\", but {} was built with \"{}\"", data_.separator, file, info.separator));
     }
     return store;
   }
@@ -96,29 +98,30 @@ class Opener {
     if (source == nullptr) throw ConfigError(fmt::format("{}: no such file: {}", key, file));
     if (source->store.empty()) {
       throw ConfigError(fmt::format(
-          "{0}: the token store {1} is gone, and the run keeps no copy of it. Put it back, or name the place "
-          "where it lies now: --set {0}=FILE",
+          "{0}: the token store {1} no longer exists, and the run keeps no copy of it. Restore it, or set its "
+          "new path: --set {0}=FILE",
           key, file));
     }
     const auto path = cache_dir_ / source->store;
     if (!std::filesystem::exists(path)) {
       throw ConfigError(
-          fmt::format("{}: no such file: {}; and {}, the tokens that the run made of it, are gone, too. "
-                      "Put one of them back",
+          fmt::format("{}: no such file: {}; the token store {} that the run built from it no longer exists either. "
+                      "Restore one of them",
                       key, file, path.string()));
     }
     auto store = open_verified(path, options_.progress);
     require_tokenizer(key, path.string(), store->info());
     corpus_.sources[key] = *source;
     corpus_.notes.push_back(
-        fmt::format("{}: {} is gone; going on with the tokens that the run made of it, {}", key, file, path.string()));
+        fmt::format("{}: {} no longer exists; the run continues with the token store {} that it built from it", key,
+                    file, path.string()));
     return store;
   }
 
   void require_tokenizer(const std::string& key, const std::string& file, const StoreInfo& info) const {
     if (info.tokenizer_id == corpus_.tokenizer->id()) return;
-    throw ConfigError(fmt::format("{}: {} was made with the tokenizer {}, this run has {}", key, file,
-                                  info.tokenizer_id, corpus_.tokenizer->id()));
+    throw ConfigError(fmt::format("{}: {} was built with the tokenizer {}, but the tokenizer of this run is {}", key,
+                                  file, info.tokenizer_id, corpus_.tokenizer->id()));
   }
 
   const configs::Data& data_;
@@ -129,7 +132,7 @@ class Opener {
 
 void require_two_tokens(const char* what, const TokenRange& range) {
   if (range.size() < 2) {
-    throw ConfigError(fmt::format("{} has {} tokens of {}: at least 2 are needed, an input and its target", what,
+    throw ConfigError(fmt::format("{} has {} tokens of {}: expected at least 2, an input and its target", what,
                                   range.size(), range.source->size()));
   }
 }

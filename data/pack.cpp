@@ -19,9 +19,11 @@ void check_sequence(const Sequence& sequence, size_t index) {
     refuse(fmt::format("has {} tokens but {} weights", sequence.tokens.size(), sequence.weights.size()));
   }
   if (sequence.weights[0] != 0)
-    refuse(fmt::format("gives weight {} to its first token, which nothing predicts", sequence.weights[0]));
+    refuse(
+        fmt::format("has weight {} at its first token, expected 0 because no token precedes it", sequence.weights[0]));
   for (size_t i = 0; i < sequence.tokens.size(); ++i) {
-    if (sequence.tokens[i] < 0) refuse(fmt::format("has the token id {} at {}", sequence.tokens[i], i));
+    if (sequence.tokens[i] < 0)
+      refuse(fmt::format("has the negative token id {} at position {}", sequence.tokens[i], i));
   }
 }
 
@@ -36,7 +38,7 @@ int32_t checked_count(size_t n) {
 
 Sequence prompt_and_response(std::span<const int32_t> prompt, std::span<const int32_t> response, float weight) {
   if (prompt.empty())
-    throw std::invalid_argument("a prompt without tokens: nothing would predict the first response token");
+    throw std::invalid_argument("the prompt has no tokens, but the first response token needs one before it");
   Sequence sequence;
   sequence.tokens.assign(prompt.begin(), prompt.end());
   sequence.tokens.insert(sequence.tokens.end(), response.begin(), response.end());
@@ -115,7 +117,8 @@ Batch concatenate(const std::vector<Batch>& batches) {
 
 void require_range(int64_t begin, int64_t end, int64_t sequences) {
   if (begin < 0 || begin > end || end > sequences)
-    throw std::invalid_argument(fmt::format("sequences {} to {} of a batch of {}", begin, end, sequences));
+    throw std::invalid_argument(
+        fmt::format("sequences {} to {} are out of range: the batch has {}", begin, end, sequences));
 }
 
 Batch slice(const Batch& batch, int64_t begin, int64_t end) {

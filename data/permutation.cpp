@@ -20,7 +20,8 @@ constexpr uint64_t kRounds = 8;
 
 Permutation::Permutation(uint64_t seed, uint64_t epoch, int64_t n)
     : seed_(seed), epoch_(epoch), n_(static_cast<uint64_t>(n)) {
-  if (n < 1) throw std::invalid_argument(fmt::format("a permutation of {} elements was asked for", n));
+  if (n < 1)
+    throw std::invalid_argument(fmt::format("a permutation of {} elements was requested, expected at least 1", n));
   // The network permutes 2^(2 half_bits) values. These are at least 16, so that the rounds can differ, and otherwise
   // fewer than 4 n, so that cycle walking is short.
   half_bits_ = std::max(2, (static_cast<int>(std::bit_width(n_ - 1)) + 1) / 2);
@@ -39,7 +40,7 @@ uint64_t Permutation::mix(uint64_t value) const {
 
 int64_t Permutation::operator()(int64_t i) const {
   if (i < 0 || static_cast<uint64_t>(i) >= n_) {
-    throw std::out_of_range(fmt::format("element {} of a permutation of {}", i, n_));
+    throw std::out_of_range(fmt::format("element {} is out of range: the permutation has {}", i, n_));
   }
   uint64_t value = mix(static_cast<uint64_t>(i));
   while (value >= n_) value = mix(value);

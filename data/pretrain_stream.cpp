@@ -22,9 +22,9 @@ template <typename T>
 void require_equal(const nlohmann::json& state, const char* name, const T& here) {
   const T there = state.at(name).get<T>();
   if (there != here) {
-    throw ConfigError(
-        fmt::format("the saved position in the training data does not fit: it was saved with {} {}, this run has {}",
-                    name, there, here));
+    throw ConfigError(fmt::format(
+        "the saved position in the training data does not match this run: it was saved with {} {}, but this run has {}",
+        name, there, here));
   }
 }
 
@@ -32,7 +32,8 @@ void require_equal(const nlohmann::json& state, const char* name, const T& here)
 
 PretrainStream::PretrainStream(TokenRange range, const PretrainOptions& options)
     : range_(std::move(range)), options_(options) {
-  if (options.batch_size < 1) throw std::invalid_argument(fmt::format("a batch of {} sequences", options.batch_size));
+  if (options.batch_size < 1)
+    throw std::invalid_argument(fmt::format("the batch size is {} sequences, expected at least 1", options.batch_size));
   epoch_windows(0);  // throws on a bad range or context
 }
 
@@ -100,13 +101,15 @@ void PretrainStream::restore(const nlohmann::json& state) {
 ValidationSet::ValidationSet(TokenRange range, int64_t context, int64_t batch_size, int64_t batches, uint64_t seed)
     : windows_(std::move(range), context, std::max<int64_t>(context, 1)), batch_size_(batch_size), seed_(seed) {
   if (batch_size < 1 || batches < 1) {
-    throw std::invalid_argument(fmt::format("{} validation batches of {} sequences", batches, batch_size));
+    throw std::invalid_argument(
+        fmt::format("{} validation batches of {} sequences: expected at least 1 of each", batches, batch_size));
   }
   size_ = std::min(batches, (windows_.count() + batch_size - 1) / batch_size);
 }
 
 int64_t ValidationSet::sequences(int64_t index) const {
-  if (index < 0 || index >= size_) throw std::out_of_range(fmt::format("validation batch {} of {}", index, size_));
+  if (index < 0 || index >= size_)
+    throw std::out_of_range(fmt::format("validation batch {} is out of range: there are {}", index, size_));
   return std::min(batch_size_, windows_.count() - index * batch_size_);
 }
 

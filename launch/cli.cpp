@@ -29,9 +29,9 @@ std::string version_text() {
 
 std::string root_footer() {
   return "Start here:\n"
-         "  terse doctor                         what this machine has and what to fix\n"
-         "  terse run configs/quickstart.yaml    train a small model to think shorter; minutes on a CPU\n"
-         "  terse run --help                     any command tells its options and examples\n\n" +
+         "  terse doctor                         check this machine and show how to fix problems\n"
+         "  terse run configs/quickstart.yaml    train a small model to reason in fewer tokens (minutes on a CPU)\n"
+         "  terse run --help                     show the options and examples of a command\n\n" +
          exit_code_help();
 }
 

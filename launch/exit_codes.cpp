@@ -84,7 +84,7 @@ Failure describe(const std::exception_ptr& error) {
   } catch (const NoProgress& stuck) {
     return {kDoNotRequeue, stuck.what()};
   } catch (const std::bad_alloc&) {
-    return out_of_memory("this machine's memory is used up");
+    return out_of_memory("a memory allocation failed");
   } catch (const c10::Error& torch) {
     return describe_torch_error(torch);
   } catch (const std::system_error& system) {
@@ -116,13 +116,13 @@ int tell_failure(const std::exception_ptr& error) noexcept {
 static_assert(kHang == trainer::kExitHang);
 
 std::string exit_code_help() {
-  return "Exit codes: 0 done; 64 wrong command line, or the run folder is in use; 65 corrupt data and nothing to fall "
-         "back to; 70 a bug;\n"
-         "71 out of memory, threads or open files; 74 disk; 75 saved on a signal, 76 a rank hung or was lost: the same "
-         "command continues;\n"
-         "78 bad configuration, a machine that cannot run it, or diverged training; 93 no progress since several "
-         "starts, do not requeue;\n"
-         "130 a second Ctrl-C: not saved.";
+  return "Exit codes: 0 done; 64 wrong command line, or the run folder is in use; 65 corrupt data without a sound "
+         "copy; 70 a bug in terse;\n"
+         "71 out of memory, threads or open files; 74 disk error; 75 saved and stopped on a signal, 76 a rank hung or "
+         "was lost (after 75\n"
+         "and 76 the same command continues the run); 78 wrong configuration, unsuitable machine, or diverged "
+         "training; 93 several starts\n"
+         "made no progress, do not requeue; 130 a second Ctrl-C stopped the run without saving.";
 }
 
 }  // namespace terse::launch

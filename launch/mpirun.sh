@@ -4,11 +4,11 @@
 #   launch/mpirun.sh [-n RANKS] [--hosts A,B,C] [--iface NAME] [--threads T] TERSE-ARGUMENTS...
 #   launch/mpirun.sh -n 4 run configs/quickstart.yaml
 #
-#   -n RANKS      how many; default: one per GPU, counted here
-#   --hosts LIST  machines of one kind, which share the ranks evenly, or a file with one machine a line. All see the same folders, and ssh
-#                 reaches them without a password
-#   --iface NAME  the network between the machines (ib0, or 10.0.0.0/24); default: every one that joins them
-#   --threads T   cores for each rank; default: its share of the machine's
+#   -n RANKS      number of ranks; default: one per GPU of this machine, on each machine
+#   --hosts LIST  machines of one kind, which share the ranks evenly, or a file with one machine per line. All machines see the same folders,
+#                 and ssh reaches them without a password
+#   --iface NAME  network interface between the machines (ib0, or 10.0.0.0/24); default: all that connect them
+#   --threads T   cores per rank; default: the cores of the machine divided by its ranks
 #
 # TERSE_PROGRAM is the program to run (default: build/terse of this tree). MPIRUN_OPTIONS is added to mpirun's options.
 #
@@ -43,12 +43,12 @@ while [ $# -gt 0 ]; do
   shift 2
 done
 for number in "$ranks" "$threads"; do
-  [[ $number =~ ^([1-9][0-9]*)?$ ]] || die "'$number' is not a number of ranks or threads"
+  [[ $number =~ ^([1-9][0-9]*)?$ ]] || die "'$number' is not a number of ranks or threads; expected a whole number from 1"
 done
 program=${TERSE_PROGRAM:-$repo/build/terse}
-[ $# -gt 0 ] || die "what is terse to do? E.g. launch/mpirun.sh -n 2 run configs/quickstart.yaml"
-[ -x "$program" ] || die "$program is not there; scripts/quickstart.sh builds it"
-command -v mpirun >/dev/null || die "mpirun is missing; scripts/setup.sh installs it (package openmpi-bin)"
+[ $# -gt 0 ] || die "the arguments of terse are missing, e.g. launch/mpirun.sh -n 2 run configs/quickstart.yaml"
+[ -x "$program" ] || die "$program does not exist; scripts/quickstart.sh builds it"
+command -v mpirun >/dev/null || die "mpirun is not installed; scripts/setup.sh installs it (package openmpi-bin)"
 
 # Distributes the ranks over the machines.
 machines=(localhost)
@@ -59,7 +59,7 @@ elif [ -n "$hosts" ]; then
 fi
 [ ${#machines[@]} -gt 0 ] || die "$hosts names no machine"
 if [ -z "$ranks" ]; then
-  gpus=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU') || die "how many ranks? No GPU was found here that would tell; give -n"
+  gpus=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU') || die "the number of ranks is unknown, because no GPU was found here; give it with -n"
   ranks=$((gpus * ${#machines[@]}))
 fi
 each=$(((ranks + ${#machines[@]} - 1) / ${#machines[@]}))
@@ -70,7 +70,7 @@ cores=$(lscpu -p=CORE,SOCKET | grep -v '^#' | sort -u | wc -l)
 if [ "$(nproc)" -lt "$cores" ]; then cores=$(nproc); fi
 if [ -z "$threads" ]; then threads=$((cores > each ? cores / each : 1)); fi
 if [ $((each * threads)) -gt "$cores" ]; then
-  echo "[mpirun] note: $each ranks on $cores cores take turns; this is for trying out only" >&2
+  echo "[mpirun] note: $each ranks share $cores cores and take turns; use this only to try things out" >&2
   options+=(--oversubscribe --map-by core --bind-to core:overload-allowed)
 else
   options+=(--map-by "slot:PE=$threads" --bind-to core)

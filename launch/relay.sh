@@ -28,7 +28,7 @@ relay() {
     local rank stopped
     stopped=$(ranks_in T,t) || return 0  # the next check is in half a minute
     for rank in $stopped; do
-      echo "terse: rank $(rank_of "$rank") (host $HOSTNAME) is stopped, and the others have ended: so it is ended, too" >&2 || true  # the terminal may be gone
+      echo "terse: rank $(rank_of "$rank") (host $HOSTNAME) is stopped and all other ranks have ended, so it is killed" >&2 || true  # the terminal may be gone
       kill -KILL "$rank" 2>/dev/null || true
     done
     if [ -z "$stopped" ]; then send KILL; fi

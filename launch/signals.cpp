@@ -35,10 +35,10 @@ void request_for(int signal) {
   }
   if (signal == SIGINT) {
     if (interrupted.exchange(true)) {
-      say("\nterse: second interrupt: leaving at once; the newest checkpoint is what a rerun continues from\n");
+      say("\nterse: second interrupt: exiting without saving; a rerun continues from the newest checkpoint\n");
       _exit(kSecondInterrupt);
     }
-    say("\nterse: saving, then stopping (interrupt again to leave at once)\n");
+    say("\nterse: saving, then stopping (interrupt again to exit without saving)\n");
   }
   interrupts->request(trainer::Interrupt::kSaveAndStop);
 }

@@ -11,18 +11,19 @@ namespace terse::launch {
 namespace {
 
 constexpr const char* kMemory =
-    "To need less, lower engine.max_batch, rl.micro_batch or sft.micro_batch, or set "
+    "To use less memory, lower engine.max_batch, rl.micro_batch or sft.micro_batch, or set "
     "model.activation_checkpointing=true.";
 constexpr const char* kLimits =
-    "A limit on memory, processes or threads refused it: see `ulimit -v` and `ulimit -u`, or lower run.threads.";
+    "A limit on memory, processes or threads was reached: see `ulimit -v` and `ulimit -u`, or lower run.threads.";
 constexpr const char* kFull = "The disk is full. Free some space, then run the same command again.";
 constexpr const char* kPermissions = "Check the permissions of the file and of the folders above it.";
 constexpr const char* kGone = "A file or folder is missing or has been replaced. Check the path.";
 constexpr const char* kFiles = "Too many files are open. Raise the limit (`ulimit -n 4096`).";
 constexpr const char* kDevice =
-    "The disk or its connection has failed. When it works again, the same command goes on from the newest checkpoint.";
+    "The disk or its connection has failed. When it works again, the same command continues from the newest "
+    "checkpoint.";
 constexpr const char* kUnsupported =
-    "The file system there does not support this. Choose another place, for example with --run-dir.";
+    "The file system does not support this operation. Choose another folder, for example with --run-dir.";
 
 constexpr std::array kTable = {
     SystemError{ENOMEM, kOutOfMemory, kMemory},
@@ -31,7 +32,7 @@ constexpr std::array kTable = {
     SystemError{ENFILE, kOutOfMemory, kFiles},
     SystemError{ENOSPC, kDisk, kFull},
     SystemError{EDQUOT, kDisk, kFull},
-    SystemError{EFBIG, kDisk, "A file may not become this large: see `ulimit -f`, and the limits of the file system."},
+    SystemError{EFBIG, kDisk, "A file exceeds the size limit: see `ulimit -f`, and the limits of the file system."},
     SystemError{EROFS, kDisk, "The file system is read-only. Choose another folder, for example with --run-dir."},
     SystemError{EIO, kDisk, kDevice},
     SystemError{ENXIO, kDisk, kDevice},
@@ -45,11 +46,14 @@ constexpr std::array kTable = {
     SystemError{ENOENT, kDisk, kGone},
     SystemError{ENOTDIR, kDisk, kGone},
     SystemError{EISDIR, kDisk, kGone},
-    SystemError{EEXIST, kDisk, "It is there already. Remove it, or choose another name."},
-    SystemError{ENOTEMPTY, kDisk, "Another program writes into this folder. End it, then run the same command again."},
-    SystemError{EBUSY, kDisk, "Another program uses it. End that program, then run the same command again."},
-    SystemError{ETXTBSY, kDisk, "Another program uses it. End that program, then run the same command again."},
-    SystemError{ELOOP, kDisk, "Its symbolic links lead in a circle. Correct them."},
+    SystemError{EEXIST, kDisk, "The file or folder exists already. Remove it, or choose another name."},
+    SystemError{ENOTEMPTY, kDisk,
+                "Another program writes into this folder. End that program, then run the same command again."},
+    SystemError{EBUSY, kDisk,
+                "Another program uses this file or folder. End that program, then run the same command again."},
+    SystemError{ETXTBSY, kDisk,
+                "Another program uses this file or folder. End that program, then run the same command again."},
+    SystemError{ELOOP, kDisk, "The symbolic links in the path form a loop. Correct them."},
     SystemError{ENAMETOOLONG, kDisk, "The path is too long for this file system. Choose a shorter one."},
     SystemError{EXDEV, kDisk, kUnsupported},
     SystemError{EMLINK, kDisk, kUnsupported},

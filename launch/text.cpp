@@ -78,7 +78,8 @@ std::string unescape(const std::string& text) {
         result += '\\';
         break;
       default:
-        throw UsageError(fmt::format("'{}' holds a backslash that is none of \\n \\t \\r \\0 \\\\.", text));
+        throw UsageError(fmt::format(
+            "'{}' contains an unknown escape sequence. A backslash may only be part of \\n \\t \\r \\0 \\\\.", text));
     }
   }
   return result;

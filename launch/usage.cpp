@@ -50,7 +50,7 @@ std::string unknown_option(const CLI::App& command, const std::string& word) {
   const std::string name = word.substr(0, word.find('='));
   const std::string nearest = configs::nearest(name, option_names(command));
   return fmt::format("unknown option {}{}", name,
-                     nearest.empty() ? ". An argument that begins with '-' stands behind `--`."
+                     nearest.empty() ? ". Put an argument that begins with '-' after `--`."
                                      : fmt::format("; did you mean {}?", nearest));
 }
 
@@ -73,7 +73,7 @@ std::string explain_words(const CLI::App& root, const CLI::ParseError& error) {
   const std::vector<std::string> unread = root.remaining(/*recurse=*/true);
   const auto mark = std::find(unread.begin(), unread.end(), "--");
   if (mark != unread.end() && mark + 1 != unread.end()) {
-    return fmt::format("unexpected argument{} {}: behind `--` everything is an argument. Options stand before it.",
+    return fmt::format("unexpected argument{} {}: everything after `--` is an argument. Put options before it.",
                        unread.end() - mark > 2 ? "s" : "", fmt::join(mark + 1, unread.end(), " "));
   }
   const auto option =

@@ -17,7 +17,7 @@ for arg in "$@"; do
     -h | --help) usage; exit 0 ;;
     -*) die 64 "unknown option '$arg' (known: --check)" ;;
     *.h | *.cpp | *.cu | *.cuh) files+=("$(realpath "$arg")") ;;
-    *) die 64 "$arg is no C++ or CUDA source" ;;
+    *) die 64 "$arg is not a C++ or CUDA source" ;;
   esac
 done
 
@@ -47,5 +47,5 @@ for file in "${files[@]}"; do
     printf '%s\n' "$difference" | head -n 30
   fi
 done
-if [ $off -gt 0 ]; then die 1 "$off of ${#files[@]} files are not formatted; scripts/format.sh does it"; fi
+if [ $off -gt 0 ]; then die 1 "$off of ${#files[@]} files are not formatted; run scripts/format.sh"; fi
 say "${#files[@]} files are formatted"

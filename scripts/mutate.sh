@@ -5,17 +5,17 @@
 #                     [--levels N] [--resume] [--only IDS] [--list]
 #
 #   --seed N         which mutants are drawn (default 1); the same seed draws the same ones while their lines are the same
-#   --count N        how many (default 50); a larger count draws the same ones and more
-#   --folders LIST   where, separated by commas (default rl,trainer,data,checkpoints,configs,base)
+#   --count N        number of mutants (default 50); a larger count draws the same ones and more
+#   --folders LIST   folders or files to mutate, separated by commas (default rl,trainer,data,checkpoints,configs,base)
 #   --exclude LIST   folders or files to leave out (default trainer/parallel,trainer/plan)
 #   --commit REV     the commit to test (default HEAD); uncommitted changes are ignored, and the working tree is never touched
 #   --jobs N         mutants tested side by side, each in a copy of the tree of its own (default 2)
 #   --out DIR        where results.jsonl, report.txt and report.json go (default build/mutation/seed-N-COMMIT)
 #   --levels N       run the tests of the first N folders only: those of the folder itself, then of the folders above it (default all). 1 is
 #                    fast; what survives it can be tried again with --only and all levels, in another --out
-#   --resume         go on with the results in DIR
-#   --only IDS       of the mutants drawn only these, such as survivors that a new test should kill
-#   --list           show the mutants that are drawn and end
+#   --resume         continue with the results in DIR
+#   --only IDS       test only these of the drawn mutants, such as survivors that a new test should kill
+#   --list           show the drawn mutants and exit
 #
 # A mutant is killed (a test fails, crashes or hangs), survived (the report holds its diff), accepted (it survived, and
 # tests/mutation/accepted.txt says why no test can kill it), equivalent (it has the same object code) or not compiled. Copies and their

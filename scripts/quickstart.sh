@@ -24,7 +24,7 @@ done
 
 set_up $variant
 say "building (the first time takes minutes)"
-build release $variant terse || die 1 "the build failed; its messages stand above"
+build release $variant terse || die 1 "the build failed; see its messages above"
 
 cd "$repo"
 say "build/terse run configs/quickstart.yaml ${options[*]}"
@@ -32,7 +32,7 @@ code=0
 build/terse run configs/quickstart.yaml "${options[@]}" || code=$?
 case $code in
   0) ;;
-  75) say "stopped and saved: the same command goes on from here" ;;
-  *) say "the run failed with exit code $code; its message stands above" ;;
+  75) say "stopped and saved; the same command continues the run" ;;
+  *) say "the run failed with exit code $code; see its message above" ;;
 esac
 exit $code

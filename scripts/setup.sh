@@ -6,7 +6,7 @@
 #
 #   --check   change nothing; list what is missing and exit 1 if anything is
 #   --cuda    also fetch LibTorch's CUDA libraries (1.9 GB to download); the default where nvcc or an NVIDIA GPU is found
-#   --cpu     do without them
+#   --cpu     leave out LibTorch's CUDA libraries
 #
 # TERSE_CACHE (default ~/.cache/terse) holds LibTorch and the test environment. TERSE_LIBTORCH=DIR names a LibTorch of your own, a folder
 # that holds torch/lib and torch/include. When everything is installed, no network is used.
@@ -69,14 +69,14 @@ system_packages() {
   fi
   local as_root=()
   if [ "$(id -u)" != 0 ]; then
-    command -v sudo >/dev/null || die 1 "installing packages needs root: run as root, install sudo, or have these installed: ${absent[*]}"
+    command -v sudo >/dev/null || die 1 "installing packages needs root: run as root, install sudo, or ask for these packages: ${absent[*]}"
     as_root=(sudo)
   fi
   say "installing ${#absent[@]} system packages: ${absent[*]}"
   # One broken third-party source must not stop the set-up: the install below shows whether the packages are available.
-  "${as_root[@]}" apt-get update -q -o DPkg::Lock::Timeout=300 </dev/null || say "apt-get update reported an error; going on with the lists at hand"
+  "${as_root[@]}" apt-get update -q -o DPkg::Lock::Timeout=300 </dev/null || say "apt-get update reported an error; continuing with the present package lists"
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 \
-    "${absent[@]}" </dev/null || die 1 "apt-get could not install: ${absent[*]} (its message stands above)"
+    "${absent[@]}" </dev/null || die 1 "apt-get could not install: ${absent[*]} (see its message above)"
 }
 
 # The test of the report opens a page in a real browser. Debian has one among its packages, Ubuntu only as a snap.
@@ -90,7 +90,7 @@ browser() {
   for name in chromium chromium-browser google-chrome; do
     if command -v $name >/dev/null; then return 0; fi
   done
-  say "note: no Chromium or Chrome found, which only the test of the HTML report needs. Install one (on Ubuntu: Google's package, or"
+  say "note: found no Chromium or Chrome, which only the test of the HTML report needs. Install one (on Ubuntu: Google's package, or"
   say "      'snap install chromium') and, when it is not in PATH, point to it with CHROMIUM=/path/to/chromium."
 }
 
@@ -104,7 +104,7 @@ part_ready() { [ -e "$libtorch/torch/lib/libtorch_cpu.so" ] && lock_block "$1" |
 require_space() {  # require_space GB: runs before a download, so that the disk does not fill up in the middle of it
   local free
   free=$(df --output=avail -B 1000000000 "$cache" | tail -n 1)
-  [ "$free" -ge "$1" ] || die 74 "$cache has $free GB free and LibTorch needs $1 GB for a while; free some, or set TERSE_CACHE to another disk"
+  [ "$free" -ge "$1" ] || die 74 "$cache has $free GB free, but LibTorch needs $1 GB during the installation; free some space, or set TERSE_CACHE to another disk"
 }
 
 # Wheels that were downloaded completely stay in the cache until they are unpacked, so a retry continues with the rest.
@@ -119,7 +119,7 @@ download() {  # download PART FOLDER
     echo "$line" >"$work/lock.txt"
     TMPDIR=$work python3 -m pip download "${quiet[@]}" --no-cache-dir --disable-pip-version-check --no-deps --require-hashes \
       --only-binary=:all: --implementation cp --python-version 311 "${platforms[@]}" --dest "$2" \
-      --requirement "$work/lock.txt" </dev/null || die 1 "could not fetch ${line%% *} from the Python package index; run the command again to go on"
+      --requirement "$work/lock.txt" </dev/null || die 1 "could not fetch ${line%% *} from the Python package index; run the command again to continue"
   done < <(lock_block "$1")
 }
 
@@ -167,9 +167,9 @@ test_environment() {
   fi
   say "Python environment of the tests -> $test_venv"
   rm -rf "$test_venv"
-  python3 -m venv "$test_venv" || die 1 "python3 -m venv failed; on Debian and Ubuntu it comes with python3-venv"
+  python3 -m venv "$test_venv" || die 1 "python3 -m venv failed; on Debian and Ubuntu, the package python3-venv provides it"
   "$test_venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary=:all: -r "$lock" </dev/null ||
-    die 1 "could not install the tests' Python packages; run the command again to go on"
+    die 1 "could not install the tests' Python packages; run the command again to continue"
   cp "$lock" "$test_venv/installed.txt"
 }
 
@@ -181,7 +181,7 @@ if [ $check = no ]; then
   # Two set-ups at once take turns. What an interrupted one left behind is removed.
   mkdir -p "$cache"
   exec 9>"$cache/.lock"
-  flock -n 9 || { say "waiting for another set-up that works on $cache"; flock 9; }
+  flock -n 9 || { say "waiting for another set-up that uses $cache"; flock 9; }
   rm -rf "$cache"/partial.*
   work=$(mktemp -d "$cache/partial.XXXXXX")
   trap 'rm -rf "$work"' EXIT

@@ -20,10 +20,10 @@ patience=60  # seconds for a daemon to start or to stop
 case ${1:-} in
   start | stop | status) ;;
   -h | --help) usage; exit 0 ;;
-  '') die 64 "what is to be done? (known: start, stop, status)" ;;
+  '') die 64 "the command is missing (known: start, stop, status)" ;;
   *) die 64 "unknown command '$1' (known: start, stop, status)" ;;
 esac
-[ $# = 2 ] || die 64 "$1 needs one FOLDER, for configuration and state"
+[ $# = 2 ] || die 64 "$1 needs one FOLDER for its configuration and state"
 command=$1
 folder=$(realpath -m "$2")
 port=${SLURM_NODE_PORT:-16817}
@@ -34,7 +34,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 needed() {
   local program
   for program in munged mungekey slurmctld slurmd sbatch; do
-    command -v $program >/dev/null || die 1 "$program is missing; scripts/setup.sh installs it (packages slurm-wlm and munge)"
+    command -v $program >/dev/null || die 1 "$program is not installed; scripts/setup.sh installs it (packages slurm-wlm and munge)"
   done
 }
 
@@ -50,7 +50,7 @@ wait_for() {  # wait_for WHAT COMMAND...
   local what=$1 end=$((SECONDS + patience))
   shift
   until "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $end ] || die 1 "$what did not come about within $patience s. The last lines of $folder/*.log:
+    [ $SECONDS -lt $end ] || die 1 "$what was not reached within $patience s. The last lines of $folder/*.log:
 $(tail -n 5 "$folder"/*.log 2>/dev/null)"
     sleep 0.2
   done
@@ -115,7 +115,7 @@ start() {
   running slurmctld || slurmctld
   running slurmd || slurmd -N "$node"
   wait_for "an idle node" idle
-  say "started; point Slurm's commands to it with"
+  say "started; this line points Slurm's commands to it:"
   echo "export SLURM_CONF=$SLURM_CONF"
 }
 

@@ -13,12 +13,12 @@ case ${1:-} in
   -h | --help) usage; exit 0 ;;
   -*) die 64 "unknown option '$1'" ;;
 esac
-command -v nvidia-smi >/dev/null || die 1 "no NVIDIA driver here (nvidia-smi is missing), and this script is of no use without a GPU"
-gpus=$(nvidia-smi -L 2>&1) || die 1 "nvidia-smi sees no GPU: $gpus"
+command -v nvidia-smi >/dev/null || die 1 "there is no NVIDIA driver on this machine (nvidia-smi is missing), and this script needs a GPU"
+gpus=$(nvidia-smi -L 2>&1) || die 1 "nvidia-smi finds no GPU: $gpus"
 say "GPU: ${gpus%%$'\n'*}"
 
 set_up cuda
-build release cuda terse trainer_tests || die 1 "the build failed; its messages stand above"
+build release cuda terse trainer_tests || die 1 "the build failed; see its messages above"
 
 cd "$repo"
 folder=$(realpath -m "${1:-runs/smoke_gpu}")
@@ -26,10 +26,10 @@ rm -rf "$folder/pretrain" "$folder/rl"
 mkdir -p "$folder"
 
 # Without nvcc there are no kernels of ours, and these tests only compare LibTorch on the GPU with the CPU.
-grep -q '^CMAKE_CUDA_COMPILER:.*NOTFOUND' build/CMakeCache.txt && say "note: no nvcc here, so LibTorch's operations stand in for our CUDA kernels"
-say "kernels against LibTorch, and the GPU against the CPU"
-build/tests/trainer_tests --gtest_filter='Gpu/*' | tee "$folder/kernels.txt" || die 1 "an operation on the GPU is not what it should be"
-if grep -q SKIPPED "$folder/kernels.txt"; then die 1 "nvidia-smi sees a GPU but LibTorch does not"; fi
+grep -q '^CMAKE_CUDA_COMPILER:.*NOTFOUND' build/CMakeCache.txt && say "note: nvcc is not installed, so LibTorch's operations replace the CUDA kernels of terse"
+say "comparing the kernels with LibTorch, and the GPU with the CPU"
+build/tests/trainer_tests --gtest_filter='Gpu/*' | tee "$folder/kernels.txt" || die 1 "an operation on the GPU gave a wrong result"
+if grep -q SKIPPED "$folder/kernels.txt"; then die 1 "nvidia-smi finds a GPU, but LibTorch does not"; fi
 
 on_gpu=(--device cuda --set model.precision=bf16)
 
@@ -43,16 +43,16 @@ reinforce=(build/terse run configs/quickstart.yaml "${on_gpu[@]}" --run-dir "$fo
 # stop_in STAGE: starts the run, asks it to save and stop once STAGE has begun, and expects exit code 75.
 stop_in() {
   local stage=$1 waited=0 code=0
-  say "SFT and RL, to be stopped in $stage: ${reinforce[*]}"
+  say "running SFT and RL, with a stop in $stage: ${reinforce[*]}"
   "${reinforce[@]}" &
   local run=$!
   until grep -qs "\"stage\": *\"$stage\"" "$folder/rl/metrics.jsonl"; do
     kill -0 $run 2>/dev/null || break
     waited=$((waited + 1))
-    if [ $waited -gt 1200 ]; then kill -KILL $run; die 1 "no step of $stage within 10 minutes"; fi
+    if [ $waited -gt 1200 ]; then kill -KILL $run; die 1 "stage $stage recorded no step within 10 minutes"; fi
     sleep 0.5
   done
-  kill -USR1 $run 2>/dev/null || die 1 "the run ended before it could be stopped in $stage"
+  kill -USR1 $run 2>/dev/null || die 1 "the run ended before this script could stop it in $stage"
   wait $run || code=$?
   [ $code = 75 ] || die 1 "a run that is asked to save and stop exits with 75; this one exited with $code"
 }

@@ -32,7 +32,7 @@ const json& field(const json& object, const char* key, const std::string& where)
 
 std::string text_field(const json& object, const char* key, const std::string& where) {
   const json& value = field(object, key, where);
-  if (!value.is_string()) fail(fmt::format("\"{}\" of {} is not a text", key, where));
+  if (!value.is_string()) fail(fmt::format("\"{}\" of {} is not a string", key, where));
   return value.get<std::string>();
 }
 
@@ -48,7 +48,7 @@ int64_t count_field(const json& object, const char* key, const std::string& wher
 
 const json& list_field(const json& object, const char* key) {
   const json& value = field(object, key, "the manifest");
-  if (!value.is_array()) fail(fmt::format("\"{}\" is not a list", key));
+  if (!value.is_array()) fail(fmt::format("\"{}\" is not an array", key));
   return value;
 }
 
@@ -57,13 +57,13 @@ FileEntry parse_file(const json& item, size_t index) {
   FileEntry file;
   file.name = text_field(item, "name", where);
   if (file.name != kExtraName && !is_shard_name(file.name)) {
-    fail(fmt::format("{} is called {}, which is neither {} nor a shard such as rank-0.h5", where,
-                     json(file.name).dump(), kExtraName));
+    fail(fmt::format("the name of {} is {}, expected {} or a shard such as rank-0.h5", where, json(file.name).dump(),
+                     kExtraName));
   }
   file.bytes = static_cast<uint64_t>(count_field(item, "bytes", file.name));
   const uint64_t cap = file.name == kExtraName ? kMaxExtraBytes : kMaxShardBytes;
   if (file.bytes > cap) {
-    fail(fmt::format("{} is said to have {}, at most {} are read", file.name, format_bytes(file.bytes),
+    fail(fmt::format("the size of {} is {}, expected at most {}", file.name, format_bytes(file.bytes),
                      format_bytes(cap)));
   }
   file.sha256 = text_field(item, "sha256", file.name);
@@ -80,18 +80,20 @@ Piece parse_piece(const json& item, size_t index) {
   const std::string dtype = text_field(item, "dtype", where);
   piece.dtype = find_dtype(dtype);
   if (piece.dtype == nullptr)
-    fail(fmt::format("{} has dtype {}; known are {}", where, json(dtype).dump(), dtype_names()));
+    fail(fmt::format("{} has dtype {}; the known dtypes are {}", where, json(dtype).dump(), dtype_names()));
   const json& shape = field(item, "shape", where);
   if (!shape.is_array() || shape.size() > kMaxDims) {
-    fail(fmt::format("\"shape\" of {} is not a list of at most {} sizes", where, kMaxDims));
+    fail(fmt::format("\"shape\" of {} is not an array of at most {} sizes", where, kMaxDims));
   }
   for (const json& size : shape) piece.shape.push_back(count(size, "a size of " + where));
   piece.begin = count_field(item, "begin", where);
   piece.end = count_field(item, "end", where);
   const std::optional<int64_t> elements = element_count(piece.shape);
-  if (!elements) fail(fmt::format("shape [{}] of {} overflows", fmt::join(piece.shape, ", "), where));
+  if (!elements)
+    fail(fmt::format("the number of elements in shape [{}] of {} overflows", fmt::join(piece.shape, ", "), where));
   if (piece.begin > piece.end || piece.end > *elements) {
-    fail(fmt::format("{} claims elements {} to {} of {}", where, piece.begin, piece.end, *elements));
+    fail(fmt::format("{} has a piece with elements {} to {}, but its shape has {} elements", where, piece.begin,
+                     piece.end, *elements));
   }
   return piece;
 }
@@ -104,15 +106,14 @@ void check_sizes(const FileEntry& file) {
   for (const Piece& piece : file.pieces) {
     const auto bytes = static_cast<uint64_t>(piece.dtype->bytes);
     if (static_cast<uint64_t>(piece.elements()) > room / bytes) {
-      fail(fmt::format("{} has {} bytes and cannot hold its tensors ({} and before it)", file.name, file.bytes,
-                       piece.name));
+      fail(fmt::format("{} has {} bytes, too few for its tensors up to {}", file.name, file.bytes, piece.name));
     }
     room -= piece.bytes();
     names.push_back(piece.name);
   }
   std::sort(names.begin(), names.end());
   const auto twice = std::adjacent_find(names.begin(), names.end());
-  if (twice != names.end()) fail(fmt::format("{} holds tensor {} twice", file.name, *twice));
+  if (twice != names.end()) fail(fmt::format("{} contains tensor {} twice", file.name, *twice));
 }
 
 // "(in rank-0.h5 and rank-1.h5)"
@@ -152,7 +153,7 @@ std::vector<FileEntry> parse_file_lists(const json& document) {
     const std::string name = text_field(item, "file", "tensor " + piece.name);
     const auto found = index.find(name);
     if (found == index.end() || name == kExtraName) {
-      fail(fmt::format("tensor {} is said to lie in {}, which is not a listed shard", piece.name, json(name).dump()));
+      fail(fmt::format("the file of tensor {} is {}, which is not a listed shard", piece.name, json(name).dump()));
     }
     files[found->second].pieces.push_back(std::move(piece));
   }
@@ -223,7 +224,7 @@ std::string manifest_hash_text(std::string_view text) {
 
 json parse_json(std::string_view text) {
   const auto check_depth = [](int depth, json::parse_event_t, json&) {
-    if (depth > kMaxJsonDepth) fail(fmt::format("it nests deeper than {} levels", kMaxJsonDepth));
+    if (depth > kMaxJsonDepth) fail(fmt::format("it is nested more than {} levels deep", kMaxJsonDepth));
     return true;
   };
   try {

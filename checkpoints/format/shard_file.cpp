@@ -61,15 +61,15 @@ void add_attribute(hid_t dataset, const char* name, hid_t type, const Hdf5Handle
 
 // Loading relies on the manifest alone. These attributes let other programs read a shard without it.
 void describe_piece(hid_t dataset, const Piece& piece) {
-  const Hdf5Handle scalar(H5Screate(H5S_SCALAR), H5Sclose, "make a scalar space");
-  const Hdf5Handle text(H5Tcopy(H5T_C_S1), H5Tclose, "make a text type");
-  hdf5_check(H5Tset_size(text, piece.dtype->name.size()), "make a text type");
-  hdf5_check(H5Tset_strpad(text, H5T_STR_NULLPAD), "make a text type");
+  const Hdf5Handle scalar(H5Screate(H5S_SCALAR), H5Sclose, "create a scalar dataspace");
+  const Hdf5Handle text(H5Tcopy(H5T_C_S1), H5Tclose, "create a string datatype");
+  hdf5_check(H5Tset_size(text, piece.dtype->name.size()), "create a string datatype");
+  hdf5_check(H5Tset_strpad(text, H5T_STR_NULLPAD), "create a string datatype");
   add_attribute(dataset, kDtypeAttribute, text, scalar, piece.dtype->name.data());
   add_attribute(dataset, "begin", H5T_STD_I64LE, scalar, &piece.begin);
   if (piece.shape.empty()) return;
   const hsize_t dims = piece.shape.size();
-  const Hdf5Handle vector(H5Screate_simple(1, &dims, nullptr), H5Sclose, "make a vector space");
+  const Hdf5Handle vector(H5Screate_simple(1, &dims, nullptr), H5Sclose, "create a one-dimensional dataspace");
   add_attribute(dataset, "shape", H5T_STD_I64LE, vector, piece.shape.data());
 }
 
@@ -109,12 +109,12 @@ void require(bool ok, const Piece& piece, const std::string& what) {
 
 // Runs before every call that might make HDF5 read the data.
 void check_storage(const Hdf5Handle& layout, const Piece& piece) {
-  require(H5Pget_external_count(layout) == 0, piece, "its bytes lie in another file");
+  require(H5Pget_external_count(layout) == 0, piece, "its data is in an external file");
   const H5D_layout_t kind = H5Pget_layout(layout);
   if (piece.elements() == 0) {
-    require(kind == H5D_CONTIGUOUS && H5Pget_nfilters(layout) == 0, piece, "the layout is not that of an empty tensor");
+    require(kind == H5D_CONTIGUOUS && H5Pget_nfilters(layout) == 0, piece, "its layout is not that of an empty tensor");
   } else {
-    require(kind == H5D_CHUNKED, piece, "the layout is not chunked");
+    require(kind == H5D_CHUNKED, piece, "its layout is not chunked");
   }
 }
 
@@ -124,7 +124,7 @@ void check_extent(hid_t dataset, const Piece& piece) {
   const bool flat = H5Sis_simple(space) > 0 && H5Sget_simple_extent_ndims(space) == 1 &&
                     H5Sget_simple_extent_dims(space, &elements, nullptr) == 1;
   require(flat && elements == static_cast<hsize_t>(piece.elements()), piece,
-          fmt::format("it has {} elements, the manifest says {}", elements, piece.elements()));
+          fmt::format("it has {} elements, the manifest lists {}", elements, piece.elements()));
 }
 
 void check_chunks(hid_t dataset, const Hdf5Handle& layout, const Piece& piece) {
@@ -133,10 +133,10 @@ void check_chunks(hid_t dataset, const Hdf5Handle& layout, const Piece& piece) {
   size_t values = 0;
   const bool fletcher32 = H5Pget_nfilters(layout) == 1 && H5Pget_filter2(layout, 0, &flags, &values, nullptr, 0,
                                                                          nullptr, nullptr) == H5Z_FILTER_FLETCHER32;
-  require(fletcher32, piece, "its filter is not Fletcher32 alone");
+  require(fletcher32, piece, "Fletcher32 is not its only filter");
   hsize_t chunk = 0;
   require(H5Pget_chunk(layout, 1, &chunk) == 1 && chunk >= 1 && chunk <= static_cast<hsize_t>(piece.elements()), piece,
-          "its chunks do not fit its size");
+          "its chunks do not match its size");
   // A few bytes of metadata can declare any size; data that was never stored would be read as zeros.
   require(H5Dget_storage_size(dataset) >= piece.bytes(), piece, "not all its elements are stored");
 }
@@ -162,7 +162,7 @@ void read_piece(hid_t file, const Piece& piece, const torch::Tensor& data) {
   const std::string link = link_name(piece.name);
   H5L_info_t info;
   hdf5_check(H5Lget_info(file, link.c_str(), &info, H5P_DEFAULT), what);
-  require(info.type == H5L_TYPE_HARD, piece, "it is a soft or external link, which a shard never holds");
+  require(info.type == H5L_TYPE_HARD, piece, "it is a soft or external link, expected a dataset");
   const Hdf5Handle object(H5Oopen(file, link.c_str(), H5P_DEFAULT), H5Oclose, what);
   require(H5Iget_type(object) == H5I_DATASET, piece, "it is not a dataset");
   const Hdf5Handle layout(H5Dget_create_plist(object), H5Pclose, "read the layout of dataset " + piece.name);
@@ -177,7 +177,7 @@ void read_piece(hid_t file, const Piece& piece, const torch::Tensor& data) {
   if (piece.dtype->type == torch::kBool) {
     const auto* bytes = static_cast<const uint8_t*>(target.const_data_ptr());
     require(std::all_of(bytes, bytes + piece.elements(), [](uint8_t byte) { return byte <= 1; }), piece,
-            "it holds bytes that are neither false nor true");
+            "it contains bytes other than 0 (false) and 1 (true)");
   }
 }
 
@@ -196,7 +196,7 @@ void read_shard(std::string_view image, const std::vector<PieceData>& pieces) {
   H5G_info_t group;
   hdf5_check(H5Gget_info(file.id(), &group), "read its root group");
   if (group.nlinks != pieces.size()) {
-    throw Hdf5Error(fmt::format("it holds {} objects, the manifest lists {}", group.nlinks, pieces.size()));
+    throw Hdf5Error(fmt::format("it contains {} objects, the manifest lists {}", group.nlinks, pieces.size()));
   }
   for (const PieceData& item : pieces) read_piece(file.id(), item.piece, item.data);
 }

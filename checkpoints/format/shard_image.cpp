@@ -57,7 +57,7 @@ MemoryFile::MemoryFile()
 MemoryFile::~MemoryFile() {
   if (file_ >= 0) {
     try {
-      hdf5_check(file_.close(), "drop an unfinished HDF5 image");
+      hdf5_check(file_.close(), "discard an unfinished HDF5 image");
     } catch (const Hdf5Error&) {  // only its memory leaks
     }
   }
@@ -103,7 +103,7 @@ ShardImage MemoryFile::finish() {
   if (image_ != nullptr && allocated_ >= kEndOfFileField + sizeof(size)) {
     std::memcpy(&size, image_.get() + kEndOfFileField, sizeof(size));
   }
-  if (size == 0 || size > allocated_) hdf5_fail("find the end of an HDF5 image");
+  if (size == 0 || size > allocated_) hdf5_fail("determine the size of an HDF5 image");
   return {std::move(image_), size};
 }
 

@@ -89,7 +89,7 @@ void Merger::apply_entry(const std::string& section, const Entry& entry, const P
 std::string Merger::unknown_path_hint(const std::string& section, const std::string& key) {
   const std::vector<std::string> paths = nearest_paths(table_, section, key);
   if (paths.empty()) {
-    return fmt::format("; known here: {}", fmt::join(table_.keys_of(section), ", "));
+    return fmt::format("; known keys: {}", fmt::join(table_.keys_of(section), ", "));
   }
   for (const std::string& path : paths) tainted_.insert(path);
   return fmt::format("; did you mean {}?", any_of(paths));
@@ -101,9 +101,9 @@ void Merger::unknown_key(const std::string& section, const Entry& entry, const P
   if (entry.key == "<<") {
     hint = "; merge keys are not supported: to build on another file, write base: other.yaml at the top level";
   } else if (entry.key == "base") {
-    hint = "; base: other.yaml stands at the top level of a file";
+    hint = "; base: other.yaml is allowed only at the top level of a file";
   } else if (table_.find(path) || table_.is_section(path)) {
-    hint = fmt::format("; dots are for --set, in a file sections are nested: {}", nested(path));
+    hint = fmt::format("; only --set takes dotted keys, a file nests the sections: {}", nested(path));
     tainted_.insert(path);
   } else {
     hint = unknown_path_hint(section, entry.key);
@@ -143,9 +143,9 @@ void Merger::unknown_override(const std::string& source, const std::string& path
   if (table_.is_section(path) && !path.empty()) {
     text = fmt::format("{} is a section; set one of its keys: {}", path, fmt::join(table_.keys_of(path), ", "));
   } else if (path == "base") {
-    text = "base stands in a file, at its top level; it cannot be set here";
+    text = "base cannot be set here; it is allowed only at the top level of a file";
   } else if (table_.find(known)) {
-    text = fmt::format("{} is a value and has no keys below it", known);
+    text = fmt::format("{} is a value, so it has no keys below it", known);
   } else if (!near.empty()) {
     text = fmt::format("unknown key {}; did you mean {}?", shown(path), near);
     tainted_.insert(near);

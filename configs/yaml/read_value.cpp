@@ -124,7 +124,7 @@ class Reader {
     if (node.kind == Node::Kind::kNull) {
       return fail(key_mark, path,
                   fmt::format("has no value: expected {}; {}", describe(field),
-                              kIsText ? "write \"\" for an empty text" : "remove the line to keep the default"));
+                              kIsText ? "write \"\" for an empty string" : "remove the line to keep the default"));
     }
     if (node.kind != Node::Kind::kScalar) {
       return fail(node.mark, path, fmt::format("expected {}, found {}", describe(field), shown(node)));
@@ -152,7 +152,7 @@ class Reader {
     for (const NodePtr& item : node.items) {
       if (item->kind != Node::Kind::kScalar) {
         good = fail(item->mark, path,
-                    fmt::format("expected a text as element {}, found {}", texts.size() + 1, shown(*item)));
+                    fmt::format("expected a string as element {}, found {}", texts.size() + 1, shown(*item)));
       } else {
         good = known(path, item->text, item->mark) && good;
       }
@@ -223,7 +223,7 @@ std::string parse_whole(std::string_view text, int64_t& out) {
     return fmt::format("{}; write {}, without leading zeros", expected, without_leading_zeros(text));
   int64_t value = 0;
   if (std::from_chars(text.data(), text.data() + text.size(), value).ec != std::errc()) {
-    return fmt::format("{} overflows: whole numbers here have 64 bits and go from -2^63 to 2^63 - 1", shown(text));
+    return fmt::format("{} overflows: whole numbers have 64 bits, from -2^63 to 2^63 - 1", shown(text));
   }
   out = value;
   return "";
@@ -241,7 +241,7 @@ std::string parse_number(std::string_view text, double& out) {
   // from_chars leaves 0 when the exponent is out of range. strtod then returns infinity or 0.
   if (!is_zero && (value == 0 || std::isinf(value))) value = std::strtod(std::string(text).c_str(), nullptr);
   if (std::isinf(value)) return fmt::format("{} overflows: the largest number is about 1.8e308", shown(text));
-  if (value == 0 && !is_zero) return fmt::format("{} is too close to 0 for a number; write 0", shown(text));
+  if (value == 0 && !is_zero) return fmt::format("{} underflows to 0; write 0", shown(text));
   out = value;
   return "";
 }

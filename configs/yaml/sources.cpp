@@ -70,8 +70,9 @@ class ChainReader {
       return;
     }
     if (root->kind == Node::Kind::kNull) {
-      return fail({name, {}, ""},
-                  "is empty; expected sections, e.g. stages: [sft, rl, eval] (configs/quickstart.yaml is an example)");
+      return fail(
+          {name, {}, ""},
+          "the file is empty; expected sections, e.g. stages: [sft, rl, eval] (configs/quickstart.yaml is an example)");
     }
     if (root->kind != Node::Kind::kMap) {
       return fail({name, root->mark, ""},
@@ -122,7 +123,7 @@ SourceChain read_chain(std::string_view text, const std::string& name, Mistakes&
 std::string nearest_file_hint(const fs::path& path) {
   std::error_code error;
   const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
-  if (!fs::is_directory(folder, error)) return fmt::format("; there is no folder {}", folder.string());
+  if (!fs::is_directory(folder, error)) return fmt::format("; the folder {} does not exist", folder.string());
   std::vector<std::string> names;
   for (fs::directory_iterator it(folder, error), end; !error && it != end && names.size() < kMostListedNames;
        it.increment(error)) {
@@ -145,7 +146,7 @@ std::string nearest_file_hint(const fs::path& path) {
   constexpr size_t kMostShown = 8;
   const bool more = names.size() > kMostShown;
   if (more) names.resize(kMostShown);
-  return fmt::format("; in that folder: {}{}", fmt::join(names, ", "), more ? ", ..." : "");
+  return fmt::format("; that folder contains {}{}", fmt::join(names, ", "), more ? ", ..." : "");
 }
 
 }  // namespace terse::configs

@@ -60,7 +60,7 @@ class TreeBuilder : public YAML::EventHandler {
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     const NodePtr target = anchors_[anchor];
-    if (!target) throw Refused{to_mark(mark), "this alias stands inside what it refers to"};
+    if (!target) throw Refused{to_mark(mark), "this alias refers to a value that contains the alias itself"};
     if (std::ssize(open_) + target->height > kMaxYamlDepth) refuse_depth(mark);
     count(mark, target->size);
     add(to_mark(mark), target);
@@ -82,8 +82,9 @@ class TreeBuilder : public YAML::EventHandler {
     if (tag.empty() || tag == "?" || tag == "!") return;
     constexpr std::string_view kStandard = "tag:yaml.org,2002:";  // written as !!
     const std::string written = tag.starts_with(kStandard) ? "!!" + tag.substr(kStandard.size()) : tag;
-    mistake(to_mark(mark), fmt::format("the tag {} is refused: a configuration holds plain values only; remove the tag",
-                                       shown(written)));
+    mistake(to_mark(mark),
+            fmt::format("the tag {} is not allowed: a configuration contains plain values only; remove the tag",
+                        shown(written)));
   }
 
   [[noreturn]] void refuse_depth(const YAML::Mark& mark) {
@@ -93,10 +94,11 @@ class TreeBuilder : public YAML::EventHandler {
   void count(const YAML::Mark& mark, int64_t nodes) {
     nodes_ += nodes;
     if (nodes_ <= kMaxYamlNodes) return;
-    throw Refused{to_mark(mark),
-                  fmt::format("more than {} values after expanding aliases (*name); an alias bomb, or not a "
-                              "configuration",
-                              kMaxYamlNodes)};
+    throw Refused{
+        to_mark(mark),
+        fmt::format("more than {} values after the expansion of aliases (*name): this is an alias bomb, or not a "
+                    "configuration",
+                    kMaxYamlNodes)};
   }
 
   void add_leaf(Node::Kind kind, const YAML::Mark& mark, YAML::anchor_t anchor, const std::string& text, bool quoted) {
@@ -161,7 +163,7 @@ class TreeBuilder : public YAML::EventHandler {
     }
     const auto [first, is_new] = parent.keys.emplace(node.text, mark);
     if (!is_new) {
-      mistake(mark, fmt::format("duplicate key {}: it already stands on line {}; keep one of them", shown(node.text),
+      mistake(mark, fmt::format("duplicate key {}: line {} has the same key; keep one of them", shown(node.text),
                                 first->second.line));
       return;
     }
@@ -198,10 +200,10 @@ bool is_forbidden_control(char c) {
 // Returns why the bytes cannot be a configuration. This check precedes all parsing.
 std::optional<Refused> refuse_bytes(std::string_view text) {
   if (text.size() > kMaxYamlBytes) {
-    return Refused{{}, fmt::format("larger than {} bytes: a configuration is not that large", kMaxYamlBytes)};
+    return Refused{{}, fmt::format("the file is larger than {} bytes, the limit for a configuration", kMaxYamlBytes)};
   }
   if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) {
-    return Refused{{}, "encoded in UTF-16; save the file as UTF-8"};
+    return Refused{{}, "the file is encoded in UTF-16; save it as UTF-8"};
   }
   if (const size_t bad = find_invalid_utf8(text); bad != std::string_view::npos) {
     return Refused{mark_at(text, bad), fmt::format("invalid UTF-8 (byte 0x{:02x}); save the file as UTF-8",
@@ -209,8 +211,9 @@ std::optional<Refused> refuse_bytes(std::string_view text) {
   }
   const auto control = std::find_if(text.begin(), text.end(), is_forbidden_control);
   if (control != text.end()) {
-    return Refused{mark_at(text, static_cast<size_t>(control - text.begin())),
-                   fmt::format("control character 0x{:02x}: not a text file", static_cast<unsigned char>(*control))};
+    return Refused{
+        mark_at(text, static_cast<size_t>(control - text.begin())),
+        fmt::format("control character 0x{:02x}: this is not a text file", static_cast<unsigned char>(*control))};
   }
   return std::nullopt;
 }
@@ -238,7 +241,7 @@ std::string shown(const Node& node) {
     case Node::Kind::kScalar:
       break;
   }
-  return node.quoted ? fmt::format("the text {} in quotes", shown(node.text)) : shown(node.text);
+  return node.quoted ? fmt::format("the string {} in quotes", shown(node.text)) : shown(node.text);
 }
 
 NodePtr parse_yaml(std::string_view text, const std::string& source, Mistakes& mistakes) {

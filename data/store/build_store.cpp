@@ -12,9 +12,9 @@ namespace terse::data {
 
 StoreInfo build_store(const std::vector<std::filesystem::path>& inputs, const std::filesystem::path& output,
                       const Tokenizer& tokenizer, const BuildOptions& options) {
-  if (inputs.empty()) throw DataError("no text file is given to build a token store from");
+  if (inputs.empty()) throw DataError("a token store needs at least one text file");
   if (!options.overwrite && std::filesystem::exists(output)) {
-    throw DataError(fmt::format("{} exists already; it is not replaced unless asked", output.string()));
+    throw DataError(fmt::format("{} exists already, and this call may not replace it", output.string()));
   }
   if (printable(options.separator) != options.separator) {
     throw DataError(fmt::format("the separator \"{}\" is not UTF-8", printable(options.separator)));
@@ -38,7 +38,8 @@ StoreInfo build_store(const std::vector<std::filesystem::path>& inputs, const st
     }
   });
   if (writer.size() == 0) {
-    throw DataError(fmt::format("{}{}: no text", inputs[0].string(), inputs.size() > 1 ? " and the other inputs" : ""));
+    throw DataError(
+        fmt::format("{}{}: there is no text", inputs[0].string(), inputs.size() > 1 ? " and the other inputs" : ""));
   }
   std::vector<std::string> sources;
   for (const auto& path : inputs) sources.push_back(path.filename().string());

@@ -30,7 +30,7 @@ Hdf5Reader::Hdf5Reader(const std::filesystem::path& path, const std::set<std::st
   H5Pset_fapl_sec2(access);
   H5Pset_file_locking(access, false, true);  // Files never change under their names, and some disks cannot lock.
   file_ = Hdf5Handle(H5Fopen(path_.c_str(), H5F_ACC_RDONLY, access), H5Fclose);
-  if (file_ < 0) fail("damaged or cut off: " + hdf5_error());
+  if (file_ < 0) fail("damaged or truncated: " + hdf5_error());
   check_links(datasets);
 }
 
@@ -45,7 +45,7 @@ void Hdf5Reader::check_links(const std::set<std::string>& datasets) const {
   }
   for (const auto& [name, type] : found) {
     if (type != H5L_TYPE_HARD) {
-      fail(fmt::format("'{}' is {}, which a token store must not hold", name,
+      fail(fmt::format("'{}' is {}, which a token store must not contain", name,
                        type == H5L_TYPE_EXTERNAL ? "an external link"
                        : type == H5L_TYPE_SOFT   ? "a soft link"
                                                  : "a user-defined link"));
@@ -85,7 +85,9 @@ std::string Hdf5Reader::text(const char* name) const {
     fail(fmt::format("attribute '{}' is not a string of fixed length", name));
   }
   const auto size = static_cast<int64_t>(H5Tget_size(type));
-  if (size > std::min(kMaxTextAttribute, file_bytes_)) fail(fmt::format("attribute '{}' claims {} bytes", name, size));
+  if (size > std::min(kMaxTextAttribute, file_bytes_))
+    fail(fmt::format("attribute '{}' has {} bytes, expected at most {}", name, size,
+                     std::min(kMaxTextAttribute, file_bytes_)));
   std::string value(static_cast<size_t>(size), '\0');
   if (H5Aread(handle, type, value.data()) < 0) fail(fmt::format("cannot read attribute '{}': {}", name, hdf5_error()));
   value.resize(value.find_last_not_of('\0') + 1);
@@ -111,12 +113,12 @@ Hdf5Reader::Dataset Hdf5Reader::dataset(const char* name, const std::vector<hid_
   hsize_t chunk = 0;
   if (H5Pget_external_count(layout) != 0) refuse("refers to an external file");
   if (H5Pget_chunk(layout, 1, &chunk) != 1 || chunk < 1 || chunk > kMaxChunk)
-    refuse(fmt::format("has chunks of {} elements", chunk));
+    refuse(fmt::format("has chunks of {} elements, expected 1 to {}", chunk, kMaxChunk));
   unsigned flags = 0;
   size_t values = 0;
   if (H5Pget_nfilters(layout) != 1 ||
       H5Pget_filter2(layout, 0, &flags, &values, nullptr, 0, nullptr, nullptr) != H5Z_FILTER_FLETCHER32) {
-    refuse("must have the Fletcher32 filter and no other");
+    refuse("must have Fletcher32 as its only filter");
   }
 
   Dataset result{std::move(handle), name, H5Sget_simple_extent_npoints(space), static_cast<int64_t>(H5Tget_size(type))};
@@ -130,7 +132,7 @@ Hdf5Reader::Dataset Hdf5Reader::dataset(const char* name, const std::vector<hid_
   const int64_t expected = (result.size + static_cast<int64_t>(chunk) - 1) / static_cast<int64_t>(chunk) * chunk_bytes;
   const auto stored = static_cast<int64_t>(H5Dget_storage_size(result.handle));
   if (stored != expected)
-    refuse(fmt::format("has {} bytes of chunks, its {} elements need {}", stored, result.size, expected));
+    refuse(fmt::format("has {} bytes of chunks, but its {} elements need {}", stored, result.size, expected));
   return result;
 }
 

@@ -34,7 +34,8 @@ void check_documents(const std::vector<int64_t>& documents, int64_t size) {
 
 void check_read(int64_t begin, size_t count, int64_t size) {
   if (begin < 0 || begin > size || static_cast<int64_t>(count) > size - begin) {
-    throw std::out_of_range(fmt::format("{} tokens from {} on were asked for, but there are {}", count, begin, size));
+    throw std::out_of_range(
+        fmt::format("{} tokens from position {} were requested, but there are {}", count, begin, size));
   }
 }
 

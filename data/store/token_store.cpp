@@ -55,10 +55,11 @@ struct TokenStore::Impl {
   void read_attributes() {
     info.format_version = file->integer("format_version");
     if (info.format_version != kFormatVersion) {
-      file->fail(fmt::format("format version {}, this program reads {}", info.format_version, kFormatVersion));
+      file->fail(fmt::format("the format version is {}, this program reads {}", info.format_version, kFormatVersion));
     }
     info.text_bytes = file->integer("text_bytes");
-    if (info.text_bytes < 0) file->fail(fmt::format("attribute 'text_bytes' is {}", info.text_bytes));
+    if (info.text_bytes < 0)
+      file->fail(fmt::format("attribute 'text_bytes' is {}, expected at least 0", info.text_bytes));
     info.tokenizer_id = file->text("tokenizer_id");
     info.content_sha256 = file->text("content_sha256");
     info.created_by = printable(file->text("created_by"));
@@ -66,7 +67,7 @@ struct TokenStore::Impl {
       info.separator = nlohmann::json::parse(file->text("separator")).get<std::string>();
       info.sources = nlohmann::json::parse(file->text("sources")).get<std::vector<std::string>>();
     } catch (const nlohmann::json::exception& error) {
-      file->fail(fmt::format("attribute 'separator' or 'sources' is not the JSON expected: {}", error.what()));
+      file->fail(fmt::format("attribute 'separator' or 'sources' is not the expected JSON: {}", error.what()));
     }
   }
 
@@ -105,7 +106,7 @@ struct TokenStore::Impl {
     info.tokens = tokens.size;
     info.token_bytes = tokens.width;
     if (tokens.width != token_width(info.vocab_size)) {
-      file->fail(fmt::format("dataset 'tokens' has {} bytes a token, a vocabulary of {} needs {}", tokens.width,
+      file->fail(fmt::format("dataset 'tokens' has {} bytes per token, but a vocabulary of {} needs {}", tokens.width,
                              info.vocab_size, token_width(info.vocab_size)));
     }
     if (tokens.size * tokens.width > max_in_memory_bytes) return;
@@ -161,7 +162,7 @@ void TokenStore::read(int64_t begin, std::span<int32_t> out) const {
                      : info.token_bytes == 2 ? widen<uint16_t>(bytes, info.vocab_size, out)
                                              : widen<uint32_t>(bytes, info.vocab_size, out);
   if (bad < out.size()) {
-    throw DataError(fmt::format("{}: dataset 'tokens': token {} has id {}, the vocabulary ends at {}", info.path,
+    throw DataError(fmt::format("{}: dataset 'tokens': token {} has id {}, but the vocabulary has {} tokens", info.path,
                                 begin + static_cast<int64_t>(bad), static_cast<uint32_t>(out[bad]), info.vocab_size));
   }
 }
@@ -177,8 +178,8 @@ void TokenStore::verify(const Progress& progress) const {
   }
   const std::string found = hash.finish(impl_->documents);
   if (found != content_hash()) {
-    throw DataError(fmt::format("{}: content has SHA-256 {}, attribute 'content_sha256' says {}", impl_->info.path,
-                                found, printable(content_hash())));
+    throw DataError(fmt::format("{}: the SHA-256 of its content is {}, but attribute 'content_sha256' is {}",
+                                impl_->info.path, found, printable(content_hash())));
   }
 }
 

@@ -23,7 +23,7 @@ std::vector<std::string> characters_of(const std::string& symbol) {
   for (size_t i = 0; i < symbol.size();) {
     const int length = first_code_point(std::string_view(symbol).substr(i)).length;
     if (length == 0) throw std::invalid_argument(fmt::format("symbol \"{}\" is not UTF-8", printable(symbol)));
-    if (is_space(symbol[i])) throw std::invalid_argument(fmt::format("symbol \"{}\" holds white space", symbol));
+    if (is_space(symbol[i])) throw std::invalid_argument(fmt::format("symbol \"{}\" contains white space", symbol));
     characters.push_back(symbol.substr(i, length));
     i += length;
   }
@@ -41,7 +41,7 @@ SymbolTokenizer::SymbolTokenizer(std::string name, std::vector<std::string> symb
   for (size_t i = 0; i < symbols_.size(); ++i) {
     const std::vector<std::string> characters = characters_of(symbols_[i]);
     if (!seen.insert(symbols_[i]).second) {
-      throw std::invalid_argument(fmt::format("symbol \"{}\" stands twice in vocabulary \"{}\"", symbols_[i], name_));
+      throw std::invalid_argument(fmt::format("symbol \"{}\" occurs twice in vocabulary \"{}\"", symbols_[i], name_));
     }
     single_[i] = characters.size() == 1;
     for (size_t c = 1; c < characters.size(); ++c) adjacent_.emplace(characters[c - 1], characters[c]);
@@ -75,7 +75,7 @@ std::vector<int32_t> SymbolTokenizer::encode(std::string_view text) const {
       const CodePoint point = first_code_point(text.substr(i));
       const std::string what = point.length > 0 ? "character " + describe_character(point.value)
                                                 : fmt::format("byte 0x{:02X}", static_cast<uint8_t>(text[i]));
-      throw EncodeError(fmt::format("{} starts no symbol of {}", what, id_), text, static_cast<int64_t>(i));
+      throw EncodeError(fmt::format("no symbol of {} starts with {}", id_, what), text, static_cast<int64_t>(i));
     }
     ids.push_back(id);
     i += symbols_[id].size();
@@ -118,7 +118,7 @@ size_t SymbolTokenizer::split_point(std::string_view text) const {
 int32_t SymbolTokenizer::id_of(std::string_view symbol) const {
   const auto found = std::find(symbols_.begin(), symbols_.end(), symbol);
   if (found == symbols_.end()) {
-    throw std::invalid_argument(fmt::format("\"{}\" is no symbol of {}", symbol, id_));
+    throw std::invalid_argument(fmt::format("\"{}\" is not a symbol of {}", symbol, id_));
   }
   return static_cast<int32_t>(found - symbols_.begin());
 }

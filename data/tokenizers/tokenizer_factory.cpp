@@ -35,7 +35,7 @@ std::shared_ptr<const Tokenizer> parse_char(const json& definition) {
       throw std::invalid_argument(fmt::format("\"{}\" in \"characters\" is not one character", printable(text)));
     }
     if (!characters.empty() && point.value <= characters.back()) {
-      throw std::invalid_argument(fmt::format("\"characters\" must ascend, but {} follows {}",
+      throw std::invalid_argument(fmt::format("\"characters\" must be in ascending order, but {} follows {}",
                                               describe_character(point.value), describe_character(characters.back())));
     }
     characters.push_back(point.value);
@@ -49,7 +49,7 @@ std::shared_ptr<const Tokenizer> parse_definition(const json& definition) {
   }
   if (definition.at("version") != 1) {
     throw std::invalid_argument(
-        fmt::format("it has version {}, this program reads 1", definition.at("version").dump()));
+        fmt::format("its version is {}, this program reads version 1", definition.at("version").dump()));
   }
   const std::string kind = definition.at("kind").get<std::string>();
   if (kind == "byte") return std::make_shared<ByteTokenizer>();
@@ -73,14 +73,14 @@ std::shared_ptr<const Tokenizer> make_char(const configs::Tokenizer& config, con
   if (store) return store->tokenizer();
   if (train.empty()) {
     throw ConfigError(
-        "tokenizer.kind is char, but neither tokenizer.path nor data.train says where its characters come from");
+        "tokenizer.kind is char, but tokenizer.path and data.train are empty: name a tokenizer file or a text");
   }
   return train_char_tokenizer({train}, separator, progress);
 }
 
 void require_kind(const std::string& id, const std::string& kind, const std::string& from) {
   if (id != kind && !id.starts_with(kind + ":")) {
-    throw ConfigError(fmt::format("tokenizer.kind is {}, but {} holds the tokenizer {}", kind, from, id));
+    throw ConfigError(fmt::format("tokenizer.kind is {}, but the tokenizer of {} is {}", kind, from, id));
   }
 }
 
@@ -148,7 +148,8 @@ std::shared_ptr<const Tokenizer> train_char_tokenizer(const std::vector<std::fil
   read_documents(files, options, [&](std::string_view piece, bool) { set.add(piece); });
   std::vector<char32_t> characters = set.characters();
   if (characters.empty()) {
-    throw DataError(fmt::format("{}: no text to take characters from", files.empty() ? "no file" : files[0].string()));
+    throw DataError(fmt::format("{}: there is no text, so the vocabulary would have no characters",
+                                files.empty() ? "no file" : files[0].string()));
   }
   return std::make_shared<CharTokenizer>(std::move(characters));
 }

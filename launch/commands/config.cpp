@@ -15,13 +15,13 @@ namespace terse::launch {
 namespace {
 
 void add_print(const Command& parent) {
-  const Command command = parent.add("print", "Print every value, and where each that is not a default came from");
+  const Command command = parent.add("print", "Print every value, with the origin of each value that is not a default");
   const auto path = std::make_shared<std::string>();
   const auto plain = std::make_shared<bool>(false);
   command.argument("CONFIG", *path, "Configuration file (YAML)");
-  command.flag("--plain", *plain, "Without the origins");
+  command.flag("--plain", *plain, "Leave out the origins");
   command.finish(kAllGlobals,
-                 "The output is a complete configuration itself.\n\n"
+                 "The output is itself a complete configuration.\n\n"
                  "Examples:\n"
                  "  terse config print configs/quickstart.yaml\n"
                  "  terse config print configs/quickstart.yaml --set rl.steps=500 --plain >mine.yaml",
@@ -34,7 +34,7 @@ void add_print(const Command& parent) {
 
 void add_check(const Command& parent) {
   const Command command =
-      parent.add("check", "Say whether a configuration is right; exit 78 with every mistake if not");
+      parent.add("check", "Check a configuration; list every mistake and exit with 78 if there is one");
   const auto path = std::make_shared<std::string>();
   command.argument("CONFIG", *path, "Configuration file (YAML)");
   command.finish(kAllGlobals,
@@ -52,9 +52,9 @@ void add_check(const Command& parent) {
 void add_schema(const Command& parent) {
   const Command command = parent.add("schema", "Print the JSON schema of a configuration");
   const auto markdown = std::make_shared<bool>(false);
-  command.flag("--markdown", *markdown, "Print the reference for people instead (docs/config.md)");
+  command.flag("--markdown", *markdown, "Print the reference in Markdown instead (docs/config.md)");
   command.finish(kNoGlobals,
-                 "Editors that know YAML schemas complete and check configurations with it.\n\n"
+                 "Editors with support for YAML schemas use it to complete and check configurations.\n\n"
                  "Examples:\n"
                  "  terse config schema >terse.schema.json\n"
                  "  terse config schema --markdown | less",

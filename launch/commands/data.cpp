@@ -30,11 +30,11 @@ struct BuildRequest {
 };
 
 constexpr const char* kBuildMore =
-    "Tokenizers: `byte` (every byte a token), `char` (the characters of the inputs), the name of a task, a file "
+    "Tokenizers: `byte` (one token per byte), `char` (the characters of the inputs), the name of a task, a file "
     "written by\n"
-    "`terse tokenizer train`, or another token store, whose tokenizer is used again. The store holds its tokenizer and "
+    "`terse tokenizer train`, or another token store, whose tokenizer is reused. The store contains its tokenizer and "
     "a hash of its\n"
-    "content. The separator understands \\n, \\t, \\r, \\0 and \\\\.\n\n"
+    "content. The separator may contain the escape sequences \\n, \\t, \\r, \\0 and \\\\.\n\n"
     "Examples:\n"
     "  terse data build shakespeare.txt -o shakespeare.h5 --tokenizer char\n"
     "  terse data build part-*.txt -o corpus.h5 --separator '\\n\\n'\n"
@@ -55,7 +55,7 @@ void show_progress(int64_t done, int64_t total) {
 void require_files(const std::vector<std::string>& names) {
   std::error_code ignored;
   for (const std::string& name : names)
-    if (!std::filesystem::exists(name, ignored)) throw UsageError(fmt::format("there is no file {}.", name));
+    if (!std::filesystem::exists(name, ignored)) throw UsageError(fmt::format("no such file: {}.", name));
 }
 
 bool is_token_store(const std::filesystem::path& file) {
@@ -110,8 +110,9 @@ nlohmann::json to_json(const data::StoreInfo& info) {
 int inspect_data(const std::string& path, bool verify, bool json) {
   require_files({path});
   if (!data::is_hdf5(path))
-    throw UsageError(fmt::format("{0} is not a token store. If it is text: terse data build {0} -o {1}", path,
-                                 std::filesystem::path(path).replace_extension(".h5").string()));
+    throw UsageError(
+        fmt::format("{0} is not a token store. If it is a text file, build one: terse data build {0} -o {1}", path,
+                    std::filesystem::path(path).replace_extension(".h5").string()));
   const auto store = data::TokenStore::open(path);
   if (verify) store->verify();
   if (json) {
@@ -122,29 +123,29 @@ int inspect_data(const std::string& path, bool verify, bool json) {
     return kDone;
   }
   print_result("{}", data::to_text(store->info()));
-  if (verify) print_result("every token read; the content hash is right\n");
+  if (verify) print_result("all tokens were read, and the content hash is correct\n");
   print_result("\nfirst document:\n{}\n", first_text(*store));
   return kDone;
 }
 
 void add_build(const Command& parent) {
-  const Command command = parent.add("build", "Make a token store of text files");
+  const Command command = parent.add("build", "Build a token store from text files");
   const auto request = std::make_shared<BuildRequest>();
   command.arguments("INPUT", request->inputs, "Text files (UTF-8, or any bytes with the byte tokenizer)");
   command.required_option("-o,--output", "FILE", request->output, "Token store to write (HDF5)");
   command.option("--tokenizer", "NAME|FILE", request->tokenizer,
                  "byte, char, a task, a tokenizer file or a token store (default: byte)");
   command.option("--separator", "S", request->separator, "Text that separates documents (default: each file is one)");
-  command.flag("--overwrite", request->overwrite, "Replace a token store that is there already");
+  command.flag("--overwrite", request->overwrite, "Replace an existing token store");
   command.finish(kNoGlobals, kBuildMore, [request] { return build_data(*request); });
 }
 
 void add_inspect(const Command& parent) {
-  const Command command = parent.add("inspect", "Tell what a token store holds");
+  const Command command = parent.add("inspect", "Show what a token store contains");
   const auto path = std::make_shared<std::string>();
   const auto verify = std::make_shared<bool>(false), json = std::make_shared<bool>(false);
   command.argument("FILE", *path, "Token store (HDF5)");
-  command.flag("--verify", *verify, "Read everything and compare with the stored hash");
+  command.flag("--verify", *verify, "Read all tokens and compare their hash with the stored hash");
   command.flag("--json", *json, "Print as JSON");
   command.finish(kNoGlobals, kInspectMore, [=] { return inspect_data(*path, *verify, *json); });
 }

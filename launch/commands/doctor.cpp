@@ -16,9 +16,9 @@ namespace terse::launch {
 namespace {
 
 constexpr const char* kMore =
-    "Exit code 0 when terse can run here, 78 when it cannot (or not on the --device that was asked for). --run-dir "
-    "tells where the\n"
-    "disk is looked at.\n\n"
+    "The exit code is 0 if terse can run here, and 78 if it cannot, or not on the given --device. --run-dir names the "
+    "folder whose\n"
+    "disk is checked.\n\n"
     "Examples:\n"
     "  terse doctor\n"
     "  terse doctor --device cuda\n"
@@ -38,9 +38,9 @@ void add_libraries(const Machine& machine, Rows& rows) {
 
 void add_compute(const Machine& machine, Rows& rows) {
   const Cpu& cpu = machine.cpu;
-  const std::string quota = cpu.core_quota > 0 ? fmt::format(", limited to {:.1f} cores' time", cpu.core_quota) : "";
+  const std::string quota = cpu.core_quota > 0 ? fmt::format(", CPU quota of {:.1f} cores", cpu.core_quota) : "";
   rows.push_back({"CPU", fmt::format("{}, {} of {} cores{}", cpu.model, cpu.cores_allowed, cpu.cores_online, quota)});
-  rows.push_back({"kernels", fmt::format("{} (CPU has {})", cpu.kernels.empty() ? "none fit" : cpu.kernels,
+  rows.push_back({"kernels", fmt::format("{} (CPU has {})", cpu.kernels.empty() ? "none run on this CPU" : cpu.kernels,
                                          fmt::join(cpu.flags, " "))});
   const Memory& memory = machine.memory;
   rows.push_back(
@@ -79,7 +79,7 @@ void print_report(const Machine& machine, const std::vector<Problem>& problems, 
   print_result("{}\n", table(rows, /*left=*/{0, 1}));
   for (const Problem& problem : problems)
     print_result("{}: {}\n  fix: {}\n", problem.fatal ? "PROBLEM" : "warning", problem.what, problem.fix);
-  print_result("{}\n", able ? "terse can run here." : "terse cannot run here as asked; see above.");
+  print_result("{}\n", able ? "terse can run here." : "terse cannot run here as requested; see the problems above.");
 }
 
 int doctor(const GlobalOptions& globals, bool json) {
@@ -101,7 +101,7 @@ int doctor(const GlobalOptions& globals, bool json) {
 }  // namespace
 
 void add_doctor(const Command& parent) {
-  const Command command = parent.add("doctor", "Tell what this machine has and what to fix");
+  const Command command = parent.add("doctor", "Check this machine and show how to fix problems");
   const auto json = std::make_shared<bool>(false);
   command.flag("--json", *json, "Print as JSON");
   command.finish(kRunDir | kDevice, kMore, [=] { return doctor(command.globals(), *json); });

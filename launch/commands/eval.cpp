@@ -27,7 +27,7 @@ struct Options {
 constexpr const char* kMore =
     "Evaluates the newest sound checkpoint of a run folder, or one checkpoint folder, on problems that training never "
     "saw. The\n"
-    "run's own seed (run.seed) decides problems and samples, so they are the same at every call, whatever the batch "
+    "run's own seed (run.seed) determines problems and samples, so they are the same at every call, for any batch "
     "size.\n\n"
     "Examples:\n"
     "  terse eval runs/quickstart\n"

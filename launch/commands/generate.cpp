@@ -23,11 +23,11 @@ struct Options {
 };
 
 constexpr const char* kMore =
-    "The prompt is text in the run's tokenizer; for a task, one in the task's own language (its traces/ hold "
-    "examples). Without a\n"
-    "prompt, or with `-`, it is read from standard input; one that begins with `-` stands behind `--`. The same seed "
-    "and prompt\n"
-    "give the same text.\n\n"
+    "The prompt is text that the run's tokenizer can encode. For a task it is a problem in the task's own language "
+    "(traces/ in the\n"
+    "run folder has examples). Without a prompt, or with `-`, the prompt is read from standard input. Put a prompt "
+    "that begins with\n"
+    "`-` after `--`. The same seed and prompt give the same text.\n\n"
     "Examples:\n"
     "  terse generate runs/shakespeare \"ROMEO:\" --max-new-tokens 200 --temperature 0.8\n"
     "  terse generate runs/quickstart --samples 4 --json <prompt.txt";
@@ -45,7 +45,7 @@ int generate(Options& options, const GlobalOptions& globals) {
     } else {
       if (request.samples > 1)
         print_result("{}--- sample {}, {} tokens{}\n", sample > 0 ? "\n" : "", sample + 1, tokens,
-                     finished ? "" : ", cut at the limit");
+                     finished ? "" : ", truncated at the token limit");
       print_result("{}\n", text);
     }
     flush_results();
@@ -70,17 +70,18 @@ void add_generate(const Command& parent) {
   command.argument("RUN|CHECKPOINT", options->target, "Run folder, or one folder of its checkpoints/");
   command.optional_argument("PROMPT", options->prompt, "Text to continue (default: standard input)");
   command.number("--samples", request.samples, 1, 1e6, "Number of samples (default: 1)");
-  command.number(
-      "--max-new-tokens", request.max_new_tokens, 1, 1e9,
-      "Longest answer (default: engine.max_new_tokens or the task's limit; no task: the rest of the context)");
+  command.number("--max-new-tokens", request.max_new_tokens, 1, 1e9,
+                 "Longest response in tokens (default: engine.max_new_tokens or the task's limit; without a task the "
+                 "rest of the context)");
   command.number("--temperature", request.temperature, 0, 100,
-                 "Above 1 wilder, below 1 tamer, 0 greedy: always the likeliest (default: 1)");
-  command.number("--top-k", request.top_k, 0, 1e9, "Keep the K likeliest tokens (default: 0, off)");
+                 "Sampling temperature; 0: greedy decoding, always the likeliest token (default: 1)");
+  command.number("--top-k", request.top_k, 0, 1e9, "Sample among the N likeliest tokens (default: 0, off)");
   command.number("--top-p", request.top_p, configs::above_up_to(0, 1),
-                 "Keep the likeliest tokens that sum to P (default: 1, off)");
-  command.number("--min-p", request.min_p, 0, 1, "Drop tokens below P times the likeliest (default: 0, off)");
+                 "Sample among the likeliest tokens whose probabilities sum to X (default: 1, off)");
+  command.number("--min-p", request.min_p, 0, 1,
+                 "Leave out tokens whose probability is below X times the largest one (default: 0, off)");
   command.strings("--stop", "TEXT", request.stop, "End a sample before this text; may be given several times");
-  command.flag("--json", options->json, "One JSON object for each sample");
+  command.flag("--json", options->json, "Print one JSON object per sample");
   command.finish(kSeed | kDevice, kMore, [=] { return generate(*options, command.globals()); });
 }
 

@@ -40,7 +40,8 @@ int64_t vocabulary_of(const std::filesystem::path& file, const configs::RunConfi
   const bool present = std::filesystem::exists(config.data.train, ignored);
   if (!present && config.tokenizer.path.empty() && config.tokenizer.kind != "byte") {
     throw UsageError(fmt::format(
-        "data.train ({}) is not here, so the size of the vocabulary is unknown; say --vocab N.", config.data.train));
+        "data.train ({}) does not exist here, so the size of the vocabulary is unknown; give it with --vocab N.",
+        config.data.train));
   }
   return data::make_tokenizer(config.tokenizer, present ? config.data.train : "", config.data.separator)->vocab_size();
 }
@@ -73,7 +74,7 @@ trainer::plan::Run run_of(const Request& request, const GlobalOptions& globals) 
 int plan(const Request& request, const GlobalOptions& globals) {
   const trainer::plan::Run run = run_of(request, globals);
   const auto plans = on_user_input([&] { return trainer::plan::make_plan(run); });
-  if (plans.empty()) throw UsageError("stages has nothing that trains: expected pretrain, sft or rl.");
+  if (plans.empty()) throw UsageError("stages contains no stage that trains: expected pretrain, sft or rl.");
   if (request.json) {
     print_result("{}\n", plan_json(request.config, run, plans).dump(2));
   } else {
@@ -85,28 +86,29 @@ int plan(const Request& request, const GlobalOptions& globals) {
 }  // namespace
 
 void add_plan(const Command& parent) {
-  const Command command = parent.add("plan", "Memory, time and communication of a run before it is launched");
+  const Command command = parent.add("plan", "Estimate the memory, time and communication of a run before it starts");
   const auto request = std::make_shared<Request>();
   command.argument("CONFIG", request->config, "Configuration file (YAML)");
-  command.number("--ranks", request->ranks, 1, 1 << 20, "Processes of the run, each with its GPU (default: 1)");
+  command.number("--ranks", request->ranks, 1, 1 << 20,
+                 "Ranks (processes) of the run, each with its own GPU (default: 1)");
   command.number("--gpus-per-node", request->ranks_per_node, 1, 1024,
-                 "Ranks of a node (default: parallel.ranks_per_node, else the hardware's)");
+                 "Ranks per node (default: parallel.ranks_per_node, else the value of the hardware)");
   command.option("--hardware", "NAME|FILE", request->hardware,
                  fmt::format("{}, or a file like configs/hardware/h100.yaml (default: h100)",
                              fmt::join(configs::hardware_names(), ", ")));
   command.number("--vocab", request->vocab, 2, 1 << 30, "Size of the vocabulary (default: the tokenizer's)");
   command.number("--response-tokens", request->response_tokens, 1, 1 << 24,
-                 "Length of responses in SFT and RL (default: the longest that is allowed)");
+                 "Length of responses in SFT and RL (default: the longest response that is allowed)");
   command.flag("--json", request->json, "Print as JSON");
-  command.finish(
-      kSet,
-      "Needs no device and no data. How the numbers come about, and how far to trust them: docs/scaling.md.\n\n"
-      "Examples:\n"
-      "  terse plan configs/quickstart.yaml --hardware laptop\n"
-      "  terse plan configs/shakespeare_10m.yaml --ranks 16 --gpus-per-node 8\n"
-      "  terse plan configs/shakespeare_10m.yaml --ranks 64 --vocab 128256 --set model.depth=32 "
-      "--set parallel.zero=3",
-      [=] { return plan(*request, command.globals()); });
+  command.finish(kSet,
+                 "The plan needs no device and no data. docs/scaling.md explains how the numbers are computed and how "
+                 "accurate they are.\n\n"
+                 "Examples:\n"
+                 "  terse plan configs/quickstart.yaml --hardware laptop\n"
+                 "  terse plan configs/shakespeare_10m.yaml --ranks 16 --gpus-per-node 8\n"
+                 "  terse plan configs/shakespeare_10m.yaml --ranks 64 --vocab 128256 --set model.depth=32 "
+                 "--set parallel.zero=3",
+                 [=] { return plan(*request, command.globals()); });
 }
 
 }  // namespace terse::launch

@@ -44,7 +44,7 @@ std::string sharing_text(const Run& run) {
   const configs::Parallel& parallel = run.config.parallel;
   const int64_t nodes = (run.ranks + run.ranks_per_node - 1) / run.ranks_per_node;
   const std::string roles =
-      run.splits() ? fmt::format(", {} of which only generate", trainer::rollout_ranks(run.config.parallel, run.ranks))
+      run.splits() ? fmt::format(", {} of them only generate", trainer::rollout_ranks(run.config.parallel, run.ranks))
                    : "";
   return fmt::format("{} ranks on {} node{}{}, ZeRO-{}{}", run.ranks, nodes, nodes == 1 ? "" : "s", roles,
                      parallel.zero, parallel.hierarchical ? " inside each node, replicated across nodes" : "");
@@ -57,7 +57,7 @@ std::string answer(const Run& run, const StagePlan& plan) {
   std::string text = fmt::format("{}: fits, {}; {} a step, {} tokens/s", plan.stage, size, step_time(plan.seconds()),
                                  with_thousands(std::llround(plan.tokens / plan.seconds())));
   if (run.ranks > 1)
-    text += fmt::format(", {:.0f} % of it waiting for {}", 100 * plan.communication_share(),
+    text += fmt::format(", {:.0f} % of the step waits for {}", 100 * plan.communication_share(),
                         run.ranks > run.ranks_per_node ? "the network" : "communication");
   return text;
 }
@@ -83,17 +83,17 @@ Rows memory_rows(const Run& run, const Plans& plans) {
     }
     rows.push_back(row);
   }
-  rows.push_back({"  in all"});
+  rows.push_back({"  total"});
   for (const StagePlan& plan : plans) rows.back().push_back(bytes(plan.bytes()));
   if (std::any_of(plans.begin(), plans.end(), [](const StagePlan& plan) { return !plan.sampler_memory.empty(); })) {
-    rows.push_back({"  one that only generates"});
+    rows.push_back({"  rank that only generates"});
     for (const StagePlan& plan : plans) rows.back().push_back(bytes(total_bytes(plan.sampler_memory)));
   }
-  rows.push_back({"  there is"});
+  rows.push_back({"  available"});
   for (const StagePlan& plan : plans) rows.back().push_back(bytes(plan.limit_bytes));
-  rows.push_back({"  sequences of a pass"});
+  rows.push_back({"  sequences per pass"});
   for (const StagePlan& plan : plans) rows.back().push_back(std::to_string(plan.micro_batch));
-  rows.push_back({"  largest that fit"});
+  rows.push_back({"  most that fit"});
   for (const StagePlan& plan : plans) rows.back().push_back(with_thousands(plan.largest_micro_batch));
   return rows;
 }
@@ -126,12 +126,12 @@ Rows time_rows(const Plans& plans) {
     rows.push_back({std::string("  ") + name});
     for (const StagePlan& plan : plans) rows.back().push_back(cell(plan));
   };
-  add("in all", [](const StagePlan& plan) { return step_time(plan.seconds()); });
+  add("total", [](const StagePlan& plan) { return step_time(plan.seconds()); });
   add("passes x updates",
       [](const StagePlan& plan) { return fmt::format("{} x {}", plan.micro_batches, plan.updates); });
   if (plans.front().learners > 1) {
-    add("a rank sends in its node", [](const StagePlan& plan) { return bytes(plan.volume().node); });
-    add("and to other nodes", [](const StagePlan& plan) { return bytes(plan.volume().network); });
+    add("sent by a rank in its node", [](const StagePlan& plan) { return bytes(plan.volume().node); });
+    add("sent to other nodes", [](const StagePlan& plan) { return bytes(plan.volume().network); });
   }
   return rows;
 }

@@ -20,9 +20,9 @@ struct Options {
 };
 
 constexpr const char* kMore =
-    "The file needs no network: it can be mailed or archived. One run's report is written into its folder, a "
-    "comparison into the\n"
-    "working folder, unless -o says otherwise. `terse run` writes the report of its run by itself.\n\n"
+    "The file needs no network: it can be mailed or archived. By default, the report of one run is written into its "
+    "folder, and a\n"
+    "comparison into the working folder. `terse run` writes the report of its run automatically.\n\n"
     "Examples:\n"
     "  terse report runs/quickstart\n"
     "  terse report runs/quickstart runs/no-penalty -o comparison.html";
@@ -32,7 +32,7 @@ int report(const Options& options) {
   for (const std::string& run : options.runs) {
     folders.push_back(resolve_target(run));
     if (!std::filesystem::exists(folders.back() / "config.yaml"))
-      throw UsageError(fmt::format("{} is not a run folder: it holds no config.yaml.", run));
+      throw UsageError(fmt::format("{} is not a run folder: it contains no config.yaml.", run));
   }
   std::filesystem::path output = options.output;
   if (output.empty())
@@ -45,7 +45,7 @@ int report(const Options& options) {
 }  // namespace
 
 void add_report(const Command& parent) {
-  const Command command = parent.add("report", "Write report.html; several runs are compared");
+  const Command command = parent.add("report", "Write report.html of one run, or a comparison of several runs");
   const auto options = std::make_shared<Options>();
   command.arguments("RUN", options->runs, "Run folders");
   command.option("-o,--output", "FILE", options->output, "File to write");

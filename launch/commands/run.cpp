@@ -30,15 +30,14 @@ namespace {
 constexpr const char* kMore =
     "Runs the `stages` of the configuration (pretrain, sft, rl, eval) in order. The same command continues an "
     "interrupted run exactly\n"
-    "where its newest checkpoint left it; a finished one is left as it is. One process at a time may use a run "
+    "from its newest checkpoint, and does not change a finished run. Only one process at a time may use a run "
     "folder.\n\n"
-    "SIGUSR1, SIGTERM, Ctrl-C or a closed terminal (SIGHUP, unless nohup ignores it) save and stop, also during an "
-    "evaluation\n"
-    "(exit code 75; a second Ctrl-C leaves at once). SIGUSR2 saves and goes on.\n"
-    "After three starts that ended without a newer checkpoint and without such a signal, the fourth is refused (93), "
-    "so "
-    "that no scheduler\n"
-    "repeats it for ever; --retry starts it all the same.\n\n"
+    "SIGUSR1, SIGTERM, Ctrl-C or a closed terminal (SIGHUP, unless nohup ignores it) save and stop the run, also "
+    "during an evaluation\n"
+    "(exit code 75). A second Ctrl-C stops it without saving. On SIGUSR2 the run saves and continues.\n"
+    "After three starts that ended without a newer checkpoint and without such a signal, the fourth start is refused "
+    "(exit code 93),\n"
+    "so that no scheduler repeats it forever; --retry starts the run anyway.\n\n"
     "Examples:\n"
     "  terse run configs/quickstart.yaml\n"
     "  terse run configs/quickstart.yaml --seed 2 --run-dir runs/quickstart-2\n"
@@ -150,11 +149,12 @@ int run(const std::string& path, bool retry, const Invocation& invocation) {
 }  // namespace
 
 void add_run(const Command& parent) {
-  const Command command = parent.add("run", "Run the stages of a configuration; the same command resumes");
+  const Command command =
+      parent.add("run", "Run the stages of a configuration; the same command resumes an interrupted run");
   const auto path = std::make_shared<std::string>();
   const auto retry = std::make_shared<bool>(false);
   command.argument("CONFIG", *path, "Configuration file (YAML)");
-  command.flag("--retry", *retry, "Start although the last starts made no progress (see exit code 93)");
+  command.flag("--retry", *retry, "Start even if the last starts made no progress (see exit code 93)");
   command.finish(kAllGlobals, kMore, [=] { return run(*path, *retry, command.invocation()); });
 }
 

@@ -35,7 +35,7 @@ bool is_tokenizer(const std::filesystem::path& file) {
 int train(const TrainRequest& request) {
   std::error_code ignored;
   for (const std::string& name : request.inputs)
-    if (!std::filesystem::exists(name, ignored)) throw UsageError(fmt::format("there is no file {}.", name));
+    if (!std::filesystem::exists(name, ignored)) throw UsageError(fmt::format("no such file: {}.", name));
   const std::vector<std::filesystem::path> inputs(request.inputs.begin(), request.inputs.end());
   require_output({request.output, inputs, "a tokenizer", is_tokenizer, request.overwrite});
   const auto tokenizer = data::train_char_tokenizer(inputs, unescape(request.separator));
@@ -79,14 +79,14 @@ int decode(const std::string& tokenizer, const std::vector<std::string>& words) 
 }
 
 void add_train(const Command& parent) {
-  const Command command = parent.add("train", "Make a vocabulary from text files");
+  const Command command = parent.add("train", "Build a vocabulary from text files");
   const auto request = std::make_shared<TrainRequest>();
   command.arguments("INPUT", request->inputs, "Text files (UTF-8)");
   command.required_option("-o,--output", "FILE", request->output, "Tokenizer file to write");
   command.choice("--kind", "KIND", request->kind, {"char"},
                  "char: the characters of the inputs (default, the only kind so far)");
-  command.option("--separator", "S", request->separator, "Document separator; does not count as text");
-  command.flag("--overwrite", request->overwrite, "Replace a tokenizer that is there already");
+  command.option("--separator", "S", request->separator, "Text that separates documents; it is not part of the text");
+  command.flag("--overwrite", request->overwrite, "Replace an existing tokenizer file");
   command.finish(kNoGlobals,
                  "Use the file with `tokenizer.path` in a configuration, or with `terse data build --tokenizer`.\n\n"
                  "Examples:\n"
@@ -95,7 +95,7 @@ void add_train(const Command& parent) {
 }
 
 void add_encode(const Command& parent) {
-  const Command command = parent.add("encode", "Text to token ids");
+  const Command command = parent.add("encode", "Convert text to token ids");
   const auto tokenizer = std::make_shared<std::string>();
   const auto text = std::make_shared<std::optional<std::string>>();
   command.argument("TOKENIZER", *tokenizer, kNames);
@@ -108,7 +108,7 @@ void add_encode(const Command& parent) {
 }
 
 void add_decode(const Command& parent) {
-  const Command command = parent.add("decode", "Token ids to text");
+  const Command command = parent.add("decode", "Convert token ids to text");
   const auto tokenizer = std::make_shared<std::string>();
   const auto ids = std::make_shared<std::vector<std::string>>();
   command.argument("TOKENIZER", *tokenizer, kNames);

@@ -17,9 +17,9 @@ namespace terse::launch {
 namespace {
 
 constexpr const char* kMore =
-    "Checks the hash of every checkpoint file, that metrics and traces parse and steps never go back, and that summary "
-    "and\n"
-    "configuration fit each other. Prints a line for each thing; exit code 65 when any has a defect.\n\n"
+    "Checks the hash of every checkpoint file, that metrics and traces parse, that steps never decrease, and that the "
+    "summary\n"
+    "matches the configuration. Prints one line per check; the exit code is 65 if a check finds a defect.\n\n"
     "Examples:\n"
     "  terse verify runs/quickstart\n"
     "  terse verify runs/quickstart/checkpoints/step-1500";

@@ -20,11 +20,11 @@ void diagnose_compute(const Machine& machine, const std::string& device, std::ve
                         "use a machine with an x86-64-v3 processor (Intel Haswell, AMD Zen, or newer)"});
   const Gpus& gpus = machine.gpus;
   if (!gpus.devices.empty() && !gpus.torch_cuda)
-    problems.push_back({device == "cuda", "there is a GPU, but LibTorch's CUDA libraries are not installed",
-                        "scripts/setup.sh --cuda, then build again"});
+    problems.push_back({device == "cuda", "this machine has a GPU, but LibTorch's CUDA libraries are not installed",
+                        "run scripts/setup.sh --cuda, then build again"});
   else if (device == "cuda" && !gpus.usable())
     problems.push_back(
-        {true, "--device cuda was asked for, but there is " + (gpus.why_none.empty() ? "no usable GPU" : gpus.why_none),
+        {true, "--device cuda was given, but no GPU can be used" + (gpus.why_none.empty() ? "" : ": " + gpus.why_none),
          "use --device auto or cpu, or install the NVIDIA driver"});
 }
 
@@ -32,25 +32,25 @@ void diagnose_limits(const Machine& machine, std::vector<Problem>& problems) {
   const Limits& limits = machine.limits;
   if (machine.memory.available_bytes < 1024 * kMiB)
     problems.push_back(
-        {false, fmt::format("only {} of memory are free", byte_size(machine.memory.available_bytes)),
+        {false, fmt::format("only {} of memory is free", byte_size(machine.memory.available_bytes)),
          "end other programs, or lower batch sizes (engine.max_batch, rl.micro_batch, sft.micro_batch)"});
   if (limits.open_files >= 0 && limits.open_files < 512)
     problems.push_back(
-        {false, fmt::format("this process may open {} files only", limits.open_files), "ulimit -n 4096"});
+        {false, fmt::format("this process may open only {} files", limits.open_files), "ulimit -n 4096"});
   if (!limits.disk_writable)
     problems.push_back({true,
                         fmt::format("{} cannot be written, so no run folder can be created", limits.disk.string()),
-                        "change to a folder of your own, or use --run-dir"});
+                        "change to a folder that you may write to, or use --run-dir"});
   if (limits.disk_free_bytes >= 0 && limits.disk_free_bytes < 1024 * kMiB)
-    problems.push_back(
-        {limits.disk_free_bytes < kMiB,
-         fmt::format("{} are free where run folders go ({})", byte_size(limits.disk_free_bytes), limits.disk.string()),
-         "free some space, or use --run-dir on another disk"});
+    problems.push_back({limits.disk_free_bytes < kMiB,
+                        fmt::format("only {} is free on the disk of the run folders ({})",
+                                    byte_size(limits.disk_free_bytes), limits.disk.string()),
+                        "free some space, or use --run-dir on another disk"});
   if (limits.shm_bytes < 64 * kMiB)
     problems.push_back(
         {false,
-         fmt::format("/dev/shm has {}; runs on several processes exchange data there", byte_size(limits.shm_bytes)),
-         "docker run --shm-size=1g, or the like"});
+         fmt::format("/dev/shm has only {}; the processes of a run exchange data there", byte_size(limits.shm_bytes)),
+         "start the container with more, for example docker run --shm-size=1g"});
   if (!limits.utf8)
     problems.push_back(
         {false,

@@ -25,7 +25,7 @@ class Nvml {
   Nvml() : library_("libnvidia-ml.so.1") {
     if (!library_) throw MachineError("no NVIDIA driver on this machine (libnvidia-ml.so.1 is not installed)");
     if (const int status = call<int()>("nvmlInit_v2"); status != 0)
-      throw MachineError(fmt::format("the NVIDIA driver does not answer (nvmlInit: {})", describe(status)));
+      throw MachineError(fmt::format("the NVIDIA driver does not respond (nvmlInit: {})", describe(status)));
   }
   ~Nvml() { call<int()>("nvmlShutdown"); }
   Nvml(const Nvml&) = delete;
@@ -78,7 +78,7 @@ void inspect_driver(Gpus& gpus) {
   unsigned count = 0;
   nvml.call<int(unsigned*)>("nvmlDeviceGetCount_v2", &count);
   for (unsigned i = 0; i < count; ++i) gpus.devices.push_back(inspect_device(nvml, i));
-  if (count == 0) gpus.why_none = "the NVIDIA driver is there but sees no device";
+  if (count == 0) gpus.why_none = "the NVIDIA driver is installed but finds no device";
 }
 
 }  // namespace

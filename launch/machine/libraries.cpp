@@ -50,7 +50,7 @@ Library find_mpi() {
 }
 
 Library find_nccl() {
-  Library library{"NCCL", "", "for runs on several GPUs; scripts/setup.sh --cuda brings it"};
+  Library library{"NCCL", "", "for runs on several GPUs; scripts/setup.sh --cuda installs it"};
   const std::string bundled =
       (std::filesystem::path(TERSE_TORCH_LIB) / "../../nvidia/nccl/lib/libnccl.so.2").lexically_normal();
   for (const std::string& name : {bundled, std::string("libnccl.so.2")}) {

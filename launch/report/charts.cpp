@@ -97,12 +97,12 @@ std::optional<Chart> phase_chart(const Runs& runs) {
     points = std::max(points, list.back()["evaluations"].size() + list.back()["cloud"].size());
   }
   if (points < 2) return std::nullopt;
-  return Chart{
-      "phase",
-      "Accuracy against length",
-      "Up is more right answers, left is fewer tokens. Large points are evaluations, small ones training steps.",
-      "wide",
-      {{"kind", "phase"}, {"runs", list}}};
+  return Chart{"phase",
+               "Accuracy against length",
+               "Higher points have more correct answers, points further left fewer tokens. Large points are "
+               "evaluations, small points training steps.",
+               "wide",
+               {{"kind", "phase"}, {"runs", list}}};
 }
 
 std::vector<Chart> progress_charts(const Runs& runs) {
@@ -136,7 +136,7 @@ std::vector<Chart> progress_charts(const Runs& runs) {
     charts.push_back(
         {std::string("progress-") + quantity.id,
          std::string(quantity.title) + (runs.size() == 1 ? " by difficulty" : ""),
-         (quantity.id == std::string("length") ? "mean tokens of a response, " : "share of right answers, ") + source,
+         (quantity.id == std::string("length") ? "mean tokens of a response, " : "share of correct answers, ") + source,
          "half", std::move(spec)});
   }
   return charts;

@@ -99,7 +99,7 @@ std::string tiles(const RunData& run) {
   if (run.after) {
     const Evaluation& b = run.at_after();
     out += tile("Accuracy", accuracy_text(b.accuracy),
-                run.compares() ? "was " + accuracy_text(run.at_before().accuracy) : "share of right answers");
+                run.compares() ? "was " + accuracy_text(run.at_before().accuracy) : "share of correct answers");
     out += tile("Tokens per response", tokens_text(b.mean_tokens),
                 run.compares() ? fmt::format("was {}, {}", tokens_text(run.at_before().mean_tokens),
                                              percent_change(run.at_before().mean_tokens, b.mean_tokens))
@@ -119,16 +119,14 @@ std::string missing(const RunData& run) {
   if (!run.after)
     gone.push_back("no evaluation on a task");
   else if (!run.compares())
-    gone.push_back("only one evaluation, so no before and after");
+    gone.push_back("only one evaluation, so nothing to compare it with");
   if (run.after && run.traces.empty()) gone.push_back("no pairs of traces");
   if (run.config.empty()) gone.push_back("no config.yaml");
   if (run.environment.is_null()) gone.push_back("no environment.json");
   if (gone.empty()) return "";
-  std::string text;
+  std::string text = "This run has ";
   for (size_t i = 0; i < gone.size(); ++i) text += (i == 0 ? "" : i + 1 == gone.size() ? " and " : ", ") + gone[i];
-  text += " in this run.";
-  text[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(text[0])));
-  return text;
+  return text + ".";
 }
 
 std::string stages_text(const RunData& run) {

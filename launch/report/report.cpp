@@ -97,7 +97,7 @@ Page build(const Runs& runs) {
     page.link("comparison", "Comparison");
     page.sections += comparison_section(runs);
   }
-  if (const auto chart = phase_chart(runs)) page.add("outcome", "Shorter, and still right?", "", page.place({*chart}));
+  if (const auto chart = phase_chart(runs)) page.add("outcome", "Accuracy and length", "", page.place({*chart}));
   std::string by_difficulty = page.place(progress_charts(runs));
   by_difficulty += runs.size() == 1 ? difficulty_table(runs.front()) : difficulty_comparison(runs);
   page.add("difficulty", runs.size() == 1 ? "By difficulty" : "Over the steps", "", by_difficulty);
@@ -110,7 +110,7 @@ Page build(const Runs& runs) {
     forms += page.place({*chart});
   }
   if (runs.size() == 1) forms += forms_table(runs.front());
-  page.add("forms", "How it thinks", "", forms);
+  page.add("forms", "Forms of reasoning", "", forms);
 
   if (const std::string traces = traces_section(runs); !traces.empty()) {
     page.link("traces", "Traces");
@@ -133,16 +133,17 @@ void write_report(const std::vector<std::filesystem::path>& run_dirs, const std:
   Page page = build(runs);
   const std::string title = runs.size() == 1 ? runs.front().name + ": " + plain_headline(runs.front())
                                              : fmt::format("{} runs compared", runs.size());
-  write_durably(output, fill(kPageHtml, {{"title", escape(title)},
-                                         {"style-hash", csp_hash(kPageCss)},
-                                         {"script-hash", csp_hash(kPageJs)},
-                                         {"style", std::string(kPageCss)},
-                                         {"header", header_section(runs)},
-                                         {"nav", page.nav},
-                                         {"sections", page.sections},
-                                         {"footer", "Written by terse. This file is complete: it loads nothing."},
-                                         {"data", json_for_script({{"charts", page.charts}})},
-                                         {"script", std::string(kPageJs)}}));
+  write_durably(output,
+                fill(kPageHtml, {{"title", escape(title)},
+                                 {"style-hash", csp_hash(kPageCss)},
+                                 {"script-hash", csp_hash(kPageJs)},
+                                 {"style", std::string(kPageCss)},
+                                 {"header", header_section(runs)},
+                                 {"nav", page.nav},
+                                 {"sections", page.sections},
+                                 {"footer", "Written by terse. This file is self-contained: it loads nothing else."},
+                                 {"data", json_for_script({{"charts", page.charts}})},
+                                 {"script", std::string(kPageJs)}}));
 }
 
 }  // namespace terse::launch

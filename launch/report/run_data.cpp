@@ -153,7 +153,7 @@ std::vector<Evaluation> read_metrics(RunData& run) {
     if (auto evaluation = evaluation_in(record)) found.push_back(std::move(*evaluation));
   }
   if (skipped > 0) run.notes.push_back(fmt::format("{} line(s) of metrics.jsonl could not be read.", skipped));
-  if (nonfinite > 0) run.notes.push_back(fmt::format("{} record(s) hold values that are not finite.", nonfinite));
+  if (nonfinite > 0) run.notes.push_back(fmt::format("{} record(s) contain values that are not finite.", nonfinite));
   return found;
 }
 
@@ -177,8 +177,7 @@ void order_evaluations(std::vector<Evaluation> found, RunData& run) {
 void note_unfinished(RunData& run) {
   for (const Stage& stage : run.stages) {
     if (stage.finished) continue;
-    run.notes.push_back(
-        fmt::format("Unfinished: stage {} stands at step {}.", stage.name, with_thousands(stage.steps)));
+    run.notes.push_back(fmt::format("Unfinished: stage {} is at step {}.", stage.name, with_thousands(stage.steps)));
   }
 }
 
@@ -197,7 +196,7 @@ RunData read_run(const std::filesystem::path& dir) {
   if (run.name.empty()) run.name = std::filesystem::absolute(dir).lexically_normal().parent_path().filename().string();
   if (!std::filesystem::exists(dir / "metrics.jsonl") && !std::filesystem::exists(dir / "summary.json")) {
     throw UsageError(
-        fmt::format("{} holds nothing to report yet: neither metrics.jsonl nor summary.json.", dir.string()));
+        fmt::format("{} has nothing to report yet: it contains neither metrics.jsonl nor summary.json.", dir.string()));
   }
   std::vector<Evaluation> after_stages;
   read_summary(read_json(dir / "summary.json", run.notes), run, after_stages);

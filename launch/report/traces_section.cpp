@@ -79,8 +79,7 @@ std::string traces_section(const Runs& runs) {
   if (html.empty()) return "";
   return section("traces", "The same problems, before and after",
                  "The first problems of each difficulty at the first and the last evaluation, not chosen by their "
-                 "outcome. The bar is the length "
-                 "beside the longer of the two.",
+                 "outcome. The bar shows the length relative to the longer of the two.",
                  html);
 }
 

@@ -56,7 +56,7 @@ void require_same_start(trainer::World& world, const configs::RunConfig& config)
     if (is_different) lines += fmt::format("  {}: {}\n", key, describe(ranks, key));
   if (lines.empty()) return;
   throw ConfigError(fmt::format(
-      "the ranks were not started alike, so they cannot train one model together:\n{}Start all of them with "
+      "the ranks were started differently, so they cannot train one model together:\n{}Start all of them with "
       "the same program, the same configuration and the same options.",
       lines));
 }

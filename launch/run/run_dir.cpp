@@ -47,7 +47,7 @@ void create_folder(const fs::path& dir) {
   const fs::path parent = dir.has_parent_path() ? dir.parent_path() : fs::path(".");
   if (parent == kDefaultParent) fs::create_directory(parent, error);
   if (!fs::exists(parent))
-    refuse(dir, fmt::format("its parent folder does not exist. If the path is right, create it: mkdir -p {}",
+    refuse(dir, fmt::format("its parent folder does not exist. If the path is correct, create it: mkdir -p {}",
                             parent.string()));
   if (!fs::is_directory(parent)) refuse(dir, fmt::format("{} is a file.", parent.string()));
   fs::create_directory(dir, error);
@@ -82,7 +82,7 @@ std::string numeric_differences(const configs::RunConfig& there, const configs::
   std::string lines;
   for (const configs::Difference& difference : configs::differences(there, here))
     if (difference.changes_numbers)
-      lines += fmt::format("  {}: {} there, {} here\n", difference.key, difference.before, difference.after);
+      lines += fmt::format("  {}: {} in the run folder, {} now\n", difference.key, difference.before, difference.after);
   return lines;
 }
 
@@ -92,7 +92,7 @@ bool belongs_to(const fs::path& dir, const configs::RunConfig& config) {
   if (!fs::exists(stored)) {
     if (holds_foreign_files(dir))
       refuse(dir,
-             "it holds files but no config.yaml, so it is not a run folder. Choose an empty or new folder with "
+             "it contains files but no config.yaml, so it is not a run folder. Choose an empty or new folder with "
              "--run-dir.");
     return false;
   }
@@ -107,7 +107,8 @@ bool belongs_to(const fs::path& dir, const configs::RunConfig& config) {
   }
   if (configs::numerics_hash(there) == configs::numerics_hash(config)) return true;
   refuse(dir, fmt::format(
-                  "it holds a run with other settings, and continuing it with these would mix two experiments.\n{}"
+                  "it contains a run with other settings, and continuing it with the new settings would mix two "
+                  "experiments.\n{}"
                   "Use another folder (--run-dir or run.name) for the new settings, or the same settings to continue.",
                   numeric_differences(there, config)));
 }

@@ -55,10 +55,9 @@ void refuse_crash_loop(const fs::path& dir) {
   }
   if (crashes < kStartsWithoutProgress) return;
   throw NoProgress(fmt::format(
-      "{}: the last {} starts all began {} and ended without a newer checkpoint, so another one would most likely do "
-      "the same.\nWhy they ended stands in their output; {} is where they stopped. When the cause is removed, start "
-      "the "
-      "run once with --retry.",
+      "{}: the last {} starts all began {} and ended without a newer checkpoint, so another start would most likely do "
+      "the same.\nThe output of these starts shows why they ended, and {} shows where they stopped. Remove the cause, "
+      "then start the run once with --retry.",
       dir.string(), crashes,
       checkpoint.is_null() ? "without a checkpoint" : "from checkpoint " + checkpoint.get<std::string>(),
       (dir / "log.txt").string()));

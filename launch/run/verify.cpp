@@ -39,7 +39,7 @@ Findings check_checkpoint(const fs::path& folder, const std::string& subject, co
   bool looked = false;
   return look.at([&]() -> Findings {
     if (std::exchange(looked, true) && !fs::exists(folder))
-      return {{Kind::kNote, subject, "the run removed it while it was read"}};
+      return {{Kind::kNote, subject, "the run removed this checkpoint while it was read"}};
     Findings findings;
     for (const std::string& defect : checkpoints::verify(folder)) findings.push_back({Kind::kDefect, subject, defect});
     if (!findings.empty()) return findings;
@@ -95,23 +95,23 @@ void report_lines(const std::string& subject, const Lines& lines, const char* un
 // Checks that steps never decrease within a stage, and that no stage returns after another one.
 void check_metrics(const fs::path& file, std::vector<Finding>& findings) {
   if (!fs::exists(file)) {
-    findings.push_back({Kind::kNote, "metrics.jsonl", "not there: no step has been recorded"});
+    findings.push_back({Kind::kNote, "metrics.jsonl", "missing: no step has been recorded"});
     return;
   }
   std::map<std::string, int64_t> last_step;
   std::string current;
   const Lines lines = read_lines(file, [&](const nlohmann::json& record) -> std::string {
     for (const char* key : {"time", "stage", "step"})
-      if (!record.contains(key)) return fmt::format("no \"{}\"", key);
+      if (!record.contains(key)) return fmt::format("\"{}\" is missing", key);
     if (!record["time"].is_number() || !record["stage"].is_string() || !record["step"].is_number_integer())
       return "\"time\", \"stage\" or \"step\" has the wrong type";
     const std::string stage = record["stage"];
     const int64_t step = record["step"];
     const auto seen = last_step.find(stage);
     if (seen != last_step.end() && stage != current)
-      return fmt::format("stage {} comes again after {}", stage, current);
+      return fmt::format("stage {} occurs again after stage {}", stage, current);
     if (seen != last_step.end() && step < seen->second)
-      return fmt::format("step {} of stage {} comes after step {}", step, stage, seen->second);
+      return fmt::format("step {} of stage {} follows step {}", step, stage, seen->second);
     last_step[stage] = step;
     current = stage;
     return "";
@@ -177,7 +177,7 @@ void check_tokenizer(const fs::path& dir, std::vector<Finding>& findings) {
     id = data::load_tokenizer(file)->id();
     const std::string trained = trained_tokenizer(dir / "checkpoints");
     if (!trained.empty() && trained != id)
-      mistake = fmt::format("it is {}, the newest checkpoint was trained with {}", id, trained);
+      mistake = fmt::format("it is {}, but the newest checkpoint was trained with {}", id, trained);
   } catch (const std::exception& error) {
     mistake = error.what();
   }
@@ -194,7 +194,8 @@ void check_data(const fs::path& dir, std::vector<Finding>& findings) {
       if (source.store.empty()) continue;
       subject = "data/" + source.store;
       if (!fs::exists(dir / source.store)) {
-        findings.push_back({Kind::kNote, subject, fmt::format("not there: it is made again from {}", source.file)});
+        findings.push_back(
+            {Kind::kNote, subject, fmt::format("missing: the next start builds it again from {}", source.file)});
         continue;
       }
       const auto store = data::TokenStore::open(dir / source.store);
@@ -216,11 +217,11 @@ std::string eval_mistake(const nlohmann::json& eval) {
   const nlohmann::json &accuracy = eval.at("accuracy"), &tokens = eval.at("mean_tokens");
   if (!possible(accuracy, 1)) return fmt::format("accuracy {} is not between 0 and 1", accuracy.dump());
   if (!possible(tokens, std::numeric_limits<double>::max()))
-    return fmt::format("mean_tokens {} is impossible", tokens.dump());
+    return fmt::format("mean_tokens {} is out of range: expected at least 0", tokens.dump());
   const nlohmann::json by_difficulty = eval.value("by_difficulty", nlohmann::json::object());
   for (const auto& [difficulty, row] : by_difficulty.items()) {
     if (row.at("n").get<int64_t>() < 0 || !possible(row.at("accuracy"), 1))
-      return fmt::format("difficulty {} has impossible values", difficulty);
+      return fmt::format("difficulty {} has values that are out of range", difficulty);
   }
   return "";
 }
@@ -238,16 +239,17 @@ std::string summary_mistake(const nlohmann::json& summary, const configs::RunCon
   if (!(summary.at("wall_s").get<double>() >= 0)) return "wall_s is negative";
   if (config == nullptr) return "";
   if (stages.size() > config->stages.size() || !std::equal(stages.begin(), stages.end(), config->stages.begin()))
-    return fmt::format("its stages ({}) are not those of config.yaml ({})", fmt::join(stages, ", "),
+    return fmt::format("its stages ({}) differ from those of config.yaml ({})", fmt::join(stages, ", "),
                        fmt::join(config->stages, ", "));
   if (summary.at("run") != config->run.name)
-    return fmt::format("it is of run {}, config.yaml of run '{}'", summary.at("run").dump(), config->run.name);
+    return fmt::format("its run is {}, but run.name in config.yaml is '{}'", summary.at("run").dump(),
+                       config->run.name);
   return "";
 }
 
 void check_summary(const fs::path& file, const configs::RunConfig* config, std::vector<Finding>& findings) {
   if (!fs::exists(file)) {
-    findings.push_back({Kind::kNote, "summary.json", "not there: the run has not finished a stage"});
+    findings.push_back({Kind::kNote, "summary.json", "missing: the run has not finished a stage"});
     return;
   }
   std::ifstream stream(file);
@@ -279,7 +281,7 @@ void check_environment(const fs::path& file, std::vector<Finding>& findings) {
   const bool sound = record.is_object() && record.contains("commit") && record.contains("restarts");
   findings.push_back({sound ? Kind::kSound : Kind::kDefect, "environment.json",
                       sound ? fmt::format("commit {}, {} restarts", record["commit"].dump(), record["restarts"].dump())
-                            : "missing, or not what `terse run` writes"});
+                            : "it is missing, or `terse run` did not write it"});
 }
 
 }  // namespace
@@ -294,7 +296,7 @@ std::vector<Finding> verify_run(const fs::path& dir) {
   const SecondLook look(dir);
   Findings findings;
   if (look.live())
-    findings.push_back({Kind::kNote, "lock", "a process is running in this folder; files may change meanwhile"});
+    findings.push_back({Kind::kNote, "lock", "a process uses this run folder, so files may change during the checks"});
   const auto add = [&](const std::function<void(Findings&)>& check) {
     const Findings found = look.at([&] {
       Findings now;

@@ -22,7 +22,7 @@ std::string LedgerCheck::next(const nlohmann::json& line) {
   } catch (const nlohmann::json::exception& error) {
     return error.what();
   }
-  if (step != step_ + 1) return fmt::format("step {} comes after step {}", step, step_);
+  if (step != step_ + 1) return fmt::format("step {} follows step {}", step, step_);
   step_ = step;
   for (const int64_t problem : used)
     if (!used_.insert(problem).second) return fmt::format("the group of problem {} was used twice", problem);

@@ -152,9 +152,10 @@ class RolloutRank {
     split_.whole.enter("rollout");
   }
 
+  // Takes in the verdicts that have arrived, and sends the groups that have all of theirs.
   void collect_verdicts() {
-    std::erase_if(groups_, [&](auto& entry) {
-      auto& [ticket, group] = entry;
+    for (auto entry = groups_.begin(); entry != groups_.end();) {
+      Group& group = entry->second;
       std::erase_if(group.pending, [&](PendingRollout& each) {
         if (!each.ready()) return false;
         Rollout rollout = each.get();
@@ -162,11 +163,14 @@ class RolloutRank {
         --group.unfinished;
         return true;
       });
-      if (group.unfinished > 0) return false;
-      send({ticket, std::move(group.rollouts)});
+      if (group.unfinished > 0) {
+        ++entry;
+        continue;
+      }
+      send({entry->first, std::move(group.rollouts)});
       owner_.erase(group.request);
-      return true;
-    });
+      entry = groups_.erase(entry);
+    }
   }
 
   void send(const Report& report) {

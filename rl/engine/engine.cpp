@@ -7,8 +7,6 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "rl/engine/sampler.h"
-
 namespace terse::rl {
 
 namespace {

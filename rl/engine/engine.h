@@ -11,6 +11,7 @@
 #include "data/tokenizers/tokenizer.h"
 #include "rl/engine/decoder.h"
 #include "rl/engine/request.h"
+#include "rl/engine/sampler.h"
 #include "rl/engine/stop_strings.h"
 #include "trainer/signal_poll.h"
 

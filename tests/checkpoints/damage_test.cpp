@@ -96,11 +96,11 @@ TEST_F(Damage, AMissingFileIsNamed) {
 TEST_F(Damage, AnExtraFileIsNamed) {
   for (const char* name : {"rank-1.h5", "notes.txt", ".hidden", "rank-0.h5.tmp-1-2-3"}) {
     write_bytes(newest_ / name, "x");
-    expect_fallback(name, "does not belong here");
+    expect_fallback(name, "is not part of the checkpoint");
     fs::remove(newest_ / name);
   }
   fs::create_directory(newest_ / "folder");
-  expect_fallback("folder", "does not belong here");
+  expect_fallback("folder", "is not part of the checkpoint");
 }
 
 TEST_F(Damage, AShardOfAnotherStepIsNamed) {
@@ -110,21 +110,21 @@ TEST_F(Damage, AShardOfAnotherStepIsNamed) {
 
 TEST_F(Damage, ARenamedShardIsNamed) {
   fs::rename(newest_ / "rank-0.h5", newest_ / "rank-1.h5");
-  expect_fallback("rank-0.h5: it is missing; rank-1.h5: it does not belong here");
+  expect_fallback("rank-0.h5: it is missing; rank-1.h5: it is not part of the checkpoint");
 }
 
 TEST_F(Damage, AManifestOfAnotherStepIsNamed) {
   for (const char* file : {kManifestName, kManifestHashName}) {
     fs::copy_file(older_ / file, newest_ / file, fs::copy_options::overwrite_existing);
   }
-  expect_fallback(kManifestName, "it is of step 100, the folder is called step-200");
+  expect_fallback(kManifestName, "its step is 100, but the name of the folder is step-200");
 }
 
 TEST_F(Damage, ARenamedFolderIsNotTakenForAnotherStep) {
   fs::rename(newest_, dir_ / "step-300");
   const auto loaded = load_latest(dir_);
   EXPECT_EQ(loaded->info.step, 100);
-  EXPECT_THAT(loaded->rejected, ElementsAre(HasSubstr("step-300: MANIFEST.json: it is of step 200")));
+  EXPECT_THAT(loaded->rejected, ElementsAre(HasSubstr("step-300: MANIFEST.json: its step is 200")));
 }
 
 TEST_F(Damage, ACopyUnderAnyOtherNameLoads) {
@@ -188,7 +188,7 @@ TEST_F(Damage, NoUsableCheckpointIsAnErrorThatListsThemAll) {
     FAIL() << "expected an error";
   } catch (const DataError& error) {
     EXPECT_THAT(error.what(), AllOf(HasSubstr(dir_.string()), HasSubstr("step-200: rank-0.h5: it is missing"),
-                                    HasSubstr("step-100: extra.json: it has 2 bytes, the manifest says ")));
+                                    HasSubstr("step-100: extra.json: it has 2 bytes, the manifest lists ")));
   }
 }
 

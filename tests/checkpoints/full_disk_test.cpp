@@ -88,8 +88,9 @@ TEST(FullDisk, TooLittleRoomIsSaidBeforeAnythingIsWritten) {
     store.save(example_info(300), example_state(300));
     FAIL() << "expected an error";
   } catch (const DiskError& error) {
-    EXPECT_THAT(error.what(), AllOf(HasSubstr("no room for checkpoint step-300 in /run/checkpoints: it needs 67."),
-                                    HasSubstr(" KiB, 1000 B are free")));
+    EXPECT_THAT(error.what(),
+                AllOf(HasSubstr("not enough free space for checkpoint step-300 in /run/checkpoints: needed 67."),
+                      HasSubstr(" KiB, free 1000 B")));
     EXPECT_EQ(error.error(), ENOSPC);
   }
   EXPECT_EQ(disk->operations(), operations + 1);

@@ -43,30 +43,30 @@ const std::vector<std::pair<std::string, Edit>> kMisfits = {
     {"\"step\" of the manifest is not a whole number", [](auto& m) { m["step"] = 1.5; }},
     {"\"step\" of the manifest is not a whole number", [](auto& m) { m["step"] = 1e300; }},
     {"\"step\" of the manifest is not a whole number", [](auto& m) { m["step"] = UINT64_MAX; }},
-    {"\"stage\" of the manifest is not a text", [](auto& m) { m["stage"] = 5; }},
+    {"\"stage\" of the manifest is not a string", [](auto& m) { m["stage"] = 5; }},
     {"\"score\" of the manifest is neither", [](auto& m) { m["score"] = "best"; }},
-    {"\"files\" is not a list",
+    {"\"files\" is not an array",
      [](auto& m) {
        m["files"] = {{"a", 1}};
      }},
     {"file 1 is not an object", [](auto& m) { m["files"][1] = 5; }},
     {"it lists rank-0.0.h5 twice", [](auto& m) { m["files"][1]["name"] = "rank-0.0.h5"; }},
     {"it lists no extra.json", [](auto& m) { m["files"].erase(2); }},
-    {"which is neither", [](auto& m) { m["files"][0]["name"] = "../rank-0.0.h5"; }},
-    {"which is neither", [](auto& m) { m["files"][0]["name"] = "/etc/passwd"; }},
-    {"which is neither", [](auto& m) { m["files"][0]["name"] = "rank-0/../../x.h5"; }},
-    {"which is neither", [](auto& m) { m["files"][0]["name"] = std::string("rank-0\0.h5", 10); }},
-    {"which is neither", [](auto& m) { m["files"][0]["name"] = "MANIFEST.json"; }},
-    {"which is neither", [](auto& m) { m["files"][0]["name"] = "rank-.h5"; }},
-    {"which is neither", [](auto& m) { m["files"][0]["name"] = "rank-0.h5 "; }},
-    {"which is neither", [](auto& m) { m["files"][0]["name"] = "rank-1234567890.h5"; }},
+    {"expected extra.json or a shard", [](auto& m) { m["files"][0]["name"] = "../rank-0.0.h5"; }},
+    {"expected extra.json or a shard", [](auto& m) { m["files"][0]["name"] = "/etc/passwd"; }},
+    {"expected extra.json or a shard", [](auto& m) { m["files"][0]["name"] = "rank-0/../../x.h5"; }},
+    {"expected extra.json or a shard", [](auto& m) { m["files"][0]["name"] = std::string("rank-0\0.h5", 10); }},
+    {"expected extra.json or a shard", [](auto& m) { m["files"][0]["name"] = "MANIFEST.json"; }},
+    {"expected extra.json or a shard", [](auto& m) { m["files"][0]["name"] = "rank-.h5"; }},
+    {"expected extra.json or a shard", [](auto& m) { m["files"][0]["name"] = "rank-0.h5 "; }},
+    {"expected extra.json or a shard", [](auto& m) { m["files"][0]["name"] = "rank-1234567890.h5"; }},
     {"is not 64 lower-case hex digits", [](auto& m) { m["files"][0]["sha256"] = std::string(64, 'A'); }},
     {"is not 64 lower-case hex digits", [](auto& m) { m["files"][0]["sha256"] = "abc"; }},
-    {"at most 2.0 GiB are read", [](auto& m) { m["files"][0]["bytes"] = kHuge; }},
-    {"at most 1.0 GiB are read", [](auto& m) { m["files"][2]["bytes"] = kHuge; }},
-    {"known are bool, uint8", [](auto& m) { m["tensors"][0]["dtype"] = "float128"; }},
-    {"not a list of at most 64 sizes", [](auto& m) { m["tensors"][0]["shape"] = 5; }},
-    {"not a list of at most 64 sizes", [](auto& m) { m["tensors"][0]["shape"] = std::vector<int>(65, 1); }},
+    {"expected at most 2.0 GiB", [](auto& m) { m["files"][0]["bytes"] = kHuge; }},
+    {"expected at most 1.0 GiB", [](auto& m) { m["files"][2]["bytes"] = kHuge; }},
+    {"the known dtypes are bool, uint8", [](auto& m) { m["tensors"][0]["dtype"] = "float128"; }},
+    {"not an array of at most 64 sizes", [](auto& m) { m["tensors"][0]["shape"] = 5; }},
+    {"not an array of at most 64 sizes", [](auto& m) { m["tensors"][0]["shape"] = std::vector<int>(65, 1); }},
     {"a size of tensor \"a\" is not a whole number",
      [](auto& m) {
        m["tensors"][0]["shape"] = {10, -10};
@@ -79,19 +79,19 @@ const std::vector<std::pair<std::string, Edit>> kMisfits = {
      [](auto& m) {
        m["tensors"][0]["shape"] = {kHuge, 0, kHuge};
      }},
-    {"claims elements 61 to 60 of 100", [](auto& m) { m["tensors"][0]["begin"] = 61; }},
-    {"claims elements 60 to 101 of 100", [](auto& m) { m["tensors"][2]["end"] = 101; }},
-    {"cannot hold its tensors",
+    {"a piece with elements 61 to 60, but its shape has 100 elements", [](auto& m) { m["tensors"][0]["begin"] = 61; }},
+    {"a piece with elements 60 to 101, but its shape has 100 elements", [](auto& m) { m["tensors"][2]["end"] = 101; }},
+    {"too few for its tensors",
      [](auto& m) {
        m["tensors"][1]["shape"] = {kHuge};
        m["tensors"][1]["end"] = kHuge;
      }},
-    {"cannot hold its tensors", [](auto& m) { m["files"][0]["bytes"] = 243; }},
+    {"too few for its tensors", [](auto& m) { m["files"][0]["bytes"] = 243; }},
     {"a piece ends at element 60 and the next begins at 59", [](auto& m) { m["tensors"][2]["begin"] = 59; }},
     {"a piece ends at element 60 and the next begins at 61", [](auto& m) { m["tensors"][2]["begin"] = 61; }},
     {"pieces of different dtypes or shapes", [](auto& m) { m["tensors"][2]["dtype"] = "int32"; }},
     {"pieces of different dtypes or shapes", [](auto& m) { m["tensors"][2]["shape"] = {100}; }},
-    {"holds tensor a twice", [](auto& m) { m["tensors"][2]["file"] = "rank-0.0.h5"; }},
+    {"contains tensor a twice", [](auto& m) { m["tensors"][2]["file"] = "rank-0.0.h5"; }},
     {"which is not a listed shard", [](auto& m) { m["tensors"][2]["file"] = "rank-7.h5"; }},
     {"which is not a listed shard", [](auto& m) { m["tensors"][2]["file"] = "extra.json"; }},
     {"which is not a listed shard", [](auto& m) { m["tensors"][2]["file"] = "/etc/passwd"; }},
@@ -154,18 +154,18 @@ TEST(Manifest, AConsistentLieAboutTensorsIsFoundInTheShard) {
   const std::vector<std::pair<std::string, Edit>> cases = {
       {"elements are not stored as int32", [](auto& m) { m["tensors"][1]["dtype"] = "int32"; }},
       {"dtype attribute is not float16", [](auto& m) { m["tensors"][2]["dtype"] = "float16"; }},
-      {"it has 24 elements, the manifest says 12",
+      {"it has 24 elements, the manifest lists 12",
        [](auto& m) {
          m["tensors"][1]["shape"] = {12};
          m["tensors"][1]["end"] = 12;
        }},
-      {"the layout is not that of an empty tensor",
+      {"its layout is not that of an empty tensor",
        [](auto& m) {
          m["tensors"][1]["shape"] = {0};
          m["tensors"][1]["end"] = 0;
        }},
       {"cannot read dataset model/other", [](auto& m) { m["tensors"][1]["name"] = "model/other"; }},
-      {"it holds 3 objects, the manifest lists 2", [](auto& m) { m["tensors"].erase(1); }},
+      {"it contains 3 objects, the manifest lists 2", [](auto& m) { m["tensors"].erase(1); }},
   };
   for (const auto& [message, edit] : cases) {
     write_bytes(checkpoint / kManifestName, original);

@@ -110,7 +110,8 @@ TEST(FailingRank, ARankWithoutRoomForItsReasonIsNamedAtOnce) {
       const Ended& mine = ended[static_cast<size_t>(rank)];
       EXPECT_TRUE(mine.disk);
       const bool knows = full == 0 && rank == 0;
-      EXPECT_THAT(mine.error, HasSubstr(name + (knows ? ": cannot write" : " failed and had no room to say why")));
+      EXPECT_THAT(mine.error,
+                  HasSubstr(name + (knows ? ": cannot write" : " failed, and the disk had no space for its report")));
     }
     expect_sound(*disk, 200);
   }
@@ -152,8 +153,9 @@ TEST(FailingRank, TooLittleRoomIsSaidByTheRankThatNeedsIt) {
     if (rank == 1) state.add("w", torch::zeros({100'000}, torch::kUInt8));
     return state;
   };
-  expect_all_fail(run.save(300, large), true,
-                  AllOf(HasSubstr("step-300: rank 1: no room in " + kDir.string()), HasSubstr("it needs 1")));
+  expect_all_fail(
+      run.save(300, large), true,
+      AllOf(HasSubstr("step-300: rank 1: not enough free space in " + kDir.string()), HasSubstr("needed 1")));
   expect_sound(*disk, 200);
 }
 
@@ -239,7 +241,7 @@ TEST(FailingRank, PartsThatDoNotMakeAWholeAreRefusedByName) {
   const auto refused = [&](const std::function<StateDict(int)>& part, const std::string& message) {
     SCOPED_TRACE(message);
     expect_all_fail(run.save(300, part), false,
-                    HasSubstr("step-300: what the ranks hold does not make a whole: " + message));
+                    HasSubstr("step-300: the shards of the ranks do not form complete tensors: " + message));
     expect_sound(*disk, 200);
   };
   refused(cut({{0, 10}, {10, 20}, {21, 40}}),
@@ -296,7 +298,7 @@ TEST(MissingRank, IsNamedAfterTheDeadlineByThoseThatCame) {
     });
     EXPECT_TRUE(ended[0].disk);
     EXPECT_THAT(ended[0].error, AllOf(HasSubstr("saving checkpoint step-300: rank " + std::to_string(missing)),
-                                      HasSubstr("has neither answered nor written anything for 1 s")));
+                                      HasSubstr("sent no report and wrote nothing for 1 s")));
     EXPECT_TRUE(ended[static_cast<size_t>(3 - missing)].disk);
     expect_sound(*disk, 200);
   }
@@ -357,7 +359,8 @@ TEST(MissingRank, WithoutRankZeroTheOthersSayThatItHasNotBegun) {
   for (const int rank : {1, 2}) {
     EXPECT_TRUE(ended[static_cast<size_t>(rank)].disk);
     EXPECT_THAT(ended[static_cast<size_t>(rank)].error,
-                AllOf(HasSubstr("rank " + std::to_string(rank) + ": rank 0 has not begun for 0.1 s: there is no"),
+                AllOf(HasSubstr("rank " + std::to_string(rank) +
+                                ": rank 0 did not start the save within 0.1 s: it did not create"),
                       HasSubstr("step-300.tmp-shared-job-7-1-talk")));
   }
   expect_sound(*disk, 200);
@@ -395,8 +398,10 @@ TEST(MissingRank, WhoMissesTheWordOfRankZeroSaysSo) {
     store.wait();
     FAIL() << "expected an error";
   } catch (const DiskError& error) {
-    EXPECT_THAT(error.what(),
-                HasSubstr("saving checkpoint step-1: rank 1: how it ended is unknown: rank 0 has left without a word"));
+    EXPECT_THAT(
+        error.what(),
+        HasSubstr(
+            "saving checkpoint step-1: rank 1: the result of the save is unknown: rank 0 ended without a report"));
   }
 }
 

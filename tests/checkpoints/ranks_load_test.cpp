@@ -66,7 +66,7 @@ TEST_F(RanksLoad, ARequestForWhatATensorDoesNotHaveFailsOnAll) {
   for (const Ended& rank : ended) {
     EXPECT_FALSE(rank.ok || rank.disk);
     EXPECT_THAT(rank.error,
-                HasSubstr("rank 1: elements 4 to 6 of tensor model/norm are wanted, which has 5 (shape [5])"));
+                HasSubstr("rank 1: elements 4 to 6 of tensor model/norm were requested, but it has 5 (shape [5])"));
   }
 }
 

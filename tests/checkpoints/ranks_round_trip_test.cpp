@@ -170,11 +170,12 @@ TEST(Range, OfATensorIsFlatAndNamesWhatIsMissing) {
     }
   };
   refused("part", 5, 25,
-          "tensor part: of elements 5 to 25, 5 to 10 and 20 to 25 are missing; 10 to 20 of shape [5, 8]");
-  refused("part", 0, 4, "of elements 0 to 4, 0 to 4 are missing");
-  refused("part", 30, 41, "elements 30 to 41 are asked for, shape [5, 8] has 40");
+          "tensor part: elements 5 to 25 were requested, but 5 to 10 and 20 to 25 are missing; elements 10 to 20 of "
+          "shape [5, 8]");
+  refused("part", 0, 4, "elements 0 to 4 were requested, but 0 to 4 are missing");
+  refused("part", 30, 41, "elements 30 to 41 were requested, but shape [5, 8] has 40");
   refused("part", -1, 4, "elements -1 to 4");
-  refused("other", 0, 1, "tensor other: not among the 2 tensors");
+  refused("other", 0, 1, "tensor other: it is not among the 2 tensors");
 }
 
 }  // namespace

@@ -240,15 +240,16 @@ TEST(RoundTrip, RefusesTensorsThatItCannotStoreExactly) {
   };
   expect_refused(with({torch::zeros({2}, torch::kComplexFloat), {2}, 0, 2}), "tensor w has dtype ComplexFloat");
   expect_refused(with({torch::Tensor(), {2}, 0, 2}), "tensor w is undefined");
-  expect_refused(with({torch::zeros({2}), {3}, 0, 3}), "tensor w: 2 elements for the shard 0 to 3");
-  expect_refused(with({torch::zeros({2}), {3}, 2, 4}), "shard 2 to 4 of 3");
-  expect_refused(with({torch::zeros({2}), {3}, -1, 1}), "shard -1 to 1");
-  expect_refused(with({torch::zeros({1}), {-1}, 0, 1}), "impossible shape [-1]");
-  expect_refused(with({torch::zeros({1}), {1LL << 40, 1LL << 40}, 0, 1}), "impossible shape");
+  expect_refused(with({torch::zeros({2}), {3}, 0, 3}),
+                 "tensor w: the data has 2 elements, but the shard has elements 0 to 3");
+  expect_refused(with({torch::zeros({2}), {3}, 2, 4}), "the shard has elements 2 to 4, but the shape has 3");
+  expect_refused(with({torch::zeros({2}), {3}, -1, 1}), "the shard has elements -1 to 1");
+  expect_refused(with({torch::zeros({1}), {-1}, 0, 1}), "invalid shape [-1]");
+  expect_refused(with({torch::zeros({1}), {1LL << 40, 1LL << 40}, 0, 1}), "invalid shape");
   expect_refused(with({torch::zeros({2, 2}).to_sparse(), {2, 2}, 0, 4}), "not a dense tensor");
   StateDict state;
   state.add(std::string("a\0b", 3), torch::zeros({1}));
-  expect_refused(state, "none of them 0");
+  expect_refused(state, "without a zero byte");
   state.tensors.clear();
   state.add("bad \xff name", torch::zeros({1}));
   expect_refused(state, "not UTF-8");
@@ -269,7 +270,7 @@ TEST(RoundTrip, RefusesExtraThatJsonCannotHold) {
   expect_refused(state, "extra: ");
   state.extra = nullptr;
   for (int i = 0; i < 100; ++i) state.extra = nlohmann::json::array({state.extra});
-  expect_refused(state, "nests deeper than 64 levels");
+  expect_refused(state, "nested more than 64 levels deep");
 }
 
 }  // namespace

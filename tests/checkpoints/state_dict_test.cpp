@@ -37,7 +37,8 @@ TEST(StateDict, NamesAPartialTensor) {
     state.whole("w");
     FAIL() << "expected an error";
   } catch (const std::runtime_error& error) {
-    EXPECT_THAT(error.what(), HasSubstr("tensor w: elements 4 to 6 are here, all 6 of shape [2, 3] are needed"));
+    EXPECT_THAT(error.what(),
+                HasSubstr("tensor w: only elements 4 to 6 were loaded, but all 6 of shape [2, 3] are needed"));
   }
 }
 

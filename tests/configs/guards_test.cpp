@@ -34,7 +34,7 @@ TEST(Guards, AliasBombIsRefusedFastAndInLittleMemory) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
   getrusage(RUSAGE_SELF, &after);
   EXPECT_LT(after.ru_maxrss - before.ru_maxrss, 32 * 1024);  // KiB
-  EXPECT_THAT(text, AllOf(StartsWith("my.yaml:5:"), HasSubstr("more than 10000 values after expanding aliases"),
+  EXPECT_THAT(text, AllOf(StartsWith("my.yaml:5:"), HasSubstr("more than 10000 values after the expansion of aliases"),
                           HasSubstr("alias bomb")));
 }
 
@@ -44,7 +44,8 @@ TEST(Guards, ModestAliasesWork) {
 }
 
 TEST(Guards, AliasInsideItselfIsRefused) {
-  EXPECT_THAT(refusal("stages: &s [sft, *s]\n"), HasSubstr("this alias stands inside what it refers to"));
+  EXPECT_THAT(refusal("stages: &s [sft, *s]\n"),
+              HasSubstr("this alias refers to a value that contains the alias itself"));
   EXPECT_THAT(refusal("stages: [*nowhere]\n"), HasSubstr("not valid YAML"));
 }
 
@@ -77,9 +78,9 @@ TEST(Guards, LargeTextIsRefused) {
 
 TEST(Guards, TagsAreRefused) {
   EXPECT_THAT(refusal(kValid + "run: {name: !!python/object/apply:os.system [ls]}\n"),
-              HasSubstr("the tag '!!python/object/apply:os.system' is refused"));
-  EXPECT_THAT(refusal(kValid + "run: {seed: !!int 3}\n"), HasSubstr("my.yaml:4:13: the tag '!!int' is refused"));
-  EXPECT_THAT(refusal(kValid + "model: !thing {heads: 4}\n"), HasSubstr("the tag '!thing' is refused"));
+              HasSubstr("the tag '!!python/object/apply:os.system' is not allowed"));
+  EXPECT_THAT(refusal(kValid + "run: {seed: !!int 3}\n"), HasSubstr("my.yaml:4:13: the tag '!!int' is not allowed"));
+  EXPECT_THAT(refusal(kValid + "model: !thing {heads: 4}\n"), HasSubstr("the tag '!thing' is not allowed"));
 }
 
 TEST(Guards, BytesThatAreNoTextAreRefused) {
@@ -87,7 +88,7 @@ TEST(Guards, BytesThatAreNoTextAreRefused) {
   EXPECT_THAT(refusal("run: {name: \xc3"), HasSubstr("invalid UTF-8"));
   EXPECT_THAT(refusal("\xff\xfes\0t\0"), HasSubstr("UTF-16"));
   EXPECT_THAT(refusal(std::string("stages: [sft]\n\0x", 16)),
-              HasSubstr("my.yaml:2:1: control character 0x00: not a text file"));
+              HasSubstr("my.yaml:2:1: control character 0x00: this is not a text file"));
   EXPECT_THAT(refusal("stages: [\x1b[0m]\n"), HasSubstr("control character 0x1b"));
   EXPECT_EQ(accepted("\xef\xbb\xbf" + kValid).sft.steps, 10);  // a byte order mark is accepted
   EXPECT_EQ(accepted("stages: [sft]\r\nsft:\r\n  steps: 10\r\n").sft.steps, 10);
@@ -96,7 +97,7 @@ TEST(Guards, BytesThatAreNoTextAreRefused) {
 }
 
 TEST(Guards, TextThatIsNoConfigurationIsRefused) {
-  EXPECT_THAT(refusal(""), HasSubstr("my.yaml: is empty; expected sections"));
+  EXPECT_THAT(refusal(""), HasSubstr("my.yaml: the file is empty; expected sections"));
   EXPECT_THAT(refusal("# only a comment\n"), HasSubstr("is empty"));
   EXPECT_THAT(refusal("---\n"), HasSubstr("is empty"));
   EXPECT_THAT(refusal("hello world\n"), HasSubstr("expected sections with keys (key: value), found 'hello world'"));

@@ -62,7 +62,8 @@ TEST(Hardware, MistakesAreErrorsWithTheirPlace) {
   EXPECT_THAT(mistake("tflops_fp32: 67", "tflops_fp32: many"), HasSubstr("expected a number, found 'many'"));
   EXPECT_THAT(mistake("jitter:", "# jitter:"), HasSubstr("mine.yaml: jitter is missing"));
   EXPECT_THAT(mistake("network: {", "network: 3 # {"), HasSubstr("network: expected gbps and latency_us, found '3'"));
-  EXPECT_THAT(mistake("reserved_gib: 3.0", "reserved_gib: 80"), HasSubstr("reserved_gib is 80, not below memory_gib"));
+  EXPECT_THAT(mistake("reserved_gib: 3.0", "reserved_gib: 80"),
+              HasSubstr("reserved_gib is 80, expected less than memory_gib"));
   EXPECT_THAT(mistake("device: cuda", "device: cuda\ndevice: cpu"), HasSubstr("device"));
 }
 

@@ -35,9 +35,9 @@ TEST(Load, MissingFileSuggestsItsNeighbours) {
                 (folder.path() / "quickstart.yaml").string() + "?");
   EXPECT_THAT(refusal_of_file(folder.path() / "quickstart"), HasSubstr("quickstart.yaml?"));
   EXPECT_THAT(refusal_of_file(folder.path() / "quickstart.yml"), HasSubstr("quickstart.yaml?"));
-  EXPECT_THAT(refusal_of_file(folder.path() / "zebra.yaml"), HasSubstr("in that folder: quickstart.yaml"));
+  EXPECT_THAT(refusal_of_file(folder.path() / "zebra.yaml"), HasSubstr("that folder contains quickstart.yaml"));
   EXPECT_THAT(refusal_of_file(folder.path() / "none" / "x.yaml"),
-              HasSubstr("there is no folder " + (folder.path() / "none").string()));
+              HasSubstr("the folder " + (folder.path() / "none").string() + " does not exist"));
   EXPECT_THAT(refusal_of_file(folder.path()), HasSubstr("is a folder, expected a YAML file"));
 }
 
@@ -152,13 +152,13 @@ TEST(Load, BadOverridesAreNamed) {
   EXPECT_THAT(bad("run.seed="), HasSubstr("expected a whole number, found ''"));
   EXPECT_THAT(bad("run.seed=\"3\""), HasSubstr("remove the quotes"));
   EXPECT_THAT(bad("model=3"), HasSubstr("model is a section; set one of its keys: depth, layers"));
-  EXPECT_THAT(bad("model.heads.x=3"), HasSubstr("model.heads is a value and has no keys below it"));
+  EXPECT_THAT(bad("model.heads.x=3"), HasSubstr("model.heads is a value, so it has no keys below it"));
   EXPECT_THAT(bad("stages=sft"), HasSubstr("write [sft]"));
   EXPECT_THAT(bad("stages=[sft"), HasSubstr("not valid YAML"));
   EXPECT_THAT(bad("stages="), HasSubstr("found nothing"));
   EXPECT_THAT(bad("task.forms.stats=1"), HasSubstr("did you mean states?"));
   EXPECT_THAT(bad("task.forms.states=lots"), HasSubstr("task.forms.states: expected a number"));
-  EXPECT_THAT(bad("base=x.yaml"), HasSubstr("it cannot be set here"));
+  EXPECT_THAT(bad("base=x.yaml"), HasSubstr("base cannot be set here"));
   EXPECT_THAT(bad("=3"), HasSubstr("unknown key ''"));
   EXPECT_THAT(bad(""), HasSubstr("has no '='"));
   EXPECT_THAT(bad("run.name=\xff"), HasSubstr("not UTF-8"));
@@ -234,7 +234,7 @@ TEST(InputFiles, MissingOnesAreNamedAsWrittenAndAsResolved) {
   const auto path = write(folder.path() / "configs/my.yaml",
                           "stages: [pretrain]\npretrain: {steps: 1}\ndata:\n  train: data/nix.txt\n");
   const std::string text = refusal_of_file(path);
-  EXPECT_THAT(text, StartsWith(path.string() + ":4:3: data.train: no such file 'data/nix.txt'; looked for "));
+  EXPECT_THAT(text, StartsWith(path.string() + ":4:3: data.train: no such file 'data/nix.txt'; searched "));
   EXPECT_THAT(text, AllOf(HasSubstr((fs::current_path() / "data/nix.txt").string()),
                           HasSubstr((folder.path() / "configs/data/nix.txt").string()),
                           HasSubstr((folder.path() / "data/nix.txt").string())));

@@ -102,14 +102,14 @@ TEST(Fp32, NoNumberBecomesZeroInfiniteOrTheExcludedEndOnTheWay) {
     if (field.rule.max_excluded) expect_refused(field, fmt::format("{}", field.rule.max - 1e-12));
   }
   EXPECT_THAT(complaint("rl.optimizer.eps", "1e-46"), HasSubstr("1e-46 is too close to 0 for fp32"));
-  EXPECT_THAT(complaint("model.rope_theta", "1e39"), HasSubstr("1e+39 is beyond fp32"));
+  EXPECT_THAT(complaint("model.rope_theta", "1e39"), HasSubstr("1e+39 is too large for fp32"));
   EXPECT_THAT(complaint("sft.optimizer.beta2", "0.999999999"),
-              HasSubstr("0.999999999 is 1 in fp32, which numbers are used in: expected from 0 to below 1"));
+              HasSubstr("0.999999999 is 1 in fp32, in which numbers are used: expected from 0 to below 1"));
 }
 
 TEST(Fp32, NumbersOfAMapObeyTheSame) {
   EXPECT_THAT(complaint("task.forms.states", "1e-46"), HasSubstr("too close to 0 for fp32"));
-  EXPECT_THAT(complaint("task.forms.states", "1e300"), HasSubstr("beyond fp32"));
+  EXPECT_THAT(complaint("task.forms.states", "1e300"), HasSubstr("too large for fp32"));
 }
 
 TEST(Fp32, NanAndInfinityAreRefusedInFilesAndInConfigsMadeInCode) {

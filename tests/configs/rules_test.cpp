@@ -37,18 +37,18 @@ TEST(Rules, KeyValueHeadsMustDivideTheHeads) {
 
 TEST(Rules, HeadWidthMustBeEven) {
   EXPECT_THAT(refusal(kValid + "model: {width: 12, heads: 4}\n"), HasSubstr("head width of 3 (width 12 / 4 heads)"));
-  EXPECT_THAT(refusal(kValid + "model: {head_width: 7}\n"), HasSubstr("model.head_width: makes a head width of 7"));
+  EXPECT_THAT(refusal(kValid + "model: {head_width: 7}\n"), HasSubstr("model.head_width: gives a head width of 7"));
 }
 
 TEST(Rules, StagesAreNamedOnceAndAtLeastOne) {
-  EXPECT_THAT(refusal("stages: [sft, sft]\nsft: {steps: 1}\n"), HasSubstr("my.yaml:1:1: stages: names sft twice"));
+  EXPECT_THAT(refusal("stages: [sft, sft]\nsft: {steps: 1}\n"), HasSubstr("my.yaml:1:1: stages: contains sft twice"));
   EXPECT_THAT(refusal("stages: []\n"), HasSubstr("stages: is empty"));
   EXPECT_THAT(accepted("stages: [eval]\n").stages, ElementsAre("eval"));
 }
 
 TEST(Rules, AStageThatTrainsNeedsSteps) {
   EXPECT_THAT(refusal("stages: [sft]\n"),
-              AllOf(StartsWith("my.yaml:1:1: sft.steps: is 0"), HasSubstr("take sft out of stages")));
+              AllOf(StartsWith("my.yaml:1:1: sft.steps: is 0"), HasSubstr("remove sft from stages")));
   EXPECT_THAT(refusal("stages: [rl]\nrl:\n  steps: 0\n"), HasSubstr("(rl.steps: my.yaml:3, stages: my.yaml:1)"));
   EXPECT_THAT(refusal("stages: [pretrain]\n"),
               AllOf(HasSubstr("pretrain.steps: is 0"), HasSubstr("data.train: is empty")));
@@ -56,7 +56,7 @@ TEST(Rules, AStageThatTrainsNeedsSteps) {
 
 TEST(Rules, PretrainingNeedsData) {
   EXPECT_THAT(refusal("stages: [pretrain]\npretrain: {steps: 5}\n"),
-              HasSubstr("data.train: is empty, but stages has pretrain"));
+              HasSubstr("data.train: is empty, but stages contains pretrain"));
 }
 
 TEST(Rules, TaskBoundsAreOrdered) {
@@ -118,7 +118,7 @@ TEST(Rules, ATaskBringsTheTokensOfTheWholeRun) {
       "stages: [pretrain, sft]\npretrain: {steps: 5}\nsft: {steps: 5}\ndata: {train: " + text + "}\n";
   EXPECT_EQ(accepted(both).tokenizer.kind, "auto");
   EXPECT_THAT(refusal(both + "tokenizer: {kind: char}\n"),
-              AllOf(HasSubstr("tokenizer.kind: is char"), HasSubstr("stages has sft")));
+              AllOf(HasSubstr("tokenizer.kind: is char"), HasSubstr("stages contains sft")));
   EXPECT_THAT(refusal(both + "tokenizer: {path: " + text + "}\n"), HasSubstr("tokenizer.path: is"));
 }
 

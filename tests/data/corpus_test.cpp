@@ -204,13 +204,13 @@ TEST(Corpus, TokensStandInForATextThatIsGone) {
   EXPECT_EQ(after.val.source->content_hash(), before.val.source->content_hash());
   EXPECT_EQ(after.sources, before.sources);
   ASSERT_EQ(after.notes.size(), 2u);
-  EXPECT_NE(after.notes[0].find("text.txt is gone"), std::string::npos) << after.notes[0];
+  EXPECT_NE(after.notes[0].find("text.txt no longer exists"), std::string::npos) << after.notes[0];
   const auto refused = [&](const std::shared_ptr<const Tokenizer>& tokenizer) {
     return message_of<ConfigError>([&] { open_corpus(data(text, val), tokenizer, dir / "cache", options); });
   };
   EXPECT_NE(refused(std::make_shared<ByteTokenizer>()).find("this run has byte"), std::string::npos);
   std::filesystem::remove(dir / "cache" / before.sources.at("data.train").store);
-  EXPECT_NE(refused(before.tokenizer).find("are gone, too"), std::string::npos) << refused(before.tokenizer);
+  EXPECT_NE(refused(before.tokenizer).find("no longer exists either"), std::string::npos) << refused(before.tokenizer);
 }
 
 TEST(Corpus, RefusesFilesThatHaveChanged) {

@@ -65,8 +65,9 @@ TEST(Pack, RefusesSequencesThatDoNotFit) {
   };
   EXPECT_EQ(error({{}, {}}), "sequence 1 has no tokens");
   EXPECT_EQ(error({{1, 2}, {0}}), "sequence 1 has 2 tokens but 1 weights");
-  EXPECT_EQ(error({{1, 2}, {1, 1}}), "sequence 1 gives weight 1 to its first token, which nothing predicts");
-  EXPECT_EQ(error({{1, -2}, {0, 1}}), "sequence 1 has the token id -2 at 1");
+  EXPECT_EQ(error({{1, 2}, {1, 1}}),
+            "sequence 1 has weight 1 at its first token, expected 0 because no token precedes it");
+  EXPECT_EQ(error({{1, -2}, {0, 1}}), "sequence 1 has the negative token id -2 at position 1");
   EXPECT_THROW(prompt_and_response({}, Ints{1}), std::invalid_argument);
 }
 

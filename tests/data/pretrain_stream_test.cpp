@@ -188,13 +188,13 @@ TEST(PretrainStream, RefusesAForeignStateAndKeepsItsOwn) {
   EXPECT_NE(content.find(corpus(100, {}, 1).source->content_hash()), std::string::npos) << content;
   TokenRange part = corpus(100);
   part.end = 90;
-  EXPECT_NE(refused(part, kOptions).find("end_token 100, this run has 90"), std::string::npos);
+  EXPECT_NE(refused(part, kOptions).find("end_token 100, but this run has 90"), std::string::npos);
   PretrainOptions options = kOptions;
   options.context = 16;
-  EXPECT_NE(refused(corpus(100), options).find("context 8, this run has 16"), std::string::npos);
+  EXPECT_NE(refused(corpus(100), options).find("context 8, but this run has 16"), std::string::npos);
   options = kOptions;
   options.seed = 12;
-  EXPECT_NE(refused(corpus(100), options).find("seed 11, this run has 12"), std::string::npos);
+  EXPECT_NE(refused(corpus(100), options).find("seed 11, but this run has 12"), std::string::npos);
 }
 
 TEST(PretrainStream, RefusesADamagedState) {

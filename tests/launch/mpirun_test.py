@@ -120,7 +120,7 @@ class Ranks(Launching):
         launcher = self.launch(ranks)
         self.assertEqual([place["size"] for place in self.places(ranks)], [ranks] * ranks)
         self.stop(launcher)
-        self.assertIn(f"{ranks} ranks on", self.output())
+        self.assertIn(f"{ranks} ranks share", self.output())
 
     def test_all_ranks_are_asked_to_stop(self):
         launcher = self.launch(2)
@@ -148,8 +148,8 @@ class Usage(Launching):
         self.assertIn("no-such-option", self.refused("--no-such-option"))
         self.assertIn("'two'", self.refused("-n", "two", "run", "a.yaml"))
         self.assertIn("needs a value", self.refused("-n"))
-        self.assertIn("what is terse to do?", self.refused("-n", "1"))
-        self.assertIn("/nowhere/terse is not there", self.refused("-n", "1", "run", TERSE_PROGRAM="/nowhere/terse"))
+        self.assertIn("the arguments of terse are missing", self.refused("-n", "1"))
+        self.assertIn("/nowhere/terse does not exist", self.refused("-n", "1", "run", TERSE_PROGRAM="/nowhere/terse"))
 
 
 if __name__ == "__main__":

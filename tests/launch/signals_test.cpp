@@ -47,7 +47,7 @@ TEST(SignalsDeathTest, SecondInterruptLeavesAtOnce) {
         raise(SIGINT);
         raise(SIGINT);
       },
-      ::testing::ExitedWithCode(130), "interrupt again.*leaving at once");
+      ::testing::ExitedWithCode(130), "interrupt again.*exiting without saving");
 }
 
 TEST(SignalsDeathTest, SecondInterruptLeavesEvenWhenAnotherSignalCameBetween) {
@@ -59,7 +59,7 @@ TEST(SignalsDeathTest, SecondInterruptLeavesEvenWhenAnotherSignalCameBetween) {
         raise(SIGTERM);
         raise(SIGINT);
       },
-      ::testing::ExitedWithCode(130), "leaving at once");
+      ::testing::ExitedWithCode(130), "exiting without saving");
 }
 
 TEST(Signals, AHangupThatWasIgnoredStaysIgnored) {

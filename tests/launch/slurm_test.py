@@ -102,7 +102,7 @@ class Slurm(Launching):
         wait_for_signal(pid)
         thaw(pid)
         wait_until(lambda: self.about(job)["Restarts"] == "1", "the requeue")
-        self.assertIn("exit code 75: back into the queue", self.log(job))
+        self.assertIn("exit code 75: the job is requeued", self.log(job))
         self.slurm("scontrol", "update", f"JobId={job}", "TimeLimit=60")  # one interruption is enough
         self.assert_completed_like_an_undisturbed_run(job, "run")
 
@@ -121,7 +121,7 @@ class Slurm(Launching):
         wait_until(lambda: self.steps("run"), "the first step")
         self.slurm("scancel", job)
         self.assertEqual(self.end_of_job(job)["JobState"], "CANCELLED")
-        wait_until(lambda: "Slurm ended it" in self.log(job), "the end of the script")
+        wait_until(lambda: "Slurm ended the job" in self.log(job), "the end of the script")
         self.assertEqual(self.starts("run")[0]["ended"], "saved on a signal")
         self.assertEqual(self.about(job)["Restarts"], "0")
 
@@ -141,7 +141,7 @@ class Slurm(Launching):
         about = self.end_of_job(job)
         self.assertEqual((about["JobState"], about["ExitCode"], about["Restarts"]), ("COMPLETED", "0:0", "1"), self.log(job))
         self.assertRegex(self.log(job), r"task 1: running\n(.*\n)*.*task 1: Killed")
-        self.assertIn("exit code 137: back into the queue", self.log(job))
+        self.assertIn("exit code 137: the job is requeued", self.log(job))
         self.assertIn("run: already complete", self.log(job))
 
     def test_ranks_have_cores_of_their_own_and_nothing_listens_beyond_this_machine(self):
@@ -152,7 +152,7 @@ class Slurm(Launching):
         sockets = subprocess.run(["ss", "-ltnpH"], capture_output=True, text=True, check=True).stdout.splitlines()
         first, second = places(self.log(job))
         self.slurm("scancel", "--signal=USR1", "--batch", job)
-        wait_until(lambda: "exit code 75: back into the queue" in self.log(job), "the end of the ranks")
+        wait_until(lambda: "exit code 75: the job is requeued" in self.log(job), "the end of the ranks")
         if len(os.sched_getaffinity(0)) > 1:
             self.assertFalse(set(first["cores"]) & set(second["cores"]))
         ours = [line.split() for line in sockets if re.search(r'"(slurm|srun|munge|mpi_probe)', line)]

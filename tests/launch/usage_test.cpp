@@ -55,9 +55,9 @@ TEST(Usage, WhatBeginsWithADashStandsBehindTwo) {
   const Result text = terse({"tokenizer", "encode", "byte", "--", "-x"});
   EXPECT_EQ(text.code, 0) << text.err;
   EXPECT_EQ(text.out, "45 120\n");
-  expect_usage({"generate", "runs/x", "-x"}, AllOf(HasSubstr("unknown option -x"), HasSubstr("behind `--`")));
+  expect_usage({"generate", "runs/x", "-x"}, AllOf(HasSubstr("unknown option -x"), HasSubstr("after `--`")));
   expect_usage({"generate", "runs/x", "--", "-x", "--samples", "4"},
-               AllOf(HasSubstr("unexpected arguments --samples 4"), HasSubstr("Options stand before it")));
+               AllOf(HasSubstr("unexpected arguments --samples 4"), HasSubstr("Put options before it")));
 }
 
 // A number is never read as another one than the one that was typed.

@@ -71,14 +71,14 @@ class CheckStructure(unittest.TestCase):
         self.expect()
         self.write("trainer/a.cu", "#include <x>\n")
         self.write("base/a.h", "#pragma once\n// Late.\n")
-        self.expect("base/a.h:1: opens without", "trainer/a.cu:1: opens without")
+        self.expect("base/a.h:1: has no opening comment", "trainer/a.cu:1: has no opening comment")
 
     def test_a_folder_with_twenty_six_files_is_found(self):
         for i in range(24):
             self.write(f"rl/note_{i}.txt", "")
         self.expect()
         self.write("rl/note_24.txt", "")
-        self.expect("rl: holds 26 files")
+        self.expect("rl: contains 26 files")
 
     def test_an_empty_tree_is_an_error(self):
         (self.root / "rl" / "sound.cpp").unlink()

@@ -138,7 +138,7 @@ TEST_F(HostileStore, ContiguousStorageHasNoChecksum) {
 }
 
 TEST_F(HostileStore, Filters) {
-  const char* message = "dataset 'tokens' must have the Fletcher32 filter and no other";
+  const char* message = "dataset 'tokens' must have Fletcher32 as its only filter";
   replace("tokens", H5T_STD_U16LE, {40000}, chunked);
   expect_refused(message);
   replace("tokens", H5T_STD_U16LE, {40000}, [](hid_t layout) {
@@ -176,7 +176,7 @@ TEST_F(HostileStore, ElementTypes) {
 TEST_F(HostileStore, WidthMustFitTheVocabulary) {
   const std::vector<uint8_t> bytes(40000, 'a');
   replace("tokens", H5T_STD_U8LE, {40000}, sound, bytes.data());
-  expect_refused("has 1 bytes a token, a vocabulary of 258 needs 2");
+  expect_refused("has 1 bytes per token, but a vocabulary of 258 needs 2");
 }
 
 // The declared size must be refused before memory is allocated for it.
@@ -230,7 +230,7 @@ TEST_F(HostileStore, Attributes) {
   const std::string copy = read_file(path_);
   const int64_t version = 2;
   replace_attribute("format_version", H5T_STD_I64LE, &version);
-  expect_refused("format version 2, this program reads 1");
+  expect_refused("the format version is 2, this program reads 1");
   replace_attribute("format_version", H5T_STD_I32LE, &version);
   expect_refused("attribute 'format_version' is not a 64-bit integer");
   dir_.write("store.h5", copy);
@@ -279,7 +279,8 @@ TEST_F(HostileStore, TokensOutsideTheVocabularyNeverLeaveTheStore) {
   for (const int64_t limit : {int64_t{0}, int64_t{1} << 30}) {
     const auto store = TokenStore::open(path_, {.max_in_memory_bytes = limit});
     const std::string message = message_of<DataError>([&] { all_tokens(*store); });
-    EXPECT_NE(message.find("dataset 'tokens': token 30001 has id 258, the vocabulary ends at 258"), std::string::npos)
+    EXPECT_NE(message.find("dataset 'tokens': token 30001 has id 258, but the vocabulary has 258 tokens"),
+              std::string::npos)
         << message;
     EXPECT_THROW(store->verify(), DataError);
   }
@@ -291,7 +292,7 @@ TEST_F(HostileStore, OtherContentFailsVerification) {
   replace("tokens", H5T_STD_U16LE, {40000}, sound, tokens.data());
   const auto store = TokenStore::open(path_);
   const std::string message = message_of<DataError>([&] { store->verify(); });
-  EXPECT_NE(message.find("'content_sha256' says " + good), std::string::npos) << message;
+  EXPECT_NE(message.find("'content_sha256' is " + good), std::string::npos) << message;
   std::vector<int64_t> starts;
   for (int64_t i = 0; i < 40; ++i) starts.push_back(i * 999);
   EXPECT_NE(message.find(MemoryTokens(std::vector<int32_t>(40000, 'a'), store->documents(), "byte").content_hash()),

@@ -36,7 +36,7 @@ TEST(SymbolTokenizer, IgnoresSpacesBetweenSymbols) {
 
 TEST(SymbolTokenizer, NamesWhatItCannotRead) {
   EXPECT_EQ(message_of<EncodeError>([] { chain().encode("1+\n\xC3\xA9"); }),
-            "character '\xC3\xA9' (U+00E9) starts no symbol of " + chain().id() + " at byte 3, line 2");
+            "no symbol of " + chain().id() + " starts with character '\xC3\xA9' (U+00E9) at byte 3, line 2");
   EXPECT_NE(message_of<EncodeError>([] { chain().encode("1\xFF"); }).find("byte 0xFF"), std::string::npos);
   EXPECT_THROW(chain().encode("< /think>"), EncodeError) << "a space inside a symbol";
   EXPECT_NE(message_of<std::out_of_range>([] { chain().decode({1, 16}); }).find("token id 16"), std::string::npos);

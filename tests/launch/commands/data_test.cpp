@@ -26,7 +26,7 @@ TEST_F(DataCommand, BuildsAndInspectsAStore) {
   EXPECT_EQ(build.code, 0) << build.err;
   const Result inspect = run({"data", "inspect", "a.h5", "--verify"});
   EXPECT_EQ(inspect.code, 0) << inspect.err;
-  EXPECT_THAT(inspect.out, AllOf(HasSubstr("one fish"), HasSubstr("char:"), HasSubstr("the content hash is right")));
+  EXPECT_THAT(inspect.out, AllOf(HasSubstr("one fish"), HasSubstr("char:"), HasSubstr("the content hash is correct")));
   const auto info = nlohmann::json::parse(run({"data", "inspect", "a.h5", "--json"}).out);
   EXPECT_EQ(info["documents"], 3);
   EXPECT_EQ(info["tokens"], 24);
@@ -49,7 +49,7 @@ TEST_F(DataCommand, TokenizerOfOneStoreBuildsAnother) {
 TEST_F(DataCommand, MistakesAreNamed) {
   folder_.write("a.txt", "abc");
   folder_.write("b.h5", "there already");
-  EXPECT_THAT(run({"data", "build", "nowhere.txt", "-o", "x.h5"}).err, HasSubstr("no file nowhere.txt"));
+  EXPECT_THAT(run({"data", "build", "nowhere.txt", "-o", "x.h5"}).err, HasSubstr("no such file: nowhere.txt"));
   const Result existing = run({"data", "build", "a.txt", "-o", "b.h5"});
   EXPECT_EQ(existing.code, 64);
   EXPECT_THAT(existing.err, HasSubstr("b.h5 exists already and is not a token store"));
@@ -76,7 +76,7 @@ TEST_F(DataCommand, AnInputIsNeverReplaced) {
       for (int overwrite = 0; overwrite < 2; ++overwrite) {
         const Result result = run(command);
         EXPECT_EQ(result.code, 64) << output;
-        EXPECT_THAT(result.err, HasSubstr("is the input")) << output;
+        EXPECT_THAT(result.err, HasSubstr("is also the input")) << output;
         EXPECT_EQ(read_file(folder_ / "a.txt"), "abc") << output;
         command.push_back("--overwrite");
       }
@@ -108,7 +108,7 @@ TEST_F(DataCommand, OnlyWhatIsOfTheSameKindIsReplacedAndOnlyWhenAsked) {
     const std::string first = read_file(folder_ / "out");
     const Result again = write("out", false);
     EXPECT_EQ(again.code, 64);
-    EXPECT_THAT(again.err, HasSubstr("--overwrite replaces it"));
+    EXPECT_THAT(again.err, HasSubstr("Use --overwrite to replace it"));
     EXPECT_EQ(read_file(folder_ / "out"), first);
     EXPECT_EQ(write("out", true).code, 0);
     std::filesystem::remove(folder_ / "out");

@@ -28,8 +28,8 @@ TEST_F(PlanCommand, AnswersFirst) {
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(result.err, "");
   for (const char* part : {"a.yaml: ", "parameters, fp32, on h100", "16 ranks on 2 nodes, ZeRO-1", "sft: fits, ",
-                           "rl: fits, ", "a step, ", "waiting for the network", "memory of one GPU", "AdamW moments",
-                           "keys and values", "time of one step", "generating", "and to other nodes"})
+                           "rl: fits, ", "a step, ", "waits for the network", "memory of one GPU", "AdamW moments",
+                           "keys and values", "time of one step", "generating", "sent to other nodes"})
     EXPECT_THAT(result.out, HasSubstr(part));
   EXPECT_LT(result.out.find("fits"), result.out.find("memory of one GPU"));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "runs"));
@@ -57,7 +57,7 @@ TEST_F(PlanCommand, RanksThatOnlyGenerateArePlannedApart) {
                               "parallel.rollout_ranks=6", "--set", "rl.max_staleness=1"});
   EXPECT_EQ(result.code, 0) << result.err;
   for (const char* part :
-       {"8 ranks on 4 nodes, 6 of which only generate, ZeRO-1", "one that only generates", "of it while others learn"})
+       {"8 ranks on 4 nodes, 6 of them only generate, ZeRO-1", "rank that only generates", "of it while others learn"})
     EXPECT_THAT(result.out, HasSubstr(part));
   const Result none = plan({"--ranks", "1", "--set", "parallel.layout=split"});
   EXPECT_THAT(none.err, HasSubstr("there are 1 ranks"));

@@ -68,7 +68,7 @@ TEST_F(RunCommand, TrainsReportsAndLeavesASoundFolder) {
 
   const Result other = run({"--set", "rl.steps=3"});
   EXPECT_EQ(other.code, 78);
-  EXPECT_THAT(other.err, HasSubstr("rl.steps: 2 there, 3 here"));
+  EXPECT_THAT(other.err, HasSubstr("rl.steps: 2 in the run folder, 3 now"));
 }
 
 TEST_F(RunCommand, LimitsBetweenSectionsAreToldBeforeAnythingIsCreated) {

@@ -140,7 +140,7 @@ TEST(RunData, AnInterruptedRunIsReportedFromItsMetrics) {
   run.write(folder.path());
   std::filesystem::remove(folder.path() / "summary.json");
   const RunData read = read_run(folder.path());
-  EXPECT_THAT(read.notes, Contains("Unfinished: stage rl stands at step 250."));
+  EXPECT_THAT(read.notes, Contains("Unfinished: stage rl is at step 250."));
   EXPECT_EQ(read.evaluations.size(), 6);
   write_report({folder.path()}, folder.path() / "report.html");
   EXPECT_THAT(content(folder.path() / "report.html"), HasSubstr("Unfinished: stage rl"));
@@ -173,7 +173,7 @@ TEST(RunData, ValuesThatAreNotFiniteAreNoted) {
   TemporaryFolder folder;
   std::ofstream(folder.path() / "metrics.jsonl") << R"({"stage":"sft","step":1,"loss":null,"nonfinite":["loss"]})"
                                                  << "\n";
-  EXPECT_THAT(read_run(folder.path()).notes, Contains(HasSubstr("1 record(s) hold values that are not finite")));
+  EXPECT_THAT(read_run(folder.path()).notes, Contains(HasSubstr("1 record(s) contain values that are not finite")));
 }
 
 TEST(Charts, HugeMetricsStayBounded) {

@@ -85,7 +85,7 @@ TEST_F(ReportPage, EveryPointOfARunIsDrawnInLightAndDark) {
            {"Accuracy .896 → .995, tokens 31.8 → 7.3 (−77\u00a0%) in 4 min 10 s", "The same problems, before and after",
             "✗ wrong", "✓ right", "git checkout 39c67658a90d", "--set 'run.name=a b'", "AMD EPYC 9B14", "width: 64"})
         EXPECT_THAT(text, HasSubstr(part));
-      EXPECT_THAT(text, Not(HasSubstr("in this run.")));
+      EXPECT_THAT(text, Not(HasSubstr("This run has")));
     }
   }
 }
@@ -98,7 +98,7 @@ TEST_F(ReportPage, PretrainingAloneShowsOnlyItsChartsAndSaysWhatIsMissing) {
   expect_marks(result, {{"pretrain-loss", 200 + 8}, {"pretrain-bits_per_byte", 8}, {"pretrain-tokens_per_s", 200}});
   for (const json& frame : result.at("frames")) {
     for (const auto& [id, chart] : frame.at("charts").items()) EXPECT_THAT(id, HasSubstr("pretrain-"));
-    EXPECT_THAT(frame.at("text"), HasSubstr("No RL stage and no evaluation on a task in this run."));
+    EXPECT_THAT(frame.at("text"), HasSubstr("This run has no RL stage and no evaluation on a task."));
     EXPECT_THAT(frame.at("text"), HasSubstr("Validation loss 1.302 → 0.620"));
   }
 }

@@ -83,7 +83,8 @@ checkpoint: {every: 0}
     if (task) there({"eval", copy, "--device", "cpu"});
     EXPECT_THAT(there({"plan", copy / "config.yaml"}).out, HasSubstr("pretrain"));
     const Result resumed = there({"run", copy / "config.yaml", "--run-dir", copy});
-    EXPECT_THAT(resumed.err, HasSubstr("data.train: corpus.txt is gone; going on with the tokens"));
+    EXPECT_THAT(resumed.err,
+                HasSubstr("data.train: corpus.txt no longer exists; the run continues with the token store"));
     EXPECT_EQ(metrics(copy), metrics(folder_ / "whole"));
     there({"verify", copy});
   }
@@ -150,7 +151,7 @@ TEST_F(MovedRun, ATokenStoreMayMoveButNotBeMissing) {
   fs::rename(folder_ / "corpus.h5", folder_ / "elsewhere/corpus.h5");
   const Result missing = here({"run", "a.yaml", "--run-dir", "r", "--set", "data.train=corpus.h5"});
   EXPECT_EQ(missing.code, 78);
-  EXPECT_THAT(missing.err, AllOf(HasSubstr("corpus.h5 is gone"), HasSubstr("--set data.train=FILE")));
+  EXPECT_THAT(missing.err, AllOf(HasSubstr("corpus.h5 no longer exists"), HasSubstr("--set data.train=FILE")));
   const Result moved = here({"run", "a.yaml", "--run-dir", "r", "--set", "data.train=elsewhere/corpus.h5"});
   EXPECT_EQ(moved.code, 0) << moved.err;
 }

@@ -107,9 +107,9 @@ TEST(RunDir, OtherNumbersAreRefusedNamingEachWithBothValues) {
   config.rl.steps = 300;
   config.model.width = 128;
   config.run.log_every = 3;  // does not change the numbers
-  EXPECT_THAT(refusal(config),
-              AllOf(HasSubstr("rl.steps: 10 there, 300 here"), HasSubstr("model.width: 64 there, 128 here"),
-                    Not(HasSubstr("log_every")), HasSubstr("--run-dir")));
+  EXPECT_THAT(refusal(config), AllOf(HasSubstr("rl.steps: 10 in the run folder, 300 now"),
+                                     HasSubstr("model.width: 64 in the run folder, 128 now"),
+                                     Not(HasSubstr("log_every")), HasSubstr("--run-dir")));
   EXPECT_EQ(read_file(folder / "run/config.yaml"), before);
 }
 
@@ -228,7 +228,7 @@ TEST(RunDir, APreparedFolderThatHoldsSomethingIsAnotherRuns) {
   const fs::path dir = folder / "run";
   fs::create_directory(dir);
   fs::create_directory_symlink(disk.path(), dir / "checkpoints");
-  EXPECT_THAT(refusal(config_in(dir)), HasSubstr("holds files but no config.yaml"));
+  EXPECT_THAT(refusal(config_in(dir)), HasSubstr("contains files but no config.yaml"));
 }
 
 TEST(RunDir, ALinkToNowhereIsNamedWithWhatItPointsTo) {

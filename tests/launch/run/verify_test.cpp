@@ -133,9 +133,9 @@ TEST_F(Verify, ACheckpointOfSeveralRanksIsCheckedWhole) {
 
 TEST_F(Verify, MetricsThatGoBackOrDoNotParse) {
   write("metrics.jsonl", metrics() + "{\"time\": 4, \"stage\": \"rl\", \"step\": 0}\n");
-  EXPECT_THAT(defects(), HasSubstr("metrics.jsonl: line 5: step 0 of stage rl comes after step 1"));
+  EXPECT_THAT(defects(), HasSubstr("metrics.jsonl: line 5: step 0 of stage rl follows step 1"));
   write("metrics.jsonl", metrics() + "{\"time\": 4, \"stage\": \"sft\", \"step\": 3}\n");
-  EXPECT_THAT(defects(), HasSubstr("line 5: stage sft comes again after rl"));
+  EXPECT_THAT(defects(), HasSubstr("line 5: stage sft occurs again after stage rl"));
   write("metrics.jsonl", "garbage\n" + metrics());
   EXPECT_THAT(defects(), HasSubstr("line 1"));
   write("metrics.jsonl", metrics() + "{\"time\": 4, \"step\": 3}\n");
@@ -157,7 +157,7 @@ TEST_F(Verify, ProblemsThatAreLostOrUsedTwice) {
   third(R"("trained": [13], "unused": [], "outstanding": [16], "handed_out": 6)");
   EXPECT_THAT(defects(), HasSubstr("6 problems were handed out"));  // 15 is missing, 16 was never handed out
   write("ledger.jsonl", ledger() + ledger());
-  EXPECT_THAT(defects(), HasSubstr("step 1 comes after step 2"));
+  EXPECT_THAT(defects(), HasSubstr("step 1 follows step 2"));
   third(R"("trained": 13)");
   EXPECT_THAT(defects(), HasSubstr("ledger.jsonl: line 3: "));
 }
@@ -174,7 +174,7 @@ TEST_F(Verify, ImpossibleSummaries) {
   write("summary.json", with(summary(), "\"accuracy\": 0.5", "\"accuracy\": 1.5"));
   EXPECT_THAT(defects(), HasSubstr("summary.json: stage sft: accuracy 1.5"));
   write("summary.json", with(summary(), "\"stage\": \"rl\"", "\"stage\": \"pretrain\""));
-  EXPECT_THAT(defects(), HasSubstr("not those of config.yaml"));
+  EXPECT_THAT(defects(), HasSubstr("differ from those of config.yaml"));
   write("summary.json", with(summary(), "\"run\": \"run\"", "\"run\": \"other\""));
   EXPECT_THAT(defects(), HasSubstr("other"));
   write("summary.json", with(summary(), "\"steps\": 2", "\"steps\": \"two\""));

@@ -318,7 +318,8 @@ TEST_F(Requests, ParametersOutOfRangeAreRefusedByName) {
   refused([](auto& r) { r.first_sample = -1; }, "first_sample is -1");
   refused([](auto& r) { r.sampling.stop = {"a", ""}; }, "stop is \"\"");
   refused([](auto& r) { r.prompt.clear(); }, "at least one token");
-  refused([](auto& r) { r.prompt.resize(137); }, "a prompt of 137 tokens plus 24 new tokens exceeds model.context = 160");
+  refused([](auto& r) { r.prompt.resize(137); },
+          "a prompt of 137 tokens plus 24 new tokens exceeds model.context = 160");
   EXPECT_TRUE(engine.idle());
 
   Engine mute(model, {.max_batch = 1});
