@@ -49,7 +49,9 @@ struct Staleness {
   explicit Staleness(const RolloutBatch& batch) {
     for (const RolloutGroup& group : batch.groups) {
       for (const Rollout& rollout : group.rollouts) {
-        for (const int64_t version : rollout.versions) mean.add(static_cast<double>(batch.version - version));
+        for (size_t i = 0; i < rollout.versions.size(); ++i) {
+          if (rollout.is_sampled(i)) mean.add(static_cast<double>(batch.version - rollout.versions[i]));
+        }
         if (rollout.versions.empty()) continue;
         max = std::max(max.value_or(0), static_cast<double>(batch.version - rollout.oldest_version()));
       }
@@ -81,7 +83,9 @@ std::optional<double> StepRecord::sampled_entropy() const {
   Mean mean;
   for (const RolloutGroup& group : batch.sampled) {
     for (const Rollout& rollout : group.rollouts) {
-      for (float e : rollout.entropies) mean.add(e);
+      for (size_t i = 0; i < rollout.entropies.size(); ++i) {
+        if (rollout.is_sampled(i)) mean.add(rollout.entropies[i]);
+      }
     }
   }
   return mean.value();

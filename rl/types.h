@@ -19,17 +19,26 @@ struct Problem {
   std::shared_ptr<const Item> item;
 };
 
-enum class FinishReason { kStop, kLength };  // sampled its end token; cut at the token limit
+// Every way in which generation ends: a stop token or a stop string; cut at the token limit.
+enum class FinishReason { kStop, kLength };
 
-// A verifier never turns its own failure into a score.
+// Every way in which verification ends. A verifier never turns its own failure into a score.
 enum class VerifyStatus { kOk, kTimeout, kError };
 
+// A run of tokens of a rollout, [begin, end), that the policy sampled, or that something else appended.
+struct Turn {
+  int64_t begin = 0, end = 0;
+  bool sampled = true;
+};
+
+// Everything after a prompt. Penalties, losses and metrics count sampled tokens only.
 struct Rollout {
   int64_t sample = 0;             // index inside its group
-  std::vector<int32_t> tokens;    // response, the end token included
-  std::vector<float> logprobs;    // of each response token under the policy that sampled it, after the logit transform
+  std::vector<int32_t> tokens;    // of all turns, end to end; the end token included
+  std::vector<uint8_t> sampled;   // of each token, 1: the policy sampled it; empty: it sampled all of them
+  std::vector<float> logprobs;    // of each token under the policy that sampled it, after the logit transform
   std::vector<float> entropies;   // of each sampled distribution, nats
-  std::vector<int64_t> versions;  // of the weights that sampled each response token; ascending
+  std::vector<int64_t> versions;  // of the weights that sampled each token; ascending
   FinishReason finish = FinishReason::kStop;
   VerifyStatus status = VerifyStatus::kOk;
   bool correct = false;                 // raw outcome, used by filters, evaluation and controllers
@@ -39,7 +48,9 @@ struct Rollout {
   double reward = 0;                    // shaped reward, from which the advantage is computed
   double advantage = 0;
 
-  int64_t length() const { return static_cast<int64_t>(tokens.size()); }
+  bool is_sampled(size_t token) const { return sampled.empty() || sampled[token] != 0; }
+  int64_t length() const;  // sampled tokens
+  std::vector<Turn> turns() const;
   int64_t oldest_version() const { return versions.empty() ? 0 : versions.front(); }
 };
 

@@ -30,6 +30,7 @@ template <class Coder, class R>
 void code(Coder& coder, R& rollout) {
   coder.value(rollout.sample);
   coder.sequence(rollout.tokens);
+  coder.sequence(rollout.sampled);
   coder.sequence(rollout.logprobs);
   coder.sequence(rollout.entropies);
   coder.sequence(rollout.versions);

@@ -57,6 +57,7 @@ PendingRollout begin_verification(const TokenizedTask& task, const Problem& prob
   Rollout& rollout = pending.rollout;
   rollout.sample = sample;
   rollout.tokens = std::move(completion.tokens);
+  rollout.sampled = std::move(completion.sampled);
   rollout.logprobs = std::move(completion.logprobs);
   rollout.entropies = std::move(completion.entropies);
   rollout.versions = std::move(completion.versions);

@@ -38,13 +38,22 @@ std::vector<float> staleness(const Rollout& rollout, int64_t version) {
   return stale;
 }
 
+// Only sampled tokens carry a loss.
+data::Sequence sampled_tokens(const Problem& problem, const Rollout& rollout) {
+  data::Sequence sequence = data::prompt_and_response(problem.prompt, rollout.tokens);
+  for (size_t i = 0; i < rollout.tokens.size(); ++i) {
+    if (!rollout.is_sampled(i)) sequence.weights[problem.prompt.size() + i] = 0;
+  }
+  return sequence;
+}
+
 MicroBatch pack_rollouts(std::span<const Item> items, int64_t version, torch::Device device) {
   std::vector<data::Sequence> sequences;
   std::vector<std::vector<float>> old_logprobs, advantages, ids, stale;
   bool any_stale = false;
   for (size_t i = 0; i < items.size(); ++i) {
     const Rollout& rollout = *items[i].rollout;
-    sequences.push_back(data::prompt_and_response(items[i].problem->prompt, rollout.tokens));
+    sequences.push_back(sampled_tokens(*items[i].problem, rollout));
     old_logprobs.push_back(beside_prompt(items[i], rollout.logprobs));
     advantages.push_back(
         beside_prompt(items[i], std::vector<float>(rollout.tokens.size(), static_cast<float>(rollout.advantage))));

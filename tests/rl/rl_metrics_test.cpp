@@ -31,6 +31,13 @@ StepRecord step() {
   hard.rollouts = {rollout(6, true, 0.75, "states", 0.25f, 7), rollout(2, false, 0, "direct", 2, 7)};
   hard.rollouts[1].status = VerifyStatus::kError;
   replaced.rollouts = {rollout(8, true, 1, "compact", 0.125f, 7), rollout(8, true, 1, "compact", 0.125f, 7)};
+  easy.rollouts[0].parts = {{"format", 1}};
+  easy.rollouts[1].parts = {{"format", 0.5}};
+  // A token that something else appended counts nowhere.
+  easy.rollouts[0].sampled = {1, 1, 0, 1, 1};
+  easy.rollouts[0].tokens.push_back(0);
+  easy.rollouts[0].entropies.insert(easy.rollouts[0].entropies.begin() + 2, 100.0f);
+  easy.rollouts[0].versions.insert(easy.rollouts[0].versions.begin() + 2, 6);
   record.batch.groups = {easy, hard};
   record.batch.sampled = {easy, hard, replaced};
   record.batch.version = 7;
@@ -71,6 +78,9 @@ TEST(RlMetrics, AreWhatTheRolloutsOfTheStepSay) {
   // Of the six sampled rollouts five were verified.
   const std::map<std::string, double> expected = {
       {"accuracy", 4.0 / 5},
+      {"verifier/error", 1.0 / 6},
+      {"verifier/timeout", 0},
+      {"reward/format", 0.75},
       {"accuracy/difficulty_1", 3.0 / 4},
       {"accuracy/difficulty_3", 1},
       {"reward", (1 + 0.75 + 1 + 1) / 5},

@@ -14,6 +14,7 @@ std::vector<Rollout> example() {
   Rollout full;
   full.sample = 3;
   full.tokens = {5, -1, std::numeric_limits<int32_t>::max()};
+  full.sampled = {1, 0, 1};
   full.logprobs = {-0.1f, -0.0f, -std::numeric_limits<float>::infinity()};
   full.entropies = {0.5f, 1e-30f, 2.0f};
   full.versions = {3, int64_t{1} << 40};
@@ -32,6 +33,7 @@ TEST(RolloutCodec, GivesBackWhatItWasGiven) {
   for (size_t i = 0; i < given.size(); ++i) {
     EXPECT_EQ(got[i].sample, given[i].sample);
     EXPECT_EQ(got[i].tokens, given[i].tokens);
+    EXPECT_EQ(got[i].sampled, given[i].sampled);
     EXPECT_EQ(got[i].logprobs, given[i].logprobs);
     EXPECT_EQ(got[i].entropies, given[i].entropies);
     EXPECT_EQ(got[i].versions, given[i].versions);

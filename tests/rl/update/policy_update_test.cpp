@@ -29,7 +29,8 @@ uint32_t word(uint64_t a, uint64_t b) {
 class PolicyUpdate : public ::testing::TestWithParam<std::string> {
  protected:
   // Makes three groups of four rollouts of several lengths, with advantages of both signs. One rollout teaches nothing,
-  // one could not be verified, and some have tokens that older weights sampled.
+  // one could not be verified, some have tokens that older weights sampled, and two have tokens in
+  // the middle that something else appended.
   PolicyUpdate() {
     torch::NoGradGuard no_grad;
     Tensor& weights = model.params().master();
@@ -52,6 +53,10 @@ class PolicyUpdate : public ::testing::TestWithParam<std::string> {
         rollout.advantage = (sample % 2 == 0 ? 1.0 : -0.75) * (1 + 0.5 * static_cast<double>(g));
         if (g == 1 && sample == 2) rollout.advantage = 0;
         if (g == 2 && sample == 3) rollout.status = VerifyStatus::kError;
+        if (sample == 0 && g < 2) {
+          rollout.sampled.assign(rollout.tokens.size(), 1);
+          rollout.sampled[1] = 0;
+        }
         rollout.entropies.assign(rollout.tokens.size(), 0);
         group.rollouts.push_back(std::move(rollout));
       }
@@ -105,23 +110,30 @@ class PolicyUpdate : public ::testing::TestWithParam<std::string> {
     void add(const Rollout& rollout, const Tensor& all) {
       if (rollout.status != VerifyStatus::kOk) return;
       verified += 1;
-      verified_tokens += static_cast<double>(rollout.tokens.size());
+      verified_tokens += static_cast<double>(rollout.length());
       if (rollout.advantage == 0) return;
-      trained_tokens += static_cast<double>(rollout.tokens.size());
-      entropy = entropy - (all.exp() * all).sum();
-      const std::vector<int64_t> tokens(rollout.tokens.begin(), rollout.tokens.end());
-      picked.push_back(all.gather(1, torch::tensor(tokens).unsqueeze(1)).squeeze(1));
+      trained_tokens += static_cast<double>(rollout.length());
+      std::vector<int64_t> tokens, places;  // of the sampled ones
+      for (size_t t = 0; t < rollout.tokens.size(); ++t) {
+        if (!rollout.is_sampled(t)) continue;
+        tokens.push_back(rollout.tokens[t]);
+        places.push_back(static_cast<int64_t>(t));
+      }
+      const Tensor sampled = all.index_select(0, torch::tensor(places));
+      entropy = entropy - (sampled.exp() * sampled).sum();
+      picked.push_back(sampled.gather(1, torch::tensor(tokens).unsqueeze(1)).squeeze(1));
       ReferenceSequence s;
       s.advantage = rollout.advantage;
       for (size_t t = 0; t < tokens.size(); ++t) {
         const double now = picked.back()[static_cast<int64_t>(t)].item<double>();
-        const bool stale = rollout.versions[t] < kVersion;
+        const size_t place = static_cast<size_t>(places[t]);
+        const bool stale = rollout.versions[place] < kVersion;
         // The ratio of a stale token to the sampler is a weight. The loss then uses the policy before the update, which
         // is the current one.
         s.logprob.push_back(now);
-        s.old_logprob.push_back(stale ? now : rollout.logprobs[t]);
-        s.weight.push_back(stale ? std::min(std::exp(now - rollout.logprobs[t]), kCap) : 1.0);
-        const double difference = stale ? 0 : std::abs(now - rollout.logprobs[t]);
+        s.old_logprob.push_back(stale ? now : rollout.logprobs[place]);
+        s.weight.push_back(stale ? std::min(std::exp(now - rollout.logprobs[place]), kCap) : 1.0);
+        const double difference = stale ? 0 : std::abs(now - rollout.logprobs[place]);
         fresh_difference += difference;
         fresh_largest = std::max(fresh_largest, difference);
         stale_tokens += stale ? 1 : 0;
