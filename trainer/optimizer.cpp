@@ -9,7 +9,7 @@
 #include <numeric>
 
 #include "trainer/kernels/kernels.h"
-#include "trainer/model/ops_fused.h"
+#include "trainer/model/ops/ops_fused.h"
 
 namespace terse::trainer {
 

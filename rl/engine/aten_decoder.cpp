@@ -6,8 +6,9 @@
 #include <stdexcept>
 
 #include "rl/engine/decoder.h"
-#include "trainer/model/ops_aten.h"
-#include "trainer/model/ops_fused.h"
+#include "trainer/model/block.h"
+#include "trainer/model/ops/ops_aten.h"
+#include "trainer/model/ops/ops_fused.h"
 
 namespace terse::rl {
 
@@ -16,15 +17,81 @@ namespace {
 using torch::Tensor;
 namespace ops = trainer::ops::aten;
 
+// The KV cache of each layer, [slots, capacity, K, C].
+struct LayerCaches {
+  std::vector<Tensor> keys, values;
+};
+
+// Rows that attend to a KV cache.
+class AtenBackend {
+ public:
+  AtenBackend(const trainer::Transformer& model, const trainer::ops::Fused& fused, const DecodeRows& rows,
+              LayerCaches& cache, int64_t capacity)
+      : spec_(model.spec()),
+        rope_(model.rope()),
+        fused_(fused),
+        cache_(cache),
+        slots_(indices(rows.slots, model.device())),
+        positions_(indices(rows.positions, model.device())),
+        // Row r may read the cached tokens 0..position of its own slot.
+        mask_(torch::arange(capacity, positions_.options()).unsqueeze(0) <= positions_.unsqueeze(1)) {}
+
+  static Tensor indices(const std::vector<int64_t>& values, torch::Device device) {
+    return torch::tensor(values, torch::kInt64).to(device);
+  }
+  void enter_layer(size_t layer) { layer_ = layer; }
+  const trainer::ModelSpec& spec() const { return spec_; }
+
+  Tensor norm(const Tensor& x, const Tensor& weight) const {
+    return fused_.rms_norm(x, like(x, weight), spec_.norm_eps);
+  }
+  trainer::ops::NormedSum add_norm(const Tensor& x, const Tensor& delta, const Tensor& weight) const {
+    return fused_.add_rms_norm(x, delta, like(x, weight), spec_.norm_eps);
+  }
+  Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) const {
+    return ops::linear(x, weight, bias.defined() ? like(x, bias) : Tensor());
+  }
+  Tensor qk_norm(const Tensor& qkv, const Tensor& q_norm, const Tensor& k_norm) const {
+    return fused_.qk_norm(qkv, like(qkv, q_norm), like(qkv, k_norm), spec_);
+  }
+  Tensor attention(const Tensor& qkv) const {
+    const auto [q, k, v] = fused_.split_rope(qkv, positions_, rope_, spec_);
+    cache_.keys[layer_].index_put_({slots_, positions_}, k);
+    cache_.values[layer_].index_put_({slots_, positions_}, v);
+    const auto cached = [&](const Tensor& cache) {
+      return cache.index_select(0, slots_).transpose(1, 2);
+    };  // [R, K, T, C]
+    const int64_t n = qkv.size(0);
+    const Tensor attended = at::scaled_dot_product_attention(
+        q.unsqueeze(2), cached(cache_.keys[layer_]), cached(cache_.values[layer_]), mask_.view({n, 1, 1, -1}), 0.0,
+        false, spec_.attention_scale(), spec_.heads != spec_.kv_heads);
+    return attended.reshape({n, -1});
+  }
+  Tensor swiglu(const Tensor& gate_up) const { return fused_.swiglu(gate_up); }
+  Tensor add(const Tensor& x, const Tensor& delta) const { return x + delta; }
+
+ private:
+  // A vector in the dtype of the activations.
+  static Tensor like(const Tensor& x, const Tensor& vector) { return vector.detach().to(x.scalar_type()); }
+
+  const trainer::ModelSpec& spec_;
+  const Tensor& rope_;
+  const trainer::ops::Fused& fused_;
+  LayerCaches& cache_;
+  Tensor slots_, positions_, mask_;
+  size_t layer_ = 0;
+};
+
 class AtenDecoder final : public Decoder {
  public:
   AtenDecoder(trainer::Transformer& model, int64_t slots, int64_t capacity)
-      : Decoder(model, capacity), spec_(model.spec()), fused_(model.device()) {
+      : Decoder(model, capacity), declared_(trainer::block_weights(model.spec())), fused_(model.device()) {
+    const trainer::ModelSpec& spec = model.spec();
     const auto options =
-        torch::TensorOptions().device(model.device()).dtype(spec_.bf16 ? torch::kBFloat16 : torch::kFloat32);
-    for (int64_t layer = 0; layer < spec_.layers; ++layer) {
-      keys_.push_back(torch::zeros({slots, capacity, spec_.kv_heads, spec_.head_width}, options));
-      values_.push_back(torch::zeros_like(keys_.back()));
+        torch::TensorOptions().device(model.device()).dtype(spec.bf16 ? torch::kBFloat16 : torch::kFloat32);
+    for (int64_t layer = 0; layer < spec.layers; ++layer) {
+      cache_.keys.push_back(torch::zeros({slots, capacity, spec.kv_heads, spec.head_width}, options));
+      cache_.values.push_back(torch::zeros_like(cache_.keys.back()));
     }
     refresh();
   }
@@ -34,13 +101,10 @@ class AtenDecoder final : public Decoder {
   void refresh() override {
     trainer::FlatParams& params = model_.params();
     const bool copies = params.gathers_on_demand();
-    const auto take = [copies](const Tensor& t) { return !t.defined() ? t : copies ? t.detach().clone() : t.detach(); };
+    const auto take = [copies](const Tensor& t) { return copies ? t.detach().clone() : t.detach(); };
     blocks_.clear();
     params.visit(
-        [&](const trainer::BlockWeights& w) {
-          blocks_.push_back({take(w.attention_norm), take(w.qkv), take(w.qkv_bias), take(w.q_norm), take(w.k_norm),
-                             take(w.out), take(w.ffn_norm), take(w.gate_up), take(w.down)});
-        },
+        [&](const trainer::BlockWeights& w) { blocks_.push_back(trainer::transform(declared_, w, take, take)); },
         [&] {
           embedding_ = take(params.embedding());
           head_ = take(params.head());
@@ -50,52 +114,28 @@ class AtenDecoder final : public Decoder {
 
   Tensor run(const DecodeRows& rows) override {
     torch::NoGradGuard no_grad;
-    const auto indices = [this](const std::vector<int64_t>& v) {
-      return torch::tensor(v, torch::kInt64).to(model_.device());
-    };
-    const Tensor slots = indices(rows.slots), positions = indices(rows.positions);
-    // Row r may read the cached tokens 0..position of its own slot.
-    const Tensor mask = torch::arange(capacity_, positions.options()).unsqueeze(0) <= positions.unsqueeze(1);
-    Tensor x = ops::embed(indices(rows.tokens), embedding_);
-    for (size_t layer = 0; layer < keys_.size(); ++layer) x = block(layer, x, slots, positions, mask);
-    x = fused_.rms_norm(x.index_select(0, indices(rows.wanted)), norm_weight(final_norm_, x), spec_.norm_eps);
-    return ops::linear(x, head_, {}).to(torch::kFloat32).to(torch::kCPU).contiguous();
+    AtenBackend backend(model_, fused_, rows, cache_, capacity_);
+    Tensor x = ops::embed(AtenBackend::indices(rows.tokens, model_.device()), embedding_);
+    for (size_t layer = 0; layer < blocks_.size(); ++layer) {
+      backend.enter_layer(layer);
+      x = trainer::block(backend, blocks_[layer], x);
+    }
+    x = backend.norm(x.index_select(0, AtenBackend::indices(rows.wanted, model_.device())), final_norm_);
+    return backend.linear(x, head_, {}).to(torch::kFloat32).to(torch::kCPU).contiguous();
   }
 
   void copy_prefix(int64_t from, int64_t to, int64_t length) override {
-    for (auto* cache : {&keys_, &values_}) {
-      for (Tensor& t : *cache) t[to].narrow(0, 0, length).copy_(t[from].narrow(0, 0, length));
+    for (auto* layers : {&cache_.keys, &cache_.values}) {
+      for (Tensor& t : *layers) t[to].narrow(0, 0, length).copy_(t[from].narrow(0, 0, length));
     }
   }
 
  private:
-  static Tensor norm_weight(const Tensor& weight, const Tensor& x) { return weight.detach().to(x.scalar_type()); }
-
-  Tensor block(size_t layer, const Tensor& x, const Tensor& slots, const Tensor& positions, const Tensor& mask) {
-    const trainer::BlockWeights& w = blocks_[layer];
-    const int64_t n = x.size(0);
-    const Tensor bias = w.qkv_bias.defined() ? norm_weight(w.qkv_bias, x) : Tensor();
-    Tensor qkv = ops::linear(fused_.rms_norm(x, norm_weight(w.attention_norm, x), spec_.norm_eps), w.qkv, bias);
-    if (spec_.qk_norm) qkv = fused_.qk_norm(qkv, norm_weight(w.q_norm, x), norm_weight(w.k_norm, x), spec_);
-    const auto [q, k, v] = fused_.split_rope(qkv, positions, model_.rope(), spec_);
-    keys_[layer].index_put_({slots, positions}, k);
-    values_[layer].index_put_({slots, positions}, v);
-    const auto cached = [&](const Tensor& cache) {
-      return cache.index_select(0, slots).transpose(1, 2);
-    };  // [R, K, T, C]
-    const Tensor attended = at::scaled_dot_product_attention(
-        q.unsqueeze(2), cached(keys_[layer]), cached(values_[layer]), mask.view({n, 1, 1, capacity_}), 0.0, false,
-        spec_.attention_scale(), spec_.heads != spec_.kv_heads);
-    const auto [h, normed] = fused_.add_rms_norm(x, ops::linear(attended.reshape({n, -1}), w.out, {}),
-                                                 norm_weight(w.ffn_norm, x), spec_.norm_eps);
-    return h + ops::linear(fused_.swiglu(ops::linear(normed, w.gate_up, {})), w.down, {});
-  }
-
-  const trainer::ModelSpec& spec_;
+  const std::vector<trainer::BlockWeight> declared_;
   trainer::ops::Fused fused_;
   std::vector<trainer::BlockWeights> blocks_;
   Tensor embedding_, head_, final_norm_;
-  std::vector<Tensor> keys_, values_;  // per layer [slots, capacity, K, C]
+  LayerCaches cache_;
 };
 
 }  // namespace

@@ -1,8 +1,9 @@
 // Lists the tensors of the transformer, unit by unit, and assigns their offsets.
 #include "trainer/model/param_layout.h"
 
-#include <cmath>
 #include <stdexcept>
+
+#include "trainer/model/block_weights.h"
 
 namespace terse::trainer {
 
@@ -19,26 +20,15 @@ struct UnitTensors {
 
 UnitTensors block_tensors(const ModelSpec& spec, int64_t layer) {
   const std::string block = "model.layers." + std::to_string(layer) + ".";
-  const double std = spec.init_std, residual_std = std / std::sqrt(2.0 * static_cast<double>(spec.layers));
-  const int64_t q = spec.attention_width(), kv = spec.kv_heads * spec.head_width;
   UnitTensors unit;
-  unit.matrix(block + "self_attn.q_proj.weight", q, spec.width, std);
-  unit.matrix(block + "self_attn.k_proj.weight", kv, spec.width, std);
-  unit.matrix(block + "self_attn.v_proj.weight", kv, spec.width, std);
-  unit.matrix(block + "self_attn.o_proj.weight", spec.width, q, residual_std);
-  unit.matrix(block + "mlp.gate_proj.weight", spec.ffn_width, spec.width, std);
-  unit.matrix(block + "mlp.up_proj.weight", spec.ffn_width, spec.width, std);
-  unit.matrix(block + "mlp.down_proj.weight", spec.width, spec.ffn_width, residual_std);
-  unit.vector(block + "input_layernorm.weight", spec.width, 1);
-  unit.vector(block + "post_attention_layernorm.weight", spec.width, 1);
-  if (spec.qkv_bias) {
-    unit.vector(block + "self_attn.q_proj.bias", q, 0);
-    unit.vector(block + "self_attn.k_proj.bias", kv, 0);
-    unit.vector(block + "self_attn.v_proj.bias", kv, 0);
-  }
-  if (spec.qk_norm) {
-    unit.vector(block + "self_attn.q_norm.weight", spec.head_width, 1);
-    unit.vector(block + "self_attn.k_norm.weight", spec.head_width, 1);
+  for (const BlockWeight& weight : block_weights(spec)) {
+    for (const BlockWeight::Part& part : weight.parts) {
+      if (weight.is_matrix()) {
+        unit.matrix(block + part.name, part.rows, weight.columns, weight.init_std);
+      } else {
+        unit.vector(block + part.name, part.rows, weight.init_value);
+      }
+    }
   }
   return unit;
 }

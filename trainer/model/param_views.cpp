@@ -46,17 +46,8 @@ void FlatParams::make_views(size_t u) {
   } else {
     const std::string block = "model.layers." + std::to_string(u - 1) + ".";
     BlockWeights w;
-    w.attention_norm = leaf(block + "input_layernorm.weight", {spec_.width}, u);
-    w.qkv = leaf(block + "self_attn.q_proj.weight", {spec_.qkv_width(), spec_.width}, u);
-    if (spec_.qkv_bias) w.qkv_bias = leaf(block + "self_attn.q_proj.bias", {spec_.qkv_width()}, u);
-    if (spec_.qk_norm) {
-      w.q_norm = leaf(block + "self_attn.q_norm.weight", {spec_.head_width}, u);
-      w.k_norm = leaf(block + "self_attn.k_norm.weight", {spec_.head_width}, u);
-    }
-    w.out = leaf(block + "self_attn.o_proj.weight", {spec_.width, spec_.attention_width()}, u);
-    w.ffn_norm = leaf(block + "post_attention_layernorm.weight", {spec_.width}, u);
-    w.gate_up = leaf(block + "mlp.gate_proj.weight", {2 * spec_.ffn_width, spec_.width}, u);
-    w.down = leaf(block + "mlp.down_proj.weight", {spec_.width, spec_.ffn_width}, u);
+    for (const BlockWeight& weight : block_weights(spec_))
+      w.*weight.member = leaf(block + weight.parts.front().name, weight.shape(), u);
     blocks_[u - 1] = std::move(w);
   }
   attach_grads(u);

@@ -14,21 +14,10 @@
 #include <vector>
 
 #include "checkpoints/store.h"
+#include "trainer/model/block_weights.h"
 #include "trainer/model/sharding.h"
 
 namespace terse::trainer {
-
-// Weights of one block.
-struct BlockWeights {
-  torch::Tensor attention_norm;  // [D]
-  torch::Tensor qkv;             // [(H + 2K) C, D]
-  torch::Tensor qkv_bias;        // [(H + 2K) C] or undefined
-  torch::Tensor q_norm, k_norm;  // [C] or undefined
-  torch::Tensor out;             // [D, H C]
-  torch::Tensor ffn_norm;        // [D]
-  torch::Tensor gate_up;         // [2F, D], gate rows first
-  torch::Tensor down;            // [D, F]
-};
 
 // An observer that is notified as a backward pass moves through the units, last unit first; see Transformer::hidden().
 class PassObserver {

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "trainer/model/block_weights.h"
+
 namespace terse::trainer {
 
 double ModelSpec::attention_scale() const {
@@ -13,8 +15,8 @@ double ModelSpec::attention_scale() const {
 }
 
 double ModelSpec::flops_per_token(double sequence_length) const {
-  const double block = static_cast<double>(width * qkv_width() + attention_width() * width + 3 * width * ffn_width);
-  const double weights = static_cast<double>(layers) * block + static_cast<double>(width * vocab);
+  const double weights =
+      static_cast<double>(layers) * static_cast<double>(matrix_elements(*this)) + static_cast<double>(width * vocab);
   return 6 * weights + 6 * static_cast<double>(layers * attention_width()) * sequence_length;
 }
 

@@ -5,10 +5,46 @@
 
 #include <stdexcept>
 
+#include "trainer/model/block.h"
 #include "trainer/model/recompute.h"
 #include "trainer/model/unit_boundary.h"
 
 namespace terse::trainer {
+
+namespace {
+
+// Packed sequences, differentiable. Only backward passes need `sequences`.
+class PackedBackend {
+ public:
+  PackedBackend(const ModelSpec& spec, const torch::Tensor& rope, const data::Batch& batch)
+      : spec_(spec), rope_(rope), batch_(batch) {}
+
+  const ModelSpec& spec() const { return spec_; }
+  torch::Tensor norm(const torch::Tensor& x, const torch::Tensor& weight) const {
+    return ops::rms_norm(x, weight, spec_.norm_eps, batch_.sequences);
+  }
+  ops::NormedSum add_norm(const torch::Tensor& x, const torch::Tensor& delta, const torch::Tensor& weight) const {
+    return ops::add_rms_norm(x, delta, weight, spec_.norm_eps, batch_.sequences);
+  }
+  torch::Tensor linear(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias) const {
+    return ops::linear(x, weight, bias, batch_.sequences);
+  }
+  torch::Tensor qk_norm(const torch::Tensor& qkv, const torch::Tensor& q_norm, const torch::Tensor& k_norm) const {
+    return ops::qk_norm(qkv, q_norm, k_norm, spec_, batch_.sequences);
+  }
+  torch::Tensor attention(const torch::Tensor& qkv) const {
+    return ops::attention(qkv, batch_.positions, batch_.segments, rope_, spec_);
+  }
+  torch::Tensor swiglu(const torch::Tensor& gate_up) const { return ops::swiglu(gate_up); }
+  torch::Tensor add(const torch::Tensor& x, const torch::Tensor& delta) const { return x + delta; }
+
+ private:
+  const ModelSpec& spec_;
+  const torch::Tensor& rope_;
+  const data::Batch& batch_;
+};
+
+}  // namespace
 
 Transformer::Transformer(const ModelSpec& spec, torch::Device device, uint64_t seed, const Sharding& sharding,
                          Purpose purpose)
@@ -25,16 +61,6 @@ void Transformer::save(checkpoints::StateDict& state) const {
 void Transformer::restore(const checkpoints::StateDict& state) {
   params_.restore(state, "", params_.master());
   params_.publish();
-}
-
-torch::Tensor Transformer::block(const torch::Tensor& x, const BlockWeights& w, const data::Batch& batch) const {
-  const torch::Tensor& seq = batch.sequences;
-  torch::Tensor qkv = ops::linear(ops::rms_norm(x, w.attention_norm, spec_.norm_eps, seq), w.qkv, w.qkv_bias, seq);
-  if (spec_.qk_norm) qkv = ops::qk_norm(qkv, w.q_norm, w.k_norm, spec_, seq);
-  const torch::Tensor attended =
-      ops::linear(ops::attention(qkv, batch.positions, batch.segments, rope_, spec_), w.out, {}, seq);
-  const auto [h, normed] = ops::add_rms_norm(x, attended, w.ffn_norm, spec_.norm_eps, seq);
-  return h + ops::linear(ops::swiglu(ops::linear(normed, w.gate_up, {}, seq)), w.down, {}, seq);
 }
 
 void Transformer::require_angles(int64_t first, int64_t last) const {
@@ -58,7 +84,8 @@ torch::Tensor Transformer::hidden(const data::Batch& batch) {
     x = unit_boundary(x, params_, unit - 1);
     const auto run = [this, unit, batch](const torch::Tensor& input) {
       params_.open(unit);
-      torch::Tensor y = block(input, params_.block(unit - 1), batch);
+      PackedBackend backend(spec_, rope_, batch);
+      torch::Tensor y = block(backend, params_.block(unit - 1), input);
       if (!torch::GradMode::is_enabled()) params_.close(unit);
       return y;
     };

@@ -4,7 +4,7 @@
 
 #include "checkpoints/state_dict.h"
 #include "data/batch.h"
-#include "trainer/model/ops.h"
+#include "trainer/model/ops/ops.h"
 #include "trainer/model/params.h"
 
 namespace terse::trainer {
@@ -39,8 +39,6 @@ class Transformer {
                               const LogitTransform& transform = {});
 
  private:
-  torch::Tensor block(const torch::Tensor& x, const BlockWeights& weights, const data::Batch& batch) const;
-
   ModelSpec spec_;
   torch::Device device_;
   FlatParams params_;

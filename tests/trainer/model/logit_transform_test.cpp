@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "trainer/kernels/kernels.h"
-#include "trainer/model/ops.h"
-#include "trainer/model/ops_aten.h"
+#include "trainer/model/ops/ops.h"
+#include "trainer/model/ops/ops_aten.h"
 
 namespace terse::trainer {
 namespace {

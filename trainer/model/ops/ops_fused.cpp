@@ -1,13 +1,13 @@
 // The autograd functions that run on the CUDA kernels. Saved data cannot hold a raw pointer, so each function saves the
 // address of the kernels' table as a number.
-#include "trainer/model/ops_fused.h"
+#include "trainer/model/ops/ops_fused.h"
 
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <stdexcept>
 
-#include "trainer/model/ops_aten.h"
+#include "trainer/model/ops/ops_aten.h"
 
 namespace terse::trainer::ops {
 

@@ -1,10 +1,10 @@
 // Compares values and gradients of the operations on the CPU kernels with LibTorch's.
-#include "trainer/model/ops.h"
+#include "trainer/model/ops/ops.h"
 
 #include <gtest/gtest.h>
 
 #include "tests/support/tiny_model.h"
-#include "trainer/model/ops_aten.h"
+#include "trainer/model/ops/ops_aten.h"
 
 namespace terse::trainer {
 namespace {

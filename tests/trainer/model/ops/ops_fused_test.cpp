@@ -1,9 +1,9 @@
 // Compares values and gradients of the fused operations with LibTorch's. The CUDA kernels run on the host and on a GPU.
-#include "trainer/model/ops_fused.h"
+#include "trainer/model/ops/ops_fused.h"
 
 #include "tests/support/cuda_on_host.h"
 #include "tests/support/tiny_model.h"
-#include "trainer/model/ops_aten.h"
+#include "trainer/model/ops/ops_aten.h"
 
 namespace terse::trainer {
 namespace {

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
-#include "trainer/model/ops.h"
-#include "trainer/model/ops_aten.h"
-#include "trainer/model/ops_cpu.h"
+#include "trainer/model/ops/ops.h"
+#include "trainer/model/ops/ops_aten.h"
+#include "trainer/model/ops/ops_cpu.h"
 
 namespace terse::trainer::ops {
 

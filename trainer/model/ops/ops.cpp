@@ -1,13 +1,13 @@
 // Dispatch of the operations, and their autograd functions on the CPU kernels.
-#include "trainer/model/ops.h"
+#include "trainer/model/ops/ops.h"
 
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 
-#include "trainer/model/ops_aten.h"
-#include "trainer/model/ops_cpu.h"
-#include "trainer/model/ops_fused.h"
+#include "trainer/model/ops/ops_aten.h"
+#include "trainer/model/ops/ops_cpu.h"
+#include "trainer/model/ops/ops_fused.h"
 
 namespace terse::trainer::ops {
 

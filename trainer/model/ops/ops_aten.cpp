@@ -1,5 +1,5 @@
 // Transformer operations from LibTorch's functions; autograd derives the backward passes.
-#include "trainer/model/ops_aten.h"
+#include "trainer/model/ops/ops_aten.h"
 
 #include <ATen/ops/_flash_attention_forward.h>
 

@@ -4,7 +4,7 @@
 
 #include <array>
 
-#include "trainer/model/ops.h"
+#include "trainer/model/ops/ops.h"
 
 namespace terse::trainer::ops::aten {
 

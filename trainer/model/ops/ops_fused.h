@@ -9,7 +9,7 @@
 #include <array>
 
 #include "trainer/kernels/cuda/kernels.h"
-#include "trainer/model/ops.h"
+#include "trainer/model/ops/ops.h"
 
 namespace terse::trainer::ops {
 

@@ -1,0 +1,52 @@
+// The declaration itself. Checkpoints and recorded runs depend on its order: random initial weights are drawn by
+// offset.
+#include "trainer/model/block_weights.h"
+
+#include <cmath>
+
+namespace terse::trainer {
+
+int64_t BlockWeight::rows() const {
+  int64_t rows = 0;
+  for (const Part& part : parts) rows += part.rows;
+  return rows;
+}
+
+std::vector<int64_t> BlockWeight::shape() const {
+  return is_matrix() ? std::vector<int64_t>{rows(), columns} : std::vector<int64_t>{rows()};
+}
+
+std::vector<BlockWeight> block_weights(const ModelSpec& spec) {
+  using W = BlockWeights;
+  // The matrices that write to the residual stream start smaller, because 2 L of them add up (GPT-2).
+  const double std = spec.init_std, residual_std = std / std::sqrt(2.0 * static_cast<double>(spec.layers));
+  const int64_t d = spec.width, q = spec.attention_width(), kv = spec.kv_heads * spec.head_width, f = spec.ffn_width;
+  std::vector<BlockWeight> weights = {
+      {&W::qkv,
+       {{"self_attn.q_proj.weight", q}, {"self_attn.k_proj.weight", kv}, {"self_attn.v_proj.weight", kv}},
+       d,
+       std},
+      {&W::out, {{"self_attn.o_proj.weight", d}}, q, residual_std},
+      {&W::gate_up, {{"mlp.gate_proj.weight", f}, {"mlp.up_proj.weight", f}}, d, std},
+      {&W::down, {{"mlp.down_proj.weight", d}}, f, residual_std},
+      {&W::attention_norm, {{"input_layernorm.weight", d}}, 0, 0, 1},
+      {&W::ffn_norm, {{"post_attention_layernorm.weight", d}}, 0, 0, 1},
+  };
+  if (spec.qkv_bias) {
+    weights.push_back(
+        {&W::qkv_bias, {{"self_attn.q_proj.bias", q}, {"self_attn.k_proj.bias", kv}, {"self_attn.v_proj.bias", kv}}});
+  }
+  if (spec.qk_norm) {
+    weights.push_back({&W::q_norm, {{"self_attn.q_norm.weight", spec.head_width}}, 0, 0, 1});
+    weights.push_back({&W::k_norm, {{"self_attn.k_norm.weight", spec.head_width}}, 0, 0, 1});
+  }
+  return weights;
+}
+
+int64_t matrix_elements(const ModelSpec& spec) {
+  int64_t elements = 0;
+  for (const BlockWeight& weight : block_weights(spec)) elements += weight.rows() * weight.columns;
+  return elements;
+}
+
+}  // namespace terse::trainer
