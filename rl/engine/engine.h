@@ -67,13 +67,13 @@ class Engine {
  private:
   struct Sequence {
     int64_t ticket = 0, sample = 0;
-    std::shared_ptr<const GenerationRequest> request;
-    std::vector<int32_t> tokens;  // the prompt and everything after it
+    std::shared_ptr<const GenerationRequest> request = {};
+    std::vector<int32_t> tokens = {};  // the prompt and everything after it
     int64_t slot = -1;
     int64_t cached = 0;  // leading tokens whose keys and values are in the cache
     int64_t left = 0;    // tokens that it may still sample
-    Completion completion;
-    StopStrings stop;
+    Completion completion = {};
+    StopStrings stop = {};
   };
 
   void check_request(const GenerationRequest& request) const;

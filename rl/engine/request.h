@@ -31,8 +31,8 @@ struct NewToken {
 };
 
 struct GenerationRequest {
-  std::vector<int32_t> prompt;  // not empty
-  SamplingParams sampling;
+  std::vector<int32_t> prompt = {};  // not empty
+  SamplingParams sampling = {};
   // The random numbers of a token depend on sampling.seed, sampling.stream, `key`, `first_sample` plus the number of
   // its sample, and `first_place` plus its index in the response.
   int64_t key = 0, first_sample = 0, first_place = 0;

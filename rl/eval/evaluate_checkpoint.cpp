@@ -99,7 +99,7 @@ int64_t generate(const GenerateRequest& request, const EmitSample& emit) {
   }
   SamplingParams sampling;
   sampling.transform = {request.temperature, request.top_k, request.top_p, request.min_p};
-  const Task* task = opened.vocabulary.task.get();
+  const TokenizedTask* task = opened.vocabulary.task.get();
   const int64_t usual = task != nullptr ? response_limit(opened.config, *task) : room;
   sampling.max_new_tokens = std::min(room, request.max_new_tokens > 0 ? request.max_new_tokens : usual);
   sampling.stop_token_ids = {tokenizer.eos()};

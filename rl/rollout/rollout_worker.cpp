@@ -67,12 +67,12 @@ PendingRollout begin_verification(const TokenizedTask& task, const Problem& prob
 }
 
 Rollout PendingRollout::get() {
-  Verdict verdict = this->verdict.get();
-  rollout.status = verdict.status;
-  rollout.correct = verdict.correct;
-  rollout.score = verdict.score;
-  rollout.parts = std::move(verdict.parts);
-  rollout.form = std::move(verdict.form);
+  Verdict judged = verdict.get();
+  rollout.status = judged.status;
+  rollout.correct = judged.correct;
+  rollout.score = judged.score;
+  rollout.parts = std::move(judged.parts);
+  rollout.form = std::move(judged.form);
   return std::move(rollout);
 }
 

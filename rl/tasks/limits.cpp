@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "configs/check.h"
+#include "configs/field_text.h"
 #include "configs/load.h"
 #include "data/tokenizers/tokenizer_factory.h"
 #include "trainer/learners.h"

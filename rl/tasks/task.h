@@ -35,10 +35,10 @@ inline constexpr int64_t kNoDifficulty = -1;
 // One question of a task.
 struct Item {
   int64_t index = 0;  // in its split
-  std::vector<Message> prompt;
-  std::string answer;                  // the reference answer
+  std::vector<Message> prompt = {};
+  std::string answer = {};             // the reference answer
   int64_t difficulty = kNoDifficulty;  // the task's own scale, 0 or more; metrics and controllers work per difficulty
-  std::string meta;                    // task-private, e.g. the operations; enough to verify and to render solutions
+  std::string meta = {};               // task-private, e.g. the operations; enough to verify and to render solutions
 };
 
 // What the model answered. `text` lacks the end token.
