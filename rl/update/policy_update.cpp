@@ -12,13 +12,13 @@ namespace terse::rl {
 
 namespace {
 
-struct Item {
+struct Trained {
   const Problem* problem;
   const Rollout* rollout;
 };
 
 // Prepends a zero for each prompt token to the values of the response tokens, as data::pack_values needs them.
-std::vector<float> beside_prompt(const Item& item, const std::vector<float>& values) {
+std::vector<float> beside_prompt(const Trained& item, const std::vector<float>& values) {
   std::vector<float> out(item.problem->prompt.size(), 0.0f);
   out.insert(out.end(), values.begin(), values.end());
   return out;
@@ -47,7 +47,7 @@ data::Sequence sampled_tokens(const Problem& problem, const Rollout& rollout) {
   return sequence;
 }
 
-MicroBatch pack_rollouts(std::span<const Item> items, int64_t version, torch::Device device) {
+MicroBatch pack_rollouts(std::span<const Trained> items, int64_t version, torch::Device device) {
   std::vector<data::Sequence> sequences;
   std::vector<std::vector<float>> old_logprobs, advantages, ids, stale;
   bool any_stale = false;
@@ -78,8 +78,8 @@ MicroBatch pack_rollouts(std::span<const Item> items, int64_t version, torch::De
 
 // Returns the rollouts that train, and adds all verified ones to `totals`. So the denominators are known before the
 // first backward pass.
-std::vector<Item> select(std::span<const RolloutGroup> groups, PolicyTotals& totals) {
-  std::vector<Item> items;
+std::vector<Trained> select(std::span<const RolloutGroup> groups, PolicyTotals& totals) {
+  std::vector<Trained> items;
   for (const RolloutGroup& group : groups) {
     for (const Rollout& rollout : group.rollouts) {
       if (rollout.status != VerifyStatus::kOk) continue;
@@ -152,7 +152,7 @@ UpdateResult accumulate_update(trainer::Transformer& model, std::span<const Roll
                                const std::vector<data::Sequence>& replay, const UpdateOptions& options) {
   UpdateResult result;
   PolicyTotals totals;
-  const std::vector<Item> items = select(groups, totals);
+  const std::vector<Trained> items = select(groups, totals);
   const double count = policy_loss_count(options.loss, totals, options.policy);
   const int64_t sequences = static_cast<int64_t>(items.size());
   const int64_t limit = options.micro_batch > 0 ? options.micro_batch : sequences;
