@@ -22,7 +22,8 @@ void TraceLog::write(const std::string& stage, int64_t step, const char* logged_
                                  {"reward", rollout.reward},
                                  {"finish", rollout.finish == FinishReason::kStop ? "stop" : "length"}};
   try {
-    record_.append(file(stage), line.dump());
+    // The bytes of a response need not be UTF-8.
+    record_.append(file(stage), line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
   } catch (const trainer::MetricsError& error) {
     record_.warn(fmt::format("{}; training continues without traces until they can be written again", error.what()));
   }
