@@ -45,7 +45,7 @@ def parse(arguments):
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=50)
     parser.add_argument("--folders", type=split, default=["rl", "trainer", "data", "checkpoints", "configs", "base"])
-    parser.add_argument("--exclude", type=split, default=["trainer/parallel", "trainer/plan"])
+    parser.add_argument("--exclude", type=split, default=["trainer/parallel"])
     parser.add_argument("--commit", default="HEAD")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path)

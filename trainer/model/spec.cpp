@@ -12,12 +12,6 @@ double ModelSpec::attention_scale() const {
   return 1.0 / std::sqrt(static_cast<double>(head_width));
 }
 
-double ModelSpec::flops_per_token(double sequence_length) const {
-  const double block = static_cast<double>(width * qkv_width() + attention_width() * width + 3 * width * ffn_width);
-  const double weights = static_cast<double>(layers) * block + static_cast<double>(width * vocab);
-  return 6 * weights + 6 * static_cast<double>(layers * attention_width()) * sequence_length;
-}
-
 ModelSpec resolve(const configs::Model& model, int64_t vocab) {
   ModelSpec spec;
   spec.vocab = vocab;

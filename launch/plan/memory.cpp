@@ -1,6 +1,6 @@
-// Counts the buffers that the trainer and the engine allocate. plan_memory_test compares the counts with real
-// allocations.
-#include "trainer/plan/memory.h"
+// Counts the buffers that the trainer and the engine allocate.
+// memory_test.cpp compares the counts with real allocations.
+#include "launch/plan/memory.h"
 
 #include <algorithm>
 #include <map>
@@ -9,9 +9,11 @@
 #include "trainer/gradient_plan.h"
 #include "trainer/kernels/kernels.h"
 
-namespace terse::trainer::plan {
+namespace terse::launch::plan {
 
 namespace {
+
+using trainer::SequenceRange;
 
 constexpr double kPrefillRows = 4096;  // as in rl/engine/engine.cpp
 
@@ -25,7 +27,7 @@ bool has_kernel_decoder(const ModelSpec& spec, bool cuda) {
 
 // The number of tokens that one slot can hold.
 double slot_tokens(const ModelSpec& spec, bool cuda) {
-  const int64_t block = has_kernel_decoder(spec, cuda) ? kernels::kKeyBlock : 1;
+  const int64_t block = has_kernel_decoder(spec, cuda) ? trainer::kernels::kKeyBlock : 1;
   return static_cast<double>((spec.context + block - 1) / block * block);
 }
 
@@ -40,7 +42,7 @@ namespace {
 
 // How trainer/model/params.h and trainer/gradient_sum.h hold these weights and gradients on these ranks.
 struct Scheme {
-  Scheme(const ModelSpec& spec, const Sharding& sharding, bool cuda)
+  Scheme(const ModelSpec& spec, const PlannedSharding& sharding, bool cuda)
       : distributed(sharding.ranks > 1),
         zero(distributed ? sharding.zero : 1),
         tree(!spec.bf16 && !cuda),
@@ -71,7 +73,7 @@ struct Scheme {
 
 }  // namespace
 
-std::vector<Consumer> state_bytes(const ModelSpec& spec, const Sharding& sharding, bool cuda) {
+std::vector<Consumer> state_bytes(const ModelSpec& spec, const PlannedSharding& sharding, bool cuda) {
   const Scheme scheme(spec, sharding, cuda);
   const int64_t ranks = sharding.shard().ranks;
   const double whole = shard_elements(scheme.weights, 1), part = shard_elements(scheme.weights, ranks);
@@ -90,7 +92,7 @@ std::vector<Consumer> state_bytes(const ModelSpec& spec, const Sharding& shardin
   return out;
 }
 
-std::vector<Consumer> unit_bytes(const ModelSpec& spec, const Sharding& sharding, bool cuda, Moment moment) {
+std::vector<Consumer> unit_bytes(const ModelSpec& spec, const PlannedSharding& sharding, bool cuda, Moment moment) {
   const Scheme scheme(spec, sharding, cuda);
   if (!scheme.distributed) return {};
   std::vector<Consumer> out;
@@ -120,7 +122,7 @@ std::map<int64_t, int64_t> halves(int64_t node, int64_t micro_batch) {
   while (waiting.rbegin()->first > micro_batch) {
     const auto [whole, above] = *waiting.rbegin();
     waiting.erase(whole);
-    for (const auto& [half, left] : {std::pair{kernels::tree_half(whole), 0}, {whole / 2, 1}})
+    for (const auto& [half, left] : {std::pair{trainer::kernels::tree_half(whole), 0}, {whole / 2, 1}})
       waiting[half] = std::max(waiting[half], above + left);
   }
   return waiting;
@@ -128,7 +130,7 @@ std::map<int64_t, int64_t> halves(int64_t node, int64_t micro_batch) {
 
 }  // namespace
 
-std::vector<PassLoad> pass_loads(const ModelSpec& spec, const Sharding& sharding, bool cuda, int64_t sequences,
+std::vector<PassLoad> pass_loads(const ModelSpec& spec, const PlannedSharding& sharding, bool cuda, int64_t sequences,
                                  int64_t micro_batch) {
   const Scheme scheme(spec, sharding, cuda);
   const int64_t shards = sharding.shard().ranks;
@@ -144,11 +146,11 @@ std::vector<PassLoad> pass_loads(const ModelSpec& spec, const Sharding& sharding
   std::vector<std::vector<SequenceRange>> nodes;
   size_t rounds = 0;
   for (int64_t rank = 0; rank < shards; ++rank) {
-    nodes.push_back(
-        tree_nodes(sequences, share_of(sequences, rank, sharding.ranks), scheme.zero == 1 ? sequences : micro_batch));
+    nodes.push_back(trainer::tree_nodes(sequences, trainer::share_of(sequences, rank, sharding.ranks),
+                                        scheme.zero == 1 ? sequences : micro_batch));
     rounds = std::max(rounds, nodes.back().size());
   }
-  TreeSum tree(sequences);
+  trainer::TreeSum tree(sequences);
   std::map<int64_t, double> most;  // largest waiting bytes for each size of pass
   for (size_t round = 0; round < rounds; ++round) {
     const double waiting = static_cast<double>(tree.waiting().size()) * part;
@@ -201,4 +203,4 @@ double decoding_bytes(const ModelSpec& spec, const Generation& generation, bool 
   return bytes + rows * capacity * of_a_token;
 }
 
-}  // namespace terse::trainer::plan
+}  // namespace terse::launch::plan

@@ -11,9 +11,9 @@
 // instead.
 #pragma once
 
-#include "trainer/model/spec.h"
+#include "launch/plan/model_size.h"
 
-namespace terse::trainer::plan {
+namespace terse::launch::plan {
 
 // A pass over N tokens; M of them have a loss.
 struct Pass {
@@ -38,4 +38,4 @@ double activation_bytes(const ModelSpec& spec, bool cuda, Pass pass);
 // whole block, which has been recomputed.
 double workspace_bytes(const ModelSpec& spec, bool cuda, Pass pass, Moment moment);
 
-}  // namespace terse::trainer::plan
+}  // namespace terse::launch::plan

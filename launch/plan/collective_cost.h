@@ -6,7 +6,7 @@
 
 #include "configs/hardware.h"
 
-namespace terse::trainer::plan {
+namespace terse::launch::plan {
 
 // The ranks of one collective, the same number on each of `nodes` nodes.
 struct Group {
@@ -36,4 +36,4 @@ struct Volume {
 };
 Volume collective_volume(Collective kind, double bytes, Group group);
 
-}  // namespace terse::trainer::plan
+}  // namespace terse::launch::plan

@@ -1,10 +1,10 @@
 // Adds up the collectives of all units, and subtracts the part that forward and backward passes hide.
-#include "trainer/plan/step_time.h"
+#include "launch/plan/step_time.h"
 
 #include <algorithm>
 #include <cmath>
 
-namespace terse::trainer::plan {
+namespace terse::launch::plan {
 
 namespace {
 
@@ -80,4 +80,4 @@ StepTime step_time(const configs::Hardware& machine, const StepWork& work) {
   return time;
 }
 
-}  // namespace terse::trainer::plan
+}  // namespace terse::launch::plan

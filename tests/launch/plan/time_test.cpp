@@ -4,9 +4,9 @@
 
 #include <cmath>
 
-#include "trainer/plan/step_time.h"
+#include "launch/plan/step_time.h"
 
-namespace terse::trainer::plan {
+namespace terse::launch::plan {
 namespace {
 
 // Round numbers: 100 GB/s in a node, 10 GB/s between nodes for each rank, 1 and 10 microseconds a step.
@@ -144,4 +144,4 @@ TEST(StepTime, SlowestOfManyRanks) {
 }
 
 }  // namespace
-}  // namespace terse::trainer::plan
+}  // namespace terse::launch::plan

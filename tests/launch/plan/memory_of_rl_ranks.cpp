@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "launch/plan/plan.h"
 #include "rl/compression/apprentice.h"
 #include "rl/rollout/rollout_worker.h"
 #include "rl/rollout_source.h"
@@ -13,7 +14,6 @@
 #include "tests/support/tensor_bytes.h"
 #include "trainer/device.h"
 #include "trainer/learners.h"
-#include "trainer/plan/plan.h"
 
 namespace terse::rl {
 namespace {
@@ -47,8 +47,8 @@ configs::RunConfig config_of(const Case& wanted) {
   return config;
 }
 
-trainer::plan::Run planned(const configs::RunConfig& config, const Task& task) {
-  trainer::plan::Run run;
+launch::plan::Run planned(const configs::RunConfig& config, const Task& task) {
+  launch::plan::Run run;
   run.config = config;
   run.machine = configs::load_hardware("laptop");
   run.ranks = run.ranks_per_node = world->place().ranks;
@@ -133,8 +133,8 @@ double measure(const configs::RunConfig& config, const Task& task, const trainer
 void expect_planned(const Case& wanted) {
   const configs::RunConfig config = config_of(wanted);
   const std::unique_ptr<Task> task = make_task(config.task, config.run.seed);
-  const trainer::plan::Run run = planned(config, *task);
-  const trainer::plan::StagePlan plan = trainer::plan::plan_stage(run, "rl");
+  const launch::plan::Run run = planned(config, *task);
+  const launch::plan::StagePlan plan = launch::plan::plan_stage(run, "rl");
   const double used = measure(config, *task, run.spec());
   const std::string name = fmt::format("{}, {} ranks, ZeRO-{}, {} sequences a pass", wanted.penalty, run.ranks,
                                        wanted.zero, plan.micro_batch);

@@ -1,19 +1,24 @@
 // Compares the plan's bytes with hand counts, with the tensors that a step really allocates, and with ZeRO's 1/n.
-#include "trainer/plan/memory.h"
+#include "launch/plan/memory.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
+#include "launch/plan/plan.h"
 #include "tests/support/tensor_bytes.h"
 #include "tests/support/tiny_model.h"
 #include "trainer/optimizer.h"
-#include "trainer/plan/plan.h"
 #include "trainer/train.h"
 
-namespace terse::trainer::plan {
+namespace terse::launch::plan {
 namespace {
+
+using trainer::AdamW;
+using trainer::FlatParams;
+using trainer::resolve;
+using trainer::Transformer;
 
 double bytes_of(const std::vector<Consumer>& consumers, const std::string& name) {
   const auto found =
@@ -37,7 +42,7 @@ double measured(const Example& example) {
   for (data::Sequence& sequence : sequences) std::fill(sequence.weights.begin() + 1, sequence.weights.end(), 1.0f);
   const data::Batch batch = data::pack(sequences);
   model.params().zero_grad();
-  accumulate_cross_entropy(model, {batch, example.sequences}, example.micro_batch);
+  trainer::accumulate_cross_entropy(model, {batch, example.sequences}, example.micro_batch);
   optimizer.step(1e-3);
   return count.bytes().peak();
 }
@@ -175,10 +180,10 @@ TEST(PlanMemory, UnitsOfFourRanksByHand) {
   EXPECT_EQ(gathered(true, Moment::kBlock), 2 * 80 + 2 * 2 * 656);
   EXPECT_EQ(gathered(false, Moment::kBlock), 4 * 80 + 2 * 4 * 656);
 
-  const auto on_way = [](bool bf16, bool cuda, Moment moment, Sharding sharding) {
+  const auto on_way = [](bool bf16, bool cuda, Moment moment, PlannedSharding sharding) {
     return bytes_of(unit_bytes(tiny(bf16), sharding, cuda, moment), "gradients on their way");
   };
-  const Sharding one{4, 4, 1, false}, two{4, 4, 2, false}, nodes{8, 2, 2, true};
+  const PlannedSharding one{4, 4, 1, false}, two{4, 4, 2, false}, nodes{8, 2, 2, true};
   EXPECT_EQ(on_way(false, false, Moment::kHead, one), 0);
   EXPECT_EQ(on_way(false, false, Moment::kBlock, one), 4 * 656);
   EXPECT_EQ(on_way(false, false, Moment::kHead, two), 4 * (8 + 80));
@@ -192,7 +197,7 @@ TEST(PlanMemory, UnitsOfFourRanksByHand) {
 
 // The sequences of each pass, and the waiting sums in units of a whole gradient.
 using Loads = std::vector<std::pair<int64_t, double>>;
-Loads loads_of(bool bf16, Sharding sharding, bool cuda, int64_t sequences, int64_t micro_batch) {
+Loads loads_of(bool bf16, PlannedSharding sharding, bool cuda, int64_t sequences, int64_t micro_batch) {
   const double whole = 4 * (bf16 ? 1400 : 1480);  // in fp32 including the tied head's
   Loads loads;
   for (const PassLoad& load : pass_loads(tiny(bf16), sharding, cuda, sequences, micro_batch))
@@ -279,4 +284,4 @@ TEST(PlanMemory, KeysAndValuesByHand) {
 }
 
 }  // namespace
-}  // namespace terse::trainer::plan
+}  // namespace terse::launch::plan

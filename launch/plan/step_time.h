@@ -1,7 +1,7 @@
 // The time of one update of a data-parallel run: computing, communication that computing does not hide, the optimizer,
 // and waiting for the slowest rank. These times add up to the step. The constants come from the hardware file.
 //
-// What is sent, per unit of parameters (sharding.h), with g bytes of a gathered and r of a reduced element:
+// What is sent, per unit of parameters (planned_sharding.h), with g bytes of a gathered and r of a reduced element:
 //   ZeRO-1: reduce_scatter of gradients after the last micro-batch; all_gather of weights after the update, behind the
 //           next forward pass
 //   ZeRO-2: reduce_scatter after every micro-batch; all_gather as above
@@ -13,14 +13,14 @@
 #include <vector>
 
 #include "configs/hardware.h"
-#include "trainer/plan/sharding.h"
+#include "launch/plan/planned_sharding.h"
 
-namespace terse::trainer::plan {
+namespace terse::launch::plan {
 
 // The work of one update.
 struct StepWork {
   std::vector<double> units;  // elements
-  Sharding sharding;
+  PlannedSharding sharding;
   double compute_seconds = 0;  // forward and backward of all micro-batches on one rank, without communication beside it
   double forward_share = 1.0 / 3;  // share of forward in compute_seconds; 1/4 when backward runs forward again
   int64_t micro_batches = 1;
@@ -46,4 +46,4 @@ StepTime step_time(const configs::Hardware& machine, const StepWork& work);
 // E[max of n normal numbers] <= sigma sqrt(2 ln n), in multiples of sigma; 0 for one rank.
 double expected_maximum(int64_t ranks);
 
-}  // namespace terse::trainer::plan
+}  // namespace terse::launch::plan

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "trainer/plan/plan.h"
+#include "launch/plan/plan.h"
 
-namespace terse::trainer::plan {
+namespace terse::launch::plan {
 
 struct StageShape {
   int64_t sequences = 0;         // in one update, over all ranks
@@ -31,4 +31,4 @@ struct StageShape {
 
 StageShape shape_of(const Run& run, const std::string& stage);
 
-}  // namespace terse::trainer::plan
+}  // namespace terse::launch::plan

@@ -4,12 +4,12 @@
 #include <string>
 #include <vector>
 
-#include "trainer/plan/plan.h"
+#include "launch/plan/plan.h"
 
-namespace terse::trainer::plan {
+namespace terse::launch::plan {
 
 // Sentences for people, the most serious first: stages that do not fit, with their largest consumers; ranks without
 // work; stages that wait too long for the network.
 std::vector<std::string> warnings(const Run& run, const std::vector<StagePlan>& plans);
 
-}  // namespace terse::trainer::plan
+}  // namespace terse::launch::plan

@@ -1,5 +1,5 @@
 // Makes a new plan with each candidate option, and names the option if the stage then fits or waits less.
-#include "trainer/plan/advice.h"
+#include "launch/plan/advice.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <functional>
 
-namespace terse::trainer::plan {
+namespace terse::launch::plan {
 
 namespace {
 
@@ -158,4 +158,4 @@ std::vector<std::string> warnings(const Run& run, const std::vector<StagePlan>& 
   return out;
 }
 
-}  // namespace terse::trainer::plan
+}  // namespace terse::launch::plan

@@ -1,11 +1,11 @@
-// Counts elements per token and multiplies them by their size. plan_memory_test compares the sums with real
-// allocations.
-#include "trainer/plan/activations.h"
+// Counts elements per token and multiplies them by their size.
+// memory_test.cpp compares the sums with real allocations.
+#include "launch/plan/activations.h"
 
 #include <algorithm>
 #include <cmath>
 
-namespace terse::trainer::plan {
+namespace terse::launch::plan {
 
 namespace {
 
@@ -92,4 +92,4 @@ double workspace_bytes(const ModelSpec& spec, bool cuda, Pass pass, Moment momen
   return feed_forward;
 }
 
-}  // namespace terse::trainer::plan
+}  // namespace terse::launch::plan

@@ -1,6 +1,6 @@
 // Computes the bytes that one rank needs for its part of a run, consumer by consumer. The ZeRO stage determines what a
-// distributed run keeps (sharding.h). With P parameters of w bytes (4, or 2 in bf16), n sharding ranks, and U the size
-// of a unit:
+// distributed run keeps (planned_sharding.h). With P parameters of w bytes (4, or 2 in bf16), n sharding ranks, and U
+// the size of a unit:
 //
 //                        1 rank    ZeRO-1       ZeRO-2    ZeRO-3
 //   working weights      w P       w P          w P       w (the embedding + 2 U)
@@ -19,10 +19,10 @@
 #include <string>
 #include <vector>
 
-#include "trainer/plan/activations.h"
-#include "trainer/plan/sharding.h"
+#include "launch/plan/activations.h"
+#include "launch/plan/planned_sharding.h"
 
-namespace terse::trainer::plan {
+namespace terse::launch::plan {
 
 struct Consumer {
   std::string name;  // for people
@@ -32,9 +32,9 @@ struct Consumer {
 double total_bytes(const std::vector<Consumer>& consumers);
 
 // The weights, masters, moments and gradients, which are kept permanently.
-std::vector<Consumer> state_bytes(const ModelSpec& spec, const Sharding& sharding, bool cuda);
+std::vector<Consumer> state_bytes(const ModelSpec& spec, const PlannedSharding& sharding, bool cuda);
 // Units of gathered weights, and units of gradients that are being sent to their owners.
-std::vector<Consumer> unit_bytes(const ModelSpec& spec, const Sharding& sharding, bool cuda, Moment moment);
+std::vector<Consumer> unit_bytes(const ModelSpec& spec, const PlannedSharding& sharding, bool cuda, Moment moment);
 // A pass of an update: the number of its sequences, and the bytes of gradient sums that wait meanwhile.
 struct PassLoad {
   int64_t sequences = 0;
@@ -42,7 +42,7 @@ struct PassLoad {
 };
 // The passes of an update of `sequences`, at most `micro_batch` at a time. For each size of pass, the one with the
 // largest waiting sums.
-std::vector<PassLoad> pass_loads(const ModelSpec& spec, const Sharding& sharding, bool cuda, int64_t sequences,
+std::vector<PassLoad> pass_loads(const ModelSpec& spec, const PlannedSharding& sharding, bool cuda, int64_t sequences,
                                  int64_t micro_batch);
 
 // Generation with `slots` sequences of up to spec.context tokens (rl/engine).
@@ -58,4 +58,4 @@ std::vector<Consumer> engine_bytes(const ModelSpec& spec, const Generation& gene
 // sequence.
 double decoding_bytes(const ModelSpec& spec, const Generation& generation, bool cuda);
 
-}  // namespace terse::trainer::plan
+}  // namespace terse::launch::plan

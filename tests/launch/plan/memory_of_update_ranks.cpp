@@ -6,16 +6,18 @@
 
 #include <algorithm>
 
+#include "launch/plan/plan.h"
 #include "tests/support/tensor_bytes.h"
 #include "tests/support/tiny_model.h"
 #include "trainer/device.h"
 #include "trainer/learners.h"
 #include "trainer/optimizer.h"
-#include "trainer/plan/plan.h"
 #include "trainer/train.h"
 
 namespace terse::trainer {
 namespace {
+
+namespace plan = launch::plan;
 
 constexpr int64_t kRanksPerNode = 2;
 World* world = nullptr;

@@ -1,5 +1,5 @@
 // Reads the options of each stage. Replay and practice exist only with the adaptive penalty.
-#include "trainer/plan/stage_shape.h"
+#include "launch/plan/stage_shape.h"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 
 #include "trainer/learners.h"
 
-namespace terse::trainer::plan {
+namespace terse::launch::plan {
 
 namespace {
 
@@ -43,7 +43,7 @@ void rl_shape(const Run& run, StageShape& shape) {
 StageShape shape_of(const Run& run, const std::string& stage) {
   StageShape shape;
   const bool split = run.splits();
-  const int64_t samplers = split ? rollout_ranks(run.config.parallel, run.ranks) : 0;
+  const int64_t samplers = split ? trainer::rollout_ranks(run.config.parallel, run.ranks) : 0;
   shape.learners = run.ranks - samplers;
   shape.generators = split ? samplers : shape.learners;
   if (stage == "pretrain") {
@@ -66,4 +66,4 @@ StageShape shape_of(const Run& run, const std::string& stage) {
   return shape;
 }
 
-}  // namespace terse::trainer::plan
+}  // namespace terse::launch::plan

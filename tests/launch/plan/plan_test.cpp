@@ -1,13 +1,14 @@
 // Complete plans: parts add up, quantities grow and shrink as they should, and advice is true.
+#include "launch/plan/plan.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <stdexcept>
 
-#include "trainer/plan/advice.h"
-#include "trainer/plan/plan.h"
+#include "launch/plan/advice.h"
 
-namespace terse::trainer::plan {
+namespace terse::launch::plan {
 namespace {
 
 using ::testing::AllOf;
@@ -123,7 +124,7 @@ TEST(Plan, PublishedMemoryOfAShardedRunIsNear) {
 TEST(Plan, ComputingIsFlopsOverWhatTheMachineReaches) {
   // One rank: 2 sequences, 6 N with N the weights that multiply, and attention, at 45 % of 989 TFLOP/s.
   auto run = llama(1);
-  const double flops = 2 * 8192.0 * run.spec().flops_per_token(8192);
+  const double flops = 2 * 8192.0 * flops_per_token(run.spec(), 8192);
   EXPECT_NEAR(plan_stage(run, "pretrain").update.compute, flops / (0.45 * 989e12), 1e-9);
   run.config.model.activation_checkpointing = true;
   EXPECT_NEAR(plan_stage(run, "pretrain").update.compute, 4.0 / 3 * flops / (0.45 * 989e12), 1e-9);
@@ -192,4 +193,4 @@ TEST(Advice, RanksWithoutWork) {
 }
 
 }  // namespace
-}  // namespace terse::trainer::plan
+}  // namespace terse::launch::plan

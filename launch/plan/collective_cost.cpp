@@ -1,14 +1,14 @@
 // The constants are those of NCCL's tuner for NVLink and InfiniBand, in microseconds. NCCL gives step latencies for one
 // kind of hardware. Here they are ratios to the latencies of its ring of whole messages ("Simple": 3.4 and 9.6), which
 // a hardware file gives.
-#include "trainer/plan/collective_cost.h"
+#include "launch/plan/collective_cost.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
 
-namespace terse::trainer::plan {
+namespace terse::launch::plan {
 
 namespace {
 
@@ -73,4 +73,4 @@ Volume collective_volume(Collective kind, double bytes, Group group) {
   return {sent * (1 - crossing), sent * crossing};
 }
 
-}  // namespace terse::trainer::plan
+}  // namespace terse::launch::plan

@@ -8,10 +8,10 @@
 
 #include "configs/hardware.h"
 #include "configs/run_config.h"
-#include "trainer/plan/memory.h"
-#include "trainer/plan/step_time.h"
+#include "launch/plan/memory.h"
+#include "launch/plan/step_time.h"
 
-namespace terse::trainer::plan {
+namespace terse::launch::plan {
 
 // The properties of a run that a plan depends on.
 struct Run {
@@ -31,7 +31,7 @@ struct Run {
   // ZeRO-3 implies activation checkpointing: blocks run again in the backward pass, so their gathered weights need not
   // be kept until then (Transformer).
   ModelSpec spec() const {
-    ModelSpec spec = resolve(config.model, vocab);
+    ModelSpec spec = trainer::resolve(config.model, vocab);
     spec.activation_checkpointing |= config.parallel.zero == 3 && ranks > 1;
     return spec;
   }
@@ -71,4 +71,4 @@ struct StagePlan {
 std::vector<StagePlan> make_plan(const Run& run);
 StagePlan plan_stage(const Run& run, const std::string& stage);
 
-}  // namespace terse::trainer::plan
+}  // namespace terse::launch::plan

@@ -1,13 +1,13 @@
 // Combines the shape of a stage, its memory and its time into one plan.
-#include "trainer/plan/plan.h"
+#include "launch/plan/plan.h"
 
 #include <algorithm>
 #include <cmath>
 
+#include "launch/plan/stage_shape.h"
 #include "trainer/learners.h"
-#include "trainer/plan/stage_shape.h"
 
-namespace terse::trainer::plan {
+namespace terse::launch::plan {
 
 namespace {
 
@@ -19,7 +19,7 @@ constexpr double kBatchBytesPerToken = 3 * 8 + 4;
 // Token, log-prob and entropy of a rollout (rl::Rollout).
 constexpr double kRolloutBytesPerToken = 3 * 4;
 
-Sharding sharding_of(const Run& run, const StageShape& shape) {
+PlannedSharding sharding_of(const Run& run, const StageShape& shape) {
   const configs::Parallel& parallel = run.config.parallel;
   return {shape.learners, run.ranks_per_node, parallel.zero, parallel.hierarchical};
 }
@@ -34,7 +34,7 @@ double batch_bytes(const StageShape& shape) {
 
 // Adds the memory of practice: the apprentice is a second model that learns and generates beside the policy, and has an
 // average of its weights.
-void add_practice(const ModelSpec& spec, const Sharding& sharding, const std::vector<Consumer>& own,
+void add_practice(const ModelSpec& spec, const PlannedSharding& sharding, const std::vector<Consumer>& own,
                   std::vector<Consumer>& out) {
   const double average = 4 * shard_elements(unit_sizes(spec), sharding.shard().ranks);
   out.push_back({"the apprentice, all of it", total_bytes(own) + average});
@@ -44,7 +44,7 @@ void add_practice(const ModelSpec& spec, const Sharding& sharding, const std::ve
 // block's backward pass, or while generating.
 std::vector<Consumer> worst_moment(const Run& run, const StageShape& shape) {
   const ModelSpec spec = run.spec();
-  const Sharding sharding = sharding_of(run, shape);
+  const PlannedSharding sharding = sharding_of(run, shape);
   const bool cuda = run.cuda();
   std::vector<Consumer> worst;
   for (const int64_t batch : shape.batches) {
@@ -70,7 +70,7 @@ std::vector<Consumer> worst_moment(const Run& run, const StageShape& shape) {
 
 std::vector<Consumer> memory_of(const Run& run, const StageShape& shape) {
   const ModelSpec spec = run.spec();
-  const Sharding sharding = sharding_of(run, shape);
+  const PlannedSharding sharding = sharding_of(run, shape);
   std::vector<Consumer> out = state_bytes(spec, sharding, run.cuda());
   if (shape.rollouts > 0) {
     const Generation generation = generation_of(run, shape);
@@ -91,7 +91,7 @@ std::vector<Consumer> memory_of(const Run& run, const StageShape& shape) {
 std::vector<Consumer> sampler_memory(const Run& run, const StageShape& shape) {
   const ModelSpec spec = run.spec();
   const double whole = shard_elements(unit_sizes(spec), 1);
-  const bool bf16 = transfer_dtype(run.config.parallel, spec.bf16, run.cuda()) == torch::kBFloat16;
+  const bool bf16 = trainer::transfer_dtype(run.config.parallel, spec.bf16, run.cuda()) == torch::kBFloat16;
   std::vector<Consumer> out = {{"weights", (spec.bf16 ? 6 : 4) * whole}, {"arriving weights", (bf16 ? 2 : 4) * whole}};
   for (const Consumer& consumer : engine_bytes(spec, generation_of(run, shape), run.cuda())) out.push_back(consumer);
   out.push_back({"generating a token", decoding_bytes(spec, generation_of(run, shape), run.cuda())});
@@ -118,7 +118,7 @@ StepTime update_time(const Run& run, const StageShape& shape, int64_t own_sequen
   work.sharding = sharding_of(run, shape);
   work.micro_batches = (own_sequences + shape.micro_batch - 1) / shape.micro_batch;
   const double operations = kOperationsOfAPass * again * static_cast<double>(work.micro_batches);
-  work.compute_seconds = std::max(tokens * spec.flops_per_token(length) * again / peak_flops(run),
+  work.compute_seconds = std::max(tokens * flops_per_token(spec, length) * again / peak_flops(run),
                                   block_operations_seconds(run, operations));
   work.forward_share = spec.activation_checkpointing ? 1.0 / 4 : 1.0 / 3;
   work.gather_bytes = spec.bf16 ? 2 : 4;
@@ -135,7 +135,7 @@ double generation_seconds(const Run& run, const StageShape& shape) {
   const double waves = std::ceil(static_cast<double>(generation.requests) / batch);
   const double context = static_cast<double>(run.prompt_tokens) + static_cast<double>(run.response_tokens) / 2;
   const double cached = 2 * w * static_cast<double>(spec.kv_heads * spec.head_width * spec.layers) * context * batch;
-  const double forward_flops = spec.flops_per_token(context) / 3;
+  const double forward_flops = flops_per_token(spec, context) / 3;
   const double bandwidth = run.machine.memory_gbps * 1e9 * run.machine.decode_efficiency;
   const double token = std::max({(w * parameters + cached) / bandwidth, forward_flops * batch / peak_flops(run),
                                  block_operations_seconds(run, kOperationsOfAToken)});
@@ -234,4 +234,4 @@ std::vector<StagePlan> make_plan(const Run& run) {
   return plans;
 }
 
-}  // namespace terse::trainer::plan
+}  // namespace terse::launch::plan
