@@ -10,7 +10,6 @@
 
 #include "launch/plan/advice.h"
 #include "launch/text.h"
-#include "trainer/learners.h"
 
 namespace terse::launch {
 namespace {
@@ -44,8 +43,7 @@ std::string sharing_text(const Run& run) {
   const configs::Parallel& parallel = run.config.parallel;
   const int64_t nodes = (run.ranks + run.ranks_per_node - 1) / run.ranks_per_node;
   const std::string roles =
-      run.splits() ? fmt::format(", {} of which only generate", trainer::rollout_ranks(run.config.parallel, run.ranks))
-                   : "";
+      run.splits() ? fmt::format(", {} of which only generate", rl::rollout_ranks(run.config.parallel, run.ranks)) : "";
   return fmt::format("{} ranks on {} node{}{}, ZeRO-{}{}", run.ranks, nodes, nodes == 1 ? "" : "s", roles,
                      parallel.zero, parallel.hierarchical ? " inside each node, replicated across nodes" : "");
 }

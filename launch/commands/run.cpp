@@ -21,7 +21,7 @@
 #include "launch/run/run_dir.h"
 #include "launch/run/starts.h"
 #include "launch/signals.h"
-#include "rl/tasks/limits.h"
+#include "rl/async/split_world.h"
 #include "trainer/device.h"
 
 namespace terse::launch {

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "launch/plan/stage_shape.h"
-#include "trainer/learners.h"
+#include "rl/async/weight_sync.h"
 
 namespace terse::launch::plan {
 
@@ -91,7 +91,7 @@ std::vector<Consumer> memory_of(const Run& run, const StageShape& shape) {
 std::vector<Consumer> sampler_memory(const Run& run, const StageShape& shape) {
   const ModelSpec spec = run.spec();
   const double whole = shard_elements(unit_sizes(spec), 1);
-  const bool bf16 = trainer::transfer_dtype(run.config.parallel, spec.bf16, run.cuda()) == torch::kBFloat16;
+  const bool bf16 = rl::transfer_dtype(run.config.parallel, spec.bf16, run.cuda()) == torch::kBFloat16;
   std::vector<Consumer> out = {{"weights", (spec.bf16 ? 6 : 4) * whole}, {"arriving weights", (bf16 ? 2 : 4) * whole}};
   for (const Consumer& consumer : engine_bytes(spec, generation_of(run, shape), run.cuda())) out.push_back(consumer);
   out.push_back({"generating a token", decoding_bytes(spec, generation_of(run, shape), run.cuda())});

@@ -2,7 +2,6 @@
 // tensors.
 #pragma once
 
-#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -10,6 +9,7 @@
 #include "configs/run_config.h"
 #include "launch/plan/memory.h"
 #include "launch/plan/step_time.h"
+#include "rl/async/split_world.h"
 
 namespace terse::launch::plan {
 
@@ -22,11 +22,7 @@ struct Run {
   int64_t ranks = 1;
   int64_t ranks_per_node = 1;
 
-  // Whether some ranks only generate; see rl/async/split_world.h.
-  bool splits() const {
-    const auto& stages = config.stages;
-    return config.parallel.layout == "split" && std::find(stages.begin(), stages.end(), "rl") != stages.end();
-  }
+  bool splits() const { return rl::splits(config); }
   bool cuda() const { return machine.device == "cuda"; }
   // ZeRO-3 implies activation checkpointing: blocks run again in the backward pass, so their gathered weights need not
   // be kept until then (Transformer).

@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "trainer/learners.h"
-
 namespace terse::launch::plan {
 
 namespace {
@@ -43,7 +41,7 @@ void rl_shape(const Run& run, StageShape& shape) {
 StageShape shape_of(const Run& run, const std::string& stage) {
   StageShape shape;
   const bool split = run.splits();
-  const int64_t samplers = split ? trainer::rollout_ranks(run.config.parallel, run.ranks) : 0;
+  const int64_t samplers = split ? rl::rollout_ranks(run.config.parallel, run.ranks) : 0;
   shape.learners = run.ranks - samplers;
   shape.generators = split ? samplers : shape.learners;
   if (stage == "pretrain") {

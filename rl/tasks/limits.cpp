@@ -10,7 +10,6 @@
 
 #include "configs/check.h"
 #include "configs/load.h"
-#include "trainer/learners.h"
 
 namespace terse::rl {
 
@@ -110,19 +109,6 @@ void check_limits(const RunConfig& config, const std::map<std::string, std::stri
   if (lines.size() == 1) throw ConfigError(lines.front());
   throw ConfigError(
       fmt::format("{} limits of the configuration do not hold:\n  {}", lines.size(), fmt::join(lines, "\n  ")));
-}
-
-void check_ranks(const RunConfig& config, int64_t ranks, int64_t nodes) {
-  const configs::Parallel& parallel = config.parallel;
-  try {
-    if (parallel.layout == "split" && has_stage(config, "rl")) {
-      trainer::rollout_ranks(parallel, ranks);
-    } else if (parallel.hierarchical) {
-      trainer::require_equal_nodes(ranks, nodes);
-    }
-  } catch (const std::invalid_argument& error) {
-    throw ConfigError(error.what());
-  }
 }
 
 }  // namespace terse::rl
