@@ -11,11 +11,11 @@
 
 #include "configs/fields.h"
 #include "configs/load.h"
-#include "rl/run.h"
+#include "launch/run/stages/run_stages.h"
 #include "rl/tasks/limits.h"
 #include "tests/support/temporary_folder.h"
 
-namespace terse::rl {
+namespace terse::launch {
 namespace {
 
 namespace fs = std::filesystem;
@@ -116,7 +116,7 @@ class RangeEnds : public ::testing::Test {
     configs::RunConfig config;
     try {
       config = configs::load_text(yaml, "tiny.yaml", overrides).config;
-      check_limits(config);
+      rl::check_limits(config);
     } catch (const ConfigError& error) {
       EXPECT_THAT(error.what(), ::testing::HasSubstr(key)) << setting;
       return false;
@@ -124,7 +124,7 @@ class RangeEnds : public ::testing::Test {
     const fs::path dir = folder_.path() / ("run-" + std::to_string(runs_++));
     fs::create_directories(dir);
     try {
-      run({config, dir, "test", trainer::World::start({}).get(), nullptr});
+      run_stages({config, dir, "test", trainer::World::start({}).get(), nullptr});
       expect_finite_metrics(dir, setting);
     } catch (const ConfigError& error) {  // some limits show only when data are read
       EXPECT_THAT(error.what(), ::testing::HasSubstr(key)) << setting;
@@ -153,4 +153,4 @@ TEST_F(RangeEnds, OfEveryOptionWorkOrAreRefusedByName) {
 }
 
 }  // namespace
-}  // namespace terse::rl
+}  // namespace terse::launch

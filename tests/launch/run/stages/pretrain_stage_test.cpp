@@ -4,10 +4,10 @@
 #include <cmath>
 #include <fstream>
 
-#include "rl/run.h"
+#include "launch/run/stages/run_stages.h"
 #include "tests/support/temporary_folder.h"
 
-namespace terse::rl {
+namespace terse::launch {
 namespace {
 
 class PretrainMetrics : public ::testing::Test {
@@ -30,7 +30,7 @@ class PretrainMetrics : public ::testing::Test {
   nlohmann::json run_on(const std::string& text) {
     std::ofstream(config.data.train) << text;
     const auto world = trainer::World::start({});
-    nlohmann::json summary = run({config, folder.path(), "test", world.get(), nullptr});
+    nlohmann::json summary = run_stages({config, folder.path(), "test", world.get(), nullptr});
     std::ifstream file(folder.path() / "metrics.jsonl");
     for (std::string line; std::getline(file, line);) records.push_back(nlohmann::json::parse(line));
     return summary;
@@ -68,4 +68,4 @@ TEST_F(PretrainMetrics, WithoutATokenToPredictThereIsNoLoss) {
 }
 
 }  // namespace
-}  // namespace terse::rl
+}  // namespace terse::launch

@@ -7,10 +7,10 @@
 
 #include "checkpoints/store.h"
 #include "configs/load.h"
-#include "rl/run.h"
+#include "launch/run/stages/run_stages.h"
 #include "tests/support/temporary_folder.h"
 
-namespace terse::rl {
+namespace terse::launch {
 namespace {
 
 namespace fs = std::filesystem;
@@ -48,7 +48,7 @@ class SpecialValues : public ::testing::Test {
     const fs::path dir = folder_.path() / ("run-" + std::to_string(runs_++));
     fs::create_directories(dir);
     const auto world = trainer::World::start({});
-    run({configs::load_text(yaml, "tiny.yaml", settings).config, dir, "test", world.get(), nullptr});
+    run_stages({configs::load_text(yaml, "tiny.yaml", settings).config, dir, "test", world.get(), nullptr});
     return dir;
   }
 
@@ -152,4 +152,4 @@ TEST_F(SpecialValues, OfCadencesMeanAtTheEndOnlyOrNever) {
 }
 
 }  // namespace
-}  // namespace terse::rl
+}  // namespace terse::launch

@@ -13,7 +13,7 @@
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_run.h"
 
-namespace terse::rl {
+namespace terse::launch {
 namespace {
 
 namespace fs = std::filesystem;
@@ -363,4 +363,4 @@ TEST(SavedState, OfReinforcementLearningIsRestored) {
 }
 
 }  // namespace
-}  // namespace terse::rl
+}  // namespace terse::launch

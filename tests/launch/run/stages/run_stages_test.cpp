@@ -1,5 +1,5 @@
 // Tests whole runs in miniature: they learn, and an interrupted run continues bit for bit.
-#include "rl/run.h"
+#include "launch/run/stages/run_stages.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_run.h"
 
-namespace terse::rl {
+namespace terse::launch {
 namespace {
 
 namespace fs = std::filesystem;
@@ -205,4 +205,4 @@ TEST(Run, LearnsTheTaskAndShortensItsThoughts) {
 }
 
 }  // namespace
-}  // namespace terse::rl
+}  // namespace terse::launch

@@ -10,7 +10,7 @@
 #include "trainer/interrupts.h"
 #include "trainer/parallel/world.h"
 
-namespace terse::rl {
+namespace terse::launch {
 
 struct RunRequest {
   configs::RunConfig config;                  // resolved and checked
@@ -24,6 +24,6 @@ struct RunRequest {
 // metrics, traces and summary.json into the folder, and all ranks that learn write checkpoints. summary.json has all
 // stages only when the last checkpoint is on disk. Throws trainer::SavedAndStopped after a requested stop, or an error
 // of base/errors.h.
-nlohmann::json run(const RunRequest& request);
+nlohmann::json run_stages(const RunRequest& request);
 
-}  // namespace terse::rl
+}  // namespace terse::launch
