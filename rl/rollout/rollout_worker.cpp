@@ -17,16 +17,14 @@ int64_t draw_key(const Problem& problem) {
   return problem.index * 4096 + problem.difficulty;
 }
 
-std::vector<Rollout> generate_and_verify(Engine& engine, const Task& task, std::span<const Problem> problems,
-                                         const SamplingParams& sampling, trainer::World* world) {
-  std::vector<GenerationRequest> requests;
-  for (const Problem& problem : problems) requests.push_back(request_of(problem, sampling));
-  std::vector<std::vector<Completion>> completions = engine.generate(requests);
-  if (world != nullptr) world->enter("reward");
+// Verifies the responses to each problem, in order.
+std::vector<Rollout> verified_all(const Task& task, std::span<const Problem> problems,
+                                  std::vector<std::vector<Completion>> completions) {
   std::vector<Rollout> rollouts;
   for (size_t i = 0; i < completions.size(); ++i) {
-    for (int64_t sample = 0; sample < sampling.n; ++sample)
-      rollouts.push_back(verified(task, problems[i], sample, std::move(completions[i][static_cast<size_t>(sample)])));
+    int64_t sample = 0;
+    for (Completion& completion : completions[i])
+      rollouts.push_back(verified(task, problems[i], sample++, std::move(completion)));
   }
   return rollouts;
 }
@@ -69,7 +67,11 @@ std::vector<RolloutGroup> roll_out(Engine& engine, const Task& task, std::vector
   const trainer::SequenceRange share = trainer::own_share(sharding, static_cast<int64_t>(problems.size()));
   const std::span<const Problem> mine =
       std::span(problems).subspan(static_cast<size_t>(share.begin), static_cast<size_t>(share.count()));
-  std::vector<Rollout> rollouts = generate_and_verify(engine, task, mine, sampling, world);
+  std::vector<GenerationRequest> requests;
+  for (const Problem& problem : mine) requests.push_back(request_of(problem, sampling));
+  std::vector<std::vector<Completion>> completions = engine.generate(requests);
+  if (world != nullptr) world->enter("reward");
+  std::vector<Rollout> rollouts = verified_all(task, mine, std::move(completions));
   if (sharding.distributed()) {
     const std::string bytes = encode_rollouts(rollouts);
     rollouts.clear();
