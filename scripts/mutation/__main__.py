@@ -44,7 +44,7 @@ def parse(arguments):
     parser = Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=50)
-    parser.add_argument("--folders", type=split, default=["rl", "trainer", "data", "checkpoints", "configs", "base"])
+    parser.add_argument("--folders", type=split, default=["launch/run/stages", "rl", "trainer", "data", "checkpoints", "configs", "base"])
     parser.add_argument("--exclude", type=split, default=["trainer/parallel"])
     parser.add_argument("--commit", default="HEAD")
     parser.add_argument("--jobs", type=int, default=2)
