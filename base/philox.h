@@ -8,16 +8,16 @@
 
 namespace terse {
 
-// The purpose of a random stream. It is part of the key, so two purposes never share numbers.
+// The id of a random stream. It is part of the key, so two streams never share numbers. An id keeps its value for ever,
+// because every number of its stream depends on it.
 enum class RandomStream : uint32_t {
   kInit = 1,
-  kShuffle,
-  kTrainProblem,
-  kEvalProblem,
-  kSample,
-  kEvalSample,
-  kReplay,
-  kForm
+  kShuffle = 2,
+  kTrainProblem = 3,
+  kEvalProblem = 4,
+  kSample = 5,
+  kEvalSample = 6,
+  kForm = 8
 };
 
 // Returns four independent 32-bit words for (seed, stream, a, b). `a` and `b` are coordinates that the caller chooses,

@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -84,34 +85,37 @@ void note_unused(const Invocation& invocation, const std::string& command) {
   note(globals.device.has_value(), kDevice, "--device");
 }
 
-int parse_and_run(const std::vector<std::string>& words) {
-  Invocation invocation;
-  invocation.command_line = words;
-  const std::unique_ptr<CLI::App> app = make_app(invocation);
+// Parses the command line. Returns the exit code when no command is left to run.
+std::optional<int> parse(CLI::App& app, const Invocation& invocation) {
+  const std::vector<std::string>& words = invocation.command_line;
   try {
-    app->parse(reversed_arguments({words.begin() + 1, words.end()}));
+    app.parse(reversed_arguments({words.begin() + 1, words.end()}));
   } catch (const CLI::CallForHelp&) {
-    print_result("{}", help_text(*app));
+    print_result("{}", help_text(app));
     return kDone;
   } catch (const CLI::CallForVersion& version) {
     print_result("{}\n", version.what());
     return kDone;
   } catch (const CLI::ParseError& error) {
-    throw UsageError(explain(*app, error));
+    throw UsageError(explain(app, error));
   }
   if (!invocation.action) {  // `terse`, or `terse data`, alone
-    warn("{}", help_text(*app));
+    warn("{}", help_text(app));
     return kUsage;
   }
-  note_unused(invocation, full_name(named_command(*app)));
-  return invocation.action();
+  note_unused(invocation, full_name(named_command(app)));
+  return std::nullopt;
 }
 
 }  // namespace
 
 int run_program(int argc, const char* const* argv) noexcept {
   try {
-    const int code = parse_and_run({argv, argv + argc});
+    Invocation invocation;
+    invocation.command_line.assign(argv, argv + argc);
+    const std::unique_ptr<CLI::App> app = make_app(invocation);
+    const std::optional<int> done = parse(*app, invocation);
+    const int code = done ? *done : invocation.action();
     flush_results();
     return code;
   } catch (...) {

@@ -68,27 +68,7 @@ class Learner {
         traces_(session.metrics(), task),
         ledger_(session.metrics()) {}
 
-  trainer::StageProgress run() {
-    resume();
-    session_.metrics().begin_stage("rl", progress_.step, rl_.steps);
-    try {
-      while (progress_.step < rl_.steps || progress_.pending) {
-        if (!progress_.pending) step();
-        conclude();
-      }
-    } catch (const trainer::StopRequested&) {
-      session_.stop(progress_, saver(), score_);
-    }
-    return progress_;
-  }
-
- private:
-  trainer::Session::SaveState saver() {
-    return [this](checkpoints::StateDict& state) {
-      optimizer_.save(state);
-      apprentice_.save(state);
-    };
-  }
+  const trainer::StageProgress& progress() const { return progress_; }
 
   void resume() {
     const auto resumed = session_.resume("rl");
@@ -109,10 +89,7 @@ class Learner {
     });
   }
 
-  nlohmann::json state() {
-    return {{"controller", controller_.state()}, {"apprentice", apprentice_.state()},    {"entropy", entropy_.state()},
-            {"skipped", guard_.state()},         {"problems", source_.ledger().state()}, {"replayed", replayed_}};
-  }
+  [[noreturn]] void stop() { session_.stop(progress_, saver(), score_); }
 
   void step() {
     auto mark = std::chrono::steady_clock::now();
@@ -143,6 +120,45 @@ class Learner {
 
     // 5. Record the step.
     account(record);
+  }
+
+  void conclude() {
+    // 6. Exam: the policy takes the apprentice's weights when the apprentice passes.
+    if (apprentice_.exam_due()) take_exam();
+    trainer::Metrics metrics = *progress_.pending;
+    if (adaptive_) {
+      metrics.merge(compression_metrics(controller_, metrics));
+      metrics.merge(apprentice_.metrics());
+    }
+
+    // 7. Evaluate, log, save.
+    const bool last = progress_.step == rl_.steps;
+    const bool evaluate_now = !last && rl_.eval_every > 0 && progress_.step % rl_.eval_every == 0;
+    if (evaluate_now) {
+      session_.world().enter("eval");
+      engine_.refresh(progress_.step);
+      metrics.merge(evaluate(engine_, task_, quick_evaluation(config_, task_)).metrics());
+    }
+    if (evaluate_now || last || progress_.step % config_.run.log_every == 0) session_.log(progress_, metrics);
+    progress_.pending.reset();
+    if (last) {
+      session_.save_last_step(progress_, saver());
+    } else {
+      session_.maybe_save(progress_, saver(), score_);
+    }
+  }
+
+ private:
+  trainer::Session::SaveState saver() {
+    return [this](checkpoints::StateDict& state) {
+      optimizer_.save(state);
+      apprentice_.save(state);
+    };
+  }
+
+  nlohmann::json state() {
+    return {{"controller", controller_.state()}, {"apprentice", apprentice_.state()},    {"entropy", entropy_.state()},
+            {"skipped", guard_.state()},         {"problems", source_.ledger().state()}, {"replayed", replayed_}};
   }
 
   void update(StepRecord& record, const std::vector<data::Sequence>& replay) {
@@ -183,32 +199,6 @@ class Learner {
     progress_.extra = state();
   }
 
-  void conclude() {
-    // 6. Exam: the policy takes the apprentice's weights when the apprentice passes.
-    if (apprentice_.exam_due()) take_exam();
-    trainer::Metrics metrics = *progress_.pending;
-    if (adaptive_) {
-      metrics.merge(compression_metrics(controller_, metrics));
-      metrics.merge(apprentice_.metrics());
-    }
-
-    // 7. Evaluate, log, save.
-    const bool last = progress_.step == rl_.steps;
-    const bool evaluate_now = !last && rl_.eval_every > 0 && progress_.step % rl_.eval_every == 0;
-    if (evaluate_now) {
-      session_.world().enter("eval");
-      engine_.refresh(progress_.step);
-      metrics.merge(evaluate(engine_, task_, quick_evaluation(config_, task_)).metrics());
-    }
-    if (evaluate_now || last || progress_.step % config_.run.log_every == 0) session_.log(progress_, metrics);
-    progress_.pending.reset();
-    if (last) {
-      session_.save_last_step(progress_, saver());
-    } else {
-      session_.maybe_save(progress_, saver(), score_);
-    }
-  }
-
   void take_exam() {
     auto mark = std::chrono::steady_clock::now();
     session_.world().enter("practice");
@@ -244,7 +234,19 @@ class Learner {
 }  // namespace
 
 trainer::StageProgress learn(trainer::Session& session, const TokenizedTask& task, RolloutSupply* supply) {
-  return Learner(session, task, supply).run();
+  Learner learner(session, task, supply);
+  learner.resume();
+  const int64_t steps = session.config().rl.steps;
+  session.metrics().begin_stage("rl", learner.progress().step, steps);
+  try {
+    while (learner.progress().step < steps || learner.progress().pending) {
+      if (!learner.progress().pending) learner.step();
+      learner.conclude();
+    }
+  } catch (const trainer::StopRequested&) {
+    learner.stop();
+  }
+  return learner.progress();
 }
 
 }  // namespace terse::rl

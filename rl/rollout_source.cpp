@@ -61,27 +61,18 @@ void RolloutSource::order_ahead(int64_t needed) {
   if (!problems.empty()) supply_.order(std::move(problems));
 }
 
-// Takes `count` groups that are not too old. At rl.max_staleness 0 they come in order of problem, so that the result
-// does not depend on which rank was faster.
-std::vector<RolloutGroup> RolloutSource::take(int64_t count, RolloutBatch& batch) {
-  std::vector<RolloutGroup> taken;
-  order_ahead(count);
-  while (static_cast<int64_t>(taken.size()) < count) {
-    if (ready_.empty()) {
-      for (RolloutGroup& group : supply_.collect(config_.max_staleness == 0)) ready_.push_back(std::move(group));
-    }
-    RolloutGroup group = std::move(ready_.front());
-    ready_.pop_front();
-    if (batch.version - oldest_version(group) > config_.max_staleness) {
-      ++batch.stale;
-      supply_.order({std::move(group.problem)});
-      continue;
-    }
-    ledger_.consume(group.problem.index);
-    price(group);
-    taken.push_back(std::move(group));
+// Takes the next ready group, or returns nullopt when it is too old and has been ordered again.
+std::optional<RolloutGroup> RolloutSource::take(RolloutBatch& batch) {
+  RolloutGroup group = std::move(ready_.front());
+  ready_.pop_front();
+  if (batch.version - oldest_version(group) > config_.max_staleness) {
+    ++batch.stale;
+    supply_.order({std::move(group.problem)});
+    return std::nullopt;
   }
-  return taken;
+  ledger_.consume(group.problem.index);
+  price(group);
+  return group;
 }
 
 RolloutBatch RolloutSource::next(int64_t version) {
@@ -92,9 +83,18 @@ RolloutBatch RolloutSource::next(int64_t version) {
   int64_t rounds = config_.resample_uniform ? config_.max_resample_rounds : 0;
   for (int64_t wanted = config_.prompts; wanted > 0;
        wanted = config_.prompts - static_cast<int64_t>(batch.groups.size())) {
-    for (RolloutGroup& group : take(wanted, batch)) {
-      batch.sampled.push_back(group);
-      (has_signal(group) ? batch.groups : uniform).push_back(std::move(group));
+    order_ahead(wanted);
+    for (int64_t taken = 0; taken < wanted;) {
+      // At rl.max_staleness 0 groups come in order of problem, so that the batch does not depend on which rank was
+      // faster.
+      if (ready_.empty()) {
+        for (RolloutGroup& group : supply_.collect(config_.max_staleness == 0)) ready_.push_back(std::move(group));
+      }
+      std::optional<RolloutGroup> group = take(batch);
+      if (!group) continue;
+      ++taken;
+      batch.sampled.push_back(*group);
+      (has_signal(*group) ? batch.groups : uniform).push_back(std::move(*group));
     }
     if (rounds-- <= 0) break;
   }

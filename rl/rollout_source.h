@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <optional>
 #include <vector>
 
 #include "rl/compression/compression_controller.h"
@@ -37,7 +38,7 @@ class RolloutSource {
   void restore(const nlohmann::json& state);
 
  private:
-  std::vector<RolloutGroup> take(int64_t count, RolloutBatch& batch);
+  std::optional<RolloutGroup> take(RolloutBatch& batch);
   void order_ahead(int64_t needed);
   void price(RolloutGroup& group) const;
 

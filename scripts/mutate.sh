@@ -6,8 +6,8 @@
 #
 #   --seed N         which mutants are drawn (default 1); the same seed draws the same ones while their lines are the same
 #   --count N        number of mutants (default 50); a larger count draws the same ones and more
-#   --folders LIST   folders or files to mutate, separated by commas (default rl,trainer,data,checkpoints,configs,base)
-#   --exclude LIST   folders or files to leave out (default trainer/parallel,trainer/plan)
+#   --folders LIST   folders or files to mutate, separated by commas (default launch/run/stages,rl,trainer,data,checkpoints,configs,base)
+#   --exclude LIST   folders or files to leave out (default trainer/parallel)
 #   --commit REV     the commit to test (default HEAD); uncommitted changes are ignored, and the working tree is never touched
 #   --jobs N         mutants tested side by side, each in a copy of the tree of its own (default 2)
 #   --out DIR        where results.jsonl, report.txt and report.json go (default build/mutation/seed-N-COMMIT)

@@ -39,26 +39,6 @@ void sum_chunks(SequenceRange range, int64_t limit, const Backward& backward) {
     backward({begin, std::min(begin + limit, range.end)});
 }
 
-void sum_alone(FlatParams& params, int64_t sequences, int64_t limit, const Backward& backward) {
-  const SequenceRange all{0, sequences};
-  torch::Tensor& grad = params.whole_grad();
-  if (!params.sums_as_tree()) {
-    sum_chunks(all, limit, [&](SequenceRange part) {
-      backward(part);
-      params.collect_pass();
-    });
-  } else if (sequences <= limit) {
-    backward(all);
-  } else if (is_zero(grad)) {
-    sum_node(params, all, limit, backward);
-  } else {
-    const torch::Tensor before = grad.clone();
-    grad.zero_();
-    sum_node(params, all, limit, backward);
-    grad.add_(before);
-  }
-}
-
 // The sum over several ranks.
 class SharedSum final : public PassObserver {
  public:
@@ -276,10 +256,23 @@ class SharedSum final : public PassObserver {
 
 void sum_gradients(FlatParams& params, int64_t sequences, int64_t limit, const Backward& backward) {
   if (sequences == 0) return;
-  if (params.sharding().distributed()) {
-    SharedSum(params, sequences, limit).run(backward);
+  if (params.sharding().distributed()) return SharedSum(params, sequences, limit).run(backward);
+  const SequenceRange all{0, sequences};
+  torch::Tensor& grad = params.whole_grad();
+  if (!params.sums_as_tree()) {
+    sum_chunks(all, limit, [&](SequenceRange part) {
+      backward(part);
+      params.collect_pass();
+    });
+  } else if (sequences <= limit) {
+    backward(all);
+  } else if (is_zero(grad)) {
+    sum_node(params, all, limit, backward);
   } else {
-    sum_alone(params, sequences, limit, backward);
+    const torch::Tensor before = grad.clone();
+    grad.zero_();
+    sum_node(params, all, limit, backward);
+    grad.add_(before);
   }
 }
 

@@ -28,18 +28,4 @@ void require_equal_nodes(int64_t ranks, int64_t nodes) {
                   ranks, nodes));
 }
 
-torch::ScalarType transfer_dtype(const configs::Parallel& config, bool bf16_model, bool cuda) {
-  const bool bf16 = config.weight_transfer == "bf16" || (config.weight_transfer == "auto" && bf16_model && cuda);
-  return bf16 ? torch::kBFloat16 : torch::kFloat32;
-}
-
-int64_t rollout_ranks(const configs::Parallel& config, int64_t ranks) {
-  const int64_t samplers = config.rollout_ranks > 0 ? config.rollout_ranks : ranks / 2;
-  if (samplers > 0 && samplers < ranks) return samplers;
-  throw std::invalid_argument(fmt::format(
-      "parallel.layout is split, which needs ranks that learn and ranks that generate; there are {} ranks "
-      "and parallel.rollout_ranks is {}: start more ranks (launch/mpirun.sh -n 2), or set parallel.layout to colocated",
-      ranks, config.rollout_ranks));
-}
-
 }  // namespace terse::trainer

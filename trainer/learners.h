@@ -22,13 +22,7 @@ class Learners {
   Sharding sharding_;
 };
 
-// Returns how many of the `ranks` ranks only generate in the split layout: parallel.rollout_ranks, or half of the ranks
-// if that is 0. Throws std::invalid_argument when no rank would be left to learn or to generate.
-int64_t rollout_ranks(const configs::Parallel& config, int64_t ranks);
 // Throws std::invalid_argument unless every node has equally many ranks, which parallel.hierarchical needs.
 void require_equal_nodes(int64_t ranks, int64_t nodes);
-// Returns the dtype in which weights are sent to the ranks that generate (parallel.weight_transfer). `bf16_model`: the
-// model computes in bf16. `cuda`: it is on a GPU.
-torch::ScalarType transfer_dtype(const configs::Parallel& config, bool bf16_model, bool cuda);
 
 }  // namespace terse::trainer

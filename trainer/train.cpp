@@ -17,20 +17,23 @@ namespace terse::trainer {
 
 namespace {
 
-// The weighted negative log-likelihood of the rows that carry a loss.
-struct WeightedLoss {
-  torch::Tensor sum;           // scalar with gradient
-  std::vector<double> losses;  // of each sequence
-};
+// Some sequences of a batch, on the model's device, and their rows that carry a loss.
+struct LossRows {
+  LossRows(const Transformer& model, const data::Batch& all, SequenceRange part)
+      : batch(data::slice(all, part.begin, part.end).to(model.device())),
+        rows(batch.weights.nonzero().squeeze(1)),
+        weights(batch.weights.index_select(0, rows)) {}
 
-// Returns the loss of the sequences `part` of `batch`.
-WeightedLoss weighted_loss(Transformer& model, const data::Batch& batch, SequenceRange part) {
-  const data::Batch mine = data::slice(batch, part.begin, part.end).to(model.device());
-  const torch::Tensor rows = mine.weights.nonzero().squeeze(1);
-  const torch::Tensor weights = mine.weights.index_select(0, rows);
-  const torch::Tensor terms = -(model.logprobs(mine, rows).logprob * weights);
-  return {terms.sum(), sequence_sums(terms, mine.sequences_of(rows))};
-}
+  // The weighted negative log-likelihood of each row.
+  torch::Tensor losses(const ops::TokenLogProbs& probs) const { return -(probs.logprob * weights); }
+  // The sum over the rows of each sequence.
+  std::vector<double> sums(const torch::Tensor& values) const {
+    return sequence_sums(values, batch.sequences_of(rows));
+  }
+
+  data::Batch batch;
+  torch::Tensor rows, weights;
+};
 
 // Returns sums over the sequences of all ranks, in the order of the batch. `values` has one vector for each sum, with a
 // value for each of this rank's sequences.
@@ -57,8 +60,8 @@ LossSum weights_and_tokens(const Transformer& model, const BatchShare& batch) {
   return {0, sums[0], static_cast<int64_t>(sums[1])};
 }
 
-// The loop. When an evaluation is interrupted, its step is saved with a pending record. The resumed run then evaluates
-// again before it continues.
+// The steps of the loop and its state. When an evaluation is interrupted, its step is saved with a pending record. The
+// resumed run then evaluates again before it continues.
 class Supervised {
  public:
   Supervised(Session& session, const SupervisedStage& stage)
@@ -69,32 +72,20 @@ class Supervised {
         guard_(stage.optimizer.max_nonfinite_steps),
         progress_{stage.name, 0, 0, 0, {}} {}
 
-  StageProgress run() {
-    if (auto resumed = session_.resume(stage_.name)) {
-      progress_ = resumed->progress;
-      read_saved([&] {
-        optimizer_.restore(resumed->state);
-        stage_.stream->restore(progress_.extra.at("stream"));
-        guard_.restore(progress_.extra.at("skipped"));
-      });
-    }
-    session_.metrics().begin_stage(stage_.name, progress_.step, stage_.steps);
-    try {
-      while (progress_.step < stage_.steps || progress_.pending) {
-        if (!progress_.pending) step();
-        conclude();
-      }
-    } catch (const StopRequested&) {
-      session_.stop(progress_, saver(), score());
-    }
-    return progress_;
+  const StageProgress& progress() const { return progress_; }
+
+  void resume() {
+    const auto resumed = session_.resume(stage_.name);
+    if (!resumed) return;
+    progress_ = resumed->progress;
+    read_saved([&] {
+      optimizer_.restore(resumed->state);
+      stage_.stream->restore(progress_.extra.at("stream"));
+      guard_.restore(progress_.extra.at("skipped"));
+    });
   }
 
- private:
-  Session::SaveState saver() {
-    return [this](checkpoints::StateDict& state) { optimizer_.save(state); };
-  }
-  double score() const { return -score_of(loss_); }
+  [[noreturn]] void stop() { session_.stop(progress_, saver(), score()); }
 
   void step() {
     using Clock = std::chrono::steady_clock;
@@ -143,6 +134,12 @@ class Supervised {
     if (last && !evaluate) session_.save_last_step(progress_, saver());
   }
 
+ private:
+  Session::SaveState saver() {
+    return [this](checkpoints::StateDict& state) { optimizer_.save(state); };
+  }
+  double score() const { return -score_of(loss_); }
+
   Session& session_;
   const SupervisedStage& stage_;
   Transformer& model_;
@@ -166,9 +163,11 @@ LossSum accumulate_cross_entropy(Transformer& model, const BatchShare& batch, in
   const int64_t first = own_share(model.params().sharding(), batch.sequences).begin;
   const int64_t limit = micro_batch > 0 ? micro_batch : batch.sequences;
   sum_gradients(model.params(), batch.sequences, limit, [&](SequenceRange part) {
-    const WeightedLoss micro = weighted_loss(model, batch.mine, {part.begin - first, part.end - first});
-    (micro.sum * (scale / whole.count)).backward();
-    losses.insert(losses.end(), micro.losses.begin(), micro.losses.end());
+    const LossRows micro(model, batch.mine, {part.begin - first, part.end - first});
+    const torch::Tensor loss = micro.losses(model.logprobs(micro.batch, micro.rows));
+    const std::vector<double> sums = micro.sums(loss);
+    (loss.sum() * (scale / whole.count)).backward();
+    losses.insert(losses.end(), sums.begin(), sums.end());
   });
   whole.sum = totals(model, batch.sequences, {losses}).front();
   return whole;
@@ -179,7 +178,8 @@ LossSum cross_entropy(Transformer& model, const BatchShare& batch) {
   LossSum whole = weights_and_tokens(model, batch);
   std::vector<double> losses;
   if (batch.mine.sequence_count() > 0) {
-    losses = weighted_loss(model, batch.mine, {0, batch.mine.sequence_count()}).losses;
+    const LossRows all(model, batch.mine, {0, batch.mine.sequence_count()});
+    losses = all.sums(all.losses(model.logprobs(all.batch, all.rows)));
   } else {
     model.dummy_forward();
   }
@@ -188,7 +188,18 @@ LossSum cross_entropy(Transformer& model, const BatchShare& batch) {
 }
 
 StageProgress train(Session& session, const SupervisedStage& stage) {
-  return Supervised(session, stage).run();
+  Supervised loop(session, stage);
+  loop.resume();
+  session.metrics().begin_stage(stage.name, loop.progress().step, stage.steps);
+  try {
+    while (loop.progress().step < stage.steps || loop.progress().pending) {
+      if (!loop.progress().pending) loop.step();
+      loop.conclude();
+    }
+  } catch (const StopRequested&) {
+    loop.stop();
+  }
+  return loop.progress();
 }
 
 }  // namespace terse::trainer

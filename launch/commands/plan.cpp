@@ -46,8 +46,8 @@ int64_t vocabulary_of(const std::filesystem::path& file, const configs::RunConfi
   return data::make_tokenizer(config.tokenizer, present ? config.data.train : "", config.data.separator)->vocab_size();
 }
 
-trainer::plan::Run run_of(const Request& request, const GlobalOptions& globals) {
-  trainer::plan::Run run;
+plan::Run run_of(const Request& request, const GlobalOptions& globals) {
+  plan::Run run;
   run.config = resolve_config(request.config, globals, configs::InputFiles::kMayBeMissing).config;
   run.machine = configs::load_hardware(request.hardware);
   run.ranks = request.ranks;
@@ -71,9 +71,9 @@ trainer::plan::Run run_of(const Request& request, const GlobalOptions& globals) 
   return run;
 }
 
-int plan(const Request& request, const GlobalOptions& globals) {
-  const trainer::plan::Run run = run_of(request, globals);
-  const auto plans = on_user_input([&] { return trainer::plan::make_plan(run); });
+int print_plan(const Request& request, const GlobalOptions& globals) {
+  const plan::Run run = run_of(request, globals);
+  const auto plans = on_user_input([&] { return plan::make_plan(run); });
   if (plans.empty()) throw UsageError("stages contains no stage that trains: expected pretrain, sft or rl.");
   if (request.json) {
     print_result("{}\n", plan_json(request.config, run, plans).dump(2));
@@ -108,7 +108,7 @@ void add_plan(const Command& parent) {
                  "  terse plan configs/shakespeare_10m.yaml --ranks 16 --gpus-per-node 8\n"
                  "  terse plan configs/shakespeare_10m.yaml --ranks 64 --vocab 128256 --set model.depth=32 "
                  "--set parallel.zero=3",
-                 [=] { return plan(*request, command.globals()); });
+                 [=] { return print_plan(*request, command.globals()); });
 }
 
 }  // namespace terse::launch

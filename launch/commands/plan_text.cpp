@@ -8,16 +8,15 @@
 #include <cmath>
 #include <utility>
 
+#include "launch/plan/advice.h"
 #include "launch/text.h"
-#include "trainer/learners.h"
-#include "trainer/plan/advice.h"
 
 namespace terse::launch {
 namespace {
 
-using trainer::plan::Consumer;
-using trainer::plan::Run;
-using trainer::plan::StagePlan;
+using plan::Consumer;
+using plan::Run;
+using plan::StagePlan;
 using Plans = std::vector<StagePlan>;
 using Rows = std::vector<std::vector<std::string>>;
 
@@ -33,7 +32,7 @@ std::string bytes(double count) {
 }
 
 std::string parameters_text(const Run& run) {
-  const double count = trainer::plan::shard_elements(trainer::plan::unit_sizes(run.spec()), 1);
+  const double count = plan::shard_elements(plan::unit_sizes(run.spec()), 1);
   if (count >= 1e9) return fmt::format("{:.2f} billion parameters", count / 1e9);
   if (count >= 1e6) return fmt::format("{:.1f} million parameters", count / 1e6);
   return fmt::format("{} parameters", with_thousands(std::llround(count)));
@@ -44,8 +43,7 @@ std::string sharing_text(const Run& run) {
   const configs::Parallel& parallel = run.config.parallel;
   const int64_t nodes = (run.ranks + run.ranks_per_node - 1) / run.ranks_per_node;
   const std::string roles =
-      run.splits() ? fmt::format(", {} of them only generate", trainer::rollout_ranks(run.config.parallel, run.ranks))
-                   : "";
+      run.splits() ? fmt::format(", {} of them only generate", rl::rollout_ranks(run.config.parallel, run.ranks)) : "";
   return fmt::format("{} ranks on {} node{}{}, ZeRO-{}{}", run.ranks, nodes, nodes == 1 ? "" : "s", roles,
                      parallel.zero, parallel.hierarchical ? " inside each node, replicated across nodes" : "");
 }
@@ -143,7 +141,7 @@ std::string plan_text(const std::string& config_path, const Run& run, const Plan
                                  run.config.model.precision, run.machine.name, run.machine.summary, sharing_text(run));
   for (const StagePlan& plan : plans) text += answer(run, plan) + "\n";
   text += "\n" + table(memory_rows(run, plans), /*left=*/{0}) + "\n" + table(time_rows(plans), /*left=*/{0});
-  for (const std::string& warning : trainer::plan::warnings(run, plans)) text += "\nwarning: " + warning + "\n";
+  for (const std::string& warning : plan::warnings(run, plans)) text += "\nwarning: " + warning + "\n";
   return text;
 }
 
@@ -174,10 +172,10 @@ nlohmann::json plan_json(const std::string& config_path, const Run& run, const P
           {"hardware", run.machine.name},
           {"ranks", run.ranks},
           {"ranks_per_node", run.ranks_per_node},
-          {"parameters", trainer::plan::shard_elements(trainer::plan::unit_sizes(run.spec()), 1)},
+          {"parameters", plan::shard_elements(plan::unit_sizes(run.spec()), 1)},
           {"fits", std::all_of(plans.begin(), plans.end(), [](const StagePlan& plan) { return plan.fits(); })},
           {"stages", stages},
-          {"warnings", trainer::plan::warnings(run, plans)}};
+          {"warnings", plan::warnings(run, plans)}};
 }
 
 }  // namespace terse::launch

@@ -1,6 +1,4 @@
 // terse run: runs the stages of a configuration in one run folder, from the start or from where they were interrupted.
-#include "rl/run.h"
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -19,9 +17,10 @@
 #include "launch/run/outcome.h"
 #include "launch/run/resolve.h"
 #include "launch/run/run_dir.h"
+#include "launch/run/stages/run_stages.h"
 #include "launch/run/starts.h"
 #include "launch/signals.h"
-#include "rl/tasks/limits.h"
+#include "rl/async/split_world.h"
 #include "trainer/device.h"
 
 namespace terse::launch {
@@ -42,17 +41,6 @@ constexpr const char* kMore =
     "  terse run configs/quickstart.yaml\n"
     "  terse run configs/quickstart.yaml --seed 2 --run-dir runs/quickstart-2\n"
     "  terse run configs/quickstart.yaml --set rl.penalty.kind=none --set run.name=no-penalty";
-
-nlohmann::json run_stages(const rl::RunRequest& request) {
-  try {
-    return rl::run(request);
-  } catch (const trainer::SavedAndStopped&) {
-    if (request.world->place().rank == 0) record_saved(request.dir);
-    throw;
-  } catch (const std::invalid_argument& error) {
-    throw ConfigError(error.what());
-  }
-}
 
 // Writes the report. A failure here does not fail a run whose numbers are safe on disk.
 void report_on(const std::filesystem::path& dir) {
@@ -100,7 +88,15 @@ int run_as_rank(trainer::World& world, const configs::RunConfig& config, bool re
     announce(*dir, config, place.ranks, dir->record(config, invocation.command_line, retry));
   }
   if (place.ranks > 1) trainer::barrier(world.group(device), "run folder is open");
-  const nlohmann::json summary = run_stages({config, run_dir_of(config), commit_text(build()), &world, &interrupts});
+  nlohmann::json summary;
+  try {
+    summary = run_stages({config, run_dir_of(config), commit_text(build()), &world, &interrupts});
+  } catch (const trainer::SavedAndStopped&) {
+    if (place.rank == 0) record_saved(run_dir_of(config));
+    throw;
+  } catch (const std::invalid_argument& error) {
+    throw ConfigError(error.what());
+  }
   // Signals are still caught here: everything is saved, and a signal must not end a finished run.
   if (dir) conclude(dir->path(), summary);
   return kDone;

@@ -27,9 +27,9 @@ RolloutPool::RolloutPool(SplitWorld& split, trainer::Session& session, const Tok
       session_(session),
       task_(task),
       config_(session.config().rl),
-      sender_(session.model().params(), *split.weights,
-              trainer::transfer_dtype(session.config().parallel, session.model().spec().bf16,
-                                      session.model().device().is_cuda())),
+      sender_(
+          session.model().params(), *split.weights,
+          transfer_dtype(session.config().parallel, session.model().spec().bf16, session.model().device().is_cuda())),
       limit_(config_.group_deadline) {
   for (int64_t i = 0; i < split.samplers; ++i) samplers_[split.learners + i] = {};
 }

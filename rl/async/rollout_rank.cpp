@@ -30,7 +30,7 @@ class RolloutRank {
         task_(task),
         model_(trainer::resolve(config.model, vocab), device, 0, {}, trainer::Purpose::kInference),
         receiver_(model_.params(), *split.weights,
-                  trainer::transfer_dtype(config.parallel, model_.spec().bf16, device.is_cuda())),
+                  transfer_dtype(config.parallel, model_.spec().bf16, device.is_cuda())),
         engine_(model_, {config.engine.max_batch}),
         sampling_(rollout_sampling(config, task)) {}
 

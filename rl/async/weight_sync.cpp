@@ -61,6 +61,11 @@ std::vector<size_t> exchange_damaged(Collectives& group, const std::vector<size_
 
 }  // namespace
 
+torch::ScalarType transfer_dtype(const configs::Parallel& config, bool bf16_model, bool cuda) {
+  const bool bf16 = config.weight_transfer == "bf16" || (config.weight_transfer == "auto" && bf16_model && cuda);
+  return bf16 ? torch::kBFloat16 : torch::kFloat32;
+}
+
 TransferPlan::TransferPlan(Collectives& group, const trainer::Sharding* learner) {
   int64_t mine = kSampler;
   if (learner != nullptr) {

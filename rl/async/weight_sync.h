@@ -11,10 +11,15 @@
 
 #include <future>
 
+#include "configs/run_config.h"
 #include "trainer/model/params.h"
 #include "trainer/parallel/collectives/collectives.h"
 
 namespace terse::rl {
+
+// Returns the dtype in which weights are sent to the ranks that generate (parallel.weight_transfer). `bf16_model`: the
+// model computes in bf16. `cuda`: it is on a GPU.
+torch::ScalarType transfer_dtype(const configs::Parallel& config, bool bf16_model, bool cuda);
 
 struct Transfer {
   int64_t version = -1;

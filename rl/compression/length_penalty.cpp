@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
@@ -45,29 +44,16 @@ ShapedRewards none(const PenaltyInput& in) {
   return shape(in, [](size_t) { return 1.0; });
 }
 
-// The share is 1 within the limit, 0 beyond limit + shoulder, and linear between. A response that was cut gets 0, even
-// if its verifier accepted it, because it is not finished.
-ShapedRewards limited(const PenaltyInput& in, double shoulder) {
+// ThinkPrune, arXiv 2504.01296, and DLER, arXiv 2510.15110: a correct answer counts only within the limit. A response
+// that was cut gets 0, even if its verifier accepted it, because it is not finished. `truncation` and `adaptive` differ
+// in where the limit comes from.
+ShapedRewards within_limit(const PenaltyInput& in) {
   check_sizes(in);
   require(in.limit > 0, fmt::format("limit is {}; expected a number of tokens above 0", in.limit));
-  require(shoulder >= 0 && std::isfinite(shoulder),
-          fmt::format("shoulder is {}; expected a number of tokens, 0 or more", shoulder));
   return shape(in, [&](size_t i) {
-    if (in.finish[i] != FinishReason::kStop) return 0.0;
-    const double over = static_cast<double>(in.lengths[i]) - in.limit;
-    if (over <= 0) return 1.0;
-    return shoulder > 0 ? std::max(0.0, 1.0 - over / shoulder) : 0.0;
+    const bool within = in.finish[i] == FinishReason::kStop && static_cast<double>(in.lengths[i]) <= in.limit;
+    return within ? 1.0 : 0.0;
   });
-}
-
-// ThinkPrune, arXiv 2504.01296, and DLER, arXiv 2510.15110: a correct answer counts only within the limit.
-ShapedRewards truncation(const PenaltyInput& in) {
-  return limited(in, 0);
-}
-
-// The same with a shoulder. What adapts is the limit, which the controller moves per difficulty.
-ShapedRewards adaptive(const PenaltyInput& in) {
-  return limited(in, in.shoulder);
 }
 
 // Arora & Zanette, arXiv 2502.04463: 1 - strength * sigmoid((length - mean) / std), with mean and unbiased standard
@@ -98,7 +84,7 @@ struct Entry {
   LengthPenalty penalty;
 };
 constexpr Entry kPenalties[] = {
-    {"none", none}, {"truncation", truncation}, {"group_relative", group_relative}, {"adaptive", adaptive}};
+    {"none", none}, {"truncation", within_limit}, {"group_relative", group_relative}, {"adaptive", within_limit}};
 
 }  // namespace
 

@@ -25,7 +25,6 @@ struct PenaltyInput {
   std::vector<VerifyStatus> status;
   double limit = std::numeric_limits<double>::infinity();  // tokens; truncation: rl.penalty.limit; adaptive: the
                                                            // controller's limit for this difficulty. Must be > 0
-  double shoulder = 0;  // adaptive: tokens beyond the limit over which the reward falls linearly to 0; 0: a hard edge
   double strength = 0;  // group_relative: share of the reward that length can take, in [0, 1]
 };
 
@@ -44,7 +43,7 @@ std::vector<std::string> penalty_names();
 // Finds a penalty by its name. Throws std::invalid_argument naming the known penalties.
 LengthPenalty length_penalty(std::string_view name);
 
-// Fills a PenaltyInput from a group, except for limit, shoulder and strength.
+// Fills a PenaltyInput from a group, except for limit and strength.
 PenaltyInput penalty_input(const RolloutGroup& group);
 // Stores shaped.reward in the rollouts. Throws std::invalid_argument when the sizes differ.
 void store_rewards(const ShapedRewards& shaped, RolloutGroup& group);

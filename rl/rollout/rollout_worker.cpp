@@ -1,6 +1,7 @@
 // Converts between the types of the task and those of the engine, so that neither knows the other.
 #include "rl/rollout/rollout_worker.h"
 
+#include <algorithm>
 #include <span>
 
 #include "rl/rollout/rollout_codec.h"
@@ -14,20 +15,17 @@ namespace {
 // One index names one problem per difficulty. The key includes the difficulty, so that these problems share no random
 // numbers.
 int64_t draw_key(const Problem& problem) {
-  return problem.index * 4096 + problem.difficulty;
+  return problem.index * 4096 + std::max<int64_t>(problem.difficulty, 0);
 }
 
-std::vector<Rollout> generate_and_verify(Engine& engine, const TokenizedTask& task, std::span<const Problem> problems,
-                                         const SamplingParams& sampling, trainer::World* world) {
-  std::vector<GenerationRequest> requests;
-  for (const Problem& problem : problems) requests.push_back(request_of(problem, sampling));
-  std::vector<std::vector<Completion>> completions = engine.generate(requests);
-  if (world != nullptr) world->enter("reward");
+// Verifies the responses to each problem, in order.
+std::vector<Rollout> verified_all(const TokenizedTask& task, std::span<const Problem> problems,
+                                  std::vector<std::vector<Completion>> completions) {
   std::vector<PendingRollout> pending;
   for (size_t i = 0; i < completions.size(); ++i) {
-    for (int64_t sample = 0; sample < sampling.n; ++sample)
-      pending.push_back(
-          begin_verification(task, problems[i], sample, std::move(completions[i][static_cast<size_t>(sample)])));
+    int64_t sample = 0;
+    for (Completion& completion : completions[i])
+      pending.push_back(begin_verification(task, problems[i], sample++, std::move(completion)));
   }
   std::vector<Rollout> rollouts;
   for (PendingRollout& each : pending) rollouts.push_back(each.get());
@@ -82,7 +80,11 @@ std::vector<RolloutGroup> roll_out(Engine& engine, const TokenizedTask& task, st
   const trainer::SequenceRange share = trainer::own_share(sharding, static_cast<int64_t>(problems.size()));
   const std::span<const Problem> mine =
       std::span(problems).subspan(static_cast<size_t>(share.begin), static_cast<size_t>(share.count()));
-  std::vector<Rollout> rollouts = generate_and_verify(engine, task, mine, sampling, world);
+  std::vector<GenerationRequest> requests;
+  for (const Problem& problem : mine) requests.push_back(request_of(problem, sampling));
+  std::vector<std::vector<Completion>> completions = engine.generate(requests);
+  if (world != nullptr) world->enter("reward");
+  std::vector<Rollout> rollouts = verified_all(task, mine, std::move(completions));
   if (sharding.distributed()) {
     const std::string bytes = encode_rollouts(rollouts);
     rollouts.clear();

@@ -12,7 +12,6 @@
 #include "configs/field_text.h"
 #include "configs/load.h"
 #include "data/tokenizers/tokenizer_factory.h"
-#include "trainer/learners.h"
 
 namespace terse::rl {
 
@@ -159,19 +158,6 @@ void check_limits(const RunConfig& config, const std::map<std::string, std::stri
   check_traces(config, *task, violations);
   check_responses(config, *task, violations);
   refuse(violations, origin);
-}
-
-void check_ranks(const RunConfig& config, int64_t ranks, int64_t nodes) {
-  const configs::Parallel& parallel = config.parallel;
-  try {
-    if (parallel.layout == "split" && has_stage(config, "rl")) {
-      trainer::rollout_ranks(parallel, ranks);
-    } else if (parallel.hierarchical) {
-      trainer::require_equal_nodes(ranks, nodes);
-    }
-  } catch (const std::invalid_argument& error) {
-    throw ConfigError(error.what());
-  }
 }
 
 }  // namespace terse::rl

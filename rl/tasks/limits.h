@@ -1,5 +1,5 @@
-// Checks the limits that depend on several sections of a configuration and on the task or the number of ranks. One
-// example is that prompts and responses fit into model.context. A run calls these checks before it creates anything.
+// Checks the limits that depend on several sections of a configuration and on the task. One example is that prompts and
+// responses fit into model.context. A run calls these checks before it creates anything.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,5 @@ std::unique_ptr<TokenizedTask> task_of(const configs::RunConfig& config);
 // `origin` maps options to the places where they were set (configs::LoadedConfig). The config must have passed
 // configs::check.
 void check_limits(const configs::RunConfig& config, const std::map<std::string, std::string>& origin = {});
-
-// Checks the limits that depend on the number of ranks and nodes. Throws ConfigError.
-void check_ranks(const configs::RunConfig& config, int64_t ranks, int64_t nodes);
 
 }  // namespace terse::rl

@@ -150,12 +150,6 @@ Tensor statistics(const Tokens& t, const Tensor& log_ratio, const Tensor& ratio,
 
 }  // namespace
 
-PolicyTotals policy_totals(const Tensor& mask, const Tensor& sequence, int64_t sequences) {
-  const Tensor on = (mask != 0).to(torch::kInt64);
-  const Tensor counts = per_sequence_sum(on, sequence, sequences);
-  return {on.sum().item<int64_t>(), (counts > 0).sum().item<int64_t>()};
-}
-
 void PolicyStats::add(const Tensor& stats) {
   const Tensor host = stats.to(torch::kCPU);
   const auto value = host.accessor<double, 2>();

@@ -53,8 +53,6 @@ struct PolicyTotals {
     return *this;
   }
 };
-// Counts the tokens and sequences of one micro-batch. The arguments are those of PolicyLossInput.
-PolicyTotals policy_totals(const torch::Tensor& mask, const torch::Tensor& sequence, int64_t sequences);
 
 // Running statistics of an update, accumulated on the host; the forms that do not clip report no clipped tokens.
 struct PolicyStats {

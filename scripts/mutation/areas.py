@@ -25,11 +25,14 @@ AREAS = {
     "data": Area(("data_tests",)),
     "checkpoints": Area(("checkpoints_tests",)),
     "trainer": Area(
-        ("trainer_tests", "parallel_conformance", "trainer_memory_of_ranks"), r"^trainer/(parallel_conformance/mpi_cpu_2|memory_of_ranks/2)$"
+        ("trainer_tests", "parallel_conformance"), r"^trainer/parallel_conformance/mpi_cpu_2$"
     ),
     "rl": Area(("rl_tests", "weight_sync_ranks"), r"^rl/weight_sync/(1_of_2|2_of_3)$"),
     "options": Area(("options_tests",)),
-    "launch": Area(("launch_tests", "terse", "same_weights", "faulty_terse"), r"^launch/(ranks|split)_test$"),
+    "launch": Area(
+        ("launch_tests", "terse", "same_weights", "faulty_terse", "memory_of_update_ranks"),
+        r"^launch/((ranks|split)_test|plan/memory_of_update_ranks/2)$",
+    ),
 }
 
 

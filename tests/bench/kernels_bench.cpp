@@ -283,7 +283,8 @@ void bench_logits(const Table& table) {
                             .dlogits = grad.data()});
   });
   line_bytes("transpose 1536 x 384", 8.0 * 1536 * 384, [&] { table.transpose(logits.data(), grad.data(), 1536, 384); });
-  line_bytes("exp of 100000", 8.0 * 100000, [&] { table.exp(logits.data(), grad.data(), 100000); });
+  line_bytes("softmax 3000 x 1000", 8.0 * kRows * kVocab,
+             [&] { table.softmax(logits.data(), 1, lse.data(), grad.data(), kRows, kVocab); });
 }
 
 }  // namespace

@@ -69,7 +69,7 @@ class CheckIncludes(unittest.TestCase):
 
     def test_rooms_of_rl_are_ordered(self):
         broken = [("engine", "tasks/task.h"), ("tasks", "rollout/a.h"), ("rollout", "update/a.h"), ("update", "compression/a.h"), ("tasks", "learner.h")]
-        for part, other in [*broken, ("async", "run.h")]:
+        for part, other in [*broken, ("async", "learner.h")]:
             with self.subTest(part=part):
                 self.expect_broken(f"rl/{part}/a.cpp", f'#include "rl/{other}"\n', f"{part}/ may not include rl/{other}")
                 (self.root / f"rl/{part}/a.cpp").unlink()

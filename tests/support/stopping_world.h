@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "rl/run.h"
+#include "launch/run/stages/run_stages.h"
 
 namespace terse::support {
 
@@ -43,7 +43,7 @@ inline bool run_until(const std::set<std::string>& phases, const configs::RunCon
   trainer::Interrupts interrupts;
   StoppingWorld world(phases, interrupts);
   try {
-    rl::run({config, dir, "test", &world, &interrupts});
+    launch::run_stages({config, dir, "test", &world, &interrupts});
     return true;
   } catch (const trainer::SavedAndStopped&) {
     return false;

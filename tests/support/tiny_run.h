@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "checkpoints/store.h"
-#include "rl/run.h"
+#include "launch/run/stages/run_stages.h"
 
 namespace terse::support {
 
@@ -18,7 +18,7 @@ namespace terse::support {
 inline nlohmann::json run_alone(const configs::RunConfig& config, const std::filesystem::path& dir,
                                 trainer::Interrupts* interrupts = nullptr) {
   const auto world = trainer::World::start({});
-  return rl::run({config, dir, "test", world.get(), interrupts});
+  return launch::run_stages({config, dir, "test", world.get(), interrupts});
 }
 
 inline std::vector<nlohmann::json> json_lines(const std::filesystem::path& path) {

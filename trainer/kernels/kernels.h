@@ -39,8 +39,6 @@ constexpr int64_t tree_half(int64_t n) {
 // groups = 1 and width = D is the norm of a block; groups = heads and width = C is the QK-norm inside a fused row.
 struct RmsNorm {
   const float* x = nullptr;       // [rows, groups, width], rows x_stride apart
-  const float* delta = nullptr;   // contiguous [rows, groups * width], may be null: x + delta is normalised
-  float* sum = nullptr;           // contiguous, receives x + delta; may be x or delta
   const float* weight = nullptr;  // [width]
   float eps = 0;
   float* y = nullptr;     // may be x
@@ -51,13 +49,12 @@ struct RmsNorm {
 
 struct RmsNormGrad {
   const float* dy = nullptr;
-  const float* x = nullptr;  // what was normalised (`sum` where delta was given)
+  const float* x = nullptr;  // what was normalised
   const float* weight = nullptr;
   const float* rstd = nullptr;
-  float* dx = nullptr;         // may be dy
-  bool accumulate_dx = false;  // dx += instead of dx =; then dx must not be dy
-  float* dweight = nullptr;    // [width], always added to; a sequence's chain goes by row, then group
-  Sequences sequences;         // of the rows
+  float* dx = nullptr;       // may be dy
+  float* dweight = nullptr;  // [width], always added to; a sequence's chain goes by row, then group
+  Sequences sequences;       // of the rows
   int64_t groups = 1, width = 0;
   int64_t dy_stride = 0, x_stride = 0, dx_stride = 0;
 };
@@ -227,11 +224,6 @@ struct Table {
   // sums[i] = the sum of squares of the i-th block of kSquareBlock elements of x; the last block may be shorter. For
   // norms of gradients.
   void (*square_sums)(const float* x, float* sums, int64_t count);
-
-  // Element-wise exp and natural log, within 2 units in the last place of the true value, IEEE limits and NaN as in
-  // <cmath>.
-  void (*exp)(const float* x, float* y, int64_t count);
-  void (*log)(const float* x, float* y, int64_t count);
 };
 
 // The table of the best instruction set of this CPU. Throws MachineError when it has neither AVX-512 nor AVX2

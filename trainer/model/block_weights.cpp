@@ -43,10 +43,4 @@ std::vector<BlockWeight> block_weights(const ModelSpec& spec) {
   return weights;
 }
 
-int64_t matrix_elements(const ModelSpec& spec) {
-  int64_t elements = 0;
-  for (const BlockWeight& weight : block_weights(spec)) elements += weight.rows() * weight.columns;
-  return elements;
-}
-
 }  // namespace terse::trainer

@@ -43,9 +43,6 @@ struct BlockWeight {
 // The tensors that a block of this model has, matrices before vectors, in the order of the flat buffer.
 std::vector<BlockWeight> block_weights(const ModelSpec& spec);
 
-// Elements of the matrices of a block. Each multiplies once per token.
-int64_t matrix_elements(const ModelSpec& spec);
-
 // Applies `matrix` and `vector` to the tensors of a block and returns the results as BlockWeights.
 template <class Matrix, class Vector>
 BlockWeights transform(const std::vector<BlockWeight>& weights, const BlockWeights& from, const Matrix& matrix,

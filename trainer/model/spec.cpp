@@ -6,18 +6,10 @@
 #include <cmath>
 #include <stdexcept>
 
-#include "trainer/model/block_weights.h"
-
 namespace terse::trainer {
 
 double ModelSpec::attention_scale() const {
   return 1.0 / std::sqrt(static_cast<double>(head_width));
-}
-
-double ModelSpec::flops_per_token(double sequence_length) const {
-  const double weights =
-      static_cast<double>(layers) * static_cast<double>(matrix_elements(*this)) + static_cast<double>(width * vocab);
-  return 6 * weights + 6 * static_cast<double>(layers * attention_width()) * sequence_length;
 }
 
 ModelSpec resolve(const configs::Model& model, int64_t vocab) {

@@ -28,10 +28,6 @@ struct ModelSpec {
   int64_t qkv_width() const { return (heads + 2 * kv_heads) * head_width; }
   int64_t attention_width() const { return heads * head_width; }
   double attention_scale() const;
-  // Forward and backward floating-point operations per trained token at sequence length T: 6 per weight that
-  // multiplies, and 12 L H C T / 2 for causal attention (the convention of the PaLM paper, appendix B, with the causal
-  // half).
-  double flops_per_token(double sequence_length) const;
 };
 
 // Derives the shape from the config. Throws std::invalid_argument when the shape is impossible.

@@ -49,21 +49,10 @@ TEST(LengthPenalty, TruncationAndAdaptiveGiveNothingToAResponseThatWasCut) {
   }
 }
 
-TEST(LengthPenalty, TruncationHasNoShoulder) {
-  PenaltyInput in = four();
-  in.limit = 7;
-  in.shoulder = 10;
-  EXPECT_THAT(rewards("truncation", in), ElementsAre(1, 0, 0, 0));
-}
-
-TEST(LengthPenalty, AdaptiveFallsLinearlyOverItsShoulder) {
+TEST(LengthPenalty, AdaptiveCountsACorrectAnswerWithinItsLimitOnly) {
   PenaltyInput in = four();
   in.limit = 7;
   EXPECT_THAT(rewards("adaptive", in), ElementsAre(1, 0, 0, 0));
-  in.shoulder = 4;
-  EXPECT_THAT(rewards("adaptive", in), ElementsAre(1, DoubleEq(0.75), 0, 0));
-  in.shoulder = 10;
-  EXPECT_THAT(rewards("adaptive", in), ElementsAre(1, DoubleEq(0.9), DoubleEq(0.5), 0));
 }
 
 TEST(LengthPenalty, AdaptiveWithoutALimitIsTheOutcome) {
@@ -89,10 +78,9 @@ TEST(LengthPenalty, GroupRelativeGivesEqualLengthsTheSameReward) {
 TEST(LengthPenalty, PartsTellOutcomeAndLengthApart) {
   PenaltyInput in = four();
   in.limit = 9;
-  in.shoulder = 6;
   const ShapedRewards shaped = length_penalty("adaptive")(in);
   EXPECT_THAT(shaped.outcome, ElementsAre(1, 1, 1, 0));
-  EXPECT_THAT(shaped.length, ElementsAre(0, 0, DoubleEq(-0.5), 0));
+  EXPECT_THAT(shaped.length, ElementsAre(0, 0, -1, 0));
 }
 
 TEST(LengthPenalty, AnEmptyGroupGivesNothing) {
@@ -114,9 +102,6 @@ TEST(LengthPenalty, ImpossibleParametersAreNamed) {
   expect_refused("truncation", in, "limit is 0");
   in.limit = std::nan("");
   expect_refused("adaptive", in, "limit is nan");
-  in = four();
-  in.shoulder = -1;
-  expect_refused("adaptive", in, "shoulder is -1");
   in = four();
   in.strength = 1.5;
   expect_refused("group_relative", in, "strength is 1.5");

@@ -32,7 +32,6 @@ class PenaltyConformance : public testing::TestWithParam<std::string> {
                                          : VerifyStatus::kOk);
     }
     in.limit = 0.25 + 60 * unit();
-    in.shoulder = below(2) * 20 * unit();
     in.strength = unit();
     return in;
   }
@@ -113,7 +112,6 @@ TEST_P(PenaltyConformance, RolloutsWithoutAVerdictAreLeftOutAndChangeNothing) {
     const ShapedRewards with = penalty(in);
     PenaltyInput kept;
     kept.limit = in.limit;
-    kept.shoulder = in.shoulder;
     kept.strength = in.strength;
     std::vector<double> expected;
     for (size_t i = 0; i < in.lengths.size(); ++i) {

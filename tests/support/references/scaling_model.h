@@ -1,16 +1,15 @@
-// Simulates a published measurement of scaling with the step-time model of terse (trainer/plan/step_time.h).
+// Simulates a published measurement of scaling with the step-time model of terse (launch/plan/step_time.h).
 #pragma once
 
 #include <cmath>
 
+#include "launch/plan/step_time.h"
 #include "tests/support/references/scaling_points.h"
-#include "trainer/plan/step_time.h"
 
 namespace terse::support {
 
-inline trainer::plan::StepWork work_of(const ScalingPoint& point, int64_t ranks, double tokens,
-                                       double seconds_a_token) {
-  trainer::plan::StepWork work;
+inline launch::plan::StepWork work_of(const ScalingPoint& point, int64_t ranks, double tokens, double seconds_a_token) {
+  launch::plan::StepWork work;
   const double table = static_cast<double>(point.vocab * point.width);
   work.units = {table};
   work.units.insert(work.units.end(), static_cast<size_t>(point.layers), point.block);
@@ -26,7 +25,7 @@ inline trainer::plan::StepWork work_of(const ScalingPoint& point, int64_t ranks,
 
 inline double simulated_rate(const configs::Hardware& machine, const ScalingPoint& point, int64_t ranks, double tokens,
                              double seconds_a_token) {
-  const auto time = trainer::plan::step_time(machine, work_of(point, ranks, tokens, seconds_a_token));
+  const auto time = launch::plan::step_time(machine, work_of(point, ranks, tokens, seconds_a_token));
   return tokens * static_cast<double>(point.micro_batches) / time.total();
 }
 

@@ -1,5 +1,5 @@
 // Published measurements of scaling, with the set-up that each source gives. tests/bench/scaling_fit.cpp fits the
-// constants of configs/hardware/*.yaml to some of them (kFit). tests/trainer/plan/scaling_test.cpp checks the
+// constants of configs/hardware/*.yaml to some of them (kFit). tests/launch/plan/scaling_test.cpp checks the
 // predictions for the others (kHeldOut).
 //
 // Roles were assigned by order, odd points to the fit and even points to the held-out ones, before any error was known.

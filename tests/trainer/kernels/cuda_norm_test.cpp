@@ -95,11 +95,12 @@ Case<float> random_case(int64_t rows, int64_t groups, int64_t width, int64_t gap
 
 // Runs the same case on the CPU kernels.
 Case<float> on_cpu(Case<float> c) {
-  c.y.assign(c.x.size(), 5.0f), c.dx = c.residual ? c.dsum : c.y, c.sum = c.y;
+  c.y.assign(c.x.size(), 5.0f), c.dx = c.y, c.sum = c.y;
   c.rstd.assign(static_cast<size_t>(c.rows * c.groups), 0.0f);
-  cpu().rms_norm({.x = c.x.data(),
-                  .delta = c.residual ? c.delta.data() : nullptr,
-                  .sum = c.residual ? c.sum.data() : nullptr,
+  const int64_t size = c.rows * c.stride();
+  if (c.residual) cpu().add(c.x.data(), c.delta.data(), c.sum.data(), size);
+  const float* const normed = c.residual ? c.sum.data() : c.x.data();
+  cpu().rms_norm({.x = normed,
                   .weight = c.weight.data(),
                   .eps = kEps,
                   .y = c.y.data(),
@@ -111,11 +112,10 @@ Case<float> on_cpu(Case<float> c) {
                   .y_stride = c.stride()});
   const std::vector<int32_t> starts = {0, static_cast<int32_t>(c.rows)};
   cpu().rms_norm_backward({.dy = c.dy.data(),
-                           .x = c.residual ? c.sum.data() : c.x.data(),
+                           .x = normed,
                            .weight = c.weight.data(),
                            .rstd = c.rstd.data(),
                            .dx = c.dx.data(),
-                           .accumulate_dx = c.residual,
                            .dweight = c.dweight.data(),
                            .sequences = {starts.data(), 1},
                            .groups = c.groups,
@@ -123,7 +123,7 @@ Case<float> on_cpu(Case<float> c) {
                            .dy_stride = c.stride(),
                            .x_stride = c.stride(),
                            .dx_stride = c.stride()});
-  if (c.residual) c.dx[c.dx.size() - 2] = c.dx.back() = 5.0f;
+  if (c.residual) cpu().add(c.dx.data(), c.dsum.data(), c.dx.data(), size);
   return c;
 }
 

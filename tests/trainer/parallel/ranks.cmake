@@ -29,20 +29,6 @@ foreach(ranks 1 2 3 4)
   endif()
 endforeach()
 
-# Builds FOLDER/memory_of_ranks.cpp with the library of that folder, and runs it with each of these numbers of ranks.
-function(memory_of_ranks folder seconds)
-  set(program ${folder}_memory_of_ranks)
-  add_executable(${program} ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/memory_of_ranks.cpp)
-  target_link_libraries(${program} PRIVATE terse_${folder} GTest::gtest)
-  terse_use_torch_pch(${program})
-  foreach(ranks ${ARGN})
-    set(name ${folder}/memory_of_ranks/${ranks})
-    add_test(NAME ${name} COMMAND ${TERSE_MPIRUN} ${ranks} $<TARGET_FILE:${program}>)
-    set_tests_properties(${name} PROPERTIES TIMEOUT ${seconds} PROCESSORS ${ranks} ENVIRONMENT GOMP_SPINCOUNT=2000)
-  endforeach()
-endfunction()
-memory_of_ranks(trainer 300 1 2 4)
-
 # failures_test.cpp belongs to trainer_tests and runs parallel_misbehave.
 string(JOIN " " launcher ${TERSE_MPIRUN})
 target_compile_definitions(trainer_tests PRIVATE TERSE_MPIRUN="${launcher}" TERSE_MISBEHAVE="$<TARGET_FILE:parallel_misbehave>")

@@ -1,4 +1,4 @@
-// Kernels that treat elements or columns one by one: SwiGLU, RoPE, embedding, sums, exp and log.
+// Kernels that treat elements or columns one by one: SwiGLU, RoPE, embedding and sums.
 #include "trainer/kernels/cpu/functions.h"
 #include "trainer/kernels/cpu/math.h"
 #include "trainer/kernels/cpu/parallel.h"
@@ -158,19 +158,6 @@ void column_sum(const float* x, float* sums, const Sequences& rows, int64_t cols
       });
     });
     add_into(sums + begin, sum, count);
-  });
-}
-
-void exp(const float* x, float* y, int64_t count) {
-  parallel_ranges(count, kExpCost, kLanes, [=](int64_t begin, int64_t end) {
-    for_lanes(end - begin,
-              [=](int64_t i, int64_t n) { store_some(y + begin + i, exp(load_some(x + begin + i, n)), n); });
-  });
-}
-
-void log(const float* x, float* y, int64_t count) {
-  parallel_ranges(count, 2 * kExpCost, kLanes, [=](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) y[i] = log(x[i]);
   });
 }
 

@@ -29,8 +29,6 @@ void add(const float* a, const float* b, float* y, int64_t count);
 void column_sum(const float* x, float* sums, const Sequences& rows, int64_t cols);
 void adamw(const AdamW& args);
 void square_sums(const float* x, float* sums, int64_t count);
-void exp(const float* x, float* y, int64_t count);
-void log(const float* x, float* y, int64_t count);
 
 extern const Table kTable;
 

@@ -36,16 +36,8 @@ float norm_vector(const float* x, const float* weight, float eps, float* y, int6
   return rstd;
 }
 
-void add_vectors(const float* a, const float* b, float* sum, int64_t width) {
-  for (int64_t i = 0; i < width; i += kLanes) {
-    const int64_t n = min_of(kLanes, width - i);
-    store_some(sum + i, add(load_some(a + i, n), load_some(b + i, n)), n);
-  }
-}
-
 // dx = rstd (g - x rstd^2 mean(g x)) with g = dy weight.
-void norm_vector_backward(const float* dy, const float* x, const float* weight, float rstd, float* dx, bool accumulate,
-                          int64_t width) {
+void norm_vector_backward(const float* dy, const float* x, const float* weight, float rstd, float* dx, int64_t width) {
   const float gx = dot(width, [=](int64_t i, int64_t n, F16 sum) {
     return fma(mul(load_some(dy + i, n), load_some(weight + i, n)), load_some(x + i, n), sum);
   });
@@ -54,8 +46,7 @@ void norm_vector_backward(const float* dy, const float* x, const float* weight, 
     const int64_t n = min_of(kLanes, width - i);
     const F16 g = mul(load_some(dy + i, n), load_some(weight + i, n));
     const F16 grad = fnma(load_some(x + i, n), pull, g);
-    const F16 start = accumulate ? load_some(dx + i, n) : zero();
-    store_some(dx + i, fma(grad, splat(rstd), start), n);
+    store_some(dx + i, fma(grad, splat(rstd), zero()), n);  // the sum with +0 is never -0
   }
 }
 
@@ -109,10 +100,6 @@ void rms_norm(const RmsNorm& args) {
   parallel_ranges(args.rows, 6 * full, 1, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       const float* x = args.x + row * x_stride;
-      if (args.delta != nullptr) {
-        add_vectors(x, args.delta + row * full, args.sum + row * full, full);
-        x = args.sum + row * full;
-      }
       for (int64_t group = 0; group < args.groups; ++group) {
         const int64_t at = group * args.width;
         const float rstd = norm_vector(x + at, args.weight, args.eps, args.y + row * y_stride + at, args.width);
@@ -137,8 +124,7 @@ void rms_norm_backward(const RmsNormGrad& args) {
       for (int64_t group = 0; group < args.groups; ++group) {
         const int64_t at = group * args.width;
         norm_vector_backward(args.dy + row * dy_stride + at, args.x + row * x_stride + at, args.weight,
-                             args.rstd[row * args.groups + group], args.dx + row * dx_stride + at, args.accumulate_dx,
-                             args.width);
+                             args.rstd[row * args.groups + group], args.dx + row * dx_stride + at, args.width);
       }
   });
 }

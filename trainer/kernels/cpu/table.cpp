@@ -30,8 +30,6 @@ const Table kTable = {
     .column_sum = column_sum,
     .adamw = adamw,
     .square_sums = square_sums,
-    .exp = exp,
-    .log = log,
 };
 
 }  // namespace terse::trainer::kernels::TERSE_ISA

@@ -1,0 +1,95 @@
+// Counts elements per token and multiplies them by their size.
+// memory_test.cpp compares the sums with real allocations.
+#include "launch/plan/activations.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace terse::launch::plan {
+
+namespace {
+
+constexpr double kChunkLogits = 1 << 20;  // as in token_logprobs.cpp
+// On a GPU: logits, log-probs, probs, log-probs without their infinities, and their product with the probs, each in
+// fp32; and a mask of bytes.
+constexpr double kBytesPerGpuLogit = 5 * 4 + 1;
+
+struct Widths {
+  explicit Widths(const ModelSpec& spec)
+      : d(static_cast<double>(spec.width)),
+        q(static_cast<double>(spec.qkv_width())),
+        a(static_cast<double>(spec.attention_width())),
+        f(static_cast<double>(spec.ffn_width)),
+        h(static_cast<double>(spec.heads)),
+        k(static_cast<double>(spec.kv_heads)),
+        v(static_cast<double>(spec.vocab)) {}
+  double d, q, a, f, h, k, v;
+};
+
+double element_bytes(const ModelSpec& spec, bool cuda) {
+  return cuda && spec.bf16 ? 2 : 4;
+}
+
+}  // namespace
+
+double block_bytes_per_token(const ModelSpec& spec, bool cuda) {
+  const Widths w(spec);
+  const double size = element_bytes(spec, cuda);
+  const double roots = 4 * (w.h + 2);
+  const double heads = spec.qk_norm ? size * w.q + 4 * (w.h + w.k) : 0;
+  if (!cuda && spec.bf16) {
+    return 4 * (2 * w.d + w.q + w.a + 2 * w.f) + 2 * (2 * w.d + w.a + w.f) + roots + heads;
+  }
+  return size * (4 * w.d + w.q + w.a + 3 * w.f) + roots + heads;
+}
+
+double activation_bytes(const ModelSpec& spec, bool cuda, Pass pass) {
+  const Widths w(spec);
+  const double size = element_bytes(spec, cuda), layers = static_cast<double>(spec.layers);
+  // The final norm keeps its input and root. A row with a loss keeps the hidden state, log-prob, entropy and
+  // log-sum-exp.
+  const double last = size * w.d + 4, rows = size * w.d + 12;
+  const double block = spec.activation_checkpointing ? size * w.d : block_bytes_per_token(spec, cuda);
+  return static_cast<double>(pass.tokens) * (layers * block + last) + static_cast<double>(pass.loss_rows) * rows;
+}
+
+namespace {
+
+// Matrices of the size of the head, on the CPU in fp32: the transposed weights, and partial sums of the gradient. The
+// gradient is a tree over sequences, which is halved until the rows fit a chunk (token_logprobs.cpp). Each halving
+// keeps one more copy.
+double head_copies(const ModelSpec& spec, Pass pass, double chunk) {
+  double copies = static_cast<double>(pass.loss_rows) > chunk ? 2 : 1;
+  int64_t sequences = pass.sequences;
+  for (; sequences > 1 && static_cast<double>(sequences * pass.loss_rows / pass.sequences) > chunk; sequences /= 2)
+    ++copies;
+  return copies * static_cast<double>(spec.width * spec.vocab) * 4;
+}
+
+double head_bytes(const ModelSpec& spec, bool cuda, Pass pass) {
+  const Widths w(spec);
+  const double size = element_bytes(spec, cuda), rows = static_cast<double>(pass.loss_rows);
+  // The hidden state in forward, and its gradient in backward.
+  const double hidden = size * w.d * static_cast<double>(pass.tokens);
+  if (cuda) return hidden + rows * w.v * kBytesPerGpuLogit;
+  const double chunk = std::max(1.0, std::floor(kChunkLogits / w.v)), logits = std::min(rows, chunk) * w.v;
+  const double beside = spec.bf16 ? logits * (4 + 2) + 2 * w.d * w.v : logits * 4 + head_copies(spec, pass, chunk);
+  return hidden + beside + size * w.d * rows;
+}
+
+}  // namespace
+
+double workspace_bytes(const ModelSpec& spec, bool cuda, Pass pass, Moment moment) {
+  if (moment == Moment::kHead) return head_bytes(spec, cuda, pass);
+  const Widths w(spec);
+  const double size = element_bytes(spec, cuda);
+  const double tokens = static_cast<double>(pass.tokens), rows = static_cast<double>(pass.loss_rows);
+  // The gradients of the residual and of gate|up; the gradient of their product replaces the saved product. The tensors
+  // that the final norm and the head saved are free by then.
+  double feed_forward = size * ((w.d + 2 * w.f) * tokens - w.d * (tokens + rows));
+  if (spec.activation_checkpointing) feed_forward += (block_bytes_per_token(spec, cuda) + size * w.d) * tokens;
+  if (!cuda && spec.bf16) feed_forward += 2 * w.f * w.d * 2;  // the gradient of a weight, before it is added
+  return feed_forward;
+}
+
+}  // namespace terse::launch::plan

@@ -1,0 +1,206 @@
+// Counts the buffers that the trainer and the engine allocate.
+// memory_test.cpp compares the counts with real allocations.
+#include "launch/plan/memory.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+
+#include "trainer/gradient_plan.h"
+#include "trainer/kernels/kernels.h"
+
+namespace terse::launch::plan {
+
+namespace {
+
+using trainer::SequenceRange;
+
+constexpr double kPrefillRows = 4096;  // as in rl/engine/engine.cpp
+
+double working_bytes(const ModelSpec& spec) {
+  return spec.bf16 ? 2 : 4;
+}
+
+bool has_kernel_decoder(const ModelSpec& spec, bool cuda) {
+  return !cuda && !spec.bf16;
+}
+
+// The number of tokens that one slot can hold.
+double slot_tokens(const ModelSpec& spec, bool cuda) {
+  const int64_t block = has_kernel_decoder(spec, cuda) ? trainer::kernels::kKeyBlock : 1;
+  return static_cast<double>((spec.context + block - 1) / block * block);
+}
+
+}  // namespace
+
+double total_bytes(const std::vector<Consumer>& consumers) {
+  return std::accumulate(consumers.begin(), consumers.end(), 0.0,
+                         [](double sum, const Consumer& consumer) { return sum + consumer.bytes; });
+}
+
+namespace {
+
+// How trainer/model/params.h and trainer/gradient_sum.h hold these weights and gradients on these ranks.
+struct Scheme {
+  Scheme(const ModelSpec& spec, const PlannedSharding& sharding, bool cuda)
+      : distributed(sharding.ranks > 1),
+        zero(distributed ? sharding.zero : 1),
+        tree(!spec.bf16 && !cuda),
+        ranks(static_cast<double>(sharding.shard().ranks)),
+        replicas(static_cast<double>(sharding.replicas().ranks)),
+        pass_element(spec.bf16 && cuda ? 2 : 4),
+        weights(unit_sizes(spec)) {
+    gradients.assign(weights.rbegin(), weights.rend());
+    if (!cuda && spec.tie_embeddings) gradients.insert(gradients.begin() + 1, weights.front());
+  }
+
+  double unit_on_its_way(double unit) const {
+    const double sent = zero == 1 && pass_element == 4 ? 0 : unit;
+    if (!tree) return 4 * (sent + unit / ranks);
+    // First the unit is sent and its parts arrive. Later, with replicas, the owned sum and those of all replicas are
+    // held.
+    return 4 * std::max(sent + unit, unit / ranks * (1 + replicas));
+  }
+
+  bool distributed;
+  int64_t zero;
+  bool tree;  // sums are trees over sequences
+  double ranks, replicas;
+  double pass_element;            // bytes of an element of a pass's gradient
+  std::vector<double> weights;    // sizes of the units
+  std::vector<double> gradients;  // units, in the order in which a backward pass completes them
+};
+
+}  // namespace
+
+std::vector<Consumer> state_bytes(const ModelSpec& spec, const PlannedSharding& sharding, bool cuda) {
+  const Scheme scheme(spec, sharding, cuda);
+  const int64_t ranks = sharding.shard().ranks;
+  const double whole = shard_elements(scheme.weights, 1), part = shard_elements(scheme.weights, ranks);
+  const double w = working_bytes(spec);
+  const bool one_buffer = !spec.bf16 && !scheme.distributed;
+  std::vector<Consumer> out;
+  const auto add = [&](const char* name, double bytes) {
+    if (bytes > 0) out.push_back({name, bytes});
+  };
+  add("weights", scheme.zero == 3 ? 0 : w * whole);
+  add("fp32 masters", one_buffer ? 0 : 4 * part);
+  add("AdamW moments", 8 * part);
+  add("gradients", 4 * shard_elements(scheme.gradients, ranks));
+  const bool of_a_pass = scheme.distributed ? scheme.zero == 1 : scheme.pass_element < 4;
+  if (of_a_pass) add("gradients of a pass", scheme.pass_element * shard_elements(scheme.gradients, 1));
+  return out;
+}
+
+std::vector<Consumer> unit_bytes(const ModelSpec& spec, const PlannedSharding& sharding, bool cuda, Moment moment) {
+  const Scheme scheme(spec, sharding, cuda);
+  if (!scheme.distributed) return {};
+  std::vector<Consumer> out;
+  const bool block = moment == Moment::kBlock;
+  if (scheme.zero == 3) {
+    // The embedding stays gathered during the whole pass. Beside it are the last unit while the head runs, or one block
+    // while the next one is gathered.
+    const double beside = block ? 2 * scheme.weights[1] : scheme.weights.back();
+    out.push_back({"gathered units", working_bytes(spec) * (scheme.weights.front() + beside)});
+  }
+  double bytes = 0;
+  const std::vector<double>& units = scheme.gradients;
+  const double computed = scheme.zero == 1 ? 0 : scheme.pass_element;
+  for (size_t g = 0; block && g + 1 < units.size(); ++g)
+    bytes = std::max(bytes, scheme.unit_on_its_way(units[g]) + computed * units[g + 1]);
+  if (!block) bytes = computed * std::accumulate(units.begin(), units.end() - spec.layers - 1, 0.0);
+  out.push_back({"gradients in transfer", bytes});
+  return out;
+}
+
+namespace {
+
+// Splits a node of the tree into halves until they fit `micro_batch`. Maps each size of pass to the largest number of
+// finished left halves that wait during such a pass.
+std::map<int64_t, int64_t> halves(int64_t node, int64_t micro_batch) {
+  std::map<int64_t, int64_t> waiting = {{node, 0}};
+  while (waiting.rbegin()->first > micro_batch) {
+    const auto [whole, above] = *waiting.rbegin();
+    waiting.erase(whole);
+    for (const auto& [half, left] : {std::pair{trainer::kernels::tree_half(whole), 0}, {whole / 2, 1}})
+      waiting[half] = std::max(waiting[half], above + left);
+  }
+  return waiting;
+}
+
+}  // namespace
+
+std::vector<PassLoad> pass_loads(const ModelSpec& spec, const PlannedSharding& sharding, bool cuda, int64_t sequences,
+                                 int64_t micro_batch) {
+  const Scheme scheme(spec, sharding, cuda);
+  const int64_t shards = sharding.shard().ranks;
+  const double whole = 4 * shard_elements(scheme.gradients, 1), part = 4 * shard_elements(scheme.gradients, shards);
+  if (!scheme.tree) {
+    const int64_t own = (sequences + sharding.ranks - 1) / sharding.ranks;
+    // From the second pass on, owners hold the sum of the previous passes.
+    if (scheme.zero == 1 || own <= micro_batch) return {{micro_batch, 0}};
+    return {{micro_batch, 0}, {std::min(micro_batch, own - micro_batch), part}};
+  }
+  // In each round every rank computes one node of the tree. An owner keeps its part of the nodes of all ranks that
+  // share this copy of the weights, until the sibling nodes arrive.
+  std::vector<std::vector<SequenceRange>> nodes;
+  size_t rounds = 0;
+  for (int64_t rank = 0; rank < shards; ++rank) {
+    nodes.push_back(trainer::tree_nodes(sequences, trainer::share_of(sequences, rank, sharding.ranks),
+                                        scheme.zero == 1 ? sequences : micro_batch));
+    rounds = std::max(rounds, nodes.back().size());
+  }
+  trainer::TreeSum tree(sequences);
+  std::map<int64_t, double> most;  // largest waiting bytes for each size of pass
+  for (size_t round = 0; round < rounds; ++round) {
+    const double waiting = static_cast<double>(tree.waiting().size()) * part;
+    int64_t largest = 0;
+    for (const std::vector<SequenceRange>& of_rank : nodes) {
+      if (round >= of_rank.size()) continue;
+      largest = std::max(largest, of_rank[round].count());
+      tree.add(of_rank[round], {});
+    }
+    for (const auto& [pass, copies] : halves(largest, micro_batch))
+      most[pass] = std::max(most[pass], waiting + static_cast<double>(copies) * whole);
+  }
+  std::vector<PassLoad> loads;
+  for (const auto& [pass, bytes] : most) loads.push_back({pass, bytes});
+  return loads;
+}
+
+std::vector<Consumer> engine_bytes(const ModelSpec& spec, const Generation& generation, bool cuda) {
+  const double size = has_kernel_decoder(spec, cuda) ? 4 : working_bytes(spec);
+  const double head = static_cast<double>(spec.kv_heads * spec.head_width * spec.layers);
+  std::vector<Consumer> out = {{
+      "keys and values",
+      static_cast<double>(generation.slots) * slot_tokens(spec, cuda) * 2 * head * size,
+  }};
+  if (has_kernel_decoder(spec, cuda)) {
+    double packed = shard_elements(unit_sizes(spec), 1);
+    if (spec.tie_embeddings) packed += static_cast<double>(spec.vocab * spec.width);  // the head, transposed
+    out.push_back({"weights to decode with", 4 * packed});
+  }
+  return out;
+}
+
+double decoding_bytes(const ModelSpec& spec, const Generation& generation, bool cuda) {
+  const double live = static_cast<double>(std::min(generation.slots, generation.requests));
+  const double prompt = static_cast<double>(generation.prompt_tokens);
+  const double prefill = std::min(live * prompt, kPrefillRows - 1 + prompt);
+  const double rows = std::max(live, prefill), w = static_cast<double>(spec.qkv_width() + 3 * spec.ffn_width);
+  const double size = has_kernel_decoder(spec, cuda) ? 4 : working_bytes(spec);
+  double bytes = rows * size * (w + 3 * static_cast<double>(spec.width + spec.attention_width()));
+  bytes += live * static_cast<double>(spec.vocab) * 4 * 2;  // logits and probabilities
+  if (has_kernel_decoder(spec, cuda)) return bytes;
+  // Each row reads a copy of its slot's keys and values, and has a mask. On a GPU, a mask with grouped heads leaves
+  // only the plain implementation of attention: it repeats the copy for every query head, and stores scores and their
+  // softmax.
+  const double c = static_cast<double>(spec.head_width), capacity = slot_tokens(spec, cuda);
+  const double heads = static_cast<double>(spec.heads), kv_heads = static_cast<double>(spec.kv_heads);
+  double of_a_token = size * 2 * kv_heads * c + 1;
+  if (cuda) of_a_token += 2 * 4 * heads;
+  if (cuda && spec.heads != spec.kv_heads) of_a_token += size * 2 * heads * c;
+  return bytes + rows * capacity * of_a_token;
+}
+
+}  // namespace terse::launch::plan

@@ -1,0 +1,61 @@
+// Computes the bytes that one rank needs for its part of a run, consumer by consumer. The ZeRO stage determines what a
+// distributed run keeps (planned_sharding.h). With P parameters of w bytes (4, or 2 in bf16), n sharding ranks, and U
+// the size of a unit:
+//
+//                        1 rank    ZeRO-1       ZeRO-2    ZeRO-3
+//   working weights      w P       w P          w P       w (the embedding + 2 U)
+//   fp32 masters         4 P       4 P/n        4 P/n     4 P/n
+//   AdamW's moments      8 P       8 P/n        8 P/n     8 P/n
+//   gradients            4 P       4 P/n        4 P/n     4 P/n
+//   of the pass          -         4 P + 4 U    12 U      12 U
+//
+// In fp32 the masters of one rank are its working weights. On the CPU with a tied head, the gradients have one more
+// unit, because the head's gradient is summed separately. In fp32 on the CPU, an owner receives the contribution of
+// every rank to its part of a unit separately: U in total, beside the unit that is sent and the one that is computed.
+// There sums also wait from pass to pass. Elsewhere their sum arrives, U/n. In bf16 on a GPU a pass has its own
+// gradient of 2 P, with one rank too, and units are sent in fp32.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "launch/plan/activations.h"
+#include "launch/plan/planned_sharding.h"
+
+namespace terse::launch::plan {
+
+struct Consumer {
+  std::string name;  // for people
+  double bytes = 0;
+};
+
+double total_bytes(const std::vector<Consumer>& consumers);
+
+// The weights, masters, moments and gradients, which are kept permanently.
+std::vector<Consumer> state_bytes(const ModelSpec& spec, const PlannedSharding& sharding, bool cuda);
+// Units of gathered weights, and units of gradients that are being sent to their owners.
+std::vector<Consumer> unit_bytes(const ModelSpec& spec, const PlannedSharding& sharding, bool cuda, Moment moment);
+// A pass of an update: the number of its sequences, and the bytes of gradient sums that wait meanwhile.
+struct PassLoad {
+  int64_t sequences = 0;
+  double waiting_bytes = 0;
+};
+// The passes of an update of `sequences`, at most `micro_batch` at a time. For each size of pass, the one with the
+// largest waiting sums.
+std::vector<PassLoad> pass_loads(const ModelSpec& spec, const PlannedSharding& sharding, bool cuda, int64_t sequences,
+                                 int64_t micro_batch);
+
+// Generation with `slots` sequences of up to spec.context tokens (rl/engine).
+struct Generation {
+  int64_t slots = 0;
+  int64_t prompt_tokens = 0;  // of each sequence
+  int64_t requests = 0;       // of one batch of rollouts on one rank
+};
+// What the engine keeps permanently: keys and values, and on the CPU in fp32 a copy of the weights in the layout for
+// decoding.
+std::vector<Consumer> engine_bytes(const ModelSpec& spec, const Generation& generation, bool cuda);
+// The temporary memory of the largest forward pass: the prompts that are admitted together, or one token of every
+// sequence.
+double decoding_bytes(const ModelSpec& spec, const Generation& generation, bool cuda);
+
+}  // namespace terse::launch::plan

@@ -1,0 +1,20 @@
+// The sizes of a model that memory and time follow from.
+#pragma once
+
+#include <vector>
+
+#include "trainer/model/spec.h"
+
+namespace terse::launch::plan {
+
+using trainer::ModelSpec;
+
+// Elements of each unit (ParamLayout), in the order in which a forward pass needs them. Together they are all
+// parameters of the model.
+std::vector<double> unit_sizes(const ModelSpec& spec);
+
+// Forward and backward floating-point operations per trained token at sequence length T: 6 per weight that multiplies,
+// and 12 L H C T / 2 for causal attention (the convention of the PaLM paper, appendix B, with the causal half).
+double flops_per_token(const ModelSpec& spec, double sequence_length);
+
+}  // namespace terse::launch::plan

@@ -1,0 +1,67 @@
+// Reads the options of each stage. Replay and practice exist only with the adaptive penalty.
+#include "launch/plan/stage_shape.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace terse::launch::plan {
+
+namespace {
+
+int64_t divided_up(int64_t all, int64_t parts) {
+  return (all + parts - 1) / parts;
+}
+
+void share_out(StageShape& shape, int64_t micro_batch) {
+  shape.own_sequences = shape.share(shape.sequences);
+  const int64_t largest = shape.largest_share();
+  shape.micro_batch = micro_batch > 0 ? std::min(micro_batch, largest) : largest;
+}
+
+void rl_shape(const Run& run, StageShape& shape) {
+  const configs::Rl& rl = run.config.rl;
+  shape.rollouts = rl.prompts * rl.group_size;
+  shape.updates = rl.updates_per_batch;
+  shape.sequences = divided_up(shape.rollouts, rl.updates_per_batch);
+  shape.batches = {shape.sequences};
+  if (rl.penalty.kind == "adaptive") {
+    shape.sequences += rl.replay;
+    if (rl.replay > 0) shape.batches.push_back(rl.replay);
+    shape.practice_updates = rl.practice.updates;
+    shape.practice_sequences = rl.practice.traces;
+    if (shape.practice_updates > 0) shape.batches.push_back(shape.practice_sequences);
+  }
+  share_out(shape, rl.micro_batch);
+}
+
+}  // namespace
+
+StageShape shape_of(const Run& run, const std::string& stage) {
+  StageShape shape;
+  const bool split = run.splits();
+  const int64_t samplers = split ? rl::rollout_ranks(run.config.parallel, run.ranks) : 0;
+  shape.learners = run.ranks - samplers;
+  shape.generators = split ? samplers : shape.learners;
+  if (stage == "pretrain") {
+    const configs::Pretrain& p = run.config.pretrain;
+    shape.sequence_tokens = shape.loss_rows = p.context > 0 ? p.context : run.config.model.context;
+    shape.sequences = p.batch_size;
+    shape.batches = {shape.sequences};
+    share_out(shape, p.micro_batch);
+    return shape;
+  }
+  shape.sequence_tokens = run.prompt_tokens + run.response_tokens;
+  shape.loss_rows = run.response_tokens;
+  if (stage == "sft") {
+    shape.sequences = run.config.sft.batch_size;
+    shape.batches = {shape.sequences};
+    share_out(shape, run.config.sft.micro_batch);
+  } else {
+    rl_shape(run, shape);
+  }
+  return shape;
+}
+
+}  // namespace terse::launch::plan

@@ -1,0 +1,15 @@
+# Tests that compare plans with the memory of ranks. trainer/parallel/ranks.cmake defines TERSE_MPIRUN.
+# Builds launch/plan/memory_of_KIND_ranks.cpp, and runs it with each of these numbers of ranks.
+function(memory_of_ranks kind seconds)
+  set(program memory_of_${kind}_ranks)
+  add_executable(${program} ${CMAKE_CURRENT_SOURCE_DIR}/launch/plan/${program}.cpp)
+  target_link_libraries(${program} PRIVATE terse_launch GTest::gtest)
+  terse_use_torch_pch(${program})
+  foreach(ranks ${ARGN})
+    set(name launch/plan/${program}/${ranks})
+    add_test(NAME ${name} COMMAND ${TERSE_MPIRUN} ${ranks} $<TARGET_FILE:${program}>)
+    set_tests_properties(${name} PROPERTIES TIMEOUT ${seconds} PROCESSORS ${ranks} ENVIRONMENT GOMP_SPINCOUNT=2000)
+  endforeach()
+endfunction()
+memory_of_ranks(update 300 1 2 4)
+memory_of_ranks(rl 600 1 4)
