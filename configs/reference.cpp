@@ -90,8 +90,8 @@ rl:
 - **Values are read strictly.** Whole numbers are decimal digits (`1000`, not `1_000`, `1e3` or `1000.0`); numbers are finite decimals (`0.001`,
   `1e-3`), and numbers in fp32, too: 0, or between about 1.2e-38 and 3.4e38; switches are `true` or `false` only. YAML tags, merge keys, duplicate
   keys and unknown keys are errors. All mistakes of all files are shown at once, each with its file, line and column and the nearest known key.
-- **Input files** (`data.train`, `data.val`, `tokenizer.path`) are looked for relative to the working directory, then to the folder of the file that
-  names them, then to that folder's parent. A name given by `--set` is relative to the working directory.
+- **Input files** (`data.train`, `data.val`, `tokenizer.path`) and the folder `model.init` are looked for relative to the working directory, then to
+  the folder of the file that names them, then to that folder's parent. A name given by `--set` is relative to the working directory.
 - **`model.depth`** is one dial for the size of the model: layers = depth, width = 64 x depth, one head per 64 of width, and `kv_heads`, `head_width` and
   `ffn_width` automatic. What is set in the same file as `depth`, or nearer, stays as it is set.
 - **Resuming** compares a hash of the options that change the numbers of a run; those marked * are not part of it and may be changed between two
