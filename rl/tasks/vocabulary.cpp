@@ -105,4 +105,10 @@ Vocabulary kept_vocabulary(const configs::RunConfig& config, const fs::path& dir
       dir.string(), kTokenizerFile, (dir / "data").string()));
 }
 
+Vocabulary saved_vocabulary(const configs::RunConfig& config, std::string_view definition, const std::string& origin) {
+  Vocabulary vocabulary = task_vocabulary(config);
+  vocabulary.tokenizer = data::parse_tokenizer(definition, origin);
+  return vocabulary;
+}
+
 }  // namespace terse::rl

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "configs/run_config.h"
 #include "data/corpus.h"
@@ -32,5 +34,8 @@ Vocabulary open_vocabulary(const configs::RunConfig& config, const std::filesyst
 // Opens the vocabulary for evaluation and generation: the config's task and the run folder's tokenizer, but no corpus.
 // Throws ConfigError when the folder, made by an older build, has no tokenizer.
 Vocabulary kept_vocabulary(const configs::RunConfig& config, const std::filesystem::path& dir);
+// Does the same for a checkpoint that holds its tokenizer: `definition` is the content of its file `origin`. Throws
+// DataError when it is no tokenizer.
+Vocabulary saved_vocabulary(const configs::RunConfig& config, std::string_view definition, const std::string& origin);
 
 }  // namespace terse::rl
