@@ -1,4 +1,4 @@
-// Scans from the newest checkpoint to older ones; the ranks exchange their findings after each step.
+// Scans from the newest checkpoint to older ones, or reads one; the ranks exchange their findings after each step.
 //
 // A rank takes part in every exchange, even after an error. If it left early, the other ranks would wait for it.
 #include "checkpoints/load.h"
@@ -21,7 +21,11 @@ constexpr int kScans = 100;  // maximum number of scans of a folder whose checkp
 // Runs work on all ranks and gathers the results.
 class Round {
  public:
-  Round(const LoadShare& share, const Exchange& exchange) : share_(share), exchange_(exchange) {}
+  // Throws std::invalid_argument when several ranks have no exchange.
+  Round(const LoadShare& share, const Exchange& exchange) : share_(share), exchange_(exchange) {
+    if (alone() || exchange) return;
+    throw std::invalid_argument(fmt::format("{} ranks cannot agree on a checkpoint without an exchange", share.ranks));
+  }
   bool alone() const { return share_.ranks == 1; }
   bool is_first() const { return share_.rank == 0; }
 
@@ -100,6 +104,17 @@ class Verdict {
   bool gone_ = false;
 };
 
+// Reads one checkpoint on all ranks. Returns nullopt, with the defects in `verdict`, when any rank found a defect.
+std::optional<Store::Loaded> read_together(FileSystem& fs, const FileSystem::Path& checkpoint, const LoadShare& share,
+                                           const Round& round, Verdict& verdict) {
+  CheckpointReader reader(fs, checkpoint, Depth::kData, /*keep=*/true, share);
+  const auto is_gone = [&] { return fs.kind(checkpoint) == EntryKind::kNone; };
+  const auto ask = [&](const auto& read) { return verdict.ask(round, read, reader.manifest_sha256(), is_gone); };
+  if (!ask([&] { return reader.read_own(); })) return std::nullopt;
+  if (!round.alone() && !ask([&] { return reader.read_others(); })) return std::nullopt;
+  return reader.take();
+}
+
 struct Scan {
   std::optional<Store::Loaded> loaded;
   std::vector<std::string> rejected;
@@ -116,16 +131,8 @@ Scan scan_once(FileSystem& fs, const FileSystem::Path& dir, const LoadShare& sha
       scan.rejected.push_back(name + ": it is not a folder");
       continue;
     }
-    CheckpointReader reader(fs, dir / name, Depth::kData, /*keep=*/true, share);
     Verdict verdict;
-    const auto is_gone = [&] { return fs.kind(dir / name) == EntryKind::kNone; };
-    const bool sound =
-        verdict.ask(
-            round, [&] { return reader.read_own(); }, reader.manifest_sha256(), is_gone) &&
-        (round.alone() || verdict.ask(
-                              round, [&] { return reader.read_others(); }, reader.manifest_sha256(), is_gone));
-    if (sound) {
-      scan.loaded = reader.take();
+    if ((scan.loaded = read_together(fs, dir / name, share, round, verdict))) {
       scan.loaded->rejected = scan.rejected;
       return scan;
     }
@@ -139,9 +146,6 @@ Scan scan_once(FileSystem& fs, const FileSystem::Path& dir, const LoadShare& sha
 
 std::optional<Store::Loaded> load_latest(FileSystem& fs, const FileSystem::Path& dir, const LoadShare& share,
                                          const Exchange& exchange) {
-  if (share.ranks > 1 && !exchange) {
-    throw std::invalid_argument(fmt::format("{} ranks need an exchange to agree on a checkpoint", share.ranks));
-  }
   const Round round(share, exchange);
   Scan scan;
   // A run that trains in another process may prune a checkpoint that is about to be read. Then a newer one exists, so
@@ -152,6 +156,14 @@ std::optional<Store::Loaded> load_latest(FileSystem& fs, const FileSystem::Path&
   }
   if (scan.loaded || !scan.any) return std::move(scan.loaded);
   throw DataError(fmt::format("no usable checkpoint in {}:\n  {}", dir.string(), fmt::join(scan.rejected, "\n  ")));
+}
+
+Store::Loaded load(FileSystem& fs, const FileSystem::Path& checkpoint, const LoadShare& share,
+                   const Exchange& exchange) {
+  Verdict verdict;
+  auto loaded = read_together(fs, checkpoint, share, Round(share, exchange), verdict);
+  if (loaded) return std::move(*loaded);
+  throw DataError(fmt::format("checkpoint {} is damaged: {}", checkpoint.string(), verdict.text()));
 }
 
 }  // namespace terse::checkpoints

@@ -64,6 +64,7 @@ std::vector<std::string> CheckpointReader::read_others() {
 Store::Loaded CheckpointReader::take() {
   loaded_.info = manifest_.info;
   loaded_.path = checkpoint_;
+  loaded_.manifest_sha256 = manifest_sha256_;
   return std::move(loaded_);
 }
 
@@ -134,7 +135,7 @@ bool CheckpointReader::is_needed(const Piece& piece) const {
 }
 
 bool CheckpointReader::is_needed(const FileEntry& file) const {
-  return !keep_ || file.name == kExtraName ||
+  return !keep_ || !is_shard_name(file.name) ||
          std::any_of(file.pieces.begin(), file.pieces.end(), [this](const Piece& piece) { return is_needed(piece); });
 }
 
@@ -149,7 +150,7 @@ void CheckpointReader::read_file(const FileEntry& file, bool hash) {
     if (sha256 != file.sha256) {
       return defect(file.name, fmt::format("its SHA-256 is {}, the manifest lists {}", sha256, file.sha256));
     }
-    if (depth_ == Depth::kData && is_needed(file)) read_tensors(file, bytes);
+    if (depth_ == Depth::kData && is_needed(file)) use(file, bytes);
   } catch (const DiskError& error) {
     defect(file.name, error.what());
   } catch (const Hdf5Error& error) {
@@ -159,12 +160,18 @@ void CheckpointReader::read_file(const FileEntry& file, bool hash) {
   }
 }
 
-// Reads a piece directly into its target when the whole piece is wanted, and through a copy when only a part is.
-void CheckpointReader::read_tensors(const FileEntry& file, std::string_view bytes) {
+void CheckpointReader::use(const FileEntry& file, std::string_view bytes) {
   if (file.name == kExtraName) {
     loaded_.state.extra = parse_json(bytes);
-    return;
+  } else if (is_shard_name(file.name)) {
+    read_tensors(file, bytes);
+  } else if (keep_) {
+    loaded_.state.files[file.name] = bytes;
   }
+}
+
+// Reads a piece directly into its target when the whole piece is wanted, and through a copy when only a part is.
+void CheckpointReader::read_tensors(const FileEntry& file, std::string_view bytes) {
   struct Part {
     torch::Tensor target, source;
   };

@@ -48,6 +48,8 @@ class CheckpointReader {
   bool is_needed(const Piece& piece) const;
   bool is_needed(const FileEntry& file) const;
   void read_file(const FileEntry& file, bool hash);
+  // Takes the content of a file whose hash is right.
+  void use(const FileEntry& file, std::string_view bytes);
   void read_tensors(const FileEntry& file, std::string_view bytes);
 
   FileSystem& fs_;

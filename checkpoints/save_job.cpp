@@ -47,6 +47,21 @@ std::string extra_text(const json& extra) {
   return text;
 }
 
+void check_files(const std::map<std::string, std::string>& files) {
+  if (files.size() > kMaxTextFiles) refuse(fmt::format("{} text files, at most {}", files.size(), kMaxTextFiles));
+  for (const auto& [name, text] : files) {
+    if (!is_text_name(name)) {
+      refuse(
+          fmt::format("a text file called {}; a name has letters, digits, '.', '_' and '-', and is not that of "
+                      "another file of a checkpoint",
+                      json(name).dump(-1, ' ', true, json::error_handler_t::replace)));
+    }
+    if (text.size() > kMaxTextBytes) {
+      refuse(fmt::format("file {} has {}, at most {}", name, format_bytes(text.size()), format_bytes(kMaxTextBytes)));
+    }
+  }
+}
+
 void check_name(const std::string& name) {
   if (name.empty() || name.size() > kMaxNameBytes || name.find('\0') != std::string::npos) {
     refuse(fmt::format("a tensor name of {} bytes is invalid: expected 1 to {} bytes without a zero byte", name.size(),
@@ -87,7 +102,8 @@ void check_shard(const std::string& name, const Shard& shard) {
 SaveJob make_job(const CheckpointInfo& info, const StateDict& state, uint64_t shard_bytes) {
   if (info.step < 0) refuse(fmt::format("step {} is negative", info.step));
   for (const auto& [name, shard] : state.tensors) check_shard(name, shard);
-  return {info, state.tensors, extra_text(state.extra), shard_bytes};
+  check_files(state.files);
+  return {info, state.tensors, extra_text(state.extra), state.files, shard_bytes};
 }
 
 std::vector<std::vector<Piece>> plan_shards(const SaveJob& job) {
@@ -114,6 +130,7 @@ std::vector<std::vector<Piece>> plan_shards(const SaveJob& job) {
 
 uint64_t needed_bytes(const SaveJob& job) {
   uint64_t bytes = kFixedOverhead + job.extra.size();
+  for (const auto& [name, text] : job.files) bytes += text.size();
   for (const auto& [name, shard] : job.tensors) bytes += shard.data.nbytes() + kPieceOverhead;
   return bytes + bytes / 256;  // chunk indices
 }

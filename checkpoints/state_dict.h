@@ -1,5 +1,5 @@
-// The logical state of a run: named tensors (or shards of them) and a JSON document for everything that is not a
-// tensor.
+// The logical state of a run: named tensors (or shards of them), a JSON document for everything that is not a tensor,
+// and small text files that explain the state to its readers.
 #pragma once
 
 #include <torch/types.h>
@@ -22,6 +22,9 @@ struct Shard {
 struct StateDict {
   std::map<std::string, Shard> tensors;
   nlohmann::json extra;  // data cursor, random state, controllers, counters
+  // Texts by file name. They lie beside extra.json in the checkpoint folder, so that other programs can read them, too.
+  // format/manifest.h states the names and sizes that are possible.
+  std::map<std::string, std::string> files;
 
   // Shares memory with `whole`, without its autograd history. Throws std::invalid_argument when the name is taken.
   void add(const std::string& name, const torch::Tensor& whole);

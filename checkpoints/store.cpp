@@ -191,16 +191,22 @@ std::optional<Store::Loaded> Store::load_latest(const Wanted& wanted, const Exch
                                   exchange);
 }
 
-std::optional<Store::Loaded> load_latest(const std::filesystem::path& dir) {
-  return load_latest(*posix_file_system(), without_slash(dir));
+std::optional<Store::Loaded> load_latest(const std::filesystem::path& dir, const Wanted& wanted,
+                                         const Readers& readers) {
+  return load_latest(*posix_file_system(), without_slash(dir),
+                     {wanted, readers.rank, readers.ranks, readers.interrupted}, readers.exchange);
 }
 
-Store::Loaded load(const std::filesystem::path& checkpoint) {
-  Store::Loaded loaded;
-  const std::vector<std::string> defects =
-      check_checkpoint(*posix_file_system(), without_slash(checkpoint), Depth::kData, &loaded);
-  if (defects.empty()) return loaded;
-  throw DataError(fmt::format("checkpoint {} is damaged: {}", checkpoint.string(), defect_summary(defects)));
+Store::Loaded load(const std::filesystem::path& checkpoint, const Wanted& wanted, const Readers& readers) {
+  return load(*posix_file_system(), without_slash(checkpoint),
+              {wanted, readers.rank, readers.ranks, readers.interrupted}, readers.exchange);
+}
+
+// One of the two files may be missing from a damaged checkpoint.
+bool is_checkpoint(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  return std::filesystem::exists(folder / kManifestName, ignored) ||
+         std::filesystem::exists(folder / kManifestHashName, ignored);
 }
 
 std::vector<std::string> verify(const std::filesystem::path& checkpoint) {

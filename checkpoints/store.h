@@ -1,6 +1,6 @@
-// The checkpoints of a run folder on disk. checkpoints/step-N/ holds HDF5 shards, extra.json, MANIFEST.json and
-// MANIFEST.sha256. checkpoints/latest holds one line, the name of the newest folder. It is for people and scripts;
-// loading never trusts it.
+// The checkpoints of a run folder on disk. checkpoints/step-N/ holds HDF5 shards, extra.json, the text files of the
+// state, MANIFEST.json and MANIFEST.sha256. checkpoints/latest holds one line, the name of the newest folder. It is for
+// people and scripts; loading never trusts it.
 //
 // A checkpoint exists only once its folder has been renamed into place. A save writes a temporary folder, syncs every
 // file and the folder, renames the folder, and syncs its parent. Only then does it update `latest` and remove older
@@ -85,16 +85,16 @@ class Store {
   // In the second case this save has not begun, so call it again. A failed save leaves older checkpoints usable and
   // removes its temporary files, so the run may continue. If the disk refuses the removal too, the next call and the
   // next Store retry it. When only the update of `latest` or the pruning fails, the new checkpoint stays in place.
-  // Throws std::invalid_argument, which names the tensor or the place in `extra`, for what a checkpoint cannot hold
-  // exactly: other element types, a shard whose size does not fit its range, NaN or infinity in `extra` (JSON has
-  // none).
+  // Throws std::invalid_argument, which names the tensor, the file or the place in `extra`, for what a checkpoint
+  // cannot hold exactly: other element types, a shard whose size does not fit its range, NaN or infinity in `extra`
+  // (JSON has none), a text file with an impossible name or size.
   //
   // With several ranks, each rank calls it for the same steps in the same order, with the tensors and shards that only
   // this rank holds. One rank passes what all ranks hold alike. The pieces of every tensor must cover the whole tensor.
-  // `info` and `extra` are those of rank 0. When async, the call itself throws only a failure of the previous save.
-  // Every other failure fails the save on all ranks, even if only one rank refuses its state or has no room. wait() or
-  // the next save() then throws it on every rank: a DiskError names the rank and the file, or the rank that showed no
-  // progress before the deadline. When the save returns on one rank, the checkpoint is in place and durable.
+  // `info`, `extra` and `files` are those of rank 0. When async, the call itself throws only a failure of the previous
+  // save. Every other failure fails the save on all ranks, even if only one rank refuses its state or has no room.
+  // wait() or the next save() then throws it on every rank: a DiskError names the rank and the file, or the rank that
+  // showed no progress before the deadline. When the save returns on one rank, the checkpoint is in place and durable.
   //
   // All ranks return or all ranks throw, with one exception: a rank may miss the announcement of rank 0, because rank 0
   // died or stayed silent beyond the deadline, or because the disk failed. That rank throws a DiskError that says so,
@@ -110,6 +110,7 @@ class Store {
     CheckpointInfo info;
     StateDict state;  // on the CPU; the pieces of each tensor joined
     std::filesystem::path path;
+    std::string manifest_sha256;  // tells checkpoints apart, whatever their folders are called
     // Newer checkpoints that failed verification, with their defects: "step-200: rank-0.h5: its SHA-256 is ...".
     std::vector<std::string> rejected;
   };
@@ -133,10 +134,20 @@ class Store {
   std::unique_ptr<Impl> impl_;
 };
 
-// The same without a Store. It changes nothing on disk, so it can read a run that is still training.
-std::optional<Store::Loaded> load_latest(const std::filesystem::path& dir);
-// Loads one checkpoint folder; throws DataError naming the file when it does not verify.
-Store::Loaded load(const std::filesystem::path& checkpoint);
+// Several ranks that load one checkpoint together, as Store::load_latest() describes. The default is one process.
+struct Readers {
+  int rank = 0;
+  int ranks = 1;
+  Exchange exchange = {};
+  std::function<bool()> interrupted = {};
+};
+// Store::load_latest() without a Store. It changes nothing on disk, so it can read a run that is still training.
+std::optional<Store::Loaded> load_latest(const std::filesystem::path& dir, const Wanted& wanted = {},
+                                         const Readers& readers = {});
+// Loads one checkpoint folder, wherever it lies; throws DataError naming the file when it does not verify.
+Store::Loaded load(const std::filesystem::path& checkpoint, const Wanted& wanted = {}, const Readers& readers = {});
+// Whether a folder is a checkpoint, sound or not. A run folder is none.
+bool is_checkpoint(const std::filesystem::path& folder);
 
 // Verifies one checkpoint folder completely (manifest, sizes, hashes, readable HDF5). Returns its defects; empty when
 // it is sound.

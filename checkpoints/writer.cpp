@@ -73,6 +73,7 @@ std::vector<FileEntry> write_shards(FileSystem& fs, const FileSystem::Path& fold
 void write_manifest(FileSystem& fs, const FileSystem::Path& folder, const SaveJob& job, std::vector<FileEntry> shards) {
   Manifest manifest{job.info, utc_now(), TERSE_VERSION, std::move(shards)};
   manifest.files.push_back(write_hashed(fs, folder, kExtraName, job.extra));
+  for (const auto& [name, text] : job.files) manifest.files.push_back(write_hashed(fs, folder, name, text));
   const std::string text = manifest_text(manifest);
   write_file(fs, folder / kManifestName, text);
   write_file(fs, folder / kManifestHashName, manifest_hash_text(text));

@@ -14,7 +14,8 @@ namespace terse::checkpoints {
 struct SaveJob {
   CheckpointInfo info;
   std::map<std::string, Shard> tensors;
-  std::string extra;  // JSON text
+  std::string extra;                              // JSON text
+  std::map<std::string, std::string> files = {};  // texts by name
   uint64_t shard_bytes = 0;
 };
 
@@ -32,7 +33,7 @@ uint64_t needed_bytes(const SaveJob& job);
 //
 // Writes the tensors into this rank's files in `folder`, syncs each, and returns their entries.
 std::vector<FileEntry> write_shards(FileSystem& fs, const FileSystem::Path& folder, const SaveJob& job, int rank);
-// Adds extra.json and a manifest of it and `shards`, and syncs `folder`.
+// Adds extra.json, the text files and a manifest of them and `shards`, and syncs `folder`.
 void write_manifest(FileSystem& fs, const FileSystem::Path& folder, const SaveJob& job, std::vector<FileEntry> shards);
 // Renames `folder`, a name of `scratch`, to dir/step-N, durably. Then updates `latest`.
 void publish(FileSystem& fs, const FileSystem::Path& dir, Scratch& scratch, const FileSystem::Path& folder,

@@ -37,11 +37,14 @@ std::string numerics_hash(const RunConfig& config) {
   std::string text;
   for (const Field& field : list_fields(copy).fields) {
     if (!field.rule.changes_numbers) continue;
-    if (field.rule.input_file) {
-      // The folder of a file depends on the machine, so only the name counts. The reader of the file checks its
+    if (field.rule.input_file || field.rule.input_folder) {
+      // The folder around a file depends on the machine, so only the name counts. The reader of the file checks its
       // content.
       std::string& path = *std::get<std::string*>(field.value);
-      path = std::filesystem::path(path).filename().string();
+      const std::filesystem::path written(path);
+      path = (written.has_filename() ? written : written.parent_path()).filename().string();
+      // Older builds have no option for a folder, and the hash of their runs stays as it is.
+      if (field.rule.input_folder && path.empty()) continue;
     }
     text += field.path + "=" + value_text(field.value) + "\n";
   }

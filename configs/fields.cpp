@@ -114,7 +114,11 @@ void list(Lister& l, Model& s) {
            "dtype of the weights in the forward and backward pass; master weights are always fp32",
            one_of({"fp32", "bf16"})),
       Item("activation_checkpointing", s.activation_checkpointing,
-           "recompute each block in the backward pass instead of keeping its activations: less memory, more time"));
+           "recompute each block in the backward pass instead of keeping its activations: less memory, more time"),
+      Item("init", s.init,
+           "checkpoint folder, or run folder for its newest checkpoint, whose weights a new run starts with; empty: "
+           "random weights",
+           input_folder()));
 }
 
 void list(Lister& l, Tokenizer& s) {
@@ -395,6 +399,12 @@ Rule one_of(std::vector<std::string> choices) {
 Rule input_file() {
   Rule rule;
   rule.input_file = true;
+  return rule;
+}
+
+Rule input_folder() {
+  Rule rule;
+  rule.input_folder = true;
   return rule;
 }
 

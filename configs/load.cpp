@@ -50,24 +50,28 @@ fs::path resolved(const fs::path& path) {
   return (path.is_absolute() ? path : fs::current_path(error) / path).lexically_normal();
 }
 
-void find_input_file(const Field& field, const Merger& merger, const std::string& main_source, Mistakes& mistakes) {
+// Finds the input file or the input folder that the field names.
+void find_input(const Field& field, const Merger& merger, const std::string& main_source, Mistakes& mistakes) {
   std::string& value = *std::get<std::string*>(field.value);
   if (value.empty()) return;
+  const bool folder = field.rule.input_folder;
+  const char* kind = folder ? "folder" : "file";
   const auto placed = merger.places().find(field.path);
   const Place place = placed == merger.places().end() ? Place{main_source, {}, 0, {}} : placed->second;
   const fs::path written(value);
   std::vector<fs::path> candidates = {written};
   // A path in an override is relative to the working directory alone.
   if (written.is_relative() && placed != merger.places().end() && place.source != "--set") {
-    const fs::path folder = resolved(place.folder);
-    for (const fs::path& base : {folder, folder / ".."}) candidates.push_back((base / written).lexically_normal());
+    const fs::path beside = resolved(place.folder);
+    for (const fs::path& base : {beside, beside / ".."}) candidates.push_back((base / written).lexically_normal());
   }
   std::error_code error;
   for (const fs::path& candidate : candidates) {
     if (!fs::exists(candidate, error)) continue;
-    if (fs::is_directory(candidate, error)) {
+    if (fs::is_directory(candidate, error) != folder) {
       mistakes.push_back({place.source, place.mark,
-                          fmt::format("{}: {} is a folder, expected a file", field.path, candidate.string())});
+                          fmt::format("{}: {} is a {}, expected a {}", field.path, candidate.string(),
+                                      folder ? "file" : "folder", kind)});
       return;
     }
     value = candidate.string();
@@ -78,11 +82,12 @@ void find_input_file(const Field& field, const Merger& merger, const std::string
     const std::string path = resolved(candidate).string();
     if (std::find(looked_for.begin(), looked_for.end(), path) == looked_for.end()) looked_for.push_back(path);
   }
-  const std::string hint =
-      value.starts_with("~") ? "; '~' is not expanded, so write the full path" : nearest_file_hint(written);
-  mistakes.push_back(
-      {place.source, place.mark,
-       fmt::format("{}: no such file {}; searched {}{}", field.path, shown(value), fmt::join(looked_for, ", "), hint)});
+  const std::string hint = value.starts_with("~") ? "; '~' is not expanded, so write the full path"
+                           : folder               ? ""
+                                                  : nearest_file_hint(written);
+  mistakes.push_back({place.source, place.mark,
+                      fmt::format("{}: no such {} {}; searched {}{}", field.path, kind, shown(value),
+                                  fmt::join(looked_for, ", "), hint)});
 }
 
 [[noreturn]] void throw_all(Mistakes mistakes, const SourceChain& chain) {
@@ -126,9 +131,10 @@ LoadedConfig resolve(const SourceChain& chain, Mistakes mistakes, const std::str
     mistakes.push_back(located(violation, merger, main_source));
   }
   for (const Field& field : merger.table().fields) {
-    if (!field.rule.input_file || is_tainted(merger, field.path)) continue;
+    const bool is_input = field.rule.input_file || field.rule.input_folder;
+    if (!is_input || is_tainted(merger, field.path)) continue;
     Mistakes found;
-    find_input_file(field, merger, main_source, found);
+    find_input(field, merger, main_source, found);
     if (files == InputFiles::kMustExist) mistakes.insert(mistakes.end(), found.begin(), found.end());
   }
   if (!mistakes.empty()) throw_all(std::move(mistakes), chain);
@@ -144,6 +150,15 @@ LoadedConfig load(const std::string& path, const std::vector<std::string>& overr
   Mistakes mistakes;
   const SourceChain chain = read_chain(path, mistakes);
   return resolve(chain, std::move(mistakes), path, overrides, files);
+}
+
+RunConfig load_saved(std::string_view yaml, const std::string& name) {
+  Mistakes reported_later;
+  const NodePtr root = parse_yaml(yaml, name, reported_later);
+  const bool is_map = root && root->kind == Node::Kind::kMap;
+  if (is_map && std::any_of(root->entries.begin(), root->entries.end(), [](const Entry& e) { return e.key == "base"; }))
+    throw DataError(fmt::format("{}: it names a base file; expected a complete configuration", name));
+  return load_text(yaml, name, {}, InputFiles::kMayBeMissing).config;
 }
 
 LoadedConfig load_text(std::string_view yaml, const std::string& name, const std::vector<std::string>& overrides,

@@ -3,9 +3,9 @@
 // Values come from the defaults, the farthest `base:` file, ..., the file itself, and --set. A later one of these
 // sources overrides an earlier one. A list or a map replaces the earlier one as a whole (--set task.forms.states=0.5
 // changes one entry). Then model.depth, if set, derives the shape of the model. It does not change an option that is
-// set in the same file or nearer. The path of an input file may be relative to the working directory, to the folder of
-// the file that names it, or to that folder's parent. load() uses the first of these that exists and stores its path in
-// the config.
+// set in the same file or nearer. The path of an input file or folder may be relative to the working directory, to the
+// folder of the file that names it, or to that folder's parent. load() uses the first of these that exists and stores
+// its path in the config.
 #pragma once
 
 #include <map>
@@ -33,10 +33,14 @@ struct LoadedConfig {
 // Throws ConfigError with every mistake found in all files and overrides.
 LoadedConfig load(const std::string& path, const std::vector<std::string>& overrides = {},
                   InputFiles files = InputFiles::kMustExist);
-// Does the same for YAML in memory, e.g. for a config from a checkpoint. `name` replaces the file name in messages and
-// origins.
+// Does the same for YAML in memory. `name` replaces the file name in messages and origins.
 LoadedConfig load_text(std::string_view yaml, const std::string& name, const std::vector<std::string>& overrides = {},
                        InputFiles files = InputFiles::kMustExist);
+
+// Reads back a text of to_yaml() that comes from a checkpoint. Its input files may be missing. Throws DataError when it
+// names a base: nobody vouches for such a text, so it must not make this program read other files. Throws ConfigError
+// like load().
+RunConfig load_saved(std::string_view yaml, const std::string& name);
 
 // Checks the ranges, choices and cross-field rules of a config that was made in C++. Returns one "key: what is wrong"
 // per violation. load() applies the same rules.
@@ -67,7 +71,8 @@ bool operator==(const RunConfig& a, const RunConfig& b);
 // evaluations and traces (*.eval_every, rl.trace_every), because evaluations draw from their own random streams and
 // never affect training. It excludes model.depth, but includes the shape that model.depth derives. It includes the
 // options that only change rounding (micro_batch, engine.max_batch) and those that change only the figures of
-// evaluations (eval.*). An input file counts by its name without folders.
+// evaluations (eval.*). An input file or folder counts by its name without the folders around it. model.init counts
+// only when it is set.
 std::string numerics_hash(const RunConfig& config);
 
 }  // namespace terse::configs

@@ -91,8 +91,8 @@ rl:
   `1e-3`) that fp32 can represent: 0, or a magnitude between about 1.2e-38 and 3.4e38; booleans are `true` or `false` only. YAML tags, merge keys,
   duplicate keys and unknown keys are errors. All mistakes of all files are shown at once, each with its file, line and column and the nearest
   known key.
-- **Input files** (`data.train`, `data.val`, `tokenizer.path`) are searched relative to the working directory, then to the folder of the file that
-  names them, then to that folder's parent. A name given by `--set` is relative to the working directory.
+- **Input files** (`data.train`, `data.val`, `tokenizer.path`) and the folder `model.init` are searched relative to the working directory, then to the
+  folder of the file that names them, then to that folder's parent. A name given by `--set` is relative to the working directory.
 - **`model.depth`** sets the size of the model in one number: layers = depth, width = 64 x depth, one head per 64 of width, and `kv_heads`, `head_width`
   and `ffn_width` automatic. An option that the same file or a nearer source sets keeps its value.
 - **Resuming** compares a hash of the options that change the numbers of a run; those marked * are not part of it and may be changed between two

@@ -37,6 +37,7 @@ struct Model {
   // fp32 | bf16: dtype of weights in forward and backward; master weights are always fp32
   std::string precision = "fp32";
   bool activation_checkpointing = false;  // recompute each block in backward instead of keeping its activations
+  std::string init;  // checkpoint or run folder whose weights a new run begins with; empty: random weights
 };
 
 struct Tokenizer {

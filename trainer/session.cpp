@@ -12,6 +12,8 @@
 
 #include "configs/load.h"
 #include "trainer/device.h"
+#include "trainer/saved_model/initial_weights.h"
+#include "trainer/saved_model/saved_model.h"
 
 namespace terse::trainer {
 
@@ -76,6 +78,7 @@ Session::Session(const configs::RunConfig& config, std::filesystem::path dir, co
       learners_(config.parallel, world, device_) {
   model_ = std::make_unique<Transformer>(resolve(config.model, tokenizer.vocab_size()), device_,
                                          static_cast<uint64_t>(config.run.seed), learners_.sharding());
+  if (leads()) files_ = self_description(config, model_->spec(), tokenizer);
   store_ = std::make_unique<checkpoints::Store>(dir_ / "checkpoints", store_options());
   MetricLoggerOptions options;
   options.files = std::move(files);
@@ -87,11 +90,15 @@ Session::Session(const configs::RunConfig& config, std::filesystem::path dir, co
   // In the split layout the ranks that only generate wait for a message from this one. A stop before that message would
   // leave them waiting.
   const bool may_stop = config.parallel.layout != "split";
+  const auto interrupted = [&] { return may_stop && signals_.stop_requested(); };
   try {
-    if (auto loaded = store_->load_latest(wanted, ask, [&] { return may_stop && signals_.stop_requested(); })) {
+    if (auto loaded = store_->load_latest(wanted, ask, interrupted)) {
       read_saved([&] { restore(std::move(*loaded)); });
     } else {
       metrics_->rewind({});
+      const Place& place = world_.place();
+      if (!config.model.init.empty())
+        take_initial_weights({static_cast<int>(place.rank), static_cast<int>(place.ranks), ask, interrupted});
     }
   } catch (const checkpoints::Interrupted&) {
     throw StopRequested();
@@ -132,6 +139,7 @@ void Session::restore(checkpoints::Store::Loaded loaded) {
   global_step_ = loaded.info.step;
   on_disk_ = global_step_;
   finished_ = extra.at("finished");
+  init_ = extra.value("init", nlohmann::json());
   metrics_->rewind(position_in(extra));
   const nlohmann::json& p = extra.at("progress");
   StageProgress progress{p.at("stage"), p.at("step"), p.at("tokens"), p.at("seconds"), p.at("extra")};
@@ -139,6 +147,12 @@ void Session::restore(checkpoints::Store::Loaded loaded) {
   metrics_->say(fmt::format("resumed at step {} of stage {} from {}", progress.step, progress.stage,
                             loaded.path.filename().string()));
   resume_ = Resume{std::move(progress), std::move(loaded.state)};
+}
+
+void Session::take_initial_weights(const checkpoints::Readers& readers) {
+  InitialWeights taken = load_initial_weights(*model_, config_.model.init, tokenizer_, readers);
+  for (const std::string& note : taken.notes) metrics_->say(note);
+  init_ = std::move(taken.origin);
 }
 
 std::optional<Session::Resume> Session::resume(const std::string& stage) {
@@ -166,6 +180,8 @@ void Session::save(const StageProgress& progress, const SaveState& save_state, d
                    {"seconds", progress.seconds},
                    {"extra", progress.extra},
                    {"pending", pending_to_json(progress.pending)}}}};
+  if (!init_.is_null()) state.extra["init"] = init_;
+  state.files = files_;
   on_disk_.reset();  // until the save has begun
   store_->save({global_step_, progress.stage, configs::numerics_hash(config_), score}, state);
   on_disk_ = global_step_;

@@ -42,9 +42,10 @@ class Session {
  public:
   // Builds the model from the config and opens metrics and checkpoints in `dir`. When there is a usable checkpoint,
   // restores weights, global step and finished stages from it; resume() then returns the progress of the interrupted
-  // stage. Collective over the world. Only rank 0 writes metrics and the other line files, `files`. Throws ConfigError
-  // when the checkpoint was trained with another tokenizer, and StopRequested when a stop is requested while
-  // checkpoints are verified.
+  // stage. Without one, the weights are those of model.init, or random. Collective over the world. Only rank 0 writes
+  // metrics and the other line files, `files`. Throws ConfigError when the checkpoint was trained with another
+  // tokenizer or model.init does not fit (saved_model/initial_weights.h), and StopRequested when a stop is requested
+  // while checkpoints are verified.
   Session(const configs::RunConfig& config, std::filesystem::path dir, const data::Tokenizer& tokenizer, World& world,
           Interrupts* interrupts, std::vector<std::string> files = {});
 
@@ -106,6 +107,7 @@ class Session {
   checkpoints::StoreOptions store_options();
   std::vector<std::string> exchange(std::string_view name, const std::string& mine);
   void restore(checkpoints::Store::Loaded loaded);
+  void take_initial_weights(const checkpoints::Readers& readers);
 
   configs::RunConfig config_;
   std::filesystem::path dir_;
@@ -119,8 +121,10 @@ class Session {
   std::unique_ptr<checkpoints::Store> store_;
   std::optional<Resume> resume_;
   nlohmann::json finished_ = nlohmann::json::array();
-  int64_t global_step_ = 0;             // updates over all stages
-  std::optional<int64_t> on_disk_ = 0;  // of the newest checkpoint; empty if it could not be written
+  nlohmann::json init_;                       // where the initial weights came from; null: they were random
+  std::map<std::string, std::string> files_;  // of every checkpoint; see saved_model/saved_model.h
+  int64_t global_step_ = 0;                   // updates over all stages
+  std::optional<int64_t> on_disk_ = 0;        // of the newest checkpoint; empty if it could not be written
 };
 
 }  // namespace terse::trainer

@@ -17,7 +17,8 @@ namespace {
 using nlohmann::json;
 
 constexpr int64_t kFormat = 1;
-constexpr size_t kMaxDims = 64;  // of a tensor
+constexpr size_t kMaxDims = 64;       // of a tensor
+constexpr size_t kMaxTextName = 100;  // of a text file, bytes
 
 [[noreturn]] void fail(const std::string& what) {
   throw DataError(what);
@@ -52,16 +53,26 @@ const json& list_field(const json& object, const char* key) {
   return value;
 }
 
+// The largest size of a file of this name; nullopt when no file of a checkpoint has such a name.
+std::optional<uint64_t> largest_size(const std::string& name) {
+  if (name == kExtraName) return kMaxExtraBytes;
+  if (is_shard_name(name)) return kMaxShardBytes;
+  if (is_text_name(name)) return kMaxTextBytes;
+  return std::nullopt;
+}
+
 FileEntry parse_file(const json& item, size_t index) {
   const std::string where = fmt::format("file {}", index);
   FileEntry file;
   file.name = text_field(item, "name", where);
-  if (file.name != kExtraName && !is_shard_name(file.name)) {
-    fail(fmt::format("the name of {} is {}, expected {} or a shard such as rank-0.h5", where, json(file.name).dump(),
-                     kExtraName));
+  const std::optional<uint64_t> known = largest_size(file.name);
+  if (!known) {
+    fail(
+        fmt::format("the name of {} is {}, expected {}, a shard such as rank-0.h5, or a plain name such as config.json",
+                    where, json(file.name).dump(), kExtraName));
   }
+  const uint64_t cap = *known;
   file.bytes = static_cast<uint64_t>(count_field(item, "bytes", file.name));
-  const uint64_t cap = file.name == kExtraName ? kMaxExtraBytes : kMaxShardBytes;
   if (file.bytes > cap) {
     fail(fmt::format("the size of {} is {}, expected at most {}", file.name, format_bytes(file.bytes),
                      format_bytes(cap)));
@@ -142,9 +153,13 @@ void add_files(const std::vector<FileEntry>& files, nlohmann::ordered_json& docu
 std::vector<FileEntry> parse_file_lists(const json& document) {
   std::vector<FileEntry> files;
   std::map<std::string, size_t> index;
+  size_t texts = 0;
   for (const json& item : list_field(document, "files")) {
     FileEntry file = parse_file(item, files.size());
     if (!index.emplace(file.name, files.size()).second) fail(fmt::format("it lists {} twice", file.name));
+    if (is_text_name(file.name) && ++texts > kMaxTextFiles) {
+      fail(fmt::format("it lists more than {} text files: {} is one too many", kMaxTextFiles, file.name));
+    }
     files.push_back(std::move(file));
   }
   size_t number = 0;
@@ -152,7 +167,7 @@ std::vector<FileEntry> parse_file_lists(const json& document) {
     Piece piece = parse_piece(item, number++);
     const std::string name = text_field(item, "file", "tensor " + piece.name);
     const auto found = index.find(name);
-    if (found == index.end() || name == kExtraName) {
+    if (found == index.end() || !is_shard_name(name)) {
       fail(fmt::format("the file of tensor {} is {}, which is not a listed shard", piece.name, json(name).dump()));
     }
     files[found->second].pieces.push_back(std::move(piece));
@@ -185,6 +200,17 @@ bool is_shard_name(std::string_view name) {
   const size_t dot = name.find('.');
   if (dot == std::string_view::npos) return is_number(name);
   return is_number(name.substr(0, dot)) && is_number(name.substr(dot + 1));
+}
+
+bool is_text_name(std::string_view name) {
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
+  };
+  if (name.empty() || name.size() > kMaxTextName || name[0] == '.') return false;
+  if (!std::all_of(name.begin(), name.end(), allowed)) return false;
+  if (name.starts_with("rank-") || name.starts_with("MANIFEST")) return false;
+  return name != kExtraName && name != "latest";
 }
 
 std::optional<int64_t> element_count(const std::vector<int64_t>& shape) {

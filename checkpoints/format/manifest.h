@@ -19,6 +19,8 @@ constexpr char kExtraName[] = "extra.json";
 constexpr uint64_t kMaxManifestBytes = 64u << 20;
 constexpr uint64_t kMaxExtraBytes = 1u << 30;
 constexpr uint64_t kMaxShardBytes = 2u << 30;
+constexpr uint64_t kMaxTextBytes = 64u << 20;  // of one text file
+constexpr size_t kMaxTextFiles = 16;           // of one checkpoint
 constexpr int kMaxJsonDepth = 64;
 
 struct FileEntry {
@@ -56,6 +58,9 @@ void check_joins(const std::vector<FileEntry>& files, bool whole);
 nlohmann::json parse_json(std::string_view text);
 // Whether a shard file may have this name: "rank-0.h5" or, when a rank has several, "rank-0.3.h5".
 bool is_shard_name(std::string_view name);
+// Whether a text file of a state (StateDict::files) may have this name: letters, digits, '.', '_' and '-', at most 100,
+// not beginning with a dot. No such name can be that of any other file of a checkpoint, or begin like one.
+bool is_text_name(std::string_view name);
 // Elements of a tensor of this shape; nullopt when a size is negative or the product overflows.
 std::optional<int64_t> element_count(const std::vector<int64_t>& shape);
 

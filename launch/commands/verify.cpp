@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "checkpoints/store.h"
 #include "launch/commands/command.h"
 #include "launch/exit_codes.h"
 #include "launch/output.h"
@@ -26,7 +27,7 @@ constexpr const char* kMore =
 
 int verify(const std::string& target) {
   const std::filesystem::path dir = resolve_target(target);
-  const bool checkpoint = is_checkpoint(dir);
+  const bool checkpoint = checkpoints::is_checkpoint(dir);
   if (!checkpoint && !std::filesystem::exists(dir / "config.yaml") && !std::filesystem::exists(dir / "checkpoints"))
     throw UsageError(
         fmt::format("{} is neither a run folder (no config.yaml) nor a checkpoint (no MANIFEST.json).", target));

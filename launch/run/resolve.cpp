@@ -62,10 +62,6 @@ fs::path resolve_target(const std::string& target) {
                   fs::is_directory(in_runs, ignored) ? fmt::format("; did you mean {}?", in_runs.string()) : "."));
 }
 
-bool is_checkpoint(const fs::path& folder) {
-  return fs::exists(folder / "MANIFEST.json") && !fs::exists(folder / "config.yaml");
-}
-
 std::shared_ptr<const data::Tokenizer> resolve_tokenizer(const std::string& name) {
   if (name == "byte") return std::make_shared<data::ByteTokenizer>();
   const std::vector<std::string> tasks = rl::tasks_with_tokenizer();

@@ -22,8 +22,6 @@ configs::LoadedConfig resolve_run_config(const std::string& path, const GlobalOp
 
 // Returns `target` if it is a folder. Otherwise throws UsageError, with a suggestion where there is one.
 std::filesystem::path resolve_target(const std::string& target);
-// True for a checkpoint folder, false for a run folder.
-bool is_checkpoint(const std::filesystem::path& folder);
 
 // Returns the tokenizer that `name` stands for: `byte`, a task, a tokenizer file, or a token store. Throws UsageError,
 // DataError.

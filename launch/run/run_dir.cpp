@@ -12,6 +12,7 @@
 
 #include "base/durable.h"
 #include "base/file_system.h"
+#include "checkpoints/store.h"
 #include "configs/load.h"
 #include "launch/run/environment.h"
 #include "launch/run/starts.h"
@@ -88,6 +89,11 @@ std::string numeric_differences(const configs::RunConfig& there, const configs::
 
 // Returns true if the folder belongs to this run, and false if it does not hold a run yet. Refuses any other folder.
 bool belongs_to(const fs::path& dir, const configs::RunConfig& config) {
+  if (checkpoints::is_checkpoint(dir))
+    refuse(
+        dir,
+        "it is a checkpoint, which never changes. Choose another folder with --run-dir; with --set model.init=DIR, a "
+        "new run begins with the weights of this one.");
   const fs::path stored = dir / "config.yaml";
   if (!fs::exists(stored)) {
     if (holds_foreign_files(dir))

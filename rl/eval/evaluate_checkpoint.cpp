@@ -1,4 +1,5 @@
-// Opens a run folder or checkpoint for reading: config, vocabulary and weights, and nothing of the training state.
+// Opens a checkpoint for reading: config, vocabulary and weights, and nothing of the training state. A checkpoint tells
+// all of this itself, so a run folder only says which checkpoint is its newest.
 #include "rl/eval/evaluate_checkpoint.h"
 
 #include <fmt/format.h>
@@ -6,12 +7,13 @@
 #include <stdexcept>
 
 #include "base/errors.h"
-#include "checkpoints/store.h"
 #include "configs/load.h"
 #include "rl/eval/evaluation.h"
 #include "rl/tasks/limits.h"
 #include "rl/tasks/vocabulary.h"
 #include "trainer/device.h"
+#include "trainer/model/transformer.h"
+#include "trainer/saved_model/saved_model.h"
 
 namespace terse::rl {
 
@@ -22,60 +24,81 @@ namespace fs = std::filesystem;
 struct Opened {
   configs::RunConfig config;
   Vocabulary vocabulary;
-  std::unique_ptr<trainer::Transformer> model;
+  trainer::ModelSpec spec;
+  std::unique_ptr<trainer::Transformer> model = nullptr;
 };
 
-bool is_checkpoint(const fs::path& folder) {
-  return fs::exists(folder / "MANIFEST.json");
+// The run folder around a checkpoint, if it is in one.
+fs::path run_of(const checkpoints::Store::Loaded& loaded) {
+  return fs::absolute(loaded.path).lexically_normal().parent_path().parent_path();
 }
 
-checkpoints::Store::Loaded load_weights(const fs::path& target) {
-  if (is_checkpoint(target)) return checkpoints::load(target);
-  if (fs::is_directory(target / "checkpoints")) {
-    if (auto loaded = checkpoints::load_latest(target / "checkpoints")) return std::move(*loaded);
+// Opens a checkpoint by what it tells of itself.
+Opened open_alone(const checkpoints::Store::Loaded& loaded, const std::string& task, TaskUse use) {
+  const auto file = [&](const char* name) { return (loaded.path / name).string(); };
+  Opened opened;
+  opened.config = configs::load_saved(loaded.state.files.at(trainer::kRunConfigFile), file(trainer::kRunConfigFile));
+  if (!task.empty()) opened.config.task.name = task;
+  opened.vocabulary = saved_vocabulary(opened.config, loaded.state.files.at(trainer::kVocabularyFile),
+                                       file(trainer::kVocabularyFile), run_of(loaded), use);
+  opened.spec = trainer::saved_spec(loaded);
+  if (opened.spec.vocab != opened.vocabulary.tokenizer->vocab_size()) {
+    throw DataError(fmt::format("{}: \"vocab_size\" is {}, but the tokenizer beside it has {} tokens",
+                                file(trainer::kShapeFile), opened.spec.vocab,
+                                opened.vocabulary.tokenizer->vocab_size()));
   }
-  throw std::invalid_argument(
-      fmt::format("{} holds no checkpoint. Expected a run folder (runs/NAME) after its first save, or one of its "
-                  "checkpoints/step-N folders",
-                  target.string()));
+  return opened;
 }
 
-Opened open(const fs::path& target, const std::string& task, const std::string& device) {
-  const fs::path run =
-      is_checkpoint(target) ? fs::absolute(target).lexically_normal().parent_path().parent_path() : target;
-  if (!fs::exists(target)) throw std::invalid_argument(fmt::format("{} does not exist", target.string()));
+// Opens a checkpoint of an older build, which has no such files, by the run folder around it.
+Opened open_in_run(const checkpoints::Store::Loaded& loaded, const std::string& task, const std::string& missing,
+                   TaskUse use) {
+  const fs::path run = run_of(loaded);
   if (!fs::exists(run / "config.yaml")) {
     throw std::invalid_argument(fmt::format(
-        "{} holds no config.yaml, so it is not a run folder{}", run.string(),
-        is_checkpoint(target) ? fmt::format(". The checkpoint {} needs the run folder around it (config.yaml and {}): "
-                                            "pass it as RUN/checkpoints/{}, or copy the whole run folder",
-                                            target.string(), kTokenizerFile, target.filename().string())
-                              : ""));
+        "the checkpoint {} has no {}, because an older build of terse saved it. So it needs the run folder around it "
+        "({} has no config.yaml): pass it as RUN/checkpoints/{}, or copy the whole run folder",
+        loaded.path.string(), missing, run.string(), loaded.path.filename().string()));
   }
   Opened opened;
   opened.config = configs::load((run / "config.yaml").string(), {}, configs::InputFiles::kMayBeMissing).config;
   if (!task.empty()) opened.config.task.name = task;
-  trainer::set_threads(opened.config.run.threads);
+  opened.vocabulary = kept_vocabulary(opened.config, run, use);
+  opened.spec = trainer::resolve(opened.config.model, opened.vocabulary.tokenizer->vocab_size());
+  trainer::require_weights(opened.spec, loaded);
+  return opened;
+}
+
+Opened open(const fs::path& target, const std::string& task, const std::string& device, TaskUse use) {
+  if (!fs::exists(target)) throw std::invalid_argument(fmt::format("{} does not exist", target.string()));
   const torch::Device where = trainer::choose_device(device);
-  const checkpoints::Store::Loaded loaded = load_weights(target);
-  opened.vocabulary = kept_vocabulary(opened.config, run);
-  const data::Tokenizer& tokenizer = *opened.vocabulary.tokenizer;
-  // Checkpoints of older builds do not record their tokenizer.
-  const std::string trained = loaded.state.extra.value("tokenizer", tokenizer.id());
-  if (trained != tokenizer.id()) {
-    throw DataError(fmt::format("{} holds the tokenizer {}, but {} was trained with {}",
-                                (run / kTokenizerFile).string(), tokenizer.id(), loaded.path.string(), trained));
+  const auto loaded = trainer::load_target(target, trainer::weights_only);
+  if (!loaded) {
+    throw std::invalid_argument(
+        fmt::format("{} holds no checkpoint. Expected a run folder (runs/NAME) after its first save, or a checkpoint "
+                    "folder (step-N)",
+                    target.string()));
   }
+  std::string missing;
+  for (const char* name : {trainer::kShapeFile, trainer::kVocabularyFile, trainer::kRunConfigFile})
+    if (!loaded->state.files.contains(name)) missing += fmt::format("{}{}", missing.empty() ? "" : ", ", name);
+  Opened opened = missing.empty() ? open_alone(*loaded, task, use) : open_in_run(*loaded, task, missing, use);
+  const std::string id = opened.vocabulary.tokenizer->id(), trained = trainer::saved_tokenizer(*loaded);
+  if (!trained.empty() && trained != id) {
+    throw DataError(fmt::format("{} was trained with the tokenizer {}, but the {} that belongs to it holds {}",
+                                loaded->path.string(), trained, kTokenizerFile, id));
+  }
+  trainer::set_threads(opened.config.run.threads);
   opened.model =
-      std::make_unique<trainer::Transformer>(trainer::resolve(opened.config.model, tokenizer.vocab_size()), where, 0);
-  opened.model->restore(loaded.state);
+      std::make_unique<trainer::Transformer>(opened.spec, where, 0, trainer::Sharding{}, trainer::Purpose::kInference);
+  opened.model->restore(loaded->state);
   return opened;
 }
 
 }  // namespace
 
 nlohmann::json evaluate_checkpoint(const EvalRequest& request) {
-  const Opened opened = open(request.target, request.task, request.device);
+  const Opened opened = open(request.target, request.task, request.device, TaskUse::kRequired);
   if (!opened.vocabulary.task)
     throw std::invalid_argument("this run has no stage that uses a task, so there is nothing to evaluate on");
   const TokenizedTask& task = *opened.vocabulary.task;
@@ -87,7 +110,7 @@ nlohmann::json evaluate_checkpoint(const EvalRequest& request) {
 }
 
 int64_t generate(const GenerateRequest& request, const EmitSample& emit) {
-  const Opened opened = open(request.target, "", request.device);
+  const Opened opened = open(request.target, "", request.device, TaskUse::kOptional);
   const data::Tokenizer& tokenizer = *opened.vocabulary.tokenizer;
   const std::vector<int32_t> prompt = tokenizer.encode(request.prompt);
   const int64_t room = opened.model->spec().context - static_cast<int64_t>(prompt.size());

@@ -12,14 +12,14 @@
 namespace terse::rl {
 
 struct EvalRequest {
-  std::filesystem::path target;         // run folder or checkpoint folder (its run folder's config.yaml is used)
+  std::filesystem::path target;         // checkpoint folder, wherever it lies, or run folder: its newest sound one
   std::string task;                     // empty: the run's own
   int64_t samples = 0;                  // 0: the config's eval.samples
   int64_t problems_per_difficulty = 0;  // 0: the config's
   std::string device = "auto";
 };
 // Evaluates a checkpoint and returns the `eval` object of summary.json. Throws std::invalid_argument with advice when
-// the target holds no usable checkpoint, or the run has no task.
+// the target holds no checkpoint, or the run has no task; DataError when it is damaged or contradicts itself.
 nlohmann::json evaluate_checkpoint(const EvalRequest& request);
 
 struct GenerateRequest {

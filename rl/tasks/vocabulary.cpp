@@ -70,6 +70,28 @@ TokenizerPtr stored_tokenizer(const fs::path& data_dir) {
   return found;
 }
 
+// The task for readers of a saved model.
+std::unique_ptr<const Task> saved_task(const configs::RunConfig& config, const fs::path& dir, TaskUse use) {
+  try {
+    return kept_task(config, dir);
+  } catch (const DiskError&) {
+    if (use == TaskUse::kRequired) throw;
+    return nullptr;
+  }
+}
+
+Vocabulary joined(std::unique_ptr<const Task> task, TokenizerPtr tokenizer, const configs::RunConfig& config) {
+  Vocabulary vocabulary;
+  vocabulary.tokenizer = std::move(tokenizer);
+  if (!task) return vocabulary;
+  if (task->tokenizer() != nullptr && task->tokenizer()->id() != vocabulary.tokenizer->id()) {
+    throw std::invalid_argument(fmt::format("task {} has the tokenizer {}, but this run was trained with {}",
+                                            task->name(), task->tokenizer()->id(), vocabulary.tokenizer->id()));
+  }
+  vocabulary.task = std::make_unique<TokenizedTask>(std::move(task), vocabulary.tokenizer, config.run.seed);
+  return vocabulary;
+}
+
 }  // namespace
 
 Vocabulary open_vocabulary(const configs::RunConfig& config, const fs::path& dir, bool first,
@@ -100,29 +122,28 @@ Vocabulary open_vocabulary(const configs::RunConfig& config, const fs::path& dir
   return vocabulary;
 }
 
-Vocabulary kept_vocabulary(const configs::RunConfig& config, const fs::path& dir) {
-  Vocabulary vocabulary;
-  std::unique_ptr<const Task> task = kept_task(config, dir);
+Vocabulary kept_vocabulary(const configs::RunConfig& config, const fs::path& dir, TaskUse use) {
+  std::unique_ptr<const Task> task = saved_task(config, dir, use);
+  TokenizerPtr tokenizer;
   if (fs::exists(dir / kTokenizerFile)) {
-    vocabulary.tokenizer = data::load_tokenizer(dir / kTokenizerFile);
+    tokenizer = data::load_tokenizer(dir / kTokenizerFile);
   } else if (task && task->tokenizer() != nullptr) {
-    vocabulary.tokenizer = data::parse_tokenizer(task->tokenizer()->definition(), task->name());
+    tokenizer = data::parse_tokenizer(task->tokenizer()->definition(), task->name());
   } else {
-    vocabulary.tokenizer = stored_tokenizer(dir / "data");
+    tokenizer = stored_tokenizer(dir / "data");
   }
-  if (!vocabulary.tokenizer) {
+  if (!tokenizer) {
     throw ConfigError(
         fmt::format("{} has no {}, because an older build of terse made it, and the token stores in {} do not identify "
                     "its tokenizer. Copy the token store that the run was trained on into that folder",
                     dir.string(), kTokenizerFile, (dir / "data").string()));
   }
-  if (!task) return vocabulary;
-  if (task->tokenizer() != nullptr && task->tokenizer()->id() != vocabulary.tokenizer->id()) {
-    throw std::invalid_argument(fmt::format("task {} has the tokenizer {}, but this run was trained with {}",
-                                            task->name(), task->tokenizer()->id(), vocabulary.tokenizer->id()));
-  }
-  vocabulary.task = std::make_unique<TokenizedTask>(std::move(task), vocabulary.tokenizer, config.run.seed);
-  return vocabulary;
+  return joined(std::move(task), std::move(tokenizer), config);
+}
+
+Vocabulary saved_vocabulary(const configs::RunConfig& config, std::string_view definition, const std::string& origin,
+                            const fs::path& dir, TaskUse use) {
+  return joined(saved_task(config, dir, use), data::parse_tokenizer(definition, origin), config);
 }
 
 }  // namespace terse::rl

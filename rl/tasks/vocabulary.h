@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "configs/run_config.h"
 #include "data/corpus.h"
@@ -30,8 +32,17 @@ struct Vocabulary {
 Vocabulary open_vocabulary(const configs::RunConfig& config, const std::filesystem::path& dir, bool first,
                            const Progress& progress = {});
 
+// Whether a reader of a saved model can do without the task when its files are missing. Generation can, evaluation
+// cannot.
+enum class TaskUse { kRequired, kOptional };
+
 // Opens the vocabulary for evaluation and generation: the config's task and the run folder's tokenizer, but no corpus.
-// Throws ConfigError when the folder, made by an older build, has no tokenizer.
-Vocabulary kept_vocabulary(const configs::RunConfig& config, const std::filesystem::path& dir);
+// Throws ConfigError when the folder, made by an older build, has no tokenizer, std::invalid_argument when the task has
+// another tokenizer, and DiskError when a file of a required task is missing.
+Vocabulary kept_vocabulary(const configs::RunConfig& config, const std::filesystem::path& dir, TaskUse use);
+// Does the same for a checkpoint that holds its tokenizer: `definition` is the content of its file `origin`. The files
+// of the task come from the run folder `dir`, if there is one. Throws DataError when `definition` is no tokenizer.
+Vocabulary saved_vocabulary(const configs::RunConfig& config, std::string_view definition, const std::string& origin,
+                            const std::filesystem::path& dir, TaskUse use);
 
 }  // namespace terse::rl

@@ -27,12 +27,25 @@ TEST(Manifest, ComesBackFromItsText) {
   EXPECT_EQ(manifest.files.at(0).pieces.at(0).shape, (std::vector<int64_t>{10, 10}));
 }
 
+TEST(Manifest, MayListTextFiles) {
+  auto document = nlohmann::ordered_json::parse(manifest_text(example()));
+  for (int i = 0; i < 16; ++i)
+    document["files"].push_back(
+        {{"name", "file-" + std::to_string(i)}, {"bytes", 64 << 20}, {"sha256", std::string(64, 'a')}});
+  EXPECT_EQ(parse_manifest(document.dump()).files.size(), 3u + 16);
+}
+
 TEST(Manifest, HashFileIsWhatSha256sumWrites) {
   EXPECT_EQ(manifest_hash_text("abc"),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  MANIFEST.json\n");
 }
 
 constexpr int64_t kHuge = int64_t{1} << 42;
+
+// Adds a text file to the list of files.
+void add_text(nlohmann::ordered_json& manifest, const std::string& name, int64_t bytes = 3) {
+  manifest["files"].push_back({{"name", name}, {"bytes", bytes}, {"sha256", std::string(64, 'a')}});
+}
 
 // Part of the message, and the edit of a good manifest that leads to it.
 const std::vector<std::pair<std::string, Edit>> kMisfits = {
@@ -95,6 +108,27 @@ const std::vector<std::pair<std::string, Edit>> kMisfits = {
     {"which is not a listed shard", [](auto& m) { m["tensors"][2]["file"] = "rank-7.h5"; }},
     {"which is not a listed shard", [](auto& m) { m["tensors"][2]["file"] = "extra.json"; }},
     {"which is not a listed shard", [](auto& m) { m["tensors"][2]["file"] = "/etc/passwd"; }},
+    {"which is not a listed shard",
+     [](auto& m) {
+       add_text(m, "config.json");
+       m["tensors"][0]["file"] = "config.json";
+     }},
+    {"which is neither", [](auto& m) { add_text(m, "latest"); }},
+    {"which is neither", [](auto& m) { add_text(m, ".config.json"); }},
+    {"which is neither", [](auto& m) { add_text(m, "rank-0.json"); }},
+    {"which is neither", [](auto& m) { add_text(m, "MANIFEST.old"); }},
+    {"which is neither", [](auto& m) { add_text(m, "a/config.json"); }},
+    {"it lists extra.json twice", [](auto& m) { add_text(m, "extra.json"); }},
+    {"it lists config.json twice",
+     [](auto& m) {
+       add_text(m, "config.json");
+       add_text(m, "config.json");
+     }},
+    {"at most 64.0 MiB are read", [](auto& m) { add_text(m, "config.json", kHuge); }},
+    {"it lists more than 16 text files",
+     [](auto& m) {
+       for (int i = 0; i < 17; ++i) add_text(m, "file-" + std::to_string(i));
+     }},
 };
 
 TEST(Manifest, RefusesEveryClaimThatDoesNotFit) {

@@ -42,6 +42,7 @@ inline bool same_bits(const torch::Tensor& a, const torch::Tensor& b) {
 
 inline void expect_same(const StateDict& found, const StateDict& expected) {
   EXPECT_EQ(found.extra, expected.extra);
+  EXPECT_EQ(found.files, expected.files);
   EXPECT_EQ(found.tensors.size(), expected.tensors.size());
   for (const auto& [name, shard] : expected.tensors) {
     ASSERT_TRUE(found.tensors.contains(name)) << name;

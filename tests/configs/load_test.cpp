@@ -247,6 +247,48 @@ TEST(InputFiles, MissingOnesAreNamedAsWrittenAndAsResolved) {
               HasSubstr("did you mean"));
 }
 
+TEST(InputFiles, OfModelInitAreFolders) {
+  support::TemporaryFolder folder;
+  const fs::path base = write(folder.path() / "runs/base/config.yaml", kValid).parent_path();
+  const auto path = write(folder.path() / "configs/my.yaml", kValid + "model: {init: runs/base}\n");
+  EXPECT_EQ(load(path.string()).config.model.init, base.string());
+  EXPECT_THAT(refusal_of_file(path, {"model.init=" + (base / "config.yaml").string()}),
+              HasSubstr("config.yaml is a file, expected a folder"));
+  EXPECT_THAT(refusal_of_file(path, {"model.init=runs/nix"}),
+              HasSubstr("model.init: no such folder 'runs/nix'; looked for "));
+  EXPECT_EQ(load(path.string(), {"model.init=runs/nix"}, InputFiles::kMayBeMissing).config.model.init, "runs/nix");
+}
+
+TEST(LoadSaved, ReadsWhatWasPrintedAndFollowsNoBase) {
+  RunConfig config = accepted(kValid);
+  config.data.train = "gone.txt";
+  config.model.init = "runs/gone";
+  EXPECT_EQ(load_saved(to_yaml(config), "step-1/config.yaml"), config);
+  support::TemporaryFolder folder;
+  write(folder.path() / "other.yaml", kValid);
+  const std::string name = (folder.path() / "config.yaml").string();
+  for (const char* text : {"base: other.yaml\n", "{base: other.yaml}\n"}) {
+    try {
+      load_saved(text, name);
+      ADD_FAILURE() << "expected an error for " << text;
+    } catch (const DataError& error) {
+      EXPECT_THAT(error.what(), AllOf(HasSubstr(name), HasSubstr("base file")));
+    }
+  }
+  EXPECT_THROW(load_saved("model: {layers: 0}\n", name), ConfigError);
+  EXPECT_THROW(load_saved("", name), ConfigError);
+}
+
+TEST(Hash, CountsModelInitByTheNameOfItsFolder) {
+  RunConfig a, b;
+  a.model.init = "runs/base";
+  EXPECT_NE(numerics_hash(a), numerics_hash(b));
+  b.model.init = "/elsewhere/base/";
+  EXPECT_EQ(numerics_hash(a), numerics_hash(b));
+  b.model.init = "runs/other";
+  EXPECT_NE(numerics_hash(a), numerics_hash(b));
+}
+
 TEST(Hash, ChangesWithTheNumbersOnly) {
   const auto hash = [](const std::vector<std::string>& overrides) {
     return numerics_hash(accepted(kValid, overrides));

@@ -81,6 +81,22 @@ class Ranks(Launching):
         self.assert_same_run("moved", "alone")
         self.assertEqual(self.run_to_end(PROGRAM, "verify", "moved"), 0, self.output())
 
+    def test_weights_of_another_run_are_the_same_on_any_number_of_ranks(self):
+        tune = ["--set", "stages=[sft]", "--set", "sft.steps=20"]
+        self.finish("source", 2, *tune, "--set", "parallel.zero=2")
+        begin = [*tune, "--set", "model.init=source", "--set", "run.seed=5"]
+        self.assertEqual(self.run_to_end(PROGRAM, "run", "a.yaml", "--run-dir", "alone", *begin), 0, self.output())
+        for ranks, zero in [(2, 1), (3, 2), (2, 3), (3, 3)]:
+            with self.subTest(ranks=ranks, zero=zero):
+                name = f"begun-{ranks}-{zero}"
+                self.finish(name, ranks, *begin, "--set", f"parallel.zero={zero}")
+                self.assert_same_run(name, "alone")
+        before = self.output().count("model.init: the weights of")
+        wrong = self.run_ranks("wrong", 3, *begin, "--set", "model.heads=4")
+        self.assertEqual(self.end_of(wrong), 78, self.output())
+        self.assertIn("model.heads: 2 there, 4 here", self.output())
+        self.assertEqual(self.output().count("model.init: the weights of"), before + 1, self.output())
+
     def test_a_mistake_is_told_once(self):
         self.assertEqual(self.end_of(self.run_ranks("wrong", 3, "--set", "model.heads=3")), 78)
         self.assertEqual(self.output().count("terse: "), 1, self.output())

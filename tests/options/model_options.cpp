@@ -157,6 +157,15 @@ void activation_checkpointing(const Option& option) {
   EXPECT_LT(with.peak_bytes, 0.7 * without.peak_bytes);
 }
 
+// With a learning rate of 0, the first checkpoint has the weights that the run began with.
+void init(const Option& option) {
+  const Observed& source = finetune();
+  const auto begun_with = [&](const fs::path& path) { return initial(option.set(path.string())); };
+  EXPECT_TRUE(same(begun_with(source.dir() / "checkpoints/step-2"), source.weights(2)));
+  EXPECT_TRUE(same(begun_with(source.dir()), source.weights())) << "the newest checkpoint of a run folder";
+  EXPECT_FALSE(same(source.weights(2), source.weights()));
+}
+
 }  // namespace
 
 OptionEffects model_effects() {
@@ -175,7 +184,8 @@ OptionEffects model_effects() {
           {"model.tie_embeddings", "a head of its own", tie_embeddings},
           {"model.init_std", "standard deviation of the initial weights", init_std},
           {"model.precision", "the first loss, a little", precision},
-          {"model.activation_checkpointing", "peak memory, and not one bit of the results", activation_checkpointing}};
+          {"model.activation_checkpointing", "peak memory, and not one bit of the results", activation_checkpointing},
+          {"model.init", "the weights that a run begins with", init}};
 }
 
 }  // namespace terse::options

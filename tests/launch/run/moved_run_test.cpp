@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "base/sha256.h"
 #include "tests/launch/program.h"
 
 namespace terse::launch::testing {
@@ -98,6 +100,26 @@ checkpoint: {every: 0}
     EXPECT_EQ(result.code, 78) << result.out << result.err;
     EXPECT_THAT(result.err, AllOf(HasSubstr(message), HasSubstr("since the run began"), HasSubstr("--run-dir")));
   }
+  // Takes away what the checkpoints of an older build lack: the files that describe them.
+  void make_old(const fs::path& run) const {
+    for (const auto& entry : fs::directory_iterator(run / "checkpoints")) {
+      if (!entry.is_directory()) continue;
+      const fs::path& checkpoint = entry.path();
+      auto manifest = nlohmann::json::parse(read_file(checkpoint / "MANIFEST.json"));
+      nlohmann::json kept = nlohmann::json::array();
+      for (const nlohmann::json& file : manifest["files"]) {
+        const std::string name = file["name"];
+        if (name == "extra.json" || name.ends_with(".h5"))
+          kept.push_back(file);
+        else
+          fs::remove(checkpoint / name);
+      }
+      manifest["files"] = kept;
+      const std::string text = manifest.dump(1) + "\n";
+      std::ofstream(checkpoint / "MANIFEST.json", std::ios::binary) << text;
+      std::ofstream(checkpoint / "MANIFEST.sha256", std::ios::binary) << sha256_bytes(text) << "  MANIFEST.json\n";
+    }
+  }
   TemporaryFolder folder_;
 };
 
@@ -172,19 +194,28 @@ TEST_F(MovedRun, AForeignTokenizerIsFound) {
   begin("r");
   folder_.write("other.txt", "abcdef");
   ASSERT_EQ(here({"tokenizer", "train", "other.txt", "-o", "other.json"}).code, 0);
+  const std::vector<std::string> generate = {"generate", "r", "3", "--max-new-tokens", "20", "--device", "cpu"};
+  const Result before = here(generate);
   fs::copy_file(folder_ / "other.json", folder_ / "r/tokenizer.json", fs::copy_options::overwrite_existing);
+  EXPECT_EQ(here(generate).out, before.out) << "a checkpoint has its own";
+  make_old(folder_ / "r");
   EXPECT_EQ(here({"generate", "r", "a", "--device", "cpu"}).code, 65);
   const Result verified = here({"verify", "r"});
   EXPECT_EQ(verified.code, 65);
   EXPECT_THAT(verified.out, HasSubstr("the newest checkpoint was trained with"));
 }
 
-TEST_F(MovedRun, ACheckpointAloneSaysWhatItLacks) {
+TEST_F(MovedRun, ACheckpointOfAnOlderBuildAloneSaysWhatItLacks) {
   begin("r");
+  make_old(folder_ / "r");
   const TemporaryFolder other;
-  for (const auto& entry : fs::directory_iterator(folder_ / "r/checkpoints"))
-    if (entry.is_directory()) fs::copy(entry.path(), other / "step-1", fs::copy_options::recursive);
-  const Result alone = terse({"generate", other / "step-1", "3", "--device", "cpu"});
+  fs::path copy;
+  for (const auto& entry : fs::directory_iterator(folder_ / "r/checkpoints")) {
+    if (!entry.is_directory()) continue;
+    copy = other / entry.path().filename().string();
+    fs::copy(entry.path(), copy, fs::copy_options::recursive);
+  }
+  const Result alone = terse({"generate", copy, "3", "--device", "cpu"});
   EXPECT_EQ(alone.code, 64);
   EXPECT_THAT(alone.err, AllOf(HasSubstr("config.yaml"), HasSubstr("copy the whole run folder")));
 }
@@ -193,6 +224,9 @@ TEST_F(MovedRun, OfAnOlderBuildSpeaksTheTokenizerOfItsStores) {
   begin("r");
   const std::vector<std::string> generate = {"generate", "r", "3", "--max-new-tokens", "20", "--device", "cpu"};
   const Result before = here(generate);
+  make_old(folder_ / "r");
+  EXPECT_EQ(here(generate).out, before.out);
+  EXPECT_EQ(here({"verify", "r"}).code, 0);
   fs::remove(folder_ / "r/tokenizer.json");
   fs::remove(folder_ / "corpus.txt");
   EXPECT_EQ(here(generate).out, before.out);

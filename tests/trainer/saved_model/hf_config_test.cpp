@@ -1,0 +1,159 @@
+// The shape of a model comes back from its config.json to the last bit, and a config.json of anything else is refused.
+#include "trainer/saved_model/hf_config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "base/errors.h"
+#include "tests/support/tiny_model.h"
+
+namespace terse::trainer {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+void expect_equal(const ModelSpec& a, const ModelSpec& b) {
+  EXPECT_EQ(a.vocab, b.vocab);
+  EXPECT_EQ(a.layers, b.layers);
+  EXPECT_EQ(a.width, b.width);
+  EXPECT_EQ(a.heads, b.heads);
+  EXPECT_EQ(a.kv_heads, b.kv_heads);
+  EXPECT_EQ(a.head_width, b.head_width);
+  EXPECT_EQ(a.ffn_width, b.ffn_width);
+  EXPECT_EQ(a.context, b.context);
+  EXPECT_EQ(a.rope_theta, b.rope_theta);
+  EXPECT_EQ(a.norm_eps, b.norm_eps);
+  EXPECT_EQ(a.qk_norm, b.qk_norm);
+  EXPECT_EQ(a.qkv_bias, b.qkv_bias);
+  EXPECT_EQ(a.tie_embeddings, b.tie_embeddings);
+  EXPECT_EQ(a.init_std, b.init_std);
+  EXPECT_EQ(a.bf16, b.bf16);
+}
+
+ModelSpec spec_with(bool qk_norm, bool qkv_bias, bool tied = true) {
+  ModelSpec spec = support::tiny_spec({.qk_norm = qk_norm, .qkv_bias = qkv_bias, .tied = tied});
+  spec.rope_theta = 10000.0 * (1.0 / 3);
+  spec.norm_eps = 1e-6 / 7;
+  spec.init_std = 0.1 + 0.2;
+  return spec;
+}
+
+TEST(HfConfig, ComesBackToTheLastBit) {
+  for (int bits = 0; bits < 16; ++bits) {
+    ModelSpec spec = spec_with(bits & 1, bits & 2, bits & 4);
+    spec.bf16 = bits & 8;
+    expect_equal(spec_from_hf_config(json::parse(to_hf_config(spec, 1, 2).dump(2))), spec);
+  }
+  const ModelSpec defaults = resolve(configs::Model{}, 258);
+  expect_equal(spec_from_hf_config(json::parse(to_hf_config(defaults).dump())), defaults);
+}
+
+TEST(HfConfig, HasTheKeysAndNamesOfHuggingFace) {
+  const json config = to_hf_config(spec_with(false, false), 5, 6);
+  EXPECT_EQ(config.at("model_type"), "llama");
+  EXPECT_EQ(config.at("architectures"), json::array({"LlamaForCausalLM"}));
+  EXPECT_EQ(config.at("vocab_size"), 16);
+  EXPECT_EQ(config.at("hidden_size"), 48);
+  EXPECT_EQ(config.at("intermediate_size"), 80);
+  EXPECT_EQ(config.at("num_hidden_layers"), 2);
+  EXPECT_EQ(config.at("num_attention_heads"), 4);
+  EXPECT_EQ(config.at("num_key_value_heads"), 2);
+  EXPECT_EQ(config.at("head_dim"), 16);
+  EXPECT_EQ(config.at("max_position_embeddings"), 160);
+  EXPECT_EQ(config.at("hidden_act"), "silu");
+  EXPECT_EQ(config.at("torch_dtype"), "float32");
+  EXPECT_EQ(config.at("attention_bias"), false);
+  EXPECT_EQ(config.at("tie_word_embeddings"), true);
+  EXPECT_EQ(config.at("bos_token_id"), 5);
+  EXPECT_EQ(config.at("eos_token_id"), 6);
+  EXPECT_FALSE(to_hf_config(spec_with(false, false)).contains("bos_token_id"));
+  EXPECT_EQ(to_hf_config(spec_with(false, true)).at("model_type"), "qwen2");
+  EXPECT_EQ(to_hf_config(spec_with(true, false)).at("model_type"), "qwen3");
+  EXPECT_EQ(to_hf_config(spec_with(true, true)).at("model_type"), "terse");
+  EXPECT_EQ(to_hf_config(spec_with(true, true)).at("qk_norm"), true);
+}
+
+TEST(HfConfig, WholeNumbersMayStandForNumbers) {
+  json config = to_hf_config(spec_with(false, false));
+  config["rope_theta"] = 10000;
+  EXPECT_EQ(spec_from_hf_config(config).rope_theta, 10000.0);
+}
+
+// The key that the message names, and the edit of a good config that leads to it.
+const std::vector<std::pair<std::string, std::function<void(json&)>>> kMisfits = {
+    {"\"vocab_size\" is 1;", [](json& c) { c["vocab_size"] = 1; }},
+    {"\"vocab_size\" is 4611686018427387904;", [](json& c) { c["vocab_size"] = int64_t{1} << 62; }},
+    {"\"vocab_size\" is 18446744073709551615;", [](json& c) { c["vocab_size"] = UINT64_MAX; }},
+    {"\"hidden_size\" is -48;", [](json& c) { c["hidden_size"] = -48; }},
+    {"\"hidden_size\" is 48.0;", [](json& c) { c["hidden_size"] = 48.0; }},
+    {"\"num_hidden_layers\" is 1000000;", [](json& c) { c["num_hidden_layers"] = 1000000; }},
+    {"\"num_key_value_heads\" is 3; expected a divisor", [](json& c) { c["num_key_value_heads"] = 3; }},
+    {"\"head_dim\" is 15; expected an even number", [](json& c) { c["head_dim"] = 15; }},
+    {"\"rope_theta\" is 0;", [](json& c) { c["rope_theta"] = 0; }},
+    {"\"rope_theta\" is 1e+300;", [](json& c) { c["rope_theta"] = 1e300; }},
+    {"\"rms_norm_eps\" is 1e-50;", [](json& c) { c["rms_norm_eps"] = 1e-50; }},
+    {"\"initializer_range\" is \"0.02\";", [](json& c) { c["initializer_range"] = "0.02"; }},
+    {"\"torch_dtype\" is \"float16\";", [](json& c) { c["torch_dtype"] = "float16"; }},
+    {"\"tie_word_embeddings\" is 1;", [](json& c) { c["tie_word_embeddings"] = 1; }},
+    {"\"hidden_act\" is \"gelu\";", [](json& c) { c["hidden_act"] = "gelu"; }},
+    {"\"rope_scaling\" is {\"factor\":8.0}",
+     [](json& c) {
+       c["rope_scaling"] = {{"factor", 8.0}};
+     }},
+    {"\"mlp_bias\" is true;", [](json& c) { c["mlp_bias"] = true; }},
+    {"\"use_sliding_window\" is true;", [](json& c) { c["use_sliding_window"] = true; }},
+    {"\"sliding_window\" is 4096;", [](json& c) { c["sliding_window"] = 4096; }},
+    {"\"layer_types\" is ",
+     [](json& c) {
+       c["layer_types"] = {"full_attention", "sliding_attention"};
+     }},
+    {"\"model_type\" is \"gpt2\";", [](json& c) { c["model_type"] = "gpt2"; }},
+    {"\"attention_bias\" is true; expected false for llama", [](json& c) { c["attention_bias"] = true; }},
+    {"\"attention_bias\" is false; expected true for qwen2", [](json& c) { c["model_type"] = "qwen2"; }},
+    {"\"qk_norm\" is true; expected false for llama", [](json& c) { c["qk_norm"] = true; }},
+};
+
+TEST(HfConfig, RefusesWhatItCannotBe) {
+  for (const auto& [message, edit] : kMisfits) {
+    json config = to_hf_config(spec_with(false, false));
+    edit(config);
+    try {
+      spec_from_hf_config(config);
+      ADD_FAILURE() << "expected: " << message;
+    } catch (const DataError& error) {
+      EXPECT_THAT(error.what(), HasSubstr(message));
+    }
+  }
+  json off = to_hf_config(spec_with(false, false));
+  off["use_sliding_window"] = false;
+  off["sliding_window"] = 4096;
+  off["layer_types"] = {"full_attention", "full_attention"};
+  EXPECT_NO_THROW(spec_from_hf_config(off));
+}
+
+TEST(HfConfig, NamesEachKeyThatIsMissingOrOfAnotherType) {
+  const json whole = to_hf_config(spec_with(true, false));
+  for (const auto& [key, value] : whole.items()) {
+    if (key == "architectures" || key == "rope_scaling") continue;  // not needed
+    json config = whole;
+    config.erase(key);
+    try {
+      spec_from_hf_config(config);
+      ADD_FAILURE() << key << " is missing";
+    } catch (const DataError& error) {
+      EXPECT_THAT(error.what(), HasSubstr("it has no \"" + key + "\""));
+    }
+    for (const json& other : {json(nullptr), json("x"), json::array(), json::object(), json(-1)}) {
+      config[key] = other;
+      EXPECT_THROW(spec_from_hf_config(config), DataError) << key << " " << other;
+    }
+  }
+  for (const json& other : {json(nullptr), json("x"), json::array(), json(5)})
+    EXPECT_THROW(spec_from_hf_config(other), DataError);
+}
+
+}  // namespace
+}  // namespace terse::trainer
