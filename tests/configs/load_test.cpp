@@ -255,7 +255,7 @@ TEST(InputFiles, OfModelInitAreFolders) {
   EXPECT_THAT(refusal_of_file(path, {"model.init=" + (base / "config.yaml").string()}),
               HasSubstr("config.yaml is a file, expected a folder"));
   EXPECT_THAT(refusal_of_file(path, {"model.init=runs/nix"}),
-              HasSubstr("model.init: no such folder 'runs/nix'; looked for "));
+              HasSubstr("model.init: no such folder 'runs/nix'; searched "));
   EXPECT_EQ(load(path.string(), {"model.init=runs/nix"}, InputFiles::kMayBeMissing).config.model.init, "runs/nix");
 }
 
