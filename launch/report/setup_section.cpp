@@ -7,7 +7,6 @@
 
 #include "launch/report/html.h"
 #include "launch/report/json_fields.h"
-#include "launch/report/markup.h"
 #include "launch/report/sections.h"
 #include "launch/text.h"
 

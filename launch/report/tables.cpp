@@ -6,7 +6,6 @@
 #include <set>
 
 #include "launch/report/html.h"
-#include "launch/report/markup.h"
 #include "launch/report/sections.h"
 #include "launch/text.h"
 
