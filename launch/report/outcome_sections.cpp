@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "launch/report/html.h"
-#include "launch/report/json_fields.h"
 #include "launch/report/sections.h"
 #include "launch/text.h"
 

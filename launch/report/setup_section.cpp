@@ -6,7 +6,6 @@
 #include <string_view>
 
 #include "launch/report/html.h"
-#include "launch/report/json_fields.h"
 #include "launch/report/sections.h"
 #include "launch/text.h"
 
