@@ -1,9 +1,12 @@
-// Makes text safe in HTML, and formats the numbers of a report.
+// Makes text safe in HTML, formats the numbers of a report, and builds the pieces of HTML that all sections share.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "launch/report/charts.h"
 
 namespace terse::launch::report {
 
@@ -20,5 +23,15 @@ std::string percent_change(
 
 // Hashes an inline script or style for the page's content security policy: "'sha256-...'".
 std::string csp_hash(std::string_view content);
+
+// A cell of a table. The text is escaped, and a dash replaces an empty one.
+std::string cell(const std::string& text);
+// A table that may be wider than a phone. It scrolls by itself, so the page does not. `table` is HTML.
+std::string scroll(const std::string& label, const std::string& table);
+// A title and its content, which is HTML. An empty note is left out.
+std::string section(const std::string& id, const std::string& title, const std::string& note,
+                    const std::string& content);
+// Empty figures that charts.js fills.
+std::string figures(const std::vector<Chart>& charts);
 
 }  // namespace terse::launch::report

@@ -15,7 +15,6 @@
 #include "launch/report/assets.h"
 #include "launch/report/charts.h"
 #include "launch/report/html.h"
-#include "launch/report/markup.h"
 #include "launch/report/run_data.h"
 #include "launch/report/sections.h"
 

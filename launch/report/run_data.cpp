@@ -1,15 +1,19 @@
 // The curves and the evaluations during training come from metrics.jsonl. The stages and the evaluations after them
-// come from summary.json.
+// come from summary.json. The trace files are streamed, and only the first and the last response to each problem stay
+// in memory.
 #include "launch/report/run_data.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <tuple>
 #include <utility>
 
 #include "base/jsonl.h"
+#include "base/utf8.h"
 #include "launch/exit_codes.h"
-#include "launch/report/json_fields.h"
 #include "launch/text.h"
 
 namespace terse::launch::report {
@@ -17,6 +21,34 @@ namespace {
 
 constexpr size_t kMaxNames = 1000;             // metrics of a stage
 constexpr std::streamsize kMaxText = 1 << 20;  // bytes of config.yaml that are shown
+constexpr size_t kMaxPairs = 16;               // of traces
+constexpr size_t kMaxPerDifficulty = 64;       // problems that are kept while reading traces
+constexpr size_t kMaxCharacters = 4000;        // of a prompt or a response
+
+// A field that is missing or has another type gives an empty or default value and no error.
+std::optional<double> number_of(const nlohmann::json& object, const std::string& key) {
+  if (!object.is_object()) return std::nullopt;
+  const auto found = object.find(key);
+  if (found == object.end() || !found->is_number()) return std::nullopt;
+  const double value = found->get<double>();
+  return std::isfinite(value) ? std::optional(value) : std::nullopt;
+}
+
+int64_t integer_of(const nlohmann::json& object, const std::string& key, int64_t otherwise = 0) {
+  const double value = number_of(object, key).value_or(static_cast<double>(otherwise));
+  return std::abs(value) < 9e15 ? static_cast<int64_t>(value) : otherwise;
+}
+
+// Returns the number that follows `prefix`: 3 for "accuracy/difficulty_3" with the prefix "accuracy/difficulty_".
+std::optional<int64_t> number_behind(const std::string& name, const std::string& prefix) {
+  if (!name.starts_with(prefix) || name.size() == prefix.size() || name.size() > prefix.size() + 9) return std::nullopt;
+  int64_t value = 0;
+  for (char c : name.substr(prefix.size())) {
+    if (c < '0' || c > '9') return std::nullopt;
+    value = 10 * value + (c - '0');
+  }
+  return value;
+}
 
 std::string read_text(const std::filesystem::path& path) {
   std::ifstream stream(path, std::ios::binary);
@@ -181,12 +213,151 @@ void note_unfinished(RunData& run) {
   }
 }
 
+std::string shortened(const std::string& text) {
+  if (text.size() <= kMaxCharacters) return text;
+  const size_t kept = whole_characters(std::string_view(text).substr(0, kMaxCharacters));
+  return text.substr(0, kept) + " … (" + std::to_string(text.size() - kept) + " more bytes)";
+}
+
+struct Entry {
+  std::string prompt;
+  int64_t first_at = 0, last_at = 0;
+  Trace first, last;
+};
+
+// By difficulty, then by problem. Problems of different difficulties may share a number, and a task may number its
+// problems anew. So the prompt is part of the key.
+using Entries = std::map<int64_t, std::map<std::pair<int64_t, std::string>, Entry>>;
+
+void add_trace(Entries& entries, const nlohmann::json& line, int64_t at) {
+  const int64_t difficulty = integer_of(line, "difficulty");
+  auto& problems = entries[difficulty];
+  const std::pair key{integer_of(line, "problem"), shortened(text_of(line, "prompt"))};
+  if (problems.size() >= kMaxPerDifficulty && !problems.contains(key)) return;
+  const auto [found, is_new] = problems.try_emplace(key);
+  Entry& entry = found->second;
+  const Trace trace{text_of(line, "stage"),     integer_of(line, "step"), shortened(text_of(line, "response")),
+                    integer_of(line, "tokens"), flag_of(line, "correct"), text_of(line, "form")};
+  // A resumed run may repeat an evaluation. The later line counts.
+  if (is_new || at <= entry.first_at) entry.first = trace, entry.first_at = at;
+  if (is_new || at >= entry.last_at) entry.last = trace, entry.last_at = at;
+  entry.prompt = key.second;
+}
+
 }  // namespace
+
+std::string text_of(const nlohmann::json& object, const std::string& key) {
+  if (!object.is_object()) return "";
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+bool flag_of(const nlohmann::json& object, const std::string& key) {
+  if (!object.is_object()) return false;
+  const auto found = object.find(key);
+  return found != object.end() && found->is_boolean() && found->get<bool>();
+}
+
+// Streaming min-max decimation. When the buckets run out, neighbours are merged, and each bucket then holds twice as
+// many points.
+void Series::add(double x, double y) {
+  if (!std::isfinite(x) || !std::isfinite(y)) return;
+  const Point point{x, y};
+  if (!empty() && x <= last_.x) {
+    if (x < last_.x || buckets_.back().count > 1) return;
+    last_ = point;
+    buckets_.back() = {point, point, 1};
+    return;
+  }
+  while (full()) halve();
+  last_ = point;
+  if (empty() || buckets_.back().count == stride_) {
+    buckets_.push_back({point, point, 1});
+    return;
+  }
+  Bucket& bucket = buckets_.back();
+  if (y < bucket.low.y) bucket.low = point;
+  if (y > bucket.high.y) bucket.high = point;
+  ++bucket.count;
+}
+
+// A bucket of one point yields one point, and any other bucket yields two. One point is reserved for the last one.
+bool Series::full() const {
+  const size_t limit = stride_ == 1 ? kMaxPoints : (kMaxPoints - 1) / 2;
+  return buckets_.size() > limit || (buckets_.size() == limit && buckets_.back().count == stride_);
+}
+
+void Series::halve() {
+  stride_ *= 2;
+  size_t kept = 0;
+  for (size_t i = 0; i < buckets_.size(); i += 2) {
+    Bucket merged = buckets_[i];
+    if (i + 1 < buckets_.size()) {
+      const Bucket& next = buckets_[i + 1];
+      if (next.low.y < merged.low.y) merged.low = next.low;
+      if (next.high.y > merged.high.y) merged.high = next.high;
+      merged.count += next.count;
+    }
+    buckets_[kept++] = merged;
+  }
+  buckets_.resize(kept);
+}
+
+std::vector<Point> Series::points() const {
+  std::vector<Point> out;
+  for (const Bucket& bucket : buckets_) {
+    const bool rising = bucket.low.x <= bucket.high.x;
+    out.push_back(rising ? bucket.low : bucket.high);
+    if (bucket.low.x != bucket.high.x) out.push_back(rising ? bucket.high : bucket.low);
+  }
+  if (!out.empty() && out.back().x != last_.x) out.push_back(last_);
+  return out;
+}
 
 const Stage* RunData::stage(const std::string& stage_name) const {
   for (const Stage& stage : stages)
     if (stage.name == stage_name) return &stage;
   return nullptr;
+}
+
+std::vector<TracePair> read_trace_pairs(const std::filesystem::path& folder, int64_t from,
+                                        const std::function<int64_t(const std::string&, int64_t)>& global_step,
+                                        int64_t& skipped) {
+  std::vector<std::string> files;
+  std::error_code missing;
+  for (const auto& file : std::filesystem::directory_iterator(folder, missing))
+    if (file.path().extension() == ".jsonl") files.push_back(file.path().string());
+  std::sort(files.begin(), files.end());
+  Entries entries;
+  for (const std::string& file : files) {
+    for (JsonlReader reader(file); reader.next();) {
+      const nlohmann::json& line = reader.object();
+      if (!reader.is_object()) {
+        ++skipped;
+      } else if (text_of(line, "logged_for") == "eval" && line.contains("response")) {
+        const int64_t at = global_step(text_of(line, "stage"), integer_of(line, "step"));
+        if (at >= from) add_trace(entries, line, at);
+      }
+    }
+  }
+
+  // The difficulties take turns, so that a few of them cannot crowd out the others.
+  std::vector<std::tuple<int64_t, size_t, TracePair>> chosen;
+  for (size_t round = 0; round < kMaxPerDifficulty && chosen.size() < kMaxPairs; ++round) {
+    for (const auto& [difficulty, problems] : entries) {
+      size_t paired = 0;
+      for (const auto& [key, entry] : problems) {
+        if (entry.first_at == entry.last_at || paired++ != round || chosen.size() >= kMaxPairs) continue;
+        chosen.emplace_back(difficulty, round, TracePair{entry.prompt, difficulty, entry.first, entry.last});
+      }
+    }
+  }
+  std::sort(chosen.begin(), chosen.end(), [](const auto& a, const auto& b) {
+    return std::tie(std::get<0>(a), std::get<1>(a)) < std::tie(std::get<0>(b), std::get<1>(b));
+  });
+  std::vector<TracePair> pairs;
+  for (auto& item : chosen) pairs.push_back(std::move(std::get<2>(item)));
+  return pairs;
 }
 
 RunData read_run(const std::filesystem::path& dir) {

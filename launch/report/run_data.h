@@ -1,18 +1,68 @@
-// Gathers what a run folder holds for the report. What cannot be read becomes a note.
+// Gathers what a run folder holds for the report: curves, evaluations and traces. What cannot be read becomes a note.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "launch/report/series.h"
-#include "launch/report/traces.h"
-
 namespace terse::launch::report {
+
+struct Point {
+  double x = 0;
+  double y = 0;
+};
+
+// A curve of bounded size. However many points a run logged, a chart gets at most kMaxPoints of them, and no spike is
+// lost.
+class Series {
+ public:
+  static constexpr size_t kMaxPoints = 2000;
+
+  // Adds a point. A point that is not finite, or whose x is smaller than the last one, is left out. A point with the
+  // same x replaces the last one; it is left out if the last one is already merged with others.
+  void add(double x, double y);
+
+  // Returns the points in order of x. Up to kMaxPoints points they are the logged ones. Beyond that, each stretch of
+  // equally many points is represented by its lowest and its highest point. The last point is always included.
+  std::vector<Point> points() const;
+
+  bool empty() const { return buckets_.empty(); }
+  Point last() const { return last_; }
+
+ private:
+  struct Bucket {
+    Point low, high;
+    int64_t count = 0;
+  };
+  bool full() const;  // true when there is no room for one more point
+  void halve();
+
+  std::vector<Bucket> buckets_;
+  int64_t stride_ = 1;  // points per bucket
+  Point last_;
+};
+
+struct Trace {
+  std::string stage;
+  int64_t step = 0;
+  std::string response;  // truncated when very long
+  int64_t tokens = 0;
+  bool correct = false;
+  std::string form;
+};
+
+// Sampled responses to the same problem, at the first and at the last evaluation.
+struct TracePair {
+  std::string prompt;
+  int64_t difficulty = 0;
+  Trace before, after;
+};
 
 // One evaluation on the task, during a stage or after it.
 struct Evaluation {
@@ -67,5 +117,16 @@ struct RunData {
 
 // Throws UsageError when the folder holds neither metrics nor a summary.
 RunData read_run(const std::filesystem::path& dir);
+
+// Reads the evaluation traces in `folder`/<stage>.jsonl and pairs them by problem: the earliest one at or after `from`
+// (a global step) and the latest one. Returns the first problems of each difficulty, at most 16 in all, whatever their
+// outcome. `global_step(stage, step)` orders the traces. `skipped` grows by the number of lines that cannot be read.
+std::vector<TracePair> read_trace_pairs(const std::filesystem::path& folder, int64_t from,
+                                        const std::function<int64_t(const std::string&, int64_t)>& global_step,
+                                        int64_t& skipped);
+
+// Read a field of untrusted JSON. A field that is missing or has another type gives an empty text or false.
+std::string text_of(const nlohmann::json& object, const std::string& key);
+bool flag_of(const nlohmann::json& object, const std::string& key);
 
 }  // namespace terse::launch::report
