@@ -8,9 +8,9 @@
 #include <mutex>
 #include <stdexcept>
 
+#include "base/jsonl.h"
 #include "rl/learner.h"
 #include "tests/support/temporary_folder.h"
-#include "tests/support/tiny_run.h"
 
 namespace terse::rl {
 namespace {
@@ -89,7 +89,8 @@ TEST_P(VerifierFailures, TrainingGoesOnWithoutAFalseScore) {
   }
   double failed = 0;
   const bool hangs = GetParam() == Failing::How::kHang;
-  for (const nlohmann::json& record : support::json_lines(folder.path() / "metrics.jsonl")) {
+  for (JsonlReader reader(folder.path() / "metrics.jsonl"); reader.next();) {
+    const nlohmann::json& record = reader.object();
     const double timeouts = record.at("verifier/timeout"), errors = record.at("verifier/error");
     EXPECT_EQ(hangs ? errors : timeouts, 0);
     failed += timeouts + errors;
