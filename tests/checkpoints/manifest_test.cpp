@@ -113,18 +113,18 @@ const std::vector<std::pair<std::string, Edit>> kMisfits = {
        add_text(m, "config.json");
        m["tensors"][0]["file"] = "config.json";
      }},
-    {"which is neither", [](auto& m) { add_text(m, "latest"); }},
-    {"which is neither", [](auto& m) { add_text(m, ".config.json"); }},
-    {"which is neither", [](auto& m) { add_text(m, "rank-0.json"); }},
-    {"which is neither", [](auto& m) { add_text(m, "MANIFEST.old"); }},
-    {"which is neither", [](auto& m) { add_text(m, "a/config.json"); }},
+    {"or a plain name such as config.json", [](auto& m) { add_text(m, "latest"); }},
+    {"or a plain name such as config.json", [](auto& m) { add_text(m, ".config.json"); }},
+    {"or a plain name such as config.json", [](auto& m) { add_text(m, "rank-0.json"); }},
+    {"or a plain name such as config.json", [](auto& m) { add_text(m, "MANIFEST.old"); }},
+    {"or a plain name such as config.json", [](auto& m) { add_text(m, "a/config.json"); }},
     {"it lists extra.json twice", [](auto& m) { add_text(m, "extra.json"); }},
     {"it lists config.json twice",
      [](auto& m) {
        add_text(m, "config.json");
        add_text(m, "config.json");
      }},
-    {"at most 64.0 MiB are read", [](auto& m) { add_text(m, "config.json", kHuge); }},
+    {"expected at most 64.0 MiB", [](auto& m) { add_text(m, "config.json", kHuge); }},
     {"it lists more than 16 text files",
      [](auto& m) {
        for (int i = 0; i < 17; ++i) add_text(m, "file-" + std::to_string(i));

@@ -104,7 +104,7 @@ TEST_F(TextFiles, AFlippedBitInAnyByteIsNamed) {
       expect_fallback(name, "SHA-256");
     }
     write_bytes(newest_ / name, text + "x");
-    expect_fallback(name, "bytes, the manifest says");
+    expect_fallback(name, "bytes, the manifest lists");
     fs::remove(newest_ / name);
     expect_fallback(name, "it is missing");
     fs::create_symlink("extra.json", newest_ / name);
@@ -117,7 +117,7 @@ TEST_F(TextFiles, AFlippedBitInAnyByteIsNamed) {
 
 TEST_F(TextFiles, OneThatTheManifestDoesNotListIsNamed) {
   write_bytes(newest_ / "other.json", "{}");
-  expect_fallback("other.json", "does not belong here");
+  expect_fallback("other.json", "is not part of the checkpoint");
 }
 
 TEST_F(TextFiles, OfOlderCheckpointsAreNone) {

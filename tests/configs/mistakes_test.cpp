@@ -156,8 +156,9 @@ TEST(Mistakes, UnknownChoiceNamesTheNearest) {
 
 TEST(Mistakes, UnknownTaskNamesTheKnownOnes) {
   EXPECT_THAT(refusal(kValid + "task: {name: chain8}\n"),
-              HasSubstr("task.name: unknown 'chain8'; did you mean chain7? expected chain7"));
-  EXPECT_THAT(refusal(kValid + "task: {name: sudoku}\n"), HasSubstr("task.name: unknown 'sudoku'; expected chain7"));
+              HasSubstr("task.name: unknown 'chain8'; did you mean chain7? expected one of chain7, gsm8k"));
+  EXPECT_THAT(refusal(kValid + "task: {name: sudoku}\n"),
+              HasSubstr("task.name: unknown 'sudoku'; expected one of chain7, gsm8k"));
 }
 
 TEST(Mistakes, AllAreShownAtOnceInTheOrderOfTheFile) {

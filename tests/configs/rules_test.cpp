@@ -111,17 +111,6 @@ TEST(Rules, PretrainingHasSomethingToValidateOn) {
   EXPECT_EQ(accepted(pretrain + ", val_fraction: 0, val: " + text + "}\n").data.val_fraction, 0);
 }
 
-TEST(Rules, ATaskBringsTheTokensOfTheWholeRun) {
-  support::TemporaryFolder folder;
-  const std::string text = write(folder.path() / "x.txt", "x").string();
-  const std::string both =
-      "stages: [pretrain, sft]\npretrain: {steps: 5}\nsft: {steps: 5}\ndata: {train: " + text + "}\n";
-  EXPECT_EQ(accepted(both).tokenizer.kind, "auto");
-  EXPECT_THAT(refusal(both + "tokenizer: {kind: char}\n"),
-              AllOf(HasSubstr("tokenizer.kind: is char"), HasSubstr("stages contains sft")));
-  EXPECT_THAT(refusal(both + "tokenizer: {path: " + text + "}\n"), HasSubstr("tokenizer.path: is"));
-}
-
 TEST(Rules, NameTheNearestOfTheFilesThatClash) {
   support::TemporaryFolder folder;
   write(folder.path() / "base.yaml", kValid + "model:\n  width: 96\n");

@@ -100,7 +100,7 @@ TEST(Corpus, NamesBothTokenizersOfAMismatch) {
   const std::string message =
       message_of<ConfigError>([&] { open_corpus(data(dir / "text.h5"), kind("byte"), dir / "cache"); });
   EXPECT_NE(message.find(CharTokenizer({'a', 'b', 'c'}).id()), std::string::npos) << message;
-  EXPECT_NE(message.find("this run has byte"), std::string::npos) << message;
+  EXPECT_NE(message.find("the tokenizer of this run is byte"), std::string::npos) << message;
 }
 
 TEST(Corpus, RefusesWhatTheConfigGetsWrong) {
@@ -208,7 +208,7 @@ TEST(Corpus, TokensStandInForATextThatIsGone) {
   const auto refused = [&](const std::shared_ptr<const Tokenizer>& tokenizer) {
     return message_of<ConfigError>([&] { open_corpus(data(text, val), tokenizer, dir / "cache", options); });
   };
-  EXPECT_NE(refused(std::make_shared<ByteTokenizer>()).find("this run has byte"), std::string::npos);
+  EXPECT_NE(refused(std::make_shared<ByteTokenizer>()).find("the tokenizer of this run is byte"), std::string::npos);
   std::filesystem::remove(dir / "cache" / before.sources.at("data.train").store);
   EXPECT_NE(refused(before.tokenizer).find("no longer exists either"), std::string::npos) << refused(before.tokenizer);
 }

@@ -30,7 +30,7 @@ class Failing final : public Task {
   Item item(Split split, int64_t index, int64_t difficulty) const override {
     return chain7_->item(split, index, difficulty);
   }
-  Verdict verify(const Item& item, const Response& response) const override {
+  Verdict verify(const Item&, const Response& response) const override {
     if (std::hash<std::string>()(response.text) % 4 != 0) {
       // Every second response is right, so that groups have a signal.
       return verdict(std::hash<std::string>()(response.text) % 8 < 4, "other");
@@ -58,6 +58,11 @@ class Failing final : public Task {
   mutable std::condition_variable changed_;
   mutable bool released_ = false;
 };
+
+std::string name_of(Failing::How how) {
+  constexpr const char* kNames[] = {"Hangs", "Throws", "Dies", "ReturnsNaN"};
+  return kNames[static_cast<size_t>(how)];
+}
 
 class VerifierFailures : public ::testing::TestWithParam<Failing::How> {};
 
@@ -108,10 +113,7 @@ TEST_P(VerifierFailures, TrainingGoesOnWithoutAFalseScore) {
 INSTANTIATE_TEST_SUITE_P(Doubles, VerifierFailures,
                          ::testing::Values(Failing::How::kHang, Failing::How::kThrow, Failing::How::kDie,
                                            Failing::How::kNan),
-                         [](const auto& instance) {
-                           constexpr const char* kNames[] = {"Hangs", "Throws", "Dies", "ReturnsNaN"};
-                           return std::string(kNames[static_cast<size_t>(instance.param)]);
-                         });
+                         [](const auto& instance) { return name_of(instance.param); });
 
 }  // namespace
 }  // namespace terse::rl
