@@ -13,7 +13,7 @@ namespace terse::rl {
 
 struct EvalRequest {
   std::filesystem::path target;         // checkpoint folder, wherever it lies, or run folder: its newest sound one
-  std::string task;                     // empty: the run's own
+  std::string task = {};                // empty: the run's own
   int64_t samples = 0;                  // 0: the config's eval.samples
   int64_t problems_per_difficulty = 0;  // 0: the config's
   std::string device = "auto";
@@ -31,7 +31,7 @@ struct GenerateRequest {
   int64_t top_k = 0;
   double top_p = 1.0;
   double min_p = 0.0;
-  std::vector<std::string> stop;  // strings that end a sample; its text ends before them
+  std::vector<std::string> stop = {};  // strings that end a sample; its text ends before them
   int64_t seed = 1;
   std::string device = "auto";
 };
