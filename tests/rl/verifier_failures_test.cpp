@@ -10,6 +10,8 @@
 
 #include "base/jsonl.h"
 #include "rl/learner.h"
+#include "rl/ledger_log.h"
+#include "rl/rollout/trace_log.h"
 #include "tests/support/temporary_folder.h"
 
 namespace terse::rl {
@@ -88,7 +90,8 @@ TEST_P(VerifierFailures, TrainingGoesOnWithoutAFalseScore) {
   {
     const TokenizedTask task(std::move(failing), nullptr, 1, {.threads = 2, .deadline = 0.05});
     const auto world = trainer::World::start({});
-    trainer::Session session(config, folder.path(), task.tokenizer(), *world, nullptr);
+    trainer::Session session(config, folder.path(), task.tokenizer(), *world, nullptr,
+                             {LedgerLog::kFile, TraceLog::file("rl")});
     EXPECT_EQ(learn(session, task, nullptr).step, 3);
     verifier.release();
   }

@@ -65,7 +65,7 @@ class Requests : public ::testing::Test {
 
   trainer::Transformer model{tiny_spec(), torch::kCPU, 31};
   data::SymbolTokenizer letters{"letters",
-                                {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "pq"}};
+                                {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p"}};
   Engine engine{model, {.max_batch = 4, .tokenizer = &letters}};
 };
 

@@ -55,7 +55,7 @@ TEST(Limits, DemonstrationsOfFineTuningMustFit) {
   sft.engine.max_new_tokens = 20;
   EXPECT_EQ(refusal(sft), "accepted");
   sft.model.context = 34;
-  EXPECT_THAT(refusal(sft), AllOf(HasSubstr("is 34, but sft needs 35"), HasSubstr("(form recheck) 28")));
+  EXPECT_THAT(refusal(sft), AllOf(HasSubstr("is 34, but sft needs 35"), HasSubstr("(form recheck) has 28 tokens")));
   sft.task.forms = {{"recheck", 0}, {"verbose", 1}};
   EXPECT_EQ(refusal(sft), "accepted") << "forms without a share are never shown";
 }
@@ -66,7 +66,7 @@ TEST(Limits, DemonstrationsOfReplayAndPracticeMustFitWhereTheyAreUsed) {
   EXPECT_EQ(refusal(rl), "accepted");
   rl.model.context = 21;
   EXPECT_THAT(refusal(rl), AllOf(HasSubstr("rl.replay needs 22"), HasSubstr("rl.practice needs 22"),
-                                 HasSubstr("2 limits"), HasSubstr("(form verbose) 15")));
+                                 HasSubstr("2 limits"), HasSubstr("(form verbose) has 15 tokens")));
   rl.rl.replay = 0;
   EXPECT_THAT(refusal(rl), AllOf(Not(HasSubstr("rl.replay")), HasSubstr("rl.practice needs 22")));
   rl.rl.practice.updates = 0;
