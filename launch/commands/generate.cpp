@@ -71,8 +71,7 @@ void add_generate(const Command& parent) {
   command.optional_argument("PROMPT", options->prompt, "Text to continue (default: standard input)");
   command.number("--samples", request.samples, 1, 1e6, "Number of samples (default: 1)");
   command.number("--max-new-tokens", request.max_new_tokens, 1, 1e9,
-                 "Longest response in tokens (default: engine.max_new_tokens or the task's limit; without a task the "
-                 "rest of the context)");
+                 "Longest response in tokens (default: engine.max_new_tokens, the task's limit, or the context)");
   command.number("--temperature", request.temperature, 0, 100,
                  "Sampling temperature; 0: greedy decoding, always the likeliest token (default: 1)");
   command.number("--top-k", request.top_k, 0, 1e9, "Sample among the N likeliest tokens (default: 0, off)");

@@ -87,13 +87,20 @@ std::string numeric_differences(const configs::RunConfig& there, const configs::
   return lines;
 }
 
-// Returns true if the folder belongs to this run, and false if it does not hold a run yet. Refuses any other folder.
-bool belongs_to(const fs::path& dir, const configs::RunConfig& config) {
+// Returns the run folder of a config. Creates it if needed; a checkpoint stays untouched.
+fs::path usable_folder(const configs::RunConfig& config) {
+  const fs::path dir = run_dir_of(config);
   if (checkpoints::is_checkpoint(dir))
     refuse(
         dir,
         "it is a checkpoint, which never changes. Choose another folder with --run-dir; with --set model.init=DIR, a "
         "new run begins with the weights of this one.");
+  create_folder(dir);
+  return dir;
+}
+
+// Returns true if the folder belongs to this run, and false if it does not hold a run yet. Refuses any other folder.
+bool belongs_to(const fs::path& dir, const configs::RunConfig& config) {
   const fs::path stored = dir / "config.yaml";
   if (!fs::exists(stored)) {
     if (holds_foreign_files(dir))
@@ -145,9 +152,7 @@ std::optional<nlohmann::json> finished_summary(const configs::RunConfig& config)
 }
 
 RunDir::RunDir(const configs::RunConfig& config)
-    : path_((create_folder(run_dir_of(config)), run_dir_of(config))),
-      lock_(path_),
-      resumed_(belongs_to(path_, config)) {}
+    : path_(usable_folder(config)), lock_(path_), resumed_(belongs_to(path_, config)) {}
 
 int64_t RunDir::record(const configs::RunConfig& config, const std::vector<std::string>& command, bool retry) const {
   if (!retry) refuse_crash_loop(path_);

@@ -8,6 +8,7 @@
 
 #include "base/errors.h"
 #include "configs/load.h"
+#include "data/tokenizers/tokenizer_factory.h"
 #include "rl/eval/evaluation.h"
 #include "rl/tasks/limits.h"
 #include "rl/tasks/vocabulary.h"
@@ -39,14 +40,14 @@ Opened open_alone(const checkpoints::Store::Loaded& loaded, const std::string& t
   Opened opened;
   opened.config = configs::load_saved(loaded.state.files.at(trainer::kRunConfigFile), file(trainer::kRunConfigFile));
   if (!task.empty()) opened.config.task.name = task;
-  opened.vocabulary = saved_vocabulary(opened.config, loaded.state.files.at(trainer::kVocabularyFile),
-                                       file(trainer::kVocabularyFile), run_of(loaded), use);
+  auto tokenizer =
+      data::parse_tokenizer(loaded.state.files.at(trainer::kVocabularyFile), file(trainer::kVocabularyFile));
   opened.spec = trainer::saved_spec(loaded);
-  if (opened.spec.vocab != opened.vocabulary.tokenizer->vocab_size()) {
+  if (opened.spec.vocab != tokenizer->vocab_size()) {
     throw DataError(fmt::format("{}: \"vocab_size\" is {}, but the tokenizer beside it has {} tokens",
-                                file(trainer::kShapeFile), opened.spec.vocab,
-                                opened.vocabulary.tokenizer->vocab_size()));
+                                file(trainer::kShapeFile), opened.spec.vocab, tokenizer->vocab_size()));
   }
+  opened.vocabulary = saved_vocabulary(opened.config, std::move(tokenizer), run_of(loaded), use);
   return opened;
 }
 

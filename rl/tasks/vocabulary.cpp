@@ -141,9 +141,9 @@ Vocabulary kept_vocabulary(const configs::RunConfig& config, const fs::path& dir
   return joined(std::move(task), std::move(tokenizer), config);
 }
 
-Vocabulary saved_vocabulary(const configs::RunConfig& config, std::string_view definition, const std::string& origin,
-                            const fs::path& dir, TaskUse use) {
-  return joined(saved_task(config, dir, use), data::parse_tokenizer(definition, origin), config);
+Vocabulary saved_vocabulary(const configs::RunConfig& config, TokenizerPtr tokenizer, const fs::path& dir,
+                            TaskUse use) {
+  return joined(saved_task(config, dir, use), std::move(tokenizer), config);
 }
 
 }  // namespace terse::rl

@@ -7,8 +7,6 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
-#include <string>
-#include <string_view>
 
 #include "configs/run_config.h"
 #include "data/corpus.h"
@@ -40,9 +38,9 @@ enum class TaskUse { kRequired, kOptional };
 // Throws ConfigError when the folder, made by an older build, has no tokenizer, std::invalid_argument when the task has
 // another tokenizer, and DiskError when a file of a required task is missing.
 Vocabulary kept_vocabulary(const configs::RunConfig& config, const std::filesystem::path& dir, TaskUse use);
-// Does the same for a checkpoint that holds its tokenizer: `definition` is the content of its file `origin`. The files
-// of the task come from the run folder `dir`, if there is one. Throws DataError when `definition` is no tokenizer.
-Vocabulary saved_vocabulary(const configs::RunConfig& config, std::string_view definition, const std::string& origin,
+// Does the same for a checkpoint that holds its tokenizer. The files of the task come from the run folder `dir`, if
+// there is one.
+Vocabulary saved_vocabulary(const configs::RunConfig& config, std::shared_ptr<const data::Tokenizer> tokenizer,
                             const std::filesystem::path& dir, TaskUse use);
 
 }  // namespace terse::rl

@@ -338,8 +338,8 @@ TEST(PolicyLoss, MistakesAreNamed) {
   expect_refused([] { policy_loss("ppo", group_of_four(), {}); }, "unknown policy loss 'ppo'; known: grpo, dapo");
   expect_refused([] { policy_loss_count("ppo", {}, {}); }, "unknown policy loss 'ppo'");
   expect_refused([] { policy_loss_count("dr_grpo", {8, 4}, {}); }, "dr_grpo needs max_tokens");
-  expect_refused([] { policy_loss("grpo", group_of_four(), {.clip_low = -0.1}); }, "clip_low -0.1");
-  expect_refused([] { policy_loss("grpo", group_of_four(), {.clip_low = std::nan("")}); }, "clip_low nan");
+  expect_refused([] { policy_loss("grpo", group_of_four(), {.clip_low = -0.1}); }, "clip_low is -0.1");
+  expect_refused([] { policy_loss("grpo", group_of_four(), {.clip_low = std::nan("")}); }, "clip_low is nan");
 }
 
 }  // namespace
