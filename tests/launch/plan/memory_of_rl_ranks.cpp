@@ -145,22 +145,22 @@ void expect_planned(const Case& wanted) {
   for (const auto& consumer : plan.memory) fmt::print("    {:<40} {:6.1f}\n", consumer.name, consumer.bytes / 0x1p20);
 }
 
-// The ZeRO stages to test. A single process has only stage 1.
-std::vector<int64_t> stages() {
-  if (world->place().ranks == 1) return {1};
-  return {1, 2, 3};
+// A single process has only ZeRO stage 1.
+int64_t stage(int64_t wanted) {
+  return world->place().ranks == 1 ? 1 : wanted;
 }
 
 TEST(MemoryOfRlRanks, IsWhatIsPlanned) {
-  for (const int64_t zero : stages()) expect_planned({.zero = zero});
+  expect_planned({.zero = stage(1)});
+  if (world->place().ranks > 1) expect_planned({.zero = 3});
 }
 
 TEST(MemoryOfRlRanks, OfSeveralPassesIsWhatIsPlanned) {
-  for (const int64_t zero : stages()) expect_planned({.zero = zero, .micro_batch = 2, .layers = 4});
+  expect_planned({.zero = stage(2), .micro_batch = 2, .layers = 4});
 }
 
 TEST(MemoryOfRlRanks, WithAnApprenticeIsWhatIsPlanned) {
-  for (const int64_t zero : stages()) expect_planned({.zero = zero, .penalty = "adaptive", .layers = 4});
+  expect_planned({.zero = stage(3), .penalty = "adaptive", .layers = 4});
 }
 
 }  // namespace
