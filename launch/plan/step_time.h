@@ -1,7 +1,8 @@
 // The time of one update of a data-parallel run: computing, communication that computing does not hide, the optimizer,
 // and waiting for the slowest rank. These times add up to the step. The constants come from the hardware file.
 //
-// What is sent, per unit of parameters (planned_sharding.h), with g bytes of a gathered and r of a reduced element:
+// The ranks send the following per unit of parameters (planned_sharding.h). A gathered element has g bytes, a reduced
+// one has r bytes:
 //   ZeRO-1: reduce_scatter of gradients after the last micro-batch; all_gather of weights after the update, behind the
 //           next forward pass
 //   ZeRO-2: reduce_scatter after every micro-batch; all_gather as above

@@ -1,4 +1,4 @@
-// What an engine is asked for and what it returns. The names of the parameters are those of vLLM's SamplingParams.
+// Defines the requests to an engine and its results. The parameters have the names of vLLM's SamplingParams.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace terse::rl {
 
-// How the responses to one request are sampled. Each request of an engine has its own parameters.
+// These parameters say how the responses to one request are sampled. Each request of an engine has its own.
 struct SamplingParams {
   trainer::LogitTransform transform;         // temperature, top-k, top-p, min-p
   int64_t max_new_tokens = 0;                // responses are cut at this length (FinishReason::kLength)

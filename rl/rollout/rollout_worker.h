@@ -12,7 +12,7 @@
 
 namespace terse::rl {
 
-// How rollouts of this run are sampled: rl.group_size responses to each problem.
+// Returns the sampling parameters of this run's rollouts: rl.group_size responses to each problem.
 SamplingParams rollout_sampling(const configs::RunConfig& config, const TokenizedTask& task);
 
 // The engine's request for one group: sampling.n responses to one problem, which is the key of the random numbers.

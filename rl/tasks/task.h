@@ -41,7 +41,7 @@ struct Item {
   std::string meta = {};               // task-private, e.g. the operations; enough to verify and to render solutions
 };
 
-// What the model answered. `text` lacks the end token.
+// The model's answer. `text` lacks the end token.
 struct Response {
   std::string text;
   bool finished = true;  // the model ended the response itself; false: it was cut at the token limit

@@ -33,7 +33,8 @@ std::string differences(const ModelSpec& there, const ModelSpec& here) {
   return lines;
 }
 
-// What this rank owns of the model's weights. Of a weight with another shape, only the shape: it is refused later.
+// Selects the parts of the model's weights that this rank owns. It reads nothing of a weight with another shape, which
+// is refused later.
 checkpoints::Wanted owned_weights(const FlatParams& params) {
   return [&params](const std::string& name, const std::vector<int64_t>& shape) -> std::optional<checkpoints::Range> {
     if (!weights_only(name, shape)) return std::nullopt;

@@ -1,5 +1,6 @@
-// What makes a checkpoint folder complete in itself: text files that tell its shape, its tokenizer and its run. With
-// them, a copy of the folder alone can be evaluated, sampled from, and trained on.
+// Reads and writes the text files that make a checkpoint folder complete in itself. They hold the shape of its model,
+// its tokenizer and the configuration of its run. With them, a copy of the folder alone can be evaluated, sampled from,
+// and trained on.
 #pragma once
 
 #include <filesystem>

@@ -26,7 +26,7 @@ Shapes with(Shapes shapes, const Shapes& more) {
   return shapes;
 }
 
-// What the layout makes of the declaration, for the second block.
+// Returns the tensors that the layout declares for the second block.
 Shapes block_of(const ModelSpec& spec) {
   Shapes shapes;
   const std::string prefix = "model.layers.1.";

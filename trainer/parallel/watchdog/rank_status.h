@@ -1,5 +1,6 @@
-// What this rank is doing, and which ranks it waits for. The threads of the groups and the MessageChannel write it. The
-// watchdog thread (watchdog.h) reads it to answer ranks that wait for this one, and to detect a stuck thread.
+// Records the operation that this rank is in and the ranks that it waits for. The threads of the groups and the
+// MessageChannel write it. The watchdog thread (watchdog.h) reads it to answer ranks that wait for this one, and to
+// detect a stuck thread.
 #pragma once
 
 #include <chrono>
