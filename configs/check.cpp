@@ -8,6 +8,7 @@
 #include "configs/field_text.h"
 #include "configs/fields.h"
 #include "configs/load.h"
+#include "configs/task_catalog.h"
 
 namespace terse::configs {
 namespace {
@@ -95,15 +96,8 @@ void check_model(const Model& model, Violations& out) {
 }
 
 void check_task(const Task& task, Violations& out) {
-  if (task.k_min > task.k_max) {
-    out.push_back({{"task.k_min", "task.k_max"}, fmt::format("is {}, above task.k_max {}", task.k_min, task.k_max)});
-  }
-  if (task.align && task.align_to < task.k_max) {
-    out.push_back(
-        {{"task.align_to", "task.k_max"},
-         fmt::format("is {}, below task.k_max {}; prompts are padded to at least the length of the longest problem",
-                     task.align_to, task.k_max)});
-  }
+  const TaskCatalog* catalog = task.options.catalog();
+  if (catalog != nullptr && catalog->check) catalog->check(task, out);
   const bool all_zero =
       std::all_of(task.forms.begin(), task.forms.end(), [](const auto& form) { return form.second == 0; });
   if (!task.forms.empty() && all_zero) out.push_back({{"task.forms"}, "gives no form a share above 0"});

@@ -1,5 +1,6 @@
 // Compares and hashes configurations by the YAML text of their values.
 #include <filesystem>
+#include <stdexcept>
 
 #include "base/sha256.h"
 #include "configs/field_text.h"
@@ -11,10 +12,10 @@ std::vector<Difference> differences(const RunConfig& before, const RunConfig& af
   RunConfig a = before, b = after;
   const FieldTable fields_a = list_fields(a), fields_b = list_fields(b);
   std::vector<Difference> out;
-  for (size_t i = 0; i < fields_a.fields.size(); ++i) {
-    const Field& field = fields_a.fields[i];
-    Difference difference{field.path, value_text(field.value), value_text(fields_b.fields[i].value),
-                          field.rule.changes_numbers};
+  for (const Field& field : fields_a.fields) {
+    const Field* other = fields_b.find(field.path);
+    if (other == nullptr) throw std::logic_error("the two configurations have other catalogs of tasks");
+    Difference difference{field.path, value_text(field.value), value_text(other->value), field.rule.changes_numbers};
     if (difference.before != difference.after) out.push_back(std::move(difference));
   }
   return out;

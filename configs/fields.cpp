@@ -1,4 +1,5 @@
-// Defines the field lists. A new option is one member in run_config.h and one line here.
+// Defines the field lists. A new option is one member in run_config.h and one line here. Tasks declare theirs in
+// rl/tasks/.
 //
 // A help text is one line without a full stop. It appears in the JSON schema and in docs/config.md (regenerate it with
 // scripts/update_config_docs.sh).
@@ -7,6 +8,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "configs/task_catalog.h"
 #include "configs/yaml/arity.h"
 
 namespace terse::configs {
@@ -45,6 +47,11 @@ struct Group {
   std::string_view help;
 };
 
+// The options that the tasks declare.
+struct Declared {
+  TaskOptions& options;
+};
+
 class Lister {
  public:
   Lister(FieldTable& table, std::string section) : table_(table), section_(std::move(section)) {}
@@ -59,6 +66,16 @@ class Lister {
  private:
   void add(const Item& item) {
     table_.fields.push_back({join(section_, item.name), item.value, std::string(item.help), item.rule});
+  }
+  void add(const Declared& declared) {
+    const TaskCatalog* catalog = declared.options.catalog();
+    if (catalog == nullptr) return;
+    std::vector<OptionValue>& values = declared.options.values();
+    for (size_t i = 0; i < values.size(); ++i) {
+      const TaskOption& option = catalog->options[i];
+      const ValuePtr value = std::visit([](auto& v) { return ValuePtr(&v); }, values[i]);
+      table_.fields.push_back({join(section_, option.name), value, option.help, option.rule});
+    }
   }
   template <class S>
   void add(const Group<S>& group) {
@@ -140,26 +157,22 @@ void list(Lister& l, Data& s) {
                  "text that separates the documents of a text file; empty: the file is one document"));
 }
 
-// rl/tasks defines the tasks and trace forms, and this folder must not include it. tests/rl/config_names_test.cpp
-// compares the names.
 void list(Lister& l, Task& s) {
-  Rule shares = at_least(0);
-  shares.choices = {"recheck", "verbose", "compact", "states", "direct"};
+  Rule names, shares = at_least(0);
+  if (const TaskCatalog* catalog = s.options.catalog()) {
+    names.choices = catalog->names;
+    shares.choices = catalog->forms;
+  }
   l.members(
       s,  //
-      Item("name", s.name, "task that the model learns to solve", one_of({"chain7", "gsm8k"})),
-      Item("k_min", s.k_min, "chain7: smallest number of operations in a problem", between(1, 1000)),
-      Item("k_max", s.k_max, "chain7: largest number of operations; difficulty = operations", between(1, 1000)),
-      Item("align", s.align, "chain7: pad prompts so that operands are at fixed positions (much easier to learn)"),
-      Item("align_to", s.align_to, "chain7: pad prompts to the length of this many operations (at least k_max)",
-           between(1, 1000)),
+      Item("name", s.name, "task that the model learns to solve", names), Declared{s.options},
       Item("forms", s.forms,
            "relative share of each trace form in supervised fine-tuning; the shares need not sum to 1; empty: the "
            "task's own mixture",
            shares),
-      Item("path", s.path, "gsm8k: JSON Lines file to train on, with `question` and `answer`", input_file()),
+      Item("path", s.path, "tasks that read a file: the problems to train on", input_file()),
       Item("eval_path", s.eval_path,
-           "gsm8k: JSON Lines file to evaluate on; empty: about 1 of 20 problems of `path` are held out",
+           "tasks that read a file: the problems to evaluate on; empty: the task holds out some of `path`",
            input_file()));
 }
 

@@ -109,8 +109,8 @@ void find_input(const Field& field, const Merger& merger, const std::string& mai
 }
 
 LoadedConfig resolve(const SourceChain& chain, Mistakes mistakes, const std::string& main_source,
-                     const std::vector<std::string>& overrides, InputFiles files) {
-  LoadedConfig loaded;
+                     const std::vector<std::string>& overrides, InputFiles files, const RunConfig& defaults) {
+  LoadedConfig loaded{defaults, {}};
   Merger merger(loaded.config);
   const int file_count = static_cast<int>(chain.files.size());
   for (int i = file_count - 1; i >= 0; --i) {
@@ -146,26 +146,27 @@ LoadedConfig resolve(const SourceChain& chain, Mistakes mistakes, const std::str
 
 }  // namespace
 
-LoadedConfig load(const std::string& path, const std::vector<std::string>& overrides, InputFiles files) {
+LoadedConfig load(const std::string& path, const std::vector<std::string>& overrides, InputFiles files,
+                  const RunConfig& defaults) {
   Mistakes mistakes;
   const SourceChain chain = read_chain(path, mistakes);
-  return resolve(chain, std::move(mistakes), path, overrides, files);
+  return resolve(chain, std::move(mistakes), path, overrides, files, defaults);
 }
 
-RunConfig load_saved(std::string_view yaml, const std::string& name) {
+RunConfig load_saved(std::string_view yaml, const std::string& name, const RunConfig& defaults) {
   Mistakes reported_later;
   const NodePtr root = parse_yaml(yaml, name, reported_later);
   const bool is_map = root && root->kind == Node::Kind::kMap;
   if (is_map && std::any_of(root->entries.begin(), root->entries.end(), [](const Entry& e) { return e.key == "base"; }))
     throw DataError(fmt::format("{}: it names a base file; expected a complete configuration", name));
-  return load_text(yaml, name, {}, InputFiles::kMayBeMissing).config;
+  return load_text(yaml, name, {}, InputFiles::kMayBeMissing, defaults).config;
 }
 
 LoadedConfig load_text(std::string_view yaml, const std::string& name, const std::vector<std::string>& overrides,
-                       InputFiles files) {
+                       InputFiles files, const RunConfig& defaults) {
   Mistakes mistakes;
   const SourceChain chain = read_chain(yaml, name, mistakes);
-  return resolve(chain, std::move(mistakes), name, overrides, files);
+  return resolve(chain, std::move(mistakes), name, overrides, files, defaults);
 }
 
 }  // namespace terse::configs

@@ -29,18 +29,19 @@ struct LoadedConfig {
   std::map<std::string, std::string> origin;
 };
 
-// Reads `path` and the files that its `base:` names, applies `overrides` ("a.b=c", in order) and validates the result.
-// Throws ConfigError with every mistake found in all files and overrides.
+// Reads `path` and the files that its `base:` names, applies `overrides` ("a.b=c", in order) to the defaults and
+// validates the result. rl::default_config() has the options of the tasks; a plain RunConfig has none of them. Throws
+// ConfigError with every mistake found in all files and overrides.
 LoadedConfig load(const std::string& path, const std::vector<std::string>& overrides = {},
-                  InputFiles files = InputFiles::kMustExist);
+                  InputFiles files = InputFiles::kMustExist, const RunConfig& defaults = {});
 // Does the same for YAML in memory. `name` replaces the file name in messages and origins.
 LoadedConfig load_text(std::string_view yaml, const std::string& name, const std::vector<std::string>& overrides = {},
-                       InputFiles files = InputFiles::kMustExist);
+                       InputFiles files = InputFiles::kMustExist, const RunConfig& defaults = {});
 
 // Reads back a text of to_yaml() that comes from a checkpoint. Its input files may be missing. Throws DataError when it
 // names a base: nobody vouches for such a text, so it must not make this program read other files. Throws ConfigError
 // like load().
-RunConfig load_saved(std::string_view yaml, const std::string& name);
+RunConfig load_saved(std::string_view yaml, const std::string& name, const RunConfig& defaults = {});
 
 // Checks the ranges, choices and cross-field rules of a config that was made in C++. Returns one "key: what is wrong"
 // per violation. load() applies the same rules.
@@ -50,9 +51,10 @@ std::vector<std::string> check(const RunConfig& config);
 // each line names the origin of the value.
 std::string to_yaml(const RunConfig& config, const std::map<std::string, std::string>* origin = nullptr);
 
-// Return the JSON Schema (draft 2020-12) of a configuration file, and the Markdown text of docs/config.md.
-std::string json_schema();
-std::string markdown_reference();
+// Return the JSON Schema (draft 2020-12) of a configuration file with these defaults, and the Markdown text of
+// docs/config.md.
+std::string json_schema(RunConfig defaults);
+std::string markdown_reference(RunConfig defaults);
 
 struct Difference {
   std::string key;
@@ -60,7 +62,7 @@ struct Difference {
   std::string after;
   bool changes_numbers = true;  // part of numerics_hash()
 };
-// Returns the options whose values differ.
+// Returns the options whose values differ. Both configs must have the same catalog of tasks.
 std::vector<Difference> differences(const RunConfig& before, const RunConfig& after);
 // Returns the value of every option as YAML text, by dotted key.
 std::map<std::string, std::string> values(const RunConfig& config);

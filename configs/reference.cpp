@@ -71,7 +71,7 @@ Json section_schema(const FieldTable& table, const std::string& section) {
 
 constexpr std::string_view kPreamble = R"(# Configuration reference
 
-<!-- Made from configs/fields.cpp by scripts/update_config_docs.sh; do not edit. -->
+<!-- Made from configs/fields.cpp and the options of the tasks by scripts/update_config_docs.sh; do not edit. -->
 
 A configuration is one YAML file. It contains only the values that differ from the defaults below, or from another file:
 
@@ -117,8 +117,7 @@ void add_table(const FieldTable& table, const std::string& section, std::string&
 
 }  // namespace
 
-std::string json_schema() {
-  RunConfig defaults;
+std::string json_schema(RunConfig defaults) {
   Json schema = {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
                  {"title", "Configuration of a terse run"}};
   schema.update(section_schema(list_fields(defaults), ""));
@@ -128,8 +127,7 @@ std::string json_schema() {
   return schema.dump(2) + "\n";
 }
 
-std::string markdown_reference() {
-  RunConfig defaults;
+std::string markdown_reference(RunConfig defaults) {
   const FieldTable table = list_fields(defaults);
   std::string out(kPreamble);
   out += "\n## Top level\n";

@@ -5,7 +5,10 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
+#include <string_view>
+#include <variant>
 #include <vector>
 
 namespace terse::configs {
@@ -52,16 +55,42 @@ struct Data {
   std::string separator;  // splits a text file into documents; empty: one document
 };
 
+using OptionValue = std::variant<bool, int64_t, double, std::string>;
+struct TaskCatalog;  // configs/task_catalog.h
+
+// The options that the tasks declare, and their values. A config of load() has those of the catalog that its defaults
+// have. A RunConfig that is made without defaults has none.
+class TaskOptions {
+ public:
+  TaskOptions() = default;
+  explicit TaskOptions(std::shared_ptr<const TaskCatalog> catalog);  // all options have their defaults
+
+  const TaskCatalog* catalog() const { return catalog_.get(); }  // null: no task declares anything
+  std::vector<OptionValue>& values() { return values_; }         // parallel to the options of the catalog
+
+  // Both throw std::logic_error when no task declares the option. For another type, get() throws
+  // std::bad_variant_access, and set() std::logic_error.
+  template <class T>
+  const T& get(std::string_view name) const {
+    return std::get<T>(at(name));
+  }
+  void set(std::string_view name, OptionValue value);
+
+ private:
+  OptionValue& at(std::string_view name);
+  const OptionValue& at(std::string_view name) const;
+
+  std::shared_ptr<const TaskCatalog> catalog_;
+  std::vector<OptionValue> values_;
+};
+
 struct Task {
-  std::string name = "chain7";
-  int64_t k_min = 1;     // chain7: fewest operations
-  int64_t k_max = 8;     // chain7: most operations; difficulty = operations
-  bool align = true;     // chain7: fill prompts so that operands stand at fixed positions
-  int64_t align_to = 8;  // chain7: fill as if for this many operations (at least k_max)
+  std::string name;
+  TaskOptions options;
   // Share of each trace form in supervised fine-tuning; they need not sum to 1. Empty: the task's own mixture.
   std::map<std::string, double> forms;
-  std::string path;       // gsm8k: JSON Lines file to train on
-  std::string eval_path;  // gsm8k: JSON Lines file to evaluate on; empty: a part of `path` is held out
+  std::string path;       // tasks that read a file: the items to train on
+  std::string eval_path;  // tasks that read a file: the items to evaluate on; empty: a part of `path` is held out
 };
 
 // AdamW and its schedule, shared by the three training stages.

@@ -10,5 +10,5 @@ case ${1:-} in
   -h | --help) usage; exit 0 ;;
   *) die 64 "unknown argument '$1' (there are none)" ;;
 esac
-build release auto configs_tests
-TERSE_UPDATE_DOCS=1 "$repo/build/tests/configs_tests" --gtest_filter='Reference.DocsAreUpToDate'
+build release auto launch_tests
+TERSE_UPDATE_DOCS=1 "$repo/build/tests/launch_tests" --gtest_filter='Reference.DocsAreUpToDate'

@@ -164,9 +164,10 @@ LossSum accumulate_cross_entropy(Transformer& model, const BatchShare& batch, in
   const int64_t limit = micro_batch > 0 ? micro_batch : batch.sequences;
   sum_gradients(model.params(), batch.sequences, limit, [&](SequenceRange part) {
     const LossRows micro(model, batch.mine, {part.begin - first, part.end - first});
-    const torch::Tensor loss = micro.losses(model.logprobs(micro.batch, micro.rows));
+    const Transformer::LogProbs probs = model.logprobs(micro.batch, micro.rows);
+    const torch::Tensor loss = micro.losses(probs);
     const std::vector<double> sums = micro.sums(loss);
-    (loss.sum() * (scale / whole.count)).backward();
+    with_auxiliary(loss.sum() * (scale / whole.count), probs.auxiliary_loss, scale / whole.count).backward();
     losses.insert(losses.end(), sums.begin(), sums.end());
   });
   whole.sum = totals(model, batch.sequences, {losses}).front();

@@ -10,6 +10,7 @@
 #include "launch/output.h"
 #include "launch/run/resolve.h"
 #include "launch/run/run_dir.h"
+#include "rl/tasks/task.h"
 
 namespace terse::launch {
 namespace {
@@ -59,7 +60,8 @@ void add_schema(const Command& parent) {
                  "  terse config schema >terse.schema.json\n"
                  "  terse config schema --markdown | less",
                  [=] {
-                   print_result("{}", *markdown ? configs::markdown_reference() : configs::json_schema());
+                   print_result("{}", *markdown ? configs::markdown_reference(rl::default_config())
+                                                : configs::json_schema(rl::default_config()));
                    return kDone;
                  });
 }

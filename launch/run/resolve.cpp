@@ -29,7 +29,7 @@ configs::LoadedConfig resolve_config(const std::string& path, const GlobalOption
   std::vector<std::string> overrides = globals.set;
   if (globals.seed) overrides.push_back(fmt::format("run.seed={}", *globals.seed));
   if (globals.device) overrides.push_back("run.device=" + *globals.device);
-  configs::LoadedConfig loaded = configs::load(path, overrides, files);
+  configs::LoadedConfig loaded = configs::load(path, overrides, files, rl::default_config());
   if (globals.seed) loaded.origin["run.seed"] = "--seed";
   if (globals.device) loaded.origin["run.device"] = "--device";
   if (globals.run_dir) {  // set directly and not as an override: a path may hold any character
@@ -66,7 +66,7 @@ std::shared_ptr<const data::Tokenizer> resolve_tokenizer(const std::string& name
   if (name == "byte") return std::make_shared<data::ByteTokenizer>();
   const std::vector<std::string> tasks = rl::tasks_with_tokenizer();
   if (std::find(tasks.begin(), tasks.end(), name) != tasks.end()) {
-    configs::Task config;
+    configs::Task config = rl::default_config().task;
     config.name = name;
     const std::shared_ptr<const rl::Task> task = rl::make_task(config, /*seed=*/1);
     return {task, task->tokenizer()};  // shares the ownership of the task, which keeps it alive

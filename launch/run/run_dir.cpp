@@ -16,6 +16,7 @@
 #include "configs/load.h"
 #include "launch/run/environment.h"
 #include "launch/run/starts.h"
+#include "rl/tasks/task.h"
 
 namespace terse::launch {
 
@@ -111,7 +112,7 @@ bool belongs_to(const fs::path& dir, const configs::RunConfig& config) {
   }
   configs::RunConfig there;
   try {
-    there = configs::load(stored.string(), {}, configs::InputFiles::kMayBeMissing).config;
+    there = configs::load(stored.string(), {}, configs::InputFiles::kMayBeMissing, rl::default_config()).config;
   } catch (const ConfigError& error) {
     refuse(dir, fmt::format(
                     "its config.yaml cannot be read, so the run cannot be continued safely. Choose another folder with "

@@ -23,6 +23,7 @@
 #include "launch/run/second_look.h"
 #include "launch/run/verify_ledger.h"
 #include "launch/text.h"
+#include "rl/tasks/task.h"
 #include "rl/tasks/vocabulary.h"
 #include "trainer/metrics/metric_logger.h"
 
@@ -266,7 +267,8 @@ void check_summary(const fs::path& file, const configs::RunConfig* config, std::
 
 std::optional<configs::RunConfig> check_config(const fs::path& file, std::vector<Finding>& findings) {
   try {
-    const configs::RunConfig config = configs::load(file.string(), {}, configs::InputFiles::kMayBeMissing).config;
+    const configs::RunConfig config =
+        configs::load(file.string(), {}, configs::InputFiles::kMayBeMissing, rl::default_config()).config;
     findings.push_back({Kind::kSound, "config.yaml", fmt::format("stages {}", fmt::join(config.stages, ", "))});
     return config;
   } catch (const std::exception& error) {

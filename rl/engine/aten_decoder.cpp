@@ -31,6 +31,7 @@ class AtenBackend {
         rope_(model.rope()),
         fused_(fused),
         cache_(cache),
+        tokens_(indices(rows.tokens, model.device())),
         slots_(indices(rows.slots, model.device())),
         positions_(indices(rows.positions, model.device())),
         // Row r may read the cached tokens 0..position of its own slot.
@@ -42,6 +43,7 @@ class AtenBackend {
   void enter_layer(size_t layer) { layer_ = layer; }
   const trainer::ModelSpec& spec() const { return spec_; }
 
+  Tensor embedding(const Tensor& table) const { return ops::embed(tokens_, table); }
   Tensor norm(const Tensor& x, const Tensor& weight) const {
     return fused_.rms_norm(x, like(x, weight), spec_.norm_eps);
   }
@@ -78,7 +80,7 @@ class AtenBackend {
   const Tensor& rope_;
   const trainer::ops::Fused& fused_;
   LayerCaches& cache_;
-  Tensor slots_, positions_, mask_;
+  Tensor tokens_, slots_, positions_, mask_;
   size_t layer_ = 0;
 };
 
@@ -115,10 +117,10 @@ class AtenDecoder final : public Decoder {
   Tensor run(const DecodeRows& rows) override {
     torch::NoGradGuard no_grad;
     AtenBackend backend(model_, fused_, rows, cache_, capacity_);
-    Tensor x = ops::embed(AtenBackend::indices(rows.tokens, model_.device()), embedding_);
+    Tensor x = trainer::embed(backend, embedding_);
     for (size_t layer = 0; layer < blocks_.size(); ++layer) {
       backend.enter_layer(layer);
-      x = trainer::block(backend, blocks_[layer], x);
+      x = trainer::block(backend, blocks_[layer], x).x;
     }
     x = backend.norm(x.index_select(0, AtenBackend::indices(rows.wanted, model_.device())), final_norm_);
     return backend.linear(x, head_, {}).to(torch::kFloat32).to(torch::kCPU).contiguous();

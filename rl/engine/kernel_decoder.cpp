@@ -35,6 +35,16 @@ class KernelBackend {
   void enter_layer(int64_t layer) { layer_ = layer; }
   const trainer::ModelSpec& spec() const { return spec_; }
 
+  Tensor embedding(const Tensor& table) const { return pick(table, rows_.tokens); }
+
+  // The rows of a table [_, D] at these indices.
+  Tensor pick(const Tensor& table, const std::vector<int64_t>& indices) const {
+    Tensor rows = fp32({static_cast<int64_t>(indices.size()), spec_.width});
+    kernels::cpu().embedding(table.data_ptr<float>(), indices.data(), rows.data_ptr<float>(), rows.size(0),
+                             spec_.width);
+    return rows;
+  }
+
   Tensor norm(const Tensor& x, const Tensor& weight) const {
     Tensor y = torch::empty_like(x);
     kernels::cpu().rms_norm({.x = x.data_ptr<float>(),
@@ -156,12 +166,12 @@ class KernelDecoder final : public Decoder {
   Tensor run(const DecodeRows& rows) override {
     c10::InferenceMode inference;
     KernelBackend backend(spec_, model_.rope(), rows, cache_);
-    Tensor x = pick(embedding_, rows.tokens);
+    Tensor x = trainer::embed(backend, embedding_);
     for (size_t layer = 0; layer < blocks_.size(); ++layer) {
       backend.enter_layer(static_cast<int64_t>(layer));
-      x = trainer::block(backend, blocks_[layer], x);
+      x = trainer::block(backend, blocks_[layer], x).x;
     }
-    return backend.linear(backend.norm(pick(x, rows.wanted), final_norm_), head_, {});
+    return backend.linear(backend.norm(backend.pick(x, rows.wanted), final_norm_), head_, {});
   }
 
   void copy_prefix(int64_t from, int64_t to, int64_t length) override {
@@ -183,14 +193,6 @@ class KernelDecoder final : public Decoder {
   }
 
  private:
-  // The rows of a table [_, D] at these indices.
-  Tensor pick(const Tensor& table, const std::vector<int64_t>& indices) const {
-    Tensor rows = fp32({static_cast<int64_t>(indices.size()), spec_.width});
-    kernels::cpu().embedding(table.data_ptr<float>(), indices.data(), rows.data_ptr<float>(), rows.size(0),
-                             spec_.width);
-    return rows;
-  }
-
   const trainer::ModelSpec& spec_;
   const std::vector<trainer::BlockWeight> declared_;
   Pages cache_;

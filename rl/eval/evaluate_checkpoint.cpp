@@ -11,6 +11,7 @@
 #include "data/tokenizers/tokenizer_factory.h"
 #include "rl/eval/evaluation.h"
 #include "rl/tasks/limits.h"
+#include "rl/tasks/task.h"
 #include "rl/tasks/vocabulary.h"
 #include "trainer/device.h"
 #include "trainer/model/transformer.h"
@@ -38,7 +39,8 @@ fs::path run_of(const checkpoints::Store::Loaded& loaded) {
 Opened open_alone(const checkpoints::Store::Loaded& loaded, const std::string& task, TaskUse use) {
   const auto file = [&](const char* name) { return (loaded.path / name).string(); };
   Opened opened;
-  opened.config = configs::load_saved(loaded.state.files.at(trainer::kRunConfigFile), file(trainer::kRunConfigFile));
+  opened.config = configs::load_saved(loaded.state.files.at(trainer::kRunConfigFile), file(trainer::kRunConfigFile),
+                                      default_config());
   if (!task.empty()) opened.config.task.name = task;
   auto tokenizer =
       data::parse_tokenizer(loaded.state.files.at(trainer::kVocabularyFile), file(trainer::kVocabularyFile));
@@ -62,7 +64,8 @@ Opened open_in_run(const checkpoints::Store::Loaded& loaded, const std::string& 
         loaded.path.string(), missing, run.string(), loaded.path.filename().string()));
   }
   Opened opened;
-  opened.config = configs::load((run / "config.yaml").string(), {}, configs::InputFiles::kMayBeMissing).config;
+  opened.config =
+      configs::load((run / "config.yaml").string(), {}, configs::InputFiles::kMayBeMissing, default_config()).config;
   if (!task.empty()) opened.config.task.name = task;
   opened.vocabulary = kept_vocabulary(opened.config, run, use);
   opened.spec = trainer::resolve(opened.config.model, opened.vocabulary.tokenizer->vocab_size());

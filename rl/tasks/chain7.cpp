@@ -214,23 +214,42 @@ std::vector<double> normalised_shares(const std::map<std::string, double>& chose
   return shares;
 }
 
+// The number of operations that prompts are filled to; 0: they are not filled.
+int64_t filled_operations(const configs::Task& config) {
+  return config.options.get<bool>("align") ? config.options.get<int64_t>("align_to") : 0;
+}
+
+void check_options(const configs::Task& config, std::vector<configs::Violation>& out) {
+  const auto k_min = config.options.get<int64_t>("k_min"), k_max = config.options.get<int64_t>("k_max");
+  if (k_min > k_max)
+    out.push_back({{"task.k_min", "task.k_max"}, fmt::format("is {}, above task.k_max {}", k_min, k_max)});
+  const int64_t filled = filled_operations(config);
+  if (config.options.get<bool>("align") && filled < k_max) {
+    out.push_back(
+        {{"task.align_to", "task.k_max"},
+         fmt::format("is {}, below task.k_max {}; prompts are padded to at least the length of the longest problem",
+                     filled, k_max)});
+  }
+}
+
 class Chain7 final : public Task, public Demonstrations {
  public:
   Chain7(const configs::Task& config, int64_t seed)
       : tokenizer_("chain7", kSymbols),
         seed_(static_cast<uint64_t>(seed)),
-        k_min_(config.k_min),
-        k_max_(config.k_max),
-        filled_operations_(config.align ? config.align_to : 0),
+        k_min_(config.options.get<int64_t>("k_min")),
+        k_max_(config.options.get<int64_t>("k_max")),
+        filled_operations_(filled_operations(config)),
         shares_(normalised_shares(config.forms)) {
     if (k_min_ < 1 || k_max_ < k_min_ || k_max_ > kMaxOperations) {
       throw std::invalid_argument(
           fmt::format("chain7: task.k_min is {} and task.k_max {}; expected 1 <= k_min <= k_max <= {}", k_min_, k_max_,
                       kMaxOperations));
     }
-    if (config.align && (config.align_to < k_max_ || config.align_to > kMaxOperations)) {
+    const bool aligned = config.options.get<bool>("align");
+    if (aligned && (filled_operations_ < k_max_ || filled_operations_ > kMaxOperations)) {
       throw std::invalid_argument(fmt::format("chain7: task.align_to is {}; expected task.k_max ({}) to {}",
-                                              config.align_to, k_max_, kMaxOperations));
+                                              filled_operations_, k_max_, kMaxOperations));
     }
   }
 
@@ -321,6 +340,18 @@ class Chain7 final : public Task, public Demonstrations {
 };
 
 }  // namespace
+
+TaskDeclaration declare_chain7() {
+  const configs::Rule operations = configs::between(1, kMaxOperations);
+  return {
+      .options = {{"k_min", int64_t{1}, "chain7: smallest number of operations in a problem", operations},
+                  {"k_max", int64_t{8}, "chain7: largest number of operations; difficulty = operations", operations},
+                  {"align", true, "chain7: pad prompts so that operands are at fixed positions (much easier to learn)"},
+                  {"align_to", int64_t{8}, "chain7: pad prompts to the length of this many operations (at least k_max)",
+                   operations}},
+      .forms = form_names(),
+      .check = check_options};
+}
 
 std::unique_ptr<Task> make_chain7(const configs::Task& config, int64_t seed) {
   return std::make_unique<Chain7>(config, seed);

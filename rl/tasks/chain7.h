@@ -27,8 +27,11 @@
 
 namespace terse::rl {
 
-// Uses k_min, k_max, align, align_to and forms. Throws std::invalid_argument when they are out of range, or forms names
-// an unknown form, has a negative share or none above 0.
+// Declares task.k_min, k_max, align and align_to, and the forms above.
+TaskDeclaration declare_chain7();
+
+// Uses these options and task.forms. Throws std::invalid_argument when they are out of range, or forms names an unknown
+// form, has a negative share or none above 0.
 std::unique_ptr<Task> make_chain7(const configs::Task& config, int64_t seed);
 
 }  // namespace terse::rl

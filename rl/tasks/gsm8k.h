@@ -13,9 +13,9 @@
 
 namespace terse::rl {
 
-// Uses path and eval_path. Without eval_path, about 1 of 20 questions of `path` is held out for evaluation, chosen by a
-// hash of its text. Throws ConfigError when task.path is empty, DiskError when a file cannot be read, and DataError
-// that names file and line for a line that is no such object, has no "####" number, or when a split is empty.
+// Uses task.path and task.eval_path. Without eval_path, about 1 of 20 questions of `path` is held out for evaluation,
+// chosen by a hash of its text. Throws ConfigError when task.path is empty, DiskError when a file cannot be read, and
+// DataError that names file and line for a line that is no such object, has no "####" number, or when a split is empty.
 std::unique_ptr<Task> make_gsm8k(const configs::Task& config, int64_t seed);
 
 }  // namespace terse::rl

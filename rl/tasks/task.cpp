@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <set>
 #include <stdexcept>
 
 #include "rl/tasks/chain7.h"
@@ -16,14 +18,51 @@ namespace {
 struct Entry {
   std::string_view name;
   std::unique_ptr<Task> (*make)(const configs::Task&, int64_t seed);
-  bool has_tokenizer;  // of its own
+  bool has_tokenizer;            // of its own
+  TaskDeclaration (*declare)();  // null: it has no options of its own
 };
-constexpr Entry kTasks[] = {{"chain7", make_chain7, true}, {"gsm8k", make_gsm8k, false}};
+constexpr Entry kTasks[] = {{"chain7", make_chain7, true, declare_chain7}, {"gsm8k", make_gsm8k, false, nullptr}};
+
+void check_task(const configs::Task& task, std::vector<configs::Violation>& out) {
+  for (const Entry& entry : kTasks) {
+    if (entry.name != task.name || entry.declare == nullptr) continue;
+    if (const auto check = entry.declare().check) check(task, out);
+  }
+}
+
+configs::TaskCatalog make_catalog() {
+  configs::TaskCatalog catalog{.names = task_names(), .forms = {}, .options = {}, .check = check_task};
+  std::set<std::string> taken;
+  for (const Entry& entry : kTasks) {
+    if (entry.declare == nullptr) continue;
+    const TaskDeclaration declaration = entry.declare();
+    for (const configs::TaskOption& option : declaration.options) {
+      if (!taken.insert(option.name).second)
+        throw std::logic_error(fmt::format("task {} declares task.{}, as another task does", entry.name, option.name));
+      catalog.options.push_back(option);
+    }
+    for (const std::string& form : declaration.forms) {
+      if (std::find(catalog.forms.begin(), catalog.forms.end(), form) == catalog.forms.end())
+        catalog.forms.push_back(form);
+    }
+  }
+  return catalog;
+}
 
 }  // namespace
 
 Item Task::item(Split, int64_t, int64_t) const {
   throw std::invalid_argument(fmt::format("task {} does not make items of a wanted difficulty", name()));
+}
+
+const configs::RunConfig& default_config() {
+  static const configs::RunConfig config = [] {
+    configs::RunConfig made;
+    made.task.name = kTasks[0].name;
+    made.task.options = configs::TaskOptions(std::make_shared<const configs::TaskCatalog>(make_catalog()));
+    return made;
+  }();
+  return config;
 }
 
 std::vector<std::string> task_names() {

@@ -1,5 +1,6 @@
-// A task asks questions as text and judges the answers. It may show solutions (Demonstrations), but need not. A new
-// task needs one file and one line in the table of task.cpp; tests/rl/tasks/task_conformance_test.cpp then tests it.
+// A task asks questions as text and judges the answers. It may show solutions (Demonstrations) and declare options of
+// its own (TaskDeclaration), but need not. A new task needs one file and one line in the table of task.cpp;
+// tests/rl/tasks/task_conformance_test.cpp then tests it.
 //
 // RL itself works on tokens: rl/tasks/tokenized_task.h turns items into token ids and responses back into text.
 #pragma once
@@ -12,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "configs/run_config.h"
+#include "configs/task_catalog.h"
 #include "data/tokenizers/tokenizer.h"
 #include "rl/types.h"
 
@@ -105,6 +106,17 @@ class Task {
   };
   virtual std::optional<TokenLimits> token_limits() const { return std::nullopt; }
 };
+
+// What a task adds to the section `task` of a configuration.
+struct TaskDeclaration {
+  std::vector<configs::TaskOption> options = {};  // no two tasks declare the same name
+  std::vector<std::string> forms = {};            // those that task.forms can weigh: of its Demonstrations
+  // Appends the violations of the rules that tie several options together, each with the keys that clash.
+  void (*check)(const configs::Task&, std::vector<configs::Violation>&) = nullptr;
+};
+
+// The defaults of every configuration, with the declarations of all tasks. Pass it to configs::load().
+const configs::RunConfig& default_config();
 
 std::vector<std::string> task_names();
 std::vector<std::string> tasks_with_tokenizer();  // those that bring their own

@@ -167,7 +167,7 @@ UpdateResult accumulate_update(trainer::Transformer& model, std::span<const Roll
     const PolicyLossResult loss = policy_loss(options.loss, micro.input, options.policy);
     // The entropy bonus is a mean over all verified tokens, whatever the policy loss divides by.
     const torch::Tensor bonus = probs.entropy.sum() * (options.entropy_weight / static_cast<double>(totals.tokens));
-    (loss.sum / count - bonus).backward();
+    trainer::with_auxiliary(loss.sum / count - bonus, probs.auxiliary_loss, 1 / count).backward();
     rows.push_back(SequenceStats::rows(micro, probs, loss.stats, options.importance_cap));
   });
   SequenceStats::add(trainer::gather_shares(model.params().sharding(), sequences, torch::cat(rows)), result);

@@ -1,27 +1,19 @@
-// Tests that the field lists are complete, and that everything made from them agrees: round trips, shipped files,
-// schema and reference.
+// Tests that the field lists are complete, and that a printed config reads back.
 #include "configs/fields.h"
 
 #include <gmock/gmock.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <nlohmann/json.hpp>
 #include <random>
 #include <set>
 
 #include "configs/field_text.h"
 #include "configs/yaml/arity.h"
-#include "configs/yaml/yaml_tree.h"
 #include "tests/configs/test_files.h"
 
 namespace terse::configs {
 namespace {
-
-namespace fs = std::filesystem;
-using ::testing::IsEmpty;
-using Json = nlohmann::json;
 
 struct Inner {
   int64_t a = 0;
@@ -57,7 +49,7 @@ TEST(Fields, EachMemberAndEachPathIsListedOnce) {
 }
 
 TEST(Fields, HaveHelpOfOneLineWithoutAFullStop) {
-  RunConfig config;
+  RunConfig config = toy_defaults();
   for (const Field& field : list_fields(config).fields) {
     EXPECT_FALSE(field.help.empty()) << field.path;
     EXPECT_EQ(field.help.find('\n'), std::string::npos) << field.path;
@@ -66,8 +58,29 @@ TEST(Fields, HaveHelpOfOneLineWithoutAFullStop) {
 }
 
 TEST(Fields, DefaultsObeyTheirRules) {
-  RunConfig config;
+  RunConfig config = toy_defaults();
   for (const Field& field : list_fields(config).fields) EXPECT_EQ(rule_violation(field), "") << field.path;
+}
+
+TEST(Fields, ThoseOfTasksStandBehindTheNameOfTheTask) {
+  RunConfig config = toy_defaults();
+  const std::vector<std::string> keys = list_fields(config).keys_of("task");
+  EXPECT_THAT(keys,
+              ::testing::ElementsAre("name", "fewest", "most", "hint", "noise", "style", "forms", "path", "eval_path"));
+}
+
+TEST(TaskOptions, KeepTheTypesOfTheirDefaults) {
+  TaskOptions options = toy_defaults().task.options;
+  options.set("most", 3);
+  options.set("noise", 0.25);
+  options.set("style", std::string("fancy"));
+  EXPECT_EQ(options.get<int64_t>("most"), 3);
+  EXPECT_EQ(options.get<double>("noise"), 0.25);
+  EXPECT_EQ(options.get<std::string>("style"), "fancy");
+  EXPECT_EQ(toy_defaults().task.options.get<int64_t>("most"), 8);
+  EXPECT_THROW(options.set("most", 0.5), std::logic_error);
+  EXPECT_THROW(options.get<bool>("most"), std::bad_variant_access);
+  EXPECT_THROW(options.get<bool>("mots"), std::logic_error);
 }
 
 std::string random_text(std::mt19937& random) {
@@ -132,21 +145,21 @@ RunConfig random_config(std::mt19937& random) {
 TEST(RoundTrip, LoadOfToYamlIsTheSameConfig) {
   std::mt19937 random(1);
   std::set<std::string> varied;
-  const RunConfig defaults;
+  const RunConfig& defaults = toy_defaults();
   for (int i = 0; i < 150; ++i) {
     const RunConfig config = random_config(random);
     for (const Difference& difference : differences(defaults, config)) varied.insert(difference.key);
     const std::string yaml = to_yaml(config);
-    const LoadedConfig loaded = load_text(yaml, "my.yaml", {}, InputFiles::kMayBeMissing);
+    const LoadedConfig loaded = loosely_loaded(yaml);
     for (const Difference& difference : differences(config, loaded.config)) {
       ADD_FAILURE() << difference.key << ": " << difference.before << " came back as " << difference.after;
     }
     EXPECT_EQ(to_yaml(loaded.config), yaml);
     EXPECT_EQ(numerics_hash(loaded.config), numerics_hash(config));
-    const LoadedConfig annotated = load_text(to_yaml(config, &loaded.origin), "my.yaml", {}, InputFiles::kMayBeMissing);
+    const LoadedConfig annotated = loosely_loaded(to_yaml(config, &loaded.origin));
     EXPECT_EQ(annotated.config, config);
   }
-  RunConfig config;
+  RunConfig config = toy_defaults();
   for (const Field& field : list_fields(config).fields) {
     EXPECT_TRUE(field.rule.choices.size() == 1 || varied.count(field.path)) << field.path << " was never varied";
   }
@@ -157,11 +170,12 @@ TEST(RoundTrip, ControlCharactersOfATextAreEscaped) {
   config.data.train = "a\tb\nc\x01\"\\";
   const std::string yaml = to_yaml(config);
   EXPECT_THAT(yaml, ::testing::HasSubstr(R"("a\tb\nc\u0001\"\\")"));
-  EXPECT_EQ(load_text(yaml, "my.yaml", {}, InputFiles::kMayBeMissing).config, config);
+  EXPECT_EQ(loosely_loaded(yaml).config, config);
 }
 
 TEST(RoundTrip, OriginsWithStrangeFileNamesDoNotBreakTheYaml) {
-  const LoadedConfig loaded = load_text(kValid, "a\nmodel: {heads: 1}\n#.yaml");
+  const LoadedConfig loaded =
+      load_text(kValid, "a\nmodel: {heads: 1}\n#.yaml", {}, InputFiles::kMustExist, toy_defaults());
   EXPECT_EQ(accepted(to_yaml(loaded.config, &loaded.origin)), loaded.config);
 }
 
@@ -176,132 +190,6 @@ TEST(Print, ALongValueDoesNotPushTheOriginsOfTheOthersToTheRight) {
   longer.run.dir = std::string(80, 'a');
   EXPECT_LT(column(loaded.config), 60u);
   EXPECT_EQ(column(longer), column(loaded.config));
-}
-
-std::vector<fs::path> shipped() {
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(kSource / "configs")) {
-    if (entry.path().extension() == ".yaml") files.push_back(entry.path());
-  }
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
-TEST(Shipped, AllLoadAndAreNamedAfterTheirRun) {
-  EXPECT_GE(shipped().size(), 6u);
-  for (const fs::path& path : shipped()) EXPECT_EQ(load(path.string()).config.run.name, path.stem()) << path;
-}
-
-// Validates with the part of JSON Schema that our schema uses. An unknown keyword fails the test.
-void validate(const Json& schema, const Json& value, const std::string& path, std::vector<std::string>& wrong) {
-  const auto is_type = [&](const std::string& type) {
-    return (type == "object" && value.is_object()) || (type == "array" && value.is_array()) ||
-           (type == "string" && value.is_string()) || (type == "boolean" && value.is_boolean()) ||
-           (type == "integer" && value.is_number_integer()) || (type == "number" && value.is_number()) ||
-           (type == "null" && value.is_null());
-  };
-  for (const auto& [key, rule] : schema.items()) {
-    bool good = true;
-    if (key == "type") {
-      good = rule.is_array() ? std::any_of(rule.begin(), rule.end(), is_type) : is_type(rule);
-    } else if (key == "enum") {
-      good = std::find(rule.begin(), rule.end(), value) != rule.end();
-    } else if (key == "minimum") {
-      good = value >= rule;
-    } else if (key == "maximum") {
-      good = value <= rule;
-    } else if (key == "exclusiveMinimum") {
-      good = value > rule;
-    } else if (key == "exclusiveMaximum") {
-      good = value < rule;
-    } else if (key == "items") {
-      for (const Json& item : value) validate(rule, item, path + "[]", wrong);
-    } else if (key == "propertyNames") {
-      for (const auto& [name, inner] : value.items()) validate(rule, name, path + "." + name, wrong);
-    } else if (key == "properties") {
-      for (const auto& [name, inner] : value.items()) {
-        if (rule.contains(name)) validate(rule[name], inner, path + "." + name, wrong);
-      }
-    } else if (key == "additionalProperties") {
-      for (const auto& [name, inner] : value.items()) {
-        if (schema.contains("properties") && schema["properties"].contains(name)) continue;
-        if (rule == false) {
-          wrong.push_back(path + "." + name + " is unknown");
-        } else {
-          validate(rule, inner, path + "." + name, wrong);
-        }
-      }
-    } else {
-      good = key == "$schema" || key == "title" || key == "description" || key == "default";
-    }
-    if (!good) wrong.push_back(path + ": " + key + " " + rule.dump() + " does not hold for " + value.dump());
-  }
-}
-
-// Converts a tree to JSON like a YAML reader that does not know our types.
-Json to_json(const Node& node) {
-  switch (node.kind) {
-    case Node::Kind::kNull:
-      return nullptr;
-    case Node::Kind::kList: {
-      Json list = Json::array();
-      for (const NodePtr& item : node.items) list.push_back(to_json(*item));
-      return list;
-    }
-    case Node::Kind::kMap: {
-      Json map = Json::object();
-      for (const Entry& entry : node.entries) map[entry.key] = to_json(*entry.value);
-      return map;
-    }
-    case Node::Kind::kScalar:
-      break;
-  }
-  const Json value = Json::parse(node.text, nullptr, false);
-  return node.quoted || !(value.is_number() || value.is_boolean()) ? Json(node.text) : value;
-}
-
-std::vector<std::string> schema_violations(const std::string& yaml) {
-  Mistakes mistakes;
-  const NodePtr root = parse_yaml(yaml, "my.yaml", mistakes);
-  EXPECT_TRUE(root && mistakes.empty());
-  std::vector<std::string> wrong;
-  validate(Json::parse(json_schema()), to_json(*root), "", wrong);
-  return wrong;
-}
-
-TEST(Schema, AcceptsTheShippedFilesAndResolvedConfigs) {
-  for (const fs::path& path : shipped()) {
-    EXPECT_THAT(schema_violations(read(path)), IsEmpty()) << path;
-    EXPECT_THAT(schema_violations(to_yaml(load(path.string()).config)), IsEmpty()) << path;
-  }
-}
-
-TEST(Schema, AcceptsASectionWhoseLinesAreAllCommentedOut) {
-  EXPECT_THAT(schema_violations("model:\n  # heads: 4\nrl:\n  optimizer:\n"), IsEmpty());
-}
-
-TEST(Schema, RefusesWhatLoadRefuses) {
-  for (const char* yaml :
-       {"model: {hedas: 4}", "model: {heads: 0}", "model: {heads: 1.5}", "stages: [dance]", "stages: sft",
-        "run: {device: gpu}", "task: {forms: {stats: 1}}", "task: {forms: {states: -1}}", "engine: {top_p: 0}",
-        "model: {qk_norm: \"true\"}", "zebra: 1", "rl: {optimizer: {beta1: 1}}", "base: 3"}) {
-    EXPECT_FALSE(schema_violations(yaml).empty()) << yaml;
-  }
-}
-
-TEST(Reference, NamesEveryOption) {
-  RunConfig config;
-  const std::string text = markdown_reference();
-  for (const Field& field : list_fields(config).fields) {
-    EXPECT_NE(text.find("| `" + std::string(last_of(field.path)) + "`"), std::string::npos) << field.path;
-  }
-}
-
-TEST(Reference, DocsAreUpToDate) {
-  const fs::path path = kSource / "docs/config.md";
-  if (std::getenv("TERSE_UPDATE_DOCS")) std::ofstream(path) << markdown_reference();
-  EXPECT_TRUE(read(path) == markdown_reference())
-      << path << " is not what configs/fields.cpp says: run scripts/update_config_docs.sh";
 }
 
 }  // namespace

@@ -263,7 +263,7 @@ TEST(LoadSaved, ReadsWhatWasPrintedAndFollowsNoBase) {
   RunConfig config = accepted(kValid);
   config.data.train = "gone.txt";
   config.model.init = "runs/gone";
-  EXPECT_EQ(load_saved(to_yaml(config), "step-1/config.yaml"), config);
+  EXPECT_EQ(load_saved(to_yaml(config), "step-1/config.yaml", toy_defaults()), config);
   support::TemporaryFolder folder;
   write(folder.path() / "other.yaml", kValid);
   const std::string name = (folder.path() / "config.yaml").string();

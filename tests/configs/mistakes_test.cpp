@@ -155,10 +155,10 @@ TEST(Mistakes, UnknownChoiceNamesTheNearest) {
 }
 
 TEST(Mistakes, UnknownTaskNamesTheKnownOnes) {
-  EXPECT_THAT(refusal(kValid + "task: {name: chain8}\n"),
-              HasSubstr("task.name: unknown 'chain8'; did you mean chain7? expected one of chain7, gsm8k"));
+  EXPECT_THAT(refusal(kValid + "task: {name: toi}\n"),
+              HasSubstr("task.name: unknown 'toi'; did you mean toy? expected one of toy, other"));
   EXPECT_THAT(refusal(kValid + "task: {name: sudoku}\n"),
-              HasSubstr("task.name: unknown 'sudoku'; expected one of chain7, gsm8k"));
+              HasSubstr("task.name: unknown 'sudoku'; expected one of toy, other"));
 }
 
 TEST(Mistakes, AllAreShownAtOnceInTheOrderOfTheFile) {

@@ -24,7 +24,7 @@ constexpr double kSmallest = std::numeric_limits<float>::min(), kLargest = std::
 // Returns the message about a valid config in which only `key` is changed, or "" when there is none.
 std::string complaint(const std::string& key, const std::string& value) {
   try {
-    load_text(kValid, "my.yaml", {key + "=" + value}, InputFiles::kMayBeMissing);
+    loosely_loaded(kValid, {key + "=" + value});
   } catch (const ConfigError& error) {
     const std::string text = error.what();
     return text.find(key) == std::string::npos ? "another option: " + text : text;
@@ -34,7 +34,7 @@ std::string complaint(const std::string& key, const std::string& value) {
 
 template <class T>
 std::vector<Field> fields_of() {
-  static RunConfig config;
+  static RunConfig config = toy_defaults();
   std::vector<Field> found;
   for (const Field& field : list_fields(config).fields)
     if (std::holds_alternative<T*>(field.value)) found.push_back(field);

@@ -59,12 +59,10 @@ TEST(Rules, PretrainingNeedsData) {
               HasSubstr("data.train: is empty, but stages contains pretrain"));
 }
 
-TEST(Rules, TaskBoundsAreOrdered) {
-  EXPECT_THAT(refusal(kValid + "task: {k_min: 5, k_max: 3}\n"), HasSubstr("task.k_min: is 5, above task.k_max 3"));
-  EXPECT_EQ(accepted(kValid + "task: {k_min: 3, k_max: 3}\n").task.k_min, 3);
-  EXPECT_THAT(refusal(kValid + "task: {k_max: 9}\n"), HasSubstr("task.align_to: is 8, below task.k_max 9"));
-  EXPECT_EQ(accepted(kValid + "task: {k_max: 9, align: false}\n").task.k_max, 9);
-  EXPECT_EQ(accepted(kValid + "task: {k_max: 9, align_to: 9}\n").task.align_to, 9);
+TEST(Rules, ThoseThatTasksDeclareAreCheckedLikeOurOwn) {
+  EXPECT_THAT(refusal(kValid + "task: {fewest: 5, most: 3}\n"),
+              HasSubstr("my.yaml:4:8: task.fewest: is 5, above task.most 3"));
+  EXPECT_EQ(accepted(kValid + "task: {fewest: 3, most: 3}\n").task.options.get<int64_t>("fewest"), 3);
 }
 
 TEST(Rules, FormsNeedOneShareAboveZero) {
@@ -125,11 +123,11 @@ TEST(Rules, CheckReportsRangesAndChoicesOfConfigsMadeInCode) {
   config.rl.penalty.kind = "magic";
   config.stages = {"sft", "dance"};
   config.task.forms["states"] = -2;
-  config.task.k_min = 9;
+  config.task.options.set("fewest", 9);
   EXPECT_THAT(check(config),
               ElementsAre(HasSubstr("stages: 'dance' is unknown"), HasSubstr("model.layers: -1 is out of range"),
                           HasSubstr("task.forms: states: -2 is out of range"), HasSubstr("rl.penalty.kind: 'magic'"),
-                          HasSubstr("task.k_min: is 9, above")));
+                          HasSubstr("task.fewest: is 9, above")));
   config = valid();
   config.model.width = 0;
   config.model.heads = 0;

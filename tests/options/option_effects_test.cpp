@@ -6,6 +6,7 @@
 #include <set>
 
 #include "configs/fields.h"
+#include "rl/tasks/task.h"
 
 namespace terse::options {
 namespace {
@@ -38,7 +39,7 @@ TEST(OptionEffects, CoverEveryOptionOnce) {
   std::map<std::string, int> entries;
   for (const Part& part : table())
     for (const OptionEffect& effect : part.effects) ++entries[effect.path];
-  configs::RunConfig config;
+  configs::RunConfig config = rl::default_config();
   for (const configs::Field& field : configs::list_fields(config).fields) {
     EXPECT_EQ(entries[field.path], 1) << field.path << " needs one entry that fails when the option is ignored, in "
                                       << "tests/options/";

@@ -31,7 +31,7 @@ inline Settings operator+(Settings a, const Settings& b) {
 // The results of one run. Steps count within its last stage.
 class Observed {
  public:
-  configs::RunConfig config;
+  configs::RunConfig config = rl::default_config();
   nlohmann::json summary;
   double peak_bytes = 0;  // peak of tensors
   int64_t threads = 0;    // number that the run has set
@@ -171,7 +171,7 @@ inline std::string tiny_file() {
 }
 
 inline configs::RunConfig load(const Settings& settings) {
-  return configs::load_text(base::kCommon, "tiny", settings).config;
+  return support::config_of(base::kCommon, settings);
 }
 
 inline void execute(Observed& run) {

@@ -115,7 +115,7 @@ class ReferenceLogits : public ::testing::TestWithParam<Shape> {
 TEST_P(ReferenceLogits, LogProbsOfEveryTokenOfTheVocabularyAgree) {
   torch::NoGradGuard no_grad;
   const Tensor expected = reference_log_probs(ReferenceModel(spec, saved), batch);
-  const Tensor hidden = model.hidden(batch).repeat_interleave(kVocab, 0);
+  const Tensor hidden = model.hidden(batch).x.repeat_interleave(kVocab, 0);
   const Tensor all = torch::arange(kVocab).repeat({batch.token_count()});
   const auto ours = trainer::ops::token_logprobs(hidden, model.params().head(), all, {});
   const double difference = largest(ours.logprob.view({-1, kVocab}).to(torch::kFloat64) - expected);

@@ -7,6 +7,8 @@
 
 #include <functional>
 
+#include "rl/tasks/task.h"
+
 namespace terse::rl {
 namespace {
 
@@ -57,9 +59,9 @@ class ScriptedSupply final : public RolloutSupply {
 class Source : public ::testing::Test {
  protected:
   static configs::RunConfig config_of(int64_t staleness) {
-    configs::RunConfig config;
-    config.task.k_max = 2;
-    config.task.align_to = 2;
+    configs::RunConfig config = default_config();
+    config.task.options.set("k_max", 2);
+    config.task.options.set("align_to", 2);
     config.rl.prompts = 3;
     config.rl.penalty.kind = "none";
     config.rl.max_staleness = staleness;

@@ -69,10 +69,11 @@ std::string name_of(Failing::How how) {
 class VerifierFailures : public ::testing::TestWithParam<Failing::How> {};
 
 TEST_P(VerifierFailures, TrainingGoesOnWithoutAFalseScore) {
-  configs::RunConfig config;
+  configs::RunConfig config = default_config();
   config.stages = {"rl"};
   config.run.log_every = 1;
-  config.task.k_max = config.task.align_to = 2;
+  config.task.options.set("k_max", 2);
+  config.task.options.set("align_to", 2);
   config.model.layers = 1;
   config.model.width = 16;
   config.model.heads = 2;

@@ -10,9 +10,16 @@
 #include <vector>
 
 #include "checkpoints/store.h"
+#include "configs/load.h"
 #include "launch/run/stages/run_stages.h"
+#include "rl/tasks/task.h"
 
 namespace terse::support {
+
+// The config that terse makes of this file and these overrides.
+inline configs::RunConfig config_of(const std::string& yaml, const std::vector<std::string>& overrides = {}) {
+  return configs::load_text(yaml, "tiny.yaml", overrides, configs::InputFiles::kMustExist, rl::default_config()).config;
+}
 
 // Runs, or resumes, the stages of `config` in `dir`, as the only rank. Returns the summary.
 inline nlohmann::json run_alone(const configs::RunConfig& config, const std::filesystem::path& dir,

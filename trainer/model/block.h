@@ -1,11 +1,12 @@
-// The one forward pass of the model: what a block computes. Training, prefill and decoding all run these functions,
-// each with a backend of its own:
+// The one forward pass of the model: how tokens enter it, and what a block computes. Training, prefill and decoding all
+// run these functions, each with a backend of its own:
 //   PackedBackend (transformer.cpp)         packed sequences, differentiable
 //   KernelBackend (rl/engine/kernel_decoder.cpp)  a KV cache, fp32 on the CPU, the bits of PackedBackend
 //   AtenBackend (rl/engine/aten_decoder.cpp)      a KV cache, LibTorch and CUDA kernels
 //
 // A backend has these functions, all on tokens [N, ...]; ops.h has their shapes:
 //   const ModelSpec& spec()
+//   Tensor embedding(table)                         the rows of table [V, D] that the tokens name
 //   Tensor norm(x, weight)                          RMSNorm
 //   NormedSum add_norm(x, delta, weight)            x + delta, and its norm
 //   Tensor linear(x, weight, bias)                  bias may be undefined
@@ -27,17 +28,33 @@ torch::Tensor attention(Backend& backend, const BlockWeights& w, const torch::Te
   return backend.linear(backend.attention(qkv), w.out, {});
 }
 
+// The result of a part of the model.
+struct HiddenStates {
+  torch::Tensor x;  // [N, D]
+  // A scalar that training adds to its loss, summed over the tokens, such as the load balancing loss of a mixture of
+  // experts. Undefined: none.
+  torch::Tensor auxiliary_loss = {};
+};
+
+// The embeddings of the tokens [N, D]. All token embeddings come from here, so other embeddings (of pictures, of sound)
+// could take places of the sequence here, too.
 template <class Backend>
-torch::Tensor feed_forward(Backend& backend, const BlockWeights& w, const torch::Tensor& x) {
-  return backend.linear(backend.swiglu(backend.linear(x, w.gate_up, {})), w.down, {});
+torch::Tensor embed(Backend& backend, const torch::Tensor& table) {
+  return backend.embedding(table);
+}
+
+template <class Backend>
+HiddenStates feed_forward(Backend& backend, const BlockWeights& w, const torch::Tensor& x) {
+  return {backend.linear(backend.swiglu(backend.linear(x, w.gate_up, {})), w.down, {})};
 }
 
 // x [N, D] -> [N, D]
 template <class Backend>
-torch::Tensor block(Backend& backend, const BlockWeights& w, const torch::Tensor& x) {
+HiddenStates block(Backend& backend, const BlockWeights& w, const torch::Tensor& x) {
   const torch::Tensor attended = attention(backend, w, backend.norm(x, w.attention_norm));
   const auto [h, normed] = backend.add_norm(x, attended, w.ffn_norm);
-  return backend.add(h, feed_forward(backend, w, normed));
+  const HiddenStates fed = feed_forward(backend, w, normed);
+  return {backend.add(h, fed.x), fed.auxiliary_loss};
 }
 
 }  // namespace terse::trainer

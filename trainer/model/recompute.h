@@ -5,10 +5,13 @@
 #include <torch/types.h>
 
 #include <functional>
+#include <vector>
 
 namespace terse::trainer {
 
 // Returns segment(x), with the same values and gradients. The backward pass calls `segment` again, so it must be pure.
-torch::Tensor recompute(std::function<torch::Tensor(const torch::Tensor&)> segment, const torch::Tensor& x);
+// All outputs must be defined and depend on x.
+using Segment = std::function<std::vector<torch::Tensor>(const torch::Tensor&)>;
+std::vector<torch::Tensor> recompute(Segment segment, const torch::Tensor& x);
 
 }  // namespace terse::trainer

@@ -5,7 +5,6 @@
 
 #include <stdexcept>
 
-#include "trainer/model/block.h"
 #include "trainer/model/recompute.h"
 #include "trainer/model/unit_boundary.h"
 
@@ -20,6 +19,9 @@ class PackedBackend {
       : spec_(spec), rope_(rope), batch_(batch) {}
 
   const ModelSpec& spec() const { return spec_; }
+  torch::Tensor embedding(const torch::Tensor& table) const {
+    return ops::embed(batch_.tokens, table, batch_.sequences);
+  }
   torch::Tensor norm(const torch::Tensor& x, const torch::Tensor& weight) const {
     return ops::rms_norm(x, weight, spec_.norm_eps, batch_.sequences);
   }
@@ -71,7 +73,7 @@ void Transformer::require_angles(int64_t first, int64_t last) const {
       first < 0 ? first : last, rope_.size(0), rope_.size(0)));
 }
 
-torch::Tensor Transformer::hidden(const data::Batch& batch) {
+HiddenStates Transformer::hidden(const data::Batch& batch) {
   if (batch.positions.numel() > 0) {
     const auto [first, last] = batch.positions.aminmax();
     require_angles(first.item<int64_t>(), last.item<int64_t>());
@@ -79,35 +81,46 @@ torch::Tensor Transformer::hidden(const data::Batch& batch) {
   const size_t last = params_.units() - 1;
   params_.open(0);
   params_.open(last);
-  torch::Tensor x = ops::embed(batch.tokens, params_.embedding(), batch.sequences);
+  PackedBackend backend(spec_, rope_, batch);
+  torch::Tensor x = embed(backend, params_.embedding()), auxiliary;
   for (size_t unit = 1; unit < last; ++unit) {
     x = unit_boundary(x, params_, unit - 1);
+    // Keeps the batch, because the backward pass may run the block again.
     const auto run = [this, unit, batch](const torch::Tensor& input) {
       params_.open(unit);
-      PackedBackend backend(spec_, rope_, batch);
-      torch::Tensor y = block(backend, params_.block(unit - 1), input);
+      PackedBackend of_block(spec_, rope_, batch);
+      const HiddenStates y = block(of_block, params_.block(unit - 1), input);
       if (!torch::GradMode::is_enabled()) params_.close(unit);
-      return y;
+      return y.auxiliary_loss.defined() ? std::vector{y.x, y.auxiliary_loss} : std::vector{y.x};
     };
-    x = recomputes_ ? recompute(run, x) : run(x);
+    const std::vector<torch::Tensor> y = recomputes_ ? recompute(run, x) : run(x);
+    x = y[0];
+    if (y.size() > 1) auxiliary = with_auxiliary(y[1], auxiliary, 1);
   }
-  return ops::rms_norm(unit_boundary(x, params_, last - 1), params_.final_norm(), spec_.norm_eps, batch.sequences);
+  x = unit_boundary(x, params_, last - 1);
+  return {backend.norm(x, params_.final_norm()), auxiliary};
 }
 
 void Transformer::dummy_forward() {
   params_.visit([](const BlockWeights&) {}, [] {});
 }
 
-ops::TokenLogProbs Transformer::logprobs(const data::Batch& batch, const torch::Tensor& rows,
-                                         const LogitTransform& transform) {
-  const torch::Tensor x = hidden(batch).index_select(0, rows);
-  const ops::TokenLogProbs result =
-      ops::token_logprobs(x, params_.head(), batch.targets.index_select(0, rows), transform, batch.sequences_of(rows));
+Transformer::LogProbs Transformer::logprobs(const data::Batch& batch, const torch::Tensor& rows,
+                                            const LogitTransform& transform) {
+  const HiddenStates states = hidden(batch);
+  const torch::Tensor targets = batch.targets.index_select(0, rows);
+  const LogProbs result = {ops::token_logprobs(states.x.index_select(0, rows), params_.head(), targets, transform,
+                                               batch.sequences_of(rows)),
+                           states.auxiliary_loss};
   if (!torch::GradMode::is_enabled()) {
     params_.close(0);
     params_.close(params_.units() - 1);
   }
   return result;
+}
+
+torch::Tensor with_auxiliary(const torch::Tensor& loss, const torch::Tensor& auxiliary_loss, double scale) {
+  return auxiliary_loss.defined() ? loss + auxiliary_loss * scale : loss;
 }
 
 }  // namespace terse::trainer

@@ -4,6 +4,7 @@
 
 #include "checkpoints/state_dict.h"
 #include "data/batch.h"
+#include "trainer/model/block.h"
 #include "trainer/model/ops/ops.h"
 #include "trainer/model/params.h"
 
@@ -29,14 +30,16 @@ class Transformer {
   // positions when they read the table of angles, so their callers call this once per batch.
   void require_angles(int64_t first, int64_t last) const;
 
-  // Hidden states of every token after the final norm: [N, D]. `batch` must be on device(). Throws
-  // std::invalid_argument when a position lies beyond the context. When weights are gathered on demand (ZeRO-3), this
-  // call is collective; a rank that has no batch calls dummy_forward() instead.
-  torch::Tensor hidden(const data::Batch& batch);
+  // Hidden states of every token after the final norm [N, D], and the sum of the blocks' auxiliary losses. `batch` must
+  // be on device(). Throws std::invalid_argument when a position lies beyond the context. When weights are gathered on
+  // demand (ZeRO-3), this call is collective; a rank that has no batch calls dummy_forward() instead.
+  HiddenStates hidden(const data::Batch& batch);
   void dummy_forward();
   // Log-probability and entropy of the batch's targets at the given rows [M]. Only these rows pass through the head.
-  ops::TokenLogProbs logprobs(const data::Batch& batch, const torch::Tensor& rows,
-                              const LogitTransform& transform = {});
+  struct LogProbs : ops::TokenLogProbs {
+    torch::Tensor auxiliary_loss;  // as in HiddenStates
+  };
+  LogProbs logprobs(const data::Batch& batch, const torch::Tensor& rows, const LogitTransform& transform = {});
 
  private:
   ModelSpec spec_;
@@ -45,5 +48,8 @@ class Transformer {
   torch::Tensor rope_;
   bool recomputes_;  // activation recomputation: blocks run again in the backward pass
 };
+
+// Adds `scale` times the auxiliary loss of a forward pass to a loss; without one, returns the loss itself.
+torch::Tensor with_auxiliary(const torch::Tensor& loss, const torch::Tensor& auxiliary_loss, double scale);
 
 }  // namespace terse::trainer

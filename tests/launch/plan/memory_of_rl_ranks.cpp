@@ -28,9 +28,11 @@ struct Case {
 };
 
 configs::RunConfig config_of(const Case& wanted) {
-  configs::RunConfig config;
+  configs::RunConfig config = default_config();
   config.stages = {"rl"};
-  config.task.k_min = config.task.k_max = config.task.align_to = 2;
+  config.task.options.set("k_min", 2);
+  config.task.options.set("k_max", 2);
+  config.task.options.set("align_to", 2);
   config.model.layers = wanted.layers;
   config.model.width = 512;
   config.model.heads = 8;

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "launch/run/run_dir.h"
+#include "rl/tasks/task.h"
 #include "tests/launch/program.h"
 #include "tests/support/synced_files.h"
 
@@ -10,7 +11,7 @@ namespace {
 
 TEST(RunDirDurable, ANewFolderSurvivesAPowerLoss) {
   const testing::TemporaryFolder folder;
-  configs::RunConfig config;
+  configs::RunConfig config = rl::default_config();
   config.run.dir = (folder / "run").string();
   support::SyncedFiles& synced = support::SyncedFiles::all();
   synced.clear();

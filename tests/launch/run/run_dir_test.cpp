@@ -12,6 +12,7 @@
 
 #include "configs/load.h"
 #include "launch/exit_codes.h"
+#include "rl/tasks/task.h"
 #include "tests/launch/program.h"
 
 namespace terse::launch {
@@ -25,11 +26,15 @@ using testing::read_file;
 using testing::TemporaryFolder;
 
 configs::RunConfig config_in(const fs::path& dir) {
-  configs::RunConfig config;
+  configs::RunConfig config = rl::default_config();
   config.sft.steps = 10;
   config.rl.steps = 10;
   config.run.dir = dir.string();
   return config;
+}
+
+configs::RunConfig config_of(const fs::path& path) {
+  return configs::load(path.string(), {}, configs::InputFiles::kMustExist, rl::default_config()).config;
 }
 
 template <typename Error, typename Work>
@@ -47,7 +52,7 @@ std::string refusal(const configs::RunConfig& config) {
 }
 
 TEST(RunDir, IsNamedAfterTheRunUnlessToldOtherwise) {
-  configs::RunConfig config;
+  configs::RunConfig config = rl::default_config();
   config.run.name = "x";
   EXPECT_EQ(run_dir_of(config), fs::path("runs/x"));
   config.run.dir = "out/y/";
@@ -62,7 +67,7 @@ TEST(RunDir, RecordsAConfigurationThatReadsBack) {
   const RunDir dir(config);
   EXPECT_FALSE(dir.resumed());
   EXPECT_EQ(dir.record(config, {"terse", "run", "a.yaml"}), 0);
-  EXPECT_TRUE(configs::load((folder / "run/config.yaml").string()).config == config);
+  EXPECT_TRUE(config_of(folder / "run/config.yaml") == config);
 }
 
 TEST(RunDir, CountsRestartsAndKeepsTheirHistory) {
@@ -122,7 +127,7 @@ TEST(RunDir, ChangesThatTouchNoNumberAreFineAndRecorded) {
   const RunDir dir(config);
   EXPECT_TRUE(dir.resumed());
   dir.record(config, {});
-  EXPECT_EQ(configs::load((folder / "run/config.yaml").string()).config.run.log_every, 3);
+  EXPECT_EQ(config_of(folder / "run/config.yaml").run.log_every, 3);
 }
 
 TEST(RunDir, UnreadableConfigurationIsNotOverwritten) {

@@ -17,6 +17,7 @@
 #include "launch/run/run_dir.h"
 #include "launch/run/run_lock.h"
 #include "launch/run/second_look.h"
+#include "rl/tasks/task.h"
 #include "tests/launch/program.h"
 
 namespace terse::launch {
@@ -28,7 +29,7 @@ using Kind = Finding::Kind;
 class Verify : public ::testing::Test {
  protected:
   void SetUp() override {
-    configs::RunConfig config;
+    configs::RunConfig config = rl::default_config();
     config.run.dir = (folder_ / "run").string();
     config.sft.steps = config.rl.steps = 2;
     config.stages = {"sft", "rl"};

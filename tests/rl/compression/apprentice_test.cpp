@@ -8,9 +8,9 @@ namespace terse::rl {
 namespace {
 
 configs::RunConfig small() {
-  configs::RunConfig config;
-  config.task.k_max = 2;
-  config.task.align_to = 2;
+  configs::RunConfig config = default_config();
+  config.task.options.set("k_max", 2);
+  config.task.options.set("align_to", 2);
   config.model.layers = 2;
   config.model.width = 32;
   config.model.heads = 2;

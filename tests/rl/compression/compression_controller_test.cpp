@@ -36,7 +36,7 @@ class Controller : public ::testing::Test {
     for (const int64_t difficulty : task->difficulties()) all[difficulty] = accuracy;
     return all;
   }
-  std::unique_ptr<TokenizedTask> task = open_task({}, 1);
+  std::unique_ptr<TokenizedTask> task = open_task(default_config().task, 1);
   CompressionController controller{*task};
 };
 

@@ -15,7 +15,7 @@ class LadderTest : public ::testing::Test {
     const Problem problem = support::chain_problem("3+5*2+6*3", "3");
     return task->tokenizer().decode(ladder.trace(problem, rung));
   }
-  std::unique_ptr<TokenizedTask> task = open_task({}, 1);
+  std::unique_ptr<TokenizedTask> task = open_task(default_config().task, 1);
   Ladder ladder{*task};
 };
 
@@ -38,8 +38,10 @@ TEST_F(LadderTest, LengthsAreThoseOfTheTraces) {
 }
 
 TEST_F(LadderTest, LengthsOfTheHardestProblemsThatAConfigAllowsAreThoseOfTheirTraces) {
-  configs::Task longest;
-  longest.k_min = longest.k_max = longest.align_to = 1000;
+  configs::Task longest = default_config().task;
+  longest.options.set("k_min", 1000);
+  longest.options.set("k_max", 1000);
+  longest.options.set("align_to", 1000);
   const auto hard = open_task(longest, 1);
   const Ladder rungs(*hard);
   const Problem problem = hard->problem(Split::kTrain, 0);

@@ -71,14 +71,15 @@ TEST(GreedySampling, EverySampleIsTheLearnersLikeliestResponse) {
   }
   const data::Batch batch = data::pack({data::prompt_and_response(prompt, tokens)});
   torch::NoGradGuard no_grad;
-  const torch::Tensor logits = at::linear(model.hidden(batch), model.params().head());
+  const torch::Tensor logits = at::linear(model.hidden(batch).x, model.params().head());
   const torch::Tensor likeliest = std::get<1>(logits.max(1));
   for (int64_t i = 0; i < 20; ++i) EXPECT_EQ(likeliest[8 + i].item<int64_t>(), tokens.at(static_cast<size_t>(i))) << i;
 }
 
 TEST(GreedySampling, AnEvaluationAtTemperatureZeroGivesEqualSamples) {
-  configs::Task config;
-  config.k_max = config.align_to = 2;
+  configs::Task config = default_config().task;
+  config.options.set("k_max", 2);
+  config.options.set("align_to", 2);
   const auto task = open_task(config, 1);
   trainer::Transformer model(tiny_spec(), torch::kCPU, 6);
   Engine engine(model, {16});

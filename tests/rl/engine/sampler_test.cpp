@@ -199,7 +199,7 @@ TEST_F(UniformModel, PositionsSamplesAndProblemsOfTheEngineShareNoNumber) {
 }
 
 TEST_F(UniformModel, ProblemsOfOneIndexAndAnotherDifficultyShareNoNumber) {
-  const auto task = open_task({}, 1);
+  const auto task = open_task(default_config().task, 1);
   std::vector<Problem> problems;
   for (int64_t index = 0; index < 40; ++index)
     for (const int64_t difficulty : {3, 4}) problems.push_back(task->problem(Split::kEval, index, difficulty));

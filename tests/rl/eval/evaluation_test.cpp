@@ -14,9 +14,9 @@ namespace {
 class Verdicts final : public Task {
  public:
   explicit Verdicts(std::vector<Verdict> verdicts) : verdicts_(std::move(verdicts)) {
-    configs::Task config;
-    config.k_max = 2;
-    config.align_to = 2;
+    configs::Task config = default_config().task;
+    config.options.set("k_max", 2);
+    config.options.set("align_to", 2);
     chain7_ = make_task(config, 1);
   }
   std::string name() const override { return "verdicts"; }

@@ -6,6 +6,8 @@
 #include <map>
 #include <set>
 
+#include "base/errors.h"
+#include "configs/load.h"
 #include "rl/tasks/tokenized_task.h"
 #include "tests/support/problems.h"
 
@@ -16,7 +18,7 @@ using Tokens = std::vector<int32_t>;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-std::unique_ptr<TokenizedTask> chain7(const configs::Task& config = {}, int64_t seed = 1) {
+std::unique_ptr<TokenizedTask> chain7(const configs::Task& config = default_config().task, int64_t seed = 1) {
   return open_task(config, seed);
 }
 
@@ -101,9 +103,9 @@ TEST(Chain7, PromptsAreFilledSoThatTheEqualsSignStandsInOnePlace) {
 }
 
 TEST(Chain7, UnalignedPromptsAreNotFilled) {
-  configs::Task config;
-  config.align = false;
-  config.align_to = 0;  // ignored without align
+  configs::Task config = default_config().task;
+  config.options.set("align", false);
+  config.options.set("align_to", 0);  // ignored without align
   const auto task = chain7(config);
   EXPECT_EQ(task->max_prompt_tokens(), 19);
   const Problem problem = task->problem(Split::kTrain, 0, 2);
@@ -111,10 +113,10 @@ TEST(Chain7, UnalignedPromptsAreNotFilled) {
 }
 
 TEST(Chain7, AlignToWidensPromptsForLongerChains) {
-  configs::Task config;
-  config.k_min = 9;
-  config.k_max = 12;
-  config.align_to = 16;
+  configs::Task config = default_config().task;
+  config.options.set("k_min", 9);
+  config.options.set("k_max", 12);
+  config.options.set("align_to", 16);
   const auto task = chain7(config);
   EXPECT_THAT(task->difficulties(), ElementsAre(9, 10, 11, 12));
   EXPECT_EQ(task->problem(Split::kTrain, 0).prompt.size(), 2U + 2 * 16 + 1);
@@ -193,9 +195,9 @@ TEST(Chain7, TheProblemsWithTwoOperationsAreSharedOutBetweenTrainingAndEvaluatio
 }
 
 TEST(Chain7, AProblemIsHeldOutWhateverTheConfig) {
-  configs::Task narrow;
-  narrow.k_max = 1;
-  narrow.align = false;
+  configs::Task narrow = default_config().task;
+  narrow.options.set("k_max", 1);
+  narrow.options.set("align", false);
   const auto training = chain7(narrow, 3), evaluation = chain7();
   std::set<std::string> trained;
   for (int64_t i = 0; i < 3000; ++i) trained.insert(training->problem(Split::kTrain, i).item->meta);
@@ -244,25 +246,48 @@ TEST(Chain7, TheFormIsThatOfTheThinkingAlsoWhenTheAnswerIsWrong) {
 }
 
 TEST(Chain7, FormsOfTheConfigReplaceTheMixture) {
-  configs::Task config;
+  configs::Task config = default_config().task;
   config.forms = {{"states", 3}, {"direct", 1}};
   EXPECT_THAT(chain7(config)->form_shares(), ElementsAre(0, 0, 0, 0.75, 0.25));
 }
 
 TEST(Chain7, MistakesInTheConfigAreNamed) {
   const auto with = [](auto&& change) {
-    configs::Task config;
+    configs::Task config = default_config().task;
     change(config);
     return config;
   };
-  expect_refused(with([](auto& c) { c.k_min = 0; }), "task.k_min is 0");
-  expect_refused(with([](auto& c) { c.k_min = 9; }), "task.k_max 8");
-  expect_refused(with([](auto& c) { c.k_max = c.align_to = 1'000'000; }), "task.k_max 1000000");
-  expect_refused(with([](auto& c) { c.align_to = 7; }), "task.align_to is 7");
+  expect_refused(with([](auto& c) { c.options.set("k_min", 0); }), "task.k_min is 0");
+  expect_refused(with([](auto& c) { c.options.set("k_min", 9); }), "task.k_max 8");
+  expect_refused(with([](auto& c) {
+                   c.options.set("k_max", 1'000'000);
+                   c.options.set("align_to", 1'000'000);
+                 }),
+                 "task.k_max 1000000");
+  expect_refused(with([](auto& c) { c.options.set("align_to", 7); }), "task.align_to is 7");
   expect_refused(with([](auto& c) { c.forms = {{"state", 1}}; }), "unknown form 'state'; known: recheck");
   expect_refused(with([](auto& c) { c.forms = {{"states", -1}}; }), "task.forms.states is -1");
   expect_refused(with([](auto& c) { c.forms = {{"states", std::nan("")}}; }), "task.forms.states is nan");
   expect_refused(with([](auto& c) { c.forms = {{"states", 0}}; }), "share above 0");
+}
+
+std::string refused_file(const std::string& task) {
+  try {
+    configs::load_text("stages: [sft]\nsft: {steps: 1}\ntask: " + task + "\n", "my.yaml", {},
+                       configs::InputFiles::kMustExist, default_config());
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Chain7, RulesBetweenItsOptionsNameTheirPlaceInAFile) {
+  EXPECT_THAT(refused_file("{k_min: 5, k_max: 3}"), HasSubstr("my.yaml:3:8: task.k_min: is 5, above task.k_max 3"));
+  EXPECT_EQ(refused_file("{k_min: 3, k_max: 3}"), "");
+  EXPECT_THAT(refused_file("{k_max: 9}"), HasSubstr("task.align_to: is 8, below task.k_max 9"));
+  EXPECT_EQ(refused_file("{k_max: 9, align: false}"), "");
+  EXPECT_EQ(refused_file("{k_max: 9, align_to: 9}"), "");
+  EXPECT_EQ(refused_file("{name: gsm8k, k_min: 5, k_max: 3}"), "") << "only the rules of the chosen task count";
 }
 
 TEST(Chain7, AProblemWithoutAChainIsNamed) {

@@ -23,7 +23,7 @@ using ::testing::ThrowsMessage;
 const std::string kSample = TERSE_SOURCE_DIR "/tests/rl/tasks/samples/gsm8k.jsonl";
 
 std::unique_ptr<Task> gsm8k(const std::string& path, const std::string& eval_path = "") {
-  configs::Task config;
+  configs::Task config = default_config().task;
   config.name = "gsm8k";
   config.path = path;
   config.eval_path = eval_path;

@@ -18,9 +18,10 @@ using ::testing::Not;
 
 // Problems of two operations: prompts of 7 tokens, traces of up to 28 (recheck), 15 (verbose), ..; responses up to 40.
 configs::RunConfig config(int64_t context, std::vector<std::string> stages) {
-  configs::RunConfig config;
+  configs::RunConfig config = default_config();
   config.stages = std::move(stages);
-  config.task.k_max = config.task.align_to = 2;
+  config.task.options.set("k_max", 2);
+  config.task.options.set("align_to", 2);
   config.model.context = context;
   config.sft.steps = config.rl.steps = config.pretrain.steps = 1;
   return config;
@@ -78,7 +79,7 @@ TEST(Limits, DemonstrationsOfReplayAndPracticeMustFitWhereTheyAreUsed) {
 
 // check_limits() assumes this of the ladder: no rung below rung 0 has a longer trace than the second form.
 TEST(Limits, NoDemonstratedRungIsLongerThanTheFormsBelowTheFirst) {
-  const auto task = open_task({}, 1);
+  const auto task = open_task(default_config().task, 1);
   const Ladder ladder(*task);
   const Problem hardest = task->problem(Split::kTrain, 0, task->difficulties().back());
   EXPECT_EQ(std::ssize(ladder.trace(hardest, 0)), task->max_trace_tokens(task->forms()[0]));
@@ -112,7 +113,8 @@ TEST(Limits, ShippedConfigurationsHoldThem) {
   int files = 0;
   for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(TERSE_SOURCE_DIR) / "configs")) {
     if (entry.path().extension() != ".yaml") continue;
-    configs::RunConfig config = configs::load(entry.path().string()).config;
+    configs::RunConfig config =
+        configs::load(entry.path().string(), {}, configs::InputFiles::kMustExist, default_config()).config;
     if (config.task.name == "gsm8k") config.task.path = TERSE_SOURCE_DIR "/tests/rl/tasks/samples/gsm8k.jsonl";
     EXPECT_EQ(refusal(config), "accepted") << entry.path();
     ++files;
@@ -146,8 +148,8 @@ TEST(Limits, ATaskThatBringsItsTokenizerRefusesAnother) {
 }
 
 TEST(ResponseLimit, IsOneForRolloutsAndEvaluations) {
-  const auto task = open_task({}, 1);
-  configs::RunConfig run;
+  const auto task = open_task(default_config().task, 1);
+  configs::RunConfig run = default_config();
   EXPECT_EQ(response_limit(run, *task), task->max_response_tokens());
   run.engine.max_new_tokens = 9;
   EXPECT_EQ(response_limit(run, *task), 9);

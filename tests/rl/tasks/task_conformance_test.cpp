@@ -30,7 +30,7 @@ class TaskConformance : public testing::TestWithParam<std::string> {
  protected:
   // A task that reads a file gets tests/rl/tasks/samples/<name>.jsonl, and one without a tokenizer reads bytes.
   static configs::Task config() {
-    configs::Task config;
+    configs::Task config = default_config().task;
     config.name = GetParam();
     const std::filesystem::path sample =
         std::filesystem::path(TERSE_SOURCE_DIR) / "tests/rl/tasks/samples" / (config.name + ".jsonl");
@@ -348,7 +348,7 @@ INSTANTIATE_TEST_SUITE_P(Tasks, TaskConformance, testing::ValuesIn(task_names())
                          [](const auto& instance) { return instance.param; });
 
 TEST(TaskTable, AnUnknownNameListsTheKnownOnes) {
-  configs::Task config;
+  configs::Task config = default_config().task;
   config.name = "chain8";
   try {
     make_task(config, 1);

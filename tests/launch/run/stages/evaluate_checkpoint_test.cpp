@@ -37,7 +37,7 @@ class LoneCheckpoint : public ::testing::Test {
   static constexpr const char* kNewest = "step-6";
 
   LoneCheckpoint() {
-    const configs::RunConfig config = configs::load_text(kConfig, "tiny").config;
+    const configs::RunConfig config = support::config_of(kConfig);
     fs::create_directory(run_);
     summary_ = support::run_alone(config, run_);
     fs::copy(run_ / "checkpoints" / kNewest, copy_, fs::copy_options::recursive);

@@ -34,7 +34,7 @@ class ModelInit : public ::testing::Test {
 
   // A configuration that begins with the weights of `init`; empty: random ones.
   static configs::RunConfig config(const fs::path& init = {}, std::vector<std::string> settings = {}) {
-    configs::RunConfig result = configs::load_text(kConfig, "tiny", settings).config;
+    configs::RunConfig result = support::config_of(kConfig, settings);
     result.model.init = init.string();
     return result;
   }

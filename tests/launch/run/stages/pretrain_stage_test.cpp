@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "launch/run/stages/run_stages.h"
+#include "rl/tasks/task.h"
 #include "tests/support/temporary_folder.h"
 
 namespace terse::launch {
@@ -37,7 +38,7 @@ class PretrainMetrics : public ::testing::Test {
   }
 
   const support::TemporaryFolder folder;
-  configs::RunConfig config;
+  configs::RunConfig config = rl::default_config();
   std::vector<nlohmann::json> records;
 };
 

@@ -113,9 +113,9 @@ class RangeEnds : public ::testing::Test {
     std::string yaml = key.starts_with("pretrain.") || key.starts_with("data.") ? kWithText : kWithTask;
     if (const size_t at = yaml.find("TEXT"); at != std::string::npos)
       yaml.replace(at, 4, (folder_.path() / "text.txt").string());
-    configs::RunConfig config;
+    configs::RunConfig config = rl::default_config();
     try {
-      config = configs::load_text(yaml, "tiny.yaml", overrides).config;
+      config = support::config_of(yaml, overrides);
       rl::check_limits(config);
     } catch (const ConfigError& error) {
       EXPECT_THAT(error.what(), ::testing::HasSubstr(key)) << setting;
@@ -140,7 +140,7 @@ class RangeEnds : public ::testing::Test {
 };
 
 TEST_F(RangeEnds, OfEveryOptionWorkOrAreRefusedByName) {
-  configs::RunConfig defaults;
+  configs::RunConfig defaults = rl::default_config();
   int64_t ran = 0, refused = 0;
   for (const configs::Field& field : configs::list_fields(defaults).fields) {
     const Ends ends = ends_of(field);

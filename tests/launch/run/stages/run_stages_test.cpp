@@ -19,11 +19,11 @@ using support::run_alone;
 using support::run_until;
 
 configs::RunConfig tiny_run() {
-  configs::RunConfig config;
+  configs::RunConfig config = rl::default_config();
   config.run.device = "cpu";
   config.run.log_every = 1;
-  config.task.k_max = 2;
-  config.task.align_to = 2;
+  config.task.options.set("k_max", 2);
+  config.task.options.set("align_to", 2);
   config.model.layers = 2;
   config.model.width = 32;
   config.model.heads = 2;
@@ -177,9 +177,9 @@ TEST(Run, LearnsTheTaskAndShortensItsThoughts) {
   const terse::support::TemporaryFolder folder;
   configs::RunConfig config = tiny_run();
   config.run.log_every = 50;
-  config.task.k_min = 2;  // the 78 training problems of one operation are too few to generalise from
-  config.task.k_max = 3;
-  config.task.align_to = 3;
+  config.task.options.set("k_min", 2);  // the 78 training problems of one operation are too few to generalise from
+  config.task.options.set("k_max", 3);
+  config.task.options.set("align_to", 3);
   config.model.width = 48;
   config.model.heads = 3;
   config.sft.steps = 800;

@@ -89,7 +89,7 @@ Outcome outcome_of(const fs::path& dir, const std::string& beginning) {
 class TinyRun {
  public:
   TinyRun(const std::string& yaml, const std::vector<std::string>& settings)
-      : config_(configs::load_text(yaml, "tiny", settings).config) {}
+      : config_(support::config_of(yaml, settings)) {}
 
   const fs::path& dir() const { return folder_.path(); }
   void go() { support::run_alone(config_, dir()); }

@@ -48,7 +48,7 @@ class SpecialValues : public ::testing::Test {
     const fs::path dir = folder_.path() / ("run-" + std::to_string(runs_++));
     fs::create_directories(dir);
     const auto world = trainer::World::start({});
-    run_stages({configs::load_text(yaml, "tiny.yaml", settings).config, dir, "test", world.get(), nullptr});
+    run_stages({support::config_of(yaml, settings), dir, "test", world.get(), nullptr});
     return dir;
   }
 
