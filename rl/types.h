@@ -11,11 +11,14 @@ namespace terse::rl {
 
 struct Item;  // rl/tasks/task.h
 
+// The difficulty of items without a label.
+inline constexpr int64_t kNoDifficulty = -1;
+
 // An item of a task with its prompt in tokens. TokenizedTask makes it from the run's seed, split and index.
 struct Problem {
-  int64_t index = 0;            // in training: of an index space (rl/tasks/index_space.h)
-  int64_t difficulty = -1;      // the item's label; -1: none
-  std::vector<int32_t> prompt;  // token ids
+  int64_t index = 0;                   // in training: of an index space (rl/tasks/index_space.h)
+  int64_t difficulty = kNoDifficulty;  // the item's label
+  std::vector<int32_t> prompt;         // token ids
   std::shared_ptr<const Item> item;
 };
 
@@ -42,14 +45,14 @@ struct Rollout {
   FinishReason finish = FinishReason::kStop;
   VerifyStatus status = VerifyStatus::kOk;
   bool correct = false;                 // raw outcome, used by filters, evaluation and controllers
-  double score = 0;                     // the reward before penalties
+  double score = 0;                     // what a right answer earns before penalties; a wrong one earns nothing
   std::map<std::string, double> parts;  // named parts of the score
   std::string form;                     // Verdict::form
   double reward = 0;                    // shaped reward, from which the advantage is computed
   double advantage = 0;
 
   bool is_sampled(size_t token) const { return sampled.empty() || sampled[token] != 0; }
-  int64_t length() const;  // sampled tokens
+  int64_t length() const;  // sampled tokens, the end token included: 1 for an empty response
   std::vector<Turn> turns() const;
   int64_t oldest_version() const { return versions.empty() ? 0 : versions.front(); }
 };

@@ -18,9 +18,11 @@ void require(bool ok, const std::string& message) {
 void check_sizes(const PenaltyInput& in) {
   const size_t rollouts = in.lengths.size();
   require(
-      in.correct.size() == rollouts && in.finish.size() == rollouts && in.status.size() == rollouts,
-      fmt::format("got {} lengths, {} outcomes, {} finish reasons and {} statuses; expected the same number of each",
-                  rollouts, in.correct.size(), in.finish.size(), in.status.size()));
+      in.correct.size() == rollouts && in.score.size() == rollouts && in.finish.size() == rollouts &&
+          in.status.size() == rollouts,
+      fmt::format("got {} lengths, {} outcomes, {} scores, {} finish reasons and {} statuses; expected the same number "
+                  "of each",
+                  rollouts, in.correct.size(), in.score.size(), in.finish.size(), in.status.size()));
 }
 
 // `kept(i)` returns the share, 0..1, of its reward that the correct rollout i keeps.
@@ -32,9 +34,9 @@ ShapedRewards shape(const PenaltyInput& in, Kept kept) {
   for (size_t i = 0; i < rollouts; ++i) {
     out.counted[i] = in.status[i] == VerifyStatus::kOk;
     if (!out.counted[i] || !in.correct[i]) continue;
-    out.outcome[i] = 1;
-    out.reward[i] = kept(i);
-    out.length[i] = out.reward[i] - 1;
+    out.outcome[i] = in.score[i];
+    out.reward[i] = in.score[i] * kept(i);
+    out.length[i] = out.reward[i] - out.outcome[i];
   }
   return out;
 }
@@ -107,6 +109,7 @@ PenaltyInput penalty_input(const RolloutGroup& group) {
   for (const Rollout& rollout : group.rollouts) {
     in.lengths.push_back(rollout.length());
     in.correct.push_back(rollout.correct);
+    in.score.push_back(rollout.score);
     in.finish.push_back(rollout.finish);
     in.status.push_back(rollout.status);
   }

@@ -21,6 +21,7 @@ namespace terse::rl {
 struct PenaltyInput {
   std::vector<int64_t> lengths;  // tokens of each response, the end token included
   std::vector<bool> correct;     // raw outcome
+  std::vector<double> score;     // what each correct rollout earns before the penalty
   std::vector<FinishReason> finish;
   std::vector<VerifyStatus> status;
   double limit = std::numeric_limits<double>::infinity();  // tokens; truncation: rl.penalty.limit; adaptive: the
@@ -31,8 +32,8 @@ struct PenaltyInput {
 // reward = outcome + length, entry by entry.
 struct ShapedRewards {
   std::vector<double> reward;
-  std::vector<double> outcome;  // part: 1 if correct, else 0
-  std::vector<double> length;   // part: what length subtracted, <= 0
+  std::vector<double> outcome;  // part: the score if correct, else 0
+  std::vector<double> length;   // part: what length subtracted
   std::vector<bool> counted;  // false: status was not kOk; the reward 0 then means nothing and must not enter baselines
 };
 

@@ -1,6 +1,6 @@
 // A task asks questions as text and judges the answers. It may show solutions (Demonstrations) and declare options of
-// its own (TaskDeclaration), but need not. A new task needs one file and one line in the table of task.cpp;
-// tests/rl/tasks/task_conformance_test.cpp then tests it.
+// its own (TaskDeclaration), but need not. A new task is a header, a source file and one line in the table of task.cpp;
+// CONTRIBUTING.md lists the steps. tests/rl/tasks/task_conformance_test.cpp then tests it.
 //
 // RL itself works on tokens: rl/tasks/tokenized_task.h turns items into token ids and responses back into text.
 #pragma once
@@ -30,16 +30,15 @@ struct Message {
   std::string role, content;
 };
 
-// Item::difficulty of items without a label.
-inline constexpr int64_t kNoDifficulty = -1;
-
 // One question of a task.
 struct Item {
   int64_t index = 0;  // in its split
   std::vector<Message> prompt = {};
-  std::string answer = {};             // the reference answer
-  int64_t difficulty = kNoDifficulty;  // the task's own scale, 0 or more; metrics and controllers work per difficulty
-  std::string meta = {};               // task-private, e.g. the operations; enough to verify and to render solutions
+  std::string answer = {};  // the reference answer
+  // The task's own scale, 0 or more; metrics and controllers work per difficulty. kNoDifficulty where there is no
+  // scale: an evaluation then takes eval.problems_per_difficulty problems in all.
+  int64_t difficulty = kNoDifficulty;
+  std::string meta = {};  // task-private, e.g. the operations; enough to verify and to render solutions
 };
 
 // The model's answer. `text` lacks the end token.
@@ -50,8 +49,10 @@ struct Response {
 
 struct Verdict {
   VerifyStatus status = VerifyStatus::kOk;
-  bool correct = false;                      // raw outcome, for accuracy and controllers
-  double score = 0;                          // the reward before penalties, finite; usually 1 if correct, else 0
+  bool correct = false;  // raw outcome, for accuracy and controllers
+  // The reward of a correct response before penalties, finite and not below 0; usually 1. A wrong response earns
+  // nothing, whatever its score is: only its parts are seen, as metrics.
+  double score = 0;
   std::map<std::string, double> parts = {};  // named parts of the score, for metrics
   std::string form = {};  // demonstrated form that the response follows, kFormSkip or kFormOther; empty: not classified
 };
@@ -66,7 +67,8 @@ class Demonstrations {
   virtual ~Demonstrations() = default;
   virtual std::vector<std::string> forms() const = 0;   // from verbose to direct, never empty
   virtual std::vector<double> form_shares() const = 0;  // in fine-tuning, parallel to forms(), sum 1
-  // A correct response in the given form, without the end token. Throws std::invalid_argument on an unknown form.
+  // A correct response in the given form, without the end token, that ends with the item's answer. Throws
+  // std::invalid_argument on an unknown form.
   virtual std::string solution(const Item& item, std::string_view form) const = 0;
   // Tokens of the longest solution in a form, the end token included, where the task knows it and brings its own
   // tokenizer. Throws std::invalid_argument on an unknown form.
@@ -90,7 +92,9 @@ class Task {
   virtual Item item(Split split, int64_t index) const = 0;
   virtual const Demonstrations* demonstrations() const { return nullptr; }
   // Judges a response. Slow or failing verifiers are welcome: it runs in a pool with a deadline
-  // (rl/tasks/verifier_pool.h). An exception means that nothing is known about the response (VerifyStatus::kError).
+  // (rl/tasks/verifier_pool.h). An exception means that nothing is known about the response (VerifyStatus::kError), and
+  // so does an item that this task did not make. The verdict is strict: a solution with any other answer is wrong. A
+  // response that is not finished counts as wrong in any case.
   virtual Verdict verify(const Item& item, const Response& response) const = 0;
 
   // Endless tasks only: all labels that items have, ascending; item() draws them uniformly.

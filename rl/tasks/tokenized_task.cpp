@@ -40,6 +40,13 @@ std::vector<int32_t> encode_text(const data::Tokenizer& tokenizer, const std::st
   }
 }
 
+// A response that was cut at the token limit is wrong, even where its verifier overlooks that.
+Verdict judge(const Task& task, const Item& item, const Response& response) {
+  Verdict out = task.verify(item, response);
+  if (!response.finished) out.correct = false, out.score = 0;
+  return out;
+}
+
 }  // namespace
 
 TokenizedTask::TokenizedTask(std::unique_ptr<const Task> task, std::shared_ptr<const data::Tokenizer> tokenizer,
@@ -48,7 +55,7 @@ TokenizedTask::TokenizedTask(std::unique_ptr<const Task> task, std::shared_ptr<c
       tokenizer_(choose(task_, std::move(tokenizer))),
       seed_(seed),
       // The pool holds the task, because a verification that hangs may outlive this object.
-      pool_([task = task_](const Item& item, const Response& response) { return task->verify(item, response); },
+      pool_([task = task_](const Item& item, const Response& response) { return judge(*task, item, response); },
             verifier) {}
 
 Problem TokenizedTask::encode(int64_t index, Item item) const {
@@ -134,7 +141,7 @@ std::future<Verdict> TokenizedTask::submit(const Problem& problem, const std::ve
   const bool finished = !response.empty() && end == response.end() - 1;
   const std::vector<int32_t> body(response.begin(), finished ? end : response.end());
   try {
-    return pool_.submit(*problem.item, {tokenizer_->decode(body), finished});
+    return pool_.submit(problem.item, {tokenizer_->decode(body), finished});
   } catch (const std::out_of_range&) {  // a token id outside the vocabulary is no text, so it answers nothing
     std::promise<Verdict> wrong;
     wrong.set_value(verdict(false, forms().empty() ? std::string() : std::string(kFormOther)));

@@ -21,7 +21,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 struct Job {
-  Item item;
+  std::shared_ptr<const Item> item;
   Response response;
   std::promise<Verdict> promise;
   Clock::time_point started;
@@ -63,8 +63,10 @@ namespace {
 template <class Verify>
 Verdict judge(const Verify& verify, const Job& job) {
   try {
-    Verdict verdict = verify(job.item, job.response);
-    if (verdict.status != VerifyStatus::kOk || std::isfinite(verdict.score)) return verdict;
+    Verdict verdict = verify(*job.item, job.response);
+    const bool earns_less_than_nothing = verdict.correct && verdict.score < 0;
+    if (verdict.status != VerifyStatus::kOk || (std::isfinite(verdict.score) && !earns_less_than_nothing))
+      return verdict;
   } catch (const abi::__forced_unwind&) {
     throw;
   } catch (...) {  // nothing is known about the response
@@ -169,7 +171,7 @@ VerifierPool::~VerifierPool() {
   state_->monitor.join();
 }
 
-std::future<Verdict> VerifierPool::submit(Item item, Response response) {
+std::future<Verdict> VerifierPool::submit(std::shared_ptr<const Item> item, Response response) {
   const auto job = std::make_shared<Job>();
   job->item = std::move(item);
   job->response = std::move(response);

@@ -1,6 +1,6 @@
 // Judges responses in background threads, each within a deadline. A verifier that hangs, throws, ends its thread or
-// returns a score that is not finite never becomes a score: the response gets a status that says so, and training goes
-// on without it.
+// returns an impossible score (not finite, or below 0 for a correct response) never becomes a score: the response gets
+// a status that says so, and training goes on without it.
 #pragma once
 
 #include <functional>
@@ -25,7 +25,7 @@ class VerifierPool {
   ~VerifierPool();  // waits for verifications in progress, at most until their deadlines
 
   // Begins to judge a response. The future always becomes ready, and get() never throws.
-  std::future<Verdict> submit(Item item, Response response);
+  std::future<Verdict> submit(std::shared_ptr<const Item> item, Response response);
 
  private:
   struct State;

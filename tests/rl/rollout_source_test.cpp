@@ -42,6 +42,7 @@ class ScriptedSupply final : public RolloutSupply {
         rollout.logprobs = rollout.entropies = {0.0f, 0.0f};
         rollout.versions = {version(group.problem.index), version(group.problem.index) + sample};
         rollout.correct = !uniform(group.problem.index) && sample % 2 == 0;
+        rollout.score = rollout.correct ? 1 : 0;
         group.rollouts.push_back(std::move(rollout));
       }
       groups.push_back(std::move(group));

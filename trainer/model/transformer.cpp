@@ -109,9 +109,9 @@ Transformer::LogProbs Transformer::logprobs(const data::Batch& batch, const torc
                                             const LogitTransform& transform) {
   const HiddenStates states = hidden(batch);
   const torch::Tensor targets = batch.targets.index_select(0, rows);
-  const LogProbs result = {ops::token_logprobs(states.x.index_select(0, rows), params_.head(), targets, transform,
-                                               batch.sequences_of(rows)),
-                           states.auxiliary_loss};
+  const LogProbs result = {
+      ops::token_logprobs(states.x.index_select(0, rows), params_.head(), targets, transform, batch.sequences_of(rows)),
+      states.auxiliary_loss};
   if (!torch::GradMode::is_enabled()) {
     params_.close(0);
     params_.close(params_.units() - 1);

@@ -20,6 +20,7 @@ PenaltyInput four() {
   PenaltyInput in;
   in.lengths = {4, 8, 12, 2};
   in.correct = {true, true, true, false};
+  in.score = {1, 1, 1, 0};
   in.finish.assign(4, FinishReason::kStop);
   in.status.assign(4, VerifyStatus::kOk);
   return in;
@@ -83,6 +84,20 @@ TEST(LengthPenalty, PartsTellOutcomeAndLengthApart) {
   EXPECT_THAT(shaped.length, ElementsAre(0, 0, -1, 0));
 }
 
+TEST(LengthPenalty, ACorrectRolloutKeepsAShareOfItsScoreAndAWrongOneEarnsNothing) {
+  PenaltyInput in = four();
+  in.score = {0.5, 2, 1, 0.75};
+  EXPECT_THAT(rewards("none", in), ElementsAre(0.5, 2, 1, 0));
+  in.limit = 8;
+  EXPECT_THAT(rewards("truncation", in), ElementsAre(0.5, 2, 0, 0));
+  in.strength = 0.3;
+  in.lengths = {9, 9, 9, 1};
+  const ShapedRewards shaped = length_penalty("group_relative")(in);
+  EXPECT_THAT(shaped.reward, ElementsAre(DoubleEq(0.425), DoubleEq(1.7), DoubleEq(0.85), 0));
+  EXPECT_THAT(shaped.length,
+              ElementsAre(DoubleNear(-0.075, 1e-12), DoubleNear(-0.3, 1e-12), DoubleNear(-0.15, 1e-12), 0));
+}
+
 TEST(LengthPenalty, AnEmptyGroupGivesNothing) {
   for (const std::string& name : penalty_names()) EXPECT_TRUE(length_penalty(name)({}).reward.empty()) << name;
 }
@@ -108,6 +123,9 @@ TEST(LengthPenalty, ImpossibleParametersAreNamed) {
   in = four();
   in.correct.pop_back();
   for (const std::string& name : penalty_names()) expect_refused(name.c_str(), in, "4 lengths, 3 outcomes");
+  in = four();
+  in.score.pop_back();
+  for (const std::string& name : penalty_names()) expect_refused(name.c_str(), in, "3 scores");
 }
 
 TEST(LengthPenalty, AnUnknownNameListsTheKnownOnes) {
@@ -124,17 +142,19 @@ TEST(LengthPenalty, GroupsAreReadAndWrittenInOrder) {
   group.rollouts.resize(3);
   group.rollouts[0].tokens = {1, 2, 3};
   group.rollouts[0].correct = true;
+  group.rollouts[0].score = 0.5;
   group.rollouts[1].tokens = {1};
   group.rollouts[1].finish = FinishReason::kLength;
   group.rollouts[2].status = VerifyStatus::kTimeout;
   const PenaltyInput in = penalty_input(group);
   EXPECT_THAT(in.lengths, ElementsAre(3, 1, 0));
   EXPECT_THAT(in.correct, ElementsAre(true, false, false));
+  EXPECT_THAT(in.score, ElementsAre(0.5, 0, 0));
   EXPECT_THAT(in.finish, ElementsAre(FinishReason::kStop, FinishReason::kLength, FinishReason::kStop));
   EXPECT_THAT(in.status, ElementsAre(VerifyStatus::kOk, VerifyStatus::kOk, VerifyStatus::kTimeout));
 
   store_rewards(length_penalty("none")(in), group);
-  EXPECT_EQ(group.rollouts[0].reward, 1);
+  EXPECT_EQ(group.rollouts[0].reward, 0.5);
   EXPECT_EQ(group.rollouts[1].reward, 0);
   group.rollouts.pop_back();
   EXPECT_THROW(store_rewards(length_penalty("none")(in), group), std::invalid_argument);

@@ -27,6 +27,7 @@ class PenaltyConformance : public testing::TestWithParam<std::string> {
     for (int i = 0; i < rollouts; ++i) {
       in.lengths.push_back(1 + below(spread));
       in.correct.push_back(unit() < solved);
+      in.score.push_back(in.correct.back() ? 1 : 0);
       in.finish.push_back(below(8) == 0 ? FinishReason::kLength : FinishReason::kStop);
       in.status.push_back(below(10) == 0 ? (below(2) == 0 ? VerifyStatus::kTimeout : VerifyStatus::kError)
                                          : VerifyStatus::kOk);
@@ -119,6 +120,7 @@ TEST_P(PenaltyConformance, RolloutsWithoutAVerdictAreLeftOutAndChangeNothing) {
       if (!with.counted[i]) continue;
       kept.lengths.push_back(in.lengths[i]);
       kept.correct.push_back(in.correct[i]);
+      kept.score.push_back(in.score[i]);
       kept.finish.push_back(in.finish[i]);
       kept.status.push_back(in.status[i]);
       expected.push_back(with.reward[i]);

@@ -46,6 +46,7 @@ VerifierPool::Verify scripted(std::shared_ptr<Gate> gate) {
     if (response.text == "throw a number") throw 5;
     if (response.text == "die") pthread_exit(nullptr);
     if (response.text == "nan") return {.correct = true, .score = std::numeric_limits<double>::quiet_NaN()};
+    if (response.text == "negative") return {.correct = true, .score = -0.5};
     if (response.text == "infinite") return {.correct = true, .score = std::numeric_limits<double>::infinity()};
     return verdict(response.text == "7");
   };
@@ -54,7 +55,7 @@ VerifierPool::Verify scripted(std::shared_ptr<Gate> gate) {
 class Pool : public ::testing::Test {
  protected:
   ~Pool() override { gate->open(); }
-  std::future<Verdict> submit(const std::string& text) { return pool.submit({}, {text, true}); }
+  std::future<Verdict> submit(const std::string& text) { return pool.submit(std::make_shared<Item>(), {text, true}); }
   VerifyStatus status(const std::string& text) { return submit(text).get().status; }
 
   std::shared_ptr<Gate> gate = std::make_shared<Gate>();
@@ -73,7 +74,7 @@ TEST_F(Pool, JudgesManyResponses) {
 }
 
 TEST_F(Pool, WhatTellsNothingIsAnErrorAndNotAScore) {
-  for (const char* text : {"throw", "throw a number", "nan", "infinite", "die"}) {
+  for (const char* text : {"throw", "throw a number", "nan", "infinite", "negative", "die"}) {
     const Verdict verdict = submit(text).get();
     EXPECT_EQ(verdict.status, VerifyStatus::kError) << text;
     EXPECT_FALSE(verdict.correct) << text;
@@ -110,7 +111,7 @@ TEST(VerifierPool, EndsWhileAVerificationHangs) {
   std::future<Verdict> verdict;
   {
     VerifierPool pool(scripted(gate), {.threads = 1, .deadline = kDeadline});
-    verdict = pool.submit({}, {"hang", true});
+    verdict = pool.submit(std::make_shared<Item>(), {"hang", true});
   }
   EXPECT_EQ(verdict.get().status, VerifyStatus::kTimeout);
   gate->open();
@@ -120,7 +121,7 @@ TEST(VerifierPool, FinishesWhatWaitsBeforeItEnds) {
   std::vector<std::future<Verdict>> verdicts;
   {
     VerifierPool pool(scripted(std::make_shared<Gate>()), {.threads = 2});
-    for (int i = 0; i < 100; ++i) verdicts.push_back(pool.submit({}, {"7", true}));
+    for (int i = 0; i < 100; ++i) verdicts.push_back(pool.submit(std::make_shared<Item>(), {"7", true}));
   }
   for (std::future<Verdict>& verdict : verdicts) EXPECT_TRUE(verdict.get().correct);
 }

@@ -5,6 +5,7 @@
 
 #include <fstream>
 #include <map>
+#include <set>
 
 #include "tests/support/stopping_world.h"
 #include "tests/support/temporary_folder.h"
@@ -83,6 +84,36 @@ TEST(Run, StoppedAndRunAgainContinuesBitForBit) {
   EXPECT_EQ(records_of(whole), records_of(parts));
   EXPECT_EQ(other_lines(whole), other_lines(parts));
   EXPECT_TRUE(torch::equal(final_weights(whole), final_weights(parts)));
+}
+
+// The name of a metric as docs/metrics.md writes it.
+std::string documented(const std::string& name) {
+  const size_t slash = name.rfind('/');
+  if (slash == std::string::npos) return name;
+  if (name.substr(slash).starts_with("/difficulty_")) return name.substr(0, slash) + "/difficulty_K";
+  const std::string section = name.substr(0, slash);
+  return section == "forms" || section == "reward" || section == "eval/forms" ? section + "/NAME" : name;
+}
+
+TEST(Run, EveryMetricOfARunIsInTheDocuments) {
+  const terse::support::TemporaryFolder folder;
+  configs::RunConfig config = tiny_run();
+  config.sft.steps = 2;
+  config.rl.steps = 2;
+  run_alone(config, folder.path());
+  const std::string documents = support::read_file(std::string(TERSE_SOURCE_DIR) + "/docs/metrics.md");
+  std::set<std::string> names;
+  for (const nlohmann::json& record : support::json_lines(folder.path() / "metrics.jsonl"))
+    for (const auto& [name, value] : record.items()) names.insert(documented(name));
+  for (const char* key : {"time", "stage", "step", "nonfinite"}) names.erase(key);
+  EXPECT_GT(names.size(), 40u);
+  for (const std::string& name : names) {
+    // Most rows name the number over all difficulties and mention the suffix.
+    const std::string plain = name.substr(0, name.find("/difficulty_K"));
+    EXPECT_TRUE(documents.find("`" + name + "`") != std::string::npos ||
+                documents.find("`" + plain + "`") != std::string::npos)
+        << "docs/metrics.md has no row for " << name;
+  }
 }
 
 TEST(Run, AKilledRunLosesNothingButTime) {
