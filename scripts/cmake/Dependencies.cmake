@@ -23,7 +23,6 @@ target_compile_definitions(terse_torch INTERFACE TERSE_TORCH_LIB="${torch_root}/
 
 find_package(PkgConfig QUIET)
 find_package(yaml-cpp REQUIRED)
-find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_path(TERSE_XXHASH_INCLUDE xxhash.h REQUIRED)  # header-only; hashes weights on their way between ranks
@@ -37,10 +36,28 @@ target_link_libraries(terse_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
 # Ranks communicate by MPI. Only trainer/parallel/mpi/mpi_comm.cpp includes its headers.
 find_package(MPI REQUIRED COMPONENTS C)
 
-# torch ships newer fmt headers that shadow the system's library. Header-only use keeps both consistent.
-add_library(terse_fmt INTERFACE)
+# fmt comes as headers with LibTorch. All folders use these headers, those without LibTorch through a folder that holds nothing else, and
+# their functions are compiled once: in every file, they would take half of its time.
+file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/fmt_headers)
+file(CREATE_LINK ${torch_root}/include/fmt ${CMAKE_BINARY_DIR}/fmt_headers/fmt SYMBOLIC)
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/fmt_library.cpp CONTENT [[
+// The functions of fmt that are not templates, and the instances of those that its headers only declare.
+#include <fmt/format-inl.h>
+
+FMT_BEGIN_NAMESPACE
+namespace detail {
+template FMT_API auto dragonbox::to_decimal(float x) noexcept -> dragonbox::decimal_fp<float>;
+template FMT_API auto dragonbox::to_decimal(double x) noexcept -> dragonbox::decimal_fp<double>;
+template FMT_API auto thousands_sep_impl(locale_ref loc) -> thousands_sep_result<char>;
+template FMT_API auto thousands_sep_impl(locale_ref loc) -> thousands_sep_result<wchar_t>;
+template FMT_API auto decimal_point_impl(locale_ref loc) -> char;
+template FMT_API auto decimal_point_impl(locale_ref loc) -> wchar_t;
+}  // namespace detail
+FMT_END_NAMESPACE
+]] @ONLY)
+add_library(terse_fmt STATIC ${CMAKE_BINARY_DIR}/fmt_library.cpp)
 add_library(terse::fmt ALIAS terse_fmt)
-target_link_libraries(terse_fmt INTERFACE fmt::fmt-header-only)
+target_include_directories(terse_fmt SYSTEM PUBLIC ${CMAKE_BINARY_DIR}/fmt_headers)
 
 # CUDA: our .cu files include no torch headers, so nvcc is all they need.
 set(TERSE_WITH_CUDA OFF)

@@ -4,7 +4,8 @@
 
 # One precompiled header holds the torch types. It is built once and shared by every library that includes them. Tests are compiled with
 # other flags, so they have their own header (TERSE_PCH), which also holds what tests include (TERSE_PCH_MORE). GCC instantiates the
-# templates that a precompiled header uses anew in every file. So a header that few files include costs more here than it saves.
+# templates that a precompiled header uses anew in every file, which takes seconds. So a header that few files include costs more here than
+# it saves, and a file that does not need LibTorch is compiled without.
 set(TERSE_PCH terse_torch_pch)
 set(TERSE_PCH_MORE)
 function(terse_use_torch_pch target)
@@ -15,6 +16,35 @@ function(terse_use_torch_pch target)
     target_precompile_headers(${TERSE_PCH} PRIVATE <torch/types.h> <fmt/format.h> <string> <vector> ${TERSE_PCH_MORE})
   endif()
   target_precompile_headers(${target} REUSE_FROM ${TERSE_PCH})
+  foreach(source ${ARGN})
+    file(RELATIVE_PATH path ${CMAKE_SOURCE_DIR} ${source})
+    terse_includes_torch(${path} needed)
+    if(NOT needed)
+      set_source_files_properties(${source} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+    endif()
+  endforeach()
+endfunction()
+
+# Sets `result` to whether a file includes LibTorch, itself or through our own headers.
+function(terse_includes_torch path result)
+  get_property(known GLOBAL PROPERTY terse_includes_torch_${path})
+  if("${known}" STREQUAL "")
+    set(known NO)
+    set_property(GLOBAL PROPERTY terse_includes_torch_${path} NO)  # ends a circle
+    file(STRINGS ${CMAKE_SOURCE_DIR}/${path} lines REGEX "^#include")
+    foreach(line ${lines})
+      if(line MATCHES "<(torch|ATen|c10)/")
+        set(known YES)
+      elseif(line MATCHES "\"(.+)\"" AND EXISTS ${CMAKE_SOURCE_DIR}/${CMAKE_MATCH_1})
+        terse_includes_torch(${CMAKE_MATCH_1} known)
+      endif()
+      if(known)
+        break()
+      endif()
+    endforeach()
+    set_property(GLOBAL PROPERTY terse_includes_torch_${path} ${known})
+  endif()
+  set(${result} ${known} PARENT_SCOPE)
 endfunction()
 
 function(terse_library name)
@@ -27,7 +57,7 @@ function(terse_library name)
   target_link_libraries(terse_${name} PUBLIC terse_flags terse::fmt ${ARG_LINK})
   if(ARG_TORCH)
     target_link_libraries(terse_${name} PUBLIC terse::torch)
-    terse_use_torch_pch(terse_${name})
+    terse_use_torch_pch(terse_${name} ${sources})
   endif()
 endfunction()
 
@@ -43,7 +73,7 @@ function(terse_test folder)
   target_link_libraries(${folder}_tests PRIVATE ${ARG_LINK} GTest::gmock GTest::gtest)
   target_compile_definitions(${folder}_tests PRIVATE TERSE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" TERSE_PROGRAM="${CMAKE_BINARY_DIR}/terse")
   if(ARG_TORCH)
-    terse_use_torch_pch(${folder}_tests)
+    terse_use_torch_pch(${folder}_tests ${sources} ${also} ${CMAKE_CURRENT_SOURCE_DIR}/support/main.cpp)
   endif()
   set(gpu)
   foreach(source ${sources})
