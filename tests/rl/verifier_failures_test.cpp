@@ -74,10 +74,10 @@ TEST_P(VerifierFailures, TrainingGoesOnWithoutAFalseScore) {
   config.run.log_every = 1;
   config.task.k_max = config.task.align_to = 2;
   config.model.layers = 1;
-  config.model.width = 16;
+  config.model.hidden_size = 16;
   config.model.heads = 2;
-  config.model.ffn_width = 32;
-  config.model.context = 64;
+  config.model.intermediate_size = 32;
+  config.model.max_seq_len = 64;
   config.engine.max_new_tokens = 6;
   config.rl.steps = 3;
   config.rl.prompts = 3;
