@@ -70,23 +70,23 @@ void check_run(const Run& run, Violations& out) {
 }
 
 void check_model(const Model& model, Violations& out) {
-  if (model.width <= 0 || model.heads <= 0) return;  // their range rules report this
-  int64_t head_width = model.head_width;
-  if (head_width == 0) {
-    if (model.width % model.heads != 0) {
-      out.push_back({{"model.heads", "model.width"},
-                     fmt::format("{} heads do not divide width {}; choose a divisor of {}, or set model.head_width",
-                                 model.heads, model.width, model.width)});
+  if (model.hidden_size <= 0 || model.heads <= 0) return;  // their range rules report this
+  int64_t head_dim = model.head_dim;
+  if (head_dim == 0) {
+    if (model.hidden_size % model.heads != 0) {
+      out.push_back({{"model.heads", "model.hidden_size"},
+                     fmt::format("{} heads do not divide hidden size {}; choose a divisor of {}, or set model.head_dim",
+                                 model.heads, model.hidden_size, model.hidden_size)});
       return;
     }
-    head_width = model.width / model.heads;
+    head_dim = model.hidden_size / model.heads;
   }
-  if (head_width % 2 != 0) {
+  if (head_dim % 2 != 0) {
     const std::string how =
-        model.head_width == 0 ? fmt::format(" (width {} / {} heads)", model.width, model.heads) : "";
+        model.head_dim == 0 ? fmt::format(" (hidden size {} / {} heads)", model.hidden_size, model.heads) : "";
     out.push_back(
-        {{model.head_width == 0 ? "model.heads" : "model.head_width", "model.width"},
-         fmt::format("gives a head width of {}{}, but RoPE rotates pairs, so it must be even", head_width, how)});
+        {{model.head_dim == 0 ? "model.heads" : "model.head_dim", "model.hidden_size"},
+         fmt::format("gives a head size of {}{}, but RoPE rotates pairs, so it must be even", head_dim, how)});
   }
   if (model.kv_heads > 0 && model.heads % model.kv_heads != 0) {
     out.push_back({{"model.kv_heads", "model.heads"},
@@ -121,9 +121,10 @@ void check_training(const RunConfig& config, Violations& out) {
   };
   micro_fits("pretrain", config.pretrain.micro_batch, config.pretrain.batch_size);
   micro_fits("sft", config.sft.micro_batch, config.sft.batch_size);
-  if (config.pretrain.context > config.model.context) {
-    out.push_back({{"pretrain.context", "model.context"},
-                   fmt::format("is {}, more than model.context {}", config.pretrain.context, config.model.context)});
+  if (config.pretrain.seq_len > config.model.max_seq_len) {
+    out.push_back(
+        {{"pretrain.seq_len", "model.max_seq_len"},
+         fmt::format("is {}, more than model.max_seq_len {}", config.pretrain.seq_len, config.model.max_seq_len)});
   }
   if (has_stage(config, "pretrain")) check_optimizer("pretrain", config.pretrain.optimizer, config.pretrain.steps, out);
   if (has_stage(config, "sft")) check_optimizer("sft", config.sft.optimizer, config.sft.steps, out);

@@ -105,19 +105,21 @@ void list(Lister& l, Run& s) {
 void list(Lister& l, Model& s) {
   l.members(
       s,  //
-      Item("depth", s.depth,
-           "size of the model in one number: layers = depth, width = 64 x depth and one head per 64 of width, unless "
-           "the same file or a nearer source sets them; 0: off. The derived sizes may not change between two starts",
-           cosmetic(between(0, 256))),
+      Item(
+          "depth", s.depth,
+          "size of the model in one number: layers = depth, hidden_size = 64 x depth and one head per 64 of it, unless "
+          "the same file or a nearer source sets them; 0: off. The derived sizes may not change between two starts",
+          cosmetic(between(0, 256))),
       Item("layers", s.layers, "number of transformer blocks", between(1, 1000)),
-      Item("width", s.width, "hidden size", between(1, 1 << 17)),
+      Item("hidden_size", s.hidden_size, "size of the hidden states", between(1, 1 << 17)),
       Item("heads", s.heads, "number of query heads", between(1, 4096)),
       Item("kv_heads", s.kv_heads, "number of key/value heads, a divisor of heads; 0: as many as heads",
            between(0, 4096)),
-      Item("head_width", s.head_width, "size of one head, even; 0: width / heads", between(0, 4096)),
-      Item("ffn_width", s.ffn_width, "SwiGLU inner width; 0: 8/3 of width, rounded up to a multiple of 64",
+      Item("head_dim", s.head_dim, "size of one head, even; 0: hidden_size / heads", between(0, 4096)),
+      Item("intermediate_size", s.intermediate_size,
+           "inner size of the feed-forward part (SwiGLU); 0: 8/3 of hidden_size, rounded up to a multiple of 64",
            between(0, 1 << 20)),
-      Item("context", s.context, "longest sequence, in tokens", between(1, 1 << 24)),
+      Item("max_seq_len", s.max_seq_len, "longest sequence, in tokens", between(1, 1 << 24)),
       Item("rope_theta", s.rope_theta, "base of the RoPE frequencies", above(0)),
       Item("norm_eps", s.norm_eps, "epsilon of RMSNorm, added to the mean square", above_up_to(0, 1)),
       Item("qk_norm", s.qk_norm, "RMSNorm on each query and key head before RoPE (Qwen3)"),
@@ -206,7 +208,7 @@ void list(Lister& l, Pretrain& s) {
             Item("steps", s.steps, "number of optimizer updates", at_least(0)),
             Item("batch_size", s.batch_size, "sequences per update", between(1, 1 << 20)),
             Item("micro_batch", s.micro_batch, "sequences per forward pass; 0: batch_size", between(0, 1 << 20)),
-            Item("context", s.context, "tokens per sequence; 0: model.context", between(0, 1 << 24)),
+            Item("seq_len", s.seq_len, "tokens per sequence; 0: model.max_seq_len", between(0, 1 << 24)),
             Item("eval_every", s.eval_every, "steps between validations; 0: only at the end", cosmetic(at_least(0))),
             Item("eval_batches", s.eval_batches, "batches per validation", at_least(1)),
             Group("optimizer", s.optimizer, "AdamW and its learning rate in pretraining"));
@@ -233,13 +235,14 @@ void list(Lister& l, Penalty& s) {
                  between(0, 1)));
 }
 
-void list(Lister& l, Practice& s) {
-  l.members(s,  //
-            Item("updates", s.updates, "supervised updates of the copy per RL step; 0: no practice", between(0, 10000)),
-            Item("traces", s.traces, "traces per update", between(1, 1 << 20)),
-            Item("lr", s.lr,
-                 "constant learning rate; the policy takes over an exponential moving average of the copy's weights",
-                 above_up_to(0, 1)));
+void list(Lister& l, Student& s) {
+  l.members(
+      s,  //
+      Item("updates", s.updates, "supervised updates of the student per RL step; 0: no student", between(0, 10000)),
+      Item("traces", s.traces, "traces per update", between(1, 1 << 20)),
+      Item("lr", s.lr,
+           "constant learning rate; the policy takes over an exponential moving average of the student's weights",
+           above_up_to(0, 1)));
 }
 
 void list(Lister& l, Rl& s) {
@@ -277,13 +280,14 @@ void list(Lister& l, Rl& s) {
            "replace groups without a learning signal (equal rewards, or no correct rollout) by groups of new prompts"),
       Item("max_resample_rounds", s.max_resample_rounds,
            "maximum number of times that a batch is filled up with groups of new prompts", between(0, 1000)),
-      Item("replay", s.replay,
+      Item("demonstrations", s.demonstrations,
            "adaptive penalty: supervised traces of the mastered form mixed into each update; 0: none",
            between(0, 1 << 20)),
-      Item("replay_weight", s.replay_weight, "weight of the replay loss relative to the policy loss", between(0, 1000)),
+      Item("demonstration_weight", s.demonstration_weight,
+           "weight of the demonstration loss relative to the policy loss", between(0, 1000)),
       Group("penalty", s.penalty, "Length penalty"),
-      Group("practice", s.practice,
-            "Supervised training of a copy of the policy on a shorter form (adaptive penalty only)"),
+      Group("student", s.student,
+            "Supervised training of the student, a copy of the policy, on a shorter form (adaptive penalty only)"),
       Item("eval_every", s.eval_every, "steps between evaluations; 0: only at the end", cosmetic(at_least(0))),
       Item("trace_every", s.trace_every, "steps between samples of rollouts that are written to traces/; 0: none",
            cosmetic(at_least(0))),

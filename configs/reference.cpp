@@ -93,8 +93,8 @@ rl:
   known key.
 - **Input files** (`data.train`, `data.val`, `tokenizer.path`) and the folder `model.init` are searched relative to the working directory, then to the
   folder of the file that names them, then to that folder's parent. A name given by `--set` is relative to the working directory.
-- **`model.depth`** sets the size of the model in one number: layers = depth, width = 64 x depth, one head per 64 of width, and `kv_heads`, `head_width`
-  and `ffn_width` automatic. An option that the same file or a nearer source sets keeps its value.
+- **`model.depth`** sets the size of the model in one number: layers = depth, `hidden_size` = 64 x depth, one head per 64 of it, and `kv_heads`, `head_dim`
+  and `intermediate_size` automatic. An option that the same file or a nearer source sets keeps its value.
 - **Resuming** compares a hash of the options that change the numbers of a run; those marked * are not part of it and may be changed between two
   starts of the same run. The hash includes the name of an input file, but not its folder.
 )";

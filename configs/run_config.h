@@ -23,14 +23,15 @@ struct Run {
 };
 
 struct Model {
-  int64_t depth = 0;  // derives layers, width and heads where they are not set beside it (load.h); 0: off
+  int64_t depth = 0;  // derives layers, hidden size and heads where they are not set beside it (load.h); 0: off
   int64_t layers = 3;
-  int64_t width = 64;
-  int64_t heads = 4;       // query heads
-  int64_t kv_heads = 0;    // key/value heads; 0: as many as heads
-  int64_t head_width = 0;  // 0: width / heads
-  int64_t ffn_width = 0;   // SwiGLU inner width; 0: 8/3 of width, rounded up to a multiple of 64
-  int64_t context = 256;   // longest sequence, tokens
+  int64_t hidden_size = 64;
+  int64_t heads = 4;     // query heads
+  int64_t kv_heads = 0;  // key/value heads; 0: as many as heads
+  int64_t head_dim = 0;  // 0: hidden_size / heads
+  int64_t intermediate_size =
+      0;  // inner size of the feed-forward part (SwiGLU); 0: 8/3 of hidden_size, rounded up to a multiple of 64
+  int64_t max_seq_len = 256;  // longest sequence, tokens
   double rope_theta = 10000;
   double norm_eps = 1e-6;
   bool qk_norm = false;        // RMSNorm on each query and key head before RoPE (Qwen3)
@@ -112,7 +113,7 @@ struct Pretrain {
   int64_t steps = 0;
   int64_t batch_size = 12;    // sequences per update
   int64_t micro_batch = 0;    // sequences per forward pass; 0: batch_size
-  int64_t context = 0;        // tokens of a sequence; 0: model.context
+  int64_t seq_len = 0;        // tokens of a sequence; 0: model.max_seq_len
   int64_t eval_every = 250;   // steps between validation losses; 0: only at the end
   int64_t eval_batches = 50;  // validation batches
   Optimizer optimizer;
@@ -134,10 +135,10 @@ struct Penalty {
   double strength = 0.3;          // group_relative: share of the reward that length can take
 };
 
-// Beside every RL step, a copy of the policy learns a shorter form by supervised updates. This requires the adaptive
-// penalty.
-struct Practice {
-  int64_t updates = 4;  // supervised updates per step; 0: no practice
+// Beside every RL step, the student, a copy of the policy, learns a shorter form by supervised updates. This requires
+// the adaptive penalty.
+struct Student {
+  int64_t updates = 4;  // supervised updates per step; 0: no student
   int64_t traces = 64;  // traces of each update
   double lr = 6e-4;     // constant
 };
@@ -158,10 +159,10 @@ struct Rl {
   double entropy_bonus = 0.003;  // weight of the entropy term; the entropy controller raises it when entropy collapses
   bool resample_uniform = true;  // replace groups without a signal (equal rewards or none correct) by fresh prompts
   int64_t max_resample_rounds = 2;
-  int64_t replay = 32;         // supervised traces of the mastered form mixed into each update; 0: none
-  double replay_weight = 1.0;  // weight of the replay loss beside the policy loss
+  int64_t demonstrations = 32;        // supervised traces of the mastered form mixed into each update; 0: none
+  double demonstration_weight = 1.0;  // weight of the demonstration loss beside the policy loss
   Penalty penalty;
-  Practice practice;
+  Student student;
   int64_t eval_every = 50;   // steps between evaluations; 0: only at the end
   int64_t trace_every = 10;  // steps between sampled traces written to traces/
   Optimizer optimizer;

@@ -34,15 +34,15 @@ PretrainStream::PretrainStream(TokenRange range, const PretrainOptions& options)
     : range_(std::move(range)), options_(options) {
   if (options.batch_size < 1)
     throw std::invalid_argument(fmt::format("the batch size is {} sequences, expected at least 1", options.batch_size));
-  epoch_windows(0);  // throws on a bad range or context
+  epoch_windows(0);  // throws on a bad range or sequence length
 }
 
 Windows PretrainStream::epoch_windows(int64_t epoch) const {
   // Uses coordinate 0 of the epoch's random numbers. Permutation uses the coordinates from 2^32 on.
   const uint32_t word = philox(options_.seed, RandomStream::kShuffle, static_cast<uint64_t>(epoch), 0)[0];
-  const int64_t context = std::max<int64_t>(options_.context, 0);
-  const int64_t first = 1 + uniform_below(word, static_cast<uint32_t>(context));
-  return Windows(range_, options_.context, first);
+  const int64_t seq_len = std::max<int64_t>(options_.seq_len, 0);
+  const int64_t first = 1 + uniform_below(word, static_cast<uint32_t>(seq_len));
+  return Windows(range_, options_.seq_len, first);
 }
 
 Batch PretrainStream::next(int64_t begin, int64_t end) {
@@ -72,7 +72,7 @@ nlohmann::json PretrainStream::state() const {
           {"content_sha256", range_.source->content_hash()},
           {"first_token", range_.begin},
           {"end_token", range_.end},
-          {"context", options_.context},
+          {"context", options_.seq_len},  // the name in checkpoints
           {"seed", options_.seed}};
 }
 
@@ -83,7 +83,7 @@ void PretrainStream::restore(const nlohmann::json& state) {
     require_equal(state, "content_sha256", range_.source->content_hash());
     require_equal(state, "first_token", range_.begin);
     require_equal(state, "end_token", range_.end);
-    require_equal(state, "context", options_.context);
+    require_equal(state, "context", options_.seq_len);
     require_equal(state, "seed", options_.seed);
     epoch = state.at("epoch").get<int64_t>();
     cursor = state.at("cursor").get<int64_t>();
@@ -98,8 +98,8 @@ void PretrainStream::restore(const nlohmann::json& state) {
   cursor_ = cursor;
 }
 
-ValidationSet::ValidationSet(TokenRange range, int64_t context, int64_t batch_size, int64_t batches, uint64_t seed)
-    : windows_(std::move(range), context, std::max<int64_t>(context, 1)), batch_size_(batch_size), seed_(seed) {
+ValidationSet::ValidationSet(TokenRange range, int64_t seq_len, int64_t batch_size, int64_t batches, uint64_t seed)
+    : windows_(std::move(range), seq_len, std::max<int64_t>(seq_len, 1)), batch_size_(batch_size), seed_(seed) {
   if (batch_size < 1 || batches < 1) {
     throw std::invalid_argument(
         fmt::format("{} validation batches of {} sequences: expected at least 1 of each", batches, batch_size));

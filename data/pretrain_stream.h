@@ -10,14 +10,14 @@
 namespace terse::data {
 
 struct PretrainOptions {
-  int64_t context = 0;     // inputs of a window, tokens
+  int64_t seq_len = 0;     // inputs of a window, tokens
   int64_t batch_size = 0;  // windows of a batch, over all ranks
   uint64_t seed = 0;
 };
 
 // Every epoch visits every window once. Each epoch has its own order and its own shift of the cuts, both from the seed.
 // A batch that reaches the end of an epoch continues with the next one, so all batches have batch_size windows. The
-// windows at both ends of the corpus may be shorter than `context`. A corpus shorter than a window is one short window.
+// windows at both ends of the corpus may be shorter than `seq_len`. A corpus shorter than a window is one short window.
 class PretrainStream final : public BatchStream {
  public:
   // Throws std::invalid_argument when the range has fewer than two tokens, or a number is out of range.
@@ -26,8 +26,8 @@ class PretrainStream final : public BatchStream {
   int64_t batch_size() const override { return options_.batch_size; }
   using BatchStream::next;
   Batch next(int64_t begin, int64_t end) override;
-  // Returns the position, and the content hash, range, context and seed to which it applies. The batch size may change
-  // on restore.
+  // Returns the position, and the content hash, range, sequence length and seed to which it applies. The batch size may
+  // change on restore.
   nlohmann::json state() const override;
   void restore(const nlohmann::json& state) override;
 
@@ -44,7 +44,7 @@ class PretrainStream final : public BatchStream {
 // `batches` * batch_size covers them, and otherwise a sample without replacement. Cuts are not shifted.
 class ValidationSet {
  public:
-  ValidationSet(TokenRange range, int64_t context, int64_t batch_size, int64_t batches, uint64_t seed);
+  ValidationSet(TokenRange range, int64_t seq_len, int64_t batch_size, int64_t batches, uint64_t seed);
   int64_t size() const { return size_; }  // batches; at most `batches`, at least 1
   // Returns the number of sequences of batch `index`, 0 <= index < size().
   int64_t sequences(int64_t index) const;

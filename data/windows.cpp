@@ -21,25 +21,26 @@ std::vector<int64_t> cuts_inside(const std::vector<int64_t>& documents, int64_t 
 
 }  // namespace
 
-Windows::Windows(TokenRange range, int64_t context, int64_t first)
-    : range_(std::move(range)), context_(context), first_(first) {
+Windows::Windows(TokenRange range, int64_t seq_len, int64_t first)
+    : range_(std::move(range)), seq_len_(seq_len), first_(first) {
   if (!range_ || range_.begin < 0 || range_.end > range_.source->size() || range_.size() < 2) {
     throw std::invalid_argument(
         fmt::format("tokens {} to {} of {} are too few for a window, which needs at least 2 tokens", range_.begin,
                     range_.end, range_ ? range_.source->size() : 0));
   }
-  if (context < 1) throw std::invalid_argument(fmt::format("the context is {} tokens, expected at least 1", context));
-  if (first < 1 || first > context)
-    throw std::invalid_argument(fmt::format("the first window is {} tokens, expected 1 to {}", first, context));
+  if (seq_len < 1)
+    throw std::invalid_argument(fmt::format("the sequence length is {} tokens, expected at least 1", seq_len));
+  if (first < 1 || first > seq_len)
+    throw std::invalid_argument(fmt::format("the first window is {} tokens, expected 1 to {}", first, seq_len));
   const int64_t inputs = range_.size() - 1;
-  count_ = inputs <= first ? 1 : 1 + (inputs - first + context - 1) / context;
+  count_ = inputs <= first ? 1 : 1 + (inputs - first + seq_len - 1) / seq_len;
 }
 
 Windows::Span Windows::span(int64_t window) const {
   if (window < 0 || window >= count_)
     throw std::out_of_range(fmt::format("window {} is out of range: there are {}", window, count_));
-  const int64_t start = range_.begin + first_ + (window - 1) * context_;
-  return {std::max(range_.begin, start), std::min(range_.end - 1, start + context_)};
+  const int64_t start = range_.begin + first_ + (window - 1) * seq_len_;
+  return {std::max(range_.begin, start), std::min(range_.end - 1, start + seq_len_)};
 }
 
 Batch Windows::batch(const std::vector<int64_t>& windows) const {

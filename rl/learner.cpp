@@ -28,16 +28,16 @@ namespace {
 // Draws `count` new problems and renders their traces in the form that the policy has mastered at their difficulty.
 // They keep the policy from forgetting this form under length pressure. A problem gives no trace while the mastered
 // rung of its difficulty is the top one.
-std::vector<data::Sequence> draw_replay(const TokenizedTask& task, const CompressionController& controller,
-                                        int64_t count, int64_t& cursor) {
-  std::vector<data::Sequence> replay;
+std::vector<data::Sequence> draw_demonstrations(const TokenizedTask& task, const CompressionController& controller,
+                                                int64_t count, int64_t& cursor) {
+  std::vector<data::Sequence> demonstrations;
   for (int64_t i = 0; i < count; ++i) {
-    const Problem problem = task.problem(Split::kTrain, index_in(IndexSpace::kReplay, cursor++));
+    const Problem problem = task.problem(Split::kTrain, index_in(IndexSpace::kDemonstrations, cursor++));
     const int64_t rung = controller.mastered_rung(problem.difficulty);
     if (rung == 0) continue;
-    replay.push_back(data::prompt_and_response(problem.prompt, controller.ladder().trace(problem, rung)));
+    demonstrations.push_back(data::prompt_and_response(problem.prompt, controller.ladder().trace(problem, rung)));
   }
-  return replay;
+  return demonstrations;
 }
 
 // Returns the seconds since `mark`, and sets `mark` to now.
@@ -85,7 +85,7 @@ class Learner {
       entropy_.restore(progress_.extra.at("entropy"));
       guard_.restore(progress_.extra.at("skipped"));
       source_.restore(progress_.extra.at("problems"));
-      replayed_ = progress_.extra.at("replayed");
+      demonstrated_ = progress_.extra.at("replayed");  // the name in checkpoints
     });
   }
 
@@ -105,17 +105,18 @@ class Learner {
 
     // 2. The controller moves its limits.
     if (adaptive_) controller_.observe(record.batch.sampled);
-    const std::vector<data::Sequence> replay =
-        adaptive_ ? draw_replay(task_, controller_, rl_.replay, replayed_) : std::vector<data::Sequence>{};
+    const std::vector<data::Sequence> demonstrations =
+        adaptive_ ? draw_demonstrations(task_, controller_, rl_.demonstrations, demonstrated_)
+                  : std::vector<data::Sequence>{};
 
     session_.world().enter("update");
-    // 3. Updates: policy loss, entropy bonus and replay. rl.updates_per_batch updates share the groups.
-    update(record, replay);
+    // 3. Updates: policy loss, entropy bonus and demonstrations. rl.updates_per_batch updates share the groups.
+    update(record, demonstrations);
     record.train_seconds = lap(mark);
 
     session_.world().enter("practice");
     // 4. The apprentice practises a shorter form.
-    if (adaptive_ && rl_.practice.updates > 0) apprentice_.practise(controller_, done);
+    if (adaptive_ && rl_.student.updates > 0) apprentice_.practise(controller_, done);
     record.practice_seconds = lap(mark);
 
     // 5. Record the step.
@@ -158,16 +159,16 @@ class Learner {
 
   nlohmann::json state() {
     return {{"controller", controller_.state()}, {"apprentice", apprentice_.state()},    {"entropy", entropy_.state()},
-            {"skipped", guard_.state()},         {"problems", source_.ledger().state()}, {"replayed", replayed_}};
+            {"skipped", guard_.state()},         {"problems", source_.ledger().state()}, {"replayed", demonstrated_}};
   }
 
-  void update(StepRecord& record, const std::vector<data::Sequence>& replay) {
+  void update(StepRecord& record, const std::vector<data::Sequence>& demonstrations) {
     const UpdateOptions options{rl_.loss,
                                 {rl_.clip_low, rl_.clip_high, static_cast<double>(response_limit(config_, task_))},
                                 rollout_sampling(config_, task_).transform,
                                 entropy_.weight(),
                                 rl_.micro_batch,
-                                rl_.replay_weight,
+                                rl_.demonstration_weight,
                                 record.batch.version,
                                 rl_.importance_cap};
     record.lr = trainer::learning_rate(rl_.optimizer, progress_.step, rl_.steps);
@@ -175,8 +176,8 @@ class Learner {
     for (size_t u = 0; u < updates; ++u) {
       const size_t begin = groups * u / updates, end = groups * (u + 1) / updates;
       model_.params().zero_grad();
-      const UpdateResult result =
-          accumulate_update(model_, std::span(record.batch.groups).subspan(begin, end - begin), replay, options);
+      const UpdateResult result = accumulate_update(model_, std::span(record.batch.groups).subspan(begin, end - begin),
+                                                    demonstrations, options);
       const trainer::AdamW::Update applied = optimizer_.step(record.lr);
       guard_.check(applied.applied && std::isfinite(result.stats.loss), "rl", progress_.step);
       record.add(result, applied.grad_norm, u == 0);
@@ -227,7 +228,7 @@ class Learner {
   TraceLog traces_;
   LedgerLog ledger_;
   trainer::StageProgress progress_{"rl", 0, 0, 0, {}};
-  int64_t replayed_ = 0;                  // problems drawn for replay so far
+  int64_t demonstrated_ = 0;              // problems drawn for demonstrations so far
   double score_ = trainer::score_of({});  // of the last step, for the retention of checkpoints
 };
 

@@ -109,7 +109,7 @@ trainer::Metrics StepRecord::metrics(double entropy_weight) const {
       {"kl", update.stats.approx_kl()},
       {"grad_norm", grad_norm},
       {"loss", update.policy_loss},
-      {"replay_loss", update.replay_loss},
+      {"demonstration_loss", update.demonstration_loss},
       {"lr", lr},
       {"clip_ratio/region_mean", stats.clip_fraction()},
       {"frac_reward_zero_std",

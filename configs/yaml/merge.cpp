@@ -13,8 +13,8 @@
 namespace terse::configs {
 namespace {
 
-constexpr int64_t kWidthPerDepth = 64;
-constexpr int64_t kDerivedHeadWidth = 64;
+constexpr int64_t kHiddenSizePerDepth = 64;
+constexpr int64_t kDerivedHeadDim = 64;
 
 std::string section_name(const std::string& section) {
   return section.empty() ? "at the top level" : "in " + section;
@@ -37,13 +37,13 @@ std::string nested(std::string_view path) {
   return fmt::format("{}: {{{}}}", path.substr(0, dot), nested(path.substr(dot + 1)));
 }
 
-// Returns the largest number of heads that divides the width into heads of even width, at least kDerivedHeadWidth each,
-// or 1 if there is none. The width must be even because RoPE rotates pairs. If `head_width` is given, it alone
+// Returns the largest number of heads that divides the hidden size into heads of even size, at least kDerivedHeadDim
+// each, or 1 if there is none. The size must be even because RoPE rotates pairs. If `head_dim` is given, it alone
 // determines the number of heads.
-int64_t derived_heads(int64_t width, int64_t head_width) {
-  if (head_width > 0) return std::max<int64_t>(1, width / head_width);
-  int64_t heads = std::max<int64_t>(1, width / kDerivedHeadWidth);
-  while (heads > 1 && (width % heads != 0 || width / heads % 2 != 0)) --heads;
+int64_t derived_heads(int64_t hidden_size, int64_t head_dim) {
+  if (head_dim > 0) return std::max<int64_t>(1, hidden_size / head_dim);
+  int64_t heads = std::max<int64_t>(1, hidden_size / kDerivedHeadDim);
+  while (heads > 1 && (hidden_size % heads != 0 || hidden_size / heads % 2 != 0)) --heads;
   return heads;
 }
 
@@ -200,11 +200,11 @@ void Merger::derive_from_depth() {
     derived_.insert(key);
   };
   derive("model.layers", model.layers, model.depth);
-  derive("model.width", model.width, kWidthPerDepth * model.depth);
-  derive("model.head_width", model.head_width, 0);
-  derive("model.heads", model.heads, derived_heads(model.width, model.head_width));
+  derive("model.hidden_size", model.hidden_size, kHiddenSizePerDepth * model.depth);
+  derive("model.head_dim", model.head_dim, 0);
+  derive("model.heads", model.heads, derived_heads(model.hidden_size, model.head_dim));
   derive("model.kv_heads", model.kv_heads, 0);
-  derive("model.ffn_width", model.ffn_width, 0);
+  derive("model.intermediate_size", model.intermediate_size, 0);
 }
 
 }  // namespace terse::configs

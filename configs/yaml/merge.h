@@ -31,8 +31,8 @@ class Merger {
   void apply_file(const Node& root, const std::string& source, int rank, const std::filesystem::path& folder);
   // Applies an override "a.b=c". All overrides share one rank.
   void apply_override(const std::string& text, int rank);
-  // Derives layers, width, heads and the rest of the shape from model.depth. An option keeps its value if it was set in
-  // the same source as depth or in a nearer one.
+  // Derives layers, hidden size, heads and the rest of the shape from model.depth. An option keeps its value if it was
+  // set in the same source as depth or in a nearer one.
   void derive_from_depth();
 
   const FieldTable& table() const { return table_; }

@@ -12,22 +12,25 @@ namespace {
 constexpr size_t kLongestWord = 64;  // longer words are no typos of options, and the time is quadratic
 
 // Names that other trainers use for the same option.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 23> kSynonyms = {{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 26> kSynonyms = {{
     {"learning_rate", "lr"},
     {"max_lr", "lr"},
     {"n_layer", "layers"},
     {"n_layers", "layers"},
     {"num_layers", "layers"},
     {"num_hidden_layers", "layers"},
-    {"d_model", "width"},
-    {"n_embd", "width"},
-    {"hidden_size", "width"},
+    {"d_model", "hidden_size"},
+    {"n_embd", "hidden_size"},
+    {"width", "hidden_size"},
     {"n_head", "heads"},
     {"n_heads", "heads"},
     {"num_attention_heads", "heads"},
-    {"block_size", "context"},
-    {"seq_len", "context"},
-    {"intermediate_size", "ffn_width"},
+    {"head_width", "head_dim"},
+    {"context", "max_seq_len"},
+    {"block_size", "max_seq_len"},
+    {"max_position_embeddings", "max_seq_len"},
+    {"d_ff", "intermediate_size"},
+    {"ffn_width", "intermediate_size"},
     {"num_generations", "group_size"},
     {"max_steps", "steps"},
     {"max_iters", "steps"},

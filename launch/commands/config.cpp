@@ -41,7 +41,7 @@ void add_check(const Command& parent) {
   command.finish(kAllGlobals,
                  "Examples:\n"
                  "  terse config check configs/quickstart.yaml\n"
-                 "  terse config check configs/quickstart.yaml --set model.width=96",
+                 "  terse config check configs/quickstart.yaml --set model.hidden_size=96",
                  [=] {
                    const configs::RunConfig config = resolve_config(*path, command.globals()).config;
                    print_result("ok: {} (stages {}, run folder {})\n", *path, fmt::join(config.stages, ", "),

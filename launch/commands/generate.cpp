@@ -54,8 +54,8 @@ int generate(Options& options, const GlobalOptions& globals) {
   on_user_input([&] { limit = rl::generate(request, emit); });
   if (limit < request.max_new_tokens) {
     warn(
-        "terse: warning: the model's context leaves room for {} new tokens after this prompt, so --max-new-tokens {} "
-        "had no further effect\n",
+        "terse: warning: the model's longest sequence leaves room for {} new tokens after this prompt, so "
+        "--max-new-tokens {} had no further effect\n",
         limit, request.max_new_tokens);
   }
   return kDone;
@@ -71,7 +71,7 @@ void add_generate(const Command& parent) {
   command.optional_argument("PROMPT", options->prompt, "Text to continue (default: standard input)");
   command.number("--samples", request.samples, 1, 1e6, "Number of samples (default: 1)");
   command.number("--max-new-tokens", request.max_new_tokens, 1, 1e9,
-                 "Longest response in tokens (default: engine.max_new_tokens, the task's limit, or the context)");
+                 "Longest response in tokens (default: engine.max_new_tokens, the task's limit, or model.max_seq_len)");
   command.number("--temperature", request.temperature, 0, 100,
                  "Sampling temperature; 0: greedy decoding, always the likeliest token (default: 1)");
   command.number("--top-k", request.top_k, 0, 1e9, "Sample among the N likeliest tokens (default: 0, off)");

@@ -16,10 +16,10 @@ constexpr double kBytesPerGpuLogit = 5 * 4 + 1;
 
 struct Widths {
   explicit Widths(const ModelSpec& spec)
-      : d(static_cast<double>(spec.width)),
-        q(static_cast<double>(spec.qkv_width())),
-        a(static_cast<double>(spec.attention_width())),
-        f(static_cast<double>(spec.ffn_width)),
+      : d(static_cast<double>(spec.hidden_size)),
+        q(static_cast<double>(spec.qkv_size())),
+        a(static_cast<double>(spec.attention_size())),
+        f(static_cast<double>(spec.intermediate_size)),
         h(static_cast<double>(spec.heads)),
         k(static_cast<double>(spec.kv_heads)),
         v(static_cast<double>(spec.vocab)) {}
@@ -63,7 +63,7 @@ double head_copies(const ModelSpec& spec, Pass pass, double chunk) {
   int64_t sequences = pass.sequences;
   for (; sequences > 1 && static_cast<double>(sequences * pass.loss_rows / pass.sequences) > chunk; sequences /= 2)
     ++copies;
-  return copies * static_cast<double>(spec.width * spec.vocab) * 4;
+  return copies * static_cast<double>(spec.hidden_size * spec.vocab) * 4;
 }
 
 double head_bytes(const ModelSpec& spec, bool cuda, Pass pass) {

@@ -43,7 +43,7 @@ Change slots(int64_t sequences) {
 }
 
 Change no_practice() {
-  return {"rl.practice.updates=0", [](Run& run) { run.config.rl.practice.updates = 0; }};
+  return {"rl.student.updates=0", [](Run& run) { run.config.rl.student.updates = 0; }};
 }
 
 StagePlan with(Run run, const Change& change, const std::string& stage) {
@@ -64,7 +64,7 @@ std::vector<Change> ways_to_fit(const Run& run, const StagePlan& plan) {
     ways.push_back(slots(plan.largest_slots));
   if (!recomputes) ways.push_back(recompute());
   for (int64_t stage = run.config.parallel.zero + 1; stage <= 3 && run.ranks > 1; ++stage) ways.push_back(zero(stage));
-  if (plan.stage == "rl" && run.config.rl.practice.updates > 0) ways.push_back(no_practice());
+  if (plan.stage == "rl" && run.config.rl.student.updates > 0) ways.push_back(no_practice());
   return ways;
 }
 
@@ -86,7 +86,7 @@ std::string together(Run run, StagePlan plan) {
   fewer_slots();
   if (!plan.fits() && !run.spec().activation_checkpointing) change(recompute());
   fewer_slots();
-  if (!plan.fits() && plan.stage == "rl" && run.config.rl.practice.updates > 0) change(no_practice());
+  if (!plan.fits() && plan.stage == "rl" && run.config.rl.student.updates > 0) change(no_practice());
   fewer_slots();
   return plan.fits() ? fmt::format("{} together ({})", fmt::join(changed, ", "), gib(plan.bytes())) : "";
 }
@@ -106,8 +106,9 @@ std::string does_not_fit(const Run& run, const StagePlan& plan) {
   if (ways.empty()) {
     if (const std::string all = together(run, plan); !all.empty()) ways.push_back(all);
   }
-  const std::string remedy = ways.empty() ? "no option makes it fit: use more ranks, or a smaller model or context"
-                                          : fmt::format("it fits with {}", fmt::join(ways, ", or "));
+  const std::string remedy = ways.empty()
+                                 ? "no option makes it fit: use more ranks, or a smaller model or shorter sequences"
+                                 : fmt::format("it fits with {}", fmt::join(ways, ", or "));
   return fmt::format("{} does not fit: it needs {} per rank, but the limit is {}; most of it is for {}; {}", plan.stage,
                      gib(plan.bytes()), gib(plan.limit_bytes), fmt::join(top, ", "), remedy);
 }

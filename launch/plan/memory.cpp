@@ -28,7 +28,7 @@ bool has_kernel_decoder(const ModelSpec& spec, bool cuda) {
 // The number of tokens that one slot can hold.
 double slot_tokens(const ModelSpec& spec, bool cuda) {
   const int64_t block = has_kernel_decoder(spec, cuda) ? trainer::kernels::kKeyBlock : 1;
-  return static_cast<double>((spec.context + block - 1) / block * block);
+  return static_cast<double>((spec.max_seq_len + block - 1) / block * block);
 }
 
 }  // namespace
@@ -170,14 +170,14 @@ std::vector<PassLoad> pass_loads(const ModelSpec& spec, const PlannedSharding& s
 
 std::vector<Consumer> engine_bytes(const ModelSpec& spec, const Generation& generation, bool cuda) {
   const double size = has_kernel_decoder(spec, cuda) ? 4 : working_bytes(spec);
-  const double head = static_cast<double>(spec.kv_heads * spec.head_width * spec.layers);
+  const double head = static_cast<double>(spec.kv_heads * spec.head_dim * spec.layers);
   std::vector<Consumer> out = {{
       "keys and values",
       static_cast<double>(generation.slots) * slot_tokens(spec, cuda) * 2 * head * size,
   }};
   if (has_kernel_decoder(spec, cuda)) {
     double packed = shard_elements(unit_sizes(spec), 1);
-    if (spec.tie_embeddings) packed += static_cast<double>(spec.vocab * spec.width);  // the head, transposed
+    if (spec.tie_embeddings) packed += static_cast<double>(spec.vocab * spec.hidden_size);  // the head, transposed
     out.push_back({"weights to decode with", 4 * packed});
   }
   return out;
@@ -187,15 +187,15 @@ double decoding_bytes(const ModelSpec& spec, const Generation& generation, bool 
   const double live = static_cast<double>(std::min(generation.slots, generation.requests));
   const double prompt = static_cast<double>(generation.prompt_tokens);
   const double prefill = std::min(live * prompt, kPrefillRows - 1 + prompt);
-  const double rows = std::max(live, prefill), w = static_cast<double>(spec.qkv_width() + 3 * spec.ffn_width);
+  const double rows = std::max(live, prefill), w = static_cast<double>(spec.qkv_size() + 3 * spec.intermediate_size);
   const double size = has_kernel_decoder(spec, cuda) ? 4 : working_bytes(spec);
-  double bytes = rows * size * (w + 3 * static_cast<double>(spec.width + spec.attention_width()));
+  double bytes = rows * size * (w + 3 * static_cast<double>(spec.hidden_size + spec.attention_size()));
   bytes += live * static_cast<double>(spec.vocab) * 4 * 2;  // logits and probabilities
   if (has_kernel_decoder(spec, cuda)) return bytes;
   // Each row reads a copy of its slot's keys and values, and has a mask. On a GPU, a mask with grouped heads leaves
   // only the plain implementation of attention: it repeats the copy for every query head, and stores scores and their
   // softmax.
-  const double c = static_cast<double>(spec.head_width), capacity = slot_tokens(spec, cuda);
+  const double c = static_cast<double>(spec.head_dim), capacity = slot_tokens(spec, cuda);
   const double heads = static_cast<double>(spec.heads), kv_heads = static_cast<double>(spec.kv_heads);
   double of_a_token = size * 2 * kv_heads * c + 1;
   if (cuda) of_a_token += 2 * 4 * heads;

@@ -45,7 +45,7 @@ struct PassLoad {
 std::vector<PassLoad> pass_loads(const ModelSpec& spec, const PlannedSharding& sharding, bool cuda, int64_t sequences,
                                  int64_t micro_batch);
 
-// Generation with `slots` sequences of up to spec.context tokens (rl/engine).
+// Generation with `slots` sequences of up to spec.max_seq_len tokens (rl/engine).
 struct Generation {
   int64_t slots = 0;
   int64_t prompt_tokens = 0;  // of each sequence

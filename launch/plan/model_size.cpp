@@ -26,8 +26,9 @@ std::vector<double> unit_sizes(const ModelSpec& spec) {
 double flops_per_token(const ModelSpec& spec, double sequence_length) {
   const trainer::ParamUnit block = layout_with_one_block(spec).units[1];
   const double matrices = static_cast<double>(block.decayed_end - block.begin);
-  const double weights = static_cast<double>(spec.layers) * matrices + static_cast<double>(spec.width * spec.vocab);
-  return 6 * weights + 6 * static_cast<double>(spec.layers * spec.attention_width()) * sequence_length;
+  const double weights =
+      static_cast<double>(spec.layers) * matrices + static_cast<double>(spec.hidden_size * spec.vocab);
+  return 6 * weights + 6 * static_cast<double>(spec.layers * spec.attention_size()) * sequence_length;
 }
 
 }  // namespace terse::launch::plan

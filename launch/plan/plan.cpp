@@ -80,7 +80,7 @@ std::vector<Consumer> memory_of(const Run& run, const StageShape& shape) {
     const int64_t rollouts = shape.rollouts / shape.learners + 1;
     out.push_back({"rollouts", static_cast<double>(rollouts * run.response_tokens) * kRolloutBytesPerToken});
   }
-  const double rope = static_cast<double>(spec.context * spec.head_width) * 4;
+  const double rope = static_cast<double>(spec.max_seq_len * spec.head_dim) * 4;
   out.push_back({"batch and angles", batch_bytes(shape) + rope});
   for (const Consumer& consumer : worst_moment(run, shape))
     if (consumer.bytes > 0) out.push_back(consumer);
@@ -134,7 +134,7 @@ double generation_seconds(const Run& run, const StageShape& shape) {
   const double batch = static_cast<double>(std::min(generation.slots, generation.requests));
   const double waves = std::ceil(static_cast<double>(generation.requests) / batch);
   const double context = static_cast<double>(run.prompt_tokens) + static_cast<double>(run.response_tokens) / 2;
-  const double cached = 2 * w * static_cast<double>(spec.kv_heads * spec.head_width * spec.layers) * context * batch;
+  const double cached = 2 * w * static_cast<double>(spec.kv_heads * spec.head_dim * spec.layers) * context * batch;
   const double forward_flops = flops_per_token(spec, context) / 3;
   const double bandwidth = run.machine.memory_gbps * 1e9 * run.machine.decode_efficiency;
   const double token = std::max({(w * parameters + cached) / bandwidth, forward_flops * batch / peak_flops(run),

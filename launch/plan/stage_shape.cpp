@@ -1,4 +1,4 @@
-// Reads the options of each stage. Replay and practice exist only with the adaptive penalty.
+// Reads the options of each stage. Demonstrations and practice exist only with the adaptive penalty.
 #include "launch/plan/stage_shape.h"
 
 #include <fmt/format.h>
@@ -27,10 +27,10 @@ void rl_shape(const Run& run, StageShape& shape) {
   shape.sequences = divided_up(shape.rollouts, rl.updates_per_batch);
   shape.batches = {shape.sequences};
   if (rl.penalty.kind == "adaptive") {
-    shape.sequences += rl.replay;
-    if (rl.replay > 0) shape.batches.push_back(rl.replay);
-    shape.practice_updates = rl.practice.updates;
-    shape.practice_sequences = rl.practice.traces;
+    shape.sequences += rl.demonstrations;
+    if (rl.demonstrations > 0) shape.batches.push_back(rl.demonstrations);
+    shape.practice_updates = rl.student.updates;
+    shape.practice_sequences = rl.student.traces;
     if (shape.practice_updates > 0) shape.batches.push_back(shape.practice_sequences);
   }
   share_out(shape, rl.micro_batch);
@@ -46,7 +46,7 @@ StageShape shape_of(const Run& run, const std::string& stage) {
   shape.generators = split ? samplers : shape.learners;
   if (stage == "pretrain") {
     const configs::Pretrain& p = run.config.pretrain;
-    shape.sequence_tokens = shape.loss_rows = p.context > 0 ? p.context : run.config.model.context;
+    shape.sequence_tokens = shape.loss_rows = p.seq_len > 0 ? p.seq_len : run.config.model.max_seq_len;
     shape.sequences = p.batch_size;
     shape.batches = {shape.sequences};
     share_out(shape, p.micro_batch);

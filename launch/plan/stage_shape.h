@@ -11,7 +11,7 @@ namespace terse::launch::plan {
 
 struct StageShape {
   int64_t sequences = 0;         // in one update, over all ranks
-  std::vector<int64_t> batches;  // over all ranks; those of rollouts, replay and practice take separate passes
+  std::vector<int64_t> batches;  // over all ranks; those of rollouts, demonstrations and practice take separate passes
   int64_t sequence_tokens = 0;   // of the longest sequence
   int64_t loss_rows = 0;         // in one sequence
   int64_t micro_batch = 0;       // sequences in one pass of one rank

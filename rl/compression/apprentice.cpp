@@ -63,7 +63,7 @@ void Apprentice::practise(const CompressionController& controller, double progre
     return;
   }
   if (*rung != rung_) begin(*rung);
-  for (int64_t i = 0; i < config_.rl.practice.updates; ++i) update(controller.ladder());
+  for (int64_t i = 0; i < config_.rl.student.updates; ++i) update(controller.ladder());
   exam_due_ = ++steps_ % kExamEvery == 0;
 }
 
@@ -89,7 +89,7 @@ bool Apprentice::take_exam(CompressionController& controller) {
 }
 
 void Apprentice::update(const Ladder& ladder) {
-  const int64_t count = config_.rl.practice.traces;
+  const int64_t count = config_.rl.student.traces;
   const auto batch = trainer::BatchShare::own(copy_->model, count, [&](trainer::SequenceRange share) {
     std::vector<data::Sequence> traces;
     for (int64_t i = share.begin; i < share.end; ++i) {
@@ -104,7 +104,7 @@ void Apprentice::update(const Ladder& ladder) {
   loss_ = trainer::accumulate_cross_entropy(copy_->model, batch, config_.rl.micro_batch).mean();
   // The optimizer skips a non-finite gradient. No check is needed here: the policy never takes weights that fail the
   // exam.
-  copy_->optimizer.step(config_.rl.practice.lr);
+  copy_->optimizer.step(config_.rl.student.lr);
   torch::NoGradGuard no_grad;
   copy_->average.lerp_(copy_->model.params().master(), 1 - kAverage);
 }

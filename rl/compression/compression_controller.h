@@ -7,8 +7,8 @@
 //         difficulty has ever been, within a tolerance for sampling noise. They also move when the apprentice
 //         (rl/compression/apprentice.h) passes an exam. So the policy masters a length before the limit enforces it.
 //   Up:   one difficulty moves alone, when its rollouts of the limit's own length fall below an accuracy floor. So no
-//         difficulty is sacrificed for the mean. Only the limit loosens. Replay keeps the form that the policy has
-//         mastered, because teaching one difficulty a form that the policy has left harms the others.
+//         difficulty is sacrificed for the mean. Only the limit loosens. Demonstrations keep the form that the policy
+//         has mastered, because teaching one difficulty a form that the policy has left harms the others.
 #pragma once
 
 #include <map>
@@ -31,7 +31,7 @@ class CompressionController {
   // Longest response that counts at this difficulty, tokens; infinite before the first observation.
   double limit(int64_t difficulty) const;
   int64_t rung(int64_t difficulty) const { return states_.at(difficulty).rung; }
-  // The lowest (shortest) rung that this difficulty has stood on: the form to replay.
+  // The lowest (shortest) rung that this difficulty has stood on: the form to demonstrate.
   int64_t mastered_rung(int64_t difficulty) const { return states_.at(difficulty).mastered; }
 
   // Counts the raw outcomes of one step's rollouts, then moves the limits.

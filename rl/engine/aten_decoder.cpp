@@ -92,7 +92,7 @@ class AtenDecoder final : public Decoder {
     const auto options =
         torch::TensorOptions().device(model.device()).dtype(spec.bf16 ? torch::kBFloat16 : torch::kFloat32);
     for (int64_t layer = 0; layer < spec.layers; ++layer) {
-      cache_.keys.push_back(torch::zeros({slots, capacity, spec.kv_heads, spec.head_width}, options));
+      cache_.keys.push_back(torch::zeros({slots, capacity, spec.kv_heads, spec.head_dim}, options));
       cache_.values.push_back(torch::zeros_like(cache_.keys.back()));
     }
     refresh();

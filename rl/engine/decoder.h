@@ -34,7 +34,7 @@ class Decoder {
   // detached from the autograd graph.
   virtual void refresh() = 0;
   // Writes the keys and values of all rows; returns the logits of the wanted ones: [wanted, V] fp32 on the CPU. Throws
-  // std::invalid_argument when a position lies beyond the model's context or the cache's capacity.
+  // std::invalid_argument when a position lies beyond the model's longest sequence or the cache's capacity.
   torch::Tensor forward(const DecodeRows& rows);
   // Copies the first `length` tokens of one slot's cache to another.
   virtual void copy_prefix(int64_t from, int64_t to, int64_t length) = 0;

@@ -36,7 +36,7 @@ void check(const SamplingParams& params) {
 }
 
 Engine::Engine(trainer::Transformer& model, const EngineOptions& options)
-    : model_(model), options_(options), decoder_(make_decoder(model, options.max_batch, model.spec().context)) {
+    : model_(model), options_(options), decoder_(make_decoder(model, options.max_batch, model.spec().max_seq_len)) {
   for (int64_t slot = options.max_batch - 1; slot >= 0; --slot) free_slots_.push_back(slot);
 }
 
@@ -70,9 +70,9 @@ void Engine::check_request(const GenerationRequest& request) const {
   check(request.sampling);
   if (request.prompt.empty()) throw std::invalid_argument("a prompt is empty; it must have at least one token");
   const int64_t added = request.sampling.max_new_tokens;
-  if (length_of(request.prompt) + added > model_.spec().context) {
-    throw std::invalid_argument(fmt::format("a prompt of {} tokens plus {} new tokens exceeds model.context = {}",
-                                            request.prompt.size(), added, model_.spec().context));
+  if (length_of(request.prompt) + added > model_.spec().max_seq_len) {
+    throw std::invalid_argument(fmt::format("a prompt of {} tokens plus {} new tokens exceeds model.max_seq_len = {}",
+                                            request.prompt.size(), added, model_.spec().max_seq_len));
   }
   if (request.first_sample < 0 || request.first_sample + request.sampling.n > kMostSamples)
     throw std::invalid_argument(
@@ -111,9 +111,10 @@ void Engine::extend(int64_t ticket, int64_t sample, const std::vector<int32_t>& 
   }
   if (tokens.empty()) throw std::invalid_argument("extend() needs at least one token");
   const int64_t room = found->request->sampling.max_new_tokens;
-  if (length_of(found->tokens) + length_of(tokens) + room > model_.spec().context) {
-    throw std::invalid_argument(fmt::format("{} tokens so far, {} to append and {} new ones exceed model.context = {}",
-                                            found->tokens.size(), tokens.size(), room, model_.spec().context));
+  if (length_of(found->tokens) + length_of(tokens) + room > model_.spec().max_seq_len) {
+    throw std::invalid_argument(
+        fmt::format("{} tokens so far, {} to append and {} new ones exceed model.max_seq_len = {}",
+                    found->tokens.size(), tokens.size(), room, model_.spec().max_seq_len));
   }
   for (const int32_t token : tokens) {
     found->tokens.push_back(token);

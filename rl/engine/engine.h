@@ -43,8 +43,8 @@ class Engine {
   std::vector<std::vector<Completion>> generate(const std::vector<GenerationRequest>& requests);
 
   // The same in small steps. Returns the ticket of the request: 0, 1, 2, .. Throws std::invalid_argument when the
-  // prompt is empty, a sampling parameter is out of range, a prompt plus max_new_tokens exceeds the context, or stop
-  // strings are given to an engine without a tokenizer.
+  // prompt is empty, a sampling parameter is out of range, a prompt plus max_new_tokens exceeds the longest sequence,
+  // or stop strings are given to an engine without a tokenizer.
   int64_t submit(GenerationRequest request);
   struct Finished {
     int64_t ticket = 0, sample = 0;
@@ -55,8 +55,8 @@ class Engine {
   std::vector<Finished> step();
   // Appends tokens that the model has not sampled to a response that is in progress or was kept, and lets it continue.
   // It may then sample max_new_tokens more, and a stop string must lie in the tokens that follow. Throws
-  // std::invalid_argument, and changes nothing, when there is no such response, `tokens` is empty, or the context has
-  // no room for them and the new ones.
+  // std::invalid_argument, and changes nothing, when there is no such response, `tokens` is empty, or the longest
+  // sequence has no room for them and the new ones.
   void extend(int64_t ticket, int64_t sample, const std::vector<int32_t>& tokens);
   // Ends all samples of a request, also kept ones, without a result. No effect when none is left.
   void cancel(int64_t ticket);

@@ -39,9 +39,9 @@ class KernelBackend {
 
   // The rows of a table [_, D] at these indices.
   Tensor pick(const Tensor& table, const std::vector<int64_t>& indices) const {
-    Tensor rows = fp32({static_cast<int64_t>(indices.size()), spec_.width});
+    Tensor rows = fp32({static_cast<int64_t>(indices.size()), spec_.hidden_size});
     kernels::cpu().embedding(table.data_ptr<float>(), indices.data(), rows.data_ptr<float>(), rows.size(0),
-                             spec_.width);
+                             spec_.hidden_size);
     return rows;
   }
 
@@ -80,19 +80,19 @@ class KernelBackend {
   // Rotates in place, and appends the rows' keys and values to the cache first.
   Tensor attention(const Tensor& qkv) const {
     const kernels::Table& k = kernels::cpu();
-    const int64_t n = qkv.size(0), c = spec_.head_width, stride = spec_.qkv_width();
+    const int64_t n = qkv.size(0), c = spec_.head_dim, stride = spec_.qkv_size();
     float* q = qkv.data_ptr<float>();
     k.rope({.x = q,
             .positions = rows_.positions.data(),
             .table = rope_.data_ptr<float>(),
             .rows = n,
             .heads = spec_.heads + spec_.kv_heads,
-            .head_width = c,
+            .head_dim = c,
             .row_stride = stride});
     kernels::KvRows kv{.layout = layout_, .pages = pages_.data(), .positions = rows_.positions.data(), .rows = n};
     kv.layout.offset = layer_ * layout_.floats();
     k.kv_append({.to = kv, .k = q + spec_.heads * c, .v = q + (spec_.heads + spec_.kv_heads) * c, .kv_stride = stride});
-    Tensor attended = fp32({n, spec_.attention_width()});
+    Tensor attended = fp32({n, spec_.attention_size()});
     k.attention_decode({.from = kv,
                         .q = q,
                         .heads = spec_.heads,
@@ -103,8 +103,9 @@ class KernelBackend {
   }
 
   Tensor swiglu(const Tensor& gate_up) const {
-    Tensor hidden = fp32({gate_up.size(0), spec_.ffn_width});
-    kernels::cpu().swiglu(gate_up.data_ptr<float>(), hidden.data_ptr<float>(), gate_up.size(0), spec_.ffn_width);
+    Tensor hidden = fp32({gate_up.size(0), spec_.intermediate_size});
+    kernels::cpu().swiglu(gate_up.data_ptr<float>(), hidden.data_ptr<float>(), gate_up.size(0),
+                          spec_.intermediate_size);
     return hidden;
   }
 
@@ -116,14 +117,14 @@ class KernelBackend {
 
  private:
   void norm_heads(const Tensor& qkv, int64_t first, int64_t groups, const Tensor& weight) const {
-    float* x = qkv.data_ptr<float>() + first * spec_.head_width;
+    float* x = qkv.data_ptr<float>() + first * spec_.head_dim;
     kernels::cpu().rms_norm({.x = x,
                              .weight = weight.data_ptr<float>(),
                              .eps = static_cast<float>(spec_.norm_eps),
                              .y = x,
                              .rows = qkv.size(0),
                              .groups = groups,
-                             .width = spec_.head_width,
+                             .width = spec_.head_dim,
                              .x_stride = qkv.size(1),
                              .y_stride = qkv.size(1)});
   }
@@ -141,7 +142,7 @@ class KernelDecoder final : public Decoder {
   KernelDecoder(trainer::Transformer& model, int64_t slots, int64_t capacity)
       : Decoder(model, capacity), spec_(model.spec()), declared_(trainer::block_weights(spec_)) {
     const int64_t page = (capacity + kernels::kKeyBlock - 1) / kernels::kKeyBlock * kernels::kKeyBlock;
-    cache_.layout = {.kv_heads = spec_.kv_heads, .head_width = spec_.head_width, .page_tokens = page};
+    cache_.layout = {.kv_heads = spec_.kv_heads, .head_dim = spec_.head_dim, .page_tokens = page};
     cache_.memory = fp32({slots, spec_.layers * cache_.layout.floats()});
     for (int64_t slot = 0; slot < slots; ++slot) cache_.slots.push_back(cache_.memory[slot].data_ptr<float>());
     refresh();
@@ -177,7 +178,7 @@ class KernelDecoder final : public Decoder {
   void copy_prefix(int64_t from, int64_t to, int64_t length) override {
     // The cache of a layer holds keys [K][blocks][C][16], then values [K][tokens][C]. Copies whole key blocks, then
     // rows of values.
-    const int64_t c = spec_.head_width, page = cache_.layout.page_tokens;
+    const int64_t c = spec_.head_dim, page = cache_.layout.page_tokens;
     const int64_t blocks = (length + kernels::kKeyBlock - 1) / kernels::kKeyBlock;
     const auto copy = [&](int64_t offset, int64_t count) {
       std::memcpy(cache_.slots[static_cast<size_t>(to)] + offset, cache_.slots[static_cast<size_t>(from)] + offset,

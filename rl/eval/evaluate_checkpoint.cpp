@@ -117,12 +117,12 @@ int64_t generate(const GenerateRequest& request, const EmitSample& emit) {
   const Opened opened = open(request.target, "", request.device, TaskUse::kOptional);
   const data::Tokenizer& tokenizer = *opened.vocabulary.tokenizer;
   const std::vector<int32_t> prompt = tokenizer.encode(request.prompt);
-  const int64_t room = opened.model->spec().context - static_cast<int64_t>(prompt.size());
+  const int64_t room = opened.model->spec().max_seq_len - static_cast<int64_t>(prompt.size());
   if (prompt.empty()) throw std::invalid_argument("the prompt is empty: give it as an argument or on standard input");
   if (room <= 0) {
-    throw std::invalid_argument(
-        fmt::format("the prompt has {} tokens, but the model's context of {} tokens must also hold the response",
-                    prompt.size(), opened.model->spec().context));
+    throw std::invalid_argument(fmt::format(
+        "the prompt has {} tokens, but the model's longest sequence of {} tokens must also hold the response",
+        prompt.size(), opened.model->spec().max_seq_len));
   }
   SamplingParams sampling;
   sampling.transform = {request.temperature, request.top_k, request.top_p, request.min_p};

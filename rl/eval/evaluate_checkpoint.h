@@ -26,7 +26,7 @@ struct GenerateRequest {
   std::filesystem::path target;
   std::string prompt;  // text in the run's tokenizer
   int64_t samples = 1;
-  int64_t max_new_tokens = 0;  // 0: as in the run's evaluations, or to the end of the context without a task
+  int64_t max_new_tokens = 0;  // 0: as in the run's evaluations, or to the longest sequence without a task
   double temperature = 1.0;    // 0: greedy
   int64_t top_k = 0;
   double top_p = 1.0;
@@ -38,8 +38,8 @@ struct GenerateRequest {
 // Receives one sample: its text, its number of tokens, and whether it ended by itself instead of at the token limit.
 using EmitSample = std::function<void(int64_t sample, const std::string& text, int64_t tokens, bool finished)>;
 // Generates responses to the prompt and calls `emit` for each sample, in order. Returns the token limit of a sample: at
-// most the room that the prompt leaves in the context. Throws std::invalid_argument when the prompt is empty or does
-// not fit into the context, or when the target holds no usable checkpoint.
+// most the room that the prompt leaves in the longest sequence. Throws std::invalid_argument when the prompt is empty
+// or does not fit into it, or when the target holds no usable checkpoint.
 int64_t generate(const GenerateRequest& request, const EmitSample& emit);
 
 }  // namespace terse::rl

@@ -18,7 +18,7 @@ struct Bounds {
 constexpr Bounds kSpaces[] = {
     {IndexSpace::kSft, "supervised fine-tuning", 0, int64_t{1} << 32},
     {IndexSpace::kRollout, "rollouts", int64_t{1} << 32, int64_t{1} << 40},
-    {IndexSpace::kReplay, "replay", int64_t{1} << 40, int64_t{1} << 41},
+    {IndexSpace::kDemonstrations, "demonstrations", int64_t{1} << 40, int64_t{1} << 41},
     {IndexSpace::kPractice, "practice", int64_t{1} << 41, int64_t{1} << 42},
     {IndexSpace::kExam, "exams", int64_t{1} << 42, int64_t{1} << 43},
 };

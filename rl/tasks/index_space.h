@@ -6,7 +6,7 @@
 
 namespace terse::rl {
 
-enum class IndexSpace { kSft, kRollout, kReplay, kPractice, kExam };
+enum class IndexSpace { kSft, kRollout, kDemonstrations, kPractice, kExam };
 
 // The first index of a space.
 int64_t first_index(IndexSpace space);

@@ -45,13 +45,13 @@ LongestTrace longest_trace(const TokenizedTask& task, size_t first, bool needs_s
 void check_trace(const RunConfig& config, const TokenizedTask& task, const char* use, const LongestTrace& trace,
                  std::vector<Violation>& out) {
   const int64_t prompt = task.max_prompt_tokens(), needed = prompt + trace.tokens;
-  if (needed <= config.model.context) return;
+  if (needed <= config.model.max_seq_len) return;
   out.push_back(
-      {{"model.context", "task.k_max", "task.align_to", "task.forms"},
+      {{"model.max_seq_len", "task.k_max", "task.align_to", "task.forms"},
        fmt::format("is {}, but {} needs {} tokens: the longest prompt has {} tokens and the longest trace (form {}) "
-                   "has {} tokens; set model.context to at least {}, or make the problems shorter (task.k_max, "
+                   "has {} tokens; set model.max_seq_len to at least {}, or make the problems shorter (task.k_max, "
                    "task.align_to)",
-                   config.model.context, use, needed, prompt, trace.form, trace.tokens, needed)});
+                   config.model.max_seq_len, use, needed, prompt, trace.form, trace.tokens, needed)});
 }
 
 void check_demonstrations(const RunConfig& config, const TokenizedTask& task, std::vector<Violation>& out) {
@@ -72,22 +72,22 @@ void check_traces(const RunConfig& config, const TokenizedTask& task, std::vecto
   if (task.forms().empty()) return;
   if (has_stage(config, "sft")) check_trace(config, task, "sft", longest_trace(task, 0, true), out);
   if (!has_stage(config, "rl") || config.rl.penalty.kind != "adaptive" || !task.can_be_thinned()) return;
-  // Replay and practice never demonstrate the first rung of the ladder, the most verbose form.
+  // Neither rl.demonstrations nor rl.student shows the first rung of the ladder, the most verbose form.
   const LongestTrace trace = longest_trace(task, 1, false);
-  if (config.rl.replay > 0) check_trace(config, task, "rl.replay", trace, out);
-  if (config.rl.practice.updates > 0) check_trace(config, task, "rl.practice", trace, out);
+  if (config.rl.demonstrations > 0) check_trace(config, task, "rl.demonstrations", trace, out);
+  if (config.rl.student.updates > 0) check_trace(config, task, "rl.student", trace, out);
 }
 
 void check_responses(const RunConfig& config, const TokenizedTask& task, std::vector<Violation>& out) {
   const int64_t prompt = task.max_prompt_tokens();
   const int64_t response = response_limit(config, task), needed = prompt + response;
-  if (needed > config.model.context) {
+  if (needed > config.model.max_seq_len) {
     out.push_back(
-        {{"model.context", "engine.max_new_tokens", "task.k_max", "task.align_to"},
+        {{"model.max_seq_len", "engine.max_new_tokens", "task.k_max", "task.align_to"},
          fmt::format("is {}, but generation needs {} tokens: the longest prompt has {} tokens and a response may "
-                     "have {} tokens; set model.context to at least {}, or engine.max_new_tokens to at most {}",
-                     config.model.context, needed, prompt, response, needed,
-                     std::max<int64_t>(1, config.model.context - prompt))});
+                     "have {} tokens; set model.max_seq_len to at least {}, or engine.max_new_tokens to at most {}",
+                     config.model.max_seq_len, needed, prompt, response, needed,
+                     std::max<int64_t>(1, config.model.max_seq_len - prompt))});
   }
   if (has_stage(config, "rl") && config.rl.penalty.kind == "truncation" && config.rl.penalty.limit > response) {
     out.push_back({{"rl.penalty.limit", "engine.max_new_tokens", "task.k_max"},
@@ -143,7 +143,7 @@ std::unique_ptr<TokenizedTask> task_of(const RunConfig& config) {
 
 int64_t response_limit(const RunConfig& config, const TokenizedTask& task) {
   if (config.engine.max_new_tokens > 0) return config.engine.max_new_tokens;
-  return task.max_response_tokens().value_or(std::max<int64_t>(1, config.model.context - task.max_prompt_tokens()));
+  return task.max_response_tokens().value_or(std::max<int64_t>(1, config.model.max_seq_len - task.max_prompt_tokens()));
 }
 
 void check_limits(const RunConfig& config, const std::map<std::string, std::string>& origin) {

@@ -1,5 +1,5 @@
 // Checks the limits that depend on several sections of a configuration and on the task. One example is that prompts and
-// responses fit into model.context. A run calls these checks before it creates anything.
+// responses fit into model.max_seq_len. A run calls these checks before it creates anything.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 namespace terse::rl {
 
 // The longest response, in tokens: engine.max_new_tokens; if that is 0, the task's own limit or, where it has none, the
-// room that the longest prompt leaves in the context. Rollouts, evaluations, the losses that divide by it and
+// room that the longest prompt leaves in the longest sequence. Rollouts, evaluations, the losses that divide by it and
 // check_limits() all use this function.
 int64_t response_limit(const configs::RunConfig& config, const TokenizedTask& task);
 

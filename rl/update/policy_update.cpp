@@ -149,7 +149,7 @@ struct SequenceStats {
 }  // namespace
 
 UpdateResult accumulate_update(trainer::Transformer& model, std::span<const RolloutGroup> groups,
-                               const std::vector<data::Sequence>& replay, const UpdateOptions& options) {
+                               const std::vector<data::Sequence>& demonstrations, const UpdateOptions& options) {
   UpdateResult result;
   PolicyTotals totals;
   const std::vector<Trained> items = select(groups, totals);
@@ -172,14 +172,14 @@ UpdateResult accumulate_update(trainer::Transformer& model, std::span<const Roll
   });
   SequenceStats::add(trainer::gather_shares(model.params().sharding(), sequences, torch::cat(rows)), result);
   if (totals.sequences > 0) result.policy_loss = result.stats.loss / count;
-  if (!replay.empty() && options.replay_weight > 0) {
+  if (!demonstrations.empty() && options.demonstration_weight > 0) {
     const auto batch =
-        trainer::BatchShare::own(model, static_cast<int64_t>(replay.size()), [&](trainer::SequenceRange share) {
-          return data::pack({replay.begin() + share.begin, replay.begin() + share.end});
+        trainer::BatchShare::own(model, static_cast<int64_t>(demonstrations.size()), [&](trainer::SequenceRange share) {
+          return data::pack({demonstrations.begin() + share.begin, demonstrations.begin() + share.end});
         });
     const trainer::LossSum loss =
-        trainer::accumulate_cross_entropy(model, batch, options.micro_batch, options.replay_weight);
-    result.replay_loss = loss.mean();
+        trainer::accumulate_cross_entropy(model, batch, options.micro_batch, options.demonstration_weight);
+    result.demonstration_loss = loss.mean();
     result.tokens += loss.tokens;
   }
   return result;

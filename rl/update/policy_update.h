@@ -1,4 +1,4 @@
-// Accumulates the gradient of one optimizer update from rollout groups and supervised replay.
+// Accumulates the gradient of one optimizer update from rollout groups and supervised demonstrations.
 #pragma once
 
 #include <span>
@@ -18,16 +18,16 @@ struct UpdateOptions {
   trainer::LogitTransform transform;  // the transform that the rollouts were sampled with
   double entropy_weight = 0;
   int64_t micro_batch = 0;  // rollouts per forward pass; 0: all
-  double replay_weight = 0;
+  double demonstration_weight = 0;
   int64_t version = 0;        // of the weights before the first update of the batch; tokens of older versions are stale
   double importance_cap = 1;  // largest importance weight of a stale token
 };
 
 // Means over nothing are empty.
 struct UpdateResult {
-  std::optional<double> policy_loss;  // empty when no rollout was verified
-  std::optional<double> replay_loss;  // mean negative log-likelihood of the replayed traces' tokens
-  std::optional<double> entropy;      // mean over trained response tokens, nats
+  std::optional<double> policy_loss;         // empty when no rollout was verified
+  std::optional<double> demonstration_loss;  // mean negative log-likelihood of the demonstrations' tokens
+  std::optional<double> entropy;             // mean over trained response tokens, nats
   // |learner's - sampler's log-probability| of tokens that are not stale; meaningful on the first update of a batch.
   std::optional<double> logp_diff_max, logp_diff_mean;
   double stale_tokens = 0;                  // trained tokens that older weights sampled
@@ -37,10 +37,10 @@ struct UpdateResult {
   PolicyStats stats;
 };
 
-// Adds the gradient of policy loss - entropy_weight * entropy + replay_weight * replay loss to the model's gradient.
-// Every rank passes all groups, computes its share, and gets the whole result. Rollouts with advantage 0 count in the
-// denominators but do not pass through the model.
+// Adds the gradient of policy loss - entropy_weight * entropy + demonstration_weight * demonstration loss to the
+// model's gradient. Every rank passes all groups, computes its share, and gets the whole result. Rollouts with
+// advantage 0 count in the denominators but do not pass through the model.
 UpdateResult accumulate_update(trainer::Transformer& model, std::span<const RolloutGroup> groups,
-                               const std::vector<data::Sequence>& replay, const UpdateOptions& options);
+                               const std::vector<data::Sequence>& demonstrations, const UpdateOptions& options);
 
 }  // namespace terse::rl

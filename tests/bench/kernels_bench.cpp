@@ -152,7 +152,7 @@ void bench_attention(const Table& table) {
                          .segment_count = s.segments,
                          .heads = s.heads,
                          .kv_heads = s.kv_heads,
-                         .head_width = s.width,
+                         .head_dim = s.width,
                          .q_stride = stride,
                          .kv_stride = stride,
                          .scale = 0.25f,
@@ -235,7 +235,7 @@ void bench_norm_and_rope(const Table& table) {
                 .table = turns.data(),
                 .rows = kRows,
                 .heads = 8,
-                .head_width = 16,
+                .head_dim = 16,
                 .row_stride = 192});
   });
 }

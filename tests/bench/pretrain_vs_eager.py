@@ -29,13 +29,13 @@ class Block(nn.Module):
     def __init__(self, m):
         super().__init__()
         self.heads, self.kv = m["heads"], m["kv_heads"] or m["heads"]
-        self.head = m["head_width"] or m["width"] // m["heads"]
-        self.attention_norm = nn.RMSNorm(m["width"], eps=m["norm_eps"])
-        self.ffn_norm = nn.RMSNorm(m["width"], eps=m["norm_eps"])
-        self.qkv = nn.Linear(m["width"], (self.heads + 2 * self.kv) * self.head, bias=False)
-        self.out = nn.Linear(self.heads * self.head, m["width"], bias=False)
-        self.gate_up = nn.Linear(m["width"], 2 * m["ffn_width"], bias=False)
-        self.down = nn.Linear(m["ffn_width"], m["width"], bias=False)
+        self.head = m["head_dim"] or m["hidden_size"] // m["heads"]
+        self.attention_norm = nn.RMSNorm(m["hidden_size"], eps=m["norm_eps"])
+        self.ffn_norm = nn.RMSNorm(m["hidden_size"], eps=m["norm_eps"])
+        self.qkv = nn.Linear(m["hidden_size"], (self.heads + 2 * self.kv) * self.head, bias=False)
+        self.out = nn.Linear(self.heads * self.head, m["hidden_size"], bias=False)
+        self.gate_up = nn.Linear(m["hidden_size"], 2 * m["intermediate_size"], bias=False)
+        self.down = nn.Linear(m["intermediate_size"], m["hidden_size"], bias=False)
 
     def forward(self, x, cos, sin):
         b, t, _ = x.shape
@@ -55,12 +55,12 @@ class Block(nn.Module):
 class Model(nn.Module):
     def __init__(self, m, vocab):
         super().__init__()
-        self.embedding = nn.Embedding(vocab, m["width"])
+        self.embedding = nn.Embedding(vocab, m["hidden_size"])
         nn.init.normal_(self.embedding.weight, std=m["init_std"])
         self.blocks = nn.ModuleList(Block(m) for _ in range(m["layers"]))
-        self.norm = nn.RMSNorm(m["width"], eps=m["norm_eps"])
+        self.norm = nn.RMSNorm(m["hidden_size"], eps=m["norm_eps"])
         head = self.blocks[0].head
-        angle = torch.outer(torch.arange(m["context"]).float(), m["rope_theta"] ** (-torch.arange(0, head, 2).float() / head))
+        angle = torch.outer(torch.arange(m["max_seq_len"]).float(), m["rope_theta"] ** (-torch.arange(0, head, 2).float() / head))
         self.register_buffer("cos", angle.cos())
         self.register_buffer("sin", angle.sin())
 
@@ -72,7 +72,7 @@ class Model(nn.Module):
 
 
 def read_model(terse, config):
-    """Returns the section `model` of the complete configuration, with the derived feed-forward width filled in."""
+    """Returns the section `model` of the complete configuration, with the derived feed-forward size filled in."""
     command = [str(terse), "config", "print", "--plain", str(config)]
     lines = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
     begin = lines.index("model:") + 1
@@ -82,7 +82,7 @@ def read_model(terse, config):
             break
         key, value = line.split("#")[0].split(":")
         m[key.strip()] = value.strip() if key.strip() == "precision" else json.loads(value)
-    m["ffn_width"] = m["ffn_width"] or -(-8 * m["width"] // 3 // 64) * 64
+    m["intermediate_size"] = m["intermediate_size"] or -(-8 * m["hidden_size"] // 3 // 64) * 64
     return m
 
 
@@ -99,8 +99,8 @@ def eager(m, batch, steps, autocast):
     speeds = []
     for _ in range(steps):
         start = time.perf_counter()
-        first = torch.randint(len(text) - m["context"] - 1, (batch,))
-        rows = torch.stack([text[i : i + m["context"] + 1] for i in first])
+        first = torch.randint(len(text) - m["max_seq_len"] - 1, (batch,))
+        rows = torch.stack([text[i : i + m["max_seq_len"] + 1] for i in first])
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16 and autocast):
             loss = model(rows[:, :-1], rows[:, 1:])
         loss.backward()
@@ -108,7 +108,7 @@ def eager(m, batch, steps, autocast):
         optimizer.step()
         optimizer.zero_grad()
         loss.item()
-        speeds.append(batch * m["context"] / (time.perf_counter() - start))
+        speeds.append(batch * m["max_seq_len"] / (time.perf_counter() - start))
     return speeds[2:]
 
 
@@ -145,7 +145,7 @@ def main():
         speeds["eager, autocast"] += eager(model, args.batch, args.steps, autocast=True)
     medians = {name: statistics.median(values) for name, values in speeds.items()}
     parameters = sum(p.numel() for p in Model(model, 65).parameters())
-    print(f"{parameters:,} parameters, context {model['context']}, batch {args.batch}, {args.threads} threads, "
+    print(f"{parameters:,} parameters, sequences of {model['max_seq_len']}, batch {args.batch}, {args.threads} threads, "
           f"torch {torch.__version__}")
     for name, value in medians.items():
         low, *_, high = statistics.quantiles(speeds[name], n=10)

@@ -44,19 +44,20 @@ TEST(Load, MissingFileSuggestsItsNeighbours) {
 TEST(Load, NearerFilesWinOverTheirBases) {
   support::TemporaryFolder folder;
   write(folder.path() / "deep/far.yaml",
-        "stages: [sft, rl]\nsft: {steps: 1}\nrl: {steps: 1, prompts: 5, replay: 7}\ntask: {forms: {states: 1, direct: "
+        "stages: [sft, rl]\nsft: {steps: 1}\nrl: {steps: 1, prompts: 5, demonstrations: 7}\ntask: {forms: {states: 1, "
+        "direct: "
         "1}}\n");
   write(folder.path() / "middle.yaml", "base: deep/far.yaml\nrl:\n  prompts: 6\ntask: {forms: {compact: 2}}\n");
   const auto path = write(folder.path() / "near.yaml", "base: middle.yaml\nstages: [rl]\nrl:\n  steps: 9\n");
   const LoadedConfig loaded = load(path.string());
   EXPECT_EQ(loaded.config.rl.steps, 9);
   EXPECT_EQ(loaded.config.rl.prompts, 6);
-  EXPECT_EQ(loaded.config.rl.replay, 7);
+  EXPECT_EQ(loaded.config.rl.demonstrations, 7);
   EXPECT_THAT(loaded.config.stages, ElementsAre("rl"));
   EXPECT_THAT(loaded.config.task.forms, ElementsAre(testing::Pair("compact", 2.0)));  // replaced as a whole
   EXPECT_EQ(loaded.origin.at("rl.steps"), path.string() + ":4");
   EXPECT_EQ(loaded.origin.at("rl.prompts"), (folder.path() / "middle.yaml:3").string());
-  EXPECT_EQ(loaded.origin.at("rl.replay"), (folder.path() / "deep/far.yaml:3").string());
+  EXPECT_EQ(loaded.origin.at("rl.demonstrations"), (folder.path() / "deep/far.yaml:3").string());
   EXPECT_EQ(loaded.origin.count("rl.group_size"), 0u);
 }
 
@@ -145,8 +146,8 @@ TEST(Load, BadOverridesAreNamed) {
   EXPECT_THAT(bad("sft.step=3"), HasSubstr("did you mean sft.steps?"));
   EXPECT_THAT(bad("sftt.steps=3"), HasSubstr("did you mean sft.steps?"));
   EXPECT_THAT(bad("lr=3"),
-              HasSubstr("did you mean pretrain.optimizer.lr, sft.optimizer.lr, rl.practice.lr or rl.optimizer.lr?"));
-  EXPECT_THAT(bad("rl.lr=3"), HasSubstr("did you mean rl.practice.lr or rl.optimizer.lr?"));
+              HasSubstr("did you mean pretrain.optimizer.lr, sft.optimizer.lr, rl.student.lr or rl.optimizer.lr?"));
+  EXPECT_THAT(bad("rl.lr=3"), HasSubstr("did you mean rl.student.lr or rl.optimizer.lr?"));
   EXPECT_THAT(bad("run.seed=three"),
               HasSubstr("--set 'run.seed=three': run.seed: expected a whole number, found 'three'"));
   EXPECT_THAT(bad("run.seed="), HasSubstr("expected a whole number, found ''"));
@@ -168,37 +169,38 @@ TEST(Load, BadOverridesAreNamed) {
 
 TEST(Load, OverridesCanMendAFile) {
   EXPECT_EQ(accepted("stages: [sft]\n", {"sft.steps=3"}).sft.steps, 3);
-  EXPECT_EQ(accepted(kValid + "model: {heads: 5}\n", {"model.width=80"}).model.width, 80);
+  EXPECT_EQ(accepted(kValid + "model: {heads: 5}\n", {"model.hidden_size=80"}).model.hidden_size, 80);
 }
 
 TEST(Depth, DerivesTheShape) {
   const LoadedConfig loaded = load_text(kValid + "model: {depth: 6}\n", "my.yaml");
   const Model& model = loaded.config.model;
-  EXPECT_THAT((std::vector{model.layers, model.width, model.heads, model.kv_heads, model.ffn_width}),
+  EXPECT_THAT((std::vector{model.layers, model.hidden_size, model.heads, model.kv_heads, model.intermediate_size}),
               ElementsAre(6, 384, 6, 0, 0));
-  EXPECT_EQ(loaded.origin.at("model.width"), "derived from model.depth");
+  EXPECT_EQ(loaded.origin.at("model.hidden_size"), "derived from model.depth");
   EXPECT_EQ(loaded.origin.at("model.depth"), "my.yaml:4");
 }
 
 TEST(Depth, LeavesWhatIsSetBesideIt) {
-  const Model model = accepted(kValid + "model: {depth: 6, width: 96}\n").model;
-  EXPECT_THAT((std::vector{model.layers, model.width, model.heads}), ElementsAre(6, 96, 1));
+  const Model model = accepted(kValid + "model: {depth: 6, hidden_size: 96}\n").model;
+  EXPECT_THAT((std::vector{model.layers, model.hidden_size, model.heads}), ElementsAre(6, 96, 1));
   EXPECT_EQ(accepted(kValid + "model: {depth: 2, heads: 8}\n").model.heads, 8);
-  EXPECT_EQ(accepted(kValid + "model: {depth: 4, head_width: 32}\n").model.heads, 8);
+  EXPECT_EQ(accepted(kValid + "model: {depth: 4, head_dim: 32}\n").model.heads, 8);
 }
 
 TEST(Depth, ReplacesWhatIsSetFartherAway) {
-  const std::string yaml = kValid + "model: {layers: 3, width: 64, heads: 4, kv_heads: 4, ffn_width: 192}\n";
+  const std::string yaml =
+      kValid + "model: {layers: 3, hidden_size: 64, heads: 4, kv_heads: 4, intermediate_size: 192}\n";
   const Model model = accepted(yaml, {"model.depth=2", "model.layers=5"}).model;
-  EXPECT_THAT((std::vector{model.layers, model.width, model.heads, model.kv_heads, model.ffn_width}),
+  EXPECT_THAT((std::vector{model.layers, model.hidden_size, model.heads, model.kv_heads, model.intermediate_size}),
               ElementsAre(5, 128, 2, 0, 0));
-  EXPECT_EQ(accepted(yaml, {"model.depth=0"}).model.width, 64);
+  EXPECT_EQ(accepted(yaml, {"model.depth=0"}).model.hidden_size, 64);
 }
 
-TEST(Depth, IsValidForAnyWidth) {
-  for (int width = 2; width <= 1000; width += 2) {
-    const RunConfig config = accepted(kValid + fmt::format("model: {{depth: 3, width: {}}}\n", width));
-    EXPECT_THAT(check(config), IsEmpty()) << width;
+TEST(Depth, IsValidForAnyHiddenSize) {
+  for (int size = 2; size <= 1000; size += 2) {
+    const RunConfig config = accepted(kValid + fmt::format("model: {{depth: 3, hidden_size: {}}}\n", size));
+    EXPECT_THAT(check(config), IsEmpty()) << size;
   }
 }
 
@@ -305,7 +307,7 @@ TEST(Hash, ChangesWithTheNumbersOnly) {
         "task.forms.states=1", "stages=[sft, eval]", "eval.samples=5", "data.separator=x"}) {
     EXPECT_NE(hash({other}), plain) << other;
   }
-  EXPECT_EQ(hash({"model.depth=2"}), hash({"model.layers=2", "model.width=128", "model.heads=2"}));
+  EXPECT_EQ(hash({"model.depth=2"}), hash({"model.layers=2", "model.hidden_size=128", "model.heads=2"}));
 }
 
 TEST(Hash, TakesTheNameOfAnInputFileWithoutItsFolder) {

@@ -29,7 +29,7 @@ TEST(Mistakes, UnknownKeyFarFromAllListsTheKnownOnes) {
 TEST(Mistakes, KeyInTheWrongSectionIsSentToTheRightOnes) {
   EXPECT_EQ(refusal(kValid + "lr: 0.1\n"),
             "my.yaml:4:1: unknown key 'lr' at the top level; did you mean pretrain.optimizer.lr, sft.optimizer.lr, "
-            "rl.practice.lr or "
+            "rl.student.lr or "
             "rl.optimizer.lr?");
   EXPECT_THAT(refusal("stages: [sft]\nsft:\n  steps: 1\n  lr: 0.1\n"), HasSubstr("did you mean sft.optimizer.lr?"));
   EXPECT_THAT(refusal(kValid + "penalty: {kind: none}\n"), HasSubstr("did you mean rl.penalty?"));
@@ -39,7 +39,7 @@ TEST(Mistakes, KeyInTheWrongSectionIsSentToTheRightOnes) {
 TEST(Mistakes, NamesOfOtherTrainersAreTranslated) {
   EXPECT_THAT(refusal("stages: [sft]\nsft: {steps: 1, learning_rate: 0.1}\n"),
               HasSubstr("did you mean sft.optimizer.lr?"));
-  EXPECT_THAT(refusal(kValid + "model: {d_model: 64}\n"), HasSubstr("did you mean model.width?"));
+  EXPECT_THAT(refusal(kValid + "model: {d_model: 64}\n"), HasSubstr("did you mean model.hidden_size?"));
   EXPECT_THAT(refusal(kValid + "run: {device: gpu}\n"), HasSubstr("did you mean cuda?"));
 }
 
@@ -130,8 +130,8 @@ TEST(Mistakes, SwitchesAreTrueOrFalseOnly) {
 }
 
 TEST(Mistakes, SizesAndRangesAreChecked) {
-  EXPECT_EQ(refusal(kValid + "model: {width: -64}\n"),
-            "my.yaml:4:16: model.width: -64 is out of range: expected from 1 to 131072");
+  EXPECT_EQ(refusal(kValid + "model: {hidden_size: -64}\n"),
+            "my.yaml:4:22: model.hidden_size: -64 is out of range: expected from 1 to 131072");
   EXPECT_THAT(refusal(kValid + "model: {layers: 0}\n"), HasSubstr("0 is out of range"));
   EXPECT_THAT(refusal(kValid + "run: {seed: -1}\n"), HasSubstr("expected at least 0"));
   EXPECT_THAT(refusal(kValid + "engine: {top_p: 0}\n"), HasSubstr("expected above 0 to 1"));
@@ -169,7 +169,8 @@ TEST(Mistakes, AllAreShownAtOnceInTheOrderOfTheFile) {
                override_at = text.find("--set 'foo'");
   EXPECT_LT(third, fourth);
   EXPECT_LT(fourth, override_at);
-  EXPECT_THAT(text, AllOf(HasSubstr("model.layers: 0 is out of range"), HasSubstr("5 heads do not divide width 64")));
+  EXPECT_THAT(text,
+              AllOf(HasSubstr("model.layers: 0 is out of range"), HasSubstr("5 heads do not divide hidden size 64")));
   EXPECT_NE(override_at, std::string::npos);
 }
 
@@ -198,7 +199,7 @@ TEST(Mistakes, LongAndStrangeValuesDoNotFloodTheMessage) {
 
 TEST(Nearest, OfSeveralWordsTheOneWithTheFewestChanges) {
   EXPECT_EQ(nearest("batchsize", {"batch_sized", "batch_size", "batch_sizes"}), "batch_size");
-  EXPECT_EQ(nearest("batchsize", {"context", "width"}), "");
+  EXPECT_EQ(nearest("batchsize", {"max_seq_len", "hidden_size"}), "");
 }
 
 }  // namespace

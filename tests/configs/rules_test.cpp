@@ -20,13 +20,13 @@ TEST(Rules, AcceptTheSmallestConfiguration) {
   EXPECT_THAT(check(valid()), IsEmpty());
 }
 
-TEST(Rules, HeadsMustDivideTheWidth) {
+TEST(Rules, HeadsMustDivideTheHiddenSize) {
   EXPECT_EQ(
       refusal(kValid + "model:\n  heads: 5\n"),
-      "my.yaml:5:3: model.heads: 5 heads do not divide width 64; choose a divisor of 64, or set model.head_width");
-  EXPECT_THAT(refusal(kValid + "model: {heads: 5, width: 96}\n"),
-              HasSubstr("(model.heads: my.yaml:4, model.width: my.yaml:4)"));
-  EXPECT_EQ(accepted(kValid + "model: {heads: 5, head_width: 16}\n").model.heads, 5);
+      "my.yaml:5:3: model.heads: 5 heads do not divide hidden size 64; choose a divisor of 64, or set model.head_dim");
+  EXPECT_THAT(refusal(kValid + "model: {heads: 5, hidden_size: 96}\n"),
+              HasSubstr("(model.heads: my.yaml:4, model.hidden_size: my.yaml:4)"));
+  EXPECT_EQ(accepted(kValid + "model: {heads: 5, head_dim: 16}\n").model.heads, 5);
 }
 
 TEST(Rules, KeyValueHeadsMustDivideTheHeads) {
@@ -35,9 +35,10 @@ TEST(Rules, KeyValueHeadsMustDivideTheHeads) {
   EXPECT_EQ(accepted(kValid + "model: {kv_heads: 2}\n").model.kv_heads, 2);
 }
 
-TEST(Rules, HeadWidthMustBeEven) {
-  EXPECT_THAT(refusal(kValid + "model: {width: 12, heads: 4}\n"), HasSubstr("head width of 3 (width 12 / 4 heads)"));
-  EXPECT_THAT(refusal(kValid + "model: {head_width: 7}\n"), HasSubstr("model.head_width: gives a head width of 7"));
+TEST(Rules, HeadSizeMustBeEven) {
+  EXPECT_THAT(refusal(kValid + "model: {hidden_size: 12, heads: 4}\n"),
+              HasSubstr("head size of 3 (hidden size 12 / 4 heads)"));
+  EXPECT_THAT(refusal(kValid + "model: {head_dim: 7}\n"), HasSubstr("model.head_dim: gives a head size of 7"));
 }
 
 TEST(Rules, StagesAreNamedOnceAndAtLeastOne) {
@@ -80,8 +81,8 @@ TEST(Rules, RunNameIsASafeFolderName) {
 TEST(Rules, TrainingSizesFit) {
   EXPECT_THAT(refusal("stages: [sft]\nsft: {steps: 1, batch_size: 8, micro_batch: 9}\n"),
               HasSubstr("sft.micro_batch: is 9, more than"));
-  EXPECT_THAT(refusal(kValid + "pretrain: {context: 1000}\n"),
-              HasSubstr("pretrain.context: is 1000, more than model.context 256"));
+  EXPECT_THAT(refusal(kValid + "pretrain: {seq_len: 1000}\n"),
+              HasSubstr("pretrain.seq_len: is 1000, more than model.max_seq_len 256"));
   EXPECT_THAT(refusal("stages: [sft]\nsft: {steps: 10, optimizer: {warmup_steps: 11}}\n"),
               HasSubstr("more than the 10 steps of sft"));
   EXPECT_THAT(refusal(kValid + "rl: {penalty: {kind: truncation}}\n"), HasSubstr("rl.penalty.limit: is 0"));
@@ -111,10 +112,10 @@ TEST(Rules, PretrainingHasSomethingToValidateOn) {
 
 TEST(Rules, NameTheNearestOfTheFilesThatClash) {
   support::TemporaryFolder folder;
-  write(folder.path() / "base.yaml", kValid + "model:\n  width: 96\n");
+  write(folder.path() / "base.yaml", kValid + "model:\n  hidden_size: 96\n");
   const std::string text = refusal_of_file(write(folder.path() / "my.yaml", "base: base.yaml\nmodel:\n  heads: 5\n"));
   EXPECT_THAT(text, StartsWith((folder.path() / "my.yaml:3:3: model.heads").string()));
-  EXPECT_THAT(text, HasSubstr("model.width: " + (folder.path() / "base.yaml:5").string()));
+  EXPECT_THAT(text, HasSubstr("model.hidden_size: " + (folder.path() / "base.yaml:5").string()));
 }
 
 TEST(Rules, CheckReportsRangesAndChoicesOfConfigsMadeInCode) {
@@ -129,9 +130,9 @@ TEST(Rules, CheckReportsRangesAndChoicesOfConfigsMadeInCode) {
                           HasSubstr("task.forms: states: -2 is out of range"), HasSubstr("rl.penalty.kind: 'magic'"),
                           HasSubstr("task.fewest: is 9, above")));
   config = valid();
-  config.model.width = 0;
+  config.model.hidden_size = 0;
   config.model.heads = 0;
-  EXPECT_THAT(check(config), ElementsAre(HasSubstr("model.width"), HasSubstr("model.heads")));
+  EXPECT_THAT(check(config), ElementsAre(HasSubstr("model.hidden_size"), HasSubstr("model.heads")));
 }
 
 }  // namespace

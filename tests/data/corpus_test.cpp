@@ -250,7 +250,7 @@ TEST(Corpus, WorksWithATokenizerThatIsGiven) {
   const Corpus corpus = open_corpus(data(text, "", 0, "\n"), symbols, dir / "cache");
   EXPECT_EQ(corpus.train.size(), 12);
   EXPECT_EQ(text_of(corpus, corpus.train), "1+2 <eos> 2+1 <eos> 1+1 <eos>");
-  PretrainStream stream(corpus.train, {.context = 4, .batch_size = 2, .seed = 1});
+  PretrainStream stream(corpus.train, {.seq_len = 4, .batch_size = 2, .seed = 1});
   EXPECT_LE(stream.next().tokens.max().item<int64_t>(), 3);
 }
 

@@ -24,7 +24,7 @@ bool same(const Batch& a, const Batch& b) {
          torch::equal(a.targets, b.targets) && torch::equal(a.weights, b.weights);
 }
 
-const PretrainOptions kOptions{.context = 8, .batch_size = 3, .seed = 11};
+const PretrainOptions kOptions{.seq_len = 8, .batch_size = 3, .seed = 11};
 
 // Counts the targets until the epoch ends. The batch size must be 1, so that no batch reaches into the next epoch.
 std::map<int64_t, int> targets_of_epoch(PretrainStream& stream, int64_t epoch) {
@@ -40,7 +40,7 @@ std::map<int64_t, int> targets_of_epoch(PretrainStream& stream, int64_t epoch) {
 
 TEST(PretrainStream, EveryTokenIsATargetOnceAnEpoch) {
   for (const std::vector<int64_t>& documents : {std::vector<int64_t>{0}, {0, 1, 30, 31, 32, 90}}) {
-    PretrainStream stream(corpus(100, documents), {.context = 8, .batch_size = 1, .seed = 5});
+    PretrainStream stream(corpus(100, documents), {.seq_len = 8, .batch_size = 1, .seed = 5});
     for (int64_t epoch = 0; epoch < 4; ++epoch) {
       const std::map<int64_t, int> targets = targets_of_epoch(stream, epoch);
       for (int64_t token = 0; token < 100; ++token) {
@@ -92,7 +92,7 @@ TEST(PretrainStream, OrdersAndCutsDependOnSeedAndEpoch) {
 // corpus.
 TEST(PretrainStream, EveryEpochHasAnOrderOfItsOwnAndSoHasEverySeed) {
   const auto order = [](uint64_t seed, int64_t epoch) {
-    PretrainStream stream(corpus(1600), {.context = 8, .batch_size = 1, .seed = seed});
+    PretrainStream stream(corpus(1600), {.seq_len = 8, .batch_size = 1, .seed = seed});
     nlohmann::json state = stream.state();
     state["epoch"] = epoch;
     stream.restore(state);
@@ -161,13 +161,13 @@ TEST(PretrainStream, SharesOfABatchAreTheBatchAndNothingElseIsRead) {
 }
 
 TEST(PretrainStream, GivesFullBatchesFromATinyCorpus) {
-  PretrainStream stream(corpus(5), {.context = 64, .batch_size = 12, .seed = 1});
+  PretrainStream stream(corpus(5), {.seq_len = 64, .batch_size = 12, .seed = 1});
   for (int i = 0; i < 5; ++i) {
     const Batch batch = stream.next();
     EXPECT_GE(batch.segment_count(), 12);
     EXPECT_LE(batch.token_count(), 12 * 4);
   }
-  PretrainStream two(corpus(2), {.context = 64, .batch_size = 1, .seed = 1});
+  PretrainStream two(corpus(2), {.seq_len = 64, .batch_size = 1, .seed = 1});
   EXPECT_EQ(two.next().token_count(), 1);
   EXPECT_EQ(two.state()["epoch"], 1);
 }
@@ -190,7 +190,7 @@ TEST(PretrainStream, RefusesAForeignStateAndKeepsItsOwn) {
   part.end = 90;
   EXPECT_NE(refused(part, kOptions).find("end_token 100, but this run has 90"), std::string::npos);
   PretrainOptions options = kOptions;
-  options.context = 16;
+  options.seq_len = 16;
   EXPECT_NE(refused(corpus(100), options).find("context 8, but this run has 16"), std::string::npos);
   options = kOptions;
   options.seed = 12;
@@ -219,8 +219,8 @@ TEST(PretrainStream, RefusesImpossibleOptions) {
   const auto make = [](TokenRange range, PretrainOptions options) { PretrainStream(std::move(range), options); };
   EXPECT_THROW(make(corpus(1), kOptions), std::invalid_argument);
   EXPECT_THROW(make({}, kOptions), std::invalid_argument);
-  EXPECT_THROW(make(corpus(9), {.context = 0, .batch_size = 1}), std::invalid_argument);
-  EXPECT_THROW(make(corpus(9), {.context = 4, .batch_size = 0}), std::invalid_argument);
+  EXPECT_THROW(make(corpus(9), {.seq_len = 0, .batch_size = 1}), std::invalid_argument);
+  EXPECT_THROW(make(corpus(9), {.seq_len = 4, .batch_size = 0}), std::invalid_argument);
 }
 
 TEST(ValidationSet, CoversASmallSetExactlyOnce) {

@@ -24,7 +24,7 @@ std::vector<int64_t> every(const Windows& windows) {
 }
 
 // Checks all rules of a batch from a corpus of ascending tokens. Counts how often each token is a target.
-void check_batch(const Batch& batch, const TokenRange& range, int64_t context, std::map<int64_t, int>& targets) {
+void check_batch(const Batch& batch, const TokenRange& range, int64_t seq_len, std::map<int64_t, int>& targets) {
   const auto& documents = range.source->documents();
   const auto starts_document = [&](int64_t token) {
     return std::binary_search(documents.begin(), documents.end(), token - 100);
@@ -34,14 +34,14 @@ void check_batch(const Batch& batch, const TokenRange& range, int64_t context, s
   ASSERT_EQ(batch.sequences[batch.sequence_count()].item<int32_t>(), batch.token_count());
   for (int64_t w = 0; w < batch.sequence_count(); ++w) {
     const torch::Tensor start = batch.sequences[w];
-    ASSERT_LE((batch.sequences[w + 1] - start).item<int32_t>(), context);
+    ASSERT_LE((batch.sequences[w + 1] - start).item<int32_t>(), seq_len);
     ASSERT_TRUE((batch.segments == start).any().item<bool>()) << "a window starts within a segment";
   }
   for (int64_t s = 0; s < batch.segment_count(); ++s) {
     const int64_t begin = batch.segments[s].item<int32_t>();
     const int64_t end = batch.segments[s + 1].item<int32_t>();
     ASSERT_LT(begin, end);
-    ASSERT_LE(end - begin, context);
+    ASSERT_LE(end - begin, seq_len);
     for (int64_t i = begin; i < end; ++i) {
       const auto token = batch.tokens[i].item<int64_t>();
       ASSERT_EQ(batch.positions[i].item<int64_t>(), i - begin);
@@ -61,11 +61,11 @@ void check_batch(const Batch& batch, const TokenRange& range, int64_t context, s
   }
 }
 
-void expect_all_targets_once(const TokenRange& range, int64_t context, int64_t first) {
-  const Windows windows(range, context, first);
+void expect_all_targets_once(const TokenRange& range, int64_t seq_len, int64_t first) {
+  const Windows windows(range, seq_len, first);
   std::map<int64_t, int> targets;
   const Batch batch = windows.batch(every(windows));
-  check_batch(batch, range, context, targets);
+  check_batch(batch, range, seq_len, targets);
   EXPECT_EQ(batch.sequence_count(), windows.count());
   if (::testing::Test::HasFatalFailure()) return;
   const auto& documents = range.source->documents();
@@ -75,7 +75,7 @@ void expect_all_targets_once(const TokenRange& range, int64_t context, int64_t f
   }
 }
 
-// Tries every way to cut ten tokens into documents, with several contexts and every shift.
+// Tries every way to cut ten tokens into documents, with several sequence lengths and every shift.
 TEST(Windows, NeverCrossDocumentsAndLoseNothingInAnySmallCorpus) {
   for (int cuts = 0; cuts < 512; ++cuts) {
     std::vector<int64_t> documents = {0};
@@ -83,10 +83,10 @@ TEST(Windows, NeverCrossDocumentsAndLoseNothingInAnySmallCorpus) {
       if (cuts >> (i - 1) & 1) documents.push_back(i);
     }
     const TokenRange range = corpus(10, documents);
-    for (int64_t context = 1; context <= 11; context += context < 4 ? 1 : 3) {
-      for (int64_t first = 1; first <= context; ++first) {
-        expect_all_targets_once(range, context, first);
-        ASSERT_FALSE(HasFatalFailure()) << "documents " << cuts << " context " << context << " first " << first;
+    for (int64_t seq_len = 1; seq_len <= 11; seq_len += seq_len < 4 ? 1 : 3) {
+      for (int64_t first = 1; first <= seq_len; ++first) {
+        expect_all_targets_once(range, seq_len, first);
+        ASSERT_FALSE(HasFatalFailure()) << "documents " << cuts << " seq_len " << seq_len << " first " << first;
       }
     }
   }
@@ -94,13 +94,13 @@ TEST(Windows, NeverCrossDocumentsAndLoseNothingInAnySmallCorpus) {
 
 TEST(Windows, StayInsideAPartOfTheCorpus) {
   const TokenRange part{corpus(20, {0, 5, 11}).source, 3, 14};
-  for (int64_t context = 1; context < 14; ++context) {
-    expect_all_targets_once(part, context, context);
-    ASSERT_FALSE(HasFatalFailure()) << context;
+  for (int64_t seq_len = 1; seq_len < 14; ++seq_len) {
+    expect_all_targets_once(part, seq_len, seq_len);
+    ASSERT_FALSE(HasFatalFailure()) << seq_len;
   }
 }
 
-TEST(Windows, OneDocumentGivesWholeWindowsOfTheContext) {
+TEST(Windows, OneDocumentGivesWholeWindowsOfTheSequenceLength) {
   const Windows windows(corpus(13), 4, 4);
   ASSERT_EQ(windows.count(), 3);
   for (int64_t w = 0; w < 3; ++w) {
@@ -112,7 +112,7 @@ TEST(Windows, OneDocumentGivesWholeWindowsOfTheContext) {
   }
 }
 
-TEST(Windows, ACorpusShorterThanTheContextIsOneShortWindow) {
+TEST(Windows, ACorpusShorterThanASequenceIsOneShortWindow) {
   const Windows windows(corpus(5), 64, 64);
   EXPECT_EQ(windows.count(), 1);
   EXPECT_EQ(windows.batch({0}).token_count(), 4);

@@ -19,12 +19,12 @@ from launching import PROGRAM, wait_until
 CONFIG = """\
 stages: [pretrain, sft, rl]
 run: {name: tiny, device: cpu, threads: 1, log_every: 1}
-model: {layers: 2, width: 32, heads: 2, ffn_width: 48, context: 128}
+model: {layers: 2, hidden_size: 32, heads: 2, intermediate_size: 48, max_seq_len: 128}
 data: {train: text.txt}
 task: {k_min: 1, k_max: 2, align_to: 2}
-pretrain: {steps: 20, batch_size: 5, context: 24}
+pretrain: {steps: 20, batch_size: 5, seq_len: 24}
 sft: {steps: 50, batch_size: 23, optimizer: {lr: 0.01}}
-rl: {steps: 40, prompts: 3, group_size: 8, replay: 3, eval_every: 3}
+rl: {steps: 40, prompts: 3, group_size: 8, demonstrations: 3, eval_every: 3}
 eval: {problems_per_difficulty: 3, samples: 2, quick_problems_per_difficulty: 2}
 checkpoint: {every: 2}
 """

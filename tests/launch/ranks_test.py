@@ -18,12 +18,12 @@ ALL = "--all" in sys.argv
 CONFIG = """\
 stages: [pretrain, sft, rl]
 run: {name: tiny, device: cpu, threads: 1, log_every: 1}
-model: {layers: 2, width: 32, heads: 2, ffn_width: 48, context: 128, qk_norm: true, qkv_bias: true}
+model: {layers: 2, hidden_size: 32, heads: 2, intermediate_size: 48, max_seq_len: 128, qk_norm: true, qkv_bias: true}
 data: {train: text.txt, separator: "|"}
 task: {k_min: 1, k_max: 2, align_to: 2}
-pretrain: {steps: 50, batch_size: 5, context: 24, eval_every: 25, eval_batches: 3}
+pretrain: {steps: 50, batch_size: 5, seq_len: 24, eval_every: 25, eval_batches: 3}
 sft: {steps: 50, batch_size: 23, micro_batch: 4, optimizer: {lr: 0.01}}
-rl: {steps: 50, prompts: 3, group_size: 8, replay: 3, eval_every: 20, micro_batch: 5}
+rl: {steps: 50, prompts: 3, group_size: 8, demonstrations: 3, eval_every: 20, micro_batch: 5}
 eval: {problems_per_difficulty: 3, samples: 2, quick_problems_per_difficulty: 1}
 checkpoint: {every: 7}
 """

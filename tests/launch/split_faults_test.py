@@ -19,10 +19,10 @@ STEPS = 400 if ALL else 24
 CONFIG = f"""\
 stages: [sft, rl]
 run: {{name: tiny, device: cpu, threads: 1, log_every: 1}}
-model: {{layers: 2, width: 32, heads: 2, ffn_width: 48, context: 128}}
+model: {{layers: 2, hidden_size: 32, heads: 2, intermediate_size: 48, max_seq_len: 128}}
 task: {{k_min: 1, k_max: 2, align_to: 2}}
 sft: {{steps: 4, batch_size: 11}}
-rl: {{steps: {STEPS}, prompts: 3, group_size: 4, replay: 3, eval_every: 3}}
+rl: {{steps: {STEPS}, prompts: 3, group_size: 4, demonstrations: 3, eval_every: 3}}
 eval: {{problems_per_difficulty: 3, samples: 2, quick_problems_per_difficulty: 1}}
 checkpoint: {{every: 2}}
 """

@@ -16,10 +16,10 @@ from launching import MPIRUN, PROGRAM, Launching, child_named, children_named, w
 CONFIG = """\
 stages: [sft, rl]
 run: {name: tiny, device: cpu, threads: 1, log_every: 1}
-model: {layers: 2, width: 32, heads: 2, ffn_width: 48, context: 128, qk_norm: true}
+model: {layers: 2, hidden_size: 32, heads: 2, intermediate_size: 48, max_seq_len: 128, qk_norm: true}
 task: {k_min: 1, k_max: 2, align_to: 2}
 sft: {steps: 10, batch_size: 11}
-rl: {steps: 10, prompts: 3, group_size: 4, replay: 3, eval_every: 4}
+rl: {steps: 10, prompts: 3, group_size: 4, demonstrations: 3, eval_every: 4}
 eval: {problems_per_difficulty: 3, samples: 2, quick_problems_per_difficulty: 1}
 checkpoint: {every: 3}
 """

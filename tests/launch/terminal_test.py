@@ -79,7 +79,7 @@ class Surroundings(Launching):
         def limit():
             resource.setrlimit(resource.RLIMIT_FSIZE, (20 << 10, 20 << 10))
 
-        done = self.run_in("run", "--set", "model.width=64", preexec_fn=limit)
+        done = self.run_in("run", "--set", "model.hidden_size=64", preexec_fn=limit)
         self.assertEqual(done.returncode, 74, done.stderr)
         self.assertIn("ulimit -f", done.stderr)
 

@@ -44,11 +44,11 @@ void layers(const Option& option) {
   EXPECT_EQ(finetune().weights().count("layers.1.input_layernorm.weight"), 0u);
 }
 
-void width(const Option& option) {
+void hidden_size(const Option& option) {
   EXPECT_EQ(shape(finetune(option.set("24")), "norm.weight"), std::vector<int64_t>{24});
 }
 
-// The heads divide the width among themselves.
+// The heads divide the hidden size among themselves.
 void heads(const Option& option) {
   const Settings norm = {"model.qk_norm=true"};
   EXPECT_EQ(shape(finetune(option.set("4", norm)), kBlock + "self_attn.q_norm.weight"), std::vector<int64_t>{4});
@@ -63,20 +63,20 @@ void kv_heads(const Option& option) {
   EXPECT_EQ(shape(run, kBlock + "self_attn.q_proj.weight"), (std::vector<int64_t>{16, 16}));
 }
 
-void head_width(const Option& option) {
+void head_dim(const Option& option) {
   const Observed& run = finetune(option.set("12"));
   EXPECT_EQ(shape(run, kBlock + "self_attn.q_proj.weight"), (std::vector<int64_t>{24, 16}));
   EXPECT_EQ(shape(run, kBlock + "self_attn.o_proj.weight"), (std::vector<int64_t>{16, 24}));
 }
 
-void ffn_width(const Option& option) {
+void intermediate_size(const Option& option) {
   EXPECT_EQ(shape(finetune(option.set("40")), kBlock + "mlp.down_proj.weight"), (std::vector<int64_t>{16, 40}));
 }
 
-// The longest sequence of pretraining when pretrain.context is 0.
-void context(const Option& option) {
+// The longest sequence of pretraining when pretrain.seq_len is 0.
+void max_seq_len(const Option& option) {
   const auto longest = [&](const std::string& value) {
-    const Observed& run = pretrain(option.set(value, {"pretrain.context=0", "pretrain.optimizer.lr=0"}));
+    const Observed& run = pretrain(option.set(value, {"pretrain.seq_len=0", "pretrain.optimizer.lr=0"}));
     return run.saved(1).state.extra.at("progress").at("extra").at("stream").at("context").get<int64_t>();
   };
   EXPECT_EQ(longest("24"), 24);
@@ -86,7 +86,7 @@ void context(const Option& option) {
 // RoPE acts only between tokens, so the loss of single tokens must not change.
 void rope_theta(const Option& option) {
   expect_other_loss_of_equal_weights(option.set("3"));
-  const Settings alone = {"pretrain.context=1"};
+  const Settings alone = {"pretrain.seq_len=1"};
   EXPECT_EQ(first_loss(pretrain(option.set("3", alone))), first_loss(pretrain(alone)));
   EXPECT_NE(first_loss(pretrain(option.set("3"))), first_loss(pretrain()));
 }
@@ -132,7 +132,7 @@ void tie_embeddings(const Option& option) {
 
 void init_std(const Option& option) {
   const auto deviation = [&](const std::string& value, const std::string& name) {
-    const Settings big = {"model.width=64", "model.ffn_width=64", "model.layers=2"};
+    const Settings big = {"model.hidden_size=64", "model.intermediate_size=64", "model.layers=2"};
     return initial(option.set(value, big)).at(name).std().item<double>();
   };
   for (const double std : {0.2, 0.05}) {
@@ -151,7 +151,7 @@ void precision(const Option& option) {
 
 // The results must be the same bits, from less memory.
 void activation_checkpointing(const Option& option) {
-  const Settings deep = {"model.layers=6", "pretrain.context=64", "pretrain.batch_size=8", "pretrain.steps=2"};
+  const Settings deep = {"model.layers=6", "pretrain.seq_len=64", "pretrain.batch_size=8", "pretrain.steps=2"};
   const Observed &without = pretrain(deep), &with = pretrain(option.set("true", deep));
   EXPECT_TRUE(same_training(with, without));
   EXPECT_LT(with.peak_bytes, 0.7 * without.peak_bytes);
@@ -169,14 +169,14 @@ void init(const Option& option) {
 }  // namespace
 
 OptionEffects model_effects() {
-  return {{"model.depth", "layers, width and heads of the saved weights", depth},
+  return {{"model.depth", "layers, hidden size and heads of the saved weights", depth},
           {"model.layers", "blocks of the saved weights", layers},
-          {"model.width", "width of the saved weights", width},
-          {"model.heads", "width of one head, and the first loss of equal weights", heads},
+          {"model.hidden_size", "hidden size of the saved weights", hidden_size},
+          {"model.heads", "size of one head, and the first loss of equal weights", heads},
           {"model.kv_heads", "rows of the key and value projections", kv_heads},
-          {"model.head_width", "rows of the query projection", head_width},
-          {"model.ffn_width", "columns of the down projection", ffn_width},
-          {"model.context", "longest window of pretraining", context},
+          {"model.head_dim", "rows of the query projection", head_dim},
+          {"model.intermediate_size", "columns of the down projection", intermediate_size},
+          {"model.max_seq_len", "longest window of pretraining", max_seq_len},
           {"model.rope_theta", "the first loss of equal weights, but of one token alone", rope_theta},
           {"model.norm_eps", "how far the first loss is from that of equal logits", norm_eps},
           {"model.qk_norm", "weights of these norms, which train", qk_norm},

@@ -147,17 +147,16 @@ void decay_fraction(const Option& option) {
 }
 
 // Makes lm_head so large that the loss is finite, but its gradient is not. In reinforcement learning the sampled token
-// then has probability 1, so only replay gives a gradient.
+// then has probability 1, so only demonstrations give a gradient.
 void break_gradient(checkpoints::StateDict& state) {
   state.tensors.at("lm_head.weight").data.mul_(1e25);
 }
 
 // Number of steps that a run from such weights records before it fails.
 size_t steps_before_giving_up(const Stage& stage, const Settings& settings) {
-  const Settings all =
-      Settings{"model.tie_embeddings=false", stage.name() + ".steps=9", "rl.penalty.kind=adaptive", "rl.replay=4",
-               "rl.practice.updates=0",      "rl.group_size=16"} +
-      settings;
+  const Settings all = Settings{"model.tie_embeddings=false", stage.name() + ".steps=9", "rl.penalty.kind=adaptive",
+                                "rl.demonstrations=4",        "rl.student.updates=0",    "rl.group_size=16"} +
+                       settings;
   const Observed& sound =
       stage.name() == "rl" ? reinforce(all, {"model.tie_embeddings=false"}) : run_of(stage.name(), all);
   Observed broken;

@@ -50,7 +50,7 @@ OptionEffects sft_effects();
 OptionEffects optimizer_effects(const std::string& stage);
 OptionEffects rl_effects();
 OptionEffects policy_effects();    // of rl: how rollouts become an update
-OptionEffects pressure_effects();  // of rl: penalty, replay and practice
+OptionEffects pressure_effects();  // of rl: penalty, demonstrations and student
 OptionEffects eval_effects();
 OptionEffects engine_effects();
 OptionEffects parallel_effects();

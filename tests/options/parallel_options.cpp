@@ -78,7 +78,8 @@ void expect_the_run_alone(const RankRun& run) {
 
 // The plan of the first stage of a larger run with 16 ranks.
 nlohmann::json plan(const Settings& settings) {
-  const Settings large = kTiny + Settings{"model.layers=24", "model.width=1024", "model.heads=16", "model.ffn_width=0"};
+  const Settings large =
+      kTiny + Settings{"model.layers=24", "model.hidden_size=1024", "model.heads=16", "model.intermediate_size=0"};
   const support::ProgramResult result =
       support::run_program(with({TERSE_PROGRAM, "plan", tiny_file(), "--ranks", "16", "--json"}, large + settings));
   EXPECT_EQ(result.exit_code, 0);

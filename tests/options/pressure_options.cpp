@@ -1,4 +1,4 @@
-// Effects of the options of the length penalty, of replay and of practice.
+// Effects of the options of the length penalty, of demonstrations and of the student.
 #include "tests/options/option_effects.h"
 
 namespace terse::options {
@@ -9,8 +9,8 @@ using ::testing::Gt;
 using ::testing::IsEmpty;
 
 // The policy's responses are as short as possible. So the controller stands on the last rung after the first step, and
-// this rung is replayed.
-const Settings kAdaptive = {"rl.penalty.kind=adaptive", "rl.practice.updates=0", "rl.entropy_bonus=0",
+// demonstrations have this rung.
+const Settings kAdaptive = {"rl.penalty.kind=adaptive", "rl.student.updates=0", "rl.entropy_bonus=0",
                             "rl.group_size=16"};
 
 nlohmann::json state(const Observed& run) {
@@ -24,7 +24,7 @@ void expect_rewards(const Observed& run, double share_of_accuracy) {
 }
 
 void penalty_kind(const Option& option) {
-  const Settings more = {"rl.penalty.limit=2", "rl.penalty.strength=0.5", "rl.practice.updates=0", "rl.group_size=16"};
+  const Settings more = {"rl.penalty.limit=2", "rl.penalty.strength=0.5", "rl.student.updates=0", "rl.group_size=16"};
   expect_rewards(reinforce(option.set("none", more)), 1);
   expect_rewards(reinforce(option.set("truncation", more)), 0);  // an answer is three tokens
   EXPECT_LT(reinforce(option.set("group_relative", more)).metric("reward").at(0),
@@ -50,21 +50,21 @@ void penalty_strength(const Option& option) {
   EXPECT_NEAR((reward("0") - reward("0.8")) / (reward("0") - reward("0.4")), 2, 1e-6);
 }
 
-void replay(const Option& option) {
+void demonstrations(const Option& option) {
   const Observed &none = reinforce(option.set("0", kAdaptive)), &some = reinforce(option.set("6", kAdaptive));
-  EXPECT_THAT(none.metric("replay_loss"), IsEmpty());
-  EXPECT_THAT(some.metric("replay_loss"), ::testing::ElementsAre(Gt(0), Gt(0), Gt(0)));
+  EXPECT_THAT(none.metric("demonstration_loss"), IsEmpty());
+  EXPECT_THAT(some.metric("demonstration_loss"), ::testing::ElementsAre(Gt(0), Gt(0), Gt(0)));
   EXPECT_EQ(state(none).at("replayed"), 0);
   EXPECT_EQ(state(some).at("replayed"), 6);
 }
 
-void replay_weight(const Option& option) {
+void demonstration_weight(const Option& option) {
   const auto run = [&](const char* weight) -> const Observed& {
-    return reinforce(option.set(weight, kAdaptive + Settings{"rl.replay=6"}));
+    return reinforce(option.set(weight, kAdaptive + Settings{"rl.demonstrations=6"}));
   };
-  EXPECT_EQ(run("100").metric("replay_loss").at(0), run("1000").metric("replay_loss").at(0));
+  EXPECT_EQ(run("100").metric("demonstration_loss").at(0), run("1000").metric("demonstration_loss").at(0));
   EXPECT_NEAR(run("1000").metric("grad_norm").at(0) / run("100").metric("grad_norm").at(0), 10, 0.5);
-  EXPECT_THAT(run("0").metric("replay_loss"), IsEmpty());
+  EXPECT_THAT(run("0").metric("demonstration_loss"), IsEmpty());
 }
 
 // A run from a verbose policy, so that a shorter form is left to practise.
@@ -105,11 +105,11 @@ OptionEffects pressure_effects() {
   return {{"rl.penalty.kind", "rewards beside accuracy, and whether limits move", penalty_kind},
           {"rl.penalty.limit", "rewards of right answers that are longer", penalty_limit},
           {"rl.penalty.strength", "what length takes of rewards", penalty_strength},
-          {"rl.replay", "traces that are replayed", replay},
-          {"rl.replay_weight", "norm of the first gradient, not the loss of replay", replay_weight},
-          {"rl.practice.updates", "updates of the copy", practice_updates},
-          {"rl.practice.traces", "traces that the copy has seen", practice_traces},
-          {"rl.practice.lr", "how far the first update moves the copy", practice_lr}};
+          {"rl.demonstrations", "traces that an update also trains on", demonstrations},
+          {"rl.demonstration_weight", "norm of the first gradient, not the demonstration loss", demonstration_weight},
+          {"rl.student.updates", "updates of the copy", practice_updates},
+          {"rl.student.traces", "traces that the copy has seen", practice_traces},
+          {"rl.student.lr", "how far the first update moves the copy", practice_lr}};
 }
 
 }  // namespace terse::options

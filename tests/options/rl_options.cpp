@@ -48,7 +48,7 @@ void group_size(const Option& option) {
 
 // The results must be the same bits, from less memory.
 void micro_batch(const Option& option) {
-  const Settings big = {"rl.prompts=16", "rl.replay=16", "rl.penalty.kind=adaptive", "rl.practice.updates=0",
+  const Settings big = {"rl.prompts=16", "rl.demonstrations=16", "rl.penalty.kind=adaptive", "rl.student.updates=0",
                         "engine.max_batch=16"};
   const Observed &whole = reinforce(big), &parts = reinforce(option.set("4", big));
   EXPECT_TRUE(same_training(whole, parts));

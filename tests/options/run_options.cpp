@@ -116,7 +116,7 @@ void keep(const Option& option) {
 
 // Saving in the background takes memory for a copy. The results are the same.
 void async(const Option& option) {
-  const Settings wide = {"model.ffn_width=4096", "sft.batch_size=1"};
+  const Settings wide = {"model.intermediate_size=4096", "sft.batch_size=1"};
   const Observed &background = finetune(option.set("true", wide)), &foreground = finetune(option.set("false", wide));
   EXPECT_TRUE(same_training(background, foreground));
   EXPECT_EQ(background.checkpoints(), foreground.checkpoints());

@@ -19,7 +19,7 @@ double tokens(const Observed& run) {
 
 const std::string kSample = TERSE_SOURCE_DIR "/tests/rl/tasks/samples/gsm8k.jsonl";
 // Runs on word problems in bytes.
-const Settings kWords = {"task.name=gsm8k", "task.path=" + kSample, "model.context=512", "engine.max_new_tokens=4"};
+const Settings kWords = {"task.name=gsm8k", "task.path=" + kSample, "model.max_seq_len=512", "engine.max_new_tokens=4"};
 
 // One problem with one step, in a file of its own.
 std::string short_file(const support::TemporaryFolder& folder) {
@@ -121,7 +121,7 @@ void batch_size_of_problems(const Option& option) {
 // The results must be the same bits, from less memory.
 void micro_batch(const Option& option) {
   const std::string stage(configs::parent_of(option.path()));
-  const Settings big = {stage + ".batch_size=32", stage + ".steps=2", "pretrain.context=64", "task.align_to=10",
+  const Settings big = {stage + ".batch_size=32", stage + ".steps=2", "pretrain.seq_len=64", "task.align_to=10",
                         "engine.max_batch=4"};
   const Observed &whole = run_of(stage, big), &parts = run_of(stage, option.set("2", big));
   EXPECT_TRUE(same_training(whole, parts));
@@ -175,7 +175,7 @@ OptionEffects pretrain_effects() {
   return {{"pretrain.steps", "number of steps", steps},
           {"pretrain.batch_size", "tokens of a step", batch_size_of_windows},
           {"pretrain.micro_batch", "peak memory, and not one bit of the results", micro_batch},
-          {"pretrain.context", "tokens of a window", window},
+          {"pretrain.seq_len", "tokens of a window", window},
           {"pretrain.eval_every", "which records have a loss of validation", eval_every_of_texts},
           {"pretrain.eval_batches", "the loss of validation alone", eval_batches}};
 }

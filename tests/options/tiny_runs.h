@@ -132,18 +132,18 @@ namespace base {
 
 inline constexpr const char* kCommon = R"(
 run: {device: cpu, threads: 1, log_every: 1}
-model: {layers: 1, width: 16, heads: 2, ffn_width: 32, context: 64, init_std: 0.2}
+model: {layers: 1, hidden_size: 16, heads: 2, intermediate_size: 32, max_seq_len: 64, init_std: 0.2}
 task: {k_min: 2, k_max: 2, align_to: 2, forms: {direct: 1}}
-pretrain: {steps: 3, batch_size: 4, context: 16, eval_batches: 2, eval_every: 0}
+pretrain: {steps: 3, batch_size: 4, seq_len: 16, eval_batches: 2, eval_every: 0}
 sft: {steps: 3, batch_size: 4}
 rl:
   steps: 3
   prompts: 4
   group_size: 8
-  replay: 0
+  demonstrations: 0
   max_resample_rounds: 0
   penalty: {kind: none}
-  practice: {updates: 1, traces: 4}
+  student: {updates: 1, traces: 4}
   eval_every: 0
   trace_every: 0
 eval: {problems_per_difficulty: 3, samples: 2, quick_problems_per_difficulty: 2}

@@ -31,7 +31,7 @@ struct Shape {
 const Shape kShapes[] = {
     {"default", [](configs::Model&) {}},
     {"grouped_queries", [](configs::Model& m) { m.kv_heads = 2; }},
-    {"one_key_head_of_another_width", [](configs::Model& m) { m.kv_heads = 1, m.head_width = 20; }},
+    {"one_key_head_of_another_size", [](configs::Model& m) { m.kv_heads = 1, m.head_dim = 20; }},
     {"qk_norm", [](configs::Model& m) { m.qk_norm = true; }},
     {"qkv_bias", [](configs::Model& m) { m.qkv_bias = true; }},
     {"untied_head", [](configs::Model& m) { m.tie_embeddings = false; }},
@@ -39,18 +39,18 @@ const Shape kShapes[] = {
     {"norm_eps", [](configs::Model& m) { m.norm_eps = 0.3; }},
     {"all_of_them",
      [](configs::Model& m) {
-       m.kv_heads = 2, m.head_width = 8, m.qk_norm = m.qkv_bias = true, m.tie_embeddings = false;
-       m.rope_theta = 1e6, m.norm_eps = 1e-5, m.layers = 3, m.ffn_width = 0;
+       m.kv_heads = 2, m.head_dim = 8, m.qk_norm = m.qkv_bias = true, m.tie_embeddings = false;
+       m.rope_theta = 1e6, m.norm_eps = 1e-5, m.layers = 3, m.intermediate_size = 0;
      }},
 };
 
 trainer::ModelSpec spec_of(const Shape& shape) {
   configs::Model model;
   model.layers = 2;
-  model.width = 48;
+  model.hidden_size = 48;
   model.heads = 4;
-  model.ffn_width = 72;
-  model.context = 64;
+  model.intermediate_size = 72;
+  model.max_seq_len = 64;
   model.init_std = 0.08;
   shape.change(model);
   return trainer::resolve(model, kVocab);
@@ -130,7 +130,7 @@ TEST_P(ReferenceLogits, LogProbsOfEveryTokenOfTheVocabularyAgree) {
 TEST_P(ReferenceLogits, LogitsOfTheDecoderAgree) {
   torch::NoGradGuard no_grad;
   const ReferenceModel reference(spec, saved);
-  const auto decoder = make_kernel_decoder(model, 2, spec.context);
+  const auto decoder = make_kernel_decoder(model, 2, spec.max_seq_len);
   for (const auto& tokens : segments_of(batch)) {
     const Tensor expected = reference.logits(tokens);
     // Runs the first half at once, as a prompt, and then token by token.

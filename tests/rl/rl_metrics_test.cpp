@@ -53,7 +53,7 @@ StepRecord step() {
 
   UpdateResult update;
   update.policy_loss = 0.125;
-  update.replay_loss = 1.5;
+  update.demonstration_loss = 1.5;
   update.logp_diff_mean = 0.01;
   update.logp_diff_max = 0.02;
   update.importance_mean = 1.25;
@@ -97,7 +97,7 @@ TEST(RlMetrics, AreWhatTheRolloutsOfTheStepSay) {
       {"entropy", (4 * 0.5 + 10 * 1 + 6 * 0.25 + 2 * 2 + 16 * 0.125) / 38},
       {"entropy_weight", 0.003},
       {"loss", 0.125},
-      {"replay_loss", 1.5},
+      {"demonstration_loss", 1.5},
       {"kl", 0.4 / 20},
       {"clip_ratio/region_mean", 8.0 / 32},
       {"grad_norm", 2.5},  // of the last update
@@ -159,9 +159,9 @@ TEST(RlMetrics, AMeanOverNothingIsLeftOut) {
   record.stats = {};
   const trainer::Metrics wrong = record.metrics(0);
   EXPECT_EQ(wrong.at("accuracy"), 0) << "nothing is right, and that is known";
-  for (const char* name : {"completions/mean_length_correct", "compression/correct_negative", "loss", "replay_loss",
-                           "kl", "clip_ratio/region_mean", "sampling/logp_diff/mean", "sampling/logp_diff/max",
-                           "importance/mean", "importance/capped"})
+  for (const char* name : {"completions/mean_length_correct", "compression/correct_negative", "loss",
+                           "demonstration_loss", "kl", "clip_ratio/region_mean", "sampling/logp_diff/mean",
+                           "sampling/logp_diff/max", "importance/mean", "importance/capped"})
     EXPECT_FALSE(wrong.contains(name)) << name;
 
   for (std::vector<RolloutGroup>* groups : {&record.batch.groups, &record.batch.sampled}) {

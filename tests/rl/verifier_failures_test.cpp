@@ -75,10 +75,10 @@ TEST_P(VerifierFailures, TrainingGoesOnWithoutAFalseScore) {
   config.task.options.set("k_max", 2);
   config.task.options.set("align_to", 2);
   config.model.layers = 1;
-  config.model.width = 16;
+  config.model.hidden_size = 16;
   config.model.heads = 2;
-  config.model.ffn_width = 32;
-  config.model.context = 64;
+  config.model.intermediate_size = 32;
+  config.model.max_seq_len = 64;
   config.engine.max_new_tokens = 6;
   config.rl.steps = 3;
   config.rl.prompts = 3;

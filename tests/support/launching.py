@@ -24,10 +24,10 @@ PATIENCE = 200  # seconds; far more than anything takes, so a test fails only if
 CONFIG = """\
 stages: [sft, rl]
 run: {name: tiny, device: cpu, threads: 1, log_every: 1}
-model: {layers: 1, width: 16, heads: 2, ffn_width: 32, context: 128}
+model: {layers: 1, hidden_size: 16, heads: 2, intermediate_size: 32, max_seq_len: 128}
 task: {k_min: 1, k_max: 2, align_to: 2}
 sft: {steps: 4, batch_size: 4}
-rl: {steps: 2, prompts: 2, group_size: 2, replay: 2, max_resample_rounds: 0, eval_every: 0}
+rl: {steps: 2, prompts: 2, group_size: 2, demonstrations: 2, max_resample_rounds: 0, eval_every: 0}
 eval: {problems_per_difficulty: 2, samples: 2, quick_problems_per_difficulty: 1}
 checkpoint: {every: 1}
 """

@@ -3,12 +3,12 @@
 CONFIG = """\
 stages: [pretrain, sft, rl, eval]
 run: {name: tiny, device: cpu, threads: 1, log_every: 4}
-model: {layers: 1, width: 32, heads: 2, ffn_width: 48, context: 128, qk_norm: true, init_std: 0.08}
+model: {layers: 1, hidden_size: 32, heads: 2, intermediate_size: 48, max_seq_len: 128, qk_norm: true, init_std: 0.08}
 data: {train: text.txt}
 task: {k_min: 1, k_max: 2, align_to: 2}
-pretrain: {steps: 6, batch_size: 4, context: 24, eval_every: 3}
+pretrain: {steps: 6, batch_size: 4, seq_len: 24, eval_every: 3}
 sft: {steps: 60, batch_size: 32, eval_every: 20, optimizer: {lr: 0.01}}
-rl: {steps: 48, prompts: 3, group_size: 4, replay: 4, eval_every: 40, practice: {updates: 1, traces: 8}}
+rl: {steps: 48, prompts: 3, group_size: 4, demonstrations: 4, eval_every: 40, student: {updates: 1, traces: 8}}
 eval: {problems_per_difficulty: 20, samples: 2, quick_problems_per_difficulty: 6}
 checkpoint: {every: 0}
 """

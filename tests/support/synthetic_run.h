@@ -111,7 +111,7 @@ inline nlohmann::json SyntheticRun::rl_record(int64_t step, std::mt19937& random
               {"entropy", 0.28 * std::exp(-3 * done) + 0.02 + 0.004 * std::abs(noise(random))},
               {"grad_norm", 0.4 + 0.1 * std::abs(noise(random))},
               {"reward", 0.7 + 0.25 * done + 0.02 * noise(random)},
-              {"replay_loss", 0.34 * std::exp(-2 * done) + 0.01 * std::abs(noise(random))},
+              {"demonstration_loss", 0.34 * std::exp(-2 * done) + 0.01 * std::abs(noise(random))},
               {"kl", 0.002 + 0.0005 * std::abs(noise(random))},
               {"lr", 3e-4},
               {"tokens_per_s", 46000 - 14000 * done + 900 * noise(random)},
@@ -216,7 +216,7 @@ inline void SyntheticRun::write(const std::filesystem::path& folder) const {
   std::ofstream(folder / "summary.json") << summary().dump(2) << '\n';
   std::ofstream(folder / "config.yaml") << "# resolved " << canary
                                         << "\nstages: [sft, rl, eval]\nrun:\n  name: " << name
-                                        << "\n  seed: 1\nmodel:\n  layers: 3\n  width: 64\n";
+                                        << "\n  seed: 1\nmodel:\n  layers: 3\n  hidden_size: 64\n";
   const json environment = {
       {"commit", "39c67658a90d7859a9c3ba2241ab86f987a94784"},
       {"dirty", false},

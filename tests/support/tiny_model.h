@@ -17,12 +17,12 @@ struct TinyShape {
 inline trainer::ModelSpec tiny_spec(const TinyShape& shape = {}, int64_t vocab = 16) {
   configs::Model model;
   model.layers = 2;
-  model.width = 48;
+  model.hidden_size = 48;
   model.heads = 4;
-  model.head_width = 16;
+  model.head_dim = 16;
   model.kv_heads = shape.kv_heads;
-  model.ffn_width = 80;
-  model.context = 160;
+  model.intermediate_size = 80;
+  model.max_seq_len = 160;
   model.init_std = 0.15;
   model.qk_norm = shape.qk_norm;
   model.qkv_bias = shape.qkv_bias;

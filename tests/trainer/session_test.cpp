@@ -24,7 +24,7 @@ TEST(Session, AStopWhoseCheckpointTheDiskRefusesIsAnError) {
   configs::RunConfig config;
   config.run.device = "cpu";
   config.model.layers = 1;
-  config.model.width = config.model.ffn_width = 16;
+  config.model.hidden_size = config.model.intermediate_size = 16;
   config.model.heads = 1;
   config.checkpoint.async = true;
   const data::ByteTokenizer tokenizer;

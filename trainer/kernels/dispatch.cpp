@@ -45,14 +45,14 @@ const Table& cpu() {
   return *table;
 }
 
-void rope_table(float* table, int64_t positions, int64_t head_width, double theta) {
-  const int64_t half = head_width / 2;
+void rope_table(float* table, int64_t positions, int64_t head_dim, double theta) {
+  const int64_t half = head_dim / 2;
   for (int64_t i = 0; i < half; ++i) {
-    const double frequency = std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_width));
+    const double frequency = std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
     for (int64_t p = 0; p < positions; ++p) {
       const double angle = static_cast<double>(p) * frequency;
-      table[p * head_width + i] = static_cast<float>(std::cos(angle));
-      table[p * head_width + half + i] = static_cast<float>(std::sin(angle));
+      table[p * head_dim + i] = static_cast<float>(std::cos(angle));
+      table[p * head_dim + half + i] = static_cast<float>(std::sin(angle));
     }
   }
 }

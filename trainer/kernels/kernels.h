@@ -13,7 +13,7 @@
 // Sizes are int64_t, strides and offsets count floats, a stride of 0 means "rows are contiguous". Pointers need no
 // alignment. Inputs and outputs must not overlap unless a comment allows it. Functions are thread-safe, run on OpenMP
 // threads (omp_set_num_threads), and do not check their arguments: the callers check shapes, once.
-// Letters: M rows (tokens), D width, H query heads, KV key/value heads, C head width, F feed-forward width, V
+// Letters: M rows (tokens), D hidden size, H query heads, KV key/value heads, C head size, F feed-forward size, V
 // vocabulary.
 #pragma once
 
@@ -62,27 +62,27 @@ struct RmsNormGrad {
 // Rotary position embedding in place, half-split as in Llama and Qwen: it rotates the pair (x[i], x[i + C/2]) by the
 // angle position * theta^(-2i/C). For a fused q|k|v row, one call with heads = H + KV is enough.
 struct Rope {
-  float* x = nullptr;                           // [rows, heads, C], rows row_stride apart
-  const int64_t* positions = nullptr;           // [rows], each below the number of positions in the table
-  const float* table = nullptr;                 // [positions, C] from rope_table: C/2 cosines, then C/2 sines
-  int64_t rows = 0, heads = 0, head_width = 0;  // C: any multiple of 8
+  float* x = nullptr;                         // [rows, heads, C], rows row_stride apart
+  const int64_t* positions = nullptr;         // [rows], each below the number of positions in the table
+  const float* table = nullptr;               // [positions, C] from rope_table: C/2 cosines, then C/2 sines
+  int64_t rows = 0, heads = 0, head_dim = 0;  // C: any multiple of 8
   int64_t row_stride = 0;
   bool inverse = false;  // rotate back, for the backward pass
 };
 
-// Fills table[positions, head_width]; computed in double precision, rounded once.
-void rope_table(float* table, int64_t positions, int64_t head_width, double theta);
+// Fills table[positions, head_dim]; computed in double precision, rounded once.
+void rope_table(float* table, int64_t positions, int64_t head_dim, double theta);
 
 // Causal attention inside each segment of a packed batch, grouped queries (head h reads key/value head h / (H / KV)).
 // For a query at position t of its segment: s_j = scale * q.k_j (chain over c), p_j = exp(s_j - max), out = sum_j p_j
-// v_j (chain over j) times 1 / sum p. Head width: any multiple of 8 up to kMaxHeadWidth.
+// v_j (chain over j) times 1 / sum p. Head size: any multiple of 8 up to kMaxHeadDim.
 struct Attention {
   const float* q = nullptr;  // [M, H, C], rows q_stride apart
   const float* k = nullptr;  // [M, KV, C], rows kv_stride apart
   const float* v = nullptr;
   const int32_t* segments = nullptr;  // [segment_count + 1] first row of each segment, then M
   int64_t segment_count = 0;
-  int64_t heads = 0, kv_heads = 0, head_width = 0;
+  int64_t heads = 0, kv_heads = 0, head_dim = 0;
   int64_t q_stride = 0, kv_stride = 0;
   float scale = 0;
   float* out = nullptr;  // [M, H * C], contiguous
@@ -97,7 +97,7 @@ struct AttentionGrad {
   float* dv = nullptr;
 };
 
-inline constexpr int64_t kMaxHeadWidth = 256;
+inline constexpr int64_t kMaxHeadDim = 256;
 inline constexpr int64_t kKeyBlock = 16;  // tokens of a key block
 
 // The layout of the keys and values of a sequence. They are in pages of page_tokens tokens (a multiple of kKeyBlock),
@@ -105,9 +105,9 @@ inline constexpr int64_t kKeyBlock = 16;  // tokens of a key block
 // this layer starts at `offset`. From there a page holds keys [KV][page_tokens / 16][C][16], transposed in blocks of 16
 // tokens, then values [KV][page_tokens][C]. Memory past a sequence's length may hold anything.
 struct KvLayout {
-  int64_t kv_heads = 0, head_width = 0, page_tokens = 0;
+  int64_t kv_heads = 0, head_dim = 0, page_tokens = 0;
   int64_t offset = 0;
-  int64_t floats() const { return 2 * kv_heads * page_tokens * head_width; }  // of one layer of one page
+  int64_t floats() const { return 2 * kv_heads * page_tokens * head_dim; }  // of one layer of one page
 };
 
 // One token per row. Several rows may belong to one sequence (prefill). attention_decode needs all keys up to each
@@ -197,8 +197,9 @@ struct Table {
   void (*rope)(const Rope& args);
 
   // h[M, F] = silu(gate) * up, gate_up[M, 2F] = gate | up. Backward writes d_gate_up[M, 2F], which may be gate_up.
-  void (*swiglu)(const float* gate_up, float* h, int64_t rows, int64_t ffn_width);
-  void (*swiglu_backward)(const float* gate_up, const float* dh, float* d_gate_up, int64_t rows, int64_t ffn_width);
+  void (*swiglu)(const float* gate_up, float* h, int64_t rows, int64_t intermediate_size);
+  void (*swiglu_backward)(const float* gate_up, const float* dh, float* d_gate_up, int64_t rows,
+                          int64_t intermediate_size);
 
   void (*attention)(const Attention& args);
   void (*attention_backward)(const AttentionGrad& args);

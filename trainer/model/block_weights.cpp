@@ -20,7 +20,8 @@ std::vector<BlockWeight> block_weights(const ModelSpec& spec) {
   using W = BlockWeights;
   // The matrices that write to the residual stream start smaller, because 2 L of them add up (GPT-2).
   const double std = spec.init_std, residual_std = std / std::sqrt(2.0 * static_cast<double>(spec.layers));
-  const int64_t d = spec.width, q = spec.attention_width(), kv = spec.kv_heads * spec.head_width, f = spec.ffn_width;
+  const int64_t d = spec.hidden_size, q = spec.attention_size(), kv = spec.kv_heads * spec.head_dim,
+                f = spec.intermediate_size;
   std::vector<BlockWeight> weights = {
       {&W::qkv,
        {{"self_attn.q_proj.weight", q}, {"self_attn.k_proj.weight", kv}, {"self_attn.v_proj.weight", kv}},
@@ -37,8 +38,8 @@ std::vector<BlockWeight> block_weights(const ModelSpec& spec) {
         {&W::qkv_bias, {{"self_attn.q_proj.bias", q}, {"self_attn.k_proj.bias", kv}, {"self_attn.v_proj.bias", kv}}});
   }
   if (spec.qk_norm) {
-    weights.push_back({&W::q_norm, {{"self_attn.q_norm.weight", spec.head_width}}, 0, 0, 1});
-    weights.push_back({&W::k_norm, {{"self_attn.k_norm.weight", spec.head_width}}, 0, 0, 1});
+    weights.push_back({&W::q_norm, {{"self_attn.q_norm.weight", spec.head_dim}}, 0, 0, 1});
+    weights.push_back({&W::k_norm, {{"self_attn.k_norm.weight", spec.head_dim}}, 0, 0, 1});
   }
   return weights;
 }

@@ -11,7 +11,7 @@
 
 namespace terse::trainer {
 
-// Letters: D width, H query heads, K key/value heads, C head width, F feed-forward width.
+// Letters: D hidden size, H query heads, K key/value heads, C head size, F feed-forward size.
 struct BlockWeights {
   torch::Tensor attention_norm;  // [D]
   torch::Tensor qkv;             // [(H + 2K) C, D]

@@ -56,9 +56,9 @@ ParamLayout::ParamLayout(const ModelSpec& spec) {
     units.push_back(std::move(unit));
   };
   UnitTensors embedding, last;
-  embedding.plain.push_back({"model.embed_tokens.weight", {spec.vocab, spec.width}, 0, spec.init_std, 0});
-  if (!spec.tie_embeddings) last.matrix("lm_head.weight", spec.vocab, spec.width, spec.init_std);
-  last.vector("model.norm.weight", spec.width, 1);
+  embedding.plain.push_back({"model.embed_tokens.weight", {spec.vocab, spec.hidden_size}, 0, spec.init_std, 0});
+  if (!spec.tie_embeddings) last.matrix("lm_head.weight", spec.vocab, spec.hidden_size, spec.init_std);
+  last.vector("model.norm.weight", spec.hidden_size, 1);
   add("embedding", std::move(embedding));
   for (int64_t layer = 0; layer < spec.layers; ++layer)
     add("block " + std::to_string(layer), block_tensors(spec, layer));

@@ -32,17 +32,17 @@ void FlatParams::attach_grads(size_t grad_unit) {
 void FlatParams::make_views(size_t u) {
   leaves_[u].clear();
   if (u == 0) {
-    embedding_ = leaf("model.embed_tokens.weight", {spec_.vocab, spec_.width}, 0);
+    embedding_ = leaf("model.embed_tokens.weight", {spec_.vocab, spec_.hidden_size}, 0);
     if (separate_head_) {
       leaves_[units()].clear();
-      head_ = leaf("model.embed_tokens.weight", {spec_.vocab, spec_.width}, units());
+      head_ = leaf("model.embed_tokens.weight", {spec_.vocab, spec_.hidden_size}, units());
       attach_grads(units());
     } else if (spec_.tie_embeddings) {
       head_ = embedding_;
     }
   } else if (u + 1 == units()) {
-    if (!spec_.tie_embeddings) head_ = leaf("lm_head.weight", {spec_.vocab, spec_.width}, u);
-    final_norm_ = leaf("model.norm.weight", {spec_.width}, u);
+    if (!spec_.tie_embeddings) head_ = leaf("lm_head.weight", {spec_.vocab, spec_.hidden_size}, u);
+    final_norm_ = leaf("model.norm.weight", {spec_.hidden_size}, u);
   } else {
     const std::string block = "model.layers." + std::to_string(u - 1) + ".";
     BlockWeights w;

@@ -8,14 +8,14 @@
 namespace terse::trainer {
 
 struct ModelSpec {
-  int64_t vocab = 0;       // V
-  int64_t layers = 0;      // L
-  int64_t width = 0;       // D
-  int64_t heads = 0;       // H
-  int64_t kv_heads = 0;    // K
-  int64_t head_width = 0;  // C
-  int64_t ffn_width = 0;   // F
-  int64_t context = 0;     // longest sequence, tokens
+  int64_t vocab = 0;              // V
+  int64_t layers = 0;             // L
+  int64_t hidden_size = 0;        // D
+  int64_t heads = 0;              // H
+  int64_t kv_heads = 0;           // K
+  int64_t head_dim = 0;           // C
+  int64_t intermediate_size = 0;  // F
+  int64_t max_seq_len = 0;        // longest sequence, tokens
   double rope_theta = 0;
   double norm_eps = 0;
   bool qk_norm = false;
@@ -25,8 +25,8 @@ struct ModelSpec {
   bool bf16 = false;
   bool activation_checkpointing = false;
 
-  int64_t qkv_width() const { return (heads + 2 * kv_heads) * head_width; }
-  int64_t attention_width() const { return heads * head_width; }
+  int64_t qkv_size() const { return (heads + 2 * kv_heads) * head_dim; }
+  int64_t attention_size() const { return heads * head_dim; }
   double attention_scale() const;
 };
 

@@ -67,10 +67,10 @@ void Transformer::restore(const checkpoints::StateDict& state) {
 
 void Transformer::require_angles(int64_t first, int64_t last) const {
   if (first >= 0 && last < rope_.size(0)) return;
-  throw std::invalid_argument(fmt::format(
-      "position {} of a sequence has no rotation angle: model.context is {}, so a sequence may have {} tokens; raise "
-      "model.context, or shorten the sequence",
-      first < 0 ? first : last, rope_.size(0), rope_.size(0)));
+  throw std::invalid_argument(
+      fmt::format("position {} of a sequence has no rotation angle: model.max_seq_len is {}, so a sequence may have {} "
+                  "tokens; raise model.max_seq_len, or shorten the sequence",
+                  first < 0 ? first : last, rope_.size(0), rope_.size(0)));
 }
 
 HiddenStates Transformer::hidden(const data::Batch& batch) {

@@ -26,13 +26,13 @@ class Transformer {
   void save(checkpoints::StateDict& state) const;
   void restore(const checkpoints::StateDict& state);
 
-  // Throws std::invalid_argument unless first..last are positions inside the context. The kernels do not check
+  // Throws std::invalid_argument unless first..last are positions inside the longest sequence. The kernels do not check
   // positions when they read the table of angles, so their callers call this once per batch.
   void require_angles(int64_t first, int64_t last) const;
 
   // Hidden states of every token after the final norm [N, D], and the sum of the blocks' auxiliary losses. `batch` must
-  // be on device(). Throws std::invalid_argument when a position lies beyond the context. When weights are gathered on
-  // demand (ZeRO-3), this call is collective; a rank that has no batch calls dummy_forward() instead.
+  // be on device(). Throws std::invalid_argument when a position lies beyond the longest sequence. When weights are
+  // gathered on demand (ZeRO-3), this call is collective; a rank that has no batch calls dummy_forward() instead.
   HiddenStates hidden(const data::Batch& batch);
   void dummy_forward();
   // Log-probability and entropy of the batch's targets at the given rows [M]. Only these rows pass through the head.

@@ -22,13 +22,13 @@ struct Size {
 };
 constexpr Size kSizes[] = {
     {"vocab_size", &ModelSpec::vocab, 2, int64_t{1} << 30},
-    {"hidden_size", &ModelSpec::width, 1, 1 << 17},
-    {"intermediate_size", &ModelSpec::ffn_width, 1, 1 << 20},
+    {"hidden_size", &ModelSpec::hidden_size, 1, 1 << 17},
+    {"intermediate_size", &ModelSpec::intermediate_size, 1, 1 << 20},
     {"num_hidden_layers", &ModelSpec::layers, 1, 1000},
     {"num_attention_heads", &ModelSpec::heads, 1, 4096},
     {"num_key_value_heads", &ModelSpec::kv_heads, 1, 4096},
-    {"head_dim", &ModelSpec::head_width, 2, 1 << 17},
-    {"max_position_embeddings", &ModelSpec::context, 1, 1 << 24},
+    {"head_dim", &ModelSpec::head_dim, 2, 1 << 17},
+    {"max_position_embeddings", &ModelSpec::max_seq_len, 1, 1 << 24},
 };
 
 struct Number {
@@ -170,7 +170,7 @@ ModelSpec spec_from_hf_config(const json& config) {
   if (spec.heads % spec.kv_heads != 0) {
     fail("num_key_value_heads", spec.kv_heads, fmt::format("a divisor of num_attention_heads, {}", spec.heads));
   }
-  if (spec.head_width % 2 != 0) fail("head_dim", spec.head_width, "an even number, for rotary positions");
+  if (spec.head_dim % 2 != 0) fail("head_dim", spec.head_dim, "an even number, for rotary positions");
   return spec;
 }
 

@@ -20,11 +20,11 @@ std::string differences(const ModelSpec& there, const ModelSpec& here) {
   };
   compare("size of the vocabulary", there.vocab, here.vocab);
   compare("model.layers", there.layers, here.layers);
-  compare("model.width", there.width, here.width);
+  compare("model.hidden_size", there.hidden_size, here.hidden_size);
   compare("model.heads", there.heads, here.heads);
   compare("model.kv_heads", there.kv_heads, here.kv_heads);
-  compare("model.head_width", there.head_width, here.head_width);
-  compare("model.ffn_width", there.ffn_width, here.ffn_width);
+  compare("model.head_dim", there.head_dim, here.head_dim);
+  compare("model.intermediate_size", there.intermediate_size, here.intermediate_size);
   compare("model.rope_theta", there.rope_theta, here.rope_theta);
   compare("model.norm_eps", there.norm_eps, here.norm_eps);
   compare("model.qk_norm", there.qk_norm, here.qk_norm);

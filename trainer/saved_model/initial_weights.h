@@ -20,7 +20,8 @@ struct InitialWeights {
 // Loads the weights of `source`, a checkpoint folder or a run folder, into the model. Each rank reads what it owns; all
 // ranks call it. `tokenizer` is the id of this run's. Throws ConfigError when the source is no checkpoint, or belongs
 // to a model of another shape or with another tokenizer (the message lists every difference with both values), and
-// DataError when it is damaged. Context, precision and init_std may differ, because the weights do not depend on them.
+// DataError when it is damaged. max_seq_len, precision and init_std may differ, because the weights do not depend on
+// them.
 InitialWeights load_initial_weights(Transformer& model, const std::filesystem::path& source,
                                     const std::string& tokenizer, const checkpoints::Readers& readers);
 

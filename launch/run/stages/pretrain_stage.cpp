@@ -11,10 +11,10 @@ namespace terse::launch {
 PretrainResult pretrain(trainer::Session& session, const data::Corpus& corpus) {
   const configs::RunConfig& config = session.config();
   const configs::Pretrain& p = config.pretrain;
-  const int64_t context = p.context > 0 ? p.context : config.model.context;
+  const int64_t seq_len = p.seq_len > 0 ? p.seq_len : config.model.max_seq_len;
   const uint64_t seed = static_cast<uint64_t>(config.run.seed);
-  data::PretrainStream stream(corpus.train, {.context = context, .batch_size = p.batch_size, .seed = seed});
-  const data::ValidationSet validation(corpus.val, context, p.batch_size, p.eval_batches, seed);
+  data::PretrainStream stream(corpus.train, {.seq_len = seq_len, .batch_size = p.batch_size, .seed = seed});
+  const data::ValidationSet validation(corpus.val, seq_len, p.batch_size, p.eval_batches, seed);
   const std::optional<double> bytes_per_token = validation.bytes_per_token(*corpus.tokenizer);
   std::optional<double> val_loss;
   const auto evaluate = [&](int64_t) {

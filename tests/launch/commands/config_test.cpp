@@ -56,8 +56,8 @@ TEST_F(ConfigCommand, Duplicate) {
 TEST_F(ConfigCommand, NegativeSize) {
   expect_mistake("sft:\n  batch_size: -4\n", AllOf(HasSubstr("a.yaml:2"), HasSubstr("-4")));
 }
-TEST_F(ConfigCommand, HeadsThatDoNotDivideTheWidth) {
-  expect_mistake("model:\n  width: 64\n  heads: 7\n", AllOf(HasSubstr("heads"), HasSubstr("64")));
+TEST_F(ConfigCommand, HeadsThatDoNotDivideTheHiddenSize) {
+  expect_mistake("model:\n  hidden_size: 64\n  heads: 7\n", AllOf(HasSubstr("heads"), HasSubstr("64")));
 }
 TEST_F(ConfigCommand, AliasBomb) {
   std::string yaml = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n";

@@ -64,8 +64,8 @@ TEST_F(PlanCommand, RanksThatOnlyGenerateArePlannedApart) {
 }
 
 TEST_F(PlanCommand, RunsThatDoNotFitSaySoAndWhatWouldHelp) {
-  const Result result = plan({"--hardware", "laptop", "--response-tokens", "4000", "--set", "model.context=8192",
-                              "--set", "model.layers=12", "--set", "model.width=512", "--set", "model.heads=8"});
+  const Result result = plan({"--hardware", "laptop", "--response-tokens", "4000", "--set", "model.max_seq_len=8192",
+                              "--set", "model.layers=12", "--set", "model.hidden_size=512", "--set", "model.heads=8"});
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.out, AllOf(HasSubstr("rl: DOES NOT FIT"), HasSubstr("warning: rl does not fit"),
                                 HasSubstr("most of it is for ")));

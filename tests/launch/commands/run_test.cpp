@@ -80,7 +80,7 @@ TEST_F(RunCommand, LimitsBetweenSectionsAreToldBeforeAnythingIsCreated) {
     EXPECT_EQ(result.code, 78) << command << result.out << result.err;
     EXPECT_EQ(result.out, "");
     EXPECT_THAT(result.err, AllOf(HasSubstr("is 128, but sft needs 287"), HasSubstr("is 128, but generation needs 299"),
-                                  HasSubstr("model.context: a.yaml:3"), HasSubstr("task.k_max: --set")));
+                                  HasSubstr("model.max_seq_len: a.yaml:3"), HasSubstr("task.k_max: --set")));
   }
   EXPECT_FALSE(fs::exists(folder_ / "runs"));
 }
@@ -209,14 +209,14 @@ TEST_F(RunCommand, KilledTwentyTimesItEndsTheSame) {
                                            "--set",   "data.train=corpus.txt",
                                            "--set",   "pretrain.steps=100",
                                            "--set",   "pretrain.batch_size=4",
-                                           "--set",   "pretrain.context=16",
+                                           "--set",   "pretrain.seq_len=16",
                                            "--set",   "rl.trace_every=1",
                                            "--set",   "sft.steps=300",
                                            "--set",   "rl.steps=60",
                                            "--set",   "rl.prompts=4",
                                            "--set",   "rl.group_size=4",
-                                           "--set",   "rl.replay=8",
-                                           "--set",   "rl.practice.traces=8",
+                                           "--set",   "rl.demonstrations=8",
+                                           "--set",   "rl.student.traces=8",
                                            "--set",   "rl.eval_every=7",
                                            "--set",   "checkpoint.every=2",
                                            "--retry", "--run-dir"};

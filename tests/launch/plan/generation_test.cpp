@@ -11,10 +11,10 @@ namespace {
 trainer::ModelSpec spec_of(const std::string& precision) {
   configs::Model model;
   model.layers = 3;
-  model.width = 96;
+  model.hidden_size = 96;
   model.heads = 6;
   model.kv_heads = 2;
-  model.context = 200;
+  model.max_seq_len = 200;
   model.precision = precision;
   return trainer::resolve(model, 300);
 }

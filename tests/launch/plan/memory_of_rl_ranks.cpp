@@ -1,7 +1,7 @@
 // Compares the peak memory of the ranks in reinforcement learning with the plan. It covers rollouts, updates with
-// rollouts of the longest length and with replay, and the practice and exams of an apprentice. The models have 13 and
-// 25 million parameters. The program runs as 1 and 4 ranks under mpirun. Rank 0 prints a table, and all ranks fail when
-// one does.
+// rollouts of the longest length and with demonstrations, and the practice and exams of an apprentice. The models have
+// 13 and 25 million parameters. The program runs as 1 and 4 ranks under mpirun. Rank 0 prints a table, and all ranks
+// fail when one does.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -22,7 +22,7 @@ trainer::World* world = nullptr;
 
 struct Case {
   int64_t zero = 1;
-  std::string penalty = "none";  // adaptive: with replay and an apprentice
+  std::string penalty = "none";  // adaptive: with demonstrations and an apprentice
   int64_t micro_batch = 0;
   int64_t layers = 8;
 };
@@ -34,17 +34,17 @@ configs::RunConfig config_of(const Case& wanted) {
   config.task.options.set("k_max", 2);
   config.task.options.set("align_to", 2);
   config.model.layers = wanted.layers;
-  config.model.width = 512;
+  config.model.hidden_size = 512;
   config.model.heads = 8;
-  config.model.context = 64;
+  config.model.max_seq_len = 64;
   config.engine.max_batch = 16;
   config.rl.prompts = 4;
   config.rl.group_size = 4;
-  config.rl.replay = 4;
+  config.rl.demonstrations = 4;
   config.rl.micro_batch = wanted.micro_batch;
   config.rl.penalty.kind = wanted.penalty;
-  config.rl.practice.updates = 1;
-  config.rl.practice.traces = 8;
+  config.rl.student.updates = 1;
+  config.rl.student.traces = 8;
   config.parallel.zero = wanted.zero;
   return config;
 }
@@ -100,10 +100,11 @@ double measure(const configs::RunConfig& config, const TokenizedTask& task, cons
   std::vector<Problem> problems;
   for (const RolloutGroup& group : groups) problems.push_back(group.problem);
   CompressionController controller = decided_controller(task);
-  std::vector<data::Sequence> replay;
+  std::vector<data::Sequence> demonstrations;
   if (config.rl.penalty.kind == "adaptive") {
-    for (int64_t i = 0; i < config.rl.replay; ++i)
-      replay.push_back(data::prompt_and_response(problems[0].prompt, controller.ladder().trace(problems[0], 0)));
+    for (int64_t i = 0; i < config.rl.demonstrations; ++i)
+      demonstrations.push_back(
+          data::prompt_and_response(problems[0].prompt, controller.ladder().trace(problems[0], 0)));
   }
   const support::CountTensorBytes count;
   trainer::Transformer model(spec, torch::kCPU, 1, learners.sharding());
@@ -115,14 +116,14 @@ double measure(const configs::RunConfig& config, const TokenizedTask& task, cons
     engine.refresh(step);
     roll_out(engine, task, problems, rollout_sampling(config, task));
     model.params().zero_grad();
-    accumulate_update(model, groups, replay,
+    accumulate_update(model, groups, demonstrations,
                       {.loss = config.rl.loss,
                        .policy = {},
                        .transform = rollout_sampling(config, task).transform,
                        .micro_batch = config.rl.micro_batch,
-                       .replay_weight = config.rl.replay_weight});
+                       .demonstration_weight = config.rl.demonstration_weight});
     optimizer.step(1e-3);
-    if (replay.empty()) continue;
+    if (demonstrations.empty()) continue;
     for (int i = 0; i < (step == 0 ? 10 : 1); ++i) apprentice.practise(controller, 0);
     if (apprentice.exam_due()) apprentice.take_exam(controller);
     controller.promote(*controller.next_rung());  // the next practice starts with a new copy

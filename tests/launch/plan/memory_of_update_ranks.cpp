@@ -33,9 +33,9 @@ plan::Run thirty_million(int64_t zero, int64_t micro_batch = 0) {
   run.config.stages = {"pretrain"};
   configs::Model& model = run.config.model;
   model.layers = 8;
-  model.width = 512;
+  model.hidden_size = 512;
   model.heads = 8;
-  model.context = 64;
+  model.max_seq_len = 64;
   run.config.pretrain.batch_size = 8;
   run.config.pretrain.micro_batch = micro_batch;
   run.config.parallel.zero = zero;
@@ -51,7 +51,7 @@ plan::Run odd(int64_t zero, bool bf16) {
   plan::Run run = thirty_million(zero, 2);
   configs::Model& model = run.config.model;
   model.layers = 4;
-  model.width = 128;
+  model.hidden_size = 128;
   model.heads = 4;
   model.kv_heads = 2;
   model.qk_norm = model.qkv_bias = true;
@@ -84,7 +84,7 @@ Bytes measure(const plan::Run& run) {
   {
     const auto batch = BatchShare::own(model, run.config.pretrain.batch_size, [&](SequenceRange share) {
       std::vector<data::Sequence> sequences = support::random_sequences(
-          std::vector<int64_t>(static_cast<size_t>(share.count()), run.config.model.context), 1, run.vocab);
+          std::vector<int64_t>(static_cast<size_t>(share.count()), run.config.model.max_seq_len), 1, run.vocab);
       for (data::Sequence& sequence : sequences) std::fill(sequence.weights.begin() + 1, sequence.weights.end(), 1.0f);
       return data::pack(sequences);
     });
@@ -111,9 +111,9 @@ void expect_tenth(double found, double expected, const char* what) {
 void expect_promised(const plan::Run& run) {
   const configs::Parallel& parallel = run.config.parallel;
   const plan::StagePlan plan = plan::plan_stage(run, "pretrain");
-  const std::string name = fmt::format("D {} {}, {} ranks, ZeRO-{}{}, {} sequences a pass", run.config.model.width,
-                                       run.config.model.precision, run.ranks, parallel.zero,
-                                       parallel.hierarchical ? " in each node" : "", plan.micro_batch);
+  const std::string name = fmt::format("D {} {}, {} ranks, ZeRO-{}{}, {} sequences a pass",
+                                       run.config.model.hidden_size, run.config.model.precision, run.ranks,
+                                       parallel.zero, parallel.hierarchical ? " in each node" : "", plan.micro_batch);
   SCOPED_TRACE(name);
   const Bytes bytes = measure(run);
   const bool alone = run.ranks == 1, bf16 = run.spec().bf16;

@@ -38,7 +38,7 @@ double measured(const Example& example) {
   Transformer model(resolve(example.model, example.vocab), torch::kCPU, 1);
   AdamW optimizer(model.params(), {});
   std::vector<data::Sequence> sequences = support::random_sequences(
-      std::vector<int64_t>(static_cast<size_t>(example.sequences), example.model.context), 1, example.vocab);
+      std::vector<int64_t>(static_cast<size_t>(example.sequences), example.model.max_seq_len), 1, example.vocab);
   for (data::Sequence& sequence : sequences) std::fill(sequence.weights.begin() + 1, sequence.weights.end(), 1.0f);
   const data::Batch batch = data::pack(sequences);
   model.params().zero_grad();
@@ -73,9 +73,9 @@ void expect_close(const Example& example) {
 TEST(PlanMemory, ThirtyMillionParametersUseWhatIsPlanned) {
   Example example;
   example.model.layers = 8;
-  example.model.width = 512;
+  example.model.hidden_size = 512;
   example.model.heads = 8;
-  example.model.context = 128;
+  example.model.max_seq_len = 128;
   example.vocab = 4096;
   expect_close(example);
 }
@@ -84,7 +84,7 @@ TEST(PlanMemory, ThirtyMillionParametersUseWhatIsPlanned) {
 Example narrow() {
   Example example;
   example.model.layers = 4;
-  example.model.width = 128;
+  example.model.hidden_size = 128;
   example.model.heads = 4;
   return example;
 }
@@ -124,10 +124,10 @@ TEST(PlanMemory, EveryOptionOfTheModelIsWhatIsPlanned) {
 ModelSpec tiny(bool bf16 = false) {
   configs::Model model;
   model.layers = 2;
-  model.width = 8;
+  model.hidden_size = 8;
   model.heads = 2;
-  model.ffn_width = 16;
-  model.context = 32;
+  model.intermediate_size = 16;
+  model.max_seq_len = 32;
   model.precision = bf16 ? "bf16" : "fp32";
   return resolve(model, 10);
 }
@@ -263,7 +263,7 @@ TEST(PlanMemory, CheckpointingKeepsInputsAndRunsOneBlockAgain) {
 // V 10^5, so that 10 rows are a chunk. Others: 10 V logits, a hidden state and its gradient.
 TEST(PlanMemory, TheHeadIsTakenApartBySequences) {
   configs::Model small;
-  small.width = 8;
+  small.hidden_size = 8;
   small.heads = 2;
   const ModelSpec spec = resolve(small, 100'000);
   const auto copies = [&](int64_t rows, int64_t sequences) {

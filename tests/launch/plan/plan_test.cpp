@@ -22,11 +22,11 @@ Run llama(int64_t ranks) {
   run.config.stages = {"pretrain"};
   configs::Model& model = run.config.model;
   model.layers = 32;
-  model.width = 4096;
+  model.hidden_size = 4096;
   model.heads = 32;
   model.kv_heads = 8;
-  model.ffn_width = 14336;
-  model.context = 8192;
+  model.intermediate_size = 14336;
+  model.max_seq_len = 8192;
   model.tie_embeddings = false;
   model.precision = "bf16";
   run.config.parallel.zero = 3;
@@ -65,13 +65,13 @@ TEST(Plan, EveryTrainingStageHasOne) {
   EXPECT_GT(plans[1].generation, 0);
 }
 
-TEST(Plan, RolloutsReplayAndPracticeTakePassesOfTheirOwn) {
-  const auto planned = [](int64_t replay, int64_t traces) {
+TEST(Plan, RolloutsDemonstrationsAndTheStudentTakePassesOfTheirOwn) {
+  const auto planned = [](int64_t demonstrations, int64_t traces) {
     auto run = quickstart(2);
     run.config.rl.prompts = 4;
     run.config.rl.group_size = 8;
-    run.config.rl.replay = replay;
-    run.config.rl.practice.traces = traces;
+    run.config.rl.demonstrations = demonstrations;
+    run.config.rl.student.traces = traces;
     return plan_stage(run, "rl");
   };
   const StagePlan plan = planned(0, 4);

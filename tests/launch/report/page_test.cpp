@@ -81,9 +81,9 @@ TEST_F(ReportPage, EveryPointOfARunIsDrawnInLightAndDark) {
                           {"sft-grad_norm", 150}});
     for (const json& frame : result.at("frames")) {
       const std::string text = frame.at("text");
-      for (const char* part :
-           {"Accuracy .896 → .995, tokens 31.8 → 7.3 (−77\u00a0%) in 4 min 10 s", "The same problems, before and after",
-            "✗ wrong", "✓ right", "git checkout 39c67658a90d", "--set 'run.name=a b'", "AMD EPYC 9B14", "width: 64"})
+      for (const char* part : {"Accuracy .896 → .995, tokens 31.8 → 7.3 (−77\u00a0%) in 4 min 10 s",
+                               "The same problems, before and after", "✗ wrong", "✓ right", "git checkout 39c67658a90d",
+                               "--set 'run.name=a b'", "AMD EPYC 9B14", "hidden_size: 64"})
         EXPECT_THAT(text, HasSubstr(part));
       EXPECT_THAT(text, Not(HasSubstr("This run has")));
     }

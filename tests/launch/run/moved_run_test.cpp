@@ -25,9 +25,9 @@ class MovedRun : public ::testing::Test {
 run: {name: a, device: cpu, threads: 1, log_every: 1}
 tokenizer: {kind: char}
 data: {train: corpus.txt}
-model: {layers: 1, width: 16, heads: 2, ffn_width: 32, context: 64}
+model: {layers: 1, hidden_size: 16, heads: 2, intermediate_size: 32, max_seq_len: 64}
 task: {k_min: 1, k_max: 2, align_to: 2}
-pretrain: {steps: 300, batch_size: 4, context: 16, eval_every: 50, eval_batches: 2, optimizer: {lr: 0.01}}
+pretrain: {steps: 300, batch_size: 4, seq_len: 16, eval_every: 50, eval_batches: 2, optimizer: {lr: 0.01}}
 sft: {steps: 5, batch_size: 4}
 eval: {problems_per_difficulty: 2, samples: 2, quick_problems_per_difficulty: 1}
 checkpoint: {every: 0}

@@ -110,10 +110,10 @@ TEST(RunDir, OtherNumbersAreRefusedNamingEachWithBothValues) {
   { RunDir(config).record(config, {}); }
   const std::string before = read_file(folder / "run/config.yaml");
   config.rl.steps = 300;
-  config.model.width = 128;
+  config.model.hidden_size = 128;
   config.run.log_every = 3;  // does not change the numbers
   EXPECT_THAT(refusal(config), AllOf(HasSubstr("rl.steps: 10 in the run folder, 300 now"),
-                                     HasSubstr("model.width: 64 in the run folder, 128 now"),
+                                     HasSubstr("model.hidden_size: 64 in the run folder, 128 now"),
                                      Not(HasSubstr("log_every")), HasSubstr("--run-dir")));
   EXPECT_EQ(read_file(folder / "run/config.yaml"), before);
 }

@@ -12,11 +12,11 @@ configs::RunConfig small() {
   config.task.options.set("k_max", 2);
   config.task.options.set("align_to", 2);
   config.model.layers = 2;
-  config.model.width = 32;
+  config.model.hidden_size = 32;
   config.model.heads = 2;
-  config.model.context = 64;
+  config.model.max_seq_len = 64;
   config.model.init_std = 0.08;
-  config.rl.practice = {4, 32, 4e-3};
+  config.rl.student = {4, 32, 4e-3};
   return config;
 }
 
@@ -100,12 +100,12 @@ TEST_F(ApprenticeTest, PassesAndThePolicyTakesItsWeights) {
 
 // An unchanged copy answers as correctly as the policy. It must fail because it does not use the shorter form.
 TEST_F(ApprenticeTest, TheOldFormHoweverRightIsNoPass) {
-  config.rl.practice = {200, 32, 4e-3};
+  config.rl.student = {200, 32, 4e-3};
   observe(0.0);
   for (int i = 0; i < 10; ++i) step(apprentice, 0);  // the policy masters rung 1
   ASSERT_EQ(controller.rung(2), 1);
   ASSERT_GT(apprentice.metrics().at("practice/exam_accuracy"), 0.9);
-  config.rl.practice = {1, 1, 1e-9};
+  config.rl.student = {1, 1, 1e-9};
   for (int i = 0; i < 10; ++i) step(apprentice, 0);
   EXPECT_EQ(apprentice.metrics().at("practice/rung"), 2);
   EXPECT_LT(apprentice.metrics().at("practice/exam_accuracy"), 0.1);

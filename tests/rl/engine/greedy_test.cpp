@@ -96,20 +96,20 @@ TEST(GreedySampling, AnEvaluationAtTemperatureZeroGivesEqualSamples) {
   });
 }
 
-// Tests both decoders, with a cache larger than the context and with a smaller one.
-TEST(DecoderLimits, NoPositionBeyondContextOrCacheIsRun) {
+// Tests both decoders, with a cache larger than the longest sequence and with a smaller one.
+TEST(DecoderLimits, NoPositionBeyondTheLongestSequenceOrTheCacheIsRun) {
   trainer::Transformer model(tiny_spec(), torch::kCPU, 7);
-  const int64_t context = model.spec().context;
+  const int64_t longest = model.spec().max_seq_len;
   for (const auto make : {make_kernel_decoder, make_aten_decoder}) {
-    const auto wide = make(model, 1, 2 * context), narrow = make(model, 1, 16);
+    const auto wide = make(model, 1, 2 * longest), narrow = make(model, 1, 16);
     const auto run = [](Decoder& decoder, int64_t position) {
       DecodeRows rows;
       rows.add(0, 1, position);
       rows.want_last();
       decoder.forward(rows);
     };
-    EXPECT_NO_THROW(run(*wide, context - 1));
-    EXPECT_THROW(run(*wide, context), std::invalid_argument);
+    EXPECT_NO_THROW(run(*wide, longest - 1));
+    EXPECT_THROW(run(*wide, longest), std::invalid_argument);
     EXPECT_NO_THROW(run(*narrow, 15));
     EXPECT_THROW(run(*narrow, 16), std::invalid_argument);
     EXPECT_THROW(run(*narrow, -1), std::invalid_argument);

@@ -281,7 +281,7 @@ TEST_F(Extension, IsRefusedWhereNothingCanBeExtended) {
   expect_refusal([&] { engine.extend(kept, 1, {1}); }, "sample 1 of request 1 cannot be extended");
   expect_refusal([&] { engine.extend(kept, 0, {}); }, "at least one token");
   expect_refusal([&] { engine.extend(kept, 0, std::vector<int32_t>(134, 1)); },
-                 "15 tokens so far, 134 to append and 12 new ones exceed model.context = 160");
+                 "15 tokens so far, 134 to append and 12 new ones exceed model.max_seq_len = 160");
   EXPECT_NO_THROW(engine.extend(kept, 0, std::vector<int32_t>(133, 1)));
 }
 
@@ -319,7 +319,7 @@ TEST_F(Requests, ParametersOutOfRangeAreRefusedByName) {
   refused([](auto& r) { r.sampling.stop = {"a", ""}; }, "stop is \"\"");
   refused([](auto& r) { r.prompt.clear(); }, "at least one token");
   refused([](auto& r) { r.prompt.resize(137); },
-          "a prompt of 137 tokens plus 24 new tokens exceeds model.context = 160");
+          "a prompt of 137 tokens plus 24 new tokens exceeds model.max_seq_len = 160");
   EXPECT_TRUE(engine.idle());
 
   Engine mute(model, {.max_batch = 1});

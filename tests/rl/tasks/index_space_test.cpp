@@ -8,13 +8,13 @@
 namespace terse::rl {
 namespace {
 
-constexpr IndexSpace kAll[] = {IndexSpace::kSft, IndexSpace::kRollout, IndexSpace::kReplay, IndexSpace::kPractice,
-                               IndexSpace::kExam};
+constexpr IndexSpace kAll[] = {IndexSpace::kSft, IndexSpace::kRollout, IndexSpace::kDemonstrations,
+                               IndexSpace::kPractice, IndexSpace::kExam};
 
 TEST(IndexSpace, AreThoseThatCheckpointsHold) {
   EXPECT_EQ(first_index(IndexSpace::kSft), 0);
   EXPECT_EQ(first_index(IndexSpace::kRollout), 4'294'967'296);
-  EXPECT_EQ(first_index(IndexSpace::kReplay), 1'099'511'627'776);
+  EXPECT_EQ(first_index(IndexSpace::kDemonstrations), 1'099'511'627'776);
   EXPECT_EQ(first_index(IndexSpace::kPractice), 2'199'023'255'552);
   EXPECT_EQ(first_index(IndexSpace::kExam), 4'398'046'511'104);
 }

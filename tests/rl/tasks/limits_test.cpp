@@ -17,12 +17,12 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 // Problems of two operations: prompts of 7 tokens, traces of up to 28 (recheck), 15 (verbose), ..; responses up to 40.
-configs::RunConfig config(int64_t context, std::vector<std::string> stages) {
+configs::RunConfig config(int64_t max_seq_len, std::vector<std::string> stages) {
   configs::RunConfig config = default_config();
   config.stages = std::move(stages);
   config.task.options.set("k_max", 2);
   config.task.options.set("align_to", 2);
-  config.model.context = context;
+  config.model.max_seq_len = max_seq_len;
   config.sft.steps = config.rl.steps = config.pretrain.steps = 1;
   return config;
 }
@@ -39,7 +39,7 @@ std::string refusal(const configs::RunConfig& config, const std::map<std::string
 TEST(Limits, APromptAndItsResponseMustFitIntoTheContext) {
   EXPECT_EQ(refusal(config(47, {"eval"})), "accepted");
   EXPECT_THAT(refusal(config(46, {"eval"})),
-              AllOf(HasSubstr("model.context: is 46, but generation needs 47"), HasSubstr("prompt has 7 tokens"),
+              AllOf(HasSubstr("model.max_seq_len: is 46, but generation needs 47"), HasSubstr("prompt has 7 tokens"),
                     HasSubstr("a response may have 40"), HasSubstr("engine.max_new_tokens")));
 }
 
@@ -55,26 +55,26 @@ TEST(Limits, DemonstrationsOfFineTuningMustFit) {
   configs::RunConfig sft = config(35, {"sft"});
   sft.engine.max_new_tokens = 20;
   EXPECT_EQ(refusal(sft), "accepted");
-  sft.model.context = 34;
+  sft.model.max_seq_len = 34;
   EXPECT_THAT(refusal(sft), AllOf(HasSubstr("is 34, but sft needs 35"), HasSubstr("(form recheck) has 28 tokens")));
   sft.task.forms = {{"recheck", 0}, {"verbose", 1}};
   EXPECT_EQ(refusal(sft), "accepted") << "forms without a share are never shown";
 }
 
-TEST(Limits, DemonstrationsOfReplayAndPracticeMustFitWhereTheyAreUsed) {
+TEST(Limits, DemonstrationsAndTracesOfTheStudentMustFitWhereTheyAreUsed) {
   configs::RunConfig rl = config(22, {"rl"});
   rl.engine.max_new_tokens = 5;
   EXPECT_EQ(refusal(rl), "accepted");
-  rl.model.context = 21;
-  EXPECT_THAT(refusal(rl), AllOf(HasSubstr("rl.replay needs 22"), HasSubstr("rl.practice needs 22"),
+  rl.model.max_seq_len = 21;
+  EXPECT_THAT(refusal(rl), AllOf(HasSubstr("rl.demonstrations needs 22"), HasSubstr("rl.student needs 22"),
                                  HasSubstr("2 limits"), HasSubstr("(form verbose) has 15 tokens")));
-  rl.rl.replay = 0;
-  EXPECT_THAT(refusal(rl), AllOf(Not(HasSubstr("rl.replay")), HasSubstr("rl.practice needs 22")));
-  rl.rl.practice.updates = 0;
+  rl.rl.demonstrations = 0;
+  EXPECT_THAT(refusal(rl), AllOf(Not(HasSubstr("rl.demonstrations")), HasSubstr("rl.student needs 22")));
+  rl.rl.student.updates = 0;
   EXPECT_EQ(refusal(rl), "accepted");
-  rl.rl.replay = 8;
+  rl.rl.demonstrations = 8;
   rl.rl.penalty.kind = "none";
-  EXPECT_EQ(refusal(rl), "accepted") << "only the adaptive penalty replays and practises";
+  EXPECT_EQ(refusal(rl), "accepted") << "only the adaptive penalty has demonstrations and a student";
 }
 
 // check_limits() assumes this of the ladder: no rung below rung 0 has a longer trace than the second form.
@@ -99,10 +99,10 @@ TEST(Limits, ATruncationThatCouldNeverActIsRefused) {
 
 TEST(Limits, EverythingIsTold) {
   configs::RunConfig bad = config(20, {"sft", "rl"});
-  EXPECT_THAT(refusal(bad, {{"model.context", "a.yaml:7"}, {"task.k_max", "--set"}}),
-              AllOf(HasSubstr("4 limits"), HasSubstr("sft needs 35"), HasSubstr("rl.replay needs 22"),
-                    HasSubstr("rl.practice needs 22"), HasSubstr("generation needs 47"),
-                    HasSubstr("(model.context: a.yaml:7, task.k_max: --set)")));
+  EXPECT_THAT(refusal(bad, {{"model.max_seq_len", "a.yaml:7"}, {"task.k_max", "--set"}}),
+              AllOf(HasSubstr("4 limits"), HasSubstr("sft needs 35"), HasSubstr("rl.demonstrations needs 22"),
+                    HasSubstr("rl.student needs 22"), HasSubstr("generation needs 47"),
+                    HasSubstr("(model.max_seq_len: a.yaml:7, task.k_max: --set)")));
 }
 
 TEST(Limits, PretrainingAloneHasNone) {
@@ -125,8 +125,8 @@ TEST(Limits, ShippedConfigurationsHoldThem) {
   EXPECT_GE(files, 6);
 }
 
-configs::RunConfig words(int64_t context, std::vector<std::string> stages) {
-  configs::RunConfig run = config(context, std::move(stages));
+configs::RunConfig words(int64_t max_seq_len, std::vector<std::string> stages) {
+  configs::RunConfig run = config(max_seq_len, std::move(stages));
   run.task.name = "gsm8k";
   run.task.path = TERSE_SOURCE_DIR "/tests/rl/tasks/samples/gsm8k.jsonl";
   run.rl.penalty.kind = "none";
@@ -135,7 +135,7 @@ configs::RunConfig words(int64_t context, std::vector<std::string> stages) {
 
 TEST(Limits, OfATaskFromAFileAreThoseOfItsItems) {
   const std::string room = refusal(words(10, {"eval"}));
-  EXPECT_THAT(room, HasSubstr("model.context: is 10, but generation needs"));
+  EXPECT_THAT(room, HasSubstr("model.max_seq_len: is 10, but generation needs"));
   EXPECT_EQ(refusal(words(400, {"sft", "rl"})), "accepted");
   configs::RunConfig adaptive = words(400, {"sft", "rl"});
   adaptive.rl.penalty.kind = "adaptive";

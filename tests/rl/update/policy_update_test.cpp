@@ -1,6 +1,6 @@
-// Compares one update from rollouts and replay with the same loss of the reference model, which autograd differentiates
-// in double. The loss has all parts at once: policy loss, entropy bonus, importance weights, replay and their
-// denominators.
+// Compares one update from rollouts and demonstrations with the same loss of the reference model, which autograd
+// differentiates in double. The loss has all parts at once: policy loss, entropy bonus, importance weights,
+// demonstrations and their denominators.
 #include "rl/update/policy_update.h"
 
 #include <gtest/gtest.h>
@@ -79,7 +79,7 @@ class PolicyUpdate : public ::testing::TestWithParam<std::string> {
     options.policy = {0.2, 0.28, 30};
     options.transform.temperature = kTemperature;
     options.entropy_weight = 0.3;
-    options.replay_weight = 0.5;
+    options.demonstration_weight = 0.5;
     options.version = kVersion;
     options.importance_cap = kCap;
   }
@@ -153,7 +153,7 @@ class PolicyUpdate : public ::testing::TestWithParam<std::string> {
 
   trainer::Transformer model{support::tiny_spec({.qk_norm = true, .qkv_bias = true}), torch::kCPU, 51};
   std::vector<RolloutGroup> groups;
-  std::vector<data::Sequence> replay = support::random_sequences({9, 14}, 8);
+  std::vector<data::Sequence> demonstrations = support::random_sequences({9, 14}, 8);
   UpdateOptions options;
 };
 
@@ -169,29 +169,29 @@ TEST_P(PolicyUpdate, IsTheGradientOfTheWholeLoss) {
   for (size_t i = 0; i < parts.picked.size(); ++i)
     total = total + (parts.picked[i] * torch::tensor(policy.gradient[i], torch::kFloat64)).sum();
   Tensor nll = torch::zeros({}, torch::kFloat64);
-  double replayed = 0;
-  for (const data::Sequence& s : replay) {
+  double demonstrated = 0;
+  for (const data::Sequence& s : demonstrations) {
     const Tensor all = reference.log_probs({s.tokens.begin(), s.tokens.end()});
     for (size_t t = 1; t < s.tokens.size(); ++t) {
       if (s.weights[t] == 0) continue;
       nll = nll - all[static_cast<int64_t>(t) - 1][s.tokens[t]];
-      replayed += 1;
+      demonstrated += 1;
     }
   }
-  (total + options.replay_weight * nll / replayed).backward();
+  (total + options.demonstration_weight * nll / demonstrated).backward();
   const Tensor expected = gradient_of(reference);
 
   for (const int64_t micro_batch : {0, 1, 4}) {
     options.micro_batch = micro_batch;
     model.params().zero_grad();
-    const UpdateResult result = accumulate_update(model, groups, replay, options);
+    const UpdateResult result = accumulate_update(model, groups, demonstrations, options);
     model.params().finish_grad();
     const double difference = (model.params().grad().to(torch::kFloat64) - expected).norm().item<double>();
     const double relative = difference / expected.norm().item<double>();
     RecordProperty("relative_difference", std::to_string(relative));
     EXPECT_LT(relative, 1e-5) << "micro-batches of " << micro_batch;
     EXPECT_NEAR(result.policy_loss.value(), policy.loss, 1e-5 * policy.magnitude);
-    EXPECT_NEAR(result.replay_loss.value(), nll.item<double>() / replayed, 1e-5);
+    EXPECT_NEAR(result.demonstration_loss.value(), nll.item<double>() / demonstrated, 1e-5);
     EXPECT_NEAR(result.entropy.value(), parts.entropy.item<double>() / parts.trained_tokens, 1e-5);
     EXPECT_EQ(result.stale_tokens, parts.stale_tokens);
     EXPECT_NEAR(result.importance_mean.value(), parts.weights / parts.stale_tokens, 1e-5);
@@ -207,7 +207,7 @@ TEST_P(PolicyUpdate, IsTheGradientOfTheWholeLoss) {
 // The bonus rewards entropy. Without any other loss, a step of gradient descent must raise it.
 TEST_P(PolicyUpdate, FollowingTheEntropyBonusRaisesTheEntropy) {
   options.entropy_weight = 1;
-  options.replay_weight = 0;
+  options.demonstration_weight = 0;
   for (RolloutGroup& group : groups)
     for (Rollout& rollout : group.rollouts) rollout.advantage = rollout.advantage == 0 ? 0 : 1e-12;
   model.params().zero_grad();
@@ -230,7 +230,7 @@ TEST_P(PolicyUpdate, WithoutAVerifiedRolloutThereIsNoLossAndNoGradient) {
   const UpdateResult result = accumulate_update(model, groups, {}, options);
   model.params().finish_grad();
   EXPECT_EQ(model.params().grad().count_nonzero().item<int64_t>(), 0);
-  for (const auto& value : {result.policy_loss, result.replay_loss, result.entropy, result.logp_diff_max,
+  for (const auto& value : {result.policy_loss, result.demonstration_loss, result.entropy, result.logp_diff_max,
                             result.logp_diff_mean, result.importance_mean, result.importance_capped})
     EXPECT_EQ(value, std::nullopt);
 }

@@ -56,12 +56,12 @@ class ReferenceModel {
 
   // [T, heads * C] -> [heads, T, C]
   torch::Tensor heads(const torch::Tensor& x, int64_t count) const {
-    return x.view({x.size(0), count, spec_.head_width}).transpose(0, 1);
+    return x.view({x.size(0), count, spec_.head_dim}).transpose(0, 1);
   }
 
   // Applies RoPE to queries or keys [heads, T, C].
   torch::Tensor turned(const torch::Tensor& x) const {
-    const int64_t half = spec_.head_width / 2;
+    const int64_t half = spec_.head_dim / 2;
     const torch::Tensor frequency =
         torch::pow(spec_.rope_theta, -torch::arange(half, torch::kFloat64) / static_cast<double>(half));
     const torch::Tensor angle = torch::outer(torch::arange(x.size(1), torch::kFloat64), frequency);
@@ -81,9 +81,7 @@ class ReferenceModel {
     const torch::Tensor y =
         at::scaled_dot_product_attention(turned(q), turned(k).repeat_interleave(queries, 0),
                                          v.repeat_interleave(queries, 0), {}, /*dropout_p=*/0, /*is_causal=*/true);
-    return y.transpose(0, 1)
-        .reshape({x.size(0), spec_.heads * spec_.head_width})
-        .matmul(at(name + "o_proj.weight").t());
+    return y.transpose(0, 1).reshape({x.size(0), spec_.heads * spec_.head_dim}).matmul(at(name + "o_proj.weight").t());
   }
 
   torch::Tensor feed_forward(const torch::Tensor& x, const std::string& name) const {

@@ -41,7 +41,7 @@ Tensor swiglu(const Tensor& gate_up) {
                                    .gate_up = gate_up.data_ptr(),
                                    .h = h.data_ptr(),
                                    .rows = h.size(0),
-                                   .ffn_width = h.size(1)},
+                                   .intermediate_size = h.size(1)},
                                   nullptr),
             nullptr);
   return h;
@@ -53,7 +53,7 @@ void swiglu_backward(const Tensor& gate_up, const Tensor& dh, const Tensor& d) {
                                             .dh = dh.data_ptr(),
                                             .d_gate_up = d.data_ptr(),
                                             .rows = dh.size(0),
-                                            .ffn_width = dh.size(1)},
+                                            .intermediate_size = dh.size(1)},
                                            nullptr),
             nullptr);
 }
@@ -111,7 +111,7 @@ void split_rope(const Tensor& qkv, const Parts& p, const std::vector<int64_t>& p
                                        .rows = p.q.size(0),
                                        .heads = p.q.size(1),
                                        .kv_heads = p.k.size(1),
-                                       .head_width = p.q.size(2),
+                                       .head_dim = p.q.size(2),
                                        .inverse = inverse},
                                       nullptr),
             nullptr);
@@ -133,7 +133,7 @@ TEST(KernelsCudaSplitRope, HasTheBitsOfTheCpuBothWays) {
                     .table = table.data(),
                     .rows = rows,
                     .heads = heads + kv_heads,
-                    .head_width = width,
+                    .head_dim = width,
                     .row_stride = qkv.size(1),
                     .inverse = inverse});
         const auto heads_of = [&](const Tensor& fused) {

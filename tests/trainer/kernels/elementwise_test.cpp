@@ -140,7 +140,7 @@ TEST(KernelsRope, TurnsEachPairByItsAngleAndBack) {
                     .table = table_data.data(),
                     .rows = rows,
                     .heads = heads,
-                    .head_width = width,
+                    .head_dim = width,
                     .row_stride = stride,
                     .inverse = inverse});
         return copy;
@@ -167,7 +167,7 @@ TEST(KernelsRope, ARowDoesNotDependOnItsPlace) {
   rope_table(table_data.data(), 50, width, 10000);
   const Floats x = random_floats(30 * full, 1);
   const std::vector<int64_t> positions = random_ints(30, 50, 2);
-  Rope args{.positions = positions.data(), .table = table_data.data(), .rows = 30, .heads = heads, .head_width = width};
+  Rope args{.positions = positions.data(), .table = table_data.data(), .rows = 30, .heads = heads, .head_dim = width};
   Floats all = x;
   args.x = all.data();
   cpu().rope(args);

@@ -14,7 +14,7 @@ namespace {
 
 using Shapes = std::map<std::string, std::vector<int64_t>>;
 
-// 4 heads and 2 key/value heads of width 16, width 48, feed-forward width 80.
+// 4 heads and 2 key/value heads of size 16, hidden size 48, feed-forward size 80.
 const Shapes kLlama = {{"input_layernorm.weight", {48}},      {"post_attention_layernorm.weight", {48}},
                        {"self_attn.q_proj.weight", {64, 48}}, {"self_attn.k_proj.weight", {32, 48}},
                        {"self_attn.v_proj.weight", {32, 48}}, {"self_attn.o_proj.weight", {48, 64}},

@@ -18,12 +18,12 @@ using ::testing::HasSubstr;
 void expect_equal(const ModelSpec& a, const ModelSpec& b) {
   EXPECT_EQ(a.vocab, b.vocab);
   EXPECT_EQ(a.layers, b.layers);
-  EXPECT_EQ(a.width, b.width);
+  EXPECT_EQ(a.hidden_size, b.hidden_size);
   EXPECT_EQ(a.heads, b.heads);
   EXPECT_EQ(a.kv_heads, b.kv_heads);
-  EXPECT_EQ(a.head_width, b.head_width);
-  EXPECT_EQ(a.ffn_width, b.ffn_width);
-  EXPECT_EQ(a.context, b.context);
+  EXPECT_EQ(a.head_dim, b.head_dim);
+  EXPECT_EQ(a.intermediate_size, b.intermediate_size);
+  EXPECT_EQ(a.max_seq_len, b.max_seq_len);
   EXPECT_EQ(a.rope_theta, b.rope_theta);
   EXPECT_EQ(a.norm_eps, b.norm_eps);
   EXPECT_EQ(a.qk_norm, b.qk_norm);

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kQueries = 48, kKeys = 128;  // size of a block
 
-// The work memory of a task, for T tokens of head width C, rows padded to Cp = C rounded up to 16 lanes.
+// The work memory of a task, for T tokens of head size C, rows padded to Cp = C rounded up to 16 lanes.
 struct Work {
   float *k_blocks, *v_blocks;  // [ceil(T / 16)][C][16]
   float *k, *q, *d_out;        // [T][Cp]
@@ -158,7 +158,7 @@ void output_dots(const float* d_out, const float* out, int64_t stride, int64_t t
 void segment_head_backward(const AttentionGrad& args, int64_t segment, int64_t kv_head) {
   const Attention& forward = args.forward;
   const int64_t begin = forward.segments[segment], tokens = forward.segments[segment + 1] - begin;
-  const int64_t width = forward.head_width, group = forward.heads / forward.kv_heads;
+  const int64_t width = forward.head_dim, group = forward.heads / forward.kv_heads;
   const int64_t out_stride = forward.heads * width;
   const Work work = make_work(tokens, width);
   const int64_t kv_at = begin * forward.kv_stride + kv_head * width;
@@ -193,12 +193,12 @@ void segment_head_backward(const AttentionGrad& args, int64_t segment, int64_t k
 void attention_backward(const AttentionGrad& given) {
   AttentionGrad args = given;
   Attention& forward = args.forward;
-  if (forward.q_stride == 0) forward.q_stride = forward.heads * forward.head_width;
-  if (forward.kv_stride == 0) forward.kv_stride = forward.kv_heads * forward.head_width;
+  if (forward.q_stride == 0) forward.q_stride = forward.heads * forward.head_dim;
+  if (forward.kv_stride == 0) forward.kv_stride = forward.kv_heads * forward.head_dim;
   int64_t work = 0;
   for (int64_t s = 0; s < forward.segment_count; ++s) {
     const int64_t tokens = forward.segments[s + 1] - forward.segments[s];
-    work += tokens * tokens * forward.heads * (5 * forward.head_width + 10);
+    work += tokens * tokens * forward.heads * (5 * forward.head_dim + 10);
   }
   parallel_tasks(forward.segment_count * forward.kv_heads, work,
                  [&](int64_t task) { segment_head_backward(args, task / forward.kv_heads, task % forward.kv_heads); });

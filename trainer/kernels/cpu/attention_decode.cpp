@@ -14,14 +14,14 @@ struct PagePlaces {
   int64_t keys, values;
 };
 PagePlaces places(const KvLayout& layout, int64_t kv_head) {
-  const int64_t one = layout.page_tokens * layout.head_width;
+  const int64_t one = layout.page_tokens * layout.head_dim;
   return {layout.offset + kv_head * one, layout.offset + (layout.kv_heads + kv_head) * one};
 }
 
 // All query heads of one row that read one key/value head.
 void row_head(const AttentionDecode& args, int64_t row, int64_t kv_head) {
   const KvLayout& layout = args.from.layout;
-  const int64_t width = layout.head_width, group = args.heads / layout.kv_heads;
+  const int64_t width = layout.head_dim, group = args.heads / layout.kv_heads;
   const int64_t tokens = args.from.positions[row] + 1, padded = round_up(tokens, kLanes);
   const PagePlaces at = places(layout, kv_head);
   float* const* pages = args.from.pages[row];
@@ -68,7 +68,7 @@ void row_head(const AttentionDecode& args, int64_t row, int64_t kv_head) {
 
 void kv_append(const KvAppend& args) {
   const KvLayout& layout = args.to.layout;
-  const int64_t width = layout.head_width;
+  const int64_t width = layout.head_dim;
   const int64_t stride = args.kv_stride != 0 ? args.kv_stride : layout.kv_heads * width;
   parallel_ranges(args.to.rows, 4 * layout.kv_heads * width, 1, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
@@ -90,10 +90,10 @@ void kv_append(const KvAppend& args) {
 void attention_decode(const AttentionDecode& given) {
   AttentionDecode args = given;
   const KvLayout& layout = args.from.layout;
-  if (args.q_stride == 0) args.q_stride = args.heads * layout.head_width;
+  if (args.q_stride == 0) args.q_stride = args.heads * layout.head_dim;
   int64_t work = 0;
   for (int64_t row = 0; row < args.from.rows; ++row)
-    work += (args.from.positions[row] + 1) * args.heads * (4 * layout.head_width + 16);
+    work += (args.from.positions[row] + 1) * args.heads * (4 * layout.head_dim + 16);
   parallel_tasks(args.from.rows * layout.kv_heads, work,
                  [&](int64_t task) { row_head(args, task / layout.kv_heads, task % layout.kv_heads); });
 }

@@ -69,10 +69,10 @@ void transpose_8x8(const float* from, int64_t from_row, int64_t rows, float* to,
 
 }  // namespace
 
-void transpose_blocks(const float* rows, int64_t row_stride, int64_t tokens, int64_t head_width, float* blocks) {
+void transpose_blocks(const float* rows, int64_t row_stride, int64_t tokens, int64_t head_dim, float* blocks) {
   for (int64_t t = 0; t < round_up(tokens, kLanes); t += 8)
-    for (int64_t c = 0; c < head_width; c += 8)
-      transpose_8x8(rows + t * row_stride + c, row_stride, tokens - t, blocks + key_at(t, head_width) + c * kLanes,
+    for (int64_t c = 0; c < head_dim; c += 8)
+      transpose_8x8(rows + t * row_stride + c, row_stride, tokens - t, blocks + key_at(t, head_dim) + c * kLanes,
                     kLanes);
 }
 
@@ -90,7 +90,7 @@ struct QueryTile {
 };
 
 void query_tile(const Attention& args, const QueryTile& tile, int64_t first, int64_t rows) {
-  const int64_t width = args.head_width;
+  const int64_t width = args.head_dim;
   product({.count = width,
            .a = tile.q,
            .a_row = args.q_stride,
@@ -122,7 +122,7 @@ void query_tile(const Attention& args, const QueryTile& tile, int64_t first, int
 // All queries that read one key/value head in one segment.
 void segment_head(const Attention& args, int64_t segment, int64_t kv_head) {
   const int64_t begin = args.segments[segment], tokens = args.segments[segment + 1] - begin;
-  const int64_t width = args.head_width, group = args.heads / args.kv_heads;
+  const int64_t width = args.head_dim, group = args.heads / args.kv_heads;
   const int64_t padded = round_up(tokens, kLanes);
   float* keys = scratch(padded * width + kTileRows * padded);
   float* scores = keys + padded * width;
@@ -147,12 +147,12 @@ void segment_head(const Attention& args, int64_t segment, int64_t kv_head) {
 
 void attention(const Attention& given) {
   Attention args = given;
-  if (args.q_stride == 0) args.q_stride = args.heads * args.head_width;
-  if (args.kv_stride == 0) args.kv_stride = args.kv_heads * args.head_width;
+  if (args.q_stride == 0) args.q_stride = args.heads * args.head_dim;
+  if (args.kv_stride == 0) args.kv_stride = args.kv_heads * args.head_dim;
   int64_t work = 0;
   for (int64_t s = 0; s < args.segment_count; ++s) {
     const int64_t tokens = args.segments[s + 1] - args.segments[s];
-    work += tokens * tokens * args.heads * (2 * args.head_width + 8);
+    work += tokens * tokens * args.heads * (2 * args.head_dim + 8);
   }
   parallel_tasks(args.segment_count * args.kv_heads, work,
                  [&](int64_t task) { segment_head(args, task / args.kv_heads, task % args.kv_heads); });

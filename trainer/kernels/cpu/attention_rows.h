@@ -20,12 +20,12 @@ void softmax_rows(float* scores, int64_t stride, int64_t rows, int64_t keys, int
                   SoftmaxRow* results);
 
 // Returns the offset of token `token` in a transposed key array. The token's elements are kLanes apart.
-TERSE_INLINE int64_t key_at(int64_t token, int64_t head_width) {
-  return token / kLanes * kLanes * head_width + token % kLanes;
+TERSE_INLINE int64_t key_at(int64_t token, int64_t head_dim) {
+  return token / kLanes * kLanes * head_dim + token % kLanes;
 }
 
-// Transposes `tokens` rows of head_width, row_stride apart, into blocks [ceil(tokens / 16)][head_width][16]; the lanes
+// Transposes `tokens` rows of head_dim, row_stride apart, into blocks [ceil(tokens / 16)][head_dim][16]; the lanes
 // past the end are zero.
-void transpose_blocks(const float* rows, int64_t row_stride, int64_t tokens, int64_t head_width, float* blocks);
+void transpose_blocks(const float* rows, int64_t row_stride, int64_t tokens, int64_t head_dim, float* blocks);
 
 }  // namespace terse::trainer::kernels::TERSE_ISA

@@ -54,13 +54,13 @@ constexpr int64_t kExpCost = 8;  // time of one exp, in floating-point operation
 
 }  // namespace
 
-void swiglu(const float* gate_up, float* h, int64_t rows, int64_t ffn_width) {
-  parallel_ranges(rows, ffn_width * kExpCost, 1, [=](int64_t begin, int64_t end) {
+void swiglu(const float* gate_up, float* h, int64_t rows, int64_t intermediate_size) {
+  parallel_ranges(rows, intermediate_size * kExpCost, 1, [=](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
-      const float* gate = gate_up + row * 2 * ffn_width;
-      const float* up = gate + ffn_width;
-      float* out = h + row * ffn_width;
-      for_lanes(ffn_width, [=](int64_t i, int64_t n) {
+      const float* gate = gate_up + row * 2 * intermediate_size;
+      const float* up = gate + intermediate_size;
+      float* out = h + row * intermediate_size;
+      for_lanes(intermediate_size, [=](int64_t i, int64_t n) {
         const F16 g = load_some(gate + i, n);
         store_some(out + i, mul(mul(g, sigmoid(g)), load_some(up + i, n)), n);
       });
@@ -68,15 +68,15 @@ void swiglu(const float* gate_up, float* h, int64_t rows, int64_t ffn_width) {
   });
 }
 
-void swiglu_backward(const float* gate_up, const float* dh, float* d_gate_up, int64_t rows, int64_t ffn_width) {
-  parallel_ranges(rows, 2 * ffn_width * kExpCost, 1, [=](int64_t begin, int64_t end) {
+void swiglu_backward(const float* gate_up, const float* dh, float* d_gate_up, int64_t rows, int64_t intermediate_size) {
+  parallel_ranges(rows, 2 * intermediate_size * kExpCost, 1, [=](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
-      const float* gate = gate_up + row * 2 * ffn_width;
-      const float* up = gate + ffn_width;
-      const float* grad = dh + row * ffn_width;
-      float* d_gate = d_gate_up + row * 2 * ffn_width;
-      float* d_up = d_gate + ffn_width;
-      for_lanes(ffn_width, [=](int64_t i, int64_t n) {
+      const float* gate = gate_up + row * 2 * intermediate_size;
+      const float* up = gate + intermediate_size;
+      const float* grad = dh + row * intermediate_size;
+      float* d_gate = d_gate_up + row * 2 * intermediate_size;
+      float* d_up = d_gate + intermediate_size;
+      for_lanes(intermediate_size, [=](int64_t i, int64_t n) {
         const F16 g = load_some(gate + i, n), u = load_some(up + i, n), d = load_some(grad + i, n);
         const F16 s = sigmoid(g);
         const F16 silu = mul(g, s);
@@ -90,7 +90,7 @@ void swiglu_backward(const float* gate_up, const float* dh, float* d_gate_up, in
 }
 
 void rope(const Rope& args) {
-  const int64_t width = args.head_width, half_width = width / 2;
+  const int64_t width = args.head_dim, half_width = width / 2;
   const int64_t stride = args.row_stride != 0 ? args.row_stride : args.heads * width;
   parallel_ranges(args.rows, 4 * args.heads * width, 1, [&, half_width, width, stride](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {

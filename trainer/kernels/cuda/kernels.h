@@ -56,13 +56,13 @@ int64_t rms_norm_slabs(int64_t vectors);
 // Splits fused rows q|k|v and rotates queries and keys by their positions, half-split as in kernels::Rope.
 struct SplitRope {
   Dtype dtype = Dtype::kFloat32;
-  void* qkv = nullptr;                                        // [rows, (H + 2 KV) C]
-  void* q = nullptr;                                          // [rows, H, C]
-  void* k = nullptr;                                          // [rows, KV, C]
-  void* v = nullptr;                                          // [rows, KV, C]
-  const int64_t* positions = nullptr;                         // [rows], each below the number of positions in the table
-  const float* table = nullptr;                               // [positions, C]: C/2 cosines, then C/2 sines
-  int64_t rows = 0, heads = 0, kv_heads = 0, head_width = 0;  // C: any even number
+  void* qkv = nullptr;                                      // [rows, (H + 2 KV) C]
+  void* q = nullptr;                                        // [rows, H, C]
+  void* k = nullptr;                                        // [rows, KV, C]
+  void* v = nullptr;                                        // [rows, KV, C]
+  const int64_t* positions = nullptr;                       // [rows], each below the number of positions in the table
+  const float* table = nullptr;                             // [positions, C]: C/2 cosines, then C/2 sines
+  int64_t rows = 0, heads = 0, kv_heads = 0, head_dim = 0;  // C: any even number
   bool inverse = false;  // rotate back and write qkv from q, k and v, for the backward pass
 };
 
@@ -73,7 +73,7 @@ struct SwiGlu {
   void* h = nullptr;          // written by the forward pass
   const void* dh = nullptr;   // read by the backward pass
   void* d_gate_up = nullptr;  // written by the backward pass; may be gate_up
-  int64_t rows = 0, ffn_width = 0;
+  int64_t rows = 0, intermediate_size = 0;
 };
 
 // One AdamW update of a flat buffer in one pass: decay of the first `decayed` elements, moments of the clipped

@@ -83,7 +83,7 @@ const char* rms_norm_backward(const RmsNormGrad& a, const Run& run) {
 
 template <class Run>
 const char* split_rope(const SplitRope& a, const Run& run) {
-  const int64_t half = a.head_width / 2, packs = ceil_div(half, kPack);
+  const int64_t half = a.head_dim / 2, packs = ceil_div(half, kPack);
   return with_kind(a.dtype, {a.qkv, a.q, a.k, a.v, a.table}, {half}, [&](auto kind) {
     using T = typename decltype(kind)::Type;
     return run.threads(a.rows * (a.heads + 2 * a.kv_heads) * packs,
@@ -94,20 +94,21 @@ const char* split_rope(const SplitRope& a, const Run& run) {
 
 template <class Run>
 const char* swiglu(const SwiGlu& a, const Run& run) {
-  const int64_t packs = ceil_div(a.ffn_width, kPack);
-  return with_kind(a.dtype, {a.gate_up, a.h}, {a.ffn_width}, [&](auto kind) {
+  const int64_t packs = ceil_div(a.intermediate_size, kPack);
+  return with_kind(a.dtype, {a.gate_up, a.h}, {a.intermediate_size}, [&](auto kind) {
     using T = typename decltype(kind)::Type;
-    return run.threads(a.rows * packs, SwiGluBody<T, kind.kWhole>{in<T>(a.gate_up), out<T>(a.h), a.ffn_width, packs});
+    return run.threads(a.rows * packs,
+                       SwiGluBody<T, kind.kWhole>{in<T>(a.gate_up), out<T>(a.h), a.intermediate_size, packs});
   });
 }
 
 template <class Run>
 const char* swiglu_backward(const SwiGlu& a, const Run& run) {
-  const int64_t packs = ceil_div(a.ffn_width, kPack);
-  return with_kind(a.dtype, {a.gate_up, a.dh, a.d_gate_up}, {a.ffn_width}, [&](auto kind) {
+  const int64_t packs = ceil_div(a.intermediate_size, kPack);
+  return with_kind(a.dtype, {a.gate_up, a.dh, a.d_gate_up}, {a.intermediate_size}, [&](auto kind) {
     using T = typename decltype(kind)::Type;
     return run.threads(a.rows * packs, SwiGluGradBody<T, kind.kWhole>{in<T>(a.gate_up), in<T>(a.dh),
-                                                                      out<T>(a.d_gate_up), a.ffn_width, packs});
+                                                                      out<T>(a.d_gate_up), a.intermediate_size, packs});
   });
 }
 

@@ -181,7 +181,7 @@ kernels::Attention attention_args(const Tensor& qkv, const Tensor& segments, con
           .segment_count = segments.size(0) - 1,
           .heads = heads,
           .kv_heads = kv_heads,
-          .head_width = c,
+          .head_dim = c,
           .q_stride = stride,
           .kv_stride = stride,
           .scale = static_cast<float>(scale),
@@ -197,7 +197,7 @@ struct RopeAttention : Function<RopeAttention> {
             .table = in(table),
             .rows = qkv.size(0),
             .heads = heads,
-            .head_width = table.size(1),
+            .head_dim = table.size(1),
             .row_stride = qkv.size(1),
             .inverse = inverse};
   }
@@ -250,8 +250,8 @@ bool on_kernels(const Tensor& x) {
 }  // namespace
 
 Tensor make_rope_table(const ModelSpec& spec, torch::Device device) {
-  Tensor table = fp32({spec.context, spec.head_width});
-  kernels::rope_table(out(table), spec.context, spec.head_width, spec.rope_theta);
+  Tensor table = fp32({spec.max_seq_len, spec.head_dim});
+  kernels::rope_table(out(table), spec.max_seq_len, spec.head_dim, spec.rope_theta);
   return table.to(device);
 }
 

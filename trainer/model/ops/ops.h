@@ -6,8 +6,8 @@
 // On the CPU the backward pass adds weight gradients directly to weight.grad(). In fp32 it sums them sequence by
 // sequence and then as a tree (kernels::Sequences), so splitting a batch changes no bit of the sum. `sequences` is
 // int32 [B + 1]: the first row of each sequence, then the number of rows. Only backward passes need it. Letters: N
-// packed tokens, D width, H query heads, K key/value heads, C head width, F feed-forward width, V vocabulary, M rows
-// that carry a loss.
+// packed tokens, D hidden size, H query heads, K key/value heads, C head size, F feed-forward size, V vocabulary, M
+// rows that carry a loss.
 #pragma once
 
 #include <torch/types.h>
@@ -17,7 +17,7 @@
 
 namespace terse::trainer::ops {
 
-// Rotary angles of every position, [context, C] fp32: C/2 cosines, then C/2 sines; computed in double.
+// Rotary angles of every position, [max_seq_len, C] fp32: C/2 cosines, then C/2 sines; computed in double.
 torch::Tensor make_rope_table(const ModelSpec& spec, torch::Device device);
 
 // tokens [N] int64, weight [V, D] -> [N, D]

@@ -22,7 +22,7 @@ torch::Tensor linear(const torch::Tensor& x, const torch::Tensor& weight, const 
 
 torch::Tensor qk_norm(const torch::Tensor& qkv, const torch::Tensor& q_norm, const torch::Tensor& k_norm,
                       const ModelSpec& spec) {
-  const int64_t n = qkv.size(0), c = spec.head_width;
+  const int64_t n = qkv.size(0), c = spec.head_dim;
   const auto parts = qkv.view({n, -1, c}).split_with_sizes({spec.heads, spec.kv_heads, spec.kv_heads}, 1);
   return torch::cat({rms_norm(parts[0], q_norm, spec.norm_eps), rms_norm(parts[1], k_norm, spec.norm_eps), parts[2]}, 1)
       .view({n, -1});
@@ -46,7 +46,7 @@ torch::Tensor segment_mask(const torch::Tensor& segments, int64_t tokens) {
 std::array<torch::Tensor, 3> split_rope(const torch::Tensor& qkv, const torch::Tensor& positions,
                                         const torch::Tensor& rope, const ModelSpec& spec) {
   const auto parts =
-      qkv.view({qkv.size(0), -1, spec.head_width}).split_with_sizes({spec.heads, spec.kv_heads, spec.kv_heads}, 1);
+      qkv.view({qkv.size(0), -1, spec.head_dim}).split_with_sizes({spec.heads, spec.kv_heads, spec.kv_heads}, 1);
   return {rotate(parts[0], positions, rope), rotate(parts[1], positions, rope), parts[2].contiguous()};
 }
 

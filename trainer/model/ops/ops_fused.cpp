@@ -212,10 +212,10 @@ struct FusedSplitRope : Function<FusedSplitRope> {
                                .rows = q.size(0),
                                .heads = q.size(1),
                                .kv_heads = k.size(1),
-                               .head_width = q.size(2),
+                               .head_dim = q.size(2),
                                .inverse = inverse};
     cuda::require(table.split_rope(args, current_stream(qkv.device())), "split_rope",
-                  {args.rows, args.heads, args.kv_heads, args.head_width});
+                  {args.rows, args.heads, args.kv_heads, args.head_dim});
   }
   static variable_list forward(AutogradContext* ctx, const Tensor& qkv, const Tensor& positions, const Tensor& angles,
                                int64_t heads, int64_t kv_heads, const cuda::Table* table) {
@@ -243,8 +243,8 @@ struct FusedSwiGlu : Function<FusedSwiGlu> {
                             .gate_up = data_of(gate_up, gate_up),
                             .h = h.data_ptr(),
                             .rows = h.size(0),
-                            .ffn_width = h.size(1)};
-    cuda::require(table->swiglu(args, current_stream(h.device())), "swiglu", {args.rows, args.ffn_width});
+                            .intermediate_size = h.size(1)};
+    cuda::require(table->swiglu(args, current_stream(h.device())), "swiglu", {args.rows, args.intermediate_size});
     ctx->save_for_backward({gate_up});
     keep(ctx, table);
     return h;
@@ -257,9 +257,9 @@ struct FusedSwiGlu : Function<FusedSwiGlu> {
                             .dh = data_of(dh, gate_up),
                             .d_gate_up = d.data_ptr(),
                             .rows = dh.size(0),
-                            .ffn_width = dh.size(1)};
+                            .intermediate_size = dh.size(1)};
     cuda::require(kept(ctx).swiglu_backward(args, current_stream(d.device())), "swiglu_backward",
-                  {args.rows, args.ffn_width});
+                  {args.rows, args.intermediate_size});
     return {d, Tensor()};
   }
 };

@@ -23,10 +23,10 @@ using ::testing::HasSubstr;
 constexpr const char* kConfig = R"(
 stages: [sft, rl]
 run: {device: cpu, threads: 1, log_every: 1}
-model: {layers: 1, width: 16, heads: 2, ffn_width: 32, context: 128, init_std: 0.2, qk_norm: true, qkv_bias: true}
+model: {layers: 1, hidden_size: 16, heads: 2, intermediate_size: 32, max_seq_len: 128, init_std: 0.2, qk_norm: true, qkv_bias: true}
 task: {k_min: 1, k_max: 2, align_to: 2}
 sft: {steps: 4, batch_size: 4}
-rl: {steps: 2, prompts: 2, group_size: 2, replay: 2, max_resample_rounds: 0, eval_every: 0}
+rl: {steps: 2, prompts: 2, group_size: 2, demonstrations: 2, max_resample_rounds: 0, eval_every: 0}
 eval: {problems_per_difficulty: 3, samples: 2, quick_problems_per_difficulty: 1}
 engine: {max_new_tokens: 20}
 checkpoint: {every: 1, keep: 100}
@@ -148,7 +148,7 @@ TEST_F(LoneCheckpoint, IsLoadedWithoutItsTrainingState) {
   const auto loaded = trainer::load_target(in_mid_stage, trainer::weights_only);
   ASSERT_TRUE(loaded.has_value());
   EXPECT_LT(loaded->state.tensors.size(), checkpoints::load(in_mid_stage).state.tensors.size());
-  EXPECT_EQ(trainer::saved_spec(*loaded).width, 16);
+  EXPECT_EQ(trainer::saved_spec(*loaded).hidden_size, 16);
   for (const auto& [name, shard] : loaded->state.tensors) EXPECT_TRUE(name.starts_with("model.")) << name;
 }
 

@@ -21,7 +21,7 @@ using ::testing::Not;
 constexpr const char* kConfig = R"(
 stages: [sft]
 run: {device: cpu, threads: 1, log_every: 1}
-model: {layers: 1, width: 16, heads: 2, ffn_width: 32, context: 64, init_std: 0.2}
+model: {layers: 1, hidden_size: 16, heads: 2, intermediate_size: 32, max_seq_len: 64, init_std: 0.2}
 task: {k_min: 1, k_max: 2, align_to: 2}
 sft: {steps: 4, batch_size: 4, optimizer: {lr: 0.01}}
 eval: {problems_per_difficulty: 2, samples: 1, quick_problems_per_difficulty: 1}
@@ -124,7 +124,7 @@ TEST_F(ModelInit, IsNotNeededOnceTheRunHasACheckpoint) {
 TEST_F(ModelInit, MayChangeWhatTheWeightsDoNotDependOn) {
   const fs::path dir = folder_.path() / "run";
   std::vector<std::string> other = kStill;
-  for (const char* setting : {"model.context=80", "model.precision=bf16", "model.init_std=0.1", "run.seed=7"})
+  for (const char* setting : {"model.max_seq_len=80", "model.precision=bf16", "model.init_std=0.1", "run.seed=7"})
     other.push_back(setting);
   go(config(source_, other), dir);
   expect_same_weights(saved(dir, 1), saved(source_, 4));
@@ -132,13 +132,13 @@ TEST_F(ModelInit, MayChangeWhatTheWeightsDoNotDependOn) {
 
 TEST_F(ModelInit, WithAnotherShapeNamesEachDifferenceWithBothValues) {
   expect_refused<ConfigError>(
-      config(source_, {"model.width=32", "model.layers=2", "model.head_width=8"}),
-      AllOf(HasSubstr("model.width: 16 there, 32 here"), HasSubstr("model.layers: 1 there, 2 here"),
-            Not(HasSubstr("model.head_width")), Not(HasSubstr("model.ffn_width"))));
+      config(source_, {"model.hidden_size=32", "model.layers=2", "model.head_dim=8"}),
+      AllOf(HasSubstr("model.hidden_size: 16 there, 32 here"), HasSubstr("model.layers: 1 there, 2 here"),
+            Not(HasSubstr("model.head_dim")), Not(HasSubstr("model.intermediate_size"))));
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"model.heads=4", "model.heads: 2 there, 4 here"},
       {"model.kv_heads=1", "model.kv_heads: 2 there, 1 here"},
-      {"model.ffn_width=48", "model.ffn_width: 32 there, 48 here"},
+      {"model.intermediate_size=48", "model.intermediate_size: 32 there, 48 here"},
       {"model.rope_theta=500", "model.rope_theta: 10000 there, 500 here"},
       {"model.norm_eps=1e-5", "model.norm_eps: 1e-06 there, 1e-05 here"},
       {"model.qk_norm=true", "model.qk_norm: false there, true here"},
@@ -152,7 +152,7 @@ TEST_F(ModelInit, WithAnotherTokenizerNamesBoth) {
   const fs::path text = folder_.path() / "text.txt";
   std::ofstream(text) << std::string(300, 'a') << std::string(300, 'b');
   expect_refused<ConfigError>(
-      config(source_, {"stages=[pretrain]", "pretrain.steps=2", "pretrain.context=8", "data.train=" + text.string()}),
+      config(source_, {"stages=[pretrain]", "pretrain.steps=2", "pretrain.seq_len=8", "data.train=" + text.string()}),
       AllOf(HasSubstr("tokenizer: symbol:chain7:"), HasSubstr(" there, byte here"),
             HasSubstr("size of the vocabulary: ")));
 }

@@ -20,9 +20,9 @@ class PretrainMetrics : public ::testing::Test {
     config.tokenizer.kind = "char";
     config.data.train = (folder.path() / "text.txt").string();
     config.model.layers = 1;
-    config.model.width = 16;
+    config.model.hidden_size = 16;
     config.model.heads = 2;
-    config.model.context = 16;
+    config.model.max_seq_len = 16;
     config.pretrain.steps = 2;
     config.pretrain.batch_size = 4;
     config.pretrain.eval_batches = 1000;

@@ -22,10 +22,10 @@ namespace fs = std::filesystem;
 
 constexpr const char* kWithTask = R"(stages: [sft, rl]
 run: {device: cpu, threads: 1, log_every: 1}
-model: {layers: 1, width: 16, heads: 2, ffn_width: 32, context: 64}
+model: {layers: 1, hidden_size: 16, heads: 2, intermediate_size: 32, max_seq_len: 64}
 task: {k_min: 1, k_max: 2, align_to: 2}
 sft: {steps: 2, batch_size: 4}
-rl: {steps: 1, prompts: 2, group_size: 2, replay: 2, max_resample_rounds: 0, eval_every: 0, practice: {updates: 1, traces: 2}}
+rl: {steps: 1, prompts: 2, group_size: 2, demonstrations: 2, max_resample_rounds: 0, eval_every: 0, student: {updates: 1, traces: 2}}
 eval: {problems_per_difficulty: 1, samples: 1, quick_problems_per_difficulty: 1}
 engine: {max_batch: 4}
 )";
@@ -33,24 +33,24 @@ constexpr const char* kWithText = R"(stages: [pretrain]
 run: {device: cpu, threads: 1, log_every: 1}
 tokenizer: {kind: char}
 data: {train: TEXT, val_fraction: 0.3}
-model: {layers: 1, width: 16, heads: 2, ffn_width: 32, context: 16}
+model: {layers: 1, hidden_size: 16, heads: 2, intermediate_size: 32, max_seq_len: 16}
 pretrain: {steps: 2, batch_size: 2, eval_batches: 1}
 )";
 
 // Options whose upper end takes too much memory or time for a test.
 const std::set<std::string> kCostly = {
-    "model.depth",         "model.layers",        "model.width",
-    "model.heads",         "model.head_width",    "model.ffn_width",
-    "model.context",       "sft.steps",           "rl.steps",
-    "pretrain.steps",      "pretrain.batch_size", "sft.batch_size",
-    "rl.prompts",          "rl.group_size",       "rl.replay",
-    "rl.practice.updates", "rl.practice.traces",  "eval.problems_per_difficulty",
-    "eval.samples",        "engine.max_batch",    "rl.max_resample_rounds",
+    "model.depth",        "model.layers",        "model.hidden_size",
+    "model.heads",        "model.head_dim",      "model.intermediate_size",
+    "model.max_seq_len",  "sft.steps",           "rl.steps",
+    "pretrain.steps",     "pretrain.batch_size", "sft.batch_size",
+    "rl.prompts",         "rl.group_size",       "rl.demonstrations",
+    "rl.student.updates", "rl.student.traces",   "eval.problems_per_difficulty",
+    "eval.samples",       "engine.max_batch",    "rl.max_resample_rounds",
 };
 
 // Settings that an end needs beside it to be valid.
 const std::map<std::string, std::vector<std::string>> kBeside = {
-    {"model.width=1", {"model.heads=1", "model.head_width=2"}},
+    {"model.hidden_size=1", {"model.heads=1", "model.head_dim=2"}},
     {"model.depth=1", {"model.layers=1"}},
     {"sft.steps=0", {"stages=[rl]"}},
     {"rl.steps=0", {"stages=[sft]"}},

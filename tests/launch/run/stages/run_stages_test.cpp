@@ -26,18 +26,18 @@ configs::RunConfig tiny_run() {
   config.task.options.set("k_max", 2);
   config.task.options.set("align_to", 2);
   config.model.layers = 2;
-  config.model.width = 32;
+  config.model.hidden_size = 32;
   config.model.heads = 2;
-  config.model.context = 64;
+  config.model.max_seq_len = 64;
   config.model.init_std = 0.08;
   config.sft.steps = 30;
   config.sft.batch_size = 16;
   config.rl.steps = 16;
   config.rl.prompts = 4;
   config.rl.group_size = 4;
-  config.rl.replay = 8;
-  config.rl.practice.updates = 1;
-  config.rl.practice.traces = 8;
+  config.rl.demonstrations = 8;
+  config.rl.student.updates = 1;
+  config.rl.student.traces = 8;
   config.rl.eval_every = 5;
   config.eval.problems_per_difficulty = 8;
   config.eval.quick_problems_per_difficulty = 4;
@@ -212,7 +212,7 @@ TEST(Run, LearnsTheTaskAndShortensItsThoughts) {
   config.task.options.set("k_min", 2);  // the 78 training problems of one operation are too few to generalise from
   config.task.options.set("k_max", 3);
   config.task.options.set("align_to", 3);
-  config.model.width = 48;
+  config.model.hidden_size = 48;
   config.model.heads = 3;
   config.sft.steps = 800;
   config.sft.batch_size = 32;

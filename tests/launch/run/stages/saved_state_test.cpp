@@ -250,7 +250,7 @@ class Keys {
 
 constexpr const char* kCommon = R"(
 run: {device: cpu, threads: 1, log_every: 1}
-model: {layers: 1, width: 16, heads: 2, ffn_width: 32, context: 64, init_std: 0.2}
+model: {layers: 1, hidden_size: 16, heads: 2, intermediate_size: 32, max_seq_len: 64, init_std: 0.2}
 task: {k_min: 1, k_max: 2, align_to: 2}
 eval: {problems_per_difficulty: 2, samples: 1, quick_problems_per_difficulty: 1}
 checkpoint: {every: 1, keep: 100}
@@ -266,7 +266,7 @@ std::string text_in(const support::TemporaryFolder& folder) {
 TEST(SavedState, OfPretrainingIsRestored) {
   const support::TemporaryFolder folder;
   TinyRun run(kCommon, {"stages=[pretrain]", text_in(folder), "pretrain.steps=6", "pretrain.batch_size=3",
-                        "pretrain.context=8", "pretrain.eval_every=2"});
+                        "pretrain.seq_len=8", "pretrain.eval_every=2"});
   run.go();
   EXPECT_GT(run.saved(3).state.extra.at("/progress/extra/stream/epoch"_json_pointer), 0);
   EXPECT_GT(run.saved(3).state.extra.at("/progress/extra/stream/cursor"_json_pointer), 0);
@@ -309,7 +309,7 @@ class Reinforced : public TinyRun {
 
   Reinforced()
       : TinyRun(kCommon, {"stages=[sft, rl]", "sft.steps=8", "sft.batch_size=8", "rl.steps=6", "rl.prompts=4",
-                          "rl.group_size=4", "rl.replay=3", "rl.practice.updates=1", "rl.practice.traces=3",
+                          "rl.group_size=4", "rl.demonstrations=3", "rl.student.updates=1", "rl.student.traces=3",
                           "rl.eval_every=2", "rl.trace_every=1"}) {
     go();
     Saved begun = saved(8 + 1);

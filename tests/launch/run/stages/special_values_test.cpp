@@ -18,10 +18,10 @@ using Settings = std::vector<std::string>;
 
 constexpr const char* kWithTask = R"(stages: [sft, rl]
 run: {device: cpu, threads: 1, log_every: 1}
-model: {layers: 1, width: 16, heads: 2, ffn_width: 32, context: 64, init_std: 0.3}
+model: {layers: 1, hidden_size: 16, heads: 2, intermediate_size: 32, max_seq_len: 64, init_std: 0.3}
 task: {k_min: 1, k_max: 2, align_to: 2}
 sft: {steps: 6, batch_size: 4, optimizer: {lr: 0.01, schedule: constant}}
-rl: {steps: 3, prompts: 2, group_size: 4, replay: 4, max_resample_rounds: 0, eval_every: 0, practice: {updates: 1, traces: 2}}
+rl: {steps: 3, prompts: 2, group_size: 4, demonstrations: 4, max_resample_rounds: 0, eval_every: 0, student: {updates: 1, traces: 2}}
 eval: {problems_per_difficulty: 2, samples: 1, quick_problems_per_difficulty: 1}
 engine: {max_batch: 4}
 checkpoint: {every: 1}
@@ -30,7 +30,7 @@ constexpr const char* kWithText = R"(stages: [pretrain]
 run: {device: cpu, threads: 1, log_every: 1}
 tokenizer: {kind: byte}
 data: {train: TEXT, val_fraction: 0.25}
-model: {layers: 1, width: 16, heads: 2, ffn_width: 32, context: 16}
+model: {layers: 1, hidden_size: 16, heads: 2, intermediate_size: 32, max_seq_len: 16}
 pretrain: {steps: 6, batch_size: 3, eval_every: 2, eval_batches: 2}
 )";
 
@@ -88,8 +88,8 @@ class SpecialValues : public ::testing::Test {
 TEST_F(SpecialValues, OfTheModelStandForWhatTheyAreDerivedFrom) {
   expect_same(kWithTask, {"model.kv_heads=0"}, {"model.kv_heads=2"});
   expect_different(kWithTask, {"model.kv_heads=0"}, {"model.kv_heads=1"});
-  expect_same(kWithTask, {"model.head_width=0"}, {"model.head_width=8"});
-  expect_same(kWithTask, {"model.ffn_width=0"}, {"model.ffn_width=64"});
+  expect_same(kWithTask, {"model.head_dim=0"}, {"model.head_dim=8"});
+  expect_same(kWithTask, {"model.intermediate_size=0"}, {"model.intermediate_size=64"});
   expect_same(kWithTask, {"model.depth=0"}, {"model.layers=1"});
 }
 
@@ -99,7 +99,7 @@ TEST_F(SpecialValues, OfTrainingStandForTheWholeBatchAndForNoBound) {
   expect_same(kWithTask, {"sft.optimizer.clip_grad_norm=0"}, {"sft.optimizer.clip_grad_norm=3e38"});
   expect_different(kWithTask, {"sft.optimizer.clip_grad_norm=0"}, {"sft.optimizer.clip_grad_norm=0.01"});
   expect_same(kWithTask, {"sft.optimizer.warmup_steps=0"}, {"sft.optimizer.warmup_steps=1"});
-  expect_same(kWithTask, {"rl.replay=0"}, {"rl.replay_weight=0"});
+  expect_same(kWithTask, {"rl.demonstrations=0"}, {"rl.demonstration_weight=0"});
   expect_same(kWithTask, {"run.threads=0"}, {"run.threads=3"});
   expect_same(kWithTask, {"parallel.ranks_per_node=0"}, {"parallel.ranks_per_node=1"});
 }
@@ -119,8 +119,8 @@ TEST_F(SpecialValues, OfTheTaskAreItsOwnMixture) {
 }
 
 TEST_F(SpecialValues, OfPretrainingStandForModelTokenizerAndHeldOutText) {
-  expect_same(kWithText, {"pretrain.context=0"}, {"pretrain.context=16"});
-  expect_different(kWithText, {"pretrain.context=0"}, {"pretrain.context=8"});
+  expect_same(kWithText, {"pretrain.seq_len=0"}, {"pretrain.seq_len=16"});
+  expect_different(kWithText, {"pretrain.seq_len=0"}, {"pretrain.seq_len=8"});
   expect_same(kWithText, {"pretrain.micro_batch=0"}, {"pretrain.micro_batch=3"});
   expect_same(kWithText, {"tokenizer.kind=auto"}, {"tokenizer.kind=byte"});
   expect_same(kWithText, {"data.separator="}, {"data.separator=never in the text"});
@@ -129,7 +129,7 @@ TEST_F(SpecialValues, OfPretrainingStandForModelTokenizerAndHeldOutText) {
 
 TEST_F(SpecialValues, OfCadencesMeanAtTheEndOnlyOrNever) {
   const fs::path never = finished(kWithTask, {"sft.eval_every=0", "rl.eval_every=0", "rl.trace_every=0",
-                                              "rl.practice.updates=0", "checkpoint.every=0"});
+                                              "rl.student.updates=0", "checkpoint.every=0"});
   const fs::path often =
       finished(kWithTask, {"sft.eval_every=2", "rl.eval_every=1", "rl.trace_every=1", "checkpoint.every=1"});
   EXPECT_EQ(records_with(never, "sft", "eval/accuracy"), 1);

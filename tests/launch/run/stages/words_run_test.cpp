@@ -24,9 +24,9 @@ class WordsRun : public ::testing::Test {
     config_.task.name = "gsm8k";
     config_.task.path = file_.string();
     config_.model.layers = 1;
-    config_.model.width = config_.model.ffn_width = 16;
+    config_.model.hidden_size = config_.model.intermediate_size = 16;
     config_.model.heads = 1;
-    config_.model.context = 400;
+    config_.model.max_seq_len = 400;
     config_.engine.max_new_tokens = 6;
     config_.sft.steps = 2;
     config_.sft.batch_size = 2;

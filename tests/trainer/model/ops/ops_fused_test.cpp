@@ -90,7 +90,7 @@ TEST_P(FusedOps, AttentionMatchesLibTorchWithGroupedHeadsAndQkNorm) {
       const ModelSpec spec = support::tiny_spec({.kv_heads = kv_heads});
       const data::Batch batch = data::pack(support::random_sequences({1, 7, 40, 16, 17}, 3)).to(device_);
       const Tensor rope = ops::make_rope_table(spec, device_);
-      const Pair x = leaf({batch.token_count(), spec.qkv_width()}, dtype), q_norm = leaf({16}, dtype),
+      const Pair x = leaf({batch.token_count(), spec.qkv_size()}, dtype), q_norm = leaf({16}, dtype),
                  k_norm = leaf({16}, dtype);
       const auto [q, k, v] =
           fused().split_rope(fused().qk_norm(x.fused, q_norm.fused, k_norm.fused, spec), batch.positions, rope, spec);

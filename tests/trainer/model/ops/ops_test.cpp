@@ -80,8 +80,8 @@ TEST_F(Ops, AttentionMatchesLibTorchWithGroupedHeadsAndQkNorm) {
     const data::Batch batch = data::pack(support::random_sequences({1, 7, 40, 16, 17}, 3));
     const Tensor rope = ops::make_rope_table(spec, torch::kCPU), q_norm = weight({16}), k_norm = weight({16});
     const int64_t n = batch.token_count();
-    const Tensor up = torch::randn({n, spec.attention_width()});
-    Tensor x = torch::randn({n, spec.qkv_width()}).requires_grad_(true), z = x.detach().clone().requires_grad_(true);
+    const Tensor up = torch::randn({n, spec.attention_size()});
+    Tensor x = torch::randn({n, spec.qkv_size()}).requires_grad_(true), z = x.detach().clone().requires_grad_(true);
     const Tensor y = ops::attention(ops::qk_norm(x, q_norm, k_norm, spec, batch.sequences), batch.positions,
                                     batch.segments, rope, spec);
     y.backward(up);

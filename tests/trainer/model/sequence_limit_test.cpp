@@ -20,7 +20,7 @@ std::string refusal(Transformer& model, const data::Batch& batch) {
   return "accepted";
 }
 
-class ContextLimit : public ::testing::TestWithParam<bool> {
+class SequenceLimit : public ::testing::TestWithParam<bool> {
  protected:
   ModelSpec spec() const {
     ModelSpec spec = support::tiny_spec();
@@ -29,30 +29,31 @@ class ContextLimit : public ::testing::TestWithParam<bool> {
   }
 };
 
-TEST_P(ContextLimit, TheLongestSequenceThatFitsIsAsLongAsTheContext) {
+TEST_P(SequenceLimit, ASequenceOfMaxSeqLenFitsAndALongerOneDoesNot) {
   Transformer model(spec(), torch::kCPU, 1);
-  const int64_t context = model.spec().context;
-  EXPECT_EQ(refusal(model, data::pack(support::random_sequences({3, context, 5}, 1))), "accepted");
-  EXPECT_THAT(refusal(model, data::pack(support::random_sequences({3, context + 1, 5}, 1))),
-              AllOf(HasSubstr("position 160 of a sequence has no rotation angle"), HasSubstr("model.context is 160")));
+  const int64_t longest = model.spec().max_seq_len;
+  EXPECT_EQ(refusal(model, data::pack(support::random_sequences({3, longest, 5}, 1))), "accepted");
+  EXPECT_THAT(
+      refusal(model, data::pack(support::random_sequences({3, longest + 1, 5}, 1))),
+      AllOf(HasSubstr("position 160 of a sequence has no rotation angle"), HasSubstr("model.max_seq_len is 160")));
 }
 
-TEST_P(ContextLimit, BatchesLongerThanTheContextAreFineWhenTheirSequencesAreNot) {
+TEST_P(SequenceLimit, BatchesLongerThanMaxSeqLenAreFineWhenTheirSequencesAreNot) {
   Transformer model(spec(), torch::kCPU, 1);
   EXPECT_EQ(refusal(model, data::pack(support::random_sequences({150, 150, 150}, 1))), "accepted");
 }
 
-TEST_P(ContextLimit, ANegativePositionIsRefused) {
+TEST_P(SequenceLimit, ANegativePositionIsRefused) {
   Transformer model(spec(), torch::kCPU, 1);
   data::Batch batch = data::pack(support::random_sequences({4}, 1));
   batch.positions[2] = -1;
   EXPECT_THAT(refusal(model, batch), HasSubstr("position -1"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Dtypes, ContextLimit, ::testing::Bool(),
+INSTANTIATE_TEST_SUITE_P(Dtypes, SequenceLimit, ::testing::Bool(),
                          [](const auto& instance) { return instance.param ? "bf16" : "fp32"; });
 
-TEST(ContextLimitOfTraining, RefusesTheSame) {
+TEST(SequenceLimitOfTraining, RefusesTheSame) {
   Transformer model(support::tiny_spec({.recompute = true}), torch::kCPU, 1);
   const data::Batch batch = data::pack(support::random_sequences({161}, 1));
   EXPECT_THROW(model.logprobs(batch, batch.weights.nonzero().squeeze(1)), std::invalid_argument);
