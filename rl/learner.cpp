@@ -2,15 +2,15 @@
 // calls.
 //
 // A stop request may arrive in the middle of a step. During rollouts nothing has changed yet, so the state after the
-// previous step is saved, and the resumed run generates the rollouts again. During an exam or an evaluation, the step
-// is saved with its record pending, and the resumed run repeats the exam or the evaluation.
+// previous step is saved, and the resumed run generates the rollouts again. During the gate or an evaluation, the step
+// is saved with its record pending, and the resumed run repeats the gate or the evaluation.
 #include "rl/learner.h"
 
 #include <chrono>
 #include <cmath>
 
 #include "base/clock.h"
-#include "rl/compression/apprentice.h"
+#include "rl/compression/student.h"
 #include "rl/eval/evaluation.h"
 #include "rl/ledger_log.h"
 #include "rl/rl_metrics.h"
@@ -27,15 +27,15 @@ namespace {
 
 // Draws `count` new problems and renders their traces in the form that the policy has mastered at their difficulty.
 // They keep the policy from forgetting this form under length pressure. A problem gives no trace while the mastered
-// rung of its difficulty is the top one.
+// level of its difficulty is the first one.
 std::vector<data::Sequence> draw_demonstrations(const TokenizedTask& task, const CompressionController& controller,
                                                 int64_t count, int64_t& cursor) {
   std::vector<data::Sequence> demonstrations;
   for (int64_t i = 0; i < count; ++i) {
     const Problem problem = task.problem(Split::kTrain, index_in(IndexSpace::kDemonstrations, cursor++));
-    const int64_t rung = controller.mastered_rung(problem.difficulty);
-    if (rung == 0) continue;
-    demonstrations.push_back(data::prompt_and_response(problem.prompt, controller.ladder().trace(problem, rung)));
+    const int64_t level = controller.mastered_level(problem.difficulty);
+    if (level == 0) continue;
+    demonstrations.push_back(data::prompt_and_response(problem.prompt, controller.curriculum().trace(problem, level)));
   }
   return demonstrations;
 }
@@ -60,7 +60,7 @@ class Learner {
         guard_(rl_.optimizer.max_nonfinite_steps),
         engine_(model_, {config_.engine.max_batch, &session.signals()}),
         controller_(task),
-        apprentice_(config_, task, model_, &session.signals()),
+        student_(config_, task, model_, &session.signals()),
         entropy_(rl_.entropy_bonus),
         own_supply_(config_, task, engine_, session.world()),
         supply_(supply != nullptr ? *supply : own_supply_),
@@ -80,12 +80,12 @@ class Learner {
       progress_ = resumed->progress;
       if (progress_.pending) score_ = trainer::score_of(trainer::value_of(*progress_.pending, "accuracy"));
       optimizer_.restore(resumed->state);
-      apprentice_.restore(resumed->state, progress_.extra.at("apprentice"));
+      student_.restore(resumed->state, progress_.extra.at("apprentice"));
       controller_.restore(progress_.extra.at("controller"));
       entropy_.restore(progress_.extra.at("entropy"));
       guard_.restore(progress_.extra.at("skipped"));
       source_.restore(progress_.extra.at("problems"));
-      demonstrated_ = progress_.extra.at("replayed");  // the name in checkpoints
+      demonstrated_ = progress_.extra.at("replayed");
     });
   }
 
@@ -114,22 +114,22 @@ class Learner {
     update(record, demonstrations);
     record.train_seconds = lap(mark);
 
-    session_.world().enter("practice");
-    // 4. The apprentice practises a shorter form.
-    if (adaptive_ && rl_.student.updates > 0) apprentice_.practise(controller_, done);
-    record.practice_seconds = lap(mark);
+    session_.world().enter("student");
+    // 4. Student updates: the student learns a shorter form.
+    if (adaptive_ && rl_.student.updates > 0) student_.train(controller_, done);
+    record.student_seconds = lap(mark);
 
     // 5. Record the step.
     account(record);
   }
 
   void conclude() {
-    // 6. Exam: the policy takes the apprentice's weights when the apprentice passes.
-    if (apprentice_.exam_due()) take_exam();
+    // 6. Promotion gate: the policy takes the student's weights when the student passes.
+    if (student_.gate_due()) run_gate();
     trainer::Metrics metrics = *progress_.pending;
     if (adaptive_) {
       metrics.merge(compression_metrics(controller_, metrics));
-      metrics.merge(apprentice_.metrics());
+      metrics.merge(student_.metrics());
     }
 
     // 7. Evaluate, log, save.
@@ -153,12 +153,13 @@ class Learner {
   trainer::Session::SaveState saver() {
     return [this](checkpoints::StateDict& state) {
       optimizer_.save(state);
-      apprentice_.save(state);
+      student_.save(state);
     };
   }
 
+  // The keys are the names in checkpoints, so they stay as older builds wrote them.
   nlohmann::json state() {
-    return {{"controller", controller_.state()}, {"apprentice", apprentice_.state()},    {"entropy", entropy_.state()},
+    return {{"controller", controller_.state()}, {"apprentice", student_.state()},       {"entropy", entropy_.state()},
             {"skipped", guard_.state()},         {"problems", source_.ledger().state()}, {"replayed", demonstrated_}};
   }
 
@@ -200,13 +201,13 @@ class Learner {
     progress_.extra = state();
   }
 
-  void take_exam() {
+  void run_gate() {
     auto mark = std::chrono::steady_clock::now();
-    session_.world().enter("practice");
-    if (apprentice_.take_exam(controller_)) optimizer_.reset();
+    session_.world().enter("student");
+    if (student_.run_gate(controller_)) optimizer_.reset();
     const double seconds = lap(mark);
     progress_.seconds += seconds;
-    StepRecord::add_exam_seconds(*progress_.pending, seconds, rl_.max_staleness > 0);
+    StepRecord::add_gate_seconds(*progress_.pending, seconds, rl_.max_staleness > 0);
     progress_.extra = state();
   }
 
@@ -220,7 +221,7 @@ class Learner {
   trainer::SkipGuard guard_;
   Engine engine_;
   CompressionController controller_;
-  Apprentice apprentice_;
+  Student student_;
   EntropyController entropy_;
   EngineSupply own_supply_;
   RolloutSupply& supply_;

@@ -127,7 +127,7 @@ trainer::Metrics StepRecord::metrics(double entropy_weight) const {
       {"verifier/error", trainer::mean_of(sampled.errors, sampled.all)},
       {"time/rollout", rollout_seconds},
       {"time/train", train_seconds},
-      {"time/practice", practice_seconds},
+      {"time/student", student_seconds},
       {"step_time", seconds()},
       {"tokens_per_s", (generated + static_cast<double>(trained_tokens)) / seconds()},
       {"rollout/tokens_per_s", generated / (generates_ahead ? seconds() : rollout_seconds)},
@@ -143,9 +143,9 @@ trainer::Metrics StepRecord::metrics(double entropy_weight) const {
   return m;
 }
 
-void StepRecord::add_exam_seconds(trainer::Metrics& metrics, double seconds, bool generates_ahead) {
+void StepRecord::add_gate_seconds(trainer::Metrics& metrics, double seconds, bool generates_ahead) {
   const double before = metrics.at("step_time");
-  metrics["time/practice"] += seconds;
+  metrics["time/student"] += seconds;
   metrics["step_time"] += seconds;
   const double slower = before / metrics.at("step_time");
   metrics["tokens_per_s"] *= slower;

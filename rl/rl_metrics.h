@@ -17,9 +17,9 @@ struct StepRecord {
   double rollout_seconds = 0;    // time of generating here, or of waiting for groups
   bool generates_ahead = false;  // other ranks generate during the whole step
   double train_seconds = 0;
-  double practice_seconds = 0;
+  double student_seconds = 0;
 
-  double seconds() const { return rollout_seconds + train_seconds + practice_seconds; }
+  double seconds() const { return rollout_seconds + train_seconds + student_seconds; }
 
   void add(const UpdateResult& result, double norm, bool first);
   int64_t generated_tokens() const;
@@ -27,9 +27,9 @@ struct StepRecord {
   // The metrics under the names of docs/metrics.md. Only difficulties and forms that occur in the rollouts have values,
   // and a mean over nothing is left out.
   trainer::Metrics metrics(double entropy_weight) const;
-  // Adds the seconds of an exam to time/practice and step_time, and corrects the rates over the step's time. An exam
-  // takes place after metrics() was called.
-  static void add_exam_seconds(trainer::Metrics& metrics, double seconds, bool generates_ahead);
+  // Adds the seconds of the gate to time/student and step_time, and corrects the rates over the step's time. The
+  // gate takes place after metrics() was called.
+  static void add_gate_seconds(trainer::Metrics& metrics, double seconds, bool generates_ahead);
 };
 
 // The controller's pressure, number of moves up, and limits. Only difficulties with an accuracy in `record` have a

@@ -29,8 +29,8 @@ struct StageProgress {
   int64_t tokens = 0;    // trained or generated so far
   double seconds = 0;    // spent so far, over all starts
   nlohmann::json extra;  // data cursor, controllers
-  // The metrics of the last step while its exam or evaluation has not finished. A run that is stopped in between
-  // repeats the exam or evaluation when it resumes.
+  // The metrics of the last step while its gate or evaluation has not finished. A run that is stopped in between
+  // repeats the gate or evaluation when it resumes.
   std::optional<Metrics> pending = {};
 };
 

@@ -1,5 +1,5 @@
 // The one place that polls for requests to save or to stop. Every loop that may run for more than a second polls here:
-// steps, evaluations, generation, exams, the reading of text.
+// steps, evaluations, generation, promotion gates, the reading of text.
 #pragma once
 
 #include <functional>

@@ -121,7 +121,7 @@ Rows time_rows(const Plans& plans) {
     if (any) rows.push_back(row);
   }
   const auto add = [&](const char* name, const auto& cell) {
-    rows.push_back({std::string("  ") + name});
+    rows.push_back({fmt::format("  {}", name)});
     for (const StagePlan& plan : plans) rows.back().push_back(cell(plan));
   };
   add("total", [](const StagePlan& plan) { return step_time(plan.seconds()); });

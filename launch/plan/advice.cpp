@@ -42,7 +42,7 @@ Change slots(int64_t sequences) {
   return {fmt::format("engine.max_batch={}", sequences), [=](Run& run) { run.config.engine.max_batch = sequences; }};
 }
 
-Change no_practice() {
+Change no_student() {
   return {"rl.student.updates=0", [](Run& run) { run.config.rl.student.updates = 0; }};
 }
 
@@ -64,7 +64,7 @@ std::vector<Change> ways_to_fit(const Run& run, const StagePlan& plan) {
     ways.push_back(slots(plan.largest_slots));
   if (!recomputes) ways.push_back(recompute());
   for (int64_t stage = run.config.parallel.zero + 1; stage <= 3 && run.ranks > 1; ++stage) ways.push_back(zero(stage));
-  if (plan.stage == "rl" && run.config.rl.student.updates > 0) ways.push_back(no_practice());
+  if (plan.stage == "rl" && run.config.rl.student.updates > 0) ways.push_back(no_student());
   return ways;
 }
 
@@ -86,7 +86,7 @@ std::string together(Run run, StagePlan plan) {
   fewer_slots();
   if (!plan.fits() && !run.spec().activation_checkpointing) change(recompute());
   fewer_slots();
-  if (!plan.fits() && plan.stage == "rl" && run.config.rl.student.updates > 0) change(no_practice());
+  if (!plan.fits() && plan.stage == "rl" && run.config.rl.student.updates > 0) change(no_student());
   fewer_slots();
   return plan.fits() ? fmt::format("{} together ({})", fmt::join(changed, ", "), gib(plan.bytes())) : "";
 }

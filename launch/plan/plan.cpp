@@ -32,12 +32,12 @@ double batch_bytes(const StageShape& shape) {
   return static_cast<double>(shape.largest_share() * shape.sequence_tokens) * kBatchBytesPerToken;
 }
 
-// Adds the memory of practice: the apprentice is a second model that learns and generates beside the policy, and has an
+// Adds the memory of the student: it is a second model that learns and generates beside the policy, and has an
 // average of its weights.
-void add_practice(const ModelSpec& spec, const PlannedSharding& sharding, const std::vector<Consumer>& own,
-                  std::vector<Consumer>& out) {
+void add_student(const ModelSpec& spec, const PlannedSharding& sharding, const std::vector<Consumer>& own,
+                 std::vector<Consumer>& out) {
   const double average = 4 * shard_elements(unit_sizes(spec), sharding.shard().ranks);
-  out.push_back({"the apprentice in total", total_bytes(own) + average});
+  out.push_back({"the student in total", total_bytes(own) + average});
 }
 
 // Returns the consumers at the moment of a step that needs most memory beside the permanent state: in the head, in a
@@ -76,7 +76,7 @@ std::vector<Consumer> memory_of(const Run& run, const StageShape& shape) {
     const Generation generation = generation_of(run, shape);
     for (const Consumer& consumer : engine_bytes(spec, generation, run.cuda())) out.push_back(consumer);
     const std::vector<Consumer> own = out;
-    if (shape.practice_updates > 0) add_practice(spec, sharding, own, out);
+    if (shape.student_updates > 0) add_student(spec, sharding, own, out);
     const int64_t rollouts = shape.rollouts / shape.learners + 1;
     out.push_back({"rollouts", static_cast<double>(rollouts * run.response_tokens) * kRolloutBytesPerToken});
   }
@@ -178,7 +178,7 @@ int64_t largest_slots(Run run, const StageShape& shape) {
   });
 }
 
-// Averages the stage's own updates and the apprentice's, whose batch has another size.
+// Averages the stage's own updates and the student's, whose batch has another size.
 void add_updates(StagePlan& plan, const StepTime& more, int64_t count) {
   const double all = static_cast<double>(plan.updates + count);
   const double old = static_cast<double>(plan.updates) / all, fresh = static_cast<double>(count) / all;
@@ -218,9 +218,9 @@ StagePlan plan_stage(const Run& run, const std::string& stage) {
   plan.tokens = static_cast<double>(shape.rollouts * run.response_tokens);
   plan.generation = generation_seconds(run, shape);
   if (run.splits()) plan.sampler_memory = sampler_memory(run, shape);
-  if (shape.practice_updates > 0) {
-    const StepTime practice = update_time(run, shape, shape.share(shape.practice_sequences));
-    add_updates(plan, practice, shape.practice_updates);
+  if (shape.student_updates > 0) {
+    const StepTime student = update_time(run, shape, shape.share(shape.student_sequences));
+    add_updates(plan, student, shape.student_updates);
   }
   if (run.config.rl.max_staleness > 0) plan.overlap = std::min(plan.generation, plan.learning());
   return plan;

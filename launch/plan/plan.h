@@ -41,7 +41,7 @@ struct StagePlan {
   std::vector<Consumer> sampler_memory;  // on a rank that only generates; empty without such ranks
   double limit_bytes = 0;
 
-  StepTime update;        // one optimizer step; with practice, the mean over the updates of both models
+  StepTime update;        // one optimizer step; with a student, the mean over the updates of both models
   int64_t updates = 1;    // in one step of the stage
   double generation = 0;  // seconds a step: prompts and rollouts, RL only
   double overlap = 0;     // seconds of generation while other ranks learn

@@ -1,4 +1,4 @@
-// Reads the options of each stage. Demonstrations and practice exist only with the adaptive penalty.
+// Reads the options of each stage. Demonstrations and the student exist only with the adaptive penalty.
 #include "launch/plan/stage_shape.h"
 
 #include <fmt/format.h>
@@ -29,9 +29,9 @@ void rl_shape(const Run& run, StageShape& shape) {
   if (rl.penalty.kind == "adaptive") {
     shape.sequences += rl.demonstrations;
     if (rl.demonstrations > 0) shape.batches.push_back(rl.demonstrations);
-    shape.practice_updates = rl.student.updates;
-    shape.practice_sequences = rl.student.traces;
-    if (shape.practice_updates > 0) shape.batches.push_back(shape.practice_sequences);
+    shape.student_updates = rl.student.updates;
+    shape.student_sequences = rl.student.traces;
+    if (shape.student_updates > 0) shape.batches.push_back(shape.student_sequences);
   }
   share_out(shape, rl.micro_batch);
 }

@@ -1,4 +1,4 @@
-// Implements the moves along the ladder. All evidence lies in tallies that fade exponentially.
+// Implements the moves along the curriculum. All evidence lies in tallies that fade exponentially.
 #include "rl/compression/compression_controller.h"
 
 #include <fmt/format.h>
@@ -21,54 +21,54 @@ constexpr double kEvidence = 30;  // rollouts that a tally must hold before it d
 constexpr double kProblemMemory = 60;
 constexpr double kProblemEvidence = 30;
 constexpr double kTolerance = 0.02;      // loss of accuracy that a tally tolerates as sampling noise
-constexpr double kExamTolerance = 0.01;  // the same in an exam; smaller, because an exam can be repeated
+constexpr double kGateTolerance = 0.01;  // the same at the gate; smaller, because the gate can be repeated
 constexpr double kFloor = 0.10;          // a difficulty moves up when it falls further below its reference
 
 }  // namespace
 
-CompressionController::CompressionController(const TokenizedTask& task) : ladder_(task) {
+CompressionController::CompressionController(const TokenizedTask& task) : curriculum_(task) {
   for (int64_t d : task.difficulties()) {
-    states_[d].by_rung.resize(static_cast<size_t>(ladder_.count()));
+    states_[d].by_level.resize(static_cast<size_t>(curriculum_.count()));
   }
 }
 
 double CompressionController::limit(int64_t difficulty) const {
   const State& state = states_.at(difficulty);
   if (state.overall.count == 0) return std::numeric_limits<double>::infinity();
-  return limit_at(difficulty, state.rung);
+  return limit_at(difficulty, state.level);
 }
 
-std::optional<int64_t> CompressionController::next_rung() const {
+std::optional<int64_t> CompressionController::next_level() const {
   std::optional<int64_t> next;
   for (const auto& [difficulty, state] : states_) {
     if (state.overall.count < kEvidence) return std::nullopt;
-    if (state.rung < ladder_.last(difficulty)) next = std::min(next.value_or(state.rung + 1), state.rung + 1);
+    if (state.level < curriculum_.last(difficulty)) next = std::min(next.value_or(state.level + 1), state.level + 1);
   }
   return next;
 }
 
 bool CompressionController::passes(const std::map<int64_t, double>& accuracy) const {
   return std::all_of(states_.begin(), states_.end(), [&](const auto& entry) {
-    return accuracy.at(entry.first) >= entry.second.reference - kExamTolerance;
+    return accuracy.at(entry.first) >= entry.second.reference - kGateTolerance;
   });
 }
 
-void CompressionController::promote(int64_t rung) {
+void CompressionController::promote(int64_t level) {
   for (auto& [difficulty, state] : states_) {
-    const int64_t target = std::min(rung, ladder_.last(difficulty));
-    if (target <= state.rung) continue;
+    const int64_t target = std::min(level, curriculum_.last(difficulty));
+    if (target <= state.level) continue;
     move(state, target);
-    state.by_rung[static_cast<size_t>(target)] = {};  // outcomes before the move are no evidence any more
+    state.by_level[static_cast<size_t>(target)] = {};  // outcomes before the move are no evidence any more
   }
 }
 
-int64_t CompressionController::rung_of(int64_t difficulty, int64_t stand, double length) const {
-  // Finds the shortest rung that is at least as long as the response, or the first rung if none is. Lengths never rise
-  // along the ladder. Among equally long rungs, the current one (`stand`) wins, else the first.
-  const std::vector<double>& lengths = ladder_.lengths(difficulty);
-  int64_t rung = 0;
-  while (rung < ladder_.last(difficulty) && lengths[static_cast<size_t>(rung) + 1] >= length) ++rung;
-  const double own = lengths[static_cast<size_t>(rung)];
+int64_t CompressionController::level_of(int64_t difficulty, int64_t stand, double length) const {
+  // Finds the shortest level that is at least as long as the response, or the first level if none is. Lengths never
+  // rise along the curriculum. Among equally long levels, the current one (`stand`) wins, else the first.
+  const std::vector<double>& lengths = curriculum_.lengths(difficulty);
+  int64_t level = 0;
+  while (level < curriculum_.last(difficulty) && lengths[static_cast<size_t>(level) + 1] >= length) ++level;
+  const double own = lengths[static_cast<size_t>(level)];
   if (lengths[static_cast<size_t>(stand)] == own) return stand;
   return std::find(lengths.begin(), lengths.end(), own) - lengths.begin();
 }
@@ -84,7 +84,7 @@ void CompressionController::observe(const std::vector<RolloutGroup>& groups) {
       return std::max(0.0, 1 - static_cast<double>(added) / memory);
     };
     state.overall.fade(keep(seen[difficulty], kMemory));
-    for (Tally& t : state.by_rung) t.fade(keep(seen[difficulty], kMemory));
+    for (Tally& t : state.by_level) t.fade(keep(seen[difficulty], kMemory));
     state.here.fade(keep(problems[difficulty], kProblemMemory));
   }
   for (const RolloutGroup& group : groups) {
@@ -93,10 +93,10 @@ void CompressionController::observe(const std::vector<RolloutGroup>& groups) {
     for (const Rollout& rollout : group.rollouts) {
       if (rollout.status != VerifyStatus::kOk) continue;
       const double right = rollout.correct ? 1 : 0;
-      const int64_t rung = rung_of(group.problem.difficulty, state.rung, static_cast<double>(rollout.length()));
+      const int64_t level = level_of(group.problem.difficulty, state.level, static_cast<double>(rollout.length()));
       state.overall.add(right);
-      state.by_rung[static_cast<size_t>(rung)].add(right);
-      if (rung == state.rung) here.add(right);
+      state.by_level[static_cast<size_t>(level)].add(right);
+      if (level == state.level) here.add(right);
     }
     if (here.count > 0) state.here.add(here.rate());
   }
@@ -104,57 +104,58 @@ void CompressionController::observe(const std::vector<RolloutGroup>& groups) {
     if (state.overall.count >= kEvidence) state.reference = std::max(state.reference, state.overall.rate());
     back_off(state);
   }
-  // Moves down to the shortest rung that all difficulties have mastered.
-  int64_t rung = ladder_.count() - 1;
-  while (rung > 0 && !mastered(rung)) --rung;
-  promote(rung);
+  // Moves down to the shortest level that all difficulties have mastered.
+  int64_t level = curriculum_.count() - 1;
+  while (level > 0 && !mastered(level)) --level;
+  promote(level);
 }
 
-bool CompressionController::mastered(int64_t rung) const {
+bool CompressionController::mastered(int64_t level) const {
   return std::all_of(states_.begin(), states_.end(), [&](const auto& entry) {
     const auto& [difficulty, state] = entry;
-    const int64_t target = std::min(rung, ladder_.last(difficulty));
-    const Tally& tally = state.by_rung[static_cast<size_t>(target)];
-    return limit_at(difficulty, target) >= limit_at(difficulty, state.rung) ||
+    const int64_t target = std::min(level, curriculum_.last(difficulty));
+    const Tally& tally = state.by_level[static_cast<size_t>(target)];
+    return limit_at(difficulty, target) >= limit_at(difficulty, state.level) ||
            (tally.count >= kEvidence && tally.rate() >= state.reference - kTolerance);
   });
 }
 
 void CompressionController::back_off(State& state) {
-  if (state.rung == 0 || state.here.count < kProblemEvidence) return;
+  if (state.level == 0 || state.here.count < kProblemEvidence) return;
   if (state.here.rate() >= state.reference - kFloor) return;
-  move(state, state.rung - 1);
+  move(state, state.level - 1);
   ++backoffs_;
 }
 
-void CompressionController::move(State& state, int64_t rung) {
-  state.rung = rung;
-  state.mastered = std::max(state.mastered, rung);
+void CompressionController::move(State& state, int64_t level) {
+  state.level = level;
+  state.mastered = std::max(state.mastered, level);
   state.here = {};
 }
 
 double CompressionController::pressure() const {
   double total = 0;
   for (const auto& [difficulty, state] : states_) {
-    const std::vector<double>& lengths = ladder_.lengths(difficulty);
-    total += 1 - lengths[static_cast<size_t>(state.rung)] / lengths[0];
+    const std::vector<double>& lengths = curriculum_.lengths(difficulty);
+    total += 1 - lengths[static_cast<size_t>(state.level)] / lengths[0];
   }
   return total / static_cast<double>(states_.size());
 }
 
+// The keys, with "rung" for a level, are the names in checkpoints.
 nlohmann::json CompressionController::state() const {
   nlohmann::json out = {{"backoffs", backoffs_}, {"difficulties", nlohmann::json::array()}};
   const auto tally = [](const Tally& t) { return nlohmann::json{t.count, t.correct}; };
   for (const auto& [difficulty, s] : states_) {
-    nlohmann::json rungs = nlohmann::json::array();
-    for (const Tally& t : s.by_rung) rungs.push_back(tally(t));
+    nlohmann::json levels = nlohmann::json::array();
+    for (const Tally& t : s.by_level) levels.push_back(tally(t));
     out["difficulties"].push_back({{"difficulty", difficulty},
-                                   {"rung", s.rung},
+                                   {"rung", s.level},
                                    {"mastered", s.mastered},
                                    {"here", tally(s.here)},
                                    {"reference", s.reference},
                                    {"overall", tally(s.overall)},
-                                   {"by_rung", rungs}});
+                                   {"by_rung", levels}});
   }
   return out;
 }
@@ -169,12 +170,12 @@ void CompressionController::restore(const nlohmann::json& state) {
           "the checkpoint has length limits for difficulty {}, which the task of this run does not have", difficulty));
     }
     State& s = states_.at(difficulty);
-    s.rung = j.at("rung");
-    s.mastered = j.value("mastered", s.rung);  // older checkpoints have neither `mastered` nor `here`
+    s.level = j.at("rung");
+    s.mastered = j.value("mastered", s.level);  // older checkpoints have neither `mastered` nor `here`
     if (j.contains("here")) s.here = tally(j.at("here"));
     s.reference = j.at("reference");
     s.overall = tally(j.at("overall"));
-    for (size_t r = 0; r < s.by_rung.size(); ++r) s.by_rung[r] = tally(j.at("by_rung").at(r));
+    for (size_t r = 0; r < s.by_level.size(); ++r) s.by_level[r] = tally(j.at("by_rung").at(r));
   }
 }
 

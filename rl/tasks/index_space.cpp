@@ -19,8 +19,8 @@ constexpr Bounds kSpaces[] = {
     {IndexSpace::kSft, "supervised fine-tuning", 0, int64_t{1} << 32},
     {IndexSpace::kRollout, "rollouts", int64_t{1} << 32, int64_t{1} << 40},
     {IndexSpace::kDemonstrations, "demonstrations", int64_t{1} << 40, int64_t{1} << 41},
-    {IndexSpace::kPractice, "practice", int64_t{1} << 41, int64_t{1} << 42},
-    {IndexSpace::kExam, "exams", int64_t{1} << 42, int64_t{1} << 43},
+    {IndexSpace::kStudent, "student updates", int64_t{1} << 41, int64_t{1} << 42},
+    {IndexSpace::kGate, "the promotion gate", int64_t{1} << 42, int64_t{1} << 43},
 };
 
 const Bounds& bounds_of(IndexSpace space) {

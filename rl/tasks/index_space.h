@@ -6,7 +6,7 @@
 
 namespace terse::rl {
 
-enum class IndexSpace { kSft, kRollout, kDemonstrations, kPractice, kExam };
+enum class IndexSpace { kSft, kRollout, kDemonstrations, kStudent, kGate };
 
 // The first index of a space.
 int64_t first_index(IndexSpace space);

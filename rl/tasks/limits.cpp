@@ -72,7 +72,7 @@ void check_traces(const RunConfig& config, const TokenizedTask& task, std::vecto
   if (task.forms().empty()) return;
   if (has_stage(config, "sft")) check_trace(config, task, "sft", longest_trace(task, 0, true), out);
   if (!has_stage(config, "rl") || config.rl.penalty.kind != "adaptive" || !task.can_be_thinned()) return;
-  // Neither rl.demonstrations nor rl.student shows the first rung of the ladder, the most verbose form.
+  // Neither rl.demonstrations nor rl.student shows the first level of the curriculum, the most verbose form.
   const LongestTrace trace = longest_trace(task, 1, false);
   if (config.rl.demonstrations > 0) check_trace(config, task, "rl.demonstrations", trace, out);
   if (config.rl.student.updates > 0) check_trace(config, task, "rl.student", trace, out);

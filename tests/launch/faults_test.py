@@ -50,7 +50,7 @@ ALL_PLACES = {
     "rollouts on their way": "3 data rollouts",
     "weights on their way": "5 data weights of",
     "norm of the gradient": "3 call gradient norm",
-    "practice": "2 phase practice",
+    "student": "2 phase student",
 }
 
 

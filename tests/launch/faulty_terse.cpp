@@ -12,7 +12,7 @@
 //   call NAME      before a collective operation whose name begins with NAME
 //   data NAME      right after such an operation was passed to the thread that moves the data
 //   token          before tokens are sampled, one for each unfinished response
-//   exam           before an exam of the apprentice
+//   gate           before the promotion gate of the student
 //   text           before a text is read to be tokenized
 //   hash           after the main thread has hashed a large file of a checkpoint
 //   report         before the report of a finished run is written
@@ -42,7 +42,7 @@
 #include "launch/report/report.h"
 #include "launch/startup.h"
 #include "rl/async/rollout_messages.h"
-#include "rl/compression/apprentice.h"
+#include "rl/compression/student.h"
 #include "rl/engine/sampler.h"
 #include "trainer/parallel/mpi/message_channel.h"
 #include "trainer/parallel/world.h"
@@ -258,13 +258,13 @@ void faulty_write_report(const std::vector<std::filesystem::path>& run_dirs, con
   real_write_report(run_dirs, output);
 }
 
-bool real_take_exam(terse::rl::Apprentice* apprentice, terse::rl::CompressionController& controller) asm(
-    "__real__ZN5terse2rl10Apprentice9take_examERNS0_21CompressionControllerE");
-bool faulty_take_exam(terse::rl::Apprentice* apprentice, terse::rl::CompressionController& controller) asm(
-    "__wrap__ZN5terse2rl10Apprentice9take_examERNS0_21CompressionControllerE");
-bool faulty_take_exam(terse::rl::Apprentice* apprentice, terse::rl::CompressionController& controller) {
-  terse::trainer::fault().at("exam");
-  return real_take_exam(apprentice, controller);
+bool real_run_gate(terse::rl::Student* student, terse::rl::CompressionController& controller) asm(
+    "__real__ZN5terse2rl7Student8run_gateERNS0_21CompressionControllerE");
+bool faulty_run_gate(terse::rl::Student* student, terse::rl::CompressionController& controller) asm(
+    "__wrap__ZN5terse2rl7Student8run_gateERNS0_21CompressionControllerE");
+bool faulty_run_gate(terse::rl::Student* student, terse::rl::CompressionController& controller) {
+  terse::trainer::fault().at("gate");
+  return real_run_gate(student, controller);
 }
 
 using Progress = std::function<void(int64_t, int64_t)>;

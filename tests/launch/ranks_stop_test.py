@@ -48,7 +48,7 @@ class Stops(Launching):
             (0, "USR1 9 token", 6),
             (1, "USR1 2 phase eval", RL_BEGINS),
             (1, "USR1 2 phase rollout", None),
-            (1, "USR1 1 exam", None),
+            (1, "USR1 1 gate", None),
             (0, "USR1 1 phase eval", None),
             (1, "USR1 1 phase eval", None),
         ]
@@ -62,7 +62,7 @@ class Stops(Launching):
 
     def test_in_the_split_layout_too(self):
         self.assertEqual(self.run_to_end(PROGRAM, "run", "a.yaml", "--run-dir", "whole"), 0, self.output())
-        for rank, fault in [(0, "USR1 1 phase eval"), (0, "USR1 2 await a group of rollouts"), (0, "USR1 1 exam")]:
+        for rank, fault in [(0, "USR1 1 phase eval"), (0, "USR1 2 await a group of rollouts"), (0, "USR1 1 gate")]:
             with self.subTest(rank=rank, fault=fault):
                 self.stop_at(rank, fault, *SPLIT, ranks=3)
         self.assertEqual(self.run_to_end(MPIRUN, "-n", 3, "run", "a.yaml", "--run-dir", "stopped", *SPLIT), 0, self.output())

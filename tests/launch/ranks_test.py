@@ -14,7 +14,7 @@ from launching import MPIRUN, PROGRAM, Launching, wait_until
 ALL = "--all" in sys.argv
 
 # There are more sequences than ranks, so that shares and nodes of the tree are uneven. Windows hold several documents, the head is tied,
-# and there is practice beside RL. Fine-tuning brings the policy to a few right answers, so that some groups give a learning signal.
+# and there is a student beside RL. Fine-tuning brings the policy to a few right answers, so that some groups give a learning signal.
 CONFIG = """\
 stages: [pretrain, sft, rl]
 run: {name: tiny, device: cpu, threads: 1, log_every: 1}

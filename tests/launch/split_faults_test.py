@@ -73,7 +73,7 @@ ALL_PLACES = {
     "backward": ("learners together", "7 call gradient of"),
     "reduce": ("learners together", "8 data gradient of"),
     "norm of the gradient": ("learners together", "3 call gradient norm"),
-    "practice": ("learners", "2 phase practice"),
+    "student": ("learners", "2 phase student"),
     "eval": ("learners", "2 phase eval"),
     "save": ("learners", "2 phase save"),
     "waiting for a save": ("learners together", "2 call checkpoint is written"),

@@ -47,7 +47,7 @@ class Stops(Launching):
         return int(latest.read_text().removeprefix("step-")) if latest.exists() else None
 
     def is_pending(self):
-        """Whether the newest checkpoint is of a step whose exam or evaluation was interrupted."""
+        """Whether the newest checkpoint is of a step whose gate or evaluation was interrupted."""
         extra = self.folder / "stopped" / "checkpoints" / f"step-{self.newest()}" / "extra.json"
         return json.loads(extra.read_text())["progress"]["pending"] is not None
 
@@ -79,8 +79,8 @@ class Stops(Launching):
             ("TERM 12 token", RL_BEGINS),  # in the middle of it
             ("TERM 2 phase rollout", None),
             ("TERM 40 token", None),
-            ("TERM 1 exam", PENDING),
-            ("TERM 3 phase practice", None),
+            ("TERM 1 gate", PENDING),
+            ("TERM 3 phase student", None),
             ("TERM 1 phase eval", PENDING),  # the quick evaluation of RL
             ("TERM 2 phase eval", RL_ENDS),  # the evaluation after RL
             ("TERM 2 phase eval", RL_ENDS),  # the stage `eval`

@@ -8,8 +8,8 @@ using ::testing::Contains;
 using ::testing::Gt;
 using ::testing::IsEmpty;
 
-// The policy's responses are as short as possible. So the controller stands on the last rung after the first step, and
-// demonstrations have this rung.
+// The policy's responses are as short as possible. So the controller stands at the last level after the first step, and
+// demonstrations have this level.
 const Settings kAdaptive = {"rl.penalty.kind=adaptive", "rl.student.updates=0", "rl.entropy_bonus=0",
                             "rl.group_size=16"};
 
@@ -67,32 +67,32 @@ void demonstration_weight(const Option& option) {
   EXPECT_THAT(run("0").metric("demonstration_loss"), IsEmpty());
 }
 
-// A run from a verbose policy, so that a shorter form is left to practise.
-const Observed& practise(const Settings& settings) {
+// A run from a verbose policy, so that a shorter form is left for the student.
+const Observed& with_student(const Settings& settings) {
   return reinforce(Settings{"rl.penalty.kind=adaptive"} + settings, {"task.forms={recheck: 1}", "sft.steps=150"});
 }
 
-int64_t practised(const Observed& run) {
+int64_t traces_seen(const Observed& run) {
   return state(run).at("apprentice").at("practised").get<int64_t>();
 }
 
-void practice_updates(const Option& option) {
-  const Observed &none = practise(option.set("0")), &three = practise(option.set("3"));
-  EXPECT_THAT(none.metric("practice/loss"), IsEmpty());
-  EXPECT_EQ(three.metric("practice/loss").size(), 3u);
+void student_updates(const Option& option) {
+  const Observed &none = with_student(option.set("0")), &three = with_student(option.set("3"));
+  EXPECT_THAT(none.metric("student/loss"), IsEmpty());
+  EXPECT_EQ(three.metric("student/loss").size(), 3u);
   EXPECT_EQ(three.saved(1).state.whole("apprentice.optimizer.updates").item<int64_t>(), 3);
-  EXPECT_EQ(practised(three), 3 * 4);
+  EXPECT_EQ(traces_seen(three), 3 * 4);
 }
 
-void practice_traces(const Option& option) {
-  EXPECT_EQ(practised(practise(option.set("4"))), 4);
-  EXPECT_EQ(practised(practise(option.set("9"))), 9);
+void student_traces(const Option& option) {
+  EXPECT_EQ(traces_seen(with_student(option.set("4"))), 4);
+  EXPECT_EQ(traces_seen(with_student(option.set("9"))), 9);
 }
 
 // The first update of AdamW moves every weight by about the rate. The copy starts from the policy's weights.
-void practice_lr(const Option& option) {
+void student_lr(const Option& option) {
   for (const double rate : {0.004, 0.001}) {
-    const Observed& run = practise(option.set(fmt::format("{}", rate), {"rl.optimizer.weight_decay=0"}));
+    const Observed& run = with_student(option.set(fmt::format("{}", rate), {"rl.optimizer.weight_decay=0"}));
     const torch::Tensor copy = flat(Observed::tensors(run.saved(1).state, "apprentice/model.")),
                         policy = flat(Observed::tensors(run.saved(1).state, "model."));
     EXPECT_NEAR((copy - policy).abs().max().item<double>() / rate, 1, 0.01);
@@ -107,9 +107,9 @@ OptionEffects pressure_effects() {
           {"rl.penalty.strength", "what length takes of rewards", penalty_strength},
           {"rl.demonstrations", "traces that an update also trains on", demonstrations},
           {"rl.demonstration_weight", "norm of the first gradient, not the demonstration loss", demonstration_weight},
-          {"rl.student.updates", "updates of the copy", practice_updates},
-          {"rl.student.traces", "traces that the copy has seen", practice_traces},
-          {"rl.student.lr", "how far the first update moves the copy", practice_lr}};
+          {"rl.student.updates", "updates of the copy", student_updates},
+          {"rl.student.traces", "traces that the copy has seen", student_traces},
+          {"rl.student.lr", "how far the first update moves the copy", student_lr}};
 }
 
 }  // namespace terse::options

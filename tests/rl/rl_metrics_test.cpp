@@ -48,7 +48,7 @@ StepRecord step() {
   record.batch.advantage.reward_std = 0.5;
   record.rollout_seconds = 2;
   record.train_seconds = 1;
-  record.practice_seconds = 1;
+  record.student_seconds = 1;
   record.lr = 3e-4;
 
   UpdateResult update;
@@ -116,7 +116,7 @@ TEST(RlMetrics, AreWhatTheRolloutsOfTheStepSay) {
       {"tokens_per_s", (38 + 26 + 10) / 4.0},
       {"time/rollout", 2},
       {"time/train", 1},
-      {"time/practice", 1},
+      {"time/student", 1},
       {"step_time", 4},
   };
   const trainer::Metrics metrics = step().metrics(0.003);
@@ -133,18 +133,18 @@ TEST(RlMetrics, GenerationThatGoesOnDuringTheStepIsMeasuredOverAllOfIt) {
   EXPECT_DOUBLE_EQ(record.metrics(0).at("rollout/tokens_per_s"), 38 / 4.0);
 }
 
-TEST(RlMetrics, AnExamIsPracticeAndSlowsWhatIsCountedPerStep) {
+TEST(RlMetrics, TheGateIsTimeOfTheStudentAndSlowsWhatIsCountedPerStep) {
   for (const bool ahead : {false, true}) {
     StepRecord record = step();
     record.generates_ahead = ahead;
     const trainer::Metrics before = record.metrics(0);
     trainer::Metrics after = before;
-    StepRecord::add_exam_seconds(after, before.at("step_time"), ahead);  // a step that takes twice as long
+    StepRecord::add_gate_seconds(after, before.at("step_time"), ahead);  // a step that takes twice as long
     EXPECT_DOUBLE_EQ(after.at("step_time"), 2 * before.at("step_time"));
-    EXPECT_DOUBLE_EQ(after.at("time/practice"), before.at("time/practice") + before.at("step_time"));
+    EXPECT_DOUBLE_EQ(after.at("time/student"), before.at("time/student") + before.at("step_time"));
     EXPECT_DOUBLE_EQ(after.at("tokens_per_s"), before.at("tokens_per_s") / 2);
     EXPECT_DOUBLE_EQ(after.at("rollout/tokens_per_s"), before.at("rollout/tokens_per_s") / (ahead ? 2 : 1))
-        << "rollouts go on during an exam where they are generated ahead";
+        << "rollouts go on during the gate where they are generated ahead";
   }
 }
 

@@ -12,7 +12,7 @@ rl: {steps: 48, prompts: 3, group_size: 4, demonstrations: 4, eval_every: 40, st
 eval: {problems_per_difficulty: 20, samples: 2, quick_problems_per_difficulty: 6}
 checkpoint: {every: 0}
 """
-# Steps before and after RL. The steps of the exams in RL depend on what the model has learned, which differs between machines. RL is long
-# enough for an exam before the only quick evaluation on every machine.
+# Steps before and after RL. The steps of the gates in RL depend on what the model has learned, which differs between machines. RL is long
+# enough for a gate before the only quick evaluation on every machine.
 RL_BEGINS = 6 + 60
 RL_ENDS = RL_BEGINS + 48

@@ -1,12 +1,12 @@
 // Compares the peak memory of the ranks in reinforcement learning with the plan. It covers rollouts, updates with
-// rollouts of the longest length and with demonstrations, and the practice and exams of an apprentice. The models have
+// rollouts of the longest length and with demonstrations, and the updates and the gate of a student. The models have
 // 13 and 25 million parameters. The program runs as 1 and 4 ranks under mpirun. Rank 0 prints a table, and all ranks
 // fail when one does.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "launch/plan/plan.h"
-#include "rl/compression/apprentice.h"
+#include "rl/compression/student.h"
 #include "rl/rollout/rollout_worker.h"
 #include "rl/rollout_source.h"
 #include "rl/tasks/tokenized_task.h"
@@ -22,7 +22,7 @@ trainer::World* world = nullptr;
 
 struct Case {
   int64_t zero = 1;
-  std::string penalty = "none";  // adaptive: with demonstrations and an apprentice
+  std::string penalty = "none";  // adaptive: with demonstrations and a student
   int64_t micro_batch = 0;
   int64_t layers = 8;
 };
@@ -104,13 +104,13 @@ double measure(const configs::RunConfig& config, const TokenizedTask& task, cons
   if (config.rl.penalty.kind == "adaptive") {
     for (int64_t i = 0; i < config.rl.demonstrations; ++i)
       demonstrations.push_back(
-          data::prompt_and_response(problems[0].prompt, controller.ladder().trace(problems[0], 0)));
+          data::prompt_and_response(problems[0].prompt, controller.curriculum().trace(problems[0], 0)));
   }
   const support::CountTensorBytes count;
   trainer::Transformer model(spec, torch::kCPU, 1, learners.sharding());
   trainer::AdamW optimizer(model.params(), config.rl.optimizer);
   Engine engine(model, {config.engine.max_batch});
-  Apprentice apprentice(config, task, model);
+  Student student(config, task, model);
   // Runs two steps, so that the peak includes what stays allocated after the first one.
   for (int64_t step = 0; step < 2; ++step) {
     engine.refresh(step);
@@ -124,9 +124,9 @@ double measure(const configs::RunConfig& config, const TokenizedTask& task, cons
                        .demonstration_weight = config.rl.demonstration_weight});
     optimizer.step(1e-3);
     if (demonstrations.empty()) continue;
-    for (int i = 0; i < (step == 0 ? 10 : 1); ++i) apprentice.practise(controller, 0);
-    if (apprentice.exam_due()) apprentice.take_exam(controller);
-    controller.promote(*controller.next_rung());  // the next practice starts with a new copy
+    for (int i = 0; i < (step == 0 ? 10 : 1); ++i) student.train(controller, 0);
+    if (student.gate_due()) student.run_gate(controller);
+    controller.promote(*controller.next_level());  // the next updates start with a new copy
   }
   const torch::Tensor peak = torch::full({1}, count.bytes().peak(), torch::kFloat64);
   world->group(torch::kCPU).all_reduce("peak", peak, trainer::Reduce::kMax).wait();
@@ -162,7 +162,7 @@ TEST(MemoryOfRlRanks, OfSeveralPassesIsWhatIsPlanned) {
   expect_planned({.zero = stage(2), .micro_batch = 2, .layers = 4});
 }
 
-TEST(MemoryOfRlRanks, WithAnApprenticeIsWhatIsPlanned) {
+TEST(MemoryOfRlRanks, WithAStudentIsWhatIsPlanned) {
   expect_planned({.zero = stage(3), .penalty = "adaptive", .layers = 4});
 }
 

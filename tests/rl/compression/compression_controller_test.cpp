@@ -8,14 +8,14 @@ namespace {
 
 class Controller : public ::testing::Test {
  protected:
-  // Observes `count` rollouts at every difficulty, or at `only_difficulty` alone. They have the length of `rung`, and
+  // Observes `count` rollouts at every difficulty, or at `only_difficulty` alone. They have the length of `level`, and
   // `right` of them are correct.
-  void observe(int64_t rung, int64_t count, int64_t right, int64_t only_difficulty = 0) {
+  void observe(int64_t level, int64_t count, int64_t right, int64_t only_difficulty = 0) {
     std::vector<RolloutGroup> groups;
     for (const int64_t difficulty : task->difficulties()) {
       if (only_difficulty != 0 && difficulty != only_difficulty) continue;
       RolloutGroup group{task->problem(Split::kTrain, 0, difficulty), {}};
-      const double length = controller.ladder().lengths(difficulty)[static_cast<size_t>(rung)];
+      const double length = controller.curriculum().lengths(difficulty)[static_cast<size_t>(level)];
       for (int64_t i = 0; i < count; ++i) {
         Rollout rollout;
         rollout.tokens.resize(static_cast<size_t>(length));
@@ -28,10 +28,10 @@ class Controller : public ::testing::Test {
   }
   // Observes `count` problems of one difficulty. All rollouts of the first `right` problems are correct, all others
   // wrong.
-  void observe_problems(int64_t rung, int64_t count, int64_t right, int64_t difficulty) {
-    for (int64_t i = 0; i < count; ++i) observe(rung, 12, i < right ? 12 : 0, difficulty);
+  void observe_problems(int64_t level, int64_t count, int64_t right, int64_t difficulty) {
+    for (int64_t i = 0; i < count; ++i) observe(level, 12, i < right ? 12 : 0, difficulty);
   }
-  std::map<int64_t, double> exam(double accuracy) const {
+  std::map<int64_t, double> at_gate(double accuracy) const {
     std::map<int64_t, double> all;
     for (const int64_t difficulty : task->difficulties()) all[difficulty] = accuracy;
     return all;
@@ -42,24 +42,24 @@ class Controller : public ::testing::Test {
 
 TEST_F(Controller, NothingIsLimitedBeforeAnythingIsSeen) {
   EXPECT_TRUE(std::isinf(controller.limit(8)));
-  EXPECT_FALSE(controller.next_rung());
+  EXPECT_FALSE(controller.next_level());
   EXPECT_EQ(controller.pressure(), 0);
 }
 
-TEST_F(Controller, StandsOnTheShortestRungThatAllHaveMastered) {
+TEST_F(Controller, StandsAtTheShortestLevelThatAllHaveMastered) {
   observe(1, 100, 95);
-  EXPECT_EQ(controller.rung(8), 1);
+  EXPECT_EQ(controller.level(8), 1);
   observe(3, 60, 60);
-  EXPECT_EQ(controller.rung(1), 3);
+  EXPECT_EQ(controller.level(1), 3);
   EXPECT_EQ(controller.limit(8), 11);
   EXPECT_EQ(controller.limit(1), 4);
-  EXPECT_EQ(controller.next_rung(), 4);
+  EXPECT_EQ(controller.next_level(), 4);
 }
 
-// On rung 3 (bare states) a response has k + 3 tokens; in the most verbose form it has 12 k + 4.
+// On level 3 (bare states) a response has k + 3 tokens; in the most verbose form it has 12 k + 4.
 TEST_F(Controller, PressureIsTheMeanOverDifficultiesOfWhatTheLimitTakesAway) {
   observe(3, 300, 300);
-  ASSERT_EQ(controller.rung(8), 3);
+  ASSERT_EQ(controller.level(8), 3);
   const double kept = 4. / 16 + 5. / 28 + 6. / 40 + 7. / 52 + 8. / 64 + 9. / 76 + 10. / 88 + 11. / 100;
   EXPECT_DOUBLE_EQ(controller.pressure(), 1 - kept / 8);
 }
@@ -67,32 +67,32 @@ TEST_F(Controller, PressureIsTheMeanOverDifficultiesOfWhatTheLimitTakesAway) {
 TEST_F(Controller, ShorterIsNotEnoughWhenItIsLessAccurate) {
   observe(1, 100, 98);
   observe(3, 60, 54);
-  EXPECT_EQ(controller.rung(8), 1);
+  EXPECT_EQ(controller.level(8), 1);
 }
 
 TEST_F(Controller, OneDifficultyBehindHoldsAllOfThem) {
   observe(1, 100, 98);
   for (int64_t difficulty = 1; difficulty < 8; ++difficulty) observe(3, 60, 60, difficulty);
-  EXPECT_EQ(controller.rung(1), 1);
+  EXPECT_EQ(controller.level(1), 1);
   observe(3, 60, 60, 8);
-  EXPECT_EQ(controller.rung(1), 3);
+  EXPECT_EQ(controller.level(1), 3);
 }
 
 TEST_F(Controller, AFewRolloutsAreNoEvidence) {
   observe(1, 100, 98);
   observe(3, 20, 20);
-  EXPECT_EQ(controller.rung(8), 1);
+  EXPECT_EQ(controller.level(8), 1);
 }
 
 TEST_F(Controller, BacksOffAtTheSufferingDifficultyAloneAndCountsIt) {
   observe(3, 300, 300);
-  ASSERT_EQ(controller.rung(8), 3);
+  ASSERT_EQ(controller.level(8), 3);
   observe_problems(3, 60, 30, 8);
-  EXPECT_EQ(controller.rung(8), 2);
-  EXPECT_EQ(controller.rung(7), 3);
+  EXPECT_EQ(controller.level(8), 2);
+  EXPECT_EQ(controller.level(7), 3);
   EXPECT_EQ(controller.backoffs(), 1);
-  EXPECT_EQ(controller.next_rung(), 3) << "what was lost is practised first";
-  EXPECT_EQ(controller.mastered_rung(8), 3) << "the policy has left the form of rung 2";
+  EXPECT_EQ(controller.next_level(), 3) << "what was lost is learned first";
+  EXPECT_EQ(controller.mastered_level(8), 3) << "the policy has left the form of level 2";
 }
 
 TEST_F(Controller, BacksOffOnThirtyProblemsOfWhichMoreThanATenthIsWrong) {
@@ -124,10 +124,10 @@ TEST_F(Controller, OneProblemIsNoEvidenceHoweverManyRolloutsItHas) {
   EXPECT_EQ(controller.backoffs(), 0);
 }
 
-TEST_F(Controller, TheExamIsNoLossAtAnyDifficulty) {
+TEST_F(Controller, TheGateToleratesNoLossAtAnyDifficulty) {
   observe(3, 300, 300);
-  EXPECT_TRUE(controller.passes(exam(0.992)));
-  auto marks = exam(1.0);
+  EXPECT_TRUE(controller.passes(at_gate(0.992)));
+  auto marks = at_gate(1.0);
   marks[5] = 0.985;
   EXPECT_FALSE(controller.passes(marks));
 }
@@ -137,22 +137,22 @@ TEST_F(Controller, APromotionMovesAllDownAsFarAsTheyCan) {
   controller.promote(5);
   EXPECT_EQ(controller.limit(8), 5);
   EXPECT_EQ(controller.limit(1), 3);
-  EXPECT_EQ(controller.rung(1), 4) << "nothing shorter exists there";
-  EXPECT_EQ(controller.next_rung(), 6);
+  EXPECT_EQ(controller.level(1), 4) << "nothing shorter exists there";
+  EXPECT_EQ(controller.next_level(), 6);
   controller.promote(10);
-  EXPECT_FALSE(controller.next_rung()) << "the bottom of the ladder";
+  EXPECT_FALSE(controller.next_level()) << "the end of the curriculum";
 }
 
-// At difficulty 4, strides 2 and 3 both keep one token. Rollouts of this length must count for the current rung, so
+// At difficulty 4, strides 2 and 3 both keep one token. Rollouts of this length must count for the current level, so
 // that the controller does not change between equally long ones.
-TEST_F(Controller, EquallyLongRungsAreNotConfused) {
+TEST_F(Controller, EquallyLongLevelsAreNotConfused) {
   observe(3, 300, 300);
   controller.promote(4);
   for (int i = 0; i < 10; ++i) observe(4, 50, 50);
-  EXPECT_EQ(controller.rung(4), 4);
+  EXPECT_EQ(controller.level(4), 4);
   controller.promote(5);
   for (int i = 0; i < 10; ++i) observe(5, 50, 50);
-  EXPECT_EQ(controller.rung(4), 5);
+  EXPECT_EQ(controller.level(4), 5);
 }
 
 TEST_F(Controller, AFailedVerifierSaysNothingAboutThePolicy) {

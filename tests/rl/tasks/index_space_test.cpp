@@ -9,14 +9,14 @@ namespace terse::rl {
 namespace {
 
 constexpr IndexSpace kAll[] = {IndexSpace::kSft, IndexSpace::kRollout, IndexSpace::kDemonstrations,
-                               IndexSpace::kPractice, IndexSpace::kExam};
+                               IndexSpace::kStudent, IndexSpace::kGate};
 
 TEST(IndexSpace, AreThoseThatCheckpointsHold) {
   EXPECT_EQ(first_index(IndexSpace::kSft), 0);
   EXPECT_EQ(first_index(IndexSpace::kRollout), 4'294'967'296);
   EXPECT_EQ(first_index(IndexSpace::kDemonstrations), 1'099'511'627'776);
-  EXPECT_EQ(first_index(IndexSpace::kPractice), 2'199'023'255'552);
-  EXPECT_EQ(first_index(IndexSpace::kExam), 4'398'046'511'104);
+  EXPECT_EQ(first_index(IndexSpace::kStudent), 2'199'023'255'552);
+  EXPECT_EQ(first_index(IndexSpace::kGate), 4'398'046'511'104);
 }
 
 TEST(IndexSpace, EachIndexLiesInTheSpaceItWasDrawnFrom) {
@@ -29,7 +29,7 @@ TEST(IndexSpace, EachIndexLiesInTheSpaceItWasDrawnFrom) {
 TEST(IndexSpace, WhatLiesOutsideIsRefused) {
   EXPECT_THROW(index_in(IndexSpace::kSft, -1), std::out_of_range);
   EXPECT_THROW(index_in(IndexSpace::kSft, int64_t{1} << 32), std::out_of_range);
-  EXPECT_THROW(index_in(IndexSpace::kExam, int64_t{1} << 42), std::out_of_range);
+  EXPECT_THROW(index_in(IndexSpace::kGate, int64_t{1} << 42), std::out_of_range);
   EXPECT_THROW(space_of(-1), std::out_of_range);
   EXPECT_THROW(space_of(int64_t{1} << 43), std::out_of_range);
 }

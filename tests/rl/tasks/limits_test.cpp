@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "configs/load.h"
-#include "rl/compression/ladder.h"
+#include "rl/compression/curriculum.h"
 #include "rl/eval/evaluation.h"
 #include "rl/rollout_source.h"
 
@@ -77,14 +77,14 @@ TEST(Limits, DemonstrationsAndTracesOfTheStudentMustFitWhereTheyAreUsed) {
   EXPECT_EQ(refusal(rl), "accepted") << "only the adaptive penalty has demonstrations and a student";
 }
 
-// check_limits() assumes this of the ladder: no rung below rung 0 has a longer trace than the second form.
-TEST(Limits, NoDemonstratedRungIsLongerThanTheFormsBelowTheFirst) {
+// check_limits() assumes this of the curriculum: no level after level 0 has a longer trace than the second form.
+TEST(Limits, NoDemonstratedLevelIsLongerThanTheFormsAfterTheFirst) {
   const auto task = open_task(default_config().task, 1);
-  const Ladder ladder(*task);
+  const Curriculum curriculum(*task);
   const Problem hardest = task->problem(Split::kTrain, 0, task->difficulties().back());
-  EXPECT_EQ(std::ssize(ladder.trace(hardest, 0)), task->max_trace_tokens(task->forms()[0]));
-  for (int64_t rung = 1; rung < ladder.count(); ++rung)
-    EXPECT_LE(std::ssize(ladder.trace(hardest, rung)), task->max_trace_tokens(task->forms()[1])) << rung;
+  EXPECT_EQ(std::ssize(curriculum.trace(hardest, 0)), task->max_trace_tokens(task->forms()[0]));
+  for (int64_t level = 1; level < curriculum.count(); ++level)
+    EXPECT_LE(std::ssize(curriculum.trace(hardest, level)), task->max_trace_tokens(task->forms()[1])) << level;
 }
 
 TEST(Limits, ATruncationThatCouldNeverActIsRefused) {

@@ -14,7 +14,7 @@
 #include <set>
 
 #include "data/tokenizers/byte_tokenizer.h"
-#include "rl/compression/ladder.h"
+#include "rl/compression/curriculum.h"
 #include "rl/tasks/tokenized_task.h"
 
 namespace terse::rl {
@@ -328,17 +328,17 @@ TEST_P(TaskConformance, PromptsAndSolutionsSurviveDecodingAndEncoding) {
   }
 }
 
-TEST_P(TaskConformance, EveryRungOfTheLadderIsCorrectAndNeverLongerThanTheOneAbove) {
+TEST_P(TaskConformance, EveryLevelOfTheCurriculumIsCorrectAndNeverLongerThanTheOneBefore) {
   if (!task->can_be_thinned()) GTEST_SKIP() << "its solutions cannot be thinned";
-  const Ladder ladder(*task);
-  ASSERT_GE(ladder.count(), 1);
+  const Curriculum curriculum(*task);
+  ASSERT_GE(curriculum.count(), 1);
   for (int64_t i = 0; i < kSome; ++i) {
     const Problem problem = task->problem(Split::kTrain, i);
     size_t above = static_cast<size_t>(longest_response()) + 1;
-    for (int64_t rung = 0; rung < ladder.count(); ++rung) {
-      const Tokens trace = ladder.trace(problem, rung);
-      ASSERT_LE(trace.size(), above) << "rung " << rung;
-      ASSERT_TRUE(task->verify(problem, trace).correct) << "rung " << rung << ": " << task->tokenizer().decode(trace);
+    for (int64_t level = 0; level < curriculum.count(); ++level) {
+      const Tokens trace = curriculum.trace(problem, level);
+      ASSERT_LE(trace.size(), above) << "level " << level;
+      ASSERT_TRUE(task->verify(problem, trace).correct) << "level " << level << ": " << task->tokenizer().decode(trace);
       above = trace.size();
     }
   }

@@ -300,8 +300,8 @@ TEST(SavedState, SkippedUpdatesInARowAreRestored) {
   EXPECT_EQ(steps_before_giving_up(2), 1u);
 }
 
-// A run of reinforcement learning in which all state is in use. The controller stands on a rung with others above and
-// below, so traces are replayed and the apprentice practises. The apprentice has taken an exam, and groups have been
+// A run of reinforcement learning in which all state is in use. The controller stands at a level with others before and
+// after it, so updates have demonstrations and the student trains. It has been at the gate, and groups have been
 // replaced.
 class Reinforced : public TinyRun {
  public:
@@ -321,9 +321,9 @@ class Reinforced : public TinyRun {
     }
     begun.state.extra.at("/progress/extra/apprentice/rung"_json_pointer) = -1;
     replace_by(begun);
-    Saved examined = saved(8 + 2);
-    examined.state.extra.at("/progress/extra/apprentice/steps"_json_pointer) = 8;  // an exam follows step 10
-    replace_by(examined);
+    Saved gated = saved(8 + 2);
+    gated.state.extra.at("/progress/extra/apprentice/steps"_json_pointer) = 8;  // the gate follows step 10
+    replace_by(gated);
   }
 };
 
@@ -337,10 +337,10 @@ TEST(SavedState, OfReinforcementLearningIsComplete) {
   EXPECT_GT(extra.at("/problems/next"_json_pointer), (int64_t{1} << 32) + 4 * 4) << "no group was replaced";
 }
 
-// A run that is stopped during an exam saves its step with a record that has not been written yet.
+// A run that is stopped during the gate saves its step with a record that has not been written yet.
 TEST(SavedState, ARecordThatIsPendingIsRestored) {
   const Reinforced run;
-  Saved stopped = run.stopped_at("practice", run.saved(Reinforced::kMiddle - 1));
+  Saved stopped = run.stopped_at("student", run.saved(Reinforced::kMiddle - 1));
   ASSERT_EQ(stopped.info.step, Reinforced::kMiddle);
   const Json pending = stopped.state.extra.at("/progress/pending"_json_pointer);
   ASSERT_TRUE(pending.is_object());

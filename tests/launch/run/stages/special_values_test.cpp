@@ -138,7 +138,7 @@ TEST_F(SpecialValues, OfCadencesMeanAtTheEndOnlyOrNever) {
   EXPECT_EQ(records_with(often, "rl", "eval/accuracy"), 3);
   EXPECT_EQ(checkpoints::list_checkpoints(never / "checkpoints").size(), 2u);
   EXPECT_EQ(checkpoints::load_latest(never / "checkpoints")->info.step, 9);
-  EXPECT_EQ(records_with(never, "rl", "practice/loss"), 0);
+  EXPECT_EQ(records_with(never, "rl", "student/loss"), 0);
   const auto lines = [](const fs::path& file) {
     std::ifstream stream(file);
     int64_t count = 0;

@@ -1,5 +1,5 @@
-// Selects the forms that become rungs, thins their traces, and measures the mean length of each rung.
-#include "rl/compression/ladder.h"
+// Selects the forms that become levels, thins their traces, and measures the mean length of each level.
+#include "rl/compression/curriculum.h"
 
 #include <algorithm>
 
@@ -7,7 +7,7 @@ namespace terse::rl {
 
 namespace {
 
-constexpr int64_t kSampled = 16;  // problems that a rung's mean length is measured on
+constexpr int64_t kSampled = 16;  // problems that a level's mean length is measured on
 
 // Number of thinking tokens of a correct trace: all before the token that ends the thinking, the answer and eos.
 size_t thinking(const TokenizedTask& task, const Problem& problem, const std::vector<int32_t>& trace) {
@@ -15,7 +15,7 @@ size_t thinking(const TokenizedTask& task, const Problem& problem, const std::ve
 }
 
 // The size of a full trace. The sizes of its thinned versions are computed from it, because hard problems have too many
-// rungs to render each one.
+// levels to render each one.
 struct TraceSize {
   size_t tokens, thinking;
   size_t thinned(size_t stride) const {
@@ -35,7 +35,7 @@ std::vector<TraceSize> sampled(const TokenizedTask& task, int64_t difficulty, co
 
 }  // namespace
 
-Ladder::Ladder(const TokenizedTask& task) : task_(task) {
+Curriculum::Curriculum(const TokenizedTask& task) : task_(task) {
   const std::vector<int64_t> difficulties = task.difficulties();
   if (!task.can_be_thinned() || difficulties.empty()) return;
   const Problem hardest = task.problem(Split::kTrain, 0, difficulties.back());
@@ -43,42 +43,43 @@ Ladder::Ladder(const TokenizedTask& task) : task_(task) {
   for (const std::string& form : task.forms()) {
     const size_t tokens = thinking(task, hardest, task.trace(hardest, form));
     if (tokens == 0) continue;
-    rungs_.push_back({form, 1});
+    levels_.push_back({form, 1});
     shortest = tokens;
   }
-  for (size_t stride = 2; stride <= shortest; ++stride) rungs_.push_back({rungs_.back().form, stride});
+  for (size_t stride = 2; stride <= shortest; ++stride) levels_.push_back({levels_.back().form, stride});
   for (const int64_t difficulty : difficulties) {
     Difficulty entry{difficulty, {}};
     std::vector<TraceSize> sizes;
-    for (size_t rung = 0; rung < rungs_.size(); ++rung) {
-      if (rung == 0 || rungs_[rung].form != rungs_[rung - 1].form) sizes = sampled(task, difficulty, rungs_[rung].form);
+    for (size_t level = 0; level < levels_.size(); ++level) {
+      if (level == 0 || levels_[level].form != levels_[level - 1].form)
+        sizes = sampled(task, difficulty, levels_[level].form);
       double total = 0;
-      for (const TraceSize& size : sizes) total += static_cast<double>(size.thinned(rungs_[rung].stride));
+      for (const TraceSize& size : sizes) total += static_cast<double>(size.thinned(levels_[level].stride));
       entry.lengths.push_back(total / kSampled);
     }
     difficulties_.push_back(std::move(entry));
   }
 }
 
-std::vector<int32_t> Ladder::trace(const Problem& problem, int64_t index) const {
-  const Rung& rung = rungs_[static_cast<size_t>(index)];
-  const std::vector<int32_t> full = task_.trace(problem, rung.form);
-  if (rung.stride == 1) return full;
+std::vector<int32_t> Curriculum::trace(const Problem& problem, int64_t index) const {
+  const Level& level = levels_[static_cast<size_t>(index)];
+  const std::vector<int32_t> full = task_.trace(problem, level.form);
+  if (level.stride == 1) return full;
   const size_t steps = thinking(task_, problem, full);
   std::vector<int32_t> thinned;
   // The last thinking token is always dropped, because the last form that thinks ends its thinking with the answer.
-  for (size_t i = rung.stride; i < steps; i += rung.stride) thinned.push_back(full[i - 1]);
+  for (size_t i = level.stride; i < steps; i += level.stride) thinned.push_back(full[i - 1]);
   thinned.insert(thinned.end(), full.begin() + static_cast<std::ptrdiff_t>(steps), full.end());
   return thinned;
 }
 
-const std::vector<double>& Ladder::lengths(int64_t difficulty) const {
+const std::vector<double>& Curriculum::lengths(int64_t difficulty) const {
   return std::find_if(difficulties_.begin(), difficulties_.end(),
                       [&](const Difficulty& d) { return d.value == difficulty; })
       ->lengths;
 }
 
-int64_t Ladder::last(int64_t difficulty) const {
+int64_t Curriculum::last(int64_t difficulty) const {
   const std::vector<double>& all = lengths(difficulty);
   return std::find(all.begin(), all.end(), all.back()) - all.begin();
 }

@@ -1,6 +1,6 @@
-// Implements practice, exam and promotion. Practice trains the copy's own weights; exams and promotion use their
-// average.
-#include "rl/compression/apprentice.h"
+// Implements the student's updates, the gate and promotion. Updates train the copy's own weights; the gate and
+// promotion use their average.
+#include "rl/compression/student.h"
 
 #include <algorithm>
 
@@ -12,15 +12,14 @@ namespace terse::rl {
 
 namespace {
 
-constexpr int64_t kExamEvery = 10;      // steps
-constexpr int64_t kExamProblems = 128;  // problems of each difficulty
+constexpr int64_t kGateEvery = 10;      // steps
+constexpr int64_t kGateProblems = 128;  // problems of each difficulty
 constexpr int64_t kPiece = 1 << 20;     // weights exchanged at a time
 constexpr double kAverage = 0.99;       // decay of the averaged weights, per update
 
 }  // namespace
 
-Apprentice::Copy::Copy(const configs::RunConfig& config, const trainer::Transformer& policy,
-                       trainer::SignalPoll* signals)
+Student::Copy::Copy(const configs::RunConfig& config, const trainer::Transformer& policy, trainer::SignalPoll* signals)
     : model(policy.spec(), policy.device(), 0, policy.params().sharding()),
       optimizer(model.params(), config.rl.optimizer),
       average(policy.params().master().clone()),
@@ -30,7 +29,7 @@ Apprentice::Copy::Copy(const configs::RunConfig& config, const trainer::Transfor
   model.params().publish();
 }
 
-void Apprentice::Copy::swap_average() {
+void Student::Copy::swap_average() {
   torch::NoGradGuard no_grad;
   // Swaps piece by piece, so that the temporary copy holds one piece only.
   const std::vector<torch::Tensor> ours = model.params().master().split(kPiece), theirs = average.split(kPiece);
@@ -42,105 +41,107 @@ void Apprentice::Copy::swap_average() {
   model.params().publish();
 }
 
-Apprentice::Apprentice(const configs::RunConfig& config, const TokenizedTask& task, trainer::Transformer& policy,
-                       trainer::SignalPoll* signals)
+Student::Student(const configs::RunConfig& config, const TokenizedTask& task, trainer::Transformer& policy,
+                 trainer::SignalPoll* signals)
     : config_(config), task_(task), policy_(policy), signals_(signals) {}
 
-void Apprentice::begin(int64_t rung) {
+void Student::begin(int64_t level) {
   copy_.reset();  // frees the old copy before the new one is allocated
   copy_ = std::make_unique<Copy>(config_, policy_, signals_);
-  rung_ = rung;
+  level_ = level;
   steps_ = 0;
-  exam_due_ = false;
+  gate_due_ = false;
 }
 
-void Apprentice::practise(const CompressionController& controller, double progress) {
-  const std::optional<int64_t> rung = controller.next_rung();
-  if (!rung || progress >= CompressionController::kConsolidate) {
+void Student::train(const CompressionController& controller, double progress) {
+  const std::optional<int64_t> level = controller.next_level();
+  if (!level || progress >= CompressionController::kConsolidate) {
     copy_.reset();
-    rung_ = -1;
-    exam_due_ = false;
+    level_ = -1;
+    gate_due_ = false;
     return;
   }
-  if (*rung != rung_) begin(*rung);
-  for (int64_t i = 0; i < config_.rl.student.updates; ++i) update(controller.ladder());
-  exam_due_ = ++steps_ % kExamEvery == 0;
+  if (*level != level_) begin(*level);
+  for (int64_t i = 0; i < config_.rl.student.updates; ++i) update(controller.curriculum());
+  gate_due_ = ++steps_ % kGateEvery == 0;
 }
 
-bool Apprentice::take_exam(CompressionController& controller) {
+bool Student::run_gate(CompressionController& controller) {
   copy_->swap_average();
   std::map<int64_t, double> accuracy;
   try {
-    accuracy = examine(controller.ladder());
+    accuracy = gate_accuracy(controller.curriculum());
   } catch (const trainer::StopRequested&) {
     copy_->swap_average();
     throw;
   }
-  exam_due_ = false;
+  gate_due_ = false;
   const bool passed = controller.passes(accuracy);
   if (passed) {
     torch::NoGradGuard no_grad;
     policy_.params().master().copy_(copy_->model.params().master());
     policy_.params().publish();
-    controller.promote(rung_);
+    controller.promote(level_);
   }
   copy_->swap_average();
   return passed;
 }
 
-void Apprentice::update(const Ladder& ladder) {
+void Student::update(const Curriculum& curriculum) {
   const int64_t count = config_.rl.student.traces;
   const auto batch = trainer::BatchShare::own(copy_->model, count, [&](trainer::SequenceRange share) {
     std::vector<data::Sequence> traces;
     for (int64_t i = share.begin; i < share.end; ++i) {
-      const Problem problem = task_.problem(Split::kTrain, index_in(IndexSpace::kPractice, practised_ + i));
-      const int64_t rung = std::min(rung_, ladder.last(problem.difficulty));
-      traces.push_back(data::prompt_and_response(problem.prompt, ladder.trace(problem, rung)));
+      const Problem problem = task_.problem(Split::kTrain, index_in(IndexSpace::kStudent, trained_on_ + i));
+      const int64_t level = std::min(level_, curriculum.last(problem.difficulty));
+      traces.push_back(data::prompt_and_response(problem.prompt, curriculum.trace(problem, level)));
     }
     return data::pack(traces);
   });
-  practised_ += count;
+  trained_on_ += count;
   copy_->model.params().zero_grad();
   loss_ = trainer::accumulate_cross_entropy(copy_->model, batch, config_.rl.micro_batch).mean();
   // The optimizer skips a non-finite gradient. No check is needed here: the policy never takes weights that fail the
-  // exam.
+  // gate.
   copy_->optimizer.step(config_.rl.student.lr);
   torch::NoGradGuard no_grad;
   copy_->average.lerp_(copy_->model.params().master(), 1 - kAverage);
 }
 
-std::map<int64_t, double> Apprentice::examine(const Ladder& ladder) {
+std::map<int64_t, double> Student::gate_accuracy(const Curriculum& curriculum) {
   std::vector<Problem> problems;
   for (const int64_t difficulty : task_.difficulties()) {
-    for (int64_t i = 0; i < kExamProblems; ++i)
-      problems.push_back(task_.problem(Split::kTrain, index_in(IndexSpace::kExam, examined_ + i), difficulty));
+    for (int64_t i = 0; i < kGateProblems; ++i)
+      problems.push_back(task_.problem(Split::kTrain, index_in(IndexSpace::kGate, gated_on_ + i), difficulty));
   }
   copy_->engine.refresh(steps_);
   SamplingParams sampling = rollout_sampling(config_, task_);
   sampling.n = 1;
   const std::vector<RolloutGroup> groups = roll_out(copy_->engine, task_, problems, sampling);
-  examined_ += kExamProblems;
+  gated_on_ += kGateProblems;
   std::map<int64_t, double> accuracy;
   double passed = 0;
   for (const RolloutGroup& group : groups) {
     const Rollout& rollout = group.rollouts.front();
-    const double limit = ladder.lengths(group.problem.difficulty)[static_cast<size_t>(rung_)];
-    // A correct response that is longer than the rung does not count.
+    const double limit = curriculum.lengths(group.problem.difficulty)[static_cast<size_t>(level_)];
+    // A correct response that is longer than the level does not count.
     const double right = rollout.correct && static_cast<double>(rollout.length()) <= limit ? 1 : 0;
-    accuracy[group.problem.difficulty] += right / static_cast<double>(kExamProblems);
+    accuracy[group.problem.difficulty] += right / static_cast<double>(kGateProblems);
     passed += right / static_cast<double>(problems.size());
   }
-  exam_ = passed;
+  gate_accuracy_ = passed;
   return accuracy;
 }
 
-trainer::Metrics Apprentice::metrics() const {
+trainer::Metrics Student::metrics() const {
   if (!copy_) return {};
-  return trainer::present(
-      {{"practice/rung", static_cast<double>(rung_)}, {"practice/loss", loss_}, {"practice/exam_accuracy", exam_}});
+  return trainer::present({{"student/level", static_cast<double>(level_)},
+                           {"student/loss", loss_},
+                           {"student/gate_accuracy", gate_accuracy_}});
 }
 
-void Apprentice::save(checkpoints::StateDict& state) const {
+// The names of tensors and keys below are those in checkpoints, so they stay as older builds wrote them.
+void Student::save(checkpoints::StateDict& state) const {
   if (!copy_) return;
   const trainer::FlatParams& params = copy_->model.params();
   params.save(state, "apprentice/", params.master());
@@ -148,17 +149,17 @@ void Apprentice::save(checkpoints::StateDict& state) const {
   copy_->optimizer.save(state, "apprentice.optimizer");
 }
 
-nlohmann::json Apprentice::state() const {
-  return {{"rung", rung_},
+nlohmann::json Student::state() const {
+  return {{"rung", level_},
           {"steps", steps_},
-          {"practised", practised_},
-          {"examined", examined_},
+          {"practised", trained_on_},
+          {"examined", gated_on_},
           {"loss", trainer::or_null(loss_)},
-          {"exam", trainer::or_null(exam_)},
-          {"exam_due", exam_due_}};
+          {"exam", trainer::or_null(gate_accuracy_)},
+          {"exam_due", gate_due_}};
 }
 
-void Apprentice::restore(const checkpoints::StateDict& tensors, const nlohmann::json& state) {
+void Student::restore(const checkpoints::StateDict& tensors, const nlohmann::json& state) {
   if (state.at("rung") >= 0) {
     begin(state.at("rung"));
     trainer::FlatParams& params = copy_->model.params();
@@ -168,11 +169,11 @@ void Apprentice::restore(const checkpoints::StateDict& tensors, const nlohmann::
     copy_->optimizer.restore(tensors, "apprentice.optimizer");
   }
   steps_ = state.at("steps");
-  practised_ = state.at("practised");
-  examined_ = state.at("examined");
+  trained_on_ = state.at("practised");
+  gated_on_ = state.at("examined");
   loss_ = trainer::value_in(state.at("loss"));
-  exam_ = trainer::value_in(state.at("exam"));
-  exam_due_ = state.value("exam_due", false);
+  gate_accuracy_ = trainer::value_in(state.at("exam"));
+  gate_due_ = state.value("exam_due", false);
 }
 
 }  // namespace terse::rl
