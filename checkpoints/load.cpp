@@ -36,7 +36,7 @@ class Round {
     try {
       mine = {{"done", work()}};
     } catch (...) {
-      mine = {{"failed", failure_text(failure_of(std::current_exception(), fmt::format("rank {}: ", share_.rank)))}};
+      mine = {{"failed", failure_text(with_context(std::current_exception(), fmt::format("rank {}: ", share_.rank)))}};
     }
     const std::vector<std::string> texts = exchange_(mine.dump(-1, ' ', false, json::error_handler_t::replace));
     if (texts.size() != static_cast<size_t>(share_.ranks)) {
@@ -46,7 +46,7 @@ class Round {
     std::vector<json> results;
     for (const std::string& text : texts) {
       json theirs = parse_json(text);
-      if (theirs.contains("failed")) raise(parse_failure(theirs["failed"].get<std::string>()));
+      if (theirs.contains("failed")) std::rethrow_exception(parse_failure(theirs["failed"].get<std::string>()));
       results.push_back(std::move(theirs.at("done")));
     }
     return results;

@@ -63,23 +63,14 @@ std::vector<int64_t> select_kept(FileSystem& fs, const FileSystem::Path& dir, co
 
 }  // namespace
 
-void prune(FileSystem& fs, const FileSystem::Path& dir, Scratch& scratch, int64_t newest, int64_t keep) {
+void prune(FileSystem& fs, const FileSystem::Path& dir, TemporaryNames& names, int64_t newest, int64_t keep) {
   const std::vector<StepEntry> steps = list_steps(fs, dir);
   if (static_cast<int64_t>(steps.size()) <= keep) return;
   const std::vector<int64_t> kept = select_kept(fs, dir, steps, newest, keep);
   if (kept.empty()) return;
   for (const StepEntry& entry : steps) {
     if (entry.step >= newest || std::find(kept.begin(), kept.end(), entry.step) != kept.end()) continue;
-    const FileSystem::Path path = dir / step_name(entry.step);
-    const FileSystem::Path away = scratch.add(path);
-    scratch.retire(away);
-    fs.rename(path, away);
-  }
-}
-
-void remove_leftovers(FileSystem& fs, const FileSystem::Path& dir) {
-  for (const Entry& entry : fs.list(dir)) {
-    if (is_leftover(entry.name) || is_shared_name(entry.name)) remove_tree(fs, dir / entry.name);
+    names.set_aside(dir / step_name(entry.step));
   }
 }
 

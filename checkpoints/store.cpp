@@ -14,8 +14,7 @@
 #include <set>
 
 #include "checkpoints/load.h"
-#include "checkpoints/retention.h"
-#include "checkpoints/shared_save.h"
+#include "checkpoints/save.h"
 
 namespace terse::checkpoints {
 
@@ -54,28 +53,42 @@ void check_ranks(const StoreOptions& options) {
 }  // namespace
 
 struct Store::Impl {
-  std::filesystem::path dir;
-  StoreOptions options;
+  Impl(std::filesystem::path path, StoreOptions checked)
+      : dir(std::move(path)), options(std::move(checked)), names(*options.fs, dir) {}
+
+  const std::filesystem::path dir;
+  const StoreOptions options;
   std::future<void> writing;  // the last save, until wait() has taken its result
   std::mutex folder;          // held while the checkpoints/ folder is read or written
-  Scratch scratch;            // used by the background save, and by other calls only when no save runs
+  TemporaryNames names;       // used by the background save, and by other calls only when no save runs
   std::map<std::string, torch::Tensor> copies;  // on the host, reused from save to save
   std::map<int64_t, int64_t> attempts;          // how often the save of each step has begun
 
-  // Replaces the job's tensors by copies on the host, which training does not change.
-  void copy_to_host(SaveJob& job);
-  void write(const SaveJob& job);
-  // This rank's state for a save by several ranks. An exception becomes the refusal.
-  Contribution contribution(const CheckpointInfo& info, const StateDict& state);
-  void write_together(const SharedSave& save, const Contribution& contribution);
-  // Runs the action in the background when async.
-  template <typename Action>
-  void run(Action action);
+  // Prepares this rank's part of a save. What the caller's thread finds wrong is thrown with one rank, and becomes the
+  // refusal with several.
+  SaveRequest prepare(const CheckpointInfo& info, const StateDict& state);
+  // Replaces the request's tensors by copies on the host, which training does not change.
+  void copy_to_host(SaveRequest& request);
+  void write(const SaveRequest& request);
 };
 
-void Store::Impl::copy_to_host(SaveJob& job) {
-  std::erase_if(copies, [&](const auto& item) { return !job.tensors.contains(item.first); });
-  for (auto& [name, shard] : job.tensors) {
+SaveRequest Store::Impl::prepare(const CheckpointInfo& info, const StateDict& state) {
+  SaveRequest request;
+  try {
+    request = make_request(info, state);
+    if (options.ranks == 1) require_room(*options.fs, dir, request, " for checkpoint " + step_name(info.step));
+    if (options.async) copy_to_host(request);
+  } catch (...) {
+    if (options.ranks == 1) throw;
+    request = {.info = info, .refusal = std::current_exception()};
+  }
+  request.attempt = ++attempts[info.step];
+  return request;
+}
+
+void Store::Impl::copy_to_host(SaveRequest& request) {
+  std::erase_if(copies, [&](const auto& item) { return !request.tensors.contains(item.first); });
+  for (auto& [name, shard] : request.tensors) {
     torch::Tensor& copy = copies[name];
     const torch::Tensor source = shard.data.detach();
     if (!copy.defined() || copy.scalar_type() != source.scalar_type() || copy.numel() != source.numel()) {
@@ -87,54 +100,22 @@ void Store::Impl::copy_to_host(SaveJob& job) {
   }
 }
 
-void Store::Impl::write(const SaveJob& job) {
+void Store::Impl::write(const SaveRequest& request) {
   const std::lock_guard lock(folder);
-  FileSystem& fs = *options.fs;
-  try {
-    write_checkpoint(fs, dir, scratch, job);
-    prune(fs, dir, scratch, job.info.step, options.keep);
-    scratch.clear(fs, dir);
-  } catch (...) {
-    // Removes the files at once, not at the next start: on a full disk other writers need this space.
-    scratch.try_clear(fs, dir);
-    throw;
-  }
+  save_checkpoint(dir, options, names, request);
 }
 
-Contribution Store::Impl::contribution(const CheckpointInfo& info, const StateDict& state) {
-  Contribution mine;
-  try {
-    mine.job = make_job(info, state, options.shard_bytes);
-    if (options.async) copy_to_host(mine.job);
-  } catch (...) {
-    mine.refusal = std::current_exception();
-  }
-  return mine;
-}
-
-void Store::Impl::write_together(const SharedSave& save, const Contribution& contribution) {
-  const std::lock_guard lock(folder);
-  save_together(*options.fs, dir, scratch, save, contribution);
-}
-
-template <typename Action>
-void Store::Impl::run(Action action) {
-  if (!options.async) return action();
-  writing = std::async(std::launch::async, std::move(action));
-}
-
-Store::Store(std::filesystem::path dir, StoreOptions options) : impl_(std::make_unique<Impl>()) {
+Store::Store(std::filesystem::path dir, StoreOptions options) {
   if (!options.fs) options.fs = posix_file_system();
   options.keep = std::max<int64_t>(options.keep, 2);
   options.shard_bytes = std::clamp(options.shard_bytes, kMinShardBytes, kMaxOptionShardBytes);
   options.async = options.async && hdf5_is_thread_safe();
   check_ranks(options);
-  impl_->dir = without_slash(dir);
-  impl_->options = std::move(options);
+  impl_ = std::make_unique<Impl>(without_slash(dir), std::move(options));
   FileSystem& fs = *impl_->options.fs;
   make_folders(fs, impl_->dir);
   fs.require_writable(impl_->dir);
-  if (impl_->options.rank == 0) remove_leftovers(fs, impl_->dir);
+  if (impl_->options.rank == 0) impl_->names.remove_leftovers();
 }
 
 Store::Store(std::filesystem::path dir, int64_t keep, bool async)
@@ -151,7 +132,7 @@ Store::~Store() {
 void Store::wait() {
   std::future<void> last = std::move(impl_->writing);
   if (last.valid()) last.wait();
-  impl_->scratch.try_clear(*impl_->options.fs, impl_->dir);  // retries what a failed save could not remove
+  impl_->names.try_clear();  // retries what a failed save could not remove
   if (last.valid()) last.get();
 }
 
@@ -162,25 +143,9 @@ bool Store::idle(std::chrono::milliseconds patience) const {
 
 void Store::save(const CheckpointInfo& info, const StateDict& state) {
   wait();
-  const StoreOptions& options = impl_->options;
-  if (options.ranks > 1) {
-    const int64_t attempt = ++impl_->attempts[info.step];
-    const SharedSave save{options.rank,     options.ranks, fmt::format("{}-{}", options.token, attempt),
-                          options.deadline, info.step,     options.keep};
-    return impl_->run(
-        [impl = impl_.get(), save, mine = impl_->contribution(info, state)] { impl->write_together(save, mine); });
-  }
-  SaveJob job = make_job(info, state, options.shard_bytes);
-  const uint64_t needed = needed_bytes(job);
-  const uint64_t available = options.fs->free_bytes(impl_->dir);
-  if (needed > available) {
-    throw DiskError(
-        fmt::format("not enough free space for checkpoint {} in {}: needed {}, free {}", step_name(info.step),
-                    impl_->dir.string(), format_bytes(needed), format_bytes(available)),
-        ENOSPC);
-  }
-  if (options.async) impl_->copy_to_host(job);
-  impl_->run([impl = impl_.get(), job = std::move(job)] { impl->write(job); });
+  auto write = [impl = impl_.get(), request = impl_->prepare(info, state)] { impl->write(request); };
+  if (!impl_->options.async) return write();
+  impl_->writing = std::async(std::launch::async, std::move(write));
 }
 
 std::optional<Store::Loaded> Store::load_latest(const Wanted& wanted, const Exchange& exchange,

@@ -15,7 +15,7 @@ namespace {
 // Throws the error as another rank would, after it was sent there.
 template <typename Error>
 void throw_elsewhere(const Error& error) {
-  raise(parse_failure(failure_text(failure_of(std::make_exception_ptr(error), "rank 1: "))));
+  std::rethrow_exception(parse_failure(failure_text(with_context(std::make_exception_ptr(error), "rank 1: "))));
 }
 
 TEST(Failure, KeepsItsKind) {

@@ -1,10 +1,11 @@
 // Checks a state, and splits it into shard files. Everything that cannot be stored exactly is refused here.
+#include "checkpoints/save_request.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cerrno>
 #include <cmath>
-
-#include "checkpoints/writer.h"
 
 namespace terse::checkpoints {
 
@@ -97,26 +98,44 @@ void check_shard(const std::string& name, const Shard& shard) {
   }
 }
 
+// The size of the request on disk, rounded up.
+uint64_t needed_bytes(const SaveRequest& request) {
+  uint64_t bytes = kFixedOverhead + request.extra.size();
+  for (const auto& [name, text] : request.files) bytes += text.size();
+  for (const auto& [name, shard] : request.tensors) bytes += shard.data.nbytes() + kPieceOverhead;
+  return bytes + bytes / 256;  // chunk indices
+}
+
 }  // namespace
 
-SaveJob make_job(const CheckpointInfo& info, const StateDict& state, uint64_t shard_bytes) {
+SaveRequest make_request(const CheckpointInfo& info, const StateDict& state) {
   if (info.step < 0) refuse(fmt::format("step {} is negative", info.step));
   for (const auto& [name, shard] : state.tensors) check_shard(name, shard);
   check_files(state.files);
-  return {info, state.tensors, extra_text(state.extra), state.files, shard_bytes};
+  return {.info = info, .tensors = state.tensors, .extra = extra_text(state.extra), .files = state.files};
 }
 
-std::vector<std::vector<Piece>> plan_shards(const SaveJob& job) {
+void require_room(FileSystem& fs, const FileSystem::Path& folder, const SaveRequest& request,
+                  const std::string& purpose) {
+  const uint64_t needed = needed_bytes(request);
+  const uint64_t available = fs.free_bytes(folder);
+  if (needed <= available) return;
+  throw DiskError(fmt::format("not enough free space{} in {}: needed {}, free {}", purpose, folder.string(),
+                              format_bytes(needed), format_bytes(available)),
+                  ENOSPC);
+}
+
+std::vector<std::vector<Piece>> plan_shards(const SaveRequest& request, uint64_t shard_bytes) {
   std::vector<std::vector<Piece>> files;
   uint64_t room = 0;
-  for (const auto& [name, shard] : job.tensors) {
+  for (const auto& [name, shard] : request.tensors) {
     const DtypeInfo* dtype = find_dtype(shard.data.scalar_type());
     const auto width = static_cast<uint64_t>(dtype->bytes);
     int64_t begin = shard.begin;
     do {
       if (files.empty() || room < kPieceOverhead + width) {
         files.emplace_back();
-        room = job.shard_bytes;
+        room = shard_bytes;
       }
       const auto fits = static_cast<int64_t>((room - kPieceOverhead) / width);
       const int64_t end = std::min(shard.end, begin + fits);
@@ -126,13 +145,6 @@ std::vector<std::vector<Piece>> plan_shards(const SaveJob& job) {
     } while (begin < shard.end);
   }
   return files;
-}
-
-uint64_t needed_bytes(const SaveJob& job) {
-  uint64_t bytes = kFixedOverhead + job.extra.size();
-  for (const auto& [name, text] : job.files) bytes += text.size();
-  for (const auto& [name, shard] : job.tensors) bytes += shard.data.nbytes() + kPieceOverhead;
-  return bytes + bytes / 256;  // chunk indices
 }
 
 }  // namespace terse::checkpoints
