@@ -5,6 +5,7 @@
 #include "base/sha256.h"
 #include "configs/field_text.h"
 #include "configs/load.h"
+#include "configs/renamed_options.h"
 
 namespace terse::configs {
 
@@ -47,7 +48,8 @@ std::string numerics_hash(const RunConfig& config) {
       // Older builds have no option for a folder, and the hash of their runs stays as it is.
       if (field.rule.input_folder && path.empty()) continue;
     }
-    text += field.path + "=" + value_text(field.value) + "\n";
+    // A resumed run compares this hash with that of an older build, so a renamed option keeps its first name here.
+    text += first_path(field.path) + "=" + value_text(field.value) + "\n";
   }
   return sha256_bytes(text).substr(0, kDigits);
 }

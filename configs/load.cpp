@@ -141,6 +141,7 @@ LoadedConfig resolve(const SourceChain& chain, Mistakes mistakes, const std::str
 
   for (const auto& [key, place] : merger.places()) loaded.origin[key] = place.str();
   for (const std::string& key : merger.derived()) loaded.origin[key] = "derived from model.depth";
+  loaded.warnings = merger.warnings();
   return loaded;
 }
 

@@ -27,6 +27,9 @@ struct LoadedConfig {
   // The origin of each value that is not a default, by dotted key: "configs/quickstart.yaml:12", "--set" or "derived
   // from model.depth".
   std::map<std::string, std::string> origin;
+  // One line for each older name that a file or an override uses: "my.yaml:4: model.width is now called
+  // model.hidden_size".
+  std::vector<std::string> warnings;
 };
 
 // Reads `path` and the files that its `base:` names, applies `overrides` ("a.b=c", in order) to the defaults and
@@ -74,7 +77,7 @@ bool operator==(const RunConfig& a, const RunConfig& b);
 // never affect training. It excludes model.depth, but includes the shape that model.depth derives. It includes the
 // options that only change rounding (micro_batch, engine.max_batch) and those that change only the figures of
 // evaluations (eval.*). An input file or folder counts by its name without the folders around it. model.init counts
-// only when it is set.
+// only when it is set. A renamed option counts under its first name, so the hash is that of older builds.
 std::string numerics_hash(const RunConfig& config);
 
 }  // namespace terse::configs

@@ -7,6 +7,7 @@
 
 #include "configs/field_text.h"
 #include "configs/load.h"
+#include "configs/renamed_options.h"
 
 namespace terse::configs {
 namespace {
@@ -97,7 +98,14 @@ rl:
   and `intermediate_size` automatic. An option that the same file or a nearer source sets keeps its value.
 - **Resuming** compares a hash of the options that change the numbers of a run; those marked * are not part of it and may be changed between two
   starts of the same run. The hash includes the name of an input file, but not its folder.
+- **Older names** of options and sections still work in files and with `--set`. Each use gives a warning with the present name.
 )";
+
+void add_renamed_options(std::string& out) {
+  out += "\n| older name | present name |\n|---|---|\n";
+  for (const RenamedOption& option : kRenamedOptions)
+    out += fmt::format("| `{}` | `{}` |\n", option.before, option.now);
+}
 
 // Escapes the text for a cell of the table. A vertical bar would end the cell, and <name> would be a tag.
 std::string cell(std::string_view text) {
@@ -130,6 +138,7 @@ std::string json_schema(RunConfig defaults) {
 std::string markdown_reference(RunConfig defaults) {
   const FieldTable table = list_fields(defaults);
   std::string out(kPreamble);
+  add_renamed_options(out);
   out += "\n## Top level\n";
   add_table(table, "", out);
   for (const Section& section : table.sections) {

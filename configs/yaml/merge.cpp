@@ -7,6 +7,7 @@
 
 #include "base/utf8.h"
 #include "configs/field_text.h"
+#include "configs/renamed_options.h"
 #include "configs/yaml/read_value.h"
 #include "configs/yaml/suggest.h"
 
@@ -37,6 +38,10 @@ std::string nested(std::string_view path) {
   return fmt::format("{}: {{{}}}", path.substr(0, dot), nested(path.substr(dot + 1)));
 }
 
+std::string renaming(const std::string& place, const std::string& before, const std::string& now) {
+  return fmt::format("{}: {} is now called {}", place, before, now);
+}
+
 // Returns the largest number of heads that divides the hidden size into heads of even size, at least kDerivedHeadDim
 // each, or 1 if there is none. The size must be even because RoPE rotates pairs. If `head_dim` is given, it alone
 // determines the number of heads.
@@ -60,8 +65,28 @@ void Merger::apply_file(const Node& root, const std::string& source, int rank, c
 void Merger::apply_section(const std::string& section, const Node& node, const Place& file) {
   for (const Entry& entry : node.entries) {
     if (section.empty() && entry.key == "base") continue;
-    apply_entry(section, entry, file);
+    const std::string path = join(section, entry.key);
+    // A dotted key is a mistake under any name.
+    if (entry.key.find('.') == std::string::npos && current_path(path) != path) {
+      apply_renamed(section, entry, node, file);
+    } else {
+      apply_entry(section, entry, file);
+    }
   }
+}
+
+// Applies an entry of the section `node` whose key is an older name.
+void Merger::apply_renamed(const std::string& section, const Entry& entry, const Node& node, const Place& file) {
+  const std::string before = join(section, entry.key), now = current_path(before), key(last_of(now));
+  if (std::any_of(node.entries.begin(), node.entries.end(), [&](const Entry& other) { return other.key == key; })) {
+    tainted_.insert(now);
+    mistakes_.push_back(
+        {file.source, entry.mark,
+         fmt::format("{0} and {1} are both set, but {0} is the older name of {1}; keep only {1}", before, now)});
+    return;
+  }
+  warnings_.push_back(renaming(Place{file.source, entry.mark, 0, {}}.str(), before, now));
+  apply_entry(section, {key, entry.mark, entry.value}, file);
 }
 
 void Merger::apply_entry(const std::string& section, const Entry& entry, const Place& file) {
@@ -96,7 +121,7 @@ std::string Merger::unknown_path_hint(const std::string& section, const std::str
 }
 
 void Merger::unknown_key(const std::string& section, const Entry& entry, const Place& file) {
-  const std::string path = join(section, entry.key);
+  const std::string path = current_path(join(section, entry.key));
   std::string hint;
   if (entry.key == "<<") {
     hint = "; merge keys are not supported: to build on another file, write base: other.yaml at the top level";
@@ -120,13 +145,15 @@ void Merger::apply_override(const std::string& text, int rank) {
                          {},
                          "the override is not UTF-8"});
   } else if (equals == std::string::npos) {
-    const bool known = table_.find(trimmed(text)) != nullptr;
+    const bool known = table_.find(current_path(trimmed(text))) != nullptr;
     mistakes_.push_back(
         {source,
          {},
          fmt::format("has no '='; expected key=value, e.g. --set {}", known ? trimmed(text) + "=..." : "run.seed=2")});
   } else {
-    set_path(source, trimmed(text.substr(0, equals)), trimmed(text.substr(equals + 1)), rank);
+    const std::string path = trimmed(text.substr(0, equals)), now = current_path(path);
+    if (now != path) warnings_.push_back(renaming(source, path, now));
+    set_path(source, now, trimmed(text.substr(equals + 1)), rank);
   }
 }
 

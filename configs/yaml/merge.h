@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "configs/fields.h"
 #include "configs/yaml/mistake.h"
@@ -40,10 +41,13 @@ class Merger {
   const std::set<std::string>& derived() const { return derived_; }  // keys that derive_from_depth() set
   // Keys whose values are wrong because of a mistake that is already reported. No rule should report them again.
   const std::set<std::string>& tainted() const { return tainted_; }
+  // One line for each use of an older name (configs/renamed_options.h).
+  const std::vector<std::string>& warnings() const { return warnings_; }
   Mistakes& mistakes() { return mistakes_; }
 
  private:
   void apply_section(const std::string& section, const Node& node, const Place& file);
+  void apply_renamed(const std::string& section, const Entry& entry, const Node& node, const Place& file);
   void apply_entry(const std::string& section, const Entry& entry, const Place& file);
   void unknown_key(const std::string& section, const Entry& entry, const Place& file);
   void set_path(const std::string& source, const std::string& path, const std::string& value, int rank);
@@ -56,6 +60,7 @@ class Merger {
   std::map<std::string, Place> places_;
   std::set<std::string> derived_;
   std::set<std::string> tainted_;
+  std::vector<std::string> warnings_;
   Mistakes mistakes_;
 };
 

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <iostream>
 #include <iterator>
+#include <utility>
 
 #include "data/store/token_store.h"
 #include "data/tokenizers/byte_tokenizer.h"
@@ -20,12 +21,15 @@
 #include "rl/tasks/limits.h"
 #include "rl/tasks/task_files.h"
 #include "rl/tasks/tokenized_task.h"
+#include "trainer/parallel/world.h"
 
 namespace terse::launch {
 
 namespace fs = std::filesystem;
 
-configs::LoadedConfig resolve_config(const std::string& path, const GlobalOptions& globals, configs::InputFiles files) {
+namespace {
+
+configs::LoadedConfig resolved(const std::string& path, const GlobalOptions& globals, configs::InputFiles files) {
   std::vector<std::string> overrides = globals.set;
   if (globals.seed) overrides.push_back(fmt::format("run.seed={}", *globals.seed));
   if (globals.device) overrides.push_back("run.device=" + *globals.device);
@@ -42,11 +46,27 @@ configs::LoadedConfig resolve_config(const std::string& path, const GlobalOption
   return loaded;
 }
 
-configs::LoadedConfig resolve_run_config(const std::string& path, const GlobalOptions& globals) {
-  configs::LoadedConfig loaded = resolve_config(path, globals, configs::InputFiles::kMayBeMissing);
+// Prints the warnings on one rank. The config.yaml of a run folder gives none, because no person wrote it.
+configs::LoadedConfig with_warnings(configs::LoadedConfig loaded, const std::string& path) {
   std::error_code ignored;
-  if (fs::exists(run_dir_of(loaded.config) / "config.yaml", ignored)) return loaded;
-  return resolve_config(path, globals);
+  const bool saved = fs::equivalent(path, run_dir_of(loaded.config) / "config.yaml", ignored);
+  if (trainer::rank_of_launch() > 0 || saved) return loaded;
+  for (const std::string& warning : loaded.warnings) warn("terse: warning: {}\n", warning);
+  return loaded;
+}
+
+}  // namespace
+
+configs::LoadedConfig resolve_config(const std::string& path, const GlobalOptions& globals, configs::InputFiles files) {
+  return with_warnings(resolved(path, globals, files), path);
+}
+
+configs::LoadedConfig resolve_run_config(const std::string& path, const GlobalOptions& globals) {
+  configs::LoadedConfig loaded = resolved(path, globals, configs::InputFiles::kMayBeMissing);
+  std::error_code ignored;
+  const bool begun = fs::exists(run_dir_of(loaded.config) / "config.yaml", ignored);
+  if (!begun) loaded = resolved(path, globals, configs::InputFiles::kMustExist);
+  return with_warnings(std::move(loaded), path);
 }
 
 fs::path resolve_target(const std::string& target) {

@@ -12,7 +12,7 @@
 namespace terse::launch {
 
 // Loads the configuration file, applies --set and the dedicated global options, and checks the result: each option, the
-// task, and the limits between sections. Throws ConfigError.
+// task, and the limits between sections. Warns of older names of options. Throws ConfigError.
 configs::LoadedConfig resolve_config(const std::string& path, const GlobalOptions& globals,
                                      configs::InputFiles files = configs::InputFiles::kMustExist);
 

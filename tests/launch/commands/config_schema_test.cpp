@@ -1,5 +1,5 @@
-// Tests what is made from the lists of all options, those of the tasks included: the shipped files load, and the schema
-// and docs/config.md agree with the options.
+// Tests what is made from the lists of all options, those of the tasks included: the shipped files load, the schema and
+// docs/config.md agree with the options, and the hash is the one of older builds.
 #include <gmock/gmock.h>
 
 #include <algorithm>
@@ -151,6 +151,21 @@ TEST(Reference, DocsAreUpToDate) {
   if (std::getenv("TERSE_UPDATE_DOCS")) std::ofstream(path) << configs::markdown_reference(rl::default_config());
   EXPECT_TRUE(support::read_file(path) == configs::markdown_reference(rl::default_config()))
       << path << " is not what configs/fields.cpp and the tasks say: run scripts/update_config_docs.sh";
+}
+
+// Builds whose options had other names, and whose tasks did not declare theirs, gave these values.
+TEST(Hash, IsThatOfOlderBuilds) {
+  EXPECT_EQ(configs::numerics_hash(rl::default_config()), "6de8b8386848a742");
+  configs::RunConfig changed = rl::default_config();
+  changed.model.hidden_size = 96;
+  changed.model.intermediate_size = 256;
+  changed.model.head_dim = 16;
+  changed.model.max_seq_len = 512;
+  changed.pretrain.seq_len = 128;
+  changed.rl.demonstrations = 7;
+  changed.rl.demonstration_weight = 0.5;
+  changed.rl.student = {1, 2, 0.25};
+  EXPECT_EQ(configs::numerics_hash(changed), "2258a3aab48683eb");
 }
 
 }  // namespace

@@ -41,6 +41,15 @@ TEST_F(ConfigCommand, CheckSaysOk) {
   EXPECT_THAT(result.out, AllOf(HasSubstr("ok: a.yaml"), HasSubstr("sft, rl"), HasSubstr("runs/tiny")));
 }
 
+TEST_F(ConfigCommand, OlderNamesOfOptionsGiveOneWarningEach) {
+  const Result result =
+      check("stages: [sft]\nsft: {steps: 1}\nmodel:\n  width: 32\n", {"--set", "rl.practice.updates=1"});
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(result.err,
+            "terse: warning: a.yaml:4: model.width is now called model.hidden_size\n"
+            "terse: warning: --set 'rl.practice.updates=1': rl.practice.updates is now called rl.student.updates\n");
+}
+
 TEST_F(ConfigCommand, UnknownKey) {
   expect_mistake("run:\n  frobnicate: 3\n", AllOf(HasSubstr("a.yaml:2"), HasSubstr("frobnicate")));
 }

@@ -38,9 +38,9 @@ class StudentTest : public ::testing::Test {
     controller.observe(groups);
   }
   // Runs one step's updates, and the gate if it is due. Returns whether the student has passed.
-  bool step(Student& student, double progress) {
-    student.train(controller, progress);
-    return student.gate_due() && student.run_gate(controller);
+  bool step(Student& trained, double progress) {
+    trained.train(controller, progress);
+    return trained.gate_due() && trained.run_gate(controller);
   }
   torch::Tensor weights() { return policy.params().master().clone(); }
 
