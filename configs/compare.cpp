@@ -5,7 +5,7 @@
 #include "base/sha256.h"
 #include "configs/field_text.h"
 #include "configs/load.h"
-#include "configs/renamed_options.h"
+#include "configs/yaml/renamed_options.h"
 
 namespace terse::configs {
 

@@ -7,7 +7,7 @@
 
 #include "configs/field_text.h"
 #include "configs/load.h"
-#include "configs/renamed_options.h"
+#include "configs/yaml/renamed_options.h"
 
 namespace terse::configs {
 namespace {

@@ -7,8 +7,8 @@
 
 #include "base/utf8.h"
 #include "configs/field_text.h"
-#include "configs/renamed_options.h"
 #include "configs/yaml/read_value.h"
+#include "configs/yaml/renamed_options.h"
 #include "configs/yaml/suggest.h"
 
 namespace terse::configs {

@@ -41,7 +41,7 @@ class Merger {
   const std::set<std::string>& derived() const { return derived_; }  // keys that derive_from_depth() set
   // Keys whose values are wrong because of a mistake that is already reported. No rule should report them again.
   const std::set<std::string>& tainted() const { return tainted_; }
-  // One line for each use of an older name (configs/renamed_options.h).
+  // One line for each use of an older name (configs/yaml/renamed_options.h).
   const std::vector<std::string>& warnings() const { return warnings_; }
   Mistakes& mistakes() { return mistakes_; }
 

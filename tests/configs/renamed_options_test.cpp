@@ -1,6 +1,6 @@
 // Tests that files and overrides may use the older names of options, and that the hash of a configuration is the one of
 // older builds.
-#include "configs/renamed_options.h"
+#include "configs/yaml/renamed_options.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>

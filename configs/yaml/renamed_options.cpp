@@ -1,5 +1,5 @@
 // Replaces the leading part of a path that the table names.
-#include "configs/renamed_options.h"
+#include "configs/yaml/renamed_options.h"
 
 namespace terse::configs {
 namespace {
