@@ -110,7 +110,7 @@ void find_input(const Field& field, const Merger& merger, const std::string& mai
 
 LoadedConfig resolve(const SourceChain& chain, Mistakes mistakes, const std::string& main_source,
                      const std::vector<std::string>& overrides, InputFiles files, const RunConfig& defaults) {
-  LoadedConfig loaded{defaults, {}};
+  LoadedConfig loaded{.config = defaults, .origin = {}, .warnings = {}};
   Merger merger(loaded.config);
   const int file_count = static_cast<int>(chain.files.size());
   for (int i = file_count - 1; i >= 0; --i) {
