@@ -109,7 +109,8 @@ void take_steps(const FileSystem::Path& dir, const StoreOptions& options, Tempor
   attempt("", [&] {
     if (leads) shards = coordinator.collect(std::move(shards));
   });
-  attempt(here, [&] { leads ? write_manifest(fs, folder, request, shards) : coordinator.prepare_report(shards); });
+  attempt(here,
+          [&] { leads ? write_manifest(fs, folder, request, std::move(shards)) : coordinator.prepare_report(shards); });
   // The files stay if the next step fails, because others may rely on them then.
   if (failure) coordinator.withdraw();
   attempt(here, [&] {
