@@ -14,6 +14,7 @@
 #include "launch/run/stages/run_stages.h"
 #include "rl/tasks/limits.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_run.h"
 
 namespace terse::launch {
 namespace {

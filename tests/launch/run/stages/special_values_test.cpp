@@ -9,6 +9,7 @@
 #include "configs/load.h"
 #include "launch/run/stages/run_stages.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_run.h"
 
 namespace terse::launch {
 namespace {
