@@ -154,6 +154,19 @@ void add_absent_forms(const nlohmann::json& record, double step, Stage& stage) {
     if (is_form(metric) && !record.contains(metric)) series.add(step, 0);
 }
 
+// The present name of a metric. Older versions wrote some under other names.
+std::string present_name(const std::string& metric) {
+  static constexpr std::pair<std::string_view, std::string_view> kOlderNames[] = {
+      {"replay_loss", "demonstration_loss"},
+      {"practice/rung", "student/level"},
+      {"practice/loss", "student/loss"},
+      {"practice/exam_accuracy", "student/gate_accuracy"},
+      {"time/practice", "time/student"}};
+  for (const auto& [older, present] : kOlderNames)
+    if (metric == older) return std::string(present);
+  return metric;
+}
+
 // Adds a record's numbers to the curves of its stage. Returns false for a record without a stage or step.
 bool add_record(const nlohmann::json& record, RunData& run) {
   const std::string name = text_of(record, "stage");
@@ -161,8 +174,9 @@ bool add_record(const nlohmann::json& record, RunData& run) {
   if (name.empty() || !step || run.stages.size() > 100) return false;
   Stage& stage = stage_named(run.stages, name);
   if (!stage.finished) stage.steps = std::max(stage.steps, integer_of(record, "step"));
-  for (const auto& [metric, value] : record.items()) {
-    if (!value.is_number() || metric == "time" || metric == "step" || metric.starts_with("eval/")) continue;
+  for (const auto& [written, value] : record.items()) {
+    if (!value.is_number() || written == "time" || written == "step" || written.starts_with("eval/")) continue;
+    const std::string metric = present_name(written);
     if (stage.curves.size() >= kMaxNames && !stage.curves.contains(metric)) continue;
     stage.curves[metric].add(*step, value.get<double>());
   }

@@ -133,6 +133,23 @@ TEST(RunData, TornAndForeignLinesAreCountedAndTheRestIsRead) {
   EXPECT_THAT(run.notes, Contains("1 line(s) of traces/ could not be read."));
 }
 
+TEST(RunData, OlderNamesOfMetricsContinueTheirCurves) {
+  TemporaryFolder folder;
+  std::ofstream(folder.path() / "metrics.jsonl")
+      << R"({"stage":"rl","step":1,"replay_loss":2,"practice/exam_accuracy":0.5})"
+         "\n"
+      << R"({"stage":"rl","step":2,"demonstration_loss":1,"student/gate_accuracy":0.75})"
+         "\n";
+  const RunData run = read_run(folder.path());
+  ASSERT_EQ(run.stages.size(), 1);
+  const auto curve = [&](const char* metric) { return run.stages[0].curves.at(metric).points(); };
+  for (const char* metric : {"demonstration_loss", "student/gate_accuracy"})
+    ASSERT_EQ(curve(metric).size(), 2) << metric;
+  EXPECT_EQ(curve("demonstration_loss")[0].y, 2);
+  EXPECT_EQ(curve("student/gate_accuracy")[1].y, 0.75);
+  EXPECT_EQ(run.stages[0].curves.size(), 2);
+}
+
 TEST(RunData, AnInterruptedRunIsReportedFromItsMetrics) {
   TemporaryFolder folder;
   SyntheticRun run;
