@@ -41,11 +41,14 @@ const Verdict kFailed{.status = VerifyStatus::kError};
 
 class EvaluationTest : public ::testing::Test {
  protected:
-  Evaluation run(const std::vector<Verdict>& verdicts, int64_t problems, int64_t samples, uint64_t seed = 3) {
+  // A response that is cut is wrong whatever its verdict. The untrained model ends nearly all responses within 100
+  // tokens, and some not within 40; with this seed these have the verdict kWrong.
+  Evaluation run(const std::vector<Verdict>& verdicts, int64_t problems, int64_t samples, uint64_t seed = 3,
+                 int64_t limit = 100) {
     // One thread asks for the verdicts in order of problem and sample.
     const TokenizedTask task(std::make_unique<Verdicts>(verdicts), nullptr, 1, {.threads = 1});
     groups.clear();
-    return evaluate(engine, task, {problems, samples, 1.0, seed, 6},
+    return evaluate(engine, task, {problems, samples, 1.0, seed, limit},
                     [this](const RolloutGroup& group) { groups.push_back(group); });
   }
   trainer::Transformer model{support::tiny_spec(), torch::kCPU, 41};
@@ -56,7 +59,7 @@ class EvaluationTest : public ::testing::Test {
 // There are two difficulties with 2 problems of 4 samples each. The verdicts repeat every 8 samples: one problem has 3
 // right of 4, the next one 0 of 4.
 TEST_F(EvaluationTest, CountsWhatItSaw) {
-  const Evaluation result = run({kRight, kWrong, kRight, kRight, kWrong, kWrong, kWrong, kWrong}, 2, 4);
+  const Evaluation result = run({kRight, kWrong, kRight, kRight, kWrong, kWrong, kWrong, kWrong}, 2, 4, 3, 40);
   ASSERT_EQ(groups.size(), 4u);
   std::map<int64_t, double> tokens_of;
   double tokens = 0, right_tokens = 0, wrong_tokens = 0, cut = 0;

@@ -159,7 +159,7 @@ TEST(Chain7, StartsOperatorsAndOperandsAreUniformAndNothingIsMultipliedByZero) {
 }
 
 TEST(Chain7, NoEvaluationProblemIsEverTrainedOnWhateverTheSeeds) {
-  const auto training = chain7({}, 1), evaluation = chain7({}, 2);
+  const auto training = chain7(default_config().task, 1), evaluation = chain7(default_config().task, 2);
   for (const int64_t k : training->difficulties()) {
     std::set<std::string> trained;
     for (int64_t i = 0; i < 10'000; ++i) trained.insert(training->problem(Split::kTrain, i, k).item->meta);
