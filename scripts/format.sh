@@ -40,6 +40,13 @@ if [ $check = no ]; then
   exit 0
 fi
 
+# Few processes look at all files, which takes seconds. Only when something is off, each file is compared to show the difference.
+if printf '%s\0' "${files[@]}" |
+  xargs -0 -n 100 -P "$(nproc)" "$formatter" --dry-run -Werror --style=file >/dev/null 2>&1; then
+  say "${#files[@]} files are formatted"
+  exit 0
+fi
+
 off=0
 for file in "${files[@]}"; do
   if ! difference=$("$formatter" --style=file "$file" | diff -u --label "$file" --label "$file (formatted)" "$file" -); then
