@@ -14,7 +14,7 @@ namespace {
 // The types of exception that a text tells apart.
 enum class Kind { kDisk, kArgument, kCorrupt, kMemory, kInterrupted, kOther };
 
-// What a text holds of an exception.
+// Holds the parts of an exception that a text keeps.
 struct Content {
   Kind kind = Kind::kOther;
   std::string message;

@@ -52,7 +52,7 @@ std::string seconds(milliseconds time) {
   return fmt::format("{} s", std::chrono::duration<double>(time).count());
 }
 
-// What the names of a rank's files begin with.
+// Returns the text that the names of a rank's files begin with.
 std::string rank_prefix(int rank) {
   return fmt::format("rank-{}.", rank);
 }

@@ -1,4 +1,4 @@
-// What one rank writes in a save.
+// Describes the files that one rank writes in a save.
 #pragma once
 
 #include <exception>

@@ -15,7 +15,7 @@ std::vector<Difference> differences(const RunConfig& before, const RunConfig& af
   std::vector<Difference> out;
   for (const Field& field : fields_a.fields) {
     const Field* other = fields_b.find(field.path);
-    if (other == nullptr) throw std::logic_error("the two configurations have other catalogs of tasks");
+    if (other == nullptr) throw std::logic_error("the two configurations have different catalogs of tasks");
     Difference difference{field.path, value_text(field.value), value_text(other->value), field.rule.changes_numbers};
     if (difference.before != difference.after) out.push_back(std::move(difference));
   }

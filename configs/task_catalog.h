@@ -1,5 +1,5 @@
-// What the tasks of the program declare for the section `task`. The layer that knows the tasks makes the catalog
-// (rl/tasks/task.h). configs/ lists, reads, checks, prints and hashes these options like its own.
+// Lists the options that the tasks of the program declare for the section `task`. The layer that knows the tasks makes
+// the catalog (rl/tasks/task.h). configs/ lists, reads, checks, prints and hashes these options like its own.
 #pragma once
 
 #include <functional>

@@ -111,7 +111,7 @@ class Task {
   virtual std::optional<TokenLimits> token_limits() const { return std::nullopt; }
 };
 
-// What a task adds to the section `task` of a configuration.
+// Declares the options that a task adds to the section `task` of a configuration.
 struct TaskDeclaration {
   std::vector<configs::TaskOption> options = {};  // no two tasks declare the same name
   std::vector<std::string> forms = {};            // those that task.forms can weigh: of its Demonstrations
