@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "base/formats/tensor_shape.h"
 #include "base/sha256.h"
 
 namespace terse::checkpoints {

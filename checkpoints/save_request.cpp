@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cmath>
 
+#include "base/formats/tensor_shape.h"
+
 namespace terse::checkpoints {
 
 namespace {

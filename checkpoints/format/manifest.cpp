@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/formats/tensor_shape.h"
 #include "base/sha256.h"
 
 namespace terse::checkpoints {
@@ -17,7 +18,6 @@ namespace {
 using nlohmann::json;
 
 constexpr int64_t kFormat = 1;
-constexpr size_t kMaxDims = 64;       // of a tensor
 constexpr size_t kMaxTextName = 100;  // of a text file, bytes
 
 [[noreturn]] void fail(const std::string& what) {
@@ -93,8 +93,8 @@ Piece parse_piece(const json& item, size_t index) {
   if (piece.dtype == nullptr)
     fail(fmt::format("{} has dtype {}; the known dtypes are {}", where, json(dtype).dump(), dtype_names()));
   const json& shape = field(item, "shape", where);
-  if (!shape.is_array() || shape.size() > kMaxDims) {
-    fail(fmt::format("\"shape\" of {} is not an array of at most {} sizes", where, kMaxDims));
+  if (!shape.is_array() || shape.size() > kMaxTensorDims) {
+    fail(fmt::format("\"shape\" of {} is not an array of at most {} sizes", where, kMaxTensorDims));
   }
   for (const json& size : shape) piece.shape.push_back(count(size, "a size of " + where));
   piece.begin = count_field(item, "begin", where);
@@ -211,17 +211,6 @@ bool is_text_name(std::string_view name) {
   if (!std::all_of(name.begin(), name.end(), allowed)) return false;
   if (name.starts_with("rank-") || name.starts_with("MANIFEST")) return false;
   return name != kExtraName && name != "latest";
-}
-
-std::optional<int64_t> element_count(const std::vector<int64_t>& shape) {
-  int64_t product = 1;  // of the sizes that are not 0, so that strides do not overflow either
-  bool empty = false;
-  for (const int64_t size : shape) {
-    if (size < 0) return std::nullopt;
-    if (size == 0) empty = true;
-    if (size > 0 && __builtin_mul_overflow(product, size, &product)) return std::nullopt;
-  }
-  return empty ? 0 : product;
 }
 
 std::string manifest_text(const Manifest& manifest) {

@@ -61,7 +61,5 @@ bool is_shard_name(std::string_view name);
 // Whether a text file of a state (StateDict::files) may have this name: letters, digits, '.', '_' and '-', at most 100,
 // not beginning with a dot. No such name can be that of any other file of a checkpoint, or begin like one.
 bool is_text_name(std::string_view name);
-// Elements of a tensor of this shape; nullopt when a size is negative or the product overflows.
-std::optional<int64_t> element_count(const std::vector<int64_t>& shape);
 
 }  // namespace terse::checkpoints

@@ -171,14 +171,6 @@ TEST(Manifest, EveryDeletedFieldAndEveryWrongTypeIsAnErrorNotACrash) {
   }
 }
 
-TEST(Manifest, ElementCountsRefuseOverflow) {
-  EXPECT_EQ(element_count({}), 1);
-  EXPECT_EQ(element_count({3, 0, 5}), 0);
-  EXPECT_EQ(element_count({int64_t{1} << 31, int64_t{1} << 31}), int64_t{1} << 62);
-  EXPECT_EQ(element_count({int64_t{1} << 32, int64_t{1} << 31}), std::nullopt);
-  EXPECT_EQ(element_count({-1}), std::nullopt);
-}
-
 // A checkpoint whose hashes are right but whose manifest describes its tensors wrongly.
 TEST(Manifest, AConsistentLieAboutTensorsIsFoundInTheShard) {
   const TemporaryFolder folder;

@@ -1,4 +1,5 @@
 // Checkpoints that one number of ranks saves and another number loads: every rank gets every element that it wants.
+#include "base/formats/tensor_shape.h"
 #include "tests/checkpoints/ranks_support.h"
 
 namespace terse::checkpoints {

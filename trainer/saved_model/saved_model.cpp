@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/errors.h"
+#include "base/formats/tensor_shape.h"
 #include "checkpoints/format/manifest.h"
 #include "configs/load.h"
 #include "trainer/model/param_layout.h"
@@ -50,7 +51,7 @@ std::optional<checkpoints::Store::Loaded> load_target(const fs::path& target, co
 
 std::optional<checkpoints::Range> weights_only(const std::string& name, const std::vector<int64_t>& shape) {
   if (!is_weight(name)) return std::nullopt;
-  return checkpoints::Range{0, checkpoints::element_count(shape).value()};
+  return checkpoints::Range{0, element_count(shape).value()};
 }
 
 ModelSpec saved_spec(const checkpoints::Store::Loaded& loaded) {
