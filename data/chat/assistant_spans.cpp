@@ -1,0 +1,175 @@
+// Every byte knows which message it is from, so the bytes of a message tell where its turn is. The turn begins after
+// the header of the assistant, which is what a generation prompt writes, because there the model takes over. It ends
+// with the token that ends the turn.
+#include "data/chat/assistant_spans.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace terse::data {
+
+namespace {
+
+// Calls use(span, origin) for every run.
+template <typename Use>
+void for_each_run(const jinja::Text& text, Use use) {
+  size_t begin = 0;
+  for (const jinja::Run& run : text.runs()) {
+    use(Span{begin, run.end}, run.origin);
+    begin = run.end;
+  }
+}
+
+template <typename Holds>
+std::vector<Span> spans_where(const jinja::Text& text, Holds holds) {
+  std::vector<Span> spans;
+  for_each_run(text, [&](Span span, jinja::Origin origin) {
+    if (holds(origin)) spans.push_back(span);
+  });
+  return joined_spans(std::move(spans));
+}
+
+// Where a message is in the text, and the text around it that belongs to no other message.
+struct Place {
+  size_t around_begin = 0;
+  size_t around_end = 0;
+  size_t content_end = 0;  // 0: no text of the message was rendered
+  size_t begin = 0;        // of the first byte of the message
+};
+
+class Places {
+ public:
+  Places(const jinja::Text& text, size_t messages) : text_(text), own_(messages) {
+    for_each_run(text, [&](Span span, jinja::Origin origin) {
+      if (origin.message() < 0 || origin.message() >= static_cast<int64_t>(messages)) return;
+      auto& own = own_[static_cast<size_t>(origin.message())];
+      if (!own.extent) own.extent = span;
+      own.extent->end = span.end;
+      if (origin.is_input()) own.content_end = span.end;
+    });
+  }
+
+  std::optional<Place> of(size_t message) const {
+    const auto& own = own_[message];
+    // A message without any text lies between its neighbours.
+    const size_t left = own.extent ? own.extent->begin : end_of_earlier(message);
+    const size_t right = own.extent ? own.extent->end : left;
+    Place place{0, text_.size(), own.content_end, own.extent ? left : 0};
+    for_each_run(text_, [&](Span span, jinja::Origin origin) {
+      const bool is_other = origin.message() >= 0 && origin.message() != static_cast<int64_t>(message);
+      if (!is_other) return;
+      if (span.end <= left) place.around_begin = span.end;
+      if (span.begin >= right && place.around_end == text_.size()) place.around_end = span.begin;
+    });
+    return place;
+  }
+
+ private:
+  struct Own {
+    std::optional<Span> extent;
+    size_t content_end = 0;
+  };
+
+  size_t end_of_earlier(size_t message) const {
+    size_t end = 0;
+    for (size_t i = 0; i < message; ++i) end = own_[i].extent ? std::max(end, own_[i].extent->end) : end;
+    return end;
+  }
+
+  const jinja::Text& text_;
+  std::vector<Own> own_;
+};
+
+bool inside(const std::vector<Span>& spans, Span wanted) {
+  return std::any_of(spans.begin(), spans.end(),
+                     [&](const Span& span) { return span.begin <= wanted.begin && wanted.end <= span.end; });
+}
+
+// Returns the first occurrence of a text inside [begin, end) that is entirely inside one of the spans.
+std::optional<Span> find_inside(const std::string& text, const std::string& wanted, Span range,
+                                const std::vector<Span>& spans) {
+  if (wanted.empty()) return std::nullopt;
+  for (size_t at = text.find(wanted, range.begin); at != std::string::npos; at = text.find(wanted, at + 1)) {
+    const Span found{at, at + wanted.size()};
+    if (found.end > range.end) break;
+    if (inside(spans, found)) return found;
+  }
+  return std::nullopt;
+}
+
+std::optional<size_t> start_of_turn(const std::string& bytes, const Place& place, size_t message,
+                                    const TurnFormat& format, const std::vector<Span>& trusted) {
+  const Span around{place.around_begin, place.around_end};
+  for (const std::string& prompt : format.prompts) {
+    if (const auto header = find_inside(bytes, prompt, around, trusted)) return header->end;
+  }
+  const std::string before = format.prompt_before(message);
+  if (!before.empty() && bytes.starts_with(before)) return before.size();
+  return place.content_end > 0 ? std::optional(place.begin) : std::nullopt;
+}
+
+}  // namespace
+
+std::vector<Span> assistant_spans(const jinja::Text& text, const Conversation& conversation, const TurnFormat& format) {
+  const std::vector<Span> trusted = template_spans(text);
+  const Places places(text, conversation.size());
+  std::vector<Span> spans;
+  for (size_t i = 0; i < conversation.size(); ++i) {
+    if (conversation[i].role != "assistant") continue;
+    const auto place = places.of(i);
+    const auto begin = start_of_turn(text.bytes(), *place, i, format, trusted);
+    if (!begin) continue;
+    size_t end = std::max(*begin, place->content_end);
+    std::optional<Span> first;
+    for (const std::string& token : format.ends) {
+      const auto found = find_inside(text.bytes(), token, {end, place->around_end}, trusted);
+      if (found && (!first || found->begin < first->begin)) first = found;
+    }
+    if (first) end = first->end;
+    if (end > *begin) spans.push_back({*begin, end});
+  }
+  return joined_spans(std::move(spans));
+}
+
+std::vector<Span> generated_spans(const jinja::Text& text) {
+  return spans_where(text, [](jinja::Origin origin) { return origin.is_generated(); });
+}
+
+std::vector<Span> template_spans(const jinja::Text& text) {
+  return spans_where(text, [](jinja::Origin origin) { return !origin.is_input(); });
+}
+
+std::vector<Span> occurrences_in_assistant(const jinja::Text& text, const Conversation& conversation,
+                                           const std::vector<std::string>& wanted) {
+  const std::vector<Span> written = spans_where(text, [&](jinja::Origin origin) {
+    const int64_t message = origin.message();
+    const bool is_known = message >= 0 && message < static_cast<int64_t>(conversation.size());
+    return is_known && origin.is_input() && conversation[static_cast<size_t>(message)].role == "assistant";
+  });
+  std::vector<Span> found;
+  for (const Span& span : written) {
+    for (const std::string& marker : wanted) {
+      for (size_t at = text.bytes().find(marker, span.begin); !marker.empty() && at != std::string::npos;
+           at = text.bytes().find(marker, at + marker.size())) {
+        if (at + marker.size() > span.end) break;
+        found.push_back({at, at + marker.size()});
+      }
+    }
+  }
+  return found;
+}
+
+std::vector<Span> joined_spans(std::vector<Span> spans) {
+  std::sort(spans.begin(), spans.end(), [](const Span& left, const Span& right) { return left.begin < right.begin; });
+  std::vector<Span> joined;
+  for (const Span& span : spans) {
+    if (!joined.empty() && span.begin <= joined.back().end) {
+      joined.back().end = std::max(joined.back().end, span.end);
+    } else {
+      joined.push_back(span);
+    }
+  }
+  return joined;
+}
+
+}  // namespace terse::data
