@@ -1,4 +1,4 @@
-// Reads the whole files, which have a few thousand lines, and compares answers as normalised decimals.
+// Reads the whole files, which have a few thousand lines. rl/tasks/answers/number.h compares answers.
 #include "rl/tasks/gsm8k.h"
 
 #include <fmt/format.h>
@@ -6,6 +6,8 @@
 #include "base/checksum.h"
 #include "base/errors.h"
 #include "base/jsonl.h"
+#include "rl/tasks/answers/final_answer.h"
+#include "rl/tasks/answers/number.h"
 
 namespace terse::rl {
 namespace {
@@ -13,30 +15,12 @@ namespace {
 constexpr std::string_view kMark = "####";
 constexpr uint64_t kHeldOutShare = 20;  // one in this many questions is for evaluation, without an eval_path
 
-// Returns the number in `text` in one spelling: an optional minus, digits without leading zeros, and a fraction without
-// trailing zeros. Empty when the text is no number.
-std::string normalised_number(std::string_view text) {
-  std::string digits;
-  for (const char c : text) {
-    if (c != ' ' && c != '\t' && c != '\r' && c != '\n' && c != '$' && c != ',') digits += c;
-  }
-  const bool negative = digits.starts_with('-');
-  if (negative) digits.erase(0, 1);
-  const size_t point = std::min(digits.find('.'), digits.size());
-  std::string whole = digits.substr(0, point), fraction = digits.substr(std::min(point + 1, digits.size()));
-  const auto is_digits = [](const std::string& s) { return s.find_first_not_of("0123456789") == std::string::npos; };
-  if ((whole.empty() && fraction.empty()) || !is_digits(whole) || !is_digits(fraction)) return "";
-  whole.erase(0, whole.find_first_not_of('0'));
-  fraction.erase(fraction.find_last_not_of('0') + 1);
-  if (whole.empty()) whole = "0";
-  const std::string number = whole + (fraction.empty() ? "" : "." + fraction);
-  return negative && number != "0" ? "-" + number : number;
-}
-
-// The number after the last mark; empty when there is none.
-std::string final_answer(std::string_view text) {
-  const size_t at = text.rfind(kMark);
-  return at == std::string_view::npos ? "" : normalised_number(text.substr(at + kMark.size()));
+// The reference after the last mark; empty when it is no number.
+std::string reference_of(std::string_view answer) {
+  const size_t at = answer.rfind(kMark);
+  if (at == std::string_view::npos) return "";
+  std::string reference(trimmed(answer.substr(at + kMark.size())));
+  return problem_of_number({reference}).empty() ? reference : "";
 }
 
 // Returns the text without its calculator marks, and adds their number to `marks`.
@@ -68,7 +52,7 @@ std::vector<Item> read_items(const std::string& path) {
     if (reader.text().find_first_not_of(" \t\r") == std::string::npos) continue;
     if (!reader.is_object()) fail("expected a JSON object with \"question\" and \"answer\"");
     const std::string answer = text("answer");
-    Item item{.prompt = {{"user", text("question") + "\n"}}, .answer = final_answer(answer), .difficulty = 0};
+    Item item{.prompt = {{"user", text("question") + "\n"}}, .answer = reference_of(answer), .difficulty = 0};
     if (item.answer.empty()) fail("its \"answer\" does not end with #### and a number");
     item.meta = without_marks(answer, item.difficulty);
     items.push_back(std::move(item));
@@ -123,9 +107,11 @@ class Gsm8k final : public Task, public Demonstrations {
 
   Verdict verify(const Item& item, const Response& response) const override {
     if (item.answer.empty()) return {.status = VerifyStatus::kError};
-    const std::string answer = final_answer(response.text);
-    Verdict out = verdict(response.finished && answer == item.answer);
-    out.parts = {{"has_answer", answer.empty() ? 0.0 : 1.0}};
+    const AnswerOutcome outcome = check_number({item.answer}, response.text);
+    if (outcome == AnswerOutcome::kUndecided) return {.status = VerifyStatus::kError};
+    Verdict out = verdict(response.finished && outcome == AnswerOutcome::kRight);
+    const bool is_number = outcome == AnswerOutcome::kRight || outcome == AnswerOutcome::kOtherValue;
+    out.parts = {{"has_answer", is_number ? 1.0 : 0.0}};
     return out;
   }
 

@@ -5,8 +5,8 @@
 // Solution:   `answer` without its calculator marks, such as <<48/2=24>>; one form, "solution"
 // Difficulty: the number of calculator marks, which is the number of steps of the reference solution
 //
-// A response is correct iff it has ended and the text after its last "####" is a number equal to the reference as an
-// exact decimal: 72, 72.0, $72 and "72." agree, and so do 1,000 and 1000.
+// A response is correct iff it has ended and its final answer is a number equal to the reference: "#### 72", "The
+// answer is $72.", "\boxed{72}" or "72". rl/tasks/answers/final_answer.h and number.h say what is accepted.
 #pragma once
 
 #include "rl/tasks/task.h"

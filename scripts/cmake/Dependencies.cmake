@@ -26,6 +26,8 @@ find_package(yaml-cpp REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_path(TERSE_XXHASH_INCLUDE xxhash.h REQUIRED)  # header-only; hashes weights on their way between ranks
+find_path(TERSE_PCRE2_INCLUDE pcre2.h REQUIRED)
+find_library(TERSE_PCRE2 pcre2-8 REQUIRED)
 find_package(Threads REQUIRED)
 set(HDF5_PREFER_PARALLEL OFF)
 find_package(HDF5 REQUIRED COMPONENTS C)

@@ -54,7 +54,7 @@ class Gsm8k : public ::testing::Test {
 
 TEST_F(Gsm8k, EqualNumbersAreRightInAnySpelling) {
   for (const char* response : {"#### 72", "####72", "We add.\n#### 72\n", "#### $72", "#### 72.0", "#### 72.",
-                               "#### 072", "#### 7 2", "#### 5\nNo:\n#### 72"})
+                               "#### 072", "72", "#### 72 apples", "The answer is $72."})
     EXPECT_TRUE(accepts("72", response)) << response;
   EXPECT_TRUE(accepts("1,000", "#### 1000"));
   EXPECT_TRUE(accepts("1000", "#### 1,000.00"));
@@ -64,8 +64,9 @@ TEST_F(Gsm8k, EqualNumbersAreRightInAnySpelling) {
 }
 
 TEST_F(Gsm8k, AnythingElseIsWrong) {
-  for (const char* response : {"", "72", "#### 73", "#### -72", "#### 720", "#### 72.01", "#### seventy-two", "####",
-                               "#### 72 apples", "#### 72\n#### 5", "#### 7.2", "#### 72.0.0", "#### --72", "### 72"})
+  for (const char* response :
+       {"", "#### 73", "#### -72", "#### 720", "#### 72.01", "#### seventy-two", "####", "#### 7 2", "#### 72\n#### 5",
+        "#### 5\nNo:\n#### 72", "#### 71 or 72", "#### 7.2", "#### 72.0.0", "#### --72", "### 72"})
     EXPECT_FALSE(accepts("72", response)) << response;
   EXPECT_FALSE(accepts("72", "#### 72", /*finished=*/false)) << "a response that was cut might have gone on";
 }
