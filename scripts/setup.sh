@@ -47,8 +47,8 @@ choose_variant() {
 
 # 1. System packages.
 packages=(g++ make cmake ninja-build git ca-certificates ccache python3 python3-pip python3-venv libyaml-cpp-dev
-  libhdf5-dev libgtest-dev libgmock-dev nlohmann-json3-dev libcli11-dev libssl-dev libxxhash-dev libpcre2-dev
-  libopenmpi-dev openmpi-bin procps)
+  libhdf5-dev libgtest-dev libgmock-dev nlohmann-json3-dev libcli11-dev libssl-dev libxxhash-dev
+  libpcre2-dev libutf8proc-dev libopenmpi-dev openmpi-bin procps)
 # Only the tests use these: a Slurm of one node, and tools for sockets and network namespaces.
 packages+=(slurm-wlm munge iproute2)
 

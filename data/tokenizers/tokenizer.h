@@ -32,6 +32,9 @@ class Tokenizer {
   virtual int64_t vocab_size() const = 0;
   // Throws EncodeError that names the character and its offset when the vocabulary cannot encode the text.
   virtual std::vector<int32_t> encode(std::string_view text) const = 0;
+  // Encodes text of a template, in which the contents of special tokens become these tokens. encode() is for the text
+  // of users and data, which must never become a token that controls the model.
+  virtual std::vector<int32_t> encode_template(std::string_view text) const { return encode(text); }
   // Returns the text of the ids. decode(encode(text)) is the text, except that symbol tokenizers do not preserve white
   // space. Throws std::out_of_range that names the id when it is outside the vocabulary.
   virtual std::string decode(const std::vector<int32_t>& ids) const = 0;
@@ -40,6 +43,16 @@ class Tokenizer {
   virtual std::string id() const = 0;
   virtual int32_t bos() const = 0;  // -1: none
   virtual int32_t eos() const = 0;  // -1: none
+  // Returns all tokens that end a response, eos() first. A model that chats may have one for the end of a turn and one
+  // for the end of a text.
+  virtual std::vector<int32_t> eos_ids() const {
+    return eos() >= 0 ? std::vector<int32_t>{eos()} : std::vector<int32_t>{};
+  }
+  // Whether a token controls the model instead of being text.
+  virtual bool is_special(int32_t token) const { return token >= 0 && (token == bos() || token == eos()); }
+  // Whether the model learned with bos() before each text and eos() after it. No function here adds them.
+  virtual bool adds_bos() const { return false; }
+  virtual bool adds_eos() const { return false; }
 
   // Returns JSON text from which parse_tokenizer() makes the same tokenizer (same id()). It is stored in files that
   // must be readable without any other file.

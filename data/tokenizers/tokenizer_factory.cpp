@@ -14,6 +14,8 @@
 #include "configs/load.h"
 #include "data/store/token_store.h"
 #include "data/text_reader.h"
+#include "data/tokenizers/bpe/json_place.h"
+#include "data/tokenizers/bpe/tokenizer_json.h"
 #include "data/tokenizers/byte_tokenizer.h"
 #include "data/tokenizers/char_tokenizer.h"
 #include "data/tokenizers/symbol_tokenizer.h"
@@ -43,9 +45,13 @@ std::shared_ptr<const Tokenizer> parse_char(const json& definition) {
   return std::make_shared<CharTokenizer>(std::move(characters));
 }
 
-std::shared_ptr<const Tokenizer> parse_definition(const json& definition) {
+std::shared_ptr<const Tokenizer> parse_definition(std::string_view text) {
+  const json definition = parse_json_strictly(text);
+  if (is_tokenizer_json(definition)) {
+    return std::make_shared<BpeTokenizer>(read_tokenizer_json(definition, std::string(text)));
+  }
   if (!definition.is_object() || definition.value("format", "") != "terse-tokenizer") {
-    throw std::invalid_argument("it has no \"format\": \"terse-tokenizer\"");
+    throw std::invalid_argument("it has neither \"format\": \"terse-tokenizer\" nor a \"model\"");
   }
   if (definition.at("version") != 1) {
     throw std::invalid_argument(
@@ -88,7 +94,7 @@ void require_kind(const std::string& id, const std::string& kind, const std::str
 
 std::shared_ptr<const Tokenizer> parse_tokenizer(std::string_view definition, const std::string& origin) {
   try {
-    return parse_definition(json::parse(definition));
+    return parse_definition(definition);
   } catch (const json::exception& error) {
     throw DataError(fmt::format("{}: not a tokenizer: {}", origin, error.what()));
   } catch (const std::invalid_argument& error) {
