@@ -127,6 +127,7 @@ uint64_t read_tensor(GgufCursor& cursor, GgufTensor& tensor, uint64_t index) {
 
 GgufFile::GgufFile(const std::filesystem::path& path)
     : file_(std::make_unique<MappedFile>(path)), name_(path.string()) {
+  file_->expect_sequential_reads();
   read(file_->bytes());
 }
 

@@ -34,6 +34,7 @@ void read_doubles(std::string_view bytes, std::span<float> values) {
 
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path)
     : file_(std::make_unique<MappedFile>(path)), name_(path.string()) {
+  file_->expect_sequential_reads();
   read(file_->bytes());
 }
 
