@@ -54,6 +54,12 @@ Rule input_folder() {
   return rule;
 }
 
+Rule input_file_or_folder() {
+  Rule rule = input_file();
+  rule.folder_too = true;
+  return rule;
+}
+
 Rule cosmetic(Rule rule) {
   rule.changes_numbers = false;
   return rule;

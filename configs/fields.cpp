@@ -144,8 +144,12 @@ void list(Lister& l, Tokenizer& s) {
   l.members(
       s,  //
       Item("kind", s.kind, "auto: the task's tokenizer; without a task that of a token store in data.train, else byte",
-           one_of({"auto", "byte", "char"})),
-      Item("path", s.path, "tokenizer file for kind char; empty: the characters of data.train", input_file()));
+           one_of({"auto", "byte", "char", "bpe"})),
+      Item("path", s.path,
+           "tokenizer file for kind char; empty: the characters of data.train. For kind bpe a tokenizer.json or a "
+           "Hugging "
+           "Face folder",
+           input_file_or_folder()));
 }
 
 void list(Lister& l, Data& s) {

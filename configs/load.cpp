@@ -68,7 +68,7 @@ void find_input(const Field& field, const Merger& merger, const std::string& mai
   std::error_code error;
   for (const fs::path& candidate : candidates) {
     if (!fs::exists(candidate, error)) continue;
-    if (fs::is_directory(candidate, error) != folder) {
+    if (!field.rule.folder_too && fs::is_directory(candidate, error) != folder) {
       mistakes.push_back({place.source, place.mark,
                           fmt::format("{}: {} is a {}, expected a {}", field.path, candidate.string(),
                                       folder ? "file" : "folder", kind)});

@@ -45,8 +45,8 @@ struct Model {
 };
 
 struct Tokenizer {
-  std::string kind = "auto";  // auto (the task's own, else byte) | byte | char
-  std::string path;           // saved vocabulary (char); empty: built from data.train
+  std::string kind = "auto";  // auto (the task's own, else byte) | byte | char | bpe
+  std::string path;           // saved vocabulary (char); empty: built from data.train. For bpe a file or a folder
 };
 
 struct Data {

@@ -3,9 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/durable.h"
@@ -14,10 +11,12 @@
 #include "configs/load.h"
 #include "data/store/token_store.h"
 #include "data/text_reader.h"
-#include "data/tokenizers/bpe/json_place.h"
-#include "data/tokenizers/bpe/tokenizer_json.h"
 #include "data/tokenizers/byte_tokenizer.h"
 #include "data/tokenizers/char_tokenizer.h"
+#include "data/tokenizers/definition_file.h"
+#include "data/tokenizers/hf/hf_folder.h"
+#include "data/tokenizers/hf/json_place.h"
+#include "data/tokenizers/hf/tokenizer_json.h"
 #include "data/tokenizers/symbol_tokenizer.h"
 
 namespace terse::data {
@@ -25,8 +24,6 @@ namespace terse::data {
 namespace {
 
 using nlohmann::json;
-
-constexpr int64_t kMaxDefinitionBytes = int64_t{64} << 20;
 
 std::shared_ptr<const Tokenizer> parse_char(const json& definition) {
   std::vector<char32_t> characters;
@@ -67,16 +64,20 @@ std::shared_ptr<const Tokenizer> parse_definition(std::string_view text) {
   throw std::invalid_argument(fmt::format("its kind is \"{}\"; known: byte, char, symbol", kind));
 }
 
+// The tokenizer of tokenizer.path, or else of the token store.
+std::shared_ptr<const Tokenizer> make_from_path(const configs::Tokenizer& config,
+                                                const std::shared_ptr<const TokenStore>& store) {
+  if (config.path.empty()) return store->tokenizer();
+  if (!std::filesystem::exists(config.path)) {
+    throw ConfigError(fmt::format("tokenizer.path: no such file: {}", config.path));
+  }
+  return load_tokenizer(config.path);
+}
+
 std::shared_ptr<const Tokenizer> make_char(const configs::Tokenizer& config, const std::filesystem::path& train,
                                            const std::string& separator, const std::shared_ptr<const TokenStore>& store,
                                            const Progress& progress) {
-  if (!config.path.empty()) {
-    if (!std::filesystem::exists(config.path)) {
-      throw ConfigError(fmt::format("tokenizer.path: no such file: {}", config.path));
-    }
-    return load_tokenizer(config.path);
-  }
-  if (store) return store->tokenizer();
+  if (!config.path.empty() || store) return make_from_path(config, store);
   if (train.empty()) {
     throw ConfigError(
         "tokenizer.kind is char, but tokenizer.path and data.train are empty: name a tokenizer file or a text");
@@ -103,22 +104,8 @@ std::shared_ptr<const Tokenizer> parse_tokenizer(std::string_view definition, co
 }
 
 std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& path) {
-  std::error_code ignored;
-  if (!std::filesystem::is_regular_file(path, ignored)) {
-    throw DataError(fmt::format("cannot read the tokenizer {}: {}", path.string(),
-                                std::filesystem::exists(path, ignored) ? "not a regular file" : "no such file"));
-  }
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file)
-    throw DiskError(fmt::format("cannot read the tokenizer {}: {}", path.string(), std::strerror(errno)), errno);
-  const auto size = static_cast<int64_t>(file.tellg());
-  if (size > kMaxDefinitionBytes) {
-    throw DataError(fmt::format("{}: {} bytes are too many for a tokenizer (at most {})", path.string(), size,
-                                kMaxDefinitionBytes));
-  }
-  std::string text(static_cast<size_t>(size), '\0');
-  if (!file.seekg(0).read(text.data(), size)) throw DiskError(fmt::format("cannot read {}", path.string()));
-  return parse_tokenizer(text, path.string());
+  if (is_hf_folder(path)) return load_hf_tokenizer(path);
+  return parse_tokenizer(read_definition_file(path), path.string());
 }
 
 void save_tokenizer(const std::filesystem::path& path, const Tokenizer& tokenizer) {
@@ -141,7 +128,16 @@ std::shared_ptr<const Tokenizer> make_tokenizer(const configs::Tokenizer& config
     require_kind(tokenizer->id(), "char", config.path.empty() ? train.string() : config.path);
     return tokenizer;
   }
-  throw ConfigError(fmt::format("tokenizer.kind is \"{}\"; known: auto, byte, char", config.kind));
+  if (config.kind == "bpe") {
+    if (config.path.empty() && !store) {
+      throw ConfigError(
+          "tokenizer.kind is bpe, but tokenizer.path is empty: name a tokenizer.json or a Hugging Face folder");
+    }
+    auto tokenizer = make_from_path(config, store);
+    require_kind(tokenizer->id(), "bpe", config.path.empty() ? train.string() : config.path);
+    return tokenizer;
+  }
+  throw ConfigError(fmt::format("tokenizer.kind is \"{}\"; known: auto, byte, char, bpe", config.kind));
 }
 
 std::shared_ptr<const Tokenizer> train_char_tokenizer(const std::vector<std::filesystem::path>& files,

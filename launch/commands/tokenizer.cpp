@@ -7,6 +7,7 @@
 #include <memory>
 #include <sstream>
 
+#include "data/tokenizers/bpe/train_bpe.h"
 #include "data/tokenizers/tokenizer_factory.h"
 #include "launch/commands/command.h"
 #include "launch/exit_codes.h"
@@ -18,18 +19,38 @@
 namespace terse::launch {
 namespace {
 
-constexpr const char* kNames = "`byte`, the name of a task, a tokenizer file, or a token store";
+constexpr const char* kNames = "`byte`, the name of a task, a tokenizer file, a Hugging Face folder, or a token store";
 
 struct TrainRequest {
   std::vector<std::string> inputs;
   std::string output;
   std::string kind = "char";
   std::string separator;
+  int64_t vocab_size = 0;  // 0: not given; likewise an empty pattern and no special tokens
+  std::string pattern;
+  std::vector<std::string> special_tokens;
   bool overwrite = false;
 };
 
 bool is_tokenizer(const std::filesystem::path& file) {
   return data::load_tokenizer(file) != nullptr;  // load_tokenizer() throws for any other file
+}
+
+std::shared_ptr<const data::Tokenizer> trained(const TrainRequest& request,
+                                               const std::vector<std::filesystem::path>& inputs) {
+  const std::string separator = unescape(request.separator);
+  if (request.kind == "char") {
+    if (request.vocab_size != 0 || !request.pattern.empty() || !request.special_tokens.empty())
+      throw UsageError("--vocab-size, --pattern and --special belong to --kind bpe.");
+    return data::train_char_tokenizer(inputs, separator);
+  }
+  if (request.vocab_size == 0) throw UsageError("--kind bpe needs --vocab-size.");
+  data::BpeTraining options;
+  options.vocab_size = request.vocab_size;
+  options.separator = separator;
+  if (!request.pattern.empty()) options.pattern = request.pattern;
+  if (!request.special_tokens.empty()) options.special_tokens = request.special_tokens;
+  return data::train_bpe_tokenizer(inputs, options);
 }
 
 int train(const TrainRequest& request) {
@@ -38,7 +59,7 @@ int train(const TrainRequest& request) {
     if (!std::filesystem::exists(name, ignored)) throw UsageError(fmt::format("no such file: {}.", name));
   const std::vector<std::filesystem::path> inputs(request.inputs.begin(), request.inputs.end());
   require_output({request.output, inputs, "a tokenizer", is_tokenizer, request.overwrite});
-  const auto tokenizer = data::train_char_tokenizer(inputs, unescape(request.separator));
+  const auto tokenizer = trained(request, inputs);
   data::save_tokenizer(request.output, *tokenizer);
   print_result("{}: {}, {} tokens\n", request.output, tokenizer->id(), with_thousands(tokenizer->vocab_size()));
   return kDone;
@@ -83,15 +104,24 @@ void add_train(const Command& parent) {
   const auto request = std::make_shared<TrainRequest>();
   command.arguments("INPUT", request->inputs, "Text files (UTF-8)");
   command.required_option("-o,--output", "FILE", request->output, "Tokenizer file to write");
-  command.choice("--kind", "KIND", request->kind, {"char"},
-                 "char: the characters of the inputs (default, the only kind so far)");
+  command.choice("--kind", "KIND", request->kind, {"char", "bpe"},
+                 "char: the characters of the inputs (default); bpe: byte pair encoding, as a tokenizer.json");
+  command.number("--vocab-size", request->vocab_size, 257, 1 << 22, "bpe: the number of tokens, with 256 bytes");
+  command.choice("--pattern", "NAME", request->pattern, {"gpt2", "llama3", "qwen2"},
+                 "bpe: how text is cut into words (default: llama3)");
+  command.strings("--special", "TOKEN", request->special_tokens,
+                  "bpe: a special token; the first one ends a document (default: <|endoftext|>)");
   command.option("--separator", "S", request->separator, "Text that separates documents; it is not part of the text");
   command.flag("--overwrite", request->overwrite, "Replace an existing tokenizer file");
-  command.finish(kNoGlobals,
-                 "Use the file with `tokenizer.path` in a configuration, or with `terse data build --tokenizer`.\n\n"
-                 "Examples:\n"
-                 "  terse tokenizer train shakespeare.txt -o shakespeare.tokenizer.json",
-                 [request] { return train(*request); });
+  command.finish(
+      kNoGlobals,
+      "Use the file with `tokenizer.path` in a configuration, or with `terse data build --tokenizer`.\n\n"
+      "Examples:\n"
+      "  terse tokenizer train shakespeare.txt -o shakespeare.tokenizer.json\n"
+      "  terse tokenizer train *.txt -o tokenizer.json --kind bpe --vocab-size 8000\n"
+      "  terse tokenizer train *.txt -o tokenizer.json --kind bpe --vocab-size 8000 --special '<|endoftext|>' "
+      "--special '<|im_start|>' --special '<|im_end|>'",
+      [request] { return train(*request); });
 }
 
 void add_encode(const Command& parent) {

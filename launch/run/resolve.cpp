@@ -14,6 +14,7 @@
 
 #include "data/store/token_store.h"
 #include "data/tokenizers/byte_tokenizer.h"
+#include "data/tokenizers/hf/hf_folder.h"
 #include "data/tokenizers/tokenizer_factory.h"
 #include "launch/exit_codes.h"
 #include "launch/output.h"
@@ -92,10 +93,13 @@ std::shared_ptr<const data::Tokenizer> resolve_tokenizer(const std::string& name
     return {task, task->tokenizer()};  // shares the ownership of the task, which keeps it alive
   }
   std::error_code ignored;
+  if (data::is_hf_folder(name)) return data::load_tokenizer(name);
   if (!fs::is_regular_file(name, ignored))
-    throw UsageError(fmt::format(
-        "no tokenizer '{}': it is neither `byte`, nor a task ({}), nor a tokenizer file, nor a token store.", name,
-        fmt::join(tasks, ", ")));
+    throw UsageError(
+        fmt::format("no tokenizer '{}': it is neither `byte`, nor a task ({}), nor a tokenizer file, nor a Hugging "
+                    "Face folder, nor "
+                    "a token store.",
+                    name, fmt::join(tasks, ", ")));
   return data::is_hdf5(name) ? data::TokenStore::open(name)->tokenizer() : data::load_tokenizer(name);
 }
 

@@ -34,7 +34,7 @@ std::unique_ptr<const Task> kept_task(const configs::RunConfig& config, const fs
 
 // Throws ConfigError when the file of tokenizer.path has changed since the run began.
 void require_same_file(const configs::Tokenizer& config, const data::Tokenizer& kept, const fs::path& file) {
-  if (config.kind != "char" || config.path.empty() || !fs::exists(config.path)) return;
+  if ((config.kind != "char" && config.kind != "bpe") || config.path.empty() || !fs::exists(config.path)) return;
   const TokenizerPtr now = data::load_tokenizer(config.path);
   if (now->id() == kept.id()) return;
   throw ConfigError(fmt::format(

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "data/store/token_store.h"
+#include "data/tokenizers/bpe/train_bpe.h"
 #include "data/tokenizers/char_tokenizer.h"
 #include "data/tokenizers/tokenizer_factory.h"
 #include "tests/options/option_effects.h"
@@ -49,6 +50,14 @@ std::string repeated(const std::string& word, int times) {
 void tokenizer_kind(const Option& option) {
   EXPECT_EQ(vocabulary(pretrain(option.set("byte"))), 258);
   EXPECT_EQ(vocabulary(pretrain(option.set("char"))), 5) << "a, b, c, | and z";
+  const support::TemporaryFolder folder;
+  data::BpeTraining training;
+  training.vocab_size = 258;
+  training.special_tokens = {"<eos>"};
+  const TextFile text("abab");
+  data::save_tokenizer(folder.path() / "tokenizer.json", *data::train_bpe_tokenizer({text.path()}, training));
+  EXPECT_EQ(vocabulary(pretrain(option.set("bpe", {"tokenizer.path=" + folder.path().string()}))), 258)
+      << "256 bytes, <eos> and ab";
 }
 
 // The tokenizer of the file has characters that the text does not have.

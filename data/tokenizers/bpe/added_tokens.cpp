@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "base/utf8.h"
-#include "data/tokenizers/bpe/unicode_tables.h"
+#include "data/tokenizers/split/unicode_tables.h"
 
 namespace terse::data {
 

@@ -8,7 +8,7 @@
 
 #include "base/sha256.h"
 #include "base/utf8.h"
-#include "data/tokenizers/bpe/normalizer.h"
+#include "data/tokenizers/split/normalizer.h"
 
 namespace terse::data {
 

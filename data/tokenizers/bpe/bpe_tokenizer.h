@@ -8,7 +8,7 @@
 
 #include "data/tokenizers/bpe/added_tokens.h"
 #include "data/tokenizers/bpe/bpe_model.h"
-#include "data/tokenizers/bpe/pre_tokenizer.h"
+#include "data/tokenizers/split/pre_tokenizer.h"
 #include "data/tokenizers/tokenizer.h"
 
 namespace terse::data {

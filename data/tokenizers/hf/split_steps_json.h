@@ -4,13 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "data/tokenizers/bpe/json_place.h"
-#include "data/tokenizers/bpe/pre_tokenizer.h"
+#include "data/tokenizers/hf/json_place.h"
+#include "data/tokenizers/split/pre_tokenizer.h"
 
 namespace terse::data {
-
-// GPT-2's pattern, by which the step ByteLevel cuts text (encoder.py of GPT-2).
-extern const char* const kGpt2Pattern;
 
 struct Preparation {
   bool nfc = false;

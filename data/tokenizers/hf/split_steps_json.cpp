@@ -1,14 +1,14 @@
 // Flattens sequences of steps into one list.
-#include "data/tokenizers/bpe/split_steps_json.h"
+#include "data/tokenizers/hf/split_steps_json.h"
 
 #include <fmt/format.h>
 
 #include <stdexcept>
 #include <utility>
 
-namespace terse::data {
+#include "data/tokenizers/hf/patterns.h"
 
-const char* const kGpt2Pattern = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+namespace terse::data {
 
 namespace {
 

@@ -1,5 +1,5 @@
 // Keeps the characters that Unicode 15, 15.1 and 16 added (DerivedGeneralCategory.txt), and asks utf8proc for the rest.
-#include "data/tokenizers/bpe/unicode_tables.h"
+#include "data/tokenizers/split/unicode_tables.h"
 
 #include <fmt/format.h>
 #include <utf8proc.h>

@@ -1,8 +1,10 @@
 // Compiles with limits on nesting and size, and matches with a limit on steps, because a pattern comes from a file.
-#include "data/tokenizers/bpe/pattern.h"
+#include "data/tokenizers/split/pattern.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <new>
 #include <stdexcept>
 #include <string>
@@ -10,7 +12,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-#include "data/tokenizers/bpe/pattern_syntax.h"
+#include "data/tokenizers/split/pattern_syntax.h"
 
 namespace terse::data {
 
@@ -18,9 +20,10 @@ namespace {
 
 constexpr size_t kMaxPatternBytes = 8 << 10;
 constexpr uint32_t kMaxNesting = 64;
-// The patterns of real tokenizers take a few steps for a match, whatever its length. A pattern that backtracks
-// exponentially reaches the limit in a fraction of a second.
-constexpr uint32_t kMaxSteps = 1'000'000;
+// The patterns of real tokenizers take a few steps for each byte of a match. A pattern that backtracks exponentially
+// reaches the limit in a fraction of a second.
+constexpr size_t kMaxSteps = 1'000'000;
+constexpr size_t kMaxStepsForByte = 8;
 constexpr size_t kFirstStack = 32 << 10;
 constexpr size_t kMaxStack = 8 << 20;  // bytes for the positions to return to
 
@@ -90,7 +93,6 @@ Pattern::~Pattern() = default;
 
 Matcher::Matcher(const Pattern& pattern) : pattern_(pattern), state_(std::make_unique<State>()) {
   state_->context = allocated(MatchContext(pcre2_match_context_create(nullptr)));
-  pcre2_set_match_limit(state_->context.get(), kMaxSteps);
   state_->data = allocated(MatchData(pcre2_match_data_create(1, nullptr)));
 }
 
@@ -98,6 +100,8 @@ Matcher::~Matcher() = default;
 
 Matcher::Outcome Matcher::find(std::string_view text, size_t from, End end) {
   const uint32_t options = PCRE2_NO_UTF_CHECK | (end == End::kOpen ? PCRE2_PARTIAL_HARD : 0);
+  const size_t steps = kMaxSteps + kMaxStepsForByte * (text.size() - from);
+  pcre2_set_match_limit(state_->context.get(), static_cast<uint32_t>(std::min<size_t>(steps, UINT32_MAX)));
   const auto match = [&] {
     return pcre2_match(pattern_.code_->compiled.get(), units(text), text.size(), from, options, state_->data.get(),
                        state_->context.get());

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "data/tokenizers/bpe/pattern.h"
+#include "data/tokenizers/split/pattern.h"
 
 namespace terse::data {
 

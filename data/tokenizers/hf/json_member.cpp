@@ -1,5 +1,5 @@
 // Walks over the text without parsing values: strings are skipped, and brackets are counted.
-#include "data/tokenizers/bpe/json_member.h"
+#include "data/tokenizers/hf/json_member.h"
 
 #include <fmt/format.h>
 

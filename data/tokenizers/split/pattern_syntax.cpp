@@ -1,5 +1,5 @@
 // Reads an expression once from left to right. The nesting of groups is a list, so that its depth costs no stack.
-#include "data/tokenizers/bpe/pattern_syntax.h"
+#include "data/tokenizers/split/pattern_syntax.h"
 
 #include <fmt/format.h>
 
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/utf8.h"
-#include "data/tokenizers/bpe/unicode_tables.h"
+#include "data/tokenizers/split/unicode_tables.h"
 
 namespace terse::data {
 

@@ -1,5 +1,5 @@
 // Reads the vocabulary, the merges, the added tokens, and where a text begins and ends.
-#include "data/tokenizers/bpe/tokenizer_json.h"
+#include "data/tokenizers/hf/tokenizer_json.h"
 
 #include <fmt/format.h>
 
@@ -9,9 +9,9 @@
 
 #include "base/utf8.h"
 #include "data/tokenizers/bpe/byte_level.h"
-#include "data/tokenizers/bpe/json_member.h"
-#include "data/tokenizers/bpe/json_place.h"
-#include "data/tokenizers/bpe/split_steps_json.h"
+#include "data/tokenizers/hf/json_member.h"
+#include "data/tokenizers/hf/json_place.h"
+#include "data/tokenizers/hf/split_steps_json.h"
 
 namespace terse::data {
 

@@ -5,7 +5,7 @@
 // change places. Such a character ends what is normalized together, so that the ids are those that a model has learned.
 //
 // utf8proc_map() sorts accents in quadratic time, so this file sorts by itself.
-#include "data/tokenizers/bpe/normalizer.h"
+#include "data/tokenizers/split/normalizer.h"
 
 #include <fmt/format.h>
 #include <utf8proc.h>
@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "base/utf8.h"
-#include "data/tokenizers/bpe/unicode_tables.h"
+#include "data/tokenizers/split/unicode_tables.h"
 
 namespace terse::data {
 

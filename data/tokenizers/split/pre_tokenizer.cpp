@@ -1,11 +1,11 @@
 // Runs the steps depth first: a piece goes through all further steps before the next piece is cut off.
-#include "data/tokenizers/bpe/pre_tokenizer.h"
+#include "data/tokenizers/split/pre_tokenizer.h"
 
 #include <algorithm>
 #include <memory>
 
 #include "base/utf8.h"
-#include "data/tokenizers/bpe/unicode_tables.h"
+#include "data/tokenizers/split/unicode_tables.h"
 
 namespace terse::data {
 

@@ -1,5 +1,5 @@
 // Checks keys while the parser meets them, because the parsed document keeps only the last of several equal keys.
-#include "data/tokenizers/bpe/json_place.h"
+#include "data/tokenizers/hf/json_place.h"
 
 #include <fmt/format.h>
 
