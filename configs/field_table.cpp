@@ -48,9 +48,9 @@ Rule input_file() {
   return rule;
 }
 
-Rule input_folder() {
+Rule input_path() {
   Rule rule;
-  rule.input_folder = true;
+  rule.input_path = true;
   return rule;
 }
 

@@ -152,7 +152,7 @@ TEST(RenamedOptions, TheHashIsMadeFromTheFirstNames) {
   const RunConfig config = all_changed();
   RunConfig copy = config;
   for (const Field& field : list_fields(copy).fields) {
-    const bool folder = field.rule.input_folder;  // model.init counts only when it is set
+    const bool folder = field.rule.input_path;  // model.init counts only when it is set
     if (field.rule.changes_numbers && !folder)
       text += first_path(field.path) + "=" + values(config).at(field.path) + "\n";
   }

@@ -26,6 +26,14 @@ std::string differences(const ModelSpec& there, const ModelSpec& here) {
   compare("model.head_dim", there.head_dim, here.head_dim);
   compare("model.intermediate_size", there.intermediate_size, here.intermediate_size);
   compare("model.rope_theta", there.rope_theta, here.rope_theta);
+  const configs::RopeScaling &a = there.rope_scaling, &b = here.rope_scaling;
+  compare("model.rope_scaling.type", a.type, b.type);
+  if (a.type == "llama3" && b.type == "llama3") {
+    compare("model.rope_scaling.factor", a.factor, b.factor);
+    compare("model.rope_scaling.low_freq_factor", a.low_freq_factor, b.low_freq_factor);
+    compare("model.rope_scaling.high_freq_factor", a.high_freq_factor, b.high_freq_factor);
+    compare("model.rope_scaling.original_max_seq_len", a.original_max_seq_len, b.original_max_seq_len);
+  }
   compare("model.norm_eps", there.norm_eps, here.norm_eps);
   compare("model.qk_norm", there.qk_norm, here.qk_norm);
   compare("model.qkv_bias", there.qkv_bias, here.qkv_bias);
