@@ -68,4 +68,25 @@ ModelSpec resolve(const configs::Model& model, int64_t vocab) {
   return spec;
 }
 
+configs::Model options_of(const ModelSpec& spec) {
+  configs::Model model;
+  model.layers = spec.layers;
+  model.hidden_size = spec.hidden_size;
+  model.heads = spec.heads;
+  model.kv_heads = spec.kv_heads;
+  model.head_dim = spec.head_dim;
+  model.intermediate_size = spec.intermediate_size;
+  model.max_seq_len = spec.max_seq_len;
+  model.rope_theta = spec.rope_theta;
+  model.rope_scaling = spec.rope_scaling;
+  model.norm_eps = spec.norm_eps;
+  model.qk_norm = spec.qk_norm;
+  model.qkv_bias = spec.qkv_bias;
+  model.tie_embeddings = spec.tie_embeddings;
+  model.init_std = spec.init_std;
+  model.precision = spec.bf16 ? "bf16" : "fp32";
+  model.activation_checkpointing = spec.activation_checkpointing;
+  return model;
+}
+
 }  // namespace terse::trainer

@@ -41,5 +41,7 @@ std::vector<double> rope_frequencies(const ModelSpec& spec);
 
 // Derives the shape from the config. Throws std::invalid_argument when the shape is impossible.
 ModelSpec resolve(const configs::Model& model, int64_t vocab);
+// Returns the options that resolve() turns into this shape.
+configs::Model options_of(const ModelSpec& spec);
 
 }  // namespace terse::trainer
