@@ -95,6 +95,13 @@ void check_model(const Model& model, Violations& out) {
   }
 }
 
+void check_rope_scaling(const RopeScaling& scaling, Violations& out) {
+  if (scaling.type == "none" || scaling.low_freq_factor < scaling.high_freq_factor) return;
+  out.push_back({{"model.rope_scaling.low_freq_factor", "model.rope_scaling.high_freq_factor"},
+                 fmt::format("is {}, but must be below model.rope_scaling.high_freq_factor {}", scaling.low_freq_factor,
+                             scaling.high_freq_factor)});
+}
+
 void check_task(const Task& task, Violations& out) {
   const TaskCatalog* catalog = task.options.catalog();
   if (catalog != nullptr && catalog->check) catalog->check(task, out);
@@ -166,6 +173,7 @@ std::vector<Violation> cross_field_violations(const RunConfig& config) {
   check_texts(config, out);
   check_run(config.run, out);
   check_model(config.model, out);
+  check_rope_scaling(config.model.rope_scaling, out);
   check_task(config.task, out);
   check_training(config, out);
   return out;

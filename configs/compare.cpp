@@ -39,14 +39,16 @@ std::string numerics_hash(const RunConfig& config) {
   std::string text;
   for (const Field& field : list_fields(copy).fields) {
     if (!field.rule.changes_numbers) continue;
-    if (field.rule.input_file || field.rule.input_folder) {
+    // Older builds have no such options, and the hash of their runs stays as it is.
+    if (field.path.starts_with("model.rope_scaling.") && copy.model.rope_scaling.type == "none") continue;
+    if (field.rule.input_file) {
       // The folder around a file depends on the machine, so only the name counts. The reader of the file checks its
       // content.
       std::string& path = *std::get<std::string*>(field.value);
       const std::filesystem::path written(path);
       path = (written.has_filename() ? written : written.parent_path()).filename().string();
-      // Older builds have no option for a folder, and the hash of their runs stays as it is.
-      if (field.rule.input_folder && path.empty()) continue;
+      // Older builds have no model.init, and the hash of their runs stays as it is.
+      if (field.path == "model.init" && path.empty()) continue;
     }
     // A resumed run compares this hash with that of an older build, so a renamed option keeps its first name here.
     text += first_path(field.path) + "=" + value_text(field.value) + "\n";

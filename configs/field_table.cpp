@@ -48,12 +48,6 @@ Rule input_file() {
   return rule;
 }
 
-Rule input_folder() {
-  Rule rule;
-  rule.input_folder = true;
-  return rule;
-}
-
 Rule input_file_or_folder() {
   Rule rule = input_file();
   rule.folder_too = true;

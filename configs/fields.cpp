@@ -102,6 +102,19 @@ void list(Lister& l, Run& s) {
             Item("log_every", s.log_every, "steps between metric records", cosmetic(at_least(1))));
 }
 
+void list(Lister& l, RopeScaling& s) {
+  l.members(s,  //
+            Item("type", s.type, "none, or llama3: Llama 3 divides low frequencies by `factor`", one_of({"none", "llama3"})),
+            Item("factor", s.factor, "llama3: what divides the low frequencies", above_up_to(1, 1e6)),
+            Item("low_freq_factor", s.low_freq_factor,
+                 "llama3: frequencies with fewer turns than this over original_max_seq_len are divided", above_up_to(0, 1e6)),
+            Item("high_freq_factor", s.high_freq_factor,
+                 "llama3: frequencies with more turns than this over original_max_seq_len are kept; above low_freq_factor",
+                 above_up_to(0, 1e6)),
+            Item("original_max_seq_len", s.original_max_seq_len,
+                 "llama3: longest sequence of the model's pretraining, in tokens", between(1, 1 << 24)));
+}
+
 void list(Lister& l, Model& s) {
   l.members(
       s,  //
@@ -121,6 +134,7 @@ void list(Lister& l, Model& s) {
            between(0, 1 << 20)),
       Item("max_seq_len", s.max_seq_len, "longest sequence, in tokens", between(1, 1 << 24)),
       Item("rope_theta", s.rope_theta, "base of the RoPE frequencies", above(0)),
+      Group("rope_scaling", s.rope_scaling, "RoPE for sequences longer than those of a model's pretraining"),
       Item("norm_eps", s.norm_eps, "epsilon of RMSNorm, added to the mean square", above_up_to(0, 1)),
       Item("qk_norm", s.qk_norm, "RMSNorm on each query and key head before RoPE (Qwen3)"),
       Item("qkv_bias", s.qkv_bias, "biases on the query, key and value projections (Qwen2)"),
@@ -135,9 +149,10 @@ void list(Lister& l, Model& s) {
       Item("activation_checkpointing", s.activation_checkpointing,
            "recompute each block in the backward pass instead of keeping its activations: less memory, more time"),
       Item("init", s.init,
-           "checkpoint folder, or run folder for its newest checkpoint, whose weights a new run starts with; empty: "
-           "random weights",
-           input_folder()));
+           "model whose weights a new run starts with: a folder of Hugging Face (config.json and *.safetensors), a GGUF "
+           "file, a checkpoint folder, or a run folder for its newest checkpoint; options of its shape need not be set; "
+           "empty: random weights",
+           input_file_or_folder()));
 }
 
 void list(Lister& l, Tokenizer& s) {

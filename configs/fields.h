@@ -33,7 +33,6 @@ struct Rule {
   bool max_excluded = false;
   std::vector<std::string> choices;  // empty: any text
   bool input_file = false;           // names an input file: load() resolves the path and checks that the file exists
-  bool input_folder = false;         // the same for a folder
   bool folder_too = false;           // an input_file may also be a folder
   bool changes_numbers = true;       // part of numerics_hash()
 };
@@ -45,7 +44,6 @@ Rule between(double min, double max);           // both allowed
 Rule from_up_to_below(double min, double max);  // max excluded
 Rule one_of(std::vector<std::string> choices);
 Rule input_file();
-Rule input_folder();
 Rule input_file_or_folder();
 // Returns the same rule for an option that does not change the numbers of a run: names, folders, cadences, logs.
 Rule cosmetic(Rule rule = {});

@@ -54,8 +54,8 @@ fs::path resolved(const fs::path& path) {
 void find_input(const Field& field, const Merger& merger, const std::string& main_source, Mistakes& mistakes) {
   std::string& value = *std::get<std::string*>(field.value);
   if (value.empty()) return;
-  const bool folder = field.rule.input_folder;
-  const char* kind = folder ? "folder" : "file";
+  const bool folder_too = field.rule.folder_too;
+  const char* kind = folder_too ? "file or folder" : "file";
   const auto placed = merger.places().find(field.path);
   const Place place = placed == merger.places().end() ? Place{main_source, {}, 0, {}} : placed->second;
   const fs::path written(value);
@@ -68,10 +68,9 @@ void find_input(const Field& field, const Merger& merger, const std::string& mai
   std::error_code error;
   for (const fs::path& candidate : candidates) {
     if (!fs::exists(candidate, error)) continue;
-    if (!field.rule.folder_too && fs::is_directory(candidate, error) != folder) {
+    if (fs::is_directory(candidate, error) && !folder_too) {
       mistakes.push_back({place.source, place.mark,
-                          fmt::format("{}: {} is a {}, expected a {}", field.path, candidate.string(),
-                                      folder ? "file" : "folder", kind)});
+                          fmt::format("{}: {} is a folder, expected a file", field.path, candidate.string())});
       return;
     }
     value = candidate.string();
@@ -83,7 +82,7 @@ void find_input(const Field& field, const Merger& merger, const std::string& mai
     if (std::find(looked_for.begin(), looked_for.end(), path) == looked_for.end()) looked_for.push_back(path);
   }
   const std::string hint = value.starts_with("~") ? "; '~' is not expanded, so write the full path"
-                           : folder               ? ""
+                           : folder_too           ? ""
                                                   : nearest_file_hint(written);
   mistakes.push_back({place.source, place.mark,
                       fmt::format("{}: no such {} {}; searched {}{}", field.path, kind, shown(value),
@@ -109,7 +108,8 @@ void find_input(const Field& field, const Merger& merger, const std::string& mai
 }
 
 LoadedConfig resolve(const SourceChain& chain, Mistakes mistakes, const std::string& main_source,
-                     const std::vector<std::string>& overrides, InputFiles files, const RunConfig& defaults) {
+                     const std::vector<std::string>& overrides, InputFiles files, const RunConfig& defaults,
+                     const ShapeOfInit& shape_of_init = {}) {
   LoadedConfig loaded{.config = defaults, .origin = {}, .warnings = {}};
   Merger merger(loaded.config);
   const int file_count = static_cast<int>(chain.files.size());
@@ -120,6 +120,17 @@ LoadedConfig resolve(const SourceChain& chain, Mistakes mistakes, const std::str
   for (const std::string& text : overrides) merger.apply_override(text, file_count);
   merger.derive_from_depth();
   mistakes.insert(mistakes.end(), merger.mistakes().begin(), merger.mistakes().end());
+  for (const Field& field : merger.table().fields) {
+    if (!field.rule.input_file || is_tainted(merger, field.path)) continue;
+    Mistakes found;
+    find_input(field, merger, main_source, found);
+    if (files == InputFiles::kMustExist) mistakes.insert(mistakes.end(), found.begin(), found.end());
+  }
+  // A model that cannot be found or read has no shape. Rules that depend on the shape would report mistakes that are
+  // none.
+  if (shape_of_init && !loaded.config.model.init.empty() && mistakes.empty()) {
+    if (const auto shape = shape_of_init(loaded.config)) merger.derive_from_init(*shape);
+  }
 
   for (const Violation& violation : cross_field_violations(loaded.config)) {
     const auto any = [&](const auto& holds) {
@@ -130,17 +141,10 @@ LoadedConfig resolve(const SourceChain& chain, Mistakes mistakes, const std::str
     if (!chain.complete && any([&](const std::string& key) { return !merger.places().contains(key); })) continue;
     mistakes.push_back(located(violation, merger, main_source));
   }
-  for (const Field& field : merger.table().fields) {
-    const bool is_input = field.rule.input_file || field.rule.input_folder;
-    if (!is_input || is_tainted(merger, field.path)) continue;
-    Mistakes found;
-    find_input(field, merger, main_source, found);
-    if (files == InputFiles::kMustExist) mistakes.insert(mistakes.end(), found.begin(), found.end());
-  }
   if (!mistakes.empty()) throw_all(std::move(mistakes), chain);
 
   for (const auto& [key, place] : merger.places()) loaded.origin[key] = place.str();
-  for (const std::string& key : merger.derived()) loaded.origin[key] = "derived from model.depth";
+  for (const auto& [key, origin] : merger.derived()) loaded.origin[key] = origin;
   loaded.warnings = merger.warnings();
   return loaded;
 }
@@ -148,10 +152,10 @@ LoadedConfig resolve(const SourceChain& chain, Mistakes mistakes, const std::str
 }  // namespace
 
 LoadedConfig load(const std::string& path, const std::vector<std::string>& overrides, InputFiles files,
-                  const RunConfig& defaults) {
+                  const RunConfig& defaults, const ShapeOfInit& shape_of_init) {
   Mistakes mistakes;
   const SourceChain chain = read_chain(path, mistakes);
-  return resolve(chain, std::move(mistakes), path, overrides, files, defaults);
+  return resolve(chain, std::move(mistakes), path, overrides, files, defaults, shape_of_init);
 }
 
 RunConfig load_saved(std::string_view yaml, const std::string& name, const RunConfig& defaults) {

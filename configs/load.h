@@ -3,12 +3,14 @@
 // Values come from the defaults, the farthest `base:` file, ..., the file itself, and --set. A later one of these
 // sources overrides an earlier one. A list or a map replaces the earlier one as a whole (--set task.forms.states=0.5
 // changes one entry). Then model.depth, if set, derives the shape of the model. It does not change an option that is
-// set in the same file or nearer. The path of an input file or folder may be relative to the working directory, to the
-// folder of the file that names it, or to that folder's parent. load() uses the first of these that exists and stores
-// its path in the config.
+// set in the same file or nearer. At last, the model that model.init names gives the rest of the shape. The path of an
+// input file or folder may be relative to the working directory, to the folder of the file that names it, or to that
+// folder's parent. load() uses the first of these that exists and stores its path in the config.
 #pragma once
 
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,11 +34,17 @@ struct LoadedConfig {
   std::vector<std::string> warnings;
 };
 
+// Returns the shape of the weights that model.init of this config names, with values for every option of `model` that
+// they decide; nullopt where it is not known. The config is complete except for that shape.
+using ShapeOfInit = std::function<std::optional<Model>(const RunConfig&)>;
+
 // Reads `path` and the files that its `base:` names, applies `overrides` ("a.b=c", in order) to the defaults and
-// validates the result. rl::default_config() has the options of the tasks; a plain RunConfig has none of them. Throws
-// ConfigError with every mistake found in all files and overrides.
+// validates the result. rl::default_config() has the options of the tasks; a plain RunConfig has none of them. Options of
+// the model that nothing sets are those of model.init, where `shape_of_init` knows them. Throws ConfigError with every
+// mistake found in all files and overrides, and what `shape_of_init` throws.
 LoadedConfig load(const std::string& path, const std::vector<std::string>& overrides = {},
-                  InputFiles files = InputFiles::kMustExist, const RunConfig& defaults = {});
+                  InputFiles files = InputFiles::kMustExist, const RunConfig& defaults = {},
+                  const ShapeOfInit& shape_of_init = {});
 // Does the same for YAML in memory. `name` replaces the file name in messages and origins.
 LoadedConfig load_text(std::string_view yaml, const std::string& name, const std::vector<std::string>& overrides = {},
                        InputFiles files = InputFiles::kMustExist, const RunConfig& defaults = {});

@@ -22,6 +22,16 @@ struct Run {
   int64_t log_every = 10;       // steps between metric records
 };
 
+// How the frequencies of rotary positions change for sequences longer than those of a model's pretraining. The numbers
+// belong to llama3 (trainer/model/spec.h has the formula).
+struct RopeScaling {
+  std::string type = "none";  // none | llama3
+  double factor = 8;
+  double low_freq_factor = 1;
+  double high_freq_factor = 4;
+  int64_t original_max_seq_len = 8192;  // longest sequence of the pretraining, tokens
+};
+
 struct Model {
   int64_t depth = 0;  // derives layers, hidden size and heads where they are not set beside it (load.h); 0: off
   int64_t layers = 3;
@@ -33,6 +43,7 @@ struct Model {
       0;  // inner size of the feed-forward part (SwiGLU); 0: 8/3 of hidden_size, rounded up to a multiple of 64
   int64_t max_seq_len = 256;  // longest sequence, tokens
   double rope_theta = 10000;
+  RopeScaling rope_scaling;
   double norm_eps = 1e-6;
   bool qk_norm = false;        // RMSNorm on each query and key head before RoPE (Qwen3)
   bool qkv_bias = false;       // biases on the query, key and value projections (Qwen2)
@@ -41,7 +52,9 @@ struct Model {
   // fp32 | bf16: dtype of weights in forward and backward; master weights are always fp32
   std::string precision = "fp32";
   bool activation_checkpointing = false;  // recompute each block in backward instead of keeping its activations
-  std::string init;  // checkpoint or run folder whose weights a new run begins with; empty: random weights
+  // Model whose weights a new run begins with: a Hugging Face folder, a GGUF file, a checkpoint or run folder; empty:
+  // random weights.
+  std::string init;
 };
 
 struct Tokenizer {

@@ -4,6 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <tuple>
+#include <utility>
+#include <variant>
 
 #include "base/utf8.h"
 #include "configs/field_text.h"
@@ -224,7 +227,7 @@ void Merger::derive_from_depth() {
     const auto place = places_.find(key);
     if ((place != places_.end() && place->second.rank >= depth->second.rank) || tainted_.contains(key)) return;
     target = value;
-    derived_.insert(key);
+    derived_[key] = "derived from model.depth";
   };
   derive("model.layers", model.layers, model.depth);
   derive("model.hidden_size", model.hidden_size, kHiddenSizePerDepth * model.depth);
@@ -232,6 +235,23 @@ void Merger::derive_from_depth() {
   derive("model.heads", model.heads, derived_heads(model.hidden_size, model.head_dim));
   derive("model.kv_heads", model.kv_heads, 0);
   derive("model.intermediate_size", model.intermediate_size, 0);
+}
+
+void Merger::derive_from_init(Model shape) {
+  const Model& ours = config_.model;
+  // These options are no part of the shape of weights.
+  std::tie(shape.depth, shape.init, shape.precision, shape.activation_checkpointing) =
+      std::tie(ours.depth, ours.init, ours.precision, ours.activation_checkpointing);
+  RunConfig other;
+  other.model = std::move(shape);
+  const FieldTable theirs = list_fields(other);
+  for (const Field& field : table_.fields) {
+    if (!field.path.starts_with("model.") || places_.contains(field.path) || derived_.contains(field.path)) continue;
+    const ValuePtr& value = theirs.find(field.path)->value;
+    if (value_text(value) == value_text(field.value)) continue;
+    std::visit([&](auto* ours) { *ours = *std::get<decltype(ours)>(value); }, field.value);
+    derived_[field.path] = "derived from model.init";
+  }
 }
 
 }  // namespace terse::configs

@@ -35,10 +35,13 @@ class Merger {
   // Derives layers, hidden size, heads and the rest of the shape from model.depth. An option keeps its value if it was
   // set in the same source as depth or in a nearer one.
   void derive_from_depth();
+  // Takes the shape of the model from `shape`, that of model.init. An option keeps its value if it was set in any
+  // source, or derived from model.depth.
+  void derive_from_init(Model shape);
 
   const FieldTable& table() const { return table_; }
   const std::map<std::string, Place>& places() const { return places_; }
-  const std::set<std::string>& derived() const { return derived_; }  // keys that derive_from_depth() set
+  const std::map<std::string, std::string>& derived() const { return derived_; }  // derived keys, each with its origin
   // Keys whose values are wrong because of a mistake that is already reported. No rule should report them again.
   const std::set<std::string>& tainted() const { return tainted_; }
   // One line for each use of an older name (configs/yaml/renamed_options.h).
@@ -58,7 +61,7 @@ class Merger {
   RunConfig& config_;
   FieldTable table_;
   std::map<std::string, Place> places_;
-  std::set<std::string> derived_;
+  std::map<std::string, std::string> derived_;
   std::set<std::string> tainted_;
   std::vector<std::string> warnings_;
   Mistakes mistakes_;

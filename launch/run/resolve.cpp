@@ -23,6 +23,7 @@
 #include "rl/tasks/task_files.h"
 #include "rl/tasks/tokenized_task.h"
 #include "trainer/parallel/world.h"
+#include "trainer/saved_model/initial_weights.h"
 
 namespace terse::launch {
 
@@ -30,11 +31,25 @@ namespace fs = std::filesystem;
 
 namespace {
 
+// Returns the shape of the weights that model.init names. A run that has begun keeps its shape, whatever became of that
+// model since.
+std::optional<configs::Model> shape_of_init(configs::RunConfig config, const GlobalOptions& globals) {
+  if (globals.run_dir) config.run.dir = *globals.run_dir;
+  const fs::path saved = run_dir_of(config) / "config.yaml";
+  std::error_code ignored;
+  if (fs::exists(saved, ignored)) {
+    return configs::load(saved.string(), {}, configs::InputFiles::kMayBeMissing, rl::default_config()).config.model;
+  }
+  return fs::exists(config.model.init, ignored) ? trainer::shape_of(config.model.init) : std::nullopt;
+}
+
 configs::LoadedConfig resolved(const std::string& path, const GlobalOptions& globals, configs::InputFiles files) {
   std::vector<std::string> overrides = globals.set;
   if (globals.seed) overrides.push_back(fmt::format("run.seed={}", *globals.seed));
   if (globals.device) overrides.push_back("run.device=" + *globals.device);
-  configs::LoadedConfig loaded = configs::load(path, overrides, files, rl::default_config());
+  configs::LoadedConfig loaded = configs::load(
+      path, overrides, files, rl::default_config(),
+      [&](const configs::RunConfig& config) { return shape_of_init(config, globals); });
   if (globals.seed) loaded.origin["run.seed"] = "--seed";
   if (globals.device) loaded.origin["run.device"] = "--device";
   if (globals.run_dir) {  // set directly and not as an override: a path may hold any character

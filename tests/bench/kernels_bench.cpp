@@ -228,7 +228,7 @@ void bench_norm_and_rope(const Table& table) {
   });
   const std::vector<int64_t> positions(kRows, 5);
   Floats turns(10 * 16);
-  rope_table(turns.data(), 10, 16, 10000);
+  rope_table(turns.data(), 10, {1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003});
   line_bytes("rope 3000 x 8 heads of 16", 8.0 * kRows * 128, [&] {
     table.rope({.x = y.data(),
                 .positions = positions.data(),

@@ -249,16 +249,84 @@ TEST(InputFiles, MissingOnesAreNamedAsWrittenAndAsResolved) {
               HasSubstr("did you mean"));
 }
 
-TEST(InputFiles, OfModelInitAreFolders) {
+TEST(InputFiles, OfModelInitAreFoldersOrFiles) {
   support::TemporaryFolder folder;
   const fs::path base = write(folder.path() / "runs/base/config.yaml", kValid).parent_path();
   const auto path = write(folder.path() / "configs/my.yaml", kValid + "model: {init: runs/base}\n");
   EXPECT_EQ(load(path.string()).config.model.init, base.string());
-  EXPECT_THAT(refusal_of_file(path, {"model.init=" + (base / "config.yaml").string()}),
-              HasSubstr("config.yaml is a file, expected a folder"));
+  const fs::path file = write(folder.path() / "my.gguf", "");
+  EXPECT_EQ(load(path.string(), {"model.init=" + file.string()}).config.model.init, file.string());
   EXPECT_THAT(refusal_of_file(path, {"model.init=runs/nix"}),
-              HasSubstr("model.init: no such folder 'runs/nix'; searched "));
+              HasSubstr("model.init: no such file or folder 'runs/nix'; searched "));
   EXPECT_EQ(load(path.string(), {"model.init=runs/nix"}, InputFiles::kMayBeMissing).config.model.init, "runs/nix");
+}
+
+// A shape that differs from the defaults in every option, and would also change options that are none of a shape.
+Model other_shape() {
+  Model shape;
+  shape.depth = 9;
+  shape.layers = 30;
+  shape.hidden_size = 576;
+  shape.heads = 9;
+  shape.kv_heads = 3;
+  shape.head_dim = 66;
+  shape.intermediate_size = 1536;
+  shape.max_seq_len = 8192;
+  shape.rope_theta = 1e5;
+  shape.rope_scaling = {"llama3", 32, 2, 5, 4096};
+  shape.norm_eps = 1e-5;
+  shape.qk_norm = shape.qkv_bias = true;
+  shape.tie_embeddings = false;
+  shape.init_std = 0.04;
+  shape.precision = "bf16";
+  shape.activation_checkpointing = true;
+  shape.init = "nix";
+  return shape;
+}
+
+TEST(ModelInit, GivesTheShapeThatNothingElseSets) {
+  support::TemporaryFolder folder;
+  const std::string init = write(folder.path() / "base/config.json", "").parent_path().string();
+  const auto path = write(folder.path() / "my.yaml", kValid + "model: {init: base, max_seq_len: 500}\n");
+  std::string asked;
+  const auto load_with = [&](const std::vector<std::string>& overrides) {
+    return load(path.string(), overrides, InputFiles::kMustExist, {}, [&](const RunConfig& config) {
+      asked = config.model.init;
+      return std::optional(other_shape());
+    });
+  };
+  const LoadedConfig loaded = load_with({"model.norm_eps=1e-4", "model.rope_scaling.factor=7"});
+  EXPECT_EQ(asked, init);
+  Model expected = other_shape();
+  expected.depth = 0;
+  expected.max_seq_len = 500;
+  expected.norm_eps = 1e-4;
+  expected.rope_scaling.factor = 7;
+  expected.precision = "fp32";
+  expected.activation_checkpointing = false;
+  expected.init = init;
+  RunConfig wanted = loaded.config;
+  wanted.model = expected;
+  EXPECT_THAT(differences(wanted, loaded.config), ::testing::IsEmpty());
+  EXPECT_EQ(loaded.origin.at("model.layers"), "derived from model.init");
+  EXPECT_EQ(loaded.origin.at("model.norm_eps"), "--set");
+  EXPECT_EQ(loaded.origin.count("model.precision"), 0u);
+  EXPECT_EQ(load_with({"model.depth=2"}).config.model.hidden_size, 128) << "depth was set, so it decides";
+}
+
+TEST(ModelInit, DecidesBeforeTheRulesBetweenOptions) {
+  support::TemporaryFolder folder;
+  write(folder.path() / "base/config.json", "");
+  const auto path = write(folder.path() / "my.yaml", kValid + "model: {init: base, heads: 5}\n");
+  const auto shape = [](const RunConfig&) {
+    Model model;
+    model.hidden_size = 80;
+    return std::optional(model);
+  };
+  EXPECT_EQ(load(path.string(), {}, InputFiles::kMustExist, {}, shape).config.model.heads, 5);
+  EXPECT_THROW(load(path.string()), ConfigError) << "5 heads do not divide the default of hidden_size";
+  const auto unknown = [](const RunConfig&) { return std::optional<Model>(); };
+  EXPECT_THROW(load(path.string(), {}, InputFiles::kMustExist, {}, unknown), ConfigError);
 }
 
 TEST(LoadSaved, ReadsWhatWasPrintedAndFollowsNoBase) {

@@ -91,6 +91,34 @@ void rope_theta(const Option& option) {
   EXPECT_NE(first_loss(pretrain(option.set("3"))), first_loss(pretrain()));
 }
 
+// Scales all frequencies by 1/2, unless a setting says otherwise. Windows of 24 tokens.
+const Settings kScaled = {"model.rope_scaling.type=llama3", "model.rope_scaling.factor=2",
+                          "model.rope_scaling.original_max_seq_len=16"};
+
+void rope_scaling_type(const Option& option) {
+  const Settings numbers = {"model.rope_scaling.factor=2", "model.rope_scaling.original_max_seq_len=16"};
+  expect_other_loss_of_equal_weights(option.set("llama3", numbers));
+  EXPECT_EQ(first_loss(finetune(option.set("none", numbers))), first_loss(finetune()));
+}
+
+void rope_scaling_number(const Option& option, const std::string& value) {
+  EXPECT_NE(first_loss(finetune(option.set(value, kScaled))), first_loss(finetune(kScaled)));
+  EXPECT_EQ(first_loss(finetune(option.set(value))), first_loss(finetune())) << "it acts without a type";
+}
+
+void rope_scaling_factor(const Option& option) {
+  rope_scaling_number(option, "8");
+}
+void low_freq_factor(const Option& option) {
+  rope_scaling_number(option, "3");
+}
+void high_freq_factor(const Option& option) {
+  rope_scaling_number(option, "1.5");
+}
+void original_max_seq_len(const Option& option) {
+  rope_scaling_number(option, "64");
+}
+
 // A large eps makes the normalised values small, and so the logits.
 void norm_eps(const Option& option) {
   expect_other_loss_of_equal_weights(option.set("1"));
@@ -178,6 +206,11 @@ OptionEffects model_effects() {
           {"model.intermediate_size", "columns of the down projection", intermediate_size},
           {"model.max_seq_len", "longest window of pretraining", max_seq_len},
           {"model.rope_theta", "the first loss of equal weights, but of one token alone", rope_theta},
+          {"model.rope_scaling.type", "the first loss of equal weights", rope_scaling_type},
+          {"model.rope_scaling.factor", "the first loss, with a type", rope_scaling_factor},
+          {"model.rope_scaling.low_freq_factor", "the first loss, with a type", low_freq_factor},
+          {"model.rope_scaling.high_freq_factor", "the first loss, with a type", high_freq_factor},
+          {"model.rope_scaling.original_max_seq_len", "the first loss, with a type", original_max_seq_len},
           {"model.norm_eps", "how far the first loss is from that of equal logits", norm_eps},
           {"model.qk_norm", "weights of these norms, which train", qk_norm},
           {"model.qkv_bias", "biases, which begin at 0 and train", qkv_bias},

@@ -45,14 +45,13 @@ const Table& cpu() {
   return *table;
 }
 
-void rope_table(float* table, int64_t positions, int64_t head_dim, double theta) {
-  const int64_t half = head_dim / 2;
+void rope_table(float* table, int64_t positions, const std::vector<double>& frequencies) {
+  const auto half = static_cast<int64_t>(frequencies.size());
   for (int64_t i = 0; i < half; ++i) {
-    const double frequency = std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
     for (int64_t p = 0; p < positions; ++p) {
-      const double angle = static_cast<double>(p) * frequency;
-      table[p * head_dim + i] = static_cast<float>(std::cos(angle));
-      table[p * head_dim + half + i] = static_cast<float>(std::sin(angle));
+      const double angle = static_cast<double>(p) * frequencies[i];
+      table[p * 2 * half + i] = static_cast<float>(std::cos(angle));
+      table[p * 2 * half + half + i] = static_cast<float>(std::sin(angle));
     }
   }
 }

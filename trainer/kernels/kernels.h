@@ -18,6 +18,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 namespace terse::trainer::kernels {
 
@@ -60,7 +61,7 @@ struct RmsNormGrad {
 };
 
 // Rotary position embedding in place, half-split as in Llama and Qwen: it rotates the pair (x[i], x[i + C/2]) by the
-// angle position * theta^(-2i/C). For a fused q|k|v row, one call with heads = H + KV is enough.
+// angle position * frequencies[i]. For a fused q|k|v row, one call with heads = H + KV is enough.
 struct Rope {
   float* x = nullptr;                         // [rows, heads, C], rows row_stride apart
   const int64_t* positions = nullptr;         // [rows], each below the number of positions in the table
@@ -70,8 +71,9 @@ struct Rope {
   bool inverse = false;  // rotate back, for the backward pass
 };
 
-// Fills table[positions, head_dim]; computed in double precision, rounded once.
-void rope_table(float* table, int64_t positions, int64_t head_dim, double theta);
+// Fills table[positions, 2 * frequencies]; computed in double precision, rounded once. `frequencies` are radians per
+// position, and head_dim / 2 of them (rope_frequencies() in trainer/model/spec.h).
+void rope_table(float* table, int64_t positions, const std::vector<double>& frequencies);
 
 // Causal attention inside each segment of a packed batch, grouped queries (head h reads key/value head h / (H / KV)).
 // For a query at position t of its segment: s_j = scale * q.k_j (chain over c), p_j = exp(s_j - max), out = sum_j p_j

@@ -126,6 +126,16 @@ void FlatParams::restore(const checkpoints::StateDict& state, const std::string&
   });
 }
 
+void FlatParams::fill(const ReadWeights& read) {
+  torch::NoGradGuard no_grad;
+  for_owned(layout_, owned_, [&](size_t p, int64_t first, int64_t last, int64_t at) {
+    torch::Tensor part = master_.narrow(0, at, last - first);
+    const torch::Tensor filled = part.is_cpu() ? part : torch::empty({last - first}, torch::kFloat32);
+    read(layout_.infos[p], first, last, filled.data_ptr<float>());
+    if (!part.is_cpu()) part.copy_(filled);
+  });
+}
+
 checkpoints::Range FlatParams::wanted(const std::string& name, const std::vector<int64_t>& shape) const {
   const std::string param = name.substr(name.rfind('/') + 1);  // npos + 1 is 0
   checkpoints::Range range;

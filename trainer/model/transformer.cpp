@@ -65,6 +65,11 @@ void Transformer::restore(const checkpoints::StateDict& state) {
   params_.publish();
 }
 
+void Transformer::fill(const FlatParams::ReadWeights& read) {
+  params_.fill(read);
+  params_.publish();
+}
+
 void Transformer::require_angles(int64_t first, int64_t last) const {
   if (first >= 0 && last < rope_.size(0)) return;
   throw std::invalid_argument(

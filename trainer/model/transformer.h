@@ -25,6 +25,8 @@ class Transformer {
   // the tensor, when a tensor is missing or has another shape.
   void save(checkpoints::StateDict& state) const;
   void restore(const checkpoints::StateDict& state);
+  // Fills the weights from another source; see FlatParams::fill().
+  void fill(const FlatParams::ReadWeights& read);
 
   // Throws std::invalid_argument unless first..last are positions inside the longest sequence. The kernels do not check
   // positions when they read the table of angles, so their callers call this once per batch.

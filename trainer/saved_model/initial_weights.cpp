@@ -4,8 +4,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "base/errors.h"
+#include "base/file_system.h"
+#include "checkpoints/format/manifest.h"
+#include "trainer/saved_model/hf_config.h"
+#include "trainer/saved_model/model_files.h"
 #include "trainer/saved_model/saved_model.h"
 
 namespace terse::trainer {
@@ -26,6 +31,14 @@ std::string differences(const ModelSpec& there, const ModelSpec& here) {
   compare("model.head_dim", there.head_dim, here.head_dim);
   compare("model.intermediate_size", there.intermediate_size, here.intermediate_size);
   compare("model.rope_theta", there.rope_theta, here.rope_theta);
+  const configs::RopeScaling &a = there.rope_scaling, &b = here.rope_scaling;
+  compare("model.rope_scaling.type", a.type, b.type);
+  if (a.type == "llama3" && b.type == "llama3") {
+    compare("model.rope_scaling.factor", a.factor, b.factor);
+    compare("model.rope_scaling.low_freq_factor", a.low_freq_factor, b.low_freq_factor);
+    compare("model.rope_scaling.high_freq_factor", a.high_freq_factor, b.high_freq_factor);
+    compare("model.rope_scaling.original_max_seq_len", a.original_max_seq_len, b.original_max_seq_len);
+  }
   compare("model.norm_eps", there.norm_eps, here.norm_eps);
   compare("model.qk_norm", there.qk_norm, here.qk_norm);
   compare("model.qkv_bias", there.qkv_bias, here.qkv_bias);
@@ -45,6 +58,13 @@ checkpoints::Wanted owned_weights(const FlatParams& params) {
   };
 }
 
+ConfigError misfit(const std::filesystem::path& source, const std::string& lines) {
+  return ConfigError(fmt::format(
+      "model.init: the weights of {} are those of another model:{}\nLeave out the options of this run that differ, or "
+      "leave model.init out",
+      source.string(), lines));
+}
+
 void require_fit(const checkpoints::Store::Loaded& loaded, const ModelSpec& here, const std::string& tokenizer) {
   if (!loaded.state.files.contains(kShapeFile)) {
     throw ConfigError(fmt::format(
@@ -56,36 +76,66 @@ void require_fit(const checkpoints::Store::Loaded& loaded, const ModelSpec& here
   if (const std::string theirs = saved_tokenizer(loaded); theirs != tokenizer) {
     lines += fmt::format("\n  tokenizer: {} there, {} here", theirs.empty() ? "unknown" : theirs, tokenizer);
   }
-  if (lines.empty()) return;
+  if (!lines.empty()) throw misfit(loaded.path, lines);
+}
+
+InitialWeights from_checkpoint(Transformer& model, const checkpoints::Store::Loaded& loaded,
+                               const std::string& tokenizer) {
+  require_fit(loaded, model.spec(), tokenizer);
+  model.restore(loaded.state);
+  InitialWeights result;
+  for (const std::string& defect : loaded.rejected) {
+    result.notes.push_back(
+        fmt::format("model.init: damaged checkpoint {}; using {} instead", defect, loaded.path.filename().string()));
+  }
+  result.notes.push_back(fmt::format("weights of {} (step {} of its run, manifest {})", loaded.path.string(),
+                                     loaded.info.step, loaded.manifest_sha256));
+  result.origin = {
+      {"path", loaded.path.string()}, {"step", loaded.info.step}, {"manifest_sha256", loaded.manifest_sha256}};
+  return result;
+}
+
+InitialWeights from_model_files(Transformer& model, const std::filesystem::path& source) {
+  const std::unique_ptr<ModelFiles> files = open_model_files(source);
+  if (const std::string lines = differences(files->spec(), model.spec()); !lines.empty()) throw misfit(source, lines);
+  model.fill([&](const ParamInfo& info, int64_t begin, int64_t end, float* out) { files->read(info, begin, end, out); });
+  InitialWeights result{.origin = {{"path", source.string()}}, .notes = files->notes()};
+  result.notes.push_back(fmt::format("weights of {}", source.string()));
+  return result;
+}
+
+[[noreturn]] void refuse_source(const std::filesystem::path& source) {
   throw ConfigError(fmt::format(
-      "model.init: the weights of {} are those of another model:{}\nGive this run the values of that one, or leave "
-      "model.init out",
-      loaded.path.string(), lines));
+      "model.init: {} holds no model. Name a folder with a config.json and *.safetensors, a GGUF file, a checkpoint "
+      "folder (step-N), or a run folder after its first save",
+      source.string()));
 }
 
 }  // namespace
 
+std::optional<configs::Model> shape_of(const std::filesystem::path& source) {
+  if (is_model_files(source)) return options_of(open_model_files(source)->spec());
+  std::vector<std::filesystem::path> checkpoints = {source};
+  if (!checkpoints::is_checkpoint(source)) checkpoints = checkpoints::list_checkpoints(source / "checkpoints");
+  for (const std::filesystem::path& checkpoint : checkpoints) {
+    const std::filesystem::path file = checkpoint / kShapeFile;
+    if (posix_file_system()->kind(file) != EntryKind::kFile) continue;
+    try {
+      const std::string text = posix_file_system()->read(file, checkpoints::kMaxTextBytes);
+      return options_of(spec_from_hf_config(checkpoints::parse_json(text)));
+    } catch (const DataError& error) {
+      throw DataError(fmt::format("model.init: {}: {}", file.string(), error.what()));
+    }
+  }
+  return std::nullopt;
+}
+
 InitialWeights load_initial_weights(Transformer& model, const std::filesystem::path& source,
                                     const std::string& tokenizer, const checkpoints::Readers& readers) {
+  if (is_model_files(source)) return from_model_files(model, source);
   const auto loaded = load_target(source, owned_weights(model.params()), readers);
-  if (!loaded) {
-    throw ConfigError(fmt::format(
-        "model.init: {} holds no checkpoint, and this run has none of its own yet. Name a checkpoint folder (step-N), "
-        "or a run folder after its first save",
-        source.string()));
-  }
-  require_fit(*loaded, model.spec(), tokenizer);
-  model.restore(loaded->state);
-  InitialWeights result;
-  for (const std::string& defect : loaded->rejected) {
-    result.notes.push_back(
-        fmt::format("model.init: damaged checkpoint {}; using {} instead", defect, loaded->path.filename().string()));
-  }
-  result.notes.push_back(fmt::format("weights of {} (step {} of its run, manifest {})", loaded->path.string(),
-                                     loaded->info.step, loaded->manifest_sha256));
-  result.origin = {
-      {"path", loaded->path.string()}, {"step", loaded->info.step}, {"manifest_sha256", loaded->manifest_sha256}};
-  return result;
+  if (!loaded) refuse_source(source);
+  return from_checkpoint(model, *loaded, tokenizer);
 }
 
 }  // namespace terse::trainer

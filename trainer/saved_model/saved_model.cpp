@@ -29,7 +29,9 @@ bool is_weight(const std::string& name) {
 
 std::map<std::string, std::string> self_description(const configs::RunConfig& config, const ModelSpec& spec,
                                                     const data::Tokenizer& tokenizer) {
-  return {{kShapeFile, to_hf_config(spec, tokenizer.bos(), tokenizer.eos()).dump(2) + "\n"},
+  std::vector<int32_t> ends;
+  if (tokenizer.eos() >= 0) ends.push_back(tokenizer.eos());
+  return {{kShapeFile, to_hf_config(spec, tokenizer.bos(), ends).dump(2) + "\n"},
           {kVocabularyFile, tokenizer.definition() + "\n"},
           {kRunConfigFile, configs::to_yaml(config)}};
 }

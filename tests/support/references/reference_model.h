@@ -62,8 +62,17 @@ class ReferenceModel {
   // Applies RoPE to queries or keys [heads, T, C].
   torch::Tensor turned(const torch::Tensor& x) const {
     const int64_t half = spec_.head_dim / 2;
-    const torch::Tensor frequency =
+    torch::Tensor frequency =
         torch::pow(spec_.rope_theta, -torch::arange(half, torch::kFloat64) / static_cast<double>(half));
+    if (const configs::RopeScaling& scaling = spec_.rope_scaling; scaling.type == "llama3") {
+      // The share that stays rises from 0 to 1 between the two wavelengths.
+      const auto original = static_cast<double>(scaling.original_max_seq_len);
+      const torch::Tensor wavelength = 2 * M_PI / frequency;
+      const double longest = original / scaling.low_freq_factor, shortest = original / scaling.high_freq_factor;
+      const torch::Tensor kept =
+          ((1 / wavelength - 1 / longest) / (1 / shortest - 1 / longest)).clamp(/*min=*/0.0, /*max=*/1.0);
+      frequency = kept * frequency + (1 - kept) * (frequency / scaling.factor);
+    }
     const torch::Tensor angle = torch::outer(torch::arange(x.size(1), torch::kFloat64), frequency);
     const torch::Tensor first = x.slice(-1, 0, half), second = x.slice(-1, half);
     return torch::cat({first * angle.cos() - second * angle.sin(), second * angle.cos() + first * angle.sin()}, -1);

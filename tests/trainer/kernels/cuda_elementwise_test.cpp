@@ -125,7 +125,7 @@ TEST(KernelsCudaSplitRope, HasTheBitsOfTheCpuBothWays) {
     for (const int64_t width : {8, 16, 24, 40, 64, 128}) {
       const std::vector<int64_t> positions = random_ints(rows, context, 3);
       Floats table(static_cast<size_t>(context * width));
-      rope_table(table.data(), context, width, 10000.0);
+      rope_table(table.data(), context, frequencies_of(width, 10000.0));
       for (const bool inverse : {false, true}) {
         const Tensor qkv = torch::randn({rows, (heads + 2 * kv_heads) * width}), expected = qkv.clone();
         cpu().rope({.x = expected.data_ptr<float>(),
@@ -171,7 +171,7 @@ TEST(KernelsCudaSplitRope, TurnsBackAtAnyEvenHeadWidth) {
   torch::manual_seed(3);
   for (const int64_t width : {2, 6, 10, 18, 30}) {
     Floats table(static_cast<size_t>(20 * width));
-    rope_table(table.data(), 20, width, 10000.0);
+    rope_table(table.data(), 20, frequencies_of(width, 10000.0));
     const Tensor qkv = torch::randn({11, 5 * width}), back = torch::full_like(qkv, 5.0);
     const Parts p = parts(11, 3, 1, width, torch::kFloat32);
     const std::vector<int64_t> positions = random_ints(11, 20, 3);

@@ -129,7 +129,7 @@ TEST(KernelsRope, TurnsEachPairByItsAngleAndBack) {
   for (const int64_t width : {8, 16, 24, 32, 64, 128, 256}) {
     const int64_t rows = 37, heads = 3, stride = heads * width + 5, limit = 300;
     Floats table_data(limit * width);
-    rope_table(table_data.data(), limit, width, theta);
+    rope_table(table_data.data(), limit, frequencies_of(width, theta));
     const Floats x = random_floats(rows * stride, 1);
     const std::vector<int64_t> positions = random_ints(rows, limit, 2);
     const auto turn = [&](Floats data, bool inverse) {
@@ -164,7 +164,7 @@ TEST(KernelsRope, TurnsEachPairByItsAngleAndBack) {
 TEST(KernelsRope, ARowDoesNotDependOnItsPlace) {
   const int64_t width = 16, heads = 4, full = width * heads;
   Floats table_data(50 * width);
-  rope_table(table_data.data(), 50, width, 10000);
+  rope_table(table_data.data(), 50, frequencies_of(width, 10000));
   const Floats x = random_floats(30 * full, 1);
   const std::vector<int64_t> positions = random_ints(30, 50, 2);
   Rope args{.positions = positions.data(), .table = table_data.data(), .rows = 30, .heads = heads, .head_dim = width};

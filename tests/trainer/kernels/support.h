@@ -35,6 +35,13 @@ inline std::vector<int64_t> random_ints(int64_t count, int64_t below, uint32_t s
   return values;
 }
 
+// Frequencies of rotary positions for heads of this size.
+inline std::vector<double> frequencies_of(int64_t head_dim, double theta) {
+  std::vector<double> out;
+  for (int64_t i = 0; i < head_dim / 2; ++i) out.push_back(std::pow(theta, -2.0 * static_cast<double>(i) / head_dim));
+  return out;
+}
+
 // Starts of sequences of these lengths.
 inline std::vector<int32_t> starts_of(const std::vector<int32_t>& lengths) {
   std::vector<int32_t> starts = {0};

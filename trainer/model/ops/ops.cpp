@@ -251,7 +251,7 @@ bool on_kernels(const Tensor& x) {
 
 Tensor make_rope_table(const ModelSpec& spec, torch::Device device) {
   Tensor table = fp32({spec.max_seq_len, spec.head_dim});
-  kernels::rope_table(out(table), spec.max_seq_len, spec.head_dim, spec.rope_theta);
+  kernels::rope_table(out(table), spec.max_seq_len, rope_frequencies(spec));
   return table.to(device);
 }
 
