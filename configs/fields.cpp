@@ -103,16 +103,17 @@ void list(Lister& l, Run& s) {
 }
 
 void list(Lister& l, RopeScaling& s) {
-  l.members(s,  //
-            Item("type", s.type, "none, or llama3: Llama 3 divides low frequencies by `factor`", one_of({"none", "llama3"})),
-            Item("factor", s.factor, "llama3: what divides the low frequencies", above_up_to(1, 1e6)),
-            Item("low_freq_factor", s.low_freq_factor,
-                 "llama3: frequencies with fewer turns than this over original_max_seq_len are divided", above_up_to(0, 1e6)),
-            Item("high_freq_factor", s.high_freq_factor,
-                 "llama3: frequencies with more turns than this over original_max_seq_len are kept; above low_freq_factor",
-                 above_up_to(0, 1e6)),
-            Item("original_max_seq_len", s.original_max_seq_len,
-                 "llama3: longest sequence of the model's pretraining, in tokens", between(1, 1 << 24)));
+  l.members(
+      s,  //
+      Item("type", s.type, "none, or llama3: Llama 3 divides low frequencies by `factor`", one_of({"none", "llama3"})),
+      Item("factor", s.factor, "llama3: what divides the low frequencies", above_up_to(1, 1e6)),
+      Item("low_freq_factor", s.low_freq_factor,
+           "llama3: frequencies with fewer turns than this over original_max_seq_len are divided", above_up_to(0, 1e6)),
+      Item("high_freq_factor", s.high_freq_factor,
+           "llama3: frequencies with more turns than this over original_max_seq_len are kept; above low_freq_factor",
+           above_up_to(0, 1e6)),
+      Item("original_max_seq_len", s.original_max_seq_len,
+           "llama3: longest sequence of the model's pretraining, in tokens", between(1, 1 << 24)));
 }
 
 void list(Lister& l, Model& s) {
@@ -148,11 +149,12 @@ void list(Lister& l, Model& s) {
            one_of({"fp32", "bf16"})),
       Item("activation_checkpointing", s.activation_checkpointing,
            "recompute each block in the backward pass instead of keeping its activations: less memory, more time"),
-      Item("init", s.init,
-           "model whose weights a new run starts with: a folder of Hugging Face (config.json and *.safetensors), a GGUF "
-           "file, a checkpoint folder, or a run folder for its newest checkpoint; options of its shape need not be set; "
-           "empty: random weights",
-           input_file_or_folder()));
+      Item(
+          "init", s.init,
+          "model whose weights a new run starts with: a folder of Hugging Face (config.json and *.safetensors), a GGUF "
+          "file, a checkpoint folder, or a run folder for its newest checkpoint; options of its shape need not be set; "
+          "empty: random weights",
+          input_file_or_folder()));
 }
 
 void list(Lister& l, Tokenizer& s) {

@@ -39,9 +39,9 @@ struct LoadedConfig {
 using ShapeOfInit = std::function<std::optional<Model>(const RunConfig&)>;
 
 // Reads `path` and the files that its `base:` names, applies `overrides` ("a.b=c", in order) to the defaults and
-// validates the result. rl::default_config() has the options of the tasks; a plain RunConfig has none of them. Options of
-// the model that nothing sets are those of model.init, where `shape_of_init` knows them. Throws ConfigError with every
-// mistake found in all files and overrides, and what `shape_of_init` throws.
+// validates the result. rl::default_config() has the options of the tasks; a plain RunConfig has none of them. Options
+// of the model that nothing sets are those of model.init, where `shape_of_init` knows them. Throws ConfigError with
+// every mistake found in all files and overrides, and what `shape_of_init` throws.
 LoadedConfig load(const std::string& path, const std::vector<std::string>& overrides = {},
                   InputFiles files = InputFiles::kMustExist, const RunConfig& defaults = {},
                   const ShapeOfInit& shape_of_init = {});

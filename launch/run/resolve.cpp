@@ -47,9 +47,9 @@ configs::LoadedConfig resolved(const std::string& path, const GlobalOptions& glo
   std::vector<std::string> overrides = globals.set;
   if (globals.seed) overrides.push_back(fmt::format("run.seed={}", *globals.seed));
   if (globals.device) overrides.push_back("run.device=" + *globals.device);
-  configs::LoadedConfig loaded = configs::load(
-      path, overrides, files, rl::default_config(),
-      [&](const configs::RunConfig& config) { return shape_of_init(config, globals); });
+  configs::LoadedConfig loaded =
+      configs::load(path, overrides, files, rl::default_config(),
+                    [&](const configs::RunConfig& config) { return shape_of_init(config, globals); });
   if (globals.seed) loaded.origin["run.seed"] = "--seed";
   if (globals.device) loaded.origin["run.device"] = "--device";
   if (globals.run_dir) {  // set directly and not as an override: a path may hold any character

@@ -36,7 +36,10 @@ const Shape kShapes[] = {
     {"qkv_bias", [](configs::Model& m) { m.qkv_bias = true; }},
     {"untied_head", [](configs::Model& m) { m.tie_embeddings = false; }},
     {"rope_theta", [](configs::Model& m) { m.rope_theta = 50; }},
-    {"rope_scaling", [](configs::Model& m) { m.rope_theta = 100, m.rope_scaling = {"llama3", 4, 1, 3, 32}; }},
+    {"rope_scaling",
+     [](configs::Model& m) {
+       m.rope_theta = 100, m.rope_scaling = {"llama3", 4, 1, 3, 32};
+     }},
     {"norm_eps", [](configs::Model& m) { m.norm_eps = 0.3; }},
     {"all_of_them",
      [](configs::Model& m) {

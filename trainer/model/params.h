@@ -57,8 +57,8 @@ class FlatParams {
   // Throws std::invalid_argument when a parameter is missing or has another shape.
   void save(checkpoints::StateDict& state, const std::string& prefix, const torch::Tensor& own) const;
   void restore(const checkpoints::StateDict& state, const std::string& prefix, torch::Tensor own) const;
-  // Fills the master weights that this rank owns, parameter by parameter: `read` writes the elements [begin, end) of the
-  // flattened parameter. So weights that lie in files are never in memory twice. Call publish() afterwards.
+  // Fills the master weights that this rank owns, parameter by parameter: `read` writes the elements [begin, end) of
+  // the flattened parameter. So weights that lie in files are never in memory twice. Call publish() afterwards.
   using ReadWeights = std::function<void(const ParamInfo& info, int64_t begin, int64_t end, float* out)>;
   void fill(const ReadWeights& read);
   // Returns the range of a checkpoint's tensor that this rank reads: the owned part of a "<prefix><parameter>", and all

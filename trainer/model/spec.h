@@ -32,11 +32,11 @@ struct ModelSpec {
   double attention_scale() const;
 };
 
-// Returns the frequencies of rotary positions in radians per position, head_dim / 2 of them: theta^(-2i/head_dim) (Su et
-// al., "RoFormer", 2021, arXiv 2104.09864), after the model's scaling. Llama 3 divides the frequencies whose wavelength
-// is longer than original_max_seq_len / low_freq_factor by `factor`, keeps those whose wavelength is shorter than
-// original_max_seq_len / high_freq_factor, and blends between the two in the wavelengths between them (Grattafiori et
-// al., "The Llama 3 Herd of Models", 2024, arXiv 2407.21783; the blend is that of its reference code).
+// Returns the frequencies of rotary positions in radians per position, head_dim / 2 of them: theta^(-2i/head_dim) (Su
+// et al., "RoFormer", 2021, arXiv 2104.09864), after the model's scaling. Llama 3 divides the frequencies whose
+// wavelength is longer than original_max_seq_len / low_freq_factor by `factor`, keeps those whose wavelength is shorter
+// than original_max_seq_len / high_freq_factor, and blends between the two in the wavelengths between them (Grattafiori
+// et al., "The Llama 3 Herd of Models", 2024, arXiv 2407.21783; the blend is that of its reference code).
 std::vector<double> rope_frequencies(const ModelSpec& spec);
 
 // Derives the shape from the config. Throws std::invalid_argument when the shape is impossible.

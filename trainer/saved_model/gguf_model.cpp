@@ -54,8 +54,10 @@ struct Key {
   const char* gguf;  // after "llama."
 };
 constexpr Key kWholeNumbers[] = {
-    {"num_hidden_layers", "block_count"},           {"max_position_embeddings", "context_length"},
-    {"hidden_size", "embedding_length"},            {"intermediate_size", "feed_forward_length"},
+    {"num_hidden_layers", "block_count"},
+    {"max_position_embeddings", "context_length"},
+    {"hidden_size", "embedding_length"},
+    {"intermediate_size", "feed_forward_length"},
     {"num_attention_heads", "attention.head_count"},
 };
 
@@ -114,7 +116,8 @@ class Shape {
       fail(fmt::format("{} is {}; expected 0, or no such key", key(name), file_.integer(key(name))));
     }
     const auto same = [&](const char* one, const char* other) {
-      if (!file_.has(key(one)) || !file_.has(key(other)) || file_.integer(key(one)) == file_.integer(key(other))) return;
+      if (!file_.has(key(one)) || !file_.has(key(other)) || file_.integer(key(one)) == file_.integer(key(other)))
+        return;
       fail(fmt::format("{} is {} and {} is {}; expected equal sizes", key(one), file_.integer(key(one)), key(other),
                        file_.integer(key(other))));
     };
@@ -139,16 +142,15 @@ class Shape {
     for (size_t i = 0; i < factors.size(); ++i) {
       const double expected = before[i] / after[i];
       if (std::abs(factors[i] - expected) <= 1e-4 * expected) continue;
-      fail(fmt::format("tensor {}: element {} is {}, but Llama 3's scaling by {} has {} there; other scalings of rotary "
-                       "positions are not supported",
-                       kRopeFactors, i, factors[i], scaled.rope_scaling.factor, expected));
+      fail(
+          fmt::format("tensor {}: element {} is {}, but Llama 3's scaling by {} has {} there; other scalings of rotary "
+                      "positions are not supported",
+                      kRopeFactors, i, factors[i], scaled.rope_scaling.factor, expected));
     }
     return scaled.rope_scaling;
   }
 
-  [[noreturn]] void fail(const std::string& what) const {
-    throw DataError(fmt::format("{}: {}", file_.name(), what));
-  }
+  [[noreturn]] void fail(const std::string& what) const { throw DataError(fmt::format("{}: {}", file_.name(), what)); }
 
   const GgufFile& file_;
   std::string architecture_;
@@ -169,7 +171,8 @@ class GgufModel final : public ModelFiles {
       if (!turned) return file_->read_rows(tensor, first, count, values);
       for (int64_t r = 0; r < count; ++r) {
         const int64_t row = gguf_row_of_llama(first + r, spec_.head_dim);
-        file_->read_rows(tensor, row, 1, values.subspan(static_cast<size_t>(r * columns), static_cast<size_t>(columns)));
+        file_->read_rows(tensor, row, 1,
+                         values.subspan(static_cast<size_t>(r * columns), static_cast<size_t>(columns)));
       }
     });
     file_->release(tensor.bytes);

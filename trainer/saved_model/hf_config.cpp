@@ -53,10 +53,8 @@ struct Family {
 };
 // The first family of a shape is the one that it is written as.
 constexpr Family kFamilies[] = {
-    {"llama", "LlamaForCausalLM", false, false, 0, 0},
-    {"qwen2", "Qwen2ForCausalLM", true, false, 0, 32},
-    {"qwen3", "Qwen3ForCausalLM", false, true, 128, 32},
-    {"terse", "TerseForCausalLM", true, true, 0, 0},
+    {"llama", "LlamaForCausalLM", false, false, 0, 0},     {"qwen2", "Qwen2ForCausalLM", true, false, 0, 32},
+    {"qwen3", "Qwen3ForCausalLM", false, true, 128, 32},   {"terse", "TerseForCausalLM", true, true, 0, 0},
     {"mistral", "MistralForCausalLM", false, false, 0, 8},
 };
 
@@ -191,7 +189,8 @@ void read_rope(const json& config, ModelSpec& spec) {
   const json& scaling = optional_field(config, section.c_str());
   const json& theta = optional_field(new_names ? scaling : config, "rope_theta");
   spec.rope_theta = 10000;
-  if (!theta.is_null()) spec.rope_theta = read_number(theta, new_names ? section + ".rope_theta" : "rope_theta", kLargestTheta);
+  if (!theta.is_null())
+    spec.rope_theta = read_number(theta, new_names ? section + ".rope_theta" : "rope_theta", kLargestTheta);
   if (scaling.is_null()) return;
   if (!scaling.is_object()) fail(section, scaling, "an object or null");
   const char* const key = scaling.contains("rope_type") ? "rope_type" : "type";
@@ -246,8 +245,10 @@ ModelSpec spec_from_hf_config(const json& given) {
   const json config = with_defaults(given, family);
   refuse_unsupported(config, family);
   ModelSpec spec;
-  for (const Size& size : kSizes) spec.*size.member = read_size(field(config, size.key), size.key, size.least, size.most);
-  for (const Number& number : kNumbers) spec.*number.member = read_number(field(config, number.key), number.key, number.most);
+  for (const Size& size : kSizes)
+    spec.*size.member = read_size(field(config, size.key), size.key, size.least, size.most);
+  for (const Number& number : kNumbers)
+    spec.*number.member = read_number(field(config, number.key), number.key, number.most);
   read_rope(config, spec);
   spec.qkv_bias = family.qkv_bias;
   spec.qk_norm = family.qk_norm;

@@ -13,14 +13,14 @@
 
 namespace terse::trainer {
 
-// `bos` is a token id; below 0: none. `eos` are the ids that end a response. The text of the JSON reads back to an equal
-// shape, to the last bit. activation_checkpointing is no part of a shape and is left out.
+// `bos` is a token id; below 0: none. `eos` are the ids that end a response. The text of the JSON reads back to an
+// equal shape, to the last bit. activation_checkpointing is no part of a shape and is left out.
 nlohmann::json to_hf_config(const ModelSpec& spec, int32_t bos = -1, const std::vector<int32_t>& eos = {});
 
 // Reads the config.json of Llama, Mistral, Qwen2, Qwen3 and of terse's own checkpoints, with the key names of
-// transformers 4 (torch_dtype, rope_theta, rope_scaling) or 5 (dtype, rope_parameters). A key that may be absent has the
-// value that transformers gives it. Weights are always read into fp32; `bf16` of the result says whether they are stored
-// as bfloat16.
+// transformers 4 (torch_dtype, rope_theta, rope_scaling) or 5 (dtype, rope_parameters). A key that may be absent has
+// the value that transformers gives it. Weights are always read into fp32; `bf16` of the result says whether they are
+// stored as bfloat16.
 //
 // Throws DataError, which names the key, for a key that is missing, of another type, out of range, or that asks for
 // something that this model does not do: other scalings of rotary positions than llama3, sliding windows, other

@@ -64,8 +64,8 @@ class HfModel final : public ModelFiles {
     for (const auto& [file, tensor] : tensors_.tensors()) {
       if (known.contains(tensor->name) || is_derived(tensor->name)) continue;
       if (tensor->name == "lm_head.weight") {
-        notes_.push_back(fmt::format("{}: lm_head.weight is not used, because tie_word_embeddings is true",
-                                     file->name()));
+        notes_.push_back(
+            fmt::format("{}: lm_head.weight is not used, because tie_word_embeddings is true", file->name()));
         continue;
       }
       throw DataError(fmt::format("{}: tensor {} with shape [{}] is no part of a model of {}", file->name(),

@@ -98,7 +98,8 @@ InitialWeights from_checkpoint(Transformer& model, const checkpoints::Store::Loa
 InitialWeights from_model_files(Transformer& model, const std::filesystem::path& source) {
   const std::unique_ptr<ModelFiles> files = open_model_files(source);
   if (const std::string lines = differences(files->spec(), model.spec()); !lines.empty()) throw misfit(source, lines);
-  model.fill([&](const ParamInfo& info, int64_t begin, int64_t end, float* out) { files->read(info, begin, end, out); });
+  model.fill(
+      [&](const ParamInfo& info, int64_t begin, int64_t end, float* out) { files->read(info, begin, end, out); });
   InitialWeights result{.origin = {{"path", source.string()}}, .notes = files->notes()};
   result.notes.push_back(fmt::format("weights of {}", source.string()));
   return result;

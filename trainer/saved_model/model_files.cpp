@@ -38,8 +38,8 @@ bool is_model_files(const std::filesystem::path& path) {
 std::unique_ptr<ModelFiles> open_model_files(const std::filesystem::path& path) {
   if (is_hf_model(path)) return open_hf_model(path);
   if (is_gguf_file(path)) return open_gguf_model(path);
-  throw DataError(fmt::format(
-      "{} is no model: expected a folder with a config.json and *.safetensors, or a GGUF file", path.string()));
+  throw DataError(fmt::format("{} is no model: expected a folder with a config.json and *.safetensors, or a GGUF file",
+                              path.string()));
 }
 
 }  // namespace terse::trainer

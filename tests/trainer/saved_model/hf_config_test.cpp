@@ -101,8 +101,9 @@ json llama3(double factor, double low, double high, int64_t original) {
 
 // A config.json of the given family with nothing but what no default can give.
 json bare(const std::string& model_type) {
-  return {{"model_type", model_type},  {"vocab_size", 300},         {"hidden_size", 2560},
-          {"intermediate_size", 9728}, {"num_hidden_layers", 2},    {"num_attention_heads", 32},
+  return {{"model_type", model_type},  {"vocab_size", 300},
+          {"hidden_size", 2560},       {"intermediate_size", 9728},
+          {"num_hidden_layers", 2},    {"num_attention_heads", 32},
           {"sliding_window", nullptr}, {"max_position_embeddings", 4096}};
 }
 
@@ -147,7 +148,8 @@ TEST(HfConfig, ReadsTheKeysOfBothVersionsOfTransformers) {
 }
 
 // The key that the message names, and the edit of a good config that leads to it.
-const std::vector<std::pair<std::string, std::function<void(json&)>>> kMisfits = {
+using Misfits = std::vector<std::pair<std::string, std::function<void(json&)>>>;
+const Misfits kMisfits = {
     {"\"vocab_size\" is 1;", [](json& c) { c["vocab_size"] = 1; }},
     {"\"vocab_size\" is 4611686018427387904;", [](json& c) { c["vocab_size"] = int64_t{1} << 62; }},
     {"\"vocab_size\" is 18446744073709551615;", [](json& c) { c["vocab_size"] = UINT64_MAX; }},
@@ -156,8 +158,6 @@ const std::vector<std::pair<std::string, std::function<void(json&)>>> kMisfits =
     {"\"num_hidden_layers\" is 1000000;", [](json& c) { c["num_hidden_layers"] = 1000000; }},
     {"\"num_key_value_heads\" is 3; expected a divisor", [](json& c) { c["num_key_value_heads"] = 3; }},
     {"\"head_dim\" is 15; expected an even number", [](json& c) { c["head_dim"] = 15; }},
-    {"\"rope_theta\" is 0;", [](json& c) { c["rope_theta"] = 0; }},
-    {"\"rope_theta\" is 1e+300;", [](json& c) { c["rope_theta"] = 1e300; }},
     {"\"rms_norm_eps\" is 1e-50;", [](json& c) { c["rms_norm_eps"] = 1e-50; }},
     {"\"initializer_range\" is \"0.02\";", [](json& c) { c["initializer_range"] = "0.02"; }},
     {"\"torch_dtype\" is \"int8\";", [](json& c) { c["torch_dtype"] = "int8"; }},
@@ -169,35 +169,8 @@ const std::vector<std::pair<std::string, std::function<void(json&)>>> kMisfits =
        c["model_type"] = "mistral";
        c["sliding_window"] = 4096;
      }},
-    {"\"rope_scaling\" is {\"factor\":2.0,\"type\":\"linear\"}; expected \"default\" or \"llama3\"",
-     [](json& c) {
-       c["rope_scaling"] = {{"type", "linear"}, {"factor", 2.0}};
-     }},
-    {"\"rope_parameters\" is {\"rope_type\":\"yarn\"};", [](json& c) { c["rope_parameters"]["rope_type"] = "yarn"; }},
-    {"\"rope_parameters.rope_theta\" is 0;",
-     [](json& c) {
-       c["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", 0}};
-     }},
-    {"\"rope_scaling.factor\" is null;", [](json& c) { c["rope_scaling"]["rope_type"] = "llama3"; }},
-    {"\"rope_scaling.original_max_position_embeddings\" is 0;",
-     [](json& c) {
-       c["rope_scaling"] = llama3(8, 1, 4, 0);
-     }},
-    {"\"rope_scaling.low_freq_factor\" is 4.0; expected less than",
-     [](json& c) {
-       c["rope_scaling"] = llama3(8, 4, 4, 8192);
-     }},
-    {"\"rope_scaling.factor\" is 1.0; expected a number above 1",
-     [](json& c) {
-       c["rope_scaling"] = llama3(1, 1, 4, 8192);
-     }},
-    {"\"rope_scaling\" is 5; expected an object or null", [](json& c) { c["rope_scaling"] = 5; }},
     {"\"tie_word_embeddings\" is 1;", [](json& c) { c["tie_word_embeddings"] = 1; }},
     {"\"hidden_act\" is \"gelu\";", [](json& c) { c["hidden_act"] = "gelu"; }},
-    {"\"rope_scaling\" is {\"factor\":8.0}",
-     [](json& c) {
-       c["rope_scaling"] = {{"factor", 8.0}};
-     }},
     {"\"mlp_bias\" is true;", [](json& c) { c["mlp_bias"] = true; }},
     {"\"use_sliding_window\" is true;", [](json& c) { c["use_sliding_window"] = true; }},
     {"\"sliding_window\" is 4096;", [](json& c) { c["sliding_window"] = 4096; }},
@@ -210,16 +183,43 @@ const std::vector<std::pair<std::string, std::function<void(json&)>>> kMisfits =
     {"\"attention_bias\" is false; expected true for qwen2", [](json& c) { c["model_type"] = "qwen2"; }},
     {"\"qk_norm\" is true; expected false for llama", [](json& c) { c["qk_norm"] = true; }},
 };
+const Misfits kRopeMisfits = {
+    {"\"rope_theta\" is 0;", [](json& c) { c["rope_theta"] = 0; }},
+    {"\"rope_theta\" is 1e+300;", [](json& c) { c["rope_theta"] = 1e300; }},
+    {"\"rope_scaling\" is {\"factor\":2.0,\"type\":\"linear\"}; expected \"default\" or \"llama3\"",
+     [](json& c) {
+       c["rope_scaling"] = {{"type", "linear"}, {"factor", 2.0}};
+     }},
+    {"\"rope_parameters\" is {\"rope_type\":\"yarn\"};", [](json& c) { c["rope_parameters"]["rope_type"] = "yarn"; }},
+    {"\"rope_parameters.rope_theta\" is 0;",
+     [](json& c) {
+       c["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", 0}};
+     }},
+    {"\"rope_scaling.factor\" is null;", [](json& c) { c["rope_scaling"]["rope_type"] = "llama3"; }},
+    {"\"rope_scaling.original_max_position_embeddings\" is 0;",
+     [](json& c) { c["rope_scaling"] = llama3(8, 1, 4, 0); }},
+    {"\"rope_scaling.low_freq_factor\" is 4.0; expected less than",
+     [](json& c) { c["rope_scaling"] = llama3(8, 4, 4, 8192); }},
+    {"\"rope_scaling.factor\" is 1.0; expected a number above 1",
+     [](json& c) { c["rope_scaling"] = llama3(1, 1, 4, 8192); }},
+    {"\"rope_scaling\" is 5; expected an object or null", [](json& c) { c["rope_scaling"] = 5; }},
+    {"\"rope_scaling\" is {\"factor\":8.0}",
+     [](json& c) {
+       c["rope_scaling"] = {{"factor", 8.0}};
+     }},
+};
 
 TEST(HfConfig, RefusesWhatItCannotBe) {
-  for (const auto& [message, edit] : kMisfits) {
-    json config = to_hf_config(spec_with(false, false));
-    edit(config);
-    try {
-      spec_from_hf_config(config);
-      ADD_FAILURE() << "expected: " << message;
-    } catch (const DataError& error) {
-      EXPECT_THAT(error.what(), HasSubstr(message));
+  for (const Misfits& misfits : {kMisfits, kRopeMisfits}) {
+    for (const auto& [message, edit] : misfits) {
+      json config = to_hf_config(spec_with(false, false));
+      edit(config);
+      try {
+        spec_from_hf_config(config);
+        ADD_FAILURE() << "expected: " << message;
+      } catch (const DataError& error) {
+        EXPECT_THAT(error.what(), HasSubstr(message));
+      }
     }
   }
   json off = to_hf_config(spec_with(false, false));
