@@ -42,7 +42,7 @@ struct GgufTensor {
 };
 
 // One file. May be read from several threads. Its memory is at most 8 times that of the keys and the descriptions of
-// tensors; values and data stay in the file.
+// tensors. Keys, values, names and data are views of the file, which are valid as long as this object.
 class GgufFile {
  public:
   // Maps the file and checks everything but the data. Throws DiskError when it cannot be read, and DataError when it is

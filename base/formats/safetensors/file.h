@@ -29,8 +29,8 @@ struct SafetensorsTensor {
   std::string_view bytes;  // in the file
 };
 
-// One file. May be read from several threads. Its memory is at most 16 times that of the header; the data stays in the
-// file.
+// One file. May be read from several threads. Its memory is at most 16 times that of the header. The data of tensors
+// are views of the file, which are valid as long as this object.
 class SafetensorsFile {
  public:
   // Maps the file and reads its header. Throws DiskError when it cannot be read, and DataError when it is not a valid

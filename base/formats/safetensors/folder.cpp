@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/errors.h"
+#include "base/file_system.h"
 #include "base/formats/strict_json.h"
 #include "base/formats/tensor_shape.h"
 
@@ -17,7 +18,8 @@ namespace {
 
 constexpr int kIndexDepth = 16;
 constexpr std::string_view kExtension = ".safetensors";
-constexpr size_t kMostNamed = 5;  // missing shards in a message
+constexpr size_t kLongestName = 255;  // bytes that a file system allows
+constexpr size_t kMostNamed = 5;      // missing shards in a message
 
 // Follows an index: {"metadata": anything, "weight_map": {"TENSOR": "SHARD", ...}}.
 class IndexEvents : public JsonEvents {
@@ -51,7 +53,8 @@ class IndexEvents : public JsonEvents {
       fail(fmt::format("the shard of tensor {} is not a string", quote(key_)));
     }
     // A name with a separator could lead out of the folder.
-    const bool is_plain = scalar.text.size() > kExtension.size() && scalar.text.ends_with(kExtension) &&
+    const bool is_plain = scalar.text.size() > kExtension.size() && scalar.text.size() <= kLongestName &&
+                          scalar.text.ends_with(kExtension) &&
                           scalar.text.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
     if (!is_plain) {
       fail(fmt::format("the shard of tensor {} is {}, expected a plain name that ends with \"{}\"", quote(key_),
@@ -81,6 +84,10 @@ SafetensorsIndex read_index(const std::filesystem::path& path) {
   return parse_safetensors_index(file.bytes(), path.string());
 }
 
+bool is_there(const std::filesystem::path& path) {
+  return posix_file_system()->kind(path) != EntryKind::kNone;
+}
+
 std::string_view name_of(const SafetensorsFolder::Located& located) {
   return located.tensor->name;
 }
@@ -95,8 +102,8 @@ SafetensorsIndex parse_safetensors_index(std::string_view text, const std::strin
 }
 
 SafetensorsFolder::SafetensorsFolder(const std::filesystem::path& folder) : folder_(folder) {
-  const bool has_file = std::filesystem::exists(folder / kSafetensorsFile);
-  const bool has_index = std::filesystem::exists(folder / kSafetensorsIndex);
+  const bool has_file = is_there(folder / kSafetensorsFile);
+  const bool has_index = is_there(folder / kSafetensorsIndex);
   if (has_file && has_index) {
     throw DataError(fmt::format("{}: it holds both {} and {}, expected one of them", folder.string(), kSafetensorsFile,
                                 kSafetensorsIndex));
@@ -124,7 +131,7 @@ void SafetensorsFolder::open_shards() {
   for (const auto& [tensor, shard] : index) names.insert(shard);
   std::vector<std::string> missing;
   for (const std::string& name : names) {
-    if (!std::filesystem::exists(folder_ / name)) missing.push_back(quote(name));
+    if (!is_there(folder_ / name)) missing.push_back(quote(name));
   }
   if (!missing.empty()) {
     const size_t count = missing.size();

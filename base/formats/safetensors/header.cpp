@@ -91,7 +91,6 @@ class HeaderEvents : public JsonEvents {
 
   void start_entry(std::string&& name) {
     in_metadata_ = name == kMetadata;
-    field_ = kNone;
     if (!in_metadata_) {
       header_.entries.emplace_back().name = std::move(name);
     } else if (std::exchange(has_metadata_, true)) {

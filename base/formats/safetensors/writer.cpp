@@ -92,7 +92,7 @@ SafetensorsFolderWriter::SafetensorsFolderWriter(const std::filesystem::path& fo
                                                  const SafetensorsMetadata& metadata)
     : folder_(folder), metadata_(metadata) {
   for (const char* name : {kSafetensorsFile, kSafetensorsIndex}) {
-    if (std::filesystem::exists(folder / name)) {
+    if (posix_file_system()->kind(folder / name) != EntryKind::kNone) {
       throw ConfigError(fmt::format("{} already holds a model ({}); choose another folder", folder.string(), name));
     }
   }
@@ -135,11 +135,10 @@ void SafetensorsFolderWriter::write(std::string_view tensor, std::string_view by
 }
 
 void SafetensorsFolderWriter::finish() {
-  shards_[present_].writer->close();
-  while (present_ + 1 < shards_.size()) {  // what is left has no bytes
-    open_shard(present_ + 1);
-    shards_[present_].writer->close();
+  if (present_ + 1 < shards_.size()) {
+    throw std::logic_error(fmt::format("{} of {} shards are begun", present_ + 1, shards_.size()));
   }
+  shards_[present_].writer->close();
   for (Shard& shard : shards_) shard.writer->publish();
   if (shards_.size() > 1) write_durably(folder_ / kSafetensorsIndex, index_text());
 }

@@ -140,6 +140,16 @@ TEST(GgufFile, TensorsMayComeInAnotherOrderThanTheirData) {
   EXPECT_EQ(file.tensor("none").bytes, "");
 }
 
+TEST(GgufFile, TheLongestNamesAreRead) {
+  const std::string key(65535, 'k'), tensor(64, 't');
+  GgufText text;
+  text.entry(key, 0, "x").tensor(tensor, {1}, 24, 0).bytes(32);
+  const std::string bytes = text.file();
+  const GgufFile file(bytes, "f");
+  EXPECT_EQ(file.integer(key), 'x');
+  EXPECT_EQ(file.tensor(tensor).bytes.size(), 1u);
+}
+
 TEST(GgufFile, MetadataAloneIsAFile) {
   GgufText text;
   text.entry("general.name", 8, GgufText::text("x"));

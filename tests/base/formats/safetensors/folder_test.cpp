@@ -54,6 +54,7 @@ TEST(SafetensorsFolder, ReadsASingleFile) {
 TEST(SafetensorsFolder, AFolderWithoutAModelOrWithTwoIsRefused) {
   const TemporaryFolder dir;
   const auto open = [&] { return data_error([&] { SafetensorsFolder{dir.path()}; }); };
+  EXPECT_THROW(SafetensorsFolder{dir.write("file", "")}, DiskError);
   EXPECT_THAT(open(), HasSubstr("it holds no weights, expected model.safetensors or model.safetensors.index.json"));
   dir.write("model.safetensors", shard({"a"}));
   dir.write("model.safetensors.index.json", R"({"weight_map":{"a":"model.safetensors"}})");
@@ -115,6 +116,7 @@ TEST(SafetensorsFolder, ADamagedIndexIsFoundAndNamed) {
            {R"({"weight_map":{"a":".."}})", name + "\"..\""},
            {R"({"weight_map":{"a":"pytorch_model.bin"}})", name + "\"pytorch_model.bin\""},
            {R"({"weight_map":{"a":".safetensors"}})", name + "\".safetensors\""},
+           {R"({"weight_map":{"a":")" + std::string(244, 'x') + R"(.safetensors"}})", name + "\"xxx"},
            {R"({"weight_map":{"a":"1.safetensors","a":"1.safetensors"}})", "\"weight_map\" has tensor \"a\" twice"},
            {R"({"weight_map":{},"weight_map":{}})", "a key of the index comes twice"},
            {R"({"metadata":{},"metadata":{}})", "a key of the index comes twice"},
@@ -129,6 +131,8 @@ TEST(SafetensorsFolder, ADamagedIndexIsFoundAndNamed) {
 TEST(SafetensorsFolder, AHugeIndexIsNotParsed) {
   const TemporaryFolder dir;
   dir.write("model.safetensors.index.json", "");
+  std::filesystem::resize_file(dir / "model.safetensors.index.json", kMaxSafetensorsIndex);
+  EXPECT_THAT(data_error([&] { SafetensorsFolder{dir.path()}; }), HasSubstr("it is not JSON: byte 0 is 0"));
   std::filesystem::resize_file(dir / "model.safetensors.index.json", kMaxSafetensorsIndex + 1);
   EXPECT_THAT(data_error([&] { SafetensorsFolder{dir.path()}; }),
               HasSubstr("it has 67108865 bytes, expected at most 67108864"));

@@ -113,6 +113,18 @@ TEST(SafetensorsFolderWriter, WritesTheShardsOfThePythonLibrary) {
   EXPECT_EQ(SafetensorsFolder(folder / "model").tensors().size(), 11u);
 }
 
+TEST(SafetensorsFolderWriter, TheIndexIsWrittenAsTransformersWritesIt) {
+  const TemporaryFolder folder;
+  SafetensorsFolderWriter writer(folder.path(), {{"b", kF32, {1}}, {"a", kF32, {1}}}, 4);
+  writer.write("b", "1234");
+  writer.write("a", "1234");
+  writer.finish();
+  EXPECT_EQ(
+      read_file(folder / kSafetensorsIndex),
+      "{\n  \"metadata\": {\n    \"total_size\": 8\n  },\n  \"weight_map\": {\n"
+      "    \"a\": \"model-00002-of-00002.safetensors\",\n    \"b\": \"model-00001-of-00002.safetensors\"\n  }\n}\n");
+}
+
 TEST(SafetensorsFolderWriter, WhatFitsIsOneFile) {
   const TemporaryFolder folder;
   copy_shards(folder / "model", 6000, names_of_layers());
@@ -142,8 +154,9 @@ TEST(SafetensorsFolderWriter, AnUnfinishedModelLeavesNothing) {
   {
     SafetensorsFolderWriter writer(folder.path(), {{"a", kF32, {1}}, {"b", kF32, {1}}}, 4);
     writer.write("a", "1234");
+    EXPECT_THROW(writer.finish(), std::logic_error) << "the second shard is missing";
     writer.write("b", "12");
-    EXPECT_THROW(writer.finish(), std::logic_error);
+    EXPECT_THROW(writer.finish(), std::logic_error) << "the second shard is not whole";
   }
   EXPECT_TRUE(folder.names().empty());
 }
