@@ -77,7 +77,7 @@ Pattern::Pattern(std::string_view pattern, Syntax syntax) : code_(std::make_uniq
   const CompileContext context = allocated(CompileContext(pcre2_compile_context_create(nullptr)));
   pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
   pcre2_set_parens_nest_limit(context.get(), kMaxNesting);
-  const uint32_t options = PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | (literal ? PCRE2_LITERAL : PCRE2_UCP);
+  const uint32_t options = PCRE2_UTF | (literal ? PCRE2_LITERAL : PCRE2_UCP);
   int error = 0;
   size_t offset = 0;
   code_->compiled.reset(pcre2_compile(units(text), text.size(), options, &error, &offset, context.get()));

@@ -7,7 +7,7 @@
 #include "data/tokenizers/byte_tokenizer.h"
 #include "data/tokenizers/char_tokenizer.h"
 #include "data/tokenizers/symbol_tokenizer.h"
-#include "tests/data/support.h"
+#include "tests/data/tokenizers/fixtures.h"
 
 namespace terse::data {
 namespace {
@@ -94,6 +94,19 @@ TEST(TokenizerFactory, MakesWhatTheConfigAsksFor) {
   EXPECT_EQ(make_tokenizer(config("char", dir / "abc.json"), text)->id(), CharTokenizer({'a', 'b', 'c'}).id());
 }
 
+TEST(TokenizerFactory, TakesBpeFromAFileAFolderOrATokenStore) {
+  const TemporaryFolder dir;
+  const auto tokenizer = fixture("smollm");
+  const auto file = dir.write("model/tokenizer.json", tokenizer->definition());
+  EXPECT_EQ(make_tokenizer(config("bpe", file))->id(), tokenizer->id());
+  EXPECT_EQ(make_tokenizer(config("bpe", dir / "model"))->id(), tokenizer->id());
+  const auto text = dir.write("text.txt", "hello <|im_end|> world");
+  build_store({text}, dir / "text.h5", *tokenizer);
+  const auto kept = make_tokenizer(config("bpe"), dir / "text.h5");
+  EXPECT_EQ(kept->id(), tokenizer->id());
+  EXPECT_EQ(make_tokenizer(config("auto"), dir / "text.h5")->definition(), tokenizer->definition());
+}
+
 TEST(TokenizerFactory, TakesTheTokenizerOutOfATokenStore) {
   const TemporaryFolder dir;
   const auto text = dir.write("text.txt", "hello");
@@ -110,7 +123,11 @@ TEST(TokenizerFactory, SaysWhichKeyOfTheConfigIsWrong) {
   const TemporaryFolder dir;
   save_tokenizer(dir / "byte.json", ByteTokenizer());
   const auto error = [](auto... arguments) { return message_of<ConfigError>([&] { make_tokenizer(arguments...); }); };
-  EXPECT_NE(error(config("bpe")).find("\"bpe\""), std::string::npos);
+  EXPECT_NE(error(config("wordpiece")).find("\"wordpiece\""), std::string::npos);
+  EXPECT_NE(error(config("bpe")).find("tokenizer.path is empty"), std::string::npos);
+  EXPECT_NE(error(config("bpe", dir / "absent")).find("absent"), std::string::npos);
+  EXPECT_NE(error(config("bpe", dir / "byte.json")).find("is byte"), std::string::npos);
+  EXPECT_NE(error(config("char", fixture_path("gpt2.tokenizer.json"))).find("is bpe:"), std::string::npos);
   EXPECT_NE(error(config("char")).find("tokenizer.path"), std::string::npos);
   EXPECT_NE(error(config("char", dir / "absent.json")).find("absent.json"), std::string::npos);
   EXPECT_NE(error(config("char", dir / "byte.json")).find("is byte"), std::string::npos);
