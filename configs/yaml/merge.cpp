@@ -249,7 +249,7 @@ void Merger::derive_from_init(Model shape) {
     if (!field.path.starts_with("model.") || places_.contains(field.path) || derived_.contains(field.path)) continue;
     const ValuePtr& value = theirs.find(field.path)->value;
     if (value_text(value) == value_text(field.value)) continue;
-    std::visit([&](auto* ours) { *ours = *std::get<decltype(ours)>(value); }, field.value);
+    std::visit([&](auto* kept) { *kept = *std::get<decltype(kept)>(value); }, field.value);
     derived_[field.path] = "derived from model.init";
   }
 }
