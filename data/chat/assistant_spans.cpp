@@ -33,8 +33,7 @@ std::vector<Span> spans_where(const jinja::Text& text, Holds holds) {
 struct Place {
   size_t around_begin = 0;
   size_t around_end = 0;
-  size_t content_end = 0;  // 0: no text of the message was rendered
-  size_t begin = 0;        // of the first byte of the message
+  std::optional<Span> content;  // from its first to its last byte of input; nothing if none was rendered
 };
 
 class Places {
@@ -45,16 +44,18 @@ class Places {
       auto& own = own_[static_cast<size_t>(origin.message())];
       if (!own.extent) own.extent = span;
       own.extent->end = span.end;
-      if (origin.is_input()) own.content_end = span.end;
+      if (!origin.is_input()) return;
+      if (!own.content) own.content = span;
+      own.content->end = span.end;
     });
   }
 
-  std::optional<Place> of(size_t message) const {
+  Place of(size_t message) const {
     const auto& own = own_[message];
     // A message without any text lies between its neighbours.
     const size_t left = own.extent ? own.extent->begin : end_of_earlier(message);
     const size_t right = own.extent ? own.extent->end : left;
-    Place place{0, text_.size(), own.content_end, own.extent ? left : 0};
+    Place place{0, text_.size(), own.content};
     for_each_run(text_, [&](Span span, jinja::Origin origin) {
       const bool is_other = origin.message() >= 0 && origin.message() != static_cast<int64_t>(message);
       if (!is_other) return;
@@ -66,8 +67,8 @@ class Places {
 
  private:
   struct Own {
-    std::optional<Span> extent;
-    size_t content_end = 0;
+    std::optional<Span> extent;  // of the role and the content
+    std::optional<Span> content;
   };
 
   size_t end_of_earlier(size_t message) const {
@@ -105,7 +106,7 @@ std::optional<size_t> start_of_turn(const std::string& bytes, const Place& place
   }
   const std::string before = format.prompt_before(message);
   if (!before.empty() && bytes.starts_with(before)) return before.size();
-  return place.content_end > 0 ? std::optional(place.begin) : std::nullopt;
+  return place.content ? std::optional(place.content->begin) : std::nullopt;
 }
 
 }  // namespace
@@ -116,13 +117,13 @@ std::vector<Span> assistant_spans(const jinja::Text& text, const Conversation& c
   std::vector<Span> spans;
   for (size_t i = 0; i < conversation.size(); ++i) {
     if (conversation[i].role != "assistant") continue;
-    const auto place = places.of(i);
-    const auto begin = start_of_turn(text.bytes(), *place, i, format, trusted);
+    const Place place = places.of(i);
+    const auto begin = start_of_turn(text.bytes(), place, i, format, trusted);
     if (!begin) continue;
-    size_t end = std::max(*begin, place->content_end);
+    size_t end = std::max(*begin, place.content ? place.content->end : 0);
     std::optional<Span> first;
     for (const std::string& token : format.ends) {
-      const auto found = find_inside(text.bytes(), token, {end, place->around_end}, trusted);
+      const auto found = find_inside(text.bytes(), token, {end, place.around_end}, trusted);
       if (found && (!first || found->begin < first->begin)) first = found;
     }
     if (first) end = first->end;

@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 
 #include "base/errors.h"
 #include "data/chat/assistant_spans.h"
 #include "data/chat/jinja/interpreter.h"
 #include "data/chat/jinja/syntax/parser.h"
+#include "data/chat/jinja/values/from_json.h"
 
 namespace terse::data {
 
@@ -19,16 +21,21 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::array<const char*, 4> kOwnVariables = {"messages", "tools", "documents", "add_generation_prompt"};
 
-// The role is trusted: templates build special tokens of it, and parse_messages() allows only plain names.
+// Templates build special tokens of roles, as in '<|' + message.role + '|>', so these are trusted like the template.
+// Any other role is input: with "endoftext", a message could end the document.
+constexpr std::array<std::string_view, 8> kTrustedRoles = {"system", "developer", "user",    "assistant",
+                                                           "tool",   "function",  "ipython", "observation"};
+
 jinja::Value message_value(jinja::Context& context, const Message& message, int64_t index) {
   std::vector<std::pair<jinja::Value, jinja::Value>> items;
   for (const auto& [key, value] : message.fields.items()) {
-    const bool is_role = key == "role";
-    const jinja::Origin origin = is_role ? jinja::Origin::of_role(index) : jinja::Origin::of_message(index);
+    const bool is_trusted =
+        key == "role" && std::find(kTrustedRoles.begin(), kTrustedRoles.end(), message.role) != kTrustedRoles.end();
+    const jinja::Origin origin = is_trusted ? jinja::Origin::of_role(index) : jinja::Origin::of_message(index);
     items.emplace_back(jinja::Value(jinja::Text(key, jinja::Origin::of_message(index))),
                        jinja::from_json(context, value, origin));
   }
-  return jinja::make_dict(context, std::move(items));
+  return jinja::make_dict_of_distinct_keys(context, std::move(items));
 }
 
 }  // namespace

@@ -156,7 +156,7 @@ void Interpreter::generation(const Statement& statement, Scope& scope, Text& out
   const size_t begin = out.size();
   Scope inner(&scope);
   execute(statement.bodies[0], inner, out);
-  context_.spend(out.size());
+  context_.spend(out.size() - begin);
   out.mark_generated(begin);
 }
 

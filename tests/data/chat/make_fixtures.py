@@ -4,11 +4,13 @@
 
 It needs transformers 5.24 and jinja2 3.1.6. Without a pair of paths, it renders every template in tests/data/chat/templates/ into a file of
 the same name in tests/data/chat/fixtures/. The templates there are under the Apache licence 2.0: qwen2_5.jinja comes from
-Qwen/Qwen2.5-7B-Instruct, qwen3.jinja from Qwen/Qwen3-0.6B and smollm2.jinja from HuggingFaceTB/SmolLM2-135M-Instruct. llama3_style.jinja is
-our own: it uses the constructs of Llama 3.1's template, whose licence is another one.
+Qwen/Qwen2.5-7B-Instruct, qwen3.jinja from Qwen/Qwen3-0.6B and smollm2.jinja from HuggingFaceTB/SmolLM2-135M-Instruct. The others are our
+own: llama3_style.jinja uses the constructs of Llama 3.1's template, whose licence is another one, and generation.jinja marks what the
+assistant says.
 
 A fixture has "tokens", "end_of_turn" and "cases". Each case has "messages", "tools" (or null), "variables" and "add_generation_prompt", and
-either "text", which apply_chat_template() returned, or "error", the message of the template that it raised.
+either "text", which apply_chat_template() returned, or "error", the message of the template that it raised. For a template with
+{% generation %}, "assistant" has the characters that it marks, as [begin, end).
 """
 
 import argparse
@@ -18,6 +20,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
+from transformers.utils.chat_template_utils import render_jinja_template
 
 HERE = Path(__file__).parent
 TOKENS = {
@@ -121,7 +124,24 @@ def render(template, cases, bos, eos):
             )
         except Exception as error:  # whatever the template or Python raises
             case["error"] = str(error)
+        if "generation %}" in template:
+            case["assistant"] = generated(template, case, {"bos_token": bos, "eos_token": eos})
     return cases
+
+
+def generated(template, case, tokens):
+    """Returns the spans that apply_chat_template(return_assistant_tokens_mask=True) turns into its mask."""
+    messages = [{key: value for key, value in message.items() if value is not None} for message in case["messages"]]
+    _, spans = render_jinja_template(
+        [messages],
+        tools=case["tools"],
+        chat_template=template,
+        return_assistant_tokens_mask=True,
+        add_generation_prompt=case["add_generation_prompt"],
+        **tokens,
+        **case["variables"],
+    )
+    return spans[0]
 
 
 def main():

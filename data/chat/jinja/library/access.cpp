@@ -89,15 +89,19 @@ Value item(Context& context, const Value& value, const Value& key) {
   return Value::undefined(fmt::format("a {} without '{}'", type_name(value), key.text()->bytes()));
 }
 
-Value follow(Context& context, const Value& value, const Value& path) {
-  if (path.text() == nullptr) return item(context, value, path);
+Value follow(Context& context, const Value& value, const Value& path, const Value* otherwise) {
+  const auto step = [&](const Value& at, const Value& key) {
+    Value next = item(context, at, key);
+    return next.is_undefined() && otherwise != nullptr ? *otherwise : next;
+  };
+  if (path.text() == nullptr) return step(value, path);
   Value at = value;
   const Text dot(".");
   for (const Value& part : split(context, *path.text(), &dot, -1, false)) {
     const std::string& name = part.text()->bytes();
     const bool is_index = !name.empty() && name.size() < 18 &&
                           std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
-    at = item(context, at, is_index ? Value(static_cast<int64_t>(std::stoll(name))) : part);
+    at = step(at, is_index ? Value(static_cast<int64_t>(std::stoll(name))) : part);
   }
   return at;
 }

@@ -14,7 +14,8 @@ Value attribute(Context& context, const Value& value, std::string_view name);
 // Returns value[key]: an item, else the attribute of this name, else undefined.
 Value item(Context& context, const Value& value, const Value& key);
 
-// Follows a path such as "function.name" or 0, as the filters do that take an attribute.
-Value follow(Context& context, const Value& value, const Value& path);
+// Follows a path such as "function.name" or 0, as the filters do that take an attribute. `otherwise`, which may be
+// nullptr, takes the place of what is undefined on the way.
+Value follow(Context& context, const Value& value, const Value& path, const Value* otherwise = nullptr);
 
 }  // namespace terse::data::jinja

@@ -55,8 +55,8 @@ Value map_items(Context& context, const Value& input, const CallArguments& call)
   if (call.positional.empty()) {
     const Arguments arguments(context, "the filter 'map'", call, {"attribute", "default"}, 1);
     for (const Value& item : iterate(context, input)) {
-      Value found = follow(context, item, arguments.value(0));
-      items.push_back(found.is_undefined() && arguments.has(1) ? arguments.value(1) : std::move(found));
+      const bool has_default = arguments.has(1) && !arguments.value(1).is_none();
+      items.push_back(follow(context, item, arguments.value(0), has_default ? &arguments.value(1) : nullptr));
     }
   } else {
     CallArguments rest = call;

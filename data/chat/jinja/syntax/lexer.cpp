@@ -63,7 +63,7 @@ class Lexer {
         tag(TokenKind::kBlockBegin, TokenKind::kBlockEnd, "%}");
       }
     }
-    add(TokenKind::kEnd, "end of the template");
+    add(TokenKind::kEnd, "the end of the template");
     return std::move(tokens_);
   }
 
@@ -130,7 +130,7 @@ class Lexer {
     context_.fail("a comment that starts with {# has no #}");
   }
 
-  // {% raw %} ... {% endraw %} holds text that may look like tags.
+  // {% raw %} ... {% endraw %} holds text that may look like tags. The new line after {% raw %} is part of it.
   bool raw_block() {
     const size_t start = at_;
     const int line = context_.line;
@@ -140,11 +140,14 @@ class Lexer {
       move_to(at_ + 3);
       move_to(at_ + skip_white_space(rest()));
     }
-    if (!is_raw || !end_tag("%}")) {
+    const bool strips = at("-%}");
+    if (!is_raw || (!strips && !at("%}"))) {
       at_ = start;
       context_.line = line;
       return false;
     }
+    move_to(at_ + (strips ? 3 : 2));
+    if (strips) move_to(at_ + skip_white_space(rest()));
     for (size_t open = source_.find("{%", at_); open != std::string::npos; open = source_.find("{%", open + 2)) {
       size_t word = open + 2;
       if (word < source_.size() && (source_[word] == '-' || source_[word] == '+')) ++word;

@@ -3,9 +3,24 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
+#include <stdexcept>
+
 #include "base/utf8.h"
 
 namespace terse::data::jinja {
+
+Context::Context(std::string name, std::optional<Date> date) : name_(std::move(name)), date_(date) {
+  if (!date_) return;
+  const std::chrono::year_month_day day = std::chrono::year(date_->year) /
+                                          static_cast<int>(std::clamp(date_->month, 0, 13)) /
+                                          std::clamp(date_->day, 0, 32);
+  const bool is_time = date_->hour >= 0 && date_->hour < 24 && date_->minute >= 0 && date_->minute < 60 &&
+                       date_->second >= 0 && date_->second < 60;
+  const bool has_four_digits = date_->year >= 1000 && date_->year <= 9999;
+  if (!day.ok() || !is_time || !has_four_digits) throw std::invalid_argument("jinja::Context: no such date");
+}
 
 void Context::fail(std::string_view problem) const {
   throw DataError(fmt::format("{}, line {}: {}", name_, line, printable(problem)));

@@ -34,7 +34,8 @@ struct Limits {
 
 class Context {
  public:
-  explicit Context(std::string name, std::optional<Date> date = {}) : name_(std::move(name)), date_(date) {}
+  // Throws std::invalid_argument for a date that does not exist.
+  explicit Context(std::string name, std::optional<Date> date = {});
 
   int line = 1;  // of the template, for messages
   int depth = 0;

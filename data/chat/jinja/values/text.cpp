@@ -42,14 +42,12 @@ std::vector<Run>::const_iterator Text::run_at(size_t at) const {
 }
 
 void Text::mark_generated(size_t begin) {
-  Text marked = slice(0, begin);
-  for (size_t i = 0, at = 0; i < runs_.size(); at = runs_[i].end, ++i) {
-    const size_t from = std::max(at, begin);
-    if (from < runs_[i].end) {
-      marked.append(std::string_view(bytes_).substr(from, runs_[i].end - from), runs_[i].origin.as_generated());
-    }
-  }
-  *this = std::move(marked);
+  const auto first = run_at(begin) - runs_.begin();
+  const std::vector<Run> tail(runs_.begin() + first, runs_.end());
+  runs_.resize(static_cast<size_t>(first));
+  const size_t end_of_head = runs_.empty() ? 0 : runs_.back().end;
+  if (!tail.empty() && end_of_head < begin) extend_to(begin, tail.front().origin);
+  for (const Run& run : tail) extend_to(run.end, run.origin.as_generated());
 }
 
 }  // namespace terse::data::jinja

@@ -87,29 +87,7 @@ Value make_dict(Context& context, std::vector<std::pair<Value, Value>> items) {
   return Value(std::shared_ptr<const Dict>(std::move(dict)));
 }
 
-Value from_json(Context& context, const nlohmann::ordered_json& json, Origin origin) {
-  if (json.is_null()) return Value();
-  if (json.is_boolean()) return Value(json.get<bool>());
-  if (json.is_number_unsigned() && json.get<uint64_t>() > INT64_MAX) {
-    context.fail(fmt::format("the number {} in the input is too large", json.get<uint64_t>()));
-  }
-  if (json.is_number_integer()) return Value(json.get<int64_t>());
-  if (json.is_number_float()) return Value(json.get<double>());
-  if (json.is_string()) {
-    const auto& text = json.get_ref<const std::string&>();
-    context.spend(text.size());
-    return Value(Text(text, origin));
-  }
-  if (json.is_array()) {
-    std::vector<Value> items;
-    for (const auto& item : json) items.push_back(from_json(context, item, origin));
-    return make_list(context, std::move(items));
-  }
-  std::vector<std::pair<Value, Value>> items;
-  for (const auto& [key, value] : json.items()) {
-    items.emplace_back(Value(Text(key, origin)), from_json(context, value, origin));
-  }
-  // The keys of a JSON object differ, so the search for equal ones can be left out: it would take quadratic time.
+Value make_dict_of_distinct_keys(Context& context, std::vector<std::pair<Value, Value>> items) {
   context.spend(items.size() * 2 * kValueBytes);
   int depth = 1;
   for (const auto& item : items) depth = std::max(depth, 1 + depth_of(item.second));

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <utility>
@@ -120,11 +119,10 @@ struct Namespace {
 // itself.
 Value make_list(Context& context, std::vector<Value> items, ListKind kind = ListKind::kList);
 Value make_dict(Context& context, std::vector<std::pair<Value, Value>> items);
+// Makes a dict of texts as keys that are known to differ, which saves the search for equal ones.
+Value make_dict_of_distinct_keys(Context& context, std::vector<std::pair<Value, Value>> items);
 // Fails unless the value may become part of another value.
 void check_part(Context& context, const Value& value);
-
-// Makes a value of JSON. All text in it gets this origin. The caller has checked depth and UTF-8.
-Value from_json(Context& context, const nlohmann::ordered_json& json, Origin origin);
 
 const char* type_name(const Value& value);  // as in Python: "str", "dict"
 bool truth(const Value& value);
