@@ -17,6 +17,7 @@ import re
 import sys
 
 ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+FAR = 1_000_000  # more than a data set has problems
 INSTRUCTION = "\nGive the final answer between <answer> and </answer>."
 
 
@@ -50,9 +51,11 @@ class Server:
 
         options = {key: value_of(value) for key, _, value in (option.partition("=") for option in arguments.options)}
         self.arguments = arguments
+        # reasoning-gym draws problem i of a data set with the seed "seed + i", so data sets with close seeds share problems.
+        first = seed % 1000 * 2 * FAR
         self.datasets = {
-            split: reasoning_gym.create_dataset(arguments.dataset, size=size, seed=2 * seed + offset, **options)
-            for split, size, offset in (("train", arguments.train, 0), ("eval", arguments.eval, 1))
+            split: reasoning_gym.create_dataset(arguments.dataset, size=size, seed=first + offset, **options)
+            for split, size, offset in (("train", arguments.train, 0), ("eval", arguments.eval, FAR))
         }
 
     def greeting(self):

@@ -18,8 +18,8 @@ class Dataset:
     def __len__(self):
         return self.size
     def __getitem__(self, i):
-        answer = None if self.add == "nothing" else str(i + self.seed + self.add)
-        return {"question": f"{i} + {self.seed} + {self.add} =", "answer": answer, "metadata": {}}
+        answer = None if self.add == "nothing" else str(i + self.seed + self.add)  # the same for equal seed + i, as there
+        return {"question": f"{i + self.seed} + {self.add} =", "answer": answer, "metadata": {}}
     def score_answer(self, answer, entry):
         print("scoring")
         if answer == "crash":
@@ -122,17 +122,20 @@ class Tasks(unittest.TestCase):
         gym = self.check_items(lambda seed: self.gym(seed=seed))
         self.assertEqual(gym.greeting["task"], "reasoning_gym/sums")
         self.assertIn("<answer> and </answer>", gym.item("eval", 0)["prompt"])
-        right, wrong = gym.judge("It is <answer> 4 </answer>."), gym.judge("<answer>5</answer>")
+        answer = gym.item("eval", 0)["answer"]
+        right, wrong = gym.judge(f"It is <answer> {answer} </answer>."), gym.judge("<answer>5</answer>")
         self.assertEqual((right["correct"], right["score"]), (True, 1.0))
         self.assertEqual((wrong["correct"], wrong["score"]), (False, 0.01))
-        for final in (None, "", "4", "<answer>5</answer><answer>4</answer>", "<answer>4", "<answer>4 or 5</answer>"):
+        for final in (None, "", answer, f"<answer>5</answer><answer>{answer}</answer>", f"<answer>{answer}", f"<answer>{answer} or 5</answer>"):
             self.assertIs(gym.judge(final)["correct"], False, final)
-        self.assertIs(gym.judge("<answer>4</answer>", finished=False)["correct"], False)
+        prompts = [{gym.item(split, i)["prompt"].partition(" =")[0] for i in range(10)} for split in ("train", "eval")]
+        self.assertFalse(prompts[0] & prompts[1])
+        self.assertIs(gym.judge(f"<answer>{answer}</answer>", finished=False)["correct"], False)
         self.assertIn("KeyError", gym.judge("<answer>crash</answer>")["error"])
 
     def test_reasoning_gym_options(self):
         gym = self.gym("add=5", "--threshold", "0.01", "--no-instruction")
-        self.assertEqual(gym.item("train", 3)["prompt"], "3 + 2 + 5 =\n")
+        self.assertEqual(gym.item("train", 3)["prompt"], "2000003 + 5 =\n")
         self.assertIs(gym.judge("<answer>0</answer>")["correct"], True)
         self.assertIn("--no-demonstrations", self.gym("add=nothing").item("train", 0)["error"])
         unknown = self.gym("add=nothing", "--no-demonstrations")
