@@ -1,6 +1,7 @@
 // Compares and hashes configurations by the YAML text of their values.
 #include <filesystem>
 #include <stdexcept>
+#include <variant>
 
 #include "base/sha256.h"
 #include "configs/field_text.h"
@@ -50,6 +51,9 @@ std::string numerics_hash(const RunConfig& config) {
       // Older builds have no model.init, and the hash of their runs stays as it is.
       if (field.path == "model.init" && path.empty()) continue;
     }
+    // Nor have they an option for a list that may be empty.
+    const auto* list = std::get_if<std::vector<std::string>*>(&field.value);
+    if (list != nullptr && (*list)->empty()) continue;
     // A resumed run compares this hash with that of an older build, so a renamed option keeps its first name here.
     text += first_path(field.path) + "=" + value_text(field.value) + "\n";
   }

@@ -69,7 +69,7 @@ struct Data {
   std::string separator;  // splits a text file into documents; empty: one document
 };
 
-using OptionValue = std::variant<bool, int64_t, double, std::string>;
+using OptionValue = std::variant<bool, int64_t, double, std::string, std::vector<std::string>>;
 struct TaskCatalog;  // configs/task_catalog.h
 
 // The options that the tasks declare, and their values. A config of load() has those of the catalog that its defaults

@@ -107,7 +107,7 @@ class Gsm8k final : public Task, public Demonstrations {
 
   Verdict verify(const Item& item, const Response& response) const override {
     if (item.answer.empty()) return {.status = VerifyStatus::kError};
-    const AnswerOutcome outcome = check_number({item.answer}, response.text);
+    const AnswerOutcome outcome = check_number({item.answer}, response.answer().value_or(""));
     if (outcome == AnswerOutcome::kUndecided) return {.status = VerifyStatus::kError};
     Verdict out = verdict(response.finished && outcome == AnswerOutcome::kRight);
     const bool is_number = outcome == AnswerOutcome::kRight || outcome == AnswerOutcome::kOtherValue;

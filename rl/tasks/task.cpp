@@ -6,10 +6,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <stdexcept>
 
 #include "rl/tasks/chain7.h"
+#include "rl/tasks/external/external.h"
 #include "rl/tasks/gsm8k.h"
 
 namespace terse::rl {
@@ -19,9 +21,12 @@ struct Entry {
   std::string_view name;
   std::unique_ptr<Task> (*make)(const configs::Task&, int64_t seed);
   bool has_tokenizer;            // of its own
+  bool runs_a_program;           // of the user
   TaskDeclaration (*declare)();  // null: it has no options of its own
 };
-constexpr Entry kTasks[] = {{"chain7", make_chain7, true, declare_chain7}, {"gsm8k", make_gsm8k, false, nullptr}};
+constexpr Entry kTasks[] = {{"chain7", make_chain7, true, false, declare_chain7},
+                            {"gsm8k", make_gsm8k, false, false, nullptr},
+                            {"external", make_external, false, true, declare_external}};
 
 void check_task(const configs::Task& task, std::vector<configs::Violation>& out) {
   for (const Entry& entry : kTasks) {
@@ -77,6 +82,11 @@ std::vector<std::string> tasks_with_tokenizer() {
     if (entry.has_tokenizer) names.emplace_back(entry.name);
   }
   return names;
+}
+
+bool runs_a_program(const configs::Task& config) {
+  return std::any_of(std::begin(kTasks), std::end(kTasks),
+                     [&](const Entry& entry) { return entry.name == config.name && entry.runs_a_program; });
 }
 
 std::unique_ptr<Task> make_task(const configs::Task& config, int64_t seed) {

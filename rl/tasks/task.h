@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -45,6 +46,12 @@ struct Item {
 struct Response {
   std::string text;
   bool finished = true;  // the model ended the response itself; false: it was cut at the token limit
+  // Where the answer begins, after the thinking (rl/tasks/response_format.h); npos: there is no answer.
+  size_t answer_begin = 0;
+
+  std::optional<std::string_view> answer() const {
+    return answer_begin > text.size() ? std::nullopt : std::optional(std::string_view(text).substr(answer_begin));
+  }
 };
 
 struct Verdict {
@@ -78,6 +85,11 @@ class Demonstrations {
   virtual bool can_be_thinned() const { return false; }
 };
 
+struct VerifierOptions {
+  int64_t threads = 4;
+  double deadline = 30;  // seconds for one response, from the moment that a thread begins it
+};
+
 // Immutable after construction: any number of threads may use one.
 class Task {
  public:
@@ -96,6 +108,10 @@ class Task {
   // so does an item that this task did not make. The verdict is strict: a solution with any other answer is wrong. A
   // response that is not finished counts as wrong in any case.
   virtual Verdict verify(const Item& item, const Response& response) const = 0;
+  // How its responses are judged: what suits verify().
+  virtual VerifierOptions verifier_options() const { return {}; }
+  // Where messages of the task go that arise while it works, from any thread; empty: to standard error.
+  virtual void report_to(const std::function<void(const std::string&)>&) const {}
 
   // Endless tasks only: all labels that items have, ascending; item() draws them uniformly.
   virtual std::vector<int64_t> difficulties() const { return {}; }
@@ -124,6 +140,9 @@ const configs::RunConfig& default_config();
 
 std::vector<std::string> task_names();
 std::vector<std::string> tasks_with_tokenizer();  // those that bring their own
+// Whether the task of a config runs a program of the user. Nothing does so for a config that the user has not written:
+// a checkpoint's, for example.
+bool runs_a_program(const configs::Task& config);
 // Throws std::invalid_argument naming the known tasks, or what the task finds wrong with the config; ConfigError,
 // DataError or DiskError when a file of the task is missing or damaged.
 std::unique_ptr<Task> make_task(const configs::Task& config, int64_t seed);

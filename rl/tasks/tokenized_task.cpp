@@ -50,13 +50,14 @@ Verdict judge(const Task& task, const Item& item, const Response& response) {
 }  // namespace
 
 TokenizedTask::TokenizedTask(std::unique_ptr<const Task> task, std::shared_ptr<const data::Tokenizer> tokenizer,
-                             int64_t seed, const VerifierOptions& verifier)
+                             int64_t seed, const std::optional<VerifierOptions>& verifier, ResponseFormat format)
     : task_(std::move(task)),
       tokenizer_(choose(task_, std::move(tokenizer))),
       seed_(seed),
+      format_(std::move(format)),
       // The pool holds the task, because a verification that hangs may outlive this object.
       pool_([task = task_](const Item& item, const Response& response) { return judge(*task, item, response); },
-            verifier) {}
+            verifier.value_or(task_->verifier_options())) {}
 
 Problem TokenizedTask::encode(int64_t index, Item item) const {
   Problem problem;
@@ -141,7 +142,10 @@ std::future<Verdict> TokenizedTask::submit(const Problem& problem, const std::ve
   const bool finished = !response.empty() && end == response.end() - 1;
   const std::vector<int32_t> body(response.begin(), finished ? end : response.end());
   try {
-    return pool_.submit(problem.item, {tokenizer_->decode(body), finished});
+    Response read{tokenizer_->decode(body), finished};
+    const std::optional<std::string_view> answer = format_.answer_of(read.text);
+    read.answer_begin = answer ? static_cast<size_t>(answer->data() - read.text.data()) : std::string::npos;
+    return pool_.submit(problem.item, std::move(read));
   } catch (const std::out_of_range&) {  // a token id outside the vocabulary is no text, so it answers nothing
     std::promise<Verdict> wrong;
     wrong.set_value(verdict(false, forms().empty() ? std::string() : std::string(kFormOther)));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "rl/tasks/index_space.h"
+#include "rl/tasks/response_format.h"
 #include "rl/tasks/task.h"
 #include "rl/tasks/verifier_pool.h"
 
@@ -16,10 +17,11 @@ namespace terse::rl {
 
 class TokenizedTask {
  public:
-  // `tokenizer` is that of the run; null: the task's own. `seed` orders the epochs of a finite split. Throws
+  // `tokenizer` is that of the run; null: the task's own. `seed` orders the epochs of a finite split.
+  // `verifier`: empty: what suits the task. `format` says where the answer of a response begins. Throws
   // std::invalid_argument when neither has a tokenizer, or the tokenizer has no end token.
   TokenizedTask(std::unique_ptr<const Task> task, std::shared_ptr<const data::Tokenizer> tokenizer, int64_t seed,
-                const VerifierOptions& verifier = {});
+                const std::optional<VerifierOptions>& verifier = {}, ResponseFormat format = {});
 
   const Task& text() const { return *task_; }
   std::string name() const { return task_->name(); }
@@ -59,6 +61,7 @@ class TokenizedTask {
   std::shared_ptr<const Task> task_;
   std::shared_ptr<const data::Tokenizer> tokenizer_;
   int64_t seed_;
+  ResponseFormat format_;
   mutable VerifierPool pool_;
   mutable std::optional<int64_t> max_prompt_;
 };

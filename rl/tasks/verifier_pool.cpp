@@ -37,13 +37,13 @@ struct Worker {
 
 }  // namespace
 
-// Shared with the threads, because one that hangs outlives the pool. `mutex` protects all of it but `verify` and
+// Shared with the threads, because one that hangs outlives the pool. `mutex` protects all of it but
 // `options`.
 struct VerifierPool::State {
-  Verify verify;
   VerifierOptions options;
   std::mutex mutex;
-  std::condition_variable work, watch;  // for workers; for the monitor
+  std::shared_ptr<const Verify> verify;  // null once the pool has ended; a call in progress has a reference of its own
+  std::condition_variable work, watch;   // for workers; for the monitor
   std::deque<std::shared_ptr<Job>> queue;
   std::vector<std::shared_ptr<Worker>> workers;
   std::thread monitor;
@@ -96,9 +96,11 @@ void work(const std::shared_ptr<State>& state, const std::shared_ptr<Worker>& me
     state->queue.pop_front();
     me->job->started = Clock::now();
     const std::shared_ptr<Job> job = me->job;
+    std::shared_ptr<const VerifierPool::Verify> verify = state->verify;
     if (state->monitor_sleeps) state->watch.notify_one();
     lock.unlock();
-    Verdict verdict = judge(state->verify, *job);
+    Verdict verdict = judge(*verify, *job);
+    verify.reset();
     lock.lock();
     state->settle(*job, std::move(verdict));
     me->job.reset();
@@ -156,7 +158,7 @@ void monitor(const std::shared_ptr<State>& state) {
 }  // namespace
 
 VerifierPool::VerifierPool(Verify verify, const VerifierOptions& options) : state_(std::make_shared<State>()) {
-  state_->verify = std::move(verify);
+  state_->verify = std::make_shared<const Verify>(std::move(verify));
   state_->options = options;
 }
 
@@ -168,6 +170,10 @@ VerifierPool::~VerifierPool() {
     state_->work.notify_all();  // a worker that leaves wakes the monitor
   }
   state_->monitor.join();
+  // Threads that end may hold the state for a moment longer, but not what the verifier holds.
+  std::unique_lock lock(state_->mutex);
+  const std::shared_ptr<const Verify> last = std::move(state_->verify);
+  lock.unlock();
 }
 
 std::future<Verdict> VerifierPool::submit(std::shared_ptr<const Item> item, Response response) {

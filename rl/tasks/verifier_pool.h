@@ -11,11 +11,6 @@
 
 namespace terse::rl {
 
-struct VerifierOptions {
-  int64_t threads = 4;
-  double deadline = 30;  // seconds for one response, from the moment that a thread begins it
-};
-
 class VerifierPool {
  public:
   using Verify = std::function<Verdict(const Item&, const Response&)>;

@@ -72,6 +72,13 @@ TokenizerPtr stored_tokenizer(const fs::path& data_dir) {
 
 // The task for readers of a saved model.
 std::unique_ptr<const Task> saved_task(const configs::RunConfig& config, const fs::path& dir, TaskUse use) {
+  if (needs_task(config) && runs_a_program(config.task)) {
+    if (use == TaskUse::kOptional) return nullptr;
+    throw ConfigError(fmt::format(
+        "task.name: the task {} of this model runs a program, and terse runs no program that a saved file names. To "
+        "evaluate the model, run a config of your own that has the task, model.init and stages: [eval]",
+        config.task.name));
+  }
   try {
     return kept_task(config, dir);
   } catch (const DiskError&) {

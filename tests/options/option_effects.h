@@ -44,6 +44,7 @@ OptionEffects run_effects();
 OptionEffects model_effects();
 OptionEffects data_effects();
 OptionEffects task_effects();
+OptionEffects external_effects();  // of task: those of the external task
 OptionEffects pretrain_effects();
 OptionEffects sft_effects();
 // The options of one stage's optimizer.

@@ -21,6 +21,7 @@ std::vector<Part> table() {
           {"model", model_effects()},
           {"data", data_effects()},
           {"task", task_effects()},
+          {"external", external_effects()},
           {"pretrain", pretrain_effects()},
           {"pretrain_optimizer", optimizer_effects("pretrain")},
           {"sft", sft_effects()},

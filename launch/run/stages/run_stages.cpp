@@ -60,6 +60,22 @@ std::vector<std::string> line_files(const configs::RunConfig& config) {
 }
 
 // Evaluates after a stage that has done its steps, and records its result.
+// Sends the messages of a task to the log of the run, for as long as the session lives.
+class TaskMessages {
+ public:
+  TaskMessages(const rl::TokenizedTask* task, Session& session) : task_(task) {
+    if (task_ != nullptr) task_->text().report_to([&](const std::string& text) { session.metrics().warn(text); });
+  }
+  ~TaskMessages() {
+    if (task_ != nullptr) task_->text().report_to({});
+  }
+  TaskMessages(const TaskMessages&) = delete;
+  TaskMessages& operator=(const TaskMessages&) = delete;
+
+ private:
+  const rl::TokenizedTask* task_;
+};
+
 void finish_stage(Session& session, const rl::TokenizedTask* task, const PretrainResult& result,
                   Clock::time_point start) {
   const trainer::StageProgress& progress = result.progress;
@@ -91,6 +107,7 @@ nlohmann::json run_stages(const RunRequest& request) try {
   } else {
     Session session(config, request.dir, *vocabulary.tokenizer, split ? *split->part : *request.world,
                     request.interrupts, line_files(config));
+    const TaskMessages messages(vocabulary.task.get(), session);
     if (vocabulary.corpus)
       for (const std::string& note : vocabulary.corpus->notes) session.metrics().say(note);
     std::optional<rl::RolloutPool> pool;

@@ -28,13 +28,20 @@ constexpr int64_t kSeed = 7;
 
 class TaskConformance : public testing::TestWithParam<std::string> {
  protected:
-  // A task that reads a file gets tests/rl/tasks/samples/<name>.jsonl, and one without a tokenizer reads bytes.
+  // A task that reads a file gets tests/rl/tasks/samples/<name>.jsonl, one that runs a program gets the double of its
+  // tests, and one without a tokenizer reads bytes.
   static configs::Task config() {
     configs::Task config = default_config().task;
     config.name = GetParam();
     const std::filesystem::path sample =
         std::filesystem::path(TERSE_SOURCE_DIR) / "tests/rl/tasks/samples" / (config.name + ".jsonl");
     if (std::filesystem::exists(sample)) config.path = sample.string();
+    if (runs_a_program(config)) {
+      const std::string tests = TERSE_SOURCE_DIR "/tests/rl/tasks/";
+      config.options.set("command",
+                         std::vector<std::string>{"python3", "-S", tests + "external/double.py", "demonstrations=1",
+                                                  "sample=" + tests + "samples/gsm8k.jsonl"});
+    }
     return config;
   }
   static std::unique_ptr<TokenizedTask> make(int64_t seed = kSeed) {

@@ -14,7 +14,8 @@ class Careless final : public Task {
   std::string name() const override { return "careless"; }
   Item item(Split, int64_t index) const override { return {.index = index, .prompt = {{"user", "1+1="}}}; }
   Verdict verify(const Item&, const Response& response) const override {
-    return verdict(true, response.text + (response.finished ? "." : "..."));
+    const std::string answer(response.answer().value_or("none"));
+    return verdict(true, response.text + (response.finished ? "." : "...") + (answer == response.text ? "" : answer));
   }
 };
 
@@ -43,6 +44,19 @@ TEST_F(OfACarelessTask, AResponseThatWasCutIsWrong) {
   EXPECT_FALSE(verdict.correct);
   EXPECT_EQ(verdict.score, 0);
   EXPECT_FALSE(judged({}).correct);
+}
+
+TEST_F(OfACarelessTask, TheFormatSaysWhatTheAnswerIs) {
+  const TokenizedTask thinking(std::make_unique<Careless>(), tokenizer, 1, {}, ResponseFormat::think_tags());
+  const auto form = [&](const std::string& text) {
+    std::vector<int32_t> response = tokenizer->encode(text);
+    response.push_back(tokenizer->eos());
+    return thinking.verify(thinking.problem(Split::kEval, 0), response).form;
+  };
+  EXPECT_EQ(form("<think>1</think>2"), "<think>1</think>2.2");
+  EXPECT_EQ(form("<think>1</think>"), "<think>1</think>.");
+  EXPECT_EQ(form("<think>1"), "<think>1.none");
+  EXPECT_EQ(form("2"), "2.");
 }
 
 }  // namespace

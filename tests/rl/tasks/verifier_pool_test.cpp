@@ -117,6 +117,17 @@ TEST(VerifierPool, EndsWhileAVerificationHangs) {
   gate->open();
 }
 
+TEST(VerifierPool, LetsGoOfTheVerifierWhenItEnds) {
+  for (int i = 0; i < 200; ++i) {
+    const auto held = std::make_shared<int>(1);
+    {
+      VerifierPool pool([held](const Item&, const Response&) { return verdict(*held == 1); }, {.threads = 4});
+      for (int j = 0; j < 8; ++j) EXPECT_TRUE(pool.submit(std::make_shared<Item>(), {"7", true}).get().correct);
+    }
+    ASSERT_EQ(held.use_count(), 1) << "run " << i;
+  }
+}
+
 TEST(VerifierPool, FinishesWhatWaitsBeforeItEnds) {
   std::vector<std::future<Verdict>> verdicts;
   {
