@@ -165,8 +165,7 @@ VerifierPool::~VerifierPool() {
   {
     const std::lock_guard lock(state_->mutex);
     state_->closing = true;
-    state_->work.notify_all();
-    state_->watch.notify_one();
+    state_->work.notify_all();  // a worker that leaves wakes the monitor
   }
   state_->monitor.join();
 }

@@ -190,10 +190,11 @@ TEST(Depth, LeavesWhatIsSetBesideIt) {
 
 TEST(Depth, ReplacesWhatIsSetFartherAway) {
   const std::string yaml =
-      kValid + "model: {layers: 3, hidden_size: 64, heads: 4, kv_heads: 4, intermediate_size: 192}\n";
+      kValid + "model: {layers: 3, hidden_size: 64, heads: 4, kv_heads: 4, head_dim: 32, intermediate_size: 192}\n";
   const Model model = accepted(yaml, {"model.depth=2", "model.layers=5"}).model;
-  EXPECT_THAT((std::vector{model.layers, model.hidden_size, model.heads, model.kv_heads, model.intermediate_size}),
-              ElementsAre(5, 128, 2, 0, 0));
+  EXPECT_THAT((std::vector{model.layers, model.hidden_size, model.heads, model.kv_heads, model.head_dim,
+                           model.intermediate_size}),
+              ElementsAre(5, 128, 2, 0, 0, 0));
   EXPECT_EQ(accepted(yaml, {"model.depth=0"}).model.hidden_size, 64);
 }
 

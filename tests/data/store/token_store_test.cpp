@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/errors.h"
+#include "base/hdf5.h"
 #include "data/store/build_store.h"
 #include "data/tokenizers/byte_tokenizer.h"
 #include "data/tokenizers/char_tokenizer.h"
@@ -41,6 +42,27 @@ TEST(TokenStore, GivesBackWhatWasStored) {
     EXPECT_NO_THROW(store->verify());
     EXPECT_EQ(store->content_hash(), MemoryTokens(ByteTokenizer().encode(text), {}, "byte").content_hash());
   }
+}
+
+// The texts fill their attributes and have no end mark. Other programs would drop the last character of a text that
+// claimed to have one.
+TEST(TokenStore, ItsTextsClaimNoEndMark) {
+  const TemporaryFolder dir;
+  build_store({dir.write("text.bin", "some text")}, dir / "store.h5", ByteTokenizer());
+  const Hdf5Handle file(H5Fopen((dir / "store.h5").c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
+  H5O_info_t info;
+  ASSERT_GE(H5Oget_info2(file, &info, H5O_INFO_NUM_ATTRS), 0);
+  int64_t texts = 0;
+  for (hsize_t i = 0; i < info.num_attrs; ++i) {
+    const Hdf5Handle attribute(H5Aopen_by_idx(file, ".", H5_INDEX_NAME, H5_ITER_INC, i, H5P_DEFAULT, H5P_DEFAULT),
+                               H5Aclose);
+    const Hdf5Handle type(H5Aget_type(attribute), H5Tclose);
+    if (H5Tget_class(type) != H5T_STRING) continue;
+    ++texts;
+    EXPECT_EQ(H5Tget_strpad(type), H5T_STR_NULLPAD) << i;
+    EXPECT_EQ(H5Tget_cset(type), H5T_CSET_UTF8) << i;
+  }
+  EXPECT_GT(texts, 0);
 }
 
 TEST(TokenStore, ReadsAnyPart) {

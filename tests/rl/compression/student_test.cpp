@@ -78,6 +78,23 @@ TEST_F(StudentTest, FailsTheGateAndThePolicyStaysAsItIs) {
   EXPECT_EQ(controller.level(1), 0);
 }
 
+// The gate evaluates the average of the weights. The updates then continue from the weights themselves.
+TEST_F(StudentTest, TheGateLeavesTheStudentAsItWas) {
+  observe(1.0);
+  for (int i = 0; i < 10; ++i) student.train(controller, 0);
+  const auto saved = [&] {
+    checkpoints::StateDict state;
+    student.save(state);
+    for (auto& [name, shard] : state.tensors) shard.data = shard.data.clone();
+    return state.tensors;
+  };
+  const auto before = saved();
+  ASSERT_FALSE(student.run_gate(controller));
+  const auto after = saved();
+  ASSERT_EQ(after.size(), before.size());
+  for (const auto& [name, shard] : before) EXPECT_TRUE(torch::equal(after.at(name).data, shard.data)) << name;
+}
+
 TEST_F(StudentTest, EachGateAsksOtherProblems) {
   observe(1.0);
   for (const int64_t asked : {128, 256}) {

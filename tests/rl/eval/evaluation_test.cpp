@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
+#include <utility>
+#include <vector>
 
 #include "tests/support/tiny_model.h"
 
@@ -35,6 +38,26 @@ class Verdicts final : public Task {
   mutable size_t asked_ = 0;
 };
 
+// Six evaluation problems in a file, so to speak, whose difficulties alternate.
+class Finite final : public Task {
+ public:
+  Finite() {
+    configs::Task config = default_config().task;
+    config.options.set("k_max", 2);
+    config.options.set("align_to", 2);
+    chain7_ = make_task(config, 1);
+  }
+  std::string name() const override { return "finite"; }
+  const data::Tokenizer* tokenizer() const override { return chain7_->tokenizer(); }
+  std::optional<int64_t> size(Split) const override { return 6; }
+  std::optional<TokenLimits> token_limits() const override { return TokenLimits{7, 6}; }
+  Item item(Split split, int64_t index) const override { return chain7_->item(split, index, 1 + index % 2); }
+  Verdict verify(const Item&, const Response&) const override { return verdict(false); }
+
+ private:
+  std::unique_ptr<Task> chain7_;
+};
+
 const Verdict kRight = verdict(true, "direct");
 const Verdict kWrong = verdict(false, "other");
 const Verdict kFailed{.status = VerifyStatus::kError};
@@ -55,6 +78,20 @@ class EvaluationTest : public ::testing::Test {
   Engine engine{model, {16}};
   std::vector<RolloutGroup> groups;
 };
+
+TEST_F(EvaluationTest, TakesTheFirstProblemsOfEachDifficultyOfAFiniteSplit) {
+  const auto asked = [&](int64_t problems) {
+    const TokenizedTask task(std::make_unique<Finite>(), nullptr, 1, {.threads = 1});
+    std::vector<std::pair<int64_t, int64_t>> out;  // difficulty, index
+    evaluate(engine, task, {problems, 1, 1.0, 3, 10},
+             [&](const RolloutGroup& group) { out.emplace_back(group.problem.difficulty, group.problem.index); });
+    std::sort(out.begin(), out.end());
+    return out;
+  };
+  using Pairs = std::vector<std::pair<int64_t, int64_t>>;
+  EXPECT_EQ(asked(2), (Pairs{{1, 0}, {1, 2}, {2, 1}, {2, 3}}));
+  EXPECT_EQ(asked(100), (Pairs{{1, 0}, {1, 2}, {1, 4}, {2, 1}, {2, 3}, {2, 5}}));
+}
 
 // There are two difficulties with 2 problems of 4 samples each. The verdicts repeat every 8 samples: one problem has 3
 // right of 4, the next one 0 of 4.

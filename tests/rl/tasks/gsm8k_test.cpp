@@ -81,6 +81,15 @@ TEST_F(Gsm8k, SolutionsLackTheCalculatorMarksThatCountAsDifficulty) {
   EXPECT_EQ(task->demonstrations()->solution(item, "solution"), "48/2 = 24 in May.\n48+24 = 72 in all.\n#### 72");
 }
 
+TEST_F(Gsm8k, SignsThatAreNoCalculatorMarksStay) {
+  for (const std::string text : {"8 >> 7, and 1 << 2.\n#### 72", "1 << 2.\n#### 72", "8 >> 7.\n#### 72"}) {
+    const auto task = with_answer(text);
+    const Item item = task->item(Split::kTrain, 0);
+    EXPECT_EQ(item.difficulty, 0);
+    EXPECT_EQ(task->demonstrations()->solution(item, "solution"), text);
+  }
+}
+
 TEST_F(Gsm8k, WithoutAnEvaluationFileAPartIsHeldOut) {
   const auto task = gsm8k(kSample);
   const int64_t train = *task->size(Split::kTrain), eval = *task->size(Split::kEval);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <fstream>
 #include <map>
 #include <set>
@@ -115,6 +116,29 @@ TEST(Run, EveryMetricOfARunIsInTheDocuments) {
                 documents.find("`" + plain + "`") != std::string::npos)
         << "docs/metrics.md has no row for " << name;
   }
+}
+
+// The phases of the steps are parts of the time of the run, one after the other, and none takes no time.
+TEST(Run, TheTimesOfItsPhasesDoNotOverlap) {
+  const terse::support::TemporaryFolder folder;
+  configs::RunConfig config = tiny_run();
+  config.stages = {"rl"};
+  config.rl.eval_every = 0;
+  config.eval.problems_per_difficulty = config.eval.samples = 1;
+  config.checkpoint.every = 0;
+  const auto start = std::chrono::steady_clock::now();
+  run_alone(config, folder.path());
+  const double wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  double sum = 0;
+  for (const nlohmann::json& record : support::json_lines(folder.path() / "metrics.jsonl")) {
+    if (!record.contains("time/rollout")) continue;
+    for (const char* phase : {"time/rollout", "time/train", "time/student"}) {
+      EXPECT_GT(record.at(phase), 0) << phase;
+      sum += record.at(phase).get<double>();
+    }
+  }
+  EXPECT_GT(sum, 0);
+  EXPECT_LE(sum, wall);
 }
 
 TEST(Run, AKilledRunLosesNothingButTime) {
