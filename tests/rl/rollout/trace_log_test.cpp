@@ -31,7 +31,9 @@ class TraceLogTest : public ::testing::Test {
   std::vector<std::tuple<int64_t, int64_t, bool>> logged(const std::vector<RolloutGroup>& groups) {
     const support::TemporaryFolder folder;
     {
-      trainer::MetricLogger record(folder.path(), {.files = {TraceLog::file("rl")}});
+      trainer::MetricLoggerOptions options;
+      options.files = {TraceLog::file("rl")};
+      trainer::MetricLogger record(folder.path(), options);
       TraceLog(record, *task).training(7, groups);
     }
     std::vector<std::tuple<int64_t, int64_t, bool>> out;

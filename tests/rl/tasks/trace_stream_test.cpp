@@ -16,7 +16,7 @@ std::unique_ptr<TokenizedTask> small_task(std::map<std::string, double> forms) {
   return open_task(config, 1);
 }
 
-// The tokens of a batch are those of its sequences without their last tokens, which are only targets.
+// Returns the prompts that a batch holds, whose first sequence is problem `first` of the stream.
 std::vector<std::vector<int64_t>> prompts_of(const data::Batch& batch, const TokenizedTask& task, int64_t first) {
   std::vector<std::vector<int64_t>> prompts;
   const int32_t* start = batch.segments.data_ptr<int32_t>();
@@ -57,7 +57,7 @@ TEST(TraceStream, DrawsEachFormWithItsShare) {
     const Problem problem = task->problem(Split::kTrain, index_in(IndexSpace::kSft, i));
     for (const char* form : {"states", "direct"}) {
       const std::vector<int32_t> trace = task->trace(problem, form);
-      const auto length = static_cast<int64_t>(problem.prompt.size() + trace.size()) - 1;
+      const auto length = static_cast<int64_t>(problem.prompt.size() + trace.size());
       if (start[i + 1] - start[i] == length) drawn[form] += 1;
     }
   }
