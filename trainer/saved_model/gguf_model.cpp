@@ -15,6 +15,7 @@
 
 #include "base/errors.h"
 #include "base/formats/gguf/file.h"
+#include "base/formats/tensor_shape.h"
 #include "trainer/saved_model/hf_config.h"
 
 namespace terse::trainer {
@@ -110,6 +111,10 @@ class Shape {
   void refuse_unsupported() const {
     if (const std::string scaling = key("rope.scaling.type"); file_.has(scaling) && file_.text(scaling) != "none") {
       fail(fmt::format("{} is \"{}\"; expected none", scaling, file_.text(scaling)));
+    }
+    if (file_.has("split.count") && file_.integer("split.count") > 1) {
+      fail(fmt::format("split.count is {}: it is a part of a model; join the parts with llama-gguf-split --merge",
+                       file_.integer("split.count")));
     }
     for (const char* name : {"expert_count", "attention.sliding_window"}) {
       if (!file_.has(key(name)) || file_.integer(key(name)) == 0) continue;

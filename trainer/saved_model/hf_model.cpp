@@ -10,6 +10,7 @@
 #include "base/errors.h"
 #include "base/file_system.h"
 #include "base/formats/safetensors/folder.h"
+#include "base/formats/tensor_shape.h"
 #include "checkpoints/format/manifest.h"
 #include "trainer/saved_model/hf_config.h"
 
