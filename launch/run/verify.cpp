@@ -282,7 +282,7 @@ void check_environment(const fs::path& file, std::vector<Finding>& findings) {
   const auto record = nlohmann::json::parse(stream, nullptr, /*allow_exceptions=*/false);
   const bool sound = record.is_object() && record.contains("commit") && record.contains("restarts");
   findings.push_back({sound ? Kind::kSound : Kind::kDefect, "environment.json",
-                      sound ? fmt::format("commit {}, {} restarts", record["commit"].dump(), record["restarts"].dump())
+                      sound ? fmt::format("commit {}, restarts: {}", record["commit"].dump(), record["restarts"].dump())
                             : "it is missing, or `terse run` did not write it"});
 }
 
