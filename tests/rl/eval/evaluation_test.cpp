@@ -69,7 +69,7 @@ class EvaluationTest : public ::testing::Test {
   Evaluation run(const std::vector<Verdict>& verdicts, int64_t problems, int64_t samples, uint64_t seed = 3,
                  int64_t limit = 100) {
     // One thread asks for the verdicts in order of problem and sample.
-    const TokenizedTask task(std::make_unique<Verdicts>(verdicts), nullptr, 1, {.threads = 1});
+    const TokenizedTask task(std::make_unique<Verdicts>(verdicts), nullptr, 1, VerifierOptions{.threads = 1});
     groups.clear();
     return evaluate(engine, task, {problems, samples, 1.0, seed, limit},
                     [this](const RolloutGroup& group) { groups.push_back(group); });
@@ -81,7 +81,7 @@ class EvaluationTest : public ::testing::Test {
 
 TEST_F(EvaluationTest, TakesTheFirstProblemsOfEachDifficultyOfAFiniteSplit) {
   const auto asked = [&](int64_t problems) {
-    const TokenizedTask task(std::make_unique<Finite>(), nullptr, 1, {.threads = 1});
+    const TokenizedTask task(std::make_unique<Finite>(), nullptr, 1, VerifierOptions{.threads = 1});
     std::vector<std::pair<int64_t, int64_t>> out;  // difficulty, index
     evaluate(engine, task, {problems, 1, 1.0, 3, 10},
              [&](const RolloutGroup& group) { out.emplace_back(group.problem.difficulty, group.problem.index); });
