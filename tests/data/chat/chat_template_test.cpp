@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <cstring>
 #include <thread>
 
 #include "base/utf8.h"
@@ -60,7 +61,9 @@ TEST_P(EveryTemplate, NeverLetsHostileTextBeSpecial) {
   const auto render_with = [&](const Json& item, const char* hostile) {
     std::string line = item.dump();
     for (const char* token : {"<|im_end|>", "<|im_start|>", "<|eot_id|>", "<|start_header_id|>"}) {
-      for (size_t at; (at = line.find(token)) != std::string::npos;) line.replace(at, std::strlen(token), hostile);
+      for (size_t at = 0; (at = line.find(token, at)) != std::string::npos; at += std::strlen(hostile)) {
+        line.replace(at, std::strlen(token), hostile);
+      }
     }
     const Json changed = Json::parse(line);
     return chat.render(parse_messages(changed["messages"], ""), options_of(changed));

@@ -138,7 +138,7 @@ Value json(Context& context, const Value& input, const Arguments& arguments) {
   } else if (has_indent) {
     style.indent = std::string(static_cast<size_t>(std::clamp<int64_t>(arguments.integer(1, 0), 0, 1000)), ' ');
   }
-  if (style.indent) style.item_separator.assign(1, ',');  // GCC 12 warns falsely of the assignment of a literal
+  if (style.indent) style.item_separator.pop_back();  // the new line takes the place of the space
   if (arguments.has(2) && !arguments.value(2).is_none()) {
     const std::vector<Value> separators = iterate(context, arguments.value(2));
     const bool two = separators.size() == 2 && separators[0].text() != nullptr && separators[1].text() != nullptr;

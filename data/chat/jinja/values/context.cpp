@@ -11,7 +11,8 @@
 
 namespace terse::data::jinja {
 
-Context::Context(std::string name, std::optional<Date> date) : name_(std::move(name)), date_(date) {
+Context::Context(std::string name, std::optional<Date> date, uint64_t most_work)
+    : name_(std::move(name)), date_(date), most_work_(most_work) {
   if (!date_) return;
   const std::chrono::year_month_day day = std::chrono::year(date_->year) /
                                           static_cast<int>(std::clamp(date_->month, 0, 13)) /
@@ -32,8 +33,8 @@ void Context::refuse(std::string_view construct) const {
 
 void Context::spend(size_t bytes) {
   work_ += 1 + bytes / 8;
-  if (work_ > Limits::kWork) {
-    fail(fmt::format("the template takes more than {} units of work, so it was stopped", Limits::kWork));
+  if (work_ > most_work_) {
+    fail(fmt::format("the template takes more than {} units of work, so it was stopped", most_work_));
   }
 }
 

@@ -34,8 +34,8 @@ struct Limits {
 
 class Context {
  public:
-  // Throws std::invalid_argument for a date that does not exist.
-  explicit Context(std::string name, std::optional<Date> date = {});
+  // Throws std::invalid_argument for a date that does not exist. `most_work` is for spend().
+  explicit Context(std::string name, std::optional<Date> date = {}, uint64_t most_work = Limits::kWork);
 
   int line = 1;  // of the template, for messages
   int depth = 0;
@@ -54,6 +54,7 @@ class Context {
  private:
   std::string name_;
   std::optional<Date> date_;
+  uint64_t most_work_;
   uint64_t work_ = 0;
 };
 

@@ -40,7 +40,6 @@ TEST(HostileTemplate, EndsWhenItTakesTooLong) {
       "{{ range(100000) | unique | list | length }}",
       "{% macro f() %}{% for a in range(99999) %}{{ caller() }}{% endfor %}{% endmacro %}"
       "{% call f() %}{% for b in range(99999) %}{% endfor %}{% endcall %}",
-      "{% set ns = namespace(x={}) %}{% for a in range(99999) %}{% set ns.x = dict(ns.x, **{}) %}{% endfor %}",
       "{% set x = {'a': 'b' * 1000000} %}{% for a in range(100000) %}{{ x | tojson }}{% endfor %}",
       "{% set x %}{{ 'ab' * 1000000 }}{% endset %}{% for a in range(99999) %}{{ x | upper | trim }}{% endfor %}",
       "{% set x = [1, 2] %}{% for a in range(99999) %}{{ x | tojson(indent=1000) }}{{ x | tojson(indent='x' * 99999) }}"
@@ -48,8 +47,7 @@ TEST(HostileTemplate, EndsWhenItTakesTooLong) {
   };
   for (const std::string& source : templates) {
     SCOPED_TRACE(source);
-    EXPECT_THAT(problem(source),
-                testing::AnyOf(HasSubstr("units of work, so it was stopped"), HasSubstr("an argument with * or **")));
+    EXPECT_THAT(problem(source), HasSubstr("the template takes more than 1000000 units of work, so it was stopped"));
   }
 }
 
@@ -69,7 +67,7 @@ TEST(HostileTemplate, CannotUseUpTheStack) {
       {"{{ x" + repeat("|trim", 50000) + " }}", "nested"},
       {"{{ x" + repeat(" if x", 40000) + " }}", "nested"},
       {"{{ x" + repeat(" if x else x", 20000) + " }}", "nested"},
-      {"{{ " + repeat("x is eq (", 25000) + " }}", "nested"},
+      {"{{ " + repeat("x is eq (", 20000) + "1" + repeat(")", 20000) + " }}", "nested"},
       {repeat("{% if x %}", 20000), "nested"},
       {repeat("{% for x in y %}", 15000), "nested"},
       {repeat("{% set x %}", 20000), "nested"},
@@ -81,9 +79,9 @@ TEST(HostileTemplate, CannotUseUpTheStack) {
       {"{% macro f() %}{{ caller() }}{% endmacro %}{% macro g() %}{% call f() %}{{ g() }}{% endcall %}{% endmacro %}"
        "{{ g() }}",
        "without end?"},
-      {"{% set ns = namespace(x=[]) %}{% for a in range(100000) %}{% set ns.x = [ns.x] %}{% endfor %}", "nested"},
-      {"{% set ns = namespace(x=1) %}{% for a in range(100000) %}{% set ns.x = {'a': ns.x} %}{% endfor %}", "nested"},
-      {"{% set ns = namespace(x=1) %}{% for a in range(100000) %}{% set ns.x = namespace(x=ns) %}{% endfor %}",
+      {"{% set ns = namespace(x=[]) %}{% for a in range(1000) %}{% set ns.x = [ns.x] %}{% endfor %}", "nested"},
+      {"{% set ns = namespace(x=1) %}{% for a in range(1000) %}{% set ns.x = {'a': ns.x} %}{% endfor %}", "nested"},
+      {"{% set ns = namespace(x=1) %}{% for a in range(1000) %}{% set ns.x = namespace(x=ns) %}{% endfor %}",
        "a namespace inside another value"},
   };
   for (const auto& [source, expected] : templates) {

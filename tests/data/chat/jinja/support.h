@@ -15,9 +15,10 @@ namespace terse::data::jinja {
 
 using Json = nlohmann::ordered_json;
 
-// Renders a template named "t". All variables are input of a user.
+// Renders a template named "t". All variables are input of a user. The work is less than what a real template may take,
+// so that tests of the limit are quick.
 inline Text render(const std::string& source, const Json& variables = Json::object()) {
-  Context context("t");
+  Context context("t", {}, 1'000'000);
   const Body body = parse(source, context);
   Interpreter interpreter(body, context);
   for (const auto& [name, value] : variables.items())
