@@ -19,10 +19,11 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int64_t kMaxId = (1 << 24) - 1;
+constexpr int64_t kMaxId = (1 << 22) - 1;
 constexpr size_t kMaxAdded = 1 << 16;
-constexpr size_t kMaxAddedBytes = 1024;  // of a content
-constexpr int64_t kMaxUnused = 1024;     // ids without a token, beside as many as there are tokens
+constexpr size_t kMaxAddedBytes = 1024;     // of a content
+constexpr size_t kMaxAddedTotal = 1 << 20;  // of all contents, which take about 64 times this in memory
+constexpr int64_t kMaxUnused = 1024;        // ids without a token, beside as many as there are tokens
 
 class Reader {
  public:
@@ -90,6 +91,7 @@ class Reader {
     if (!list) return;
     if (list->array_size() > kMaxAdded) list->refuse(fmt::format("there are more than {} added tokens", kMaxAdded));
     std::unordered_map<std::string, size_t> seen;
+    size_t total = 0;
     for (size_t i = 0; i < list->array_size(); ++i) {
       const JsonPlace place = list->at(i);
       AddedToken token;
@@ -103,6 +105,10 @@ class Reader {
       if (token.content.empty() || token.content.size() > kMaxAddedBytes) {
         place.at("content").refuse(
             fmt::format("found {} bytes, expected 1 to {}", token.content.size(), kMaxAddedBytes));
+      }
+      total += token.content.size();
+      if (total > kMaxAddedTotal) {
+        list->refuse(fmt::format("the contents have more than {} bytes together", kMaxAddedTotal));
       }
       const auto [first, is_new] = seen.emplace(token.content, i);
       if (!is_new)

@@ -163,6 +163,12 @@ const std::vector<Hostile> kHostile = {
      "added_tokens[1].id: found 300, but model.vocab has the id 256"},
     {"too many added tokens", [](json& d) { d["added_tokens"] = json(65537, 0); },
      "there are more than 65536 added tokens"},
+    {"much content",
+     [](json& d) {
+       for (int i = 0; i < 1028; ++i)
+         d["added_tokens"].push_back(token(300 + i, std::to_string(1000 + i) + std::string(1020, '!')));
+     },
+     "added_tokens: the contents have more than 1048576 bytes together"},
     {"normalizer",
      [](json& d) {
        d["normalizer"] = {{"type", "NFKC"}};
