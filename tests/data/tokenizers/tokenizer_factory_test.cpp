@@ -97,7 +97,8 @@ TEST(TokenizerFactory, MakesWhatTheConfigAsksFor) {
 TEST(TokenizerFactory, TakesBpeFromAFileAFolderOrATokenStore) {
   const TemporaryFolder dir;
   const auto tokenizer = fixture("smollm");
-  const auto file = dir.write("model/tokenizer.json", tokenizer->definition());
+  const std::filesystem::path file = dir / "model/tokenizer.json";
+  save_tokenizer(file, *tokenizer);
   EXPECT_EQ(make_tokenizer(config("bpe", file))->id(), tokenizer->id());
   EXPECT_EQ(make_tokenizer(config("bpe", dir / "model"))->id(), tokenizer->id());
   const auto text = dir.write("text.txt", "hello <|im_end|> world");
