@@ -106,7 +106,7 @@ void list(Lister& l, RopeScaling& s) {
   l.members(
       s,  //
       Item("type", s.type, "none, or llama3: Llama 3 divides low frequencies by `factor`", one_of({"none", "llama3"})),
-      Item("factor", s.factor, "llama3: what divides the low frequencies", above_up_to(1, 1e6)),
+      Item("factor", s.factor, "llama3: what divides the low frequencies", above_up_to(0, 1e6)),
       Item("low_freq_factor", s.low_freq_factor,
            "llama3: frequencies with fewer turns than this over original_max_seq_len are divided", above_up_to(0, 1e6)),
       Item("high_freq_factor", s.high_freq_factor,

@@ -287,8 +287,8 @@ Model other_shape() {
 
 TEST(ModelInit, GivesTheShapeThatNothingElseSets) {
   support::TemporaryFolder folder;
-  const std::string init = write(folder.path() / "base/config.json", "").parent_path().string();
-  const auto path = write(folder.path() / "my.yaml", kValid + "model: {init: base, max_seq_len: 500}\n");
+  const std::string init = write(folder.path() / "source/config.json", "").parent_path().string();
+  const auto path = write(folder.path() / "my.yaml", kValid + "model: {init: source, max_seq_len: 500}\n");
   std::string asked;
   const auto load_with = [&](const std::vector<std::string>& overrides) {
     return load(path.string(), overrides, InputFiles::kMustExist, {}, [&](const RunConfig& config) {
@@ -317,8 +317,8 @@ TEST(ModelInit, GivesTheShapeThatNothingElseSets) {
 
 TEST(ModelInit, DecidesBeforeTheRulesBetweenOptions) {
   support::TemporaryFolder folder;
-  write(folder.path() / "base/config.json", "");
-  const auto path = write(folder.path() / "my.yaml", kValid + "model: {init: base, heads: 5}\n");
+  write(folder.path() / "source/config.json", "");
+  const auto path = write(folder.path() / "my.yaml", kValid + "model: {init: source, heads: 5}\n");
   const auto shape = [](const RunConfig&) {
     Model model;
     model.hidden_size = 80;

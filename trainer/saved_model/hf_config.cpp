@@ -178,7 +178,6 @@ configs::RopeScaling read_llama3(const json& scaling, const std::string& section
     fail(section + ".low_freq_factor", result.low_freq_factor,
          fmt::format("less than high_freq_factor, {}", result.high_freq_factor));
   }
-  if (result.factor <= 1) fail(section + ".factor", result.factor, "a number above 1");
   return result;
 }
 

@@ -200,8 +200,6 @@ const Misfits kRopeMisfits = {
      [](json& c) { c["rope_scaling"] = llama3(8, 1, 4, 0); }},
     {"\"rope_scaling.low_freq_factor\" is 4.0; expected less than",
      [](json& c) { c["rope_scaling"] = llama3(8, 4, 4, 8192); }},
-    {"\"rope_scaling.factor\" is 1.0; expected a number above 1",
-     [](json& c) { c["rope_scaling"] = llama3(1, 1, 4, 8192); }},
     {"\"rope_scaling\" is 5; expected an object or null", [](json& c) { c["rope_scaling"] = 5; }},
     {"\"rope_scaling\" is {\"factor\":8.0}",
      [](json& c) {
