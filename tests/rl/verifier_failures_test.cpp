@@ -90,7 +90,8 @@ TEST_P(VerifierFailures, TrainingGoesOnWithoutAFalseScore) {
   auto failing = std::make_unique<Failing>(config.task, GetParam());
   const Failing& verifier = *failing;
   {
-    const TokenizedTask task(std::move(failing), nullptr, 1, VerifierOptions{.threads = 2, .deadline = hangs ? 0.5 : 30});
+    const TokenizedTask task(std::move(failing), nullptr, 1,
+                             VerifierOptions{.threads = 2, .deadline = hangs ? 0.5 : 30});
     const auto world = trainer::World::start({});
     trainer::Session session(config, folder.path(), task.tokenizer(), *world, nullptr,
                              {LedgerLog::kFile, TraceLog::file("rl")});
