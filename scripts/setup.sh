@@ -168,7 +168,7 @@ test_environment() {
   say "Python environment of the tests -> $test_venv"
   rm -rf "$test_venv"
   python3 -m venv "$test_venv" || die 1 "python3 -m venv failed; on Debian and Ubuntu, the package python3-venv provides it"
-  "$test_venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary=:all: -r "$lock" </dev/null ||
+  "$test_venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: -r "$lock" </dev/null ||
     die 1 "could not install the tests' Python packages; run the command again to continue"
   cp "$lock" "$test_venv/installed.txt"
 }

@@ -1,6 +1,6 @@
 """Compares `terse tokenizer` with the `tokenizers` library of Python: training, the file that it writes, and ids.
 
-It runs in the Python environment of the tests, which has the library, and is skipped where the library is missing.
+It runs in the Python environment of the tests, which has the library.
 """
 
 import json
@@ -16,10 +16,7 @@ VENV = CACHE / "test-venv/bin/python"
 if VENV.exists() and Path(sys.executable) != VENV:
     os.execv(VENV, [VENV, *sys.argv])
 
-try:
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-except ImportError:
-    Tokenizer = None
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 TERSE = os.environ.get("TERSE_PROGRAM", str(ROOT / "build/terse"))
@@ -37,7 +34,6 @@ def sources():
     return "\n".join(path.read_text(encoding="utf-8") for path in files)
 
 
-@unittest.skipIf(Tokenizer is None, "the Python package tokenizers is missing")
 class TokenizerLibrary(unittest.TestCase):
     def setUp(self):
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
