@@ -38,7 +38,7 @@ INSTANTIATE_TEST_SUITE_P(Chat, EveryTemplate,
                          testing::Values("smollm2", "qwen2_5", "qwen3", "llama3_style", "generation"));
 
 TEST_P(EveryTemplate, RendersAsTransformersDoes) {
-  const Json expected = fixture(GetParam());
+  const Json expected = chat_fixture(GetParam());
   const ChatTemplate chat = chat_template(GetParam());
   int64_t rendered = 0;
   for (const Json& item : expected["cases"]) {
@@ -56,7 +56,7 @@ TEST_P(EveryTemplate, RendersAsTransformersDoes) {
 
 // Whatever the template does with the text of users, tools and variables, no byte of it may become a special token.
 TEST_P(EveryTemplate, NeverLetsHostileTextBeSpecial) {
-  const Json expected = fixture(GetParam());
+  const Json expected = chat_fixture(GetParam());
   const ChatTemplate chat = chat_template(GetParam());
   const auto render_with = [&](const Json& item, const char* hostile) {
     std::string line = item.dump();
@@ -82,7 +82,7 @@ TEST_P(EveryTemplate, NeverLetsHostileTextBeSpecial) {
 }
 
 TEST_P(EveryTemplate, GivesSpansInOrderAndOfWholeCharacters) {
-  const Json expected = fixture(GetParam());
+  const Json expected = chat_fixture(GetParam());
   const ChatTemplate chat = chat_template(GetParam());
   for (const Json& item : expected["cases"]) {
     if (item.contains("error")) continue;
@@ -101,7 +101,7 @@ TEST_P(EveryTemplate, GivesSpansInOrderAndOfWholeCharacters) {
 
 TEST(ChatTemplate, TakesTheAssistantsTokensFromGenerationBlocks) {
   const ChatTemplate chat = chat_template("generation");
-  const Json cases = fixture("generation")["cases"];
+  const Json cases = chat_fixture("generation")["cases"];
   int64_t spans = 0;
   for (const Json& item : cases) {
     const RenderedChat rendered = chat.render(parse_messages(item["messages"], ""), options_of(item));
@@ -249,7 +249,7 @@ TEST(ChatTemplate, GivesTheTokensTheirNamesUnlessAVariableHasThem) {
 
 TEST(ChatTemplate, RendersInManyThreadsAtOnce) {
   const ChatTemplate chat = chat_template("qwen3");
-  const Json cases = fixture("qwen3")["cases"];
+  const Json cases = chat_fixture("qwen3")["cases"];
   std::vector<std::thread> threads;
   std::vector<int64_t> wrong(4, 0);
   for (int64_t& count : wrong) {

@@ -25,7 +25,7 @@ inline std::string template_text(const std::string& name) {
   return read_file(chat_folder() / "templates" / (name + ".jinja"));
 }
 
-inline Json fixture(const std::string& name) {
+inline Json chat_fixture(const std::string& name) {
   return Json::parse(read_file(chat_folder() / "fixtures" / (name + ".json")));
 }
 
