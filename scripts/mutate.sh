@@ -2,7 +2,7 @@
 # Mutation testing: changes the meaning of one line at a time and reports which changes no test notices.
 #
 #   scripts/mutate.sh [--seed N] [--count N] [--folders LIST] [--exclude LIST] [--commit REV] [--jobs N] [--out DIR]
-#                     [--levels N] [--resume] [--only IDS] [--list]
+#                     [--levels N] [--areas LIST] [--resume] [--only IDS] [--list]
 #
 #   --seed N         which mutants are drawn (default 1); the same seed draws the same ones while their lines are the same
 #   --count N        number of mutants (default 50); a larger count draws the same ones and more
@@ -13,6 +13,8 @@
 #   --out DIR        where results.jsonl, report.txt and report.json go (default build/mutation/seed-N-COMMIT)
 #   --levels N       run the tests of the first N folders only: those of the folder itself, then of the folders above it (default all). 1 is
 #                    fast; what survives it can be tried again with --only and all levels, in another --out
+#   --areas LIST     run these tests only, in this order, whatever the folder of the mutant: base, configs, data, checkpoints, trainer, rl,
+#                    options, launch. With --only, it saves running again what a mutant has survived already
 #   --resume         continue with the results in DIR
 #   --only IDS       test only these of the drawn mutants, such as survivors that a new test should kill
 #   --list           show the drawn mutants and exit

@@ -50,6 +50,7 @@ def parse(arguments):
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--levels", type=int)
+    parser.add_argument("--areas", type=split, default=[])
     parser.add_argument("--only", type=split, default=[])
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--list", action="store_true")
@@ -59,6 +60,9 @@ def parse(arguments):
     for folder in options.folders:
         if folder.split("/")[0] not in ABOVE:
             parser.error(f"no tests are known for the folder '{folder}' (known: {', '.join(ABOVE)}, and folders inside them)")
+    for area in options.areas:
+        if area not in AREAS:
+            parser.error(f"there are no tests '{area}' (known: {', '.join(AREAS)})")
     if options.count < 1 or options.jobs < 1 or (options.levels or 1) < 1:
         parser.error("--count, --jobs and --levels must be at least 1")
     return options
@@ -87,7 +91,11 @@ def killable(commit):
 class Run:
     def __init__(self, options, commit, mutants):
         self.options, self.commit = options, commit
-        self.areas = sorted({"base", *(level for m in mutants for level in levels(m.file.split("/")[0], options.levels))}, key=list(AREAS).index)
+
+        def tested_by(folder):
+            return options.areas or levels(folder, options.levels)
+
+        self.areas = sorted({"base", *(area for m in mutants for area in tested_by(m.file.split("/")[0]))}, key=list(AREAS).index)
         self.home = REPOSITORY / "build" / "mutation"
         self.stop, self.lock = threading.Event(), threading.Lock()
         self.waiting = queue.SimpleQueue()
@@ -96,7 +104,7 @@ class Run:
         share = max(1, options.processors // options.jobs)
         folders = [self.home / f"copy-{job}" for job in range(options.jobs)]
         covered = can_cover()
-        self.copies = [Copy(folder, REPOSITORY if covered else folder, share, self.stop, cores, options.levels) for folder in folders]
+        self.copies = [Copy(folder, REPOSITORY if covered else folder, share, self.stop, cores, tested_by) for folder in folders]
 
     def prepare(self):
         configure = [f"-DTERSE_LIBTORCH={self.options.libtorch}", "-DTERSE_CUDA=AUTO"]  # as scripts/test.sh does
@@ -111,7 +119,7 @@ class Run:
         else:
             self.baseline = baseline.measure(self.copies[0], self.areas, say)
             self.baseline.save(stored)
-        outcome = self.copies[0].judge(killable(self.commit), self.baseline)
+        outcome = self.copies[0].judge(killable(self.commit), self.baseline, ["base"])
         if outcome["verdict"] != "killed":
             raise CopyFailed(f"a changed number in {KILLABLE} must be killed by base_tests, but: {outcome}")
 
@@ -169,7 +177,7 @@ def test(options, commit, mutants):
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: run.stop.set())
     out = options.out or run.home / f"seed-{options.seed}-{commit[:12]}"
-    of = {"commit": commit, "seed": options.seed, "folders": options.folders, "exclude": options.exclude, "levels": options.levels}
+    of = {"commit": commit, "seed": options.seed, "folders": options.folders, "exclude": options.exclude, "levels": options.levels, "areas": options.areas}
     results = report.Results(out, of, options.resume)
     accepted = report.read_accepted(ACCEPTED)
     try:

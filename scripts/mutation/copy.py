@@ -32,11 +32,11 @@ def hash_of(path):
 
 
 class Copy:
-    def __init__(self, folder: Path, place: Path, processors, stop, cores, levels=None):
+    def __init__(self, folder: Path, place: Path, processors, stop, cores, levels=levels):
         self.folder, self.place = folder, place  # where it is, and where its commands see it
         self.build = folder / "build"
         self.processors = processors
-        self.levels = levels  # number of levels of tests; None: all
+        self.levels = levels  # a function: which areas test a mutant of a folder, in order
         self.cores = cores  # tests that bind cores hold this lock
         self.commands = Commands(folder, place, stop)
         self.objects = {}  # the hash of each object file of the unchanged code
@@ -62,21 +62,21 @@ class Copy:
         with self.cores:
             return self.commands.run(command, seconds, environment)
 
-    def judge(self, mutant: Mutant, baseline):
+    def judge(self, mutant: Mutant, baseline, areas=None):
         """Returns what becomes of a mutant: {"verdict": killed, survived, equivalent or not compiled, ...}."""
         path = self.folder / mutant.file
         original = path.read_text()
         start = time.monotonic()
         try:
             path.write_text(mutant.quiet_text())
-            outcome = self._judge_built(mutant, baseline)
+            outcome = self._judge_built(mutant, baseline, areas or self.levels(mutant.file.split("/")[0]))
         finally:
             path.write_text(original)
         return {**outcome, "seconds": round(time.monotonic() - start, 1)}
 
-    def _judge_built(self, mutant, baseline):
-        folder, started, build_seconds, changed = mutant.file.split("/")[0], time.time(), 0.0, False
-        for area in levels(folder, self.levels):
+    def _judge_built(self, mutant, baseline, areas):
+        started, build_seconds, changed = time.time(), 0.0, False
+        for area in areas:
             begin = time.monotonic()
             status, output = self.commands.run(self._ninja(AREAS[area].targets))
             build_seconds += time.monotonic() - begin

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 sys.dont_write_bytecode = True
 
-from mutation import baseline, mutants, operators, processes, report, source  # noqa: E402
+from mutation import areas, baseline, mutants, operators, processes, report, source  # noqa: E402
 from mutation.copy import Copy, hash_of, killer  # noqa: E402
 
 FUNCTION = "int f(const Config& config, int a, int b) {{\n  {}\n}}\n"
@@ -224,9 +224,14 @@ class Verdicts(unittest.TestCase):
         self.assertEqual((outcome["verdict"], outcome["level"]), ("killed", "rl"))
 
     def test_levels_that_were_not_asked_for_are_not_tested(self):
-        self.copy.levels = 2
+        self.copy.levels = lambda folder: areas.levels(folder, 2)
         self.assertEqual(self.judge("int f() { return 2; }\n", configs="true", trainer="true", rl="false")["verdict"], "survived")
         self.assertEqual(self.judge("int f() { return 3; }\n", configs="true", trainer="false")["level"], "trainer")
+
+    def test_only_the_areas_that_were_asked_for_are_tested(self):
+        self.copy.levels = lambda folder: ["launch", "rl"]
+        outcome = self.judge("int f() { return 2; }\n", configs="false", launch="true", rl="false")
+        self.assertEqual((outcome["verdict"], outcome["level"]), ("killed", "rl"))
 
     def test_what_every_test_passes_has_survived(self):
         self.assertEqual(self.judge("int f() { return 2; }\n", configs="true", launch="true")["verdict"], "survived")
