@@ -29,14 +29,17 @@ SHAPE = {
     "eos_token_id": 2,
     "pad_token_id": None,
 }
+# All but the factor are the numbers of Llama 3.1 and 3.2.
 LLAMA3 = {
     "rope_type": "llama3",
-    "rope_theta": 300.0,
-    "factor": 4.0,
+    "rope_theta": 100000.0,
+    "factor": 6.0,
     "low_freq_factor": 1.0,
     "high_freq_factor": 4.0,
-    "original_max_position_embeddings": 16,
+    "original_max_position_embeddings": 8192,
 }
+# These show in the logits of a short text. A GGUF file cannot tell them.
+STRONG = {**LLAMA3, "rope_theta": 300.0, "original_max_position_embeddings": 16}
 
 
 def plain(theta):
@@ -45,6 +48,7 @@ def plain(theta):
 
 MODELS = {
     "llama": (transformers.LlamaConfig, {"head_dim": 10, "tie_word_embeddings": True, "rope_parameters": LLAMA3}, torch.float32, None),
+    "scaled": (transformers.LlamaConfig, {"tie_word_embeddings": True, "rope_parameters": STRONG}, torch.float32, None),
     "mistral": (transformers.MistralConfig, {"sliding_window": None, "rope_parameters": plain(1e4)}, torch.bfloat16, None),
     "qwen2": (transformers.Qwen2Config, {"tie_word_embeddings": True, "rope_parameters": plain(1e6)}, torch.float16, None),
     "qwen3": (transformers.Qwen3Config, {"head_dim": 16, "rope_parameters": plain(5e5)}, torch.float32, "12KB"),

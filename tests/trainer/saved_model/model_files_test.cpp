@@ -24,8 +24,17 @@ using ::testing::HasSubstr;
 const fs::path kFixtures = fs::path(TERSE_SOURCE_DIR) / "tests/trainer/saved_model/fixtures";
 const char* const kModels[] = {"llama", "mistral", "qwen2", "qwen3"};
 
-json expected_of(const std::string& name) {
-  std::ifstream file(kFixtures / name / "expected.json");
+std::vector<fs::path> all_files() {
+  std::vector<fs::path> paths = {kFixtures / "scaled"};
+  for (const char* const name : kModels) {
+    paths.push_back(kFixtures / name);
+    paths.push_back(kFixtures / name / "model.gguf");
+  }
+  return paths;
+}
+
+json expected_of(const fs::path& path) {
+  std::ifstream file((fs::is_directory(path) ? path : path.parent_path()) / "expected.json");
   return json::parse(file);
 }
 
@@ -48,36 +57,26 @@ double difference(const torch::Tensor& logits, const json& expected) {
 }
 
 TEST(ModelFiles, HaveTheLogitsOfTransformers) {
-  for (const std::string name : kModels) {
-    const json expected = expected_of(name);
-    for (const fs::path& path : {kFixtures / name, kFixtures / name / "model.gguf"}) {
-      ASSERT_TRUE(is_model_files(path)) << path;
-      const auto files = open_model_files(path);
-      const double largest = difference(logits_of(*files, expected["tokens"]), expected["logits"]);
-      std::printf("%s: largest difference of a logit %.2g\n", path.c_str(), largest);
-      EXPECT_LT(largest, 1e-5) << path;
-    }
+  for (const fs::path& path : all_files()) {
+    ASSERT_TRUE(is_model_files(path)) << path;
+    const json expected = expected_of(path);
+    const double largest = difference(logits_of(*open_model_files(path), expected["tokens"]), expected["logits"]);
+    std::printf("%s: largest difference of a logit %.2g\n", path.c_str(), largest);
+    EXPECT_LT(largest, 1e-5) << path;
   }
 }
 
 // Ranks read what they own, which begins and ends anywhere in a tensor.
 TEST(ModelFiles, AnyPartOfAWeightIsThatPartOfTheWhole) {
-  for (const std::string name : kModels) {
-    for (const fs::path& path : {kFixtures / name, kFixtures / name / "model.gguf"}) {
-      const auto files = open_model_files(path);
-      for (const ParamInfo& info : ParamLayout(files->spec()).infos) {
-        std::vector<float> whole(static_cast<size_t>(info.numel()));
-        files->read(info, 0, info.numel(), whole.data());
-        const int64_t third = info.numel() / 3;
-        std::vector<float> parts(whole.size());
-        for (const auto& [begin, end] : {std::pair<int64_t, int64_t>{0, 1},
-                                         {1, third},
-                                         {third, info.numel() - 1},
-                                         {info.numel() - 1, info.numel()}}) {
-          if (begin < end) files->read(info, begin, end, parts.data() + begin);
-        }
-        EXPECT_EQ(parts, whole) << path << " " << info.name;
-      }
+  for (const fs::path& path : all_files()) {
+    const auto files = open_model_files(path);
+    for (const ParamInfo& info : ParamLayout(files->spec()).infos) {
+      std::vector<float> whole(static_cast<size_t>(info.numel()));
+      files->read(info, 0, info.numel(), whole.data());
+      std::vector<float> parts(whole.size());
+      const std::vector<int64_t> cuts = {0, 1, info.numel() / 3, info.numel() - 1, info.numel()};
+      for (size_t i = 0; i + 1 < cuts.size(); ++i) files->read(info, cuts[i], cuts[i + 1], parts.data() + cuts[i]);
+      EXPECT_EQ(parts, whole) << path << " " << info.name;
     }
   }
 }
@@ -85,13 +84,27 @@ TEST(ModelFiles, AnyPartOfAWeightIsThatPartOfTheWhole) {
 TEST(ModelFiles, BothFormatsHoldTheSameWeights) {
   for (const std::string name : kModels) {
     const auto folder = open_model_files(kFixtures / name), gguf = open_model_files(kFixtures / name / "model.gguf");
-    EXPECT_EQ(folder->spec().rope_scaling.type, gguf->spec().rope_scaling.type);
+    const configs::RopeScaling &a = folder->spec().rope_scaling, &b = gguf->spec().rope_scaling;
+    EXPECT_EQ(a.type, b.type);
+    EXPECT_EQ(a.type, name == std::string("llama") ? "llama3" : "none");
+    EXPECT_NEAR(a.factor, b.factor, 1e-5);
+    EXPECT_EQ(a.original_max_seq_len, b.original_max_seq_len);
     for (const ParamInfo& info : ParamLayout(folder->spec()).infos) {
-      std::vector<float> a(static_cast<size_t>(info.numel())), b(a.size());
-      folder->read(info, 0, info.numel(), a.data());
-      gguf->read(info, 0, info.numel(), b.data());
-      EXPECT_EQ(a, b) << name << " " << info.name;
+      std::vector<float> one(static_cast<size_t>(info.numel())), other(one.size());
+      folder->read(info, 0, info.numel(), one.data());
+      gguf->read(info, 0, info.numel(), other.data());
+      EXPECT_EQ(one, other) << name << " " << info.name;
     }
+  }
+}
+
+TEST(ModelFiles, AScalingThatAGgufFileCannotTellIsRefused) {
+  try {
+    open_model_files(kFixtures / "scaled/model.gguf");
+    ADD_FAILURE() << "it was accepted";
+  } catch (const DataError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("model.gguf: tensor rope_freqs.weight: element "));
+    EXPECT_THAT(error.what(), HasSubstr("other scalings of rotary positions are not supported"));
   }
 }
 
