@@ -119,8 +119,7 @@ void add_train(const Command& parent) {
       "Examples:\n"
       "  terse tokenizer train shakespeare.txt -o shakespeare.tokenizer.json\n"
       "  terse tokenizer train *.txt -o tokenizer.json --kind bpe --vocab-size 8000\n"
-      "  terse tokenizer train *.txt -o tokenizer.json --kind bpe --vocab-size 8000 --special '<|endoftext|>' "
-      "--special '<|im_start|>' --special '<|im_end|>'",
+      "  terse tokenizer train *.txt -o chat.json --kind bpe --special '<|im_end|>' --special '<|im_start|>'",
       [request] { return train(*request); });
 }
 
