@@ -89,7 +89,7 @@ TEST_F(CopiedCheckpoint, AsModelInitMayBeGoneOnceTheRunHasACheckpoint) {
   EXPECT_EQ(again.code, 0) << again.err;
   const Result anew = here(tune("anew"));
   EXPECT_EQ(anew.code, 78);
-  EXPECT_THAT(anew.err, HasSubstr("model.init: no such folder"));
+  EXPECT_THAT(anew.err, HasSubstr("model.init: no such file or folder"));
 }
 
 }  // namespace

@@ -118,7 +118,7 @@ TEST_F(ModelInit, IsNotNeededOnceTheRunHasACheckpoint) {
   EXPECT_EQ(support::records_of(resumed), support::records_of(whole));
   EXPECT_TRUE(support::same_tensors(saved(resumed, 4), saved(whole, 4)));
   EXPECT_EQ(saved(resumed, 4).extra.at("init"), saved(whole, 4).extra.at("init"));
-  expect_refused<ConfigError>(with, HasSubstr("holds no checkpoint"));
+  expect_refused<ConfigError>(with, HasSubstr("holds no model"));
 }
 
 TEST_F(ModelInit, MayChangeWhatTheWeightsDoNotDependOn) {
