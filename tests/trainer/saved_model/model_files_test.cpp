@@ -40,7 +40,9 @@ json expected_of(const fs::path& path) {
 
 torch::Tensor logits_of(const ModelFiles& files, const std::vector<int32_t>& tokens) {
   torch::NoGradGuard no_grad;
-  Transformer model(files.spec(), torch::kCPU, 0, {}, Purpose::kInference);
+  ModelSpec spec = files.spec();
+  spec.bf16 = false;  // the reference computes in fp32, whatever the weights are stored as
+  Transformer model(spec, torch::kCPU, 0, {}, Purpose::kInference);
   model.fill([&](const ParamInfo& info, int64_t begin, int64_t end, float* out) { files.read(info, begin, end, out); });
   const data::Batch batch = data::pack({data::Sequence{tokens, std::vector<float>(tokens.size())}});
   return model.hidden(batch).x.matmul(model.params().head().t());
