@@ -16,7 +16,7 @@ struct JsonScalar {
   std::string text;
 };
 
-// What a reader does with the parts of a document, in their order. A function that throws ends the reading.
+// Receives the parts of a document, in their order. A function that throws ends the reading.
 class JsonEvents {
  public:
   virtual ~JsonEvents() = default;

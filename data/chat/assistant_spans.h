@@ -12,7 +12,7 @@
 namespace terse::data {
 
 struct TurnFormat {
-  // What add_generation_prompt appends, in the variants that the template has, longest first.
+  // The template appends one of these texts for add_generation_prompt; the longest comes first.
   std::vector<std::string> prompts;
   // The texts of tokens that end a turn.
   std::vector<std::string> ends;

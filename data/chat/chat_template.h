@@ -19,7 +19,7 @@
 
 namespace terse::data {
 
-// What a template learns from the tokenizer.
+// A template learns these tokens from the tokenizer.
 struct TemplateTokens {
   // The texts of tokens under the names that templates use, for example {"bos_token", "<s>"}.
   std::vector<std::pair<std::string, std::string>> named;
@@ -33,8 +33,8 @@ struct RenderOptions {
   nlohmann::ordered_json documents;    // a list of objects, or null
   // Further variables, such as {"enable_thinking": false}. Text in them is input, like text of a user.
   nlohmann::ordered_json variables = nlohmann::ordered_json::object();
-  // What strftime_now() returns. Without it, this function does not exist, so that no run depends on the day. Templates
-  // of Llama then write a fixed date.
+  // strftime_now() returns this date. Without it, this function does not exist, so that no run depends on the day.
+  // Templates of Llama then write a fixed date.
   std::optional<jinja::Date> date;
 };
 
@@ -46,9 +46,10 @@ struct RenderedChat {
   std::string text;  // UTF-8
   // Bytes of the template, and the markers of thinking where an assistant wrote them. Ascending and disjoint.
   std::vector<Span> special_allowed;
-  // What the assistant said: its messages with the token that ends each turn, which is what fine-tuning learns. It is
-  // what {% generation %} blocks mark if the template has them. Otherwise, a turn begins after what
-  // add_generation_prompt would have written. Ascending and disjoint.
+  // The assistant's messages, each with the token that ends its turn; fine-tuning learns these bytes. If the template
+  // has
+  // {% generation %} blocks, they mark the messages. Otherwise, a turn begins after the text that add_generation_prompt
+  // appends. Ascending and disjoint.
   std::vector<Span> assistant;
   ThinkingState thinking = ThinkingState::kNotStarted;  // at the end of the text
 };

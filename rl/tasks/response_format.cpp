@@ -5,7 +5,7 @@ namespace terse::rl {
 
 namespace {
 
-// Where a mark stands first, and whether it stands again.
+// Tells where a mark stands first, and whether it stands again.
 struct Found {
   size_t at = std::string_view::npos;
   bool again = false;

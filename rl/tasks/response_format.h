@@ -1,5 +1,5 @@
-// Where the thinking of a response ends and its answer begins. The chat format of a model decides this, and no task:
-// tasks and checks see the answer.
+// Tells where the thinking of a response ends and its answer begins. The chat format of a model decides this, and no
+// task: tasks and checks see the answer.
 #pragma once
 
 #include <optional>

@@ -35,7 +35,7 @@ void task_command(const Option& option) {
   EXPECT_LT(tokens(of_letters), tokens(finetune(option.set(command(kSample), kExternal))));
 }
 
-// How many programs have been started.
+// Counts the programs that have been started.
 int64_t programs(const Option& option, const char* workers) {
   const support::TemporaryFolder folder;
   const std::string pids = (folder.path() / "pids").string();

@@ -47,7 +47,7 @@ struct Family {
   const char* model_type;
   const char* architecture;
   bool qkv_bias, qk_norm;
-  // Where the file does not say.
+  // These hold where the file does not say.
   int64_t head_dim;  // 0: hidden_size / num_attention_heads
   int64_t kv_heads;  // 0: num_attention_heads
 };

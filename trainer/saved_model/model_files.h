@@ -25,7 +25,7 @@ class ModelFiles {
 
   // Writes elements [begin, end) of the flattened parameter. `info` is one of ParamLayout(spec()).
   virtual void read(const ParamInfo& info, int64_t begin, int64_t end, float* out) const = 0;
-  // What was left out and may surprise a user, one line each.
+  // Names what was left out and may surprise a user, one line each.
   const std::vector<std::string>& notes() const { return notes_; }
 
  protected:

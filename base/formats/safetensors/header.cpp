@@ -83,7 +83,7 @@ class HeaderEvents : public JsonEvents {
 
   std::string subject() const { return in_metadata_ ? "the metadata" : "tensor " + quote(header_.entries.back().name); }
 
-  // What the present field is not, for messages.
+  // Returns, for messages, how the value at hand differs from what its field holds.
   std::string wanted(bool is_object) const {
     if (in_metadata_) return is_object ? "an object, expected a string" : "an array, expected a string";
     return field_ == kDtype ? "not a string" : "not an array of whole numbers";

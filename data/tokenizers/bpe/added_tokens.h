@@ -25,7 +25,7 @@ struct AddedToken {
   bool single_word = false;  // only where no word character stands beside it
 };
 
-// Which tokens a search may find.
+// A search finds one of these sets of tokens.
 enum class Allowed { kAll, kOrdinary };  // kOrdinary: those that are not special
 
 // Finds any of a list of tokens. It is immutable, so any number of threads may use it.

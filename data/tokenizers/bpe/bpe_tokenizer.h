@@ -13,7 +13,7 @@
 
 namespace terse::data {
 
-// What a BpeTokenizer is made of. read_tokenizer_json() makes it, and has checked it.
+// A BpeTokenizer is made of this. read_tokenizer_json() makes it, and has checked it.
 struct BpeDefinition {
   BpeVocabulary vocabulary;  // with the added tokens
   std::vector<AddedToken> added;

@@ -9,7 +9,7 @@
 
 namespace terse::data {
 
-// How text is cut before it is encoded.
+// Tells how text is cut before it is encoded.
 struct Cutting {
   bool nfc = false;               // first normalizes
   bool single_digits = false;     // then every digit stands alone

@@ -19,7 +19,7 @@ class PatternError : public std::invalid_argument {
   using std::invalid_argument::invalid_argument;
 };
 
-// What becomes of the matches of a step. The names are those of tokenizer.json.
+// A step does one of these things with its matches. The names are those of tokenizer.json.
 enum class SplitBehavior { kRemoved, kIsolated, kMergedWithPrevious, kMergedWithNext, kContiguous };
 
 struct SplitStep {

@@ -48,7 +48,7 @@ std::optional<Letter> leading_letter(std::string_view text) {
   return Letter{static_cast<size_t>(text[at] - 'a'), trimmed(rest)};
 }
 
-// How many letters of options stand alone in a lower-case text.
+// Counts how many letters of options stand alone in a lower-case text.
 int64_t count_letters(std::string_view text, size_t options) {
   int64_t count = 0;
   for (size_t i = 0; i < text.size(); ++i) {

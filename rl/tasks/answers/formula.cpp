@@ -12,6 +12,8 @@
 #include <set>
 #include <utility>
 
+#include "rl/tasks/answers/spelling.h"
+
 namespace terse::rl {
 
 namespace {
@@ -48,23 +50,12 @@ bool is_letter(char c) {
 
 // LaTeX and other spellings that mean the same. The long ones come before their beginnings.
 std::string in_one_spelling(std::string_view text) {
-  constexpr std::pair<std::string_view, std::string_view> kSpellings[] = {
+  constexpr Spelling kSpellings[] = {
       {"\\dfrac", "\\frac"}, {"\\tfrac", "\\frac"}, {"\\cdot", "*"}, {"\\times", "*"}, {"\\div", "/"},
       {"\\left", ""},        {"\\right", ""},       {"\\,", " "},    {"\\!", ""},      {"\\;", " "},
       {"\\ ", " "},          {"\u2212", "-"},       {"×", "*"},      {"÷", "/"},       {"·", "*"},
       {"π", "\\pi "},        {"√", "\\sqrt "},      {"**", "^"}};
-  std::string out;
-  for (size_t at = 0; at < text.size();) {
-    const auto found = std::find_if(std::begin(kSpellings), std::end(kSpellings),
-                                    [&](const auto& pair) { return text.substr(at).starts_with(pair.first); });
-    if (found == std::end(kSpellings)) {
-      out += text[at++];
-    } else {
-      out += found->second;
-      at += found->first.size();
-    }
-  }
-  return out;
+  return respelled(text, kSpellings);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "rl/tasks/answers/final_answer.h"
+#include "rl/tasks/answers/spelling.h"
 
 namespace terse::rl {
 
@@ -30,22 +31,11 @@ bool is_letter(char c) {
 
 // Spellings that mean the same.
 std::string in_one_spelling(std::string_view text) {
-  constexpr std::pair<std::string_view, std::string_view> kSpellings[] = {
-      {"\u2212", "-"},    {"\\dfrac", "\\frac"}, {"\\tfrac", "\\frac"}, {"\\$", "$"},    {"\\%", "%"}, {"{,}", ","},
-      {"\\times", " x "}, {"\\cdot", " x "},     {"×", " x "},          {"\u00A0", " "}, {"\\,", " "}, {"\\ ", " "},
-      {"~", " "}};
-  std::string out;
-  for (size_t at = 0; at < text.size();) {
-    const auto found = std::find_if(std::begin(kSpellings), std::end(kSpellings),
-                                    [&](const auto& pair) { return text.substr(at).starts_with(pair.first); });
-    if (found == std::end(kSpellings)) {
-      out += text[at++];
-    } else {
-      out += found->second;
-      at += found->first.size();
-    }
-  }
-  return out;
+  constexpr Spelling kSpellings[] = {{"\u2212", "-"}, {"\\dfrac", "\\frac"}, {"\\tfrac", "\\frac"}, {"\\$", "$"},
+                                     {"\\%", "%"},    {"{,}", ","},          {"\\times", " x "},    {"\\cdot", " x "},
+                                     {"×", " x "},    {"\u00A0", " "},       {"\\,", " "},          {"\\ ", " "},
+                                     {"~", " "}};
+  return respelled(text, kSpellings);
 }
 
 // Units in one spelling: lower case, singular, currencies by name.
@@ -258,7 +248,7 @@ std::optional<Rational> read_value(Reader& reader) {
   return Rational::from_digits(whole + fraction, *power - std::ssize(fraction));
 }
 
-// How many separate numbers stand in a text.
+// Counts the separate numbers in a text.
 int64_t count_numbers(std::string_view text) {
   int64_t count = 0;
   for (size_t i = 0; i < text.size(); ++i) {

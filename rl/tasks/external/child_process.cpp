@@ -41,7 +41,7 @@ void do_not_block(const Descriptor& end) {
   ::fcntl(end.get(), F_SETFL, ::fcntl(end.get(), F_GETFL) | O_NONBLOCK);
 }
 
-// What the new process does between fork and exec.
+// Runs in the new process between fork and exec.
 class SpawnPlan {
  public:
   // `group` 0: the process leads a group of its own.

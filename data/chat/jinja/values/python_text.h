@@ -14,7 +14,7 @@ namespace terse::data::jinja {
 // Returns str(value). An undefined value is empty text, as Jinja2 prints it. Fails for functions, loops and namespaces.
 Text to_text(Context& context, const Value& value);
 
-// How json.dumps() separates and indents.
+// Tells how json.dumps() separates and indents.
 struct JsonStyle {
   std::optional<std::string> indent;  // of one level
   std::string item_separator = ", ";

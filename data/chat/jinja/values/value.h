@@ -76,7 +76,7 @@ class Value {
 enum class ListKind {
   kList,
   kTuple,
-  // What the methods items(), keys() and values() of a dict return: it has no indices.
+  // The methods items(), keys() and values() of a dict return this; it has no indices.
   kView,
   // What Python returns as an iterator, for example from the filter `map`: it is true even when it is empty, has no
   // length, and can be read only once.
@@ -94,7 +94,7 @@ struct List {
   bool has_indices() const { return kind == ListKind::kList || kind == ListKind::kTuple; }
 };
 
-// What the variable `loop` knows inside of {% for %}.
+// The variable `loop` tells this inside of {% for %}.
 struct Loop {
   int64_t index0 = 0;
   int64_t length = 0;
