@@ -37,9 +37,13 @@ bool operator==(const RunConfig& a, const RunConfig& b) {
 std::string numerics_hash(const RunConfig& config) {
   constexpr size_t kDigits = 16;
   RunConfig copy = config;
+  RunConfig defaults;
+  const FieldTable fields_of_defaults = list_fields(defaults);
   std::string text;
   for (const Field& field : list_fields(copy).fields) {
     if (!field.rule.changes_numbers) continue;
+    const Field* by_default = field.rule.counts_when_set ? fields_of_defaults.find(field.path) : nullptr;
+    if (by_default != nullptr && value_text(by_default->value) == value_text(field.value)) continue;
     // Older builds have no such options, and the hash of their runs stays as it is.
     if (field.path.starts_with("model.rope_scaling.") && copy.model.rope_scaling.type == "none") continue;
     if (field.rule.input_file) {

@@ -59,6 +59,11 @@ Rule cosmetic(Rule rule) {
   return rule;
 }
 
+Rule newer(Rule rule) {
+  rule.counts_when_set = true;
+  return rule;
+}
+
 const Field* FieldTable::find(std::string_view path) const {
   const auto found = std::find_if(fields.begin(), fields.end(), [&](const Field& field) { return field.path == path; });
   return found == fields.end() ? nullptr : &*found;

@@ -52,6 +52,11 @@ struct Declared {
   TaskOptions& options;
 };
 
+// The tasks of a mixture, each with a name.
+struct Parts {
+  std::map<std::string, Task>& tasks;
+};
+
 class Lister {
  public:
   Lister(FieldTable& table, std::string section) : table_(table), section_(std::move(section)) {}
@@ -82,6 +87,10 @@ class Lister {
     Lister inner(table_, join(section_, group.name));
     table_.sections.push_back({inner.section_, std::string(group.help)});
     list(inner, group.members);
+  }
+
+  void add(const Parts& parts) {
+    for (auto& [name, task] : parts.tasks) add(Group(join("mixture", name), task, "A task of the mixture"));
   }
 
   FieldTable& table_;
@@ -157,10 +166,39 @@ void list(Lister& l, Model& s) {
           input_file_or_folder()));
 }
 
+void list(Lister& l, Lora& s) {
+  l.members(s,  //
+            Item("rank", s.rank, "rank of the adapters, which alone are trained; 0: off, all weights are trained",
+                 newer(between(0, 4096))),
+            Item("alpha", s.alpha, "the update of an adapter is scaled by alpha / rank", newer(above_up_to(0, 1e6))),
+            Item("dropout", s.dropout, "share of the inputs of the adapters that is left out in training",
+                 newer(from_up_to_below(0, 1))),
+            Item("targets", s.targets, "projections that get adapters",
+                 newer(one_of({"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}))),
+            Item("init", s.init, "adapter that a new run starts with, a folder of PEFT; empty: an update of zero",
+                 newer(input_file_or_folder())));
+}
+
+void list(Lister& l, Chat& s) {
+  l.members(
+      s,  //
+      Item("chat_template", s.chat_template,
+           "auto: the chat template of model.init, if it has one; none: a conversation is the contents of its "
+           "messages, one after the other; or a file with a template of Jinja2",
+           newer()),
+      Item("system", s.system, "system message of conversations that have none; empty: none", newer()),
+      Item("enable_thinking", s.enable_thinking, "the template's variable of this name; auto: not set",
+           newer(one_of({"auto", "on", "off"}))),
+      Item("think_open", s.think_open, "text that begins the thinking; empty: that of the template, if it has one",
+           newer()),
+      Item("think_close", s.think_close, "text that ends the thinking; empty: that of the template, if it has one",
+           newer()));
+}
+
 void list(Lister& l, Tokenizer& s) {
   l.members(
       s,  //
-      Item("kind", s.kind, "auto: the task's tokenizer; without a task that of a token store in data.train, else byte",
+      Item("kind", s.kind, "auto: the tokenizer of the task, else that of model.init, else that of a token store in data.train, else byte",
            one_of({"auto", "byte", "char", "bpe"})),
       Item("path", s.path,
            "tokenizer file for kind char; empty: the characters of data.train. For kind bpe a tokenizer.json or a "
@@ -177,7 +215,11 @@ void list(Lister& l, Data& s) {
             Item("val_fraction", s.val_fraction, "share of train that is held out for validation when val is empty",
                  from_up_to_below(0, 1)),
             Item("separator", s.separator,
-                 "text that separates the documents of a text file; empty: the file is one document"));
+                 "text that separates the documents of a text file; empty: the file is one document"),
+            Item("max_bad_lines", s.max_bad_lines,
+                 "largest share of lines of a JSON Lines file that may be bad: they are left out and written to "
+                 "data/bad_lines.jsonl of the run; with more, the run stops",
+                 newer(from_up_to_below(0, 1))));
 }
 
 void list(Lister& l, Task& s) {
@@ -196,7 +238,10 @@ void list(Lister& l, Task& s) {
       Item("path", s.path, "tasks that read a file: the problems to train on", input_file()),
       Item("eval_path", s.eval_path,
            "tasks that read a file: the problems to evaluate on; empty: the task holds out some of `path`",
-           input_file()));
+           input_file()),
+      Parts{s.mixture},
+      Item("weight", s.weight, "in a mixture: share of the problems that this task gives, relative to the other tasks",
+           newer(above(0))));
 }
 
 void list(Lister& l, Optimizer& s) {
@@ -239,8 +284,17 @@ void list(Lister& l, Sft& s) {
   l.members(
       s,  //
       Item("steps", s.steps, "number of optimizer updates", at_least(0)),
-      Item("batch_size", s.batch_size, "problems per update", between(1, 1 << 20)),
-      Item("micro_batch", s.micro_batch, "problems per forward pass; 0: batch_size", between(0, 1 << 20)),
+      Item("train", s.train,
+           "JSON Lines with conversations to learn from, each with `messages`, or with `prompt` and `completion`; "
+           "empty: the demonstrations of the task",
+           newer(input_file())),
+      Item("val", s.val, "JSON Lines for a validation loss; empty: val_fraction of train", newer(input_file())),
+      Item("val_fraction", s.val_fraction,
+           "share of train that is held out for validation when val is empty, chosen by a hash of each conversation",
+           newer(from_up_to_below(0, 1))),
+      Item("batch_size", s.batch_size, "problems or conversations per update", between(1, 1 << 20)),
+      Item("micro_batch", s.micro_batch, "problems or conversations per forward pass; 0: batch_size",
+           between(0, 1 << 20)),
       Item("eval_every", s.eval_every, "steps between task evaluations; 0: only at the end", cosmetic(at_least(0))),
       Group("optimizer", s.optimizer, "AdamW and its learning rate in supervised fine-tuning"));
 }
@@ -384,11 +438,14 @@ void list(Lister& l, RunConfig& s) {
       s,  //
       Item("stages", s.stages, "stages of the run, in this order", one_of({"pretrain", "sft", "rl", "eval"})),
       Group("run", s.run, "The run as a whole"),  //
-      Group("model", s.model, "The transformer"), Group("tokenizer", s.tokenizer, "Conversion of text to token ids"),
+      Group("model", s.model, "The transformer"),
+      Group("lora", s.lora, "Low-rank adapters, trained instead of the weights"),
+      Group("tokenizer", s.tokenizer, "Conversion of text to token ids"),
+      Group("chat", s.chat, "Conversion of conversations to text"),
       Group("data", s.data, "Texts for pretraining"),
       Group("task", s.task, "Problems with checkable answers, for fine-tuning, reinforcement learning and evaluation"),
       Group("pretrain", s.pretrain, "Next-token prediction on texts"),
-      Group("sft", s.sft, "Supervised fine-tuning on traces of the task"),
+      Group("sft", s.sft, "Supervised fine-tuning on conversations, or on demonstrations of the task"),
       Group("rl", s.rl, "Reinforcement learning with thought compression"),
       Group("eval", s.eval, "Evaluation on the task, after each stage that trains on it"),
       Group("engine", s.engine, "Generation of rollouts"),

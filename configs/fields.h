@@ -35,6 +35,7 @@ struct Rule {
   bool input_file = false;           // names an input file: load() resolves the path and checks that the file exists
   bool folder_too = false;           // an input_file may also be a folder
   bool changes_numbers = true;       // part of numerics_hash()
+  bool counts_when_set = false;      // but only with another value than the default
 };
 
 Rule at_least(double min);
@@ -47,6 +48,8 @@ Rule input_file();
 Rule input_file_or_folder();
 // Returns the same rule for an option that does not change the numbers of a run: names, folders, cadences, logs.
 Rule cosmetic(Rule rule = {});
+// Returns the same rule for an option that older builds do not have. Its default leaves numerics_hash() as it was there.
+Rule newer(Rule rule = {});
 
 struct Field {
   std::string path;  // "rl.optimizer.lr"

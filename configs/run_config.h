@@ -57,8 +57,30 @@ struct Model {
   std::string init;
 };
 
+// The adapters of LoRA (Hu et al. 2021, arXiv 2106.09685), with the names of PEFT. With rank 0 all weights are trained.
+struct Lora {
+  int64_t rank = 0;    // 0: off; the weights of model.init stay as they are, and only the adapters are trained
+  double alpha = 32;   // the update is scaled by alpha / rank
+  double dropout = 0;  // share of the adapters' inputs that is left out in training
+  // The projections that get adapters: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj.
+  std::vector<std::string> targets = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
+  std::string init;  // adapter whose weights a new run begins with: a folder of PEFT; empty: an update of zero
+};
+
+// How a conversation becomes the text that the model sees.
+struct Chat {
+  // auto: that of model.init, if it has one | none: the contents of the messages, one after the other | a file with a
+  // template of Jinja2
+  std::string chat_template = "auto";
+  std::string system;                    // a system message for conversations without one; empty: none
+  std::string enable_thinking = "auto";  // auto | on | off: the template's variable of this name; auto: not set
+  // The texts around the thinking. Empty: those of the template, if it has any.
+  std::string think_open;
+  std::string think_close;
+};
+
 struct Tokenizer {
-  std::string kind = "auto";  // auto (the task's own, else byte) | byte | char | bpe
+  std::string kind = "auto";  // auto (the task's own, else that of model.init, else byte) | byte | char | bpe
   std::string path;           // saved vocabulary (char); empty: built from data.train. For bpe a file or a folder
 };
 
@@ -67,6 +89,8 @@ struct Data {
   std::string val;    // the same for validation; empty: the last val_fraction of train
   double val_fraction = 0.1;
   std::string separator;  // splits a text file into documents; empty: one document
+  // Share of the lines of a JSON Lines file that may be bad: they are left out and written down. With more, a run stops.
+  double max_bad_lines = 0.01;
 };
 
 using OptionValue = std::variant<bool, int64_t, double, std::string, std::vector<std::string>>;
@@ -105,6 +129,9 @@ struct Task {
   std::map<std::string, double> forms;
   std::string path;       // tasks that read a file: the items to train on
   std::string eval_path;  // tasks that read a file: the items to evaluate on; empty: a part of `path` is held out
+  // The tasks of a mixture by name (task.name: mixture), and the weight of each one there.
+  std::map<std::string, Task> mixture;
+  double weight = 1;
 };
 
 // AdamW and its schedule, shared by the three training stages.
@@ -134,6 +161,11 @@ struct Pretrain {
 
 struct Sft {
   int64_t steps = 0;
+  // Conversations to learn from, as JSON Lines with `messages`, or with `prompt` and `completion`; empty: the
+  // demonstrations of the task.
+  std::string train;
+  std::string val;  // the same for a validation loss; empty: val_fraction of train, chosen by a hash
+  double val_fraction = 0.05;
   int64_t batch_size = 64;  // problems per update
   int64_t micro_batch = 0;  // problems per forward pass; 0: batch_size
   int64_t eval_every = 0;   // steps between task evaluations; 0: only at the end
@@ -220,7 +252,9 @@ struct RunConfig {
   std::vector<std::string> stages = {"sft", "rl", "eval"};  // any of pretrain, sft, rl, eval, run in order
   Run run;
   Model model;
+  Lora lora;
   Tokenizer tokenizer;
+  Chat chat;
   Data data;
   Task task;
   Pretrain pretrain;

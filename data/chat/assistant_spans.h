@@ -7,7 +7,7 @@
 
 #include "data/chat/jinja/values/text.h"
 #include "data/chat/message.h"
-#include "data/chat/span.h"
+#include "data/span.h"
 
 namespace terse::data {
 

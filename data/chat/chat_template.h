@@ -14,7 +14,7 @@
 
 #include "data/chat/jinja/values/context.h"
 #include "data/chat/message.h"
-#include "data/chat/span.h"
+#include "data/span.h"
 #include "data/chat/thinking.h"
 
 namespace terse::data {

@@ -4,10 +4,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "data/span.h"
 
 namespace terse::data {
 
@@ -32,9 +35,18 @@ class Tokenizer {
   virtual int64_t vocab_size() const = 0;
   // Throws EncodeError that names the character and its offset when the vocabulary cannot encode the text.
   virtual std::vector<int32_t> encode(std::string_view text) const = 0;
-  // Encodes text of a template, in which the contents of special tokens become these tokens. encode() is for the text
-  // of users and data, which must never become a token that controls the model.
-  virtual std::vector<int32_t> encode_template(std::string_view text) const { return encode(text); }
+  // Encodes a rendered conversation (data/chat/chat_template.h). The content of a special or another added token becomes
+  // this token only where one span of `special_allowed` contains it; the spans are ascending and disjoint. encode() is
+  // for the text of users and data, which must never become a token that controls the model.
+  virtual std::vector<int32_t> encode_template(std::string_view text, std::span<const Span> special_allowed) const {
+    static_cast<void>(special_allowed);
+    return encode(text);
+  }
+  // Does the same for text that may be special tokens everywhere.
+  std::vector<int32_t> encode_template(std::string_view text) const {
+    const Span all{0, text.size()};
+    return encode_template(text, std::span(&all, 1));
+  }
   // Returns the text of the ids. decode(encode(text)) is the text, except that symbol tokenizers do not preserve white
   // space. Throws std::out_of_range that names the id when it is outside the vocabulary.
   virtual std::string decode(const std::vector<int32_t>& ids) const = 0;

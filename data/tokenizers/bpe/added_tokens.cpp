@@ -62,14 +62,17 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tok
   }
 }
 
-AddedTokens::Match AddedTokens::find(std::string_view text, size_t from) const {
+AddedTokens::Match AddedTokens::find(std::string_view text, size_t from, const Accept& accept) const {
   for (size_t at = from; at < text.size(); ++at) {
     int32_t node = first_[static_cast<uint8_t>(text[at])];
     if (node == 0) continue;
     Match best{at, at, nullptr};
     for (size_t end = at + 1; node > 0; ++end) {
       const int32_t token = token_[static_cast<size_t>(node)];
-      if (token >= 0) best = {at, end, &tokens_[static_cast<size_t>(token)]};
+      if (token >= 0) {
+        const Match match{at, end, &tokens_[static_cast<size_t>(token)]};
+        if (!accept || accept(match)) best = match;
+      }
       if (end == text.size()) break;
       const auto child = children_.find({node, text[end]});
       node = child != children_.end() ? child->second : -1;
@@ -79,15 +82,32 @@ AddedTokens::Match AddedTokens::find(std::string_view text, size_t from) const {
   return {text.size(), text.size(), nullptr};
 }
 
-void AddedTokens::split(std::string_view text, Allowed allowed, const std::function<void(std::string_view)>& on_text,
+// The library passes over a special token as a whole, so no other token is found inside it.
+void AddedTokens::split(std::string_view text, const std::function<void(std::string_view)>& on_text,
+                        const std::function<void(int32_t id)>& on_token) const {
+  const auto next = [&](size_t from) {
+    Match match = find(text, from);
+    while (match.token != nullptr && match.token->special) match = find(text, match.end);
+    return match;
+  };
+  split(text, next, on_text, on_token);
+}
+
+void AddedTokens::split(std::string_view text, const Accept& accept,
+                        const std::function<void(std::string_view)>& on_text,
+                        const std::function<void(int32_t id)>& on_token) const {
+  split(text, [&](size_t from) { return find(text, from, accept); }, on_text, on_token);
+}
+
+void AddedTokens::split(std::string_view text, const std::function<Match(size_t from)>& next,
+                        const std::function<void(std::string_view)>& on_text,
                         const std::function<void(int32_t id)>& on_token) const {
   size_t done = 0;
   if (!tokens_.empty()) {
     size_t from = 0;
-    for (Match match; (match = find(text, from)).token != nullptr;) {
+    for (Match match; (match = next(from)).token != nullptr;) {
       from = match.end;
       const AddedToken& token = *match.token;
-      if (allowed == Allowed::kOrdinary && token.special) continue;
       if (token.single_word && (is_word_before(text, match.begin) || is_word_after(text, match.end))) continue;
       if (token.lstrip) match.begin = std::max(skip_white_space_back(text, match.begin), done);
       if (token.rstrip) match.end = skip_white_space(text, match.end);

@@ -25,17 +25,25 @@ struct AddedToken {
   bool single_word = false;  // only where no word character stands beside it
 };
 
-// A search finds one of these sets of tokens.
-enum class Allowed { kAll, kOrdinary };  // kOrdinary: those that are not special
-
 // Finds any of a list of tokens. It is immutable, so any number of threads may use it.
 class AddedTokens {
  public:
   AddedTokens() : AddedTokens(std::vector<AddedToken>{}) {}
   explicit AddedTokens(std::vector<AddedToken> tokens);
 
-  // Calls one of the two with each part of the text, in order. Parts of text are not empty.
-  void split(std::string_view text, Allowed allowed, const std::function<void(std::string_view)>& on_text,
+  struct Match {
+    size_t begin;
+    size_t end;
+    const AddedToken* token;  // null: there is no further match
+  };
+  using Accept = std::function<bool(const Match&)>;
+
+  // Calls one of the two with each part of the text, in order. Parts of text are not empty. Special tokens count as
+  // text.
+  void split(std::string_view text, const std::function<void(std::string_view)>& on_text,
+             const std::function<void(int32_t id)>& on_token) const;
+  // Does the same with the matches that `accept` takes, special or not. The others count as text.
+  void split(std::string_view text, const Accept& accept, const std::function<void(std::string_view)>& on_text,
              const std::function<void(int32_t id)>& on_token) const;
 
   bool empty() const { return tokens_.empty(); }
@@ -43,15 +51,14 @@ class AddedTokens {
   // Whether a match depends on the text beside it, because of lstrip, rstrip or single_word.
   bool look_around() const { return look_around_; }
 
-  struct Match {
-    size_t begin;
-    size_t end;
-    const AddedToken* token;  // null: there is no further match
-  };
-  // Returns the first match at or after `from`, whatever the flags of its token.
-  Match find(std::string_view text, size_t from) const;
+  // Returns the first match at or after `from`, whatever the flags of its token. With `accept`, it is the first that
+  // `accept` takes.
+  Match find(std::string_view text, size_t from, const Accept& accept = {}) const;
 
  private:
+  void split(std::string_view text, const std::function<Match(size_t from)>& next,
+             const std::function<void(std::string_view)>& on_text, const std::function<void(int32_t id)>& on_token) const;
+
   std::vector<AddedToken> tokens_;
   // A trie. children_ maps (node, byte) to a node; the root is node 0. token_[node] is the index of the token that ends
   // at the node, or -1.

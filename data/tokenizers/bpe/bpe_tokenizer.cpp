@@ -73,27 +73,69 @@ void narrow(Tail& tail, const AddedTokens& tokens, std::string_view text, size_t
   }
 }
 
+// Whether one of the spans, which are ascending and disjoint, contains [begin, end).
+bool inside_one(const std::vector<Span>& spans, size_t begin, size_t end) {
+  const auto after = std::upper_bound(spans.begin(), spans.end(), begin,
+                                      [](size_t at, const Span& span) { return at < span.begin; });
+  return after != spans.begin() && end <= std::prev(after)->end;
+}
+
 bool is_hidden(const std::vector<AddedTokens::Match>& hidden, size_t at) {
   return std::any_of(hidden.begin(), hidden.end(), [&](const auto& m) { return m.begin < at && at < m.end; });
 }
 
 }  // namespace
 
-// One call of encode().
+// One call of encode() or encode_template().
 class BpeTokenizer::Encoding {
  public:
-  Encoding(const BpeTokenizer& tokenizer, std::string_view whole, Allowed allowed)
-      : tokenizer_(tokenizer), whole_(whole), allowed_(allowed) {
+  // `spans`: where the text may contain special and other added tokens; null: everywhere, but no special ones.
+  Encoding(const BpeTokenizer& tokenizer, std::string_view whole, const std::span<const Span>* spans)
+      : tokenizer_(tokenizer), whole_(whole), spans_(spans) {
     ids_.reserve(whole.size() / 3);
   }
 
   std::vector<int32_t> run() {
-    tokenizer_.raw_.split(
-        whole_, allowed_, [&](std::string_view part) { encode_bytes(part); }, [&](int32_t id) { ids_.push_back(id); });
+    std::vector<Span> spans;
+    if (spans_ != nullptr) spans.assign(spans_->begin(), spans_->end());
+    find(tokenizer_.raw_, whole_, spans, [&](std::string_view part) { encode_bytes(part); });
     return std::move(ids_);
   }
 
  private:
+  // Adds the ids of the tokens in a text, and calls `on_text` with what lies between them. `spans` are those of the text.
+  void find(const AddedTokens& tokens, std::string_view text, const std::vector<Span>& spans,
+            const std::function<void(std::string_view)>& on_text) {
+    const auto on_token = [&](int32_t id) { ids_.push_back(id); };
+    if (spans_ == nullptr) return tokens.split(text, on_text, on_token);
+    const auto accept = [&](const AddedTokens::Match& match) { return inside_one(spans, match.begin, match.end); };
+    tokens.split(text, accept, on_text, on_token);
+  }
+
+  // Returns the spans in a part of the whole text that `text` is the normal form of. Where normalization joins
+  // characters across the end of a span, there are none: no text of a user may become a token then.
+  std::vector<Span> spans_in(std::string_view part, std::string_view text) const {
+    if (spans_ == nullptr) return {};
+    const auto begin = static_cast<size_t>(offset_of(part)), end = begin + part.size();
+    std::vector<Span> result;
+    std::string joined;  // the normal forms of the spans and of what lies between them
+    size_t done = begin;
+    const auto add = [&](size_t to) {
+      const std::string_view piece = whole_.substr(done, to - done);
+      joined += text.data() == part.data() ? std::string(piece) : normalize_nfc(piece);
+      done = to;
+    };
+    for (const Span& span : *spans_) {
+      if (span.end <= begin || span.begin >= end) continue;
+      add(std::max(span.begin, begin));
+      const size_t from = joined.size();
+      add(std::min(span.end, end));
+      result.push_back({from, joined.size()});
+    }
+    add(end);
+    return joined == text ? result : std::vector<Span>();
+  }
+
   void encode_bytes(std::string_view part) {
     while (!part.empty()) {
       const size_t valid = std::min(find_invalid_utf8(part), part.size());
@@ -110,9 +152,9 @@ class BpeTokenizer::Encoding {
     if (tokenizer_.nfc_ && simple_end(text) > 0) text = normalized = normalize_nfc(text);
     const std::function<void(std::string_view)> use = [&](std::string_view piece) { encode_piece(piece); };
     try {
-      tokenizer_.normalized_.split(
-          text, allowed_, [&](std::string_view words) { tokenizer_.pre_tokenizer_.split(words, use); },
-          [&](int32_t id) { ids_.push_back(id); });
+      const std::vector<Span> spans = tokenizer_.normalized_.empty() ? std::vector<Span>() : spans_in(part_, text);
+      find(tokenizer_.normalized_, text, spans,
+           [&](std::string_view words) { tokenizer_.pre_tokenizer_.split(words, use); });
     } catch (const PatternError& error) {
       throw EncodeError(error.what(), whole_, offset_of(part_));
     }
@@ -137,7 +179,7 @@ class BpeTokenizer::Encoding {
 
   const BpeTokenizer& tokenizer_;
   std::string_view whole_;
-  Allowed allowed_;
+  const std::span<const Span>* spans_;
   std::string_view part_;  // of whole_, which is being encoded
   std::vector<int32_t> ids_;
 };
@@ -163,8 +205,12 @@ BpeTokenizer::BpeTokenizer(BpeDefinition definition)
   for (BpeVocabulary::Token& token : definition.vocabulary.tokens) tokens_.push_back(std::move(token.bytes));
 }
 
-std::vector<int32_t> BpeTokenizer::encode(std::string_view text, Allowed allowed) const {
-  return Encoding(*this, text, allowed).run();
+std::vector<int32_t> BpeTokenizer::encode(std::string_view text) const {
+  return Encoding(*this, text, nullptr).run();
+}
+
+std::vector<int32_t> BpeTokenizer::encode_template(std::string_view text, std::span<const Span> special_allowed) const {
+  return Encoding(*this, text, &special_allowed).run();
 }
 
 std::string BpeTokenizer::decode(const std::vector<int32_t>& ids) const {

@@ -34,8 +34,9 @@ class BpeTokenizer final : public Tokenizer {
   int64_t vocab_size() const override { return static_cast<int64_t>(tokens_.size()); }
   // Added tokens that are not special are found, as in the `tokenizers` library with encode_special_tokens. The error
   // names a byte without a token, or the place where a pattern of the file takes too many steps.
-  std::vector<int32_t> encode(std::string_view text) const override { return encode(text, Allowed::kOrdinary); }
-  std::vector<int32_t> encode_template(std::string_view text) const override { return encode(text, Allowed::kAll); }
+  std::vector<int32_t> encode(std::string_view text) const override;
+  using Tokenizer::encode_template;
+  std::vector<int32_t> encode_template(std::string_view text, std::span<const Span> special_allowed) const override;
   // Special tokens appear as their content. An id below vocab_size() that no token has decodes to nothing.
   std::string decode(const std::vector<int32_t>& ids) const override;
   std::string id() const override { return id_; }
@@ -50,8 +51,6 @@ class BpeTokenizer final : public Tokenizer {
 
  private:
   class Encoding;
-
-  std::vector<int32_t> encode(std::string_view text, Allowed allowed) const;
 
   std::vector<std::string> tokens_;  // the bytes of each id
   std::vector<bool> special_;        // of each id

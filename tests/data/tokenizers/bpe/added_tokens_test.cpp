@@ -13,12 +13,21 @@ AddedToken token(int32_t id, const std::string& content, bool special = false) {
   return {id, content, special, false, false, false, false};
 }
 
-std::vector<std::string> parts(const AddedTokens& tokens, const std::string& text, Allowed allowed = Allowed::kAll) {
+// `accept`: null: special tokens are text.
+std::vector<std::string> parts(const AddedTokens& tokens, const std::string& text, const AddedTokens::Accept& accept) {
   std::vector<std::string> result;
-  tokens.split(
-      text, allowed, [&](std::string_view part) { result.emplace_back(part); },
-      [&](int32_t id) { result.push_back("#" + std::to_string(id)); });
+  const auto on_text = [&](std::string_view part) { result.emplace_back(part); };
+  const auto on_token = [&](int32_t id) { result.push_back("#" + std::to_string(id)); };
+  if (accept) {
+    tokens.split(text, accept, on_text, on_token);
+  } else {
+    tokens.split(text, on_text, on_token);
+  }
   return result;
+}
+
+std::vector<std::string> parts(const AddedTokens& tokens, const std::string& text) {
+  return parts(tokens, text, [](const AddedTokens::Match&) { return true; });
 }
 
 TEST(AddedTokens, TheLeftmostAndLongestIsFound) {
@@ -33,9 +42,17 @@ TEST(AddedTokens, TheLeftmostAndLongestIsFound) {
 
 TEST(AddedTokens, SpecialOnesAreTextWhereTheyAreNotAllowed) {
   const AddedTokens tokens({token(1, "<s>", true), token(2, "s>x"), token(3, "y")});
-  EXPECT_THAT(parts(tokens, "a<s>xy", Allowed::kOrdinary), ElementsAre("a<s>x", "#3"))
+  EXPECT_THAT(parts(tokens, "a<s>xy", nullptr), ElementsAre("a<s>x", "#3"))
       << "as the library, which passes over them";
   EXPECT_THAT(parts(tokens, "a<s>xy"), ElementsAre("a", "#1", "x", "#3"));
+}
+
+TEST(AddedTokens, OfSeveralMatchesTheLongestThatIsAcceptedCounts) {
+  const AddedTokens tokens({token(1, "<a>"), token(2, "<a>b"), token(3, ">bc")});
+  const auto up_to = [](size_t end) { return [=](const AddedTokens::Match& match) { return match.end <= end; }; };
+  EXPECT_THAT(parts(tokens, "<a>bc", up_to(4)), ElementsAre("#2", "c"));
+  EXPECT_THAT(parts(tokens, "<a>bc", up_to(3)), ElementsAre("#1", "bc"));
+  EXPECT_THAT(parts(tokens, "<a>bc", [](const auto& match) { return match.begin > 0; }), ElementsAre("<a", "#3"));
 }
 
 TEST(AddedTokens, FlagsLookAround) {
