@@ -41,6 +41,7 @@ struct Model {
   int64_t head_dim = 0;  // 0: hidden_size / heads
   int64_t intermediate_size =
       0;  // inner size of the feed-forward part (SwiGLU); 0: 8/3 of hidden_size, rounded up to a multiple of 64
+  int64_t vocab_size = 0;     // ids that the model knows; 0: as many as the tokenizer has
   int64_t max_seq_len = 256;  // longest sequence, tokens
   double rope_theta = 10000;
   RopeScaling rope_scaling;

@@ -67,18 +67,18 @@ void read_saved(const std::function<void()>& read) {
   }
 }
 
-Session::Session(const configs::RunConfig& config, std::filesystem::path dir, const data::Tokenizer& tokenizer,
+Session::Session(const configs::RunConfig& config, std::filesystem::path dir, const data::ChatFormat& chat,
                  World& world, Interrupts* interrupts, std::vector<std::string> files)
     : config_(config),
       dir_(std::move(dir)),
-      tokenizer_(tokenizer.id()),
+      tokenizer_(chat.tokenizer().id()),
       world_(world),
       device_(choose_device(config.run.device, world.place().local_rank)),
       signals_(interrupts, world, device_),
       learners_(config.parallel, world, device_) {
-  model_ = std::make_unique<Transformer>(resolve(config.model, tokenizer.vocab_size()), device_,
+  model_ = std::make_unique<Transformer>(resolve(config.model, chat.tokenizer().vocab_size()), device_,
                                          static_cast<uint64_t>(config.run.seed), learners_.sharding());
-  if (leads()) files_ = self_description(config, model_->spec(), tokenizer);
+  if (leads()) files_ = self_description(config, model_->spec(), chat);
   store_ = std::make_unique<checkpoints::Store>(dir_ / "checkpoints", store_options());
   MetricLoggerOptions options;
   options.files = std::move(files);

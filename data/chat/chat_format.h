@@ -22,6 +22,9 @@ class ChatFormat {
   ChatFormat(std::shared_ptr<const Tokenizer> tokenizer, const std::string& template_text, const std::string& name,
              const configs::Chat& config);
 
+  // The format without a template: contents, one after the other.
+  static std::shared_ptr<const ChatFormat> plain(std::shared_ptr<const Tokenizer> tokenizer);
+
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   std::shared_ptr<const Tokenizer> shared_tokenizer() const { return tokenizer_; }
   bool has_template() const { return template_.has_value(); }
@@ -41,11 +44,13 @@ class ChatFormat {
     // Parallel to `tokens`: fine-tuning learns this token, because the assistant says it or ends its turn with it.
     std::vector<bool> learned;
   };
-  // The ids of a whole conversation. Without a template, its messages end with eos() where the assistant has spoken.
+  // The ids of a whole conversation. Without a template, eos() follows each message of the assistant.
   // Throws what encode_prompt() throws.
   Encoded encode(const Conversation& conversation, const nlohmann::ordered_json& tools = nullptr) const;
 
  private:
+  Encoded encode_contents(const Conversation& conversation) const;
+  Encoded encode_rendered(const Conversation& conversation, const nlohmann::ordered_json& tools) const;
   Conversation with_system(const Conversation& conversation) const;
   RenderOptions options(const nlohmann::ordered_json& tools) const;
 

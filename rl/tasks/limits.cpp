@@ -8,10 +8,11 @@
 #include <algorithm>
 #include <vector>
 
+#include "checkpoints/store.h"
 #include "configs/check.h"
 #include "configs/field_text.h"
 #include "configs/load.h"
-#include "data/tokenizers/tokenizer_factory.h"
+#include "rl/tasks/vocabulary.h"
 
 namespace terse::rl {
 
@@ -119,26 +120,36 @@ void refuse(const std::vector<Violation>& violations, const std::map<std::string
 
 // A task in a language of its own brings the tokenizer of the whole run, so the config must not choose another.
 void check_tokenizer(const RunConfig& config, const Task& task, std::vector<Violation>& out) {
-  if (task.tokenizer() == nullptr || !has_stage(config, "pretrain")) return;
+  if (task.tokenizer() == nullptr) return;
   const auto refuse_choice = [&](const char* key, const std::string& value) {
     out.push_back({{key, "task.name"},
-                   fmt::format("is {}, but task {} brings the tokens of the whole run; leave it at its default, or "
-                               "pretrain in a run of its own",
-                               value, task.name())});
+                   fmt::format("is {}, but task {} brings the tokens of the whole run; leave it at its default{}",
+                               value, task.name(),
+                               has_stage(config, "pretrain") ? ", or pretrain in a run of its own" : "")});
   };
+  const std::map<std::string, std::string> ours = configs::values(config), defaults = configs::values(RunConfig());
+  for (const auto& [key, value] : ours) {
+    if (key.starts_with("chat.") && value != defaults.at(key)) refuse_choice(key.c_str(), value);
+  }
+  if (!has_stage(config, "pretrain")) return;
   if (config.tokenizer.kind != "auto") refuse_choice("tokenizer.kind", config.tokenizer.kind);
   if (!config.tokenizer.path.empty()) refuse_choice("tokenizer.path", configs::shown(config.tokenizer.path));
 }
 
 }  // namespace
 
-std::unique_ptr<TokenizedTask> task_of(const RunConfig& config) {
+std::unique_ptr<TokenizedTask> task_of(const RunConfig& config, const std::filesystem::path& dir) {
   std::unique_ptr<const Task> task = make_task(config.task, config.run.seed);
   if (task->tokenizer() != nullptr) return std::make_unique<TokenizedTask>(std::move(task), nullptr, config.run.seed);
-  const bool from_text =
-      has_stage(config, "pretrain") && config.tokenizer.path.empty() && config.tokenizer.kind != "byte";
+  const bool begun = !dir.empty() && !checkpoints::list_checkpoints(dir / "checkpoints").empty();
+  const bool from_init = config.tokenizer.kind == "auto" && !config.model.init.empty();
+  const bool from_text = has_stage(config, "pretrain") && config.tokenizer.path.empty() &&
+                         config.tokenizer.kind != "byte" && !from_init && !begun;
   if (from_text) return nullptr;
-  return std::make_unique<TokenizedTask>(std::move(task), data::make_tokenizer(config.tokenizer), config.run.seed);
+  RunConfig without_text = config;  // the text does not decide, so nothing has to read it
+  without_text.data.train.clear();
+  return std::make_unique<TokenizedTask>(std::move(task), choose_chat_format(without_text, dir, begun),
+                                         config.run.seed);
 }
 
 int64_t response_limit(const RunConfig& config, const TokenizedTask& task) {
@@ -146,11 +157,12 @@ int64_t response_limit(const RunConfig& config, const TokenizedTask& task) {
   return task.max_response_tokens().value_or(std::max<int64_t>(1, config.model.max_seq_len - task.max_prompt_tokens()));
 }
 
-void check_limits(const RunConfig& config, const std::map<std::string, std::string>& origin) {
+void check_limits(const RunConfig& config, const std::map<std::string, std::string>& origin,
+                  const std::filesystem::path& dir) {
   const bool has_task =
       std::any_of(config.stages.begin(), config.stages.end(), [](const auto& stage) { return stage != "pretrain"; });
   if (!has_task) return;
-  const std::unique_ptr<TokenizedTask> task = task_of(config);
+  const std::unique_ptr<TokenizedTask> task = task_of(config, dir);
   if (!task) return;
   std::vector<Violation> violations;
   check_tokenizer(config, task->text(), violations);

@@ -7,6 +7,8 @@
 #include <numbers>
 #include <stdexcept>
 
+#include "base/errors.h"
+
 namespace terse::trainer {
 
 double ModelSpec::attention_scale() const {
@@ -38,7 +40,7 @@ std::vector<double> rope_frequencies(const ModelSpec& spec) {
 
 ModelSpec resolve(const configs::Model& model, int64_t vocab) {
   ModelSpec spec;
-  spec.vocab = vocab;
+  spec.vocab = model.vocab_size > 0 ? model.vocab_size : vocab;
   spec.layers = model.layers;
   spec.hidden_size = model.hidden_size;
   spec.heads = model.heads;
@@ -56,6 +58,10 @@ ModelSpec resolve(const configs::Model& model, int64_t vocab) {
   spec.init_std = model.init_std;
   spec.bf16 = model.precision == "bf16";
   spec.activation_checkpointing = model.activation_checkpointing;
+  if (vocab > spec.vocab) {
+    throw ConfigError(
+        fmt::format("model.vocab_size: is {}, but the tokenizer of the run has {} tokens", spec.vocab, vocab));
+  }
   if (vocab < 2)
     throw std::invalid_argument(fmt::format("a model needs a vocabulary of at least 2 tokens, got {}", vocab));
   if (spec.heads % spec.kv_heads != 0) {
@@ -70,6 +76,7 @@ ModelSpec resolve(const configs::Model& model, int64_t vocab) {
 
 configs::Model options_of(const ModelSpec& spec) {
   configs::Model model;
+  model.vocab_size = spec.vocab;
   model.layers = spec.layers;
   model.hidden_size = spec.hidden_size;
   model.heads = spec.heads;

@@ -28,12 +28,14 @@ bool is_weight(const std::string& name) {
 }  // namespace
 
 std::map<std::string, std::string> self_description(const configs::RunConfig& config, const ModelSpec& spec,
-                                                    const data::Tokenizer& tokenizer) {
-  std::vector<int32_t> ends;
-  if (tokenizer.eos() >= 0) ends.push_back(tokenizer.eos());
-  return {{kShapeFile, to_hf_config(spec, tokenizer.bos(), ends).dump(2) + "\n"},
-          {kVocabularyFile, tokenizer.definition() + "\n"},
-          {kRunConfigFile, configs::to_yaml(config)}};
+                                                    const data::ChatFormat& chat) {
+  const data::Tokenizer& tokenizer = chat.tokenizer();
+  std::map<std::string, std::string> files = {
+      {kShapeFile, to_hf_config(spec, tokenizer.bos(), tokenizer.eos_ids()).dump(2) + "\n"},
+      {kVocabularyFile, tokenizer.definition() + "\n"},
+      {kRunConfigFile, configs::to_yaml(config)}};
+  if (chat.has_template()) files[kChatTemplateFile] = chat.template_text();
+  return files;
 }
 
 std::optional<checkpoints::Store::Loaded> load_target(const fs::path& target, const checkpoints::Wanted& wanted,

@@ -11,7 +11,7 @@
 
 #include "checkpoints/store.h"
 #include "configs/run_config.h"
-#include "data/tokenizers/tokenizer.h"
+#include "data/chat/chat_format.h"
 #include "trainer/model/spec.h"
 
 namespace terse::trainer {
@@ -20,10 +20,11 @@ namespace terse::trainer {
 constexpr const char* kShapeFile = "config.json";          // see hf_config.h
 constexpr const char* kVocabularyFile = "tokenizer.json";  // data::Tokenizer::definition()
 constexpr const char* kRunConfigFile = "config.yaml";      // the resolved configuration, as the run folder holds it
+constexpr const char* kChatTemplateFile = "chat_template.jinja";  // only where the run has a chat template
 
 // Returns these files for the checkpoints of a run.
 std::map<std::string, std::string> self_description(const configs::RunConfig& config, const ModelSpec& spec,
-                                                    const data::Tokenizer& tokenizer);
+                                                    const data::ChatFormat& chat);
 
 // Loads a checkpoint folder, or the newest sound checkpoint of a run folder. Returns nullopt when `target` is neither,
 // or a run folder without checkpoints. Throws DataError when it is damaged. With several ranks, all call it, and the

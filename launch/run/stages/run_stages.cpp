@@ -102,10 +102,10 @@ nlohmann::json run_stages(const RunRequest& request) try {
   if (rl::splits(config)) split.emplace(config.parallel, *request.world, device);
   if (split && !split->learns()) {
     const auto reason =
-        rl::generate_for_learners(*split, config, *vocabulary.task, vocabulary.tokenizer->vocab_size(), device);
+        rl::generate_for_learners(*split, config, *vocabulary.task, vocabulary.tokenizer().vocab_size(), device);
     if (reason) stopped.emplace(*reason);
   } else {
-    Session session(config, request.dir, *vocabulary.tokenizer, split ? *split->part : *request.world,
+    Session session(config, request.dir, *vocabulary.chat, split ? *split->part : *request.world,
                     request.interrupts, line_files(config));
     const TaskMessages messages(vocabulary.task.get(), session);
     if (vocabulary.corpus)
