@@ -80,8 +80,7 @@ void remove_leftovers(const std::filesystem::path& path) {
   const std::filesystem::path final = path.has_filename() ? path : path.parent_path();
   const std::string prefix = final.filename().string() + ".tmp-";
   for (const Entry& entry : disk().list(folder_of(final))) {
-    if (entry.name.starts_with(prefix) && is_leftover(entry.name))
-      remove_tree(disk(), folder_of(final) / entry.name);
+    if (entry.name.starts_with(prefix) && is_leftover(entry.name)) remove_tree(disk(), folder_of(final) / entry.name);
   }
 }
 

@@ -36,8 +36,7 @@ void write_manifest(FileSystem& fs, const FileSystem::Path& folder, const SaveRe
                     std::vector<FileEntry> shards) {
   Manifest manifest{request.info, utc_now(), TERSE_VERSION, std::move(shards)};
   manifest.files.push_back(write_hashed(fs, folder, kExtraName, request.extra));
-  for (const auto& [name, text] : request.files)
-    manifest.files.push_back(write_hashed(fs, folder, name, text));
+  for (const auto& [name, text] : request.files) manifest.files.push_back(write_hashed(fs, folder, name, text));
   const std::string text = manifest_text(manifest);
   write_file(fs, folder / kManifestName, text);
   write_file(fs, folder / kManifestHashName, manifest_hash_text(text));

@@ -61,8 +61,8 @@ const Format& format_of(const Request& request) {
   const bool named_gguf = fs::path(request.to).extension() == ".gguf";
   const std::string name = !request.format.empty() ? request.format : named_gguf ? "gguf" : "hf";
   if (named_gguf && name != "gguf") {
-    throw UsageError(fmt::format("--to {} writes a folder, but {} is named like a GGUF file. Choose another name.", name,
-                                 request.to));
+    throw UsageError(fmt::format("--to {} writes a folder, but {} is named like a GGUF file. Choose another name.",
+                                 name, request.to));
   }
   return *std::find_if(kFormats.begin(), kFormats.end(), [&](const Format& format) { return name == format.name; });
 }
@@ -78,12 +78,13 @@ std::optional<GgmlType> type_of(const std::string& dtype) {
 // A folder with other files than terse convert writes is somebody's work.
 void require_replaceable(const fs::path& to, const Format& format) {
   const std::string name = to.string();
-  const bool is_kind = format.format == ModelFormat::kCheckpoint ? checkpoints::is_checkpoint(to)
-                                                                 : trainer::is_hf_model(to) && !checkpoints::is_checkpoint(to);
+  const bool is_kind = format.format == ModelFormat::kCheckpoint
+                           ? checkpoints::is_checkpoint(to)
+                           : trainer::is_hf_model(to) && !checkpoints::is_checkpoint(to);
   if (!is_kind) {
     throw UsageError(
-        fmt::format("{} exists already and is not {}, so it is not replaced. Choose another output, or remove it.", name,
-                    format.kind));
+        fmt::format("{} exists already and is not {}, so it is not replaced. Choose another output, or remove it.",
+                    name, format.kind));
   }
   if (format.format == ModelFormat::kCheckpoint) return;
   for (const fs::directory_entry& entry : fs::directory_iterator(to)) {
@@ -110,27 +111,31 @@ void require_own_place(const fs::path& to) {
   std::error_code ignored;
   const bool in_run = parent.filename() == "checkpoints" && fs::exists(parent.parent_path() / "config.yaml", ignored);
   if (!in_run && !checkpoints::is_checkpoint(parent)) return;
-  throw UsageError(fmt::format("the folder {} belongs to {}, which holds its own files only. "
-                               "Choose another output.",
-                               parent.string(), in_run ? "a run" : "a checkpoint"));
+  throw UsageError(
+      fmt::format("the folder {} belongs to {}, which holds its own files only. "
+                  "Choose another output.",
+                  parent.string(), in_run ? "a run" : "a checkpoint"));
 }
 
 void require_folder(const Request& request, const Format& format) {
   const fs::path to = request.to;
   std::error_code ignored;
   if (is_within(request.from, to))
-    throw UsageError(fmt::format("the output {} would replace the input {}. Choose another output.", request.to,
-                                 request.from));
+    throw UsageError(
+        fmt::format("the output {} would replace the input {}. Choose another output.", request.to, request.from));
   const fs::path whole = fs::absolute(to).lexically_normal();
   const fs::path parent = whole.has_filename() ? whole.parent_path() : whole.parent_path().parent_path();
   if (!fs::is_directory(parent, ignored))
     throw UsageError(
         fmt::format("the folder {} of the output does not exist. If the path is correct, create it: mkdir -p {}",
                     parent.string(), parent.string()));
-  if (!fs::exists(fs::symlink_status(to, ignored)) || fs::is_empty(to, ignored)) return;
-  if (!fs::is_directory(to, ignored)) throw UsageError(fmt::format("{} exists already and is a file.", request.to));
+  if (!fs::exists(fs::symlink_status(to, ignored))) return;
+  if (!fs::is_directory(to, ignored))
+    throw UsageError(fmt::format("{} exists already and is no folder. Choose another output.", request.to));
+  if (fs::is_empty(to, ignored)) return;
   require_replaceable(to, format);
-  if (!request.overwrite) throw UsageError(fmt::format("{} exists already. Use --overwrite to replace it.", request.to));
+  if (!request.overwrite)
+    throw UsageError(fmt::format("{} exists already. Use --overwrite to replace it.", request.to));
 }
 
 int convert(const Request& request) {
@@ -164,7 +169,8 @@ int convert(const Request& request) {
 void add_convert(const Command& parent) {
   const Command command = parent.add("convert", "Convert a model: Hugging Face folder, GGUF file, checkpoint");
   const auto request = std::make_shared<Request>();
-  command.argument("FROM", request->from, "Hugging Face folder, GGUF file, run folder, or one folder of its checkpoints/");
+  command.argument("FROM", request->from,
+                   "Hugging Face folder, GGUF file, run folder, or one folder of its checkpoints/");
   command.argument("TO", request->to, "GGUF file or folder to write");
   command.choice("--to", "FORMAT", request->format, {"hf", "gguf", "checkpoint"},
                  "hf, gguf or checkpoint (default: gguf if TO ends with .gguf, else hf)");

@@ -1,5 +1,5 @@
-// Reads the checkpoint twice: once to verify all of its hashes, which decides which checkpoint of a run is used, and once
-// for the weights.
+// Reads the checkpoint twice: once to verify all of its hashes, which decides which checkpoint of a run is used, and
+// once for the weights.
 #include "trainer/saved_model/checkpoint_model.h"
 
 #include <fmt/format.h>
@@ -30,8 +30,7 @@ CheckpointModel::CheckpointModel(checkpoints::Store::Loaded loaded)
       reader_(posix_file_system(), loaded_.path, is_weight) {
   has_training_state_ = loaded_.state.extra.contains("progress");
   for (const std::string& defect : loaded_.rejected) {
-    notes_.push_back(
-        fmt::format("damaged checkpoint {}; using {} instead", defect, loaded_.path.filename().string()));
+    notes_.push_back(fmt::format("damaged checkpoint {}; using {} instead", defect, loaded_.path.filename().string()));
   }
 }
 

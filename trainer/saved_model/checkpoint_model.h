@@ -31,8 +31,8 @@ class CheckpointModel final : public ModelFiles {
   mutable checkpoints::TensorReader reader_;
 };
 
-// Opens a checkpoint folder, or the newest sound checkpoint of a run folder, whose hashes it verifies. Returns null when
-// `source` is neither, or a run folder without checkpoints. Throws DataError when it is damaged.
+// Opens a checkpoint folder, or the newest sound checkpoint of a run folder, whose hashes it verifies. Returns null
+// when `source` is neither, or a run folder without checkpoints. Throws DataError when it is damaged.
 std::unique_ptr<CheckpointModel> open_checkpoint_model(const std::filesystem::path& source);
 
 }  // namespace terse::trainer

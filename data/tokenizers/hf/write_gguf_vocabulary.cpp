@@ -74,16 +74,17 @@ class Writer {
       same_pattern = &pre;
       if (pre.ignore_merges != ignore_merges) continue;
       if (theirs != rules) {
-        result_.notes.push_back(fmt::format("a GGUF file does not tell whether the tokenizer normalizes text: this one {}",
-                                            rules.starts_with(kNfc) ? "does (NFC)" : "does not"));
+        result_.notes.push_back(
+            fmt::format("a GGUF file does not tell whether the tokenizer normalizes text: this one {}",
+                        rules.starts_with(kNfc) ? "does (NFC)" : "does not"));
       }
       return pre;
     }
     if (same_pattern != nullptr) {
-      throw DataError(fmt::format(
-          "{}: its tokenizer cuts text as {} does, but \"ignore_merges\" is {} there and {} here; "
-          "tokenizer.ggml.pre has no word for that",
-          origin_, same_pattern->names.front(), same_pattern->ignore_merges, ignore_merges));
+      throw DataError(
+          fmt::format("{}: its tokenizer cuts text as {} does, but \"ignore_merges\" is {} there and {} here; "
+                      "tokenizer.ggml.pre has no word for that",
+                      origin_, same_pattern->names.front(), same_pattern->ignore_merges, ignore_merges));
     }
     throw DataError(
         fmt::format("{}: its tokenizer cuts text by {}, for which tokenizer.ggml.pre has no word that terse knows",
@@ -128,9 +129,9 @@ class Writer {
 
   void write_merges() {
     for (const json& merge : document_["model"]["merges"]) {
-      result_.vocabulary.merges.push_back(
-          merge.is_string() ? merge.get<std::string>()
-                            : merge[0].get<std::string>() + " " + merge[1].get<std::string>());
+      result_.vocabulary.merges.push_back(merge.is_string()
+                                              ? merge.get<std::string>()
+                                              : merge[0].get<std::string>() + " " + merge[1].get<std::string>());
     }
   }
 
@@ -143,9 +144,8 @@ class Writer {
     vocabulary.add_bos = tokenizer_.adds_bos();
     vocabulary.add_eos = tokenizer_.adds_eos();
     for (size_t i = 2; i < ends.size(); ++i) {
-      result_.notes.push_back(
-          fmt::format("a GGUF file tells two tokens that end a response; {} is left out, {}", ends[i],
-                      printable(vocabulary.tokens[static_cast<size_t>(ends[i])])));
+      result_.notes.push_back(fmt::format("a GGUF file tells two tokens that end a response; {} is left out, {}",
+                                          ends[i], printable(vocabulary.tokens[static_cast<size_t>(ends[i])])));
     }
   }
 

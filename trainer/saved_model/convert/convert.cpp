@@ -76,8 +76,8 @@ std::vector<std::string> write_output(const ConvertRequest& request, const Conve
 
 Converted convert_model(const ConvertRequest& request) {
   require_type(request);
-  const bool keeps_vocabulary = request.format == ModelFormat::kGguf && is_model_files(request.from) &&
-                                fs::is_regular_file(request.from);
+  const bool keeps_vocabulary =
+      request.format == ModelFormat::kGguf && is_model_files(request.from) && fs::is_regular_file(request.from);
   const ConvertSource source = open_source(request.from, !keeps_vocabulary);
   Converted result;
   result.notes = source.model->notes();

@@ -40,8 +40,8 @@ struct Converted {
 };
 
 // Throws std::invalid_argument, which says what would work, when the source is no model, or when its model or its
-// vocabulary or the type has no place in the format; DataError, which names the file and the tensor or the key, when the
-// source is damaged or F16 or Q8_0 cannot hold a value; DiskError.
+// vocabulary or the type has no place in the format; DataError, which names the file and the tensor or the key, when
+// the source is damaged or F16 or Q8_0 cannot hold a value; DiskError.
 Converted convert_model(const ConvertRequest& request);
 
 }  // namespace terse::trainer

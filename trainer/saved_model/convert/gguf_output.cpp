@@ -87,10 +87,11 @@ void add_vocabulary(GgufMetadata& metadata, const ConvertSource& source, std::ve
   if (tokenizer == nullptr || !data::is_bpe(*tokenizer)) {
     metadata.add_text(key("model"), "none");  // llama.cpp then takes and gives token ids
     if (tokenizer != nullptr) {
-      notes.push_back(fmt::format(
-          "the file has no vocabulary, because llama.cpp has no counterpart of the tokenizer {}: programs can only give "
-          "it token ids",
-          tokenizer->id()));
+      notes.push_back(
+          fmt::format("the file has no vocabulary, because llama.cpp has no counterpart of the tokenizer {}: programs "
+                      "can only give "
+                      "it token ids",
+                      tokenizer->id()));
     }
     return;
   }

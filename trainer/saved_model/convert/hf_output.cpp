@@ -119,8 +119,7 @@ std::vector<std::string> write_hf_folder(const fs::path& folder, const ConvertSo
   std::vector<std::string> notes;
   const data::Tokenizer* tokenizer = source.vocabulary.tokenizer.get();
   const ModelSpec& spec = source.model->spec();
-  json config = tokenizer == nullptr ? to_hf_config(spec)
-                                     : to_hf_config(spec, tokenizer->bos(), tokenizer->eos_ids());
+  json config = tokenizer == nullptr ? to_hf_config(spec) : to_hf_config(spec, tokenizer->bos(), tokenizer->eos_ids());
   config["torch_dtype"] = torch_name(main_type(weights));
   write_json(folder / "config.json", config);
   if (const json generation = generation_config(source); !generation.empty())

@@ -42,7 +42,9 @@ std::vector<std::string> other_files(const fs::path& folder) {
 }  // namespace
 
 ConvertSource open_source(const fs::path& path, bool with_vocabulary) {
-  ConvertSource source{.path = path, .name = name_of(path)};
+  ConvertSource source;
+  source.path = path;
+  source.name = name_of(path);
   if (std::unique_ptr<CheckpointModel> checkpoint = open_checkpoint_model(path)) {
     source.checkpoint = checkpoint.get();
     source.model = std::move(checkpoint);

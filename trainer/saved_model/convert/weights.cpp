@@ -32,15 +32,13 @@ std::vector<float> in_gguf_order(const std::vector<float>& values, int64_t colum
   std::vector<float> turned(values.size());
   const int64_t rows = static_cast<int64_t>(values.size()) / columns;
   for (int64_t row = 0; row < rows; ++row) {
-    std::copy_n(values.begin() + row * columns, columns,
-                turned.begin() + gguf_row_of_llama(row, head_dim) * columns);
+    std::copy_n(values.begin() + row * columns, columns, turned.begin() + gguf_row_of_llama(row, head_dim) * columns);
   }
   return turned;
 }
 
 // A value that becomes infinite would break the model without a word.
-void require_f16(const ModelFiles& model, const OutputWeight& weight, const std::vector<float>& values,
-                 int64_t first) {
+void require_f16(const ModelFiles& model, const OutputWeight& weight, const std::vector<float>& values, int64_t first) {
   for (size_t i = 0; i < values.size(); ++i) {
     if (!std::isfinite(values[i]) || std::isfinite(half_to_float(float_to_half(values[i])))) continue;
     throw DataError(fmt::format(

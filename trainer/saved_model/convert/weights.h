@@ -14,8 +14,8 @@ namespace terse::trainer {
 struct OutputWeight {
   ParamInfo info;
   GgmlType type = GgmlType::kF32;
-  std::string name;          // in the output
-  bool gguf_order = false;   // the rows come in the order of llama.cpp (gguf_model.h)
+  std::string name;         // in the output
+  bool gguf_order = false;  // the rows come in the order of llama.cpp (gguf_model.h)
   uint64_t bytes() const;
 };
 
