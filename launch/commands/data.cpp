@@ -1,6 +1,5 @@
 // terse data: builds a token store from text files, or inspects one.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -44,13 +43,6 @@ constexpr const char* kInspectMore =
     "Examples:\n"
     "  terse data inspect corpus.h5\n"
     "  terse data inspect corpus.h5 --verify";
-
-// Updates a progress line on a terminal. Prints nothing elsewhere.
-void show_progress(int64_t done, int64_t total) {
-  if (isatty(STDERR_FILENO) == 0) return;
-  const double percent = total > 0 ? 100.0 * static_cast<double>(done) / static_cast<double>(total) : 100.0;
-  warn("\r{} of {} ({:.0f}%) {}", byte_size(done), byte_size(total), percent, done >= total ? "\n" : "");
-}
 
 void require_files(const std::vector<std::string>& names) {
   std::error_code ignored;
