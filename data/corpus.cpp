@@ -38,6 +38,7 @@ class Opener {
     if (!std::filesystem::exists(file)) {
       stores.main = open_without(key, file);
       if (holds_out) stores.held_out = open_without(kHeldOutKey, file);
+      check_lines(file, stores.main->info());
     } else if (is_hdf5(file)) {
       stores.main = open_store(key, file);
     } else {
@@ -45,8 +46,8 @@ class Opener {
         throw DataError(fmt::format("{}: its name ends in .h5, but it has no HDF5 signature", file));
       refuse_packed_file(file);
       stores = open_text(key, file, holds_out ? held_out_share : 0);
+      check_lines(file, stores.main->info());
     }
-    check_lines(file, stores.main->info());
     return stores;
   }
 
@@ -95,6 +96,7 @@ class Opener {
     return store;
   }
 
+  // Tells the bad lines of a store that the run has made, and refuses too many.
   void check_lines(const std::string& file, const StoreInfo& info) {
     if (info.bad_lines == 0) return;
     const auto record = cache_.folder() / kBadLinesFile;

@@ -320,6 +320,10 @@ TEST(Corpus, OfJsonLinesContinuesWithoutItsFile) {
   config.max_bad_lines = 0;
   EXPECT_THROW(open_corpus(config, before.tokenizer, dir / "cache", begun), DataError)
       << "the limit holds for stores, too";
+  build_store({dir.write("text.jsonl", json_lines(numbered(0, 5)) + "{}\n")}, dir / "built.h5", ByteTokenizer(),
+              {.max_bad_lines = 0.5});
+  EXPECT_TRUE(open_corpus(data(dir / "built.h5"), kind("byte"), dir / "cache").notes.empty())
+      << "whoever built the store has accepted its bad lines";
 }
 
 TEST(Corpus, CountsDocumentsInBothFiles) {

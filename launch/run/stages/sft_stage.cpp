@@ -1,6 +1,7 @@
 // The engine that evaluates during the stage reads the newest weights before each evaluation.
 #include "launch/run/stages/sft_stage.h"
 
+#include <algorithm>
 #include <memory>
 
 #include "data/conversations/conversation_stream.h"
@@ -13,6 +14,8 @@ namespace terse::launch {
 namespace {
 
 constexpr int64_t kMostValidated = 1000;  // conversations of a validation loss
+// Sequences of a batch of it. The ranks run all of them at once, whatever sft.micro_batch is, so they are few.
+constexpr int64_t kValidationBatch = 16;
 
 }  // namespace
 
@@ -29,7 +32,7 @@ StageResult fine_tune(trainer::Session& session, const rl::TokenizedTask* task,
   }
   std::optional<data::ConversationSample> validation;
   if (conversations != nullptr && conversations->val.size() > 0) {
-    validation.emplace(conversations->val, sft.batch_size, kMostValidated, seed);
+    validation.emplace(conversations->val, std::min(sft.batch_size, kValidationBatch), kMostValidated, seed);
   }
   // With sft.eval_every 0 the stage itself never evaluates: the full evaluation after it covers the last step.
   const bool solves = task != nullptr && sft.eval_every > 0;
