@@ -39,14 +39,25 @@ void check_stages(const RunConfig& config, Violations& out) {
   needs_steps("sft", config.sft.steps);
   needs_steps("rl", config.rl.steps);
   if (has_stage(config, "pretrain") && config.data.train.empty()) {
-    out.push_back(
-        {{"data.train", "stages"}, "is empty, but stages contains pretrain; name a text file or a token store"});
+    out.push_back({{"data.train", "stages"},
+                   "is empty, but stages contains pretrain; name a text file, JSON Lines or a token store"});
   }
 }
 
-// Checks the options of the texts that pretraining reads.
+// Checks the options of the files that supervised stages read.
 void check_texts(const RunConfig& config, Violations& out) {
+  if (!config.sft.val.empty() && config.sft.train.empty()) {
+    out.push_back(
+        {{"sft.val", "sft.train"},
+         "is set, but sft.train is empty, so fine-tuning learns from demonstrations and has no validation loss"});
+  }
   if (!has_stage(config, "pretrain")) return;
+  const auto is_lines = [](const std::string& file) { return file.ends_with(".jsonl"); };
+  if (!config.data.separator.empty() && is_lines(config.data.train) &&
+      (config.data.val.empty() || is_lines(config.data.val))) {
+    out.push_back({{"data.separator", "data.train"},
+                   "is set, but data.train is JSON Lines, where each line is a document; leave it empty"});
+  }
   if (config.data.val.empty() && config.data.val_fraction == 0) {
     out.push_back({{"data.val_fraction", "data.val"},
                    "is 0 and data.val is empty, so there is no validation data; set a share above 0, or name a file in "

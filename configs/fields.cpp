@@ -212,10 +212,11 @@ void list(Lister& l, Tokenizer& s) {
 
 void list(Lister& l, Data& s) {
   l.members(s,  //
-            Item("train", s.train, "text file, or HDF5 token store built by `terse data build`", input_file()),
-            Item("val", s.val, "text file or token store for validation; empty: the last val_fraction of train",
-                 input_file()),
-            Item("val_fraction", s.val_fraction, "share of train that is held out for validation when val is empty",
+            Item("train", s.train, "text file, JSON Lines (*.jsonl) with a `text` in each line, or HDF5 token store built by `terse data build`", input_file()),
+            Item("val", s.val, "the same for validation; empty: val_fraction of train", input_file()),
+            Item("val_fraction", s.val_fraction,
+                 "share of train that is held out for validation when val is empty: the end of a text, or lines of JSON "
+                 "Lines, chosen by a hash of each text",
                  from_up_to_below(0, 1)),
             Item("separator", s.separator,
                  "text that separates the documents of a text file; empty: the file is one document"),
@@ -298,7 +299,7 @@ void list(Lister& l, Sft& s) {
       Item("batch_size", s.batch_size, "problems or conversations per update", between(1, 1 << 20)),
       Item("micro_batch", s.micro_batch, "problems or conversations per forward pass; 0: batch_size",
            between(0, 1 << 20)),
-      Item("eval_every", s.eval_every, "steps between task evaluations; 0: only at the end", cosmetic(at_least(0))),
+      Item("eval_every", s.eval_every, "steps between evaluations and validation losses; 0: only at the end", cosmetic(at_least(0))),
       Group("optimizer", s.optimizer, "AdamW and its learning rate in supervised fine-tuning"));
 }
 

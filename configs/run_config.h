@@ -86,8 +86,9 @@ struct Tokenizer {
 };
 
 struct Data {
-  std::string train;  // text file, or HDF5 token store made by `terse data build`
-  std::string val;    // the same for validation; empty: the last val_fraction of train
+  std::string train;  // text file, JSON Lines (*.jsonl) with `text`, or HDF5 token store made by `terse data build`
+  std::string val;    // the same for validation; empty: val_fraction of train
+  // Of a text: its end. Of JSON Lines: documents chosen by a hash.
   double val_fraction = 0.1;
   std::string separator;  // splits a text file into documents; empty: one document
   // Share of the lines of a JSON Lines file that may be bad: they are left out and written down. With more, a run stops.
@@ -169,7 +170,7 @@ struct Sft {
   double val_fraction = 0.05;
   int64_t batch_size = 64;  // problems per update
   int64_t micro_batch = 0;  // problems per forward pass; 0: batch_size
-  int64_t eval_every = 0;   // steps between task evaluations; 0: only at the end
+  int64_t eval_every = 0;   // steps between evaluations and validation losses; 0: only at the end
   Optimizer optimizer;
 };
 

@@ -59,9 +59,7 @@ plan::Run run_of(const Request& request, const GlobalOptions& globals) {
   run.ranks_per_node = request.ranks_per_node;
   if (run.ranks_per_node == 0) run.ranks_per_node = run.config.parallel.ranks_per_node;
   if (run.ranks_per_node == 0) run.ranks_per_node = run.machine.ranks_per_node;
-  bool has_task = false;
-  for (const std::string& stage : run.config.stages) has_task = has_task || stage != "pretrain";
-  if (has_task) {
+  if (rl::needs_task(run.config)) {
     const std::unique_ptr<rl::TokenizedTask> task = rl::task_of(run.config, folder_of_run(request.config));
     if (!task)
       throw UsageError("the tokenizer depends on a text that the plan does not read: name it by tokenizer.path.");

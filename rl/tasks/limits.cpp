@@ -25,6 +25,11 @@ bool has_stage(const RunConfig& config, const char* stage) {
   return std::find(config.stages.begin(), config.stages.end(), stage) != config.stages.end();
 }
 
+// Whether fine-tuning learns from demonstrations of the task, and not from conversations.
+bool demonstrates(const RunConfig& config) {
+  return has_stage(config, "sft") && config.sft.train.empty();
+}
+
 struct LongestTrace {
   std::string form;
   int64_t tokens = 0;
@@ -56,7 +61,7 @@ void check_trace(const RunConfig& config, const TokenizedTask& task, const char*
 }
 
 void check_demonstrations(const RunConfig& config, const TokenizedTask& task, std::vector<Violation>& out) {
-  if (has_stage(config, "sft") && task.forms().empty()) {
+  if (demonstrates(config) && task.forms().empty()) {
     out.push_back({{"stages", "task.name"},
                    fmt::format("has sft, but task {} demonstrates no solutions to fine-tune on", task.name())});
   }
@@ -71,7 +76,7 @@ void check_demonstrations(const RunConfig& config, const TokenizedTask& task, st
 
 void check_traces(const RunConfig& config, const TokenizedTask& task, std::vector<Violation>& out) {
   if (task.forms().empty()) return;
-  if (has_stage(config, "sft")) check_trace(config, task, "sft", longest_trace(task, 0, true), out);
+  if (demonstrates(config)) check_trace(config, task, "sft", longest_trace(task, 0, true), out);
   if (!has_stage(config, "rl") || config.rl.penalty.kind != "adaptive" || !task.can_be_thinned()) return;
   // Neither rl.demonstrations nor rl.student shows the first level of the curriculum, the most verbose form.
   const LongestTrace trace = longest_trace(task, 1, false);
@@ -159,9 +164,7 @@ int64_t response_limit(const RunConfig& config, const TokenizedTask& task) {
 
 void check_limits(const RunConfig& config, const std::map<std::string, std::string>& origin,
                   const std::filesystem::path& dir) {
-  const bool has_task =
-      std::any_of(config.stages.begin(), config.stages.end(), [](const auto& stage) { return stage != "pretrain"; });
-  if (!has_task) return;
+  if (!needs_task(config)) return;
   const std::unique_ptr<TokenizedTask> task = task_of(config, dir);
   if (!task) return;
   std::vector<Violation> violations;

@@ -28,10 +28,6 @@ bool has_stage(const configs::RunConfig& config, const char* stage) {
   return std::find(config.stages.begin(), config.stages.end(), stage) != config.stages.end();
 }
 
-bool needs_task(const configs::RunConfig& config) {
-  return has_stage(config, "sft") || has_stage(config, "rl") || has_stage(config, "eval");
-}
-
 // The task of the run, with its files from the run folder; null where no stage needs one.
 std::unique_ptr<const Task> kept_task(const configs::RunConfig& config, const fs::path& dir) {
   return needs_task(config) ? make_task(with_kept_files(config.task, dir), config.run.seed) : nullptr;
@@ -114,6 +110,22 @@ TokenizerPtr stored_tokenizer(const fs::path& data_dir) {
   return found;
 }
 
+// Opens the texts and the conversations that the run trains on. The `first` rank writes the record of their files.
+void open_training_data(const configs::RunConfig& config, const fs::path& dir, bool first, bool begun,
+                        const Progress& progress, Vocabulary& vocabulary) {
+  data::CacheOptions options{.sources = data::load_sources(dir / "data"), .unchanged = begun, .progress = progress};
+  data::Sources sources;
+  if (has_stage(config, "pretrain")) {
+    vocabulary.corpus = data::open_corpus(config.data, vocabulary.chat->shared_tokenizer(), dir / "data", options);
+    sources = vocabulary.corpus->sources;
+  }
+  if (has_stage(config, "sft") && !config.sft.train.empty()) {
+    vocabulary.conversations = data::open_conversations(config, *vocabulary.chat, dir / "data", options);
+    sources.insert(vocabulary.conversations->sources.begin(), vocabulary.conversations->sources.end());
+  }
+  if (first && !sources.empty() && sources != options.sources) data::save_sources(dir / "data", sources);
+}
+
 // The task for readers of a saved model.
 std::unique_ptr<const Task> saved_task(const configs::RunConfig& config, const fs::path& dir, TaskUse use) {
   if (config.task.name.empty()) return nullptr;  // a model that `terse convert` made
@@ -157,6 +169,10 @@ void keep(const data::ChatFormat& chat, const fs::path& dir) {
 
 }  // namespace
 
+bool needs_task(const configs::RunConfig& config) {
+  return (has_stage(config, "sft") && config.sft.train.empty()) || has_stage(config, "rl") || has_stage(config, "eval");
+}
+
 std::shared_ptr<const data::ChatFormat> choose_chat_format(const configs::RunConfig& config, const fs::path& dir,
                                                            bool begun, const Progress& progress) {
   const trainer::ModelVocabulary init = begun ? trainer::ModelVocabulary() : vocabulary_of_init(config);
@@ -174,16 +190,7 @@ Vocabulary open_vocabulary(const configs::RunConfig& config, const fs::path& dir
   if (!own_tokens) vocabulary.chat = choose_chat_format(config, dir, begun, progress);
   if (task) vocabulary.task = std::make_unique<TokenizedTask>(std::move(task), vocabulary.chat, config.run.seed);
   if (own_tokens) vocabulary.chat = vocabulary.task->chat();
-  if (has_stage(config, "pretrain")) {
-    data::CorpusOptions options;
-    options.sources = data::load_sources(dir / "data");
-    options.unchanged = begun;
-    options.progress = progress;
-    vocabulary.corpus =
-        data::open_corpus(config.data, vocabulary.chat->shared_tokenizer(), dir / "data", options);
-    if (first && vocabulary.corpus->sources != options.sources)
-      data::save_sources(dir / "data", vocabulary.corpus->sources);
-  }
+  open_training_data(config, dir, first, begun, progress, vocabulary);
   if (first && (!begun || !fs::exists(dir / kTokenizerFile))) keep(*vocabulary.chat, dir);
   return vocabulary;
 }

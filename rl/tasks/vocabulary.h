@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "configs/run_config.h"
+#include "data/conversations/conversations.h"
 #include "data/corpus.h"
 #include "rl/tasks/tokenized_task.h"
 
@@ -19,8 +20,9 @@ namespace terse::rl {
 constexpr const char* kTokenizerFile = "tokenizer.json";
 
 struct Vocabulary {
-  std::unique_ptr<TokenizedTask> task;  // null if no stage needs one
-  std::optional<data::Corpus> corpus;   // empty if no stage pretrains
+  std::unique_ptr<TokenizedTask> task;               // null if no stage needs one
+  std::optional<data::Corpus> corpus;                // empty if no stage pretrains
+  std::optional<data::Conversations> conversations;  // empty if no stage learns from any
   std::shared_ptr<const data::ChatFormat> chat;
 
   const data::Tokenizer& tokenizer() const { return chat->tokenizer(); }
@@ -32,6 +34,9 @@ struct Vocabulary {
 std::shared_ptr<const data::ChatFormat> choose_chat_format(const configs::RunConfig& config,
                                                            const std::filesystem::path& dir, bool begun,
                                                            const Progress& progress = {});
+
+// Returns whether a stage of the run needs its task. Fine-tuning on conversations alone does not.
+bool needs_task(const configs::RunConfig& config);
 
 // Opens the vocabulary for training. The `first` rank must call this before the others: it creates the files in the run
 // folder, and the others read them. Once a run has saved a checkpoint, its tokenizer and its input files must not

@@ -110,6 +110,25 @@ TEST(Rules, PretrainingHasSomethingToValidateOn) {
   EXPECT_EQ(accepted(pretrain + ", val_fraction: 0, val: " + text + "}\n").data.val_fraction, 0);
 }
 
+TEST(Rules, JsonLinesHaveNoSeparator) {
+  support::TemporaryFolder folder;
+  const std::string text = write(folder.path() / "x.txt", "x").string();
+  const std::string lines = write(folder.path() / "x.jsonl", "{}").string();
+  const std::string pretrain = "stages: [pretrain]\npretrain: {steps: 5}\ndata: {separator: '|', train: ";
+  EXPECT_THAT(refusal(pretrain + lines + "}\n"), HasSubstr("data.separator: is set, but data.train is JSON Lines"));
+  EXPECT_THAT(refusal(pretrain + lines + ", val: " + lines + "}\n"), HasSubstr("data.separator"));
+  EXPECT_EQ(accepted(pretrain + lines + ", val: " + text + "}\n").data.separator, "|") << "that of the other file";
+  EXPECT_EQ(accepted(pretrain + text + "}\n").data.separator, "|");
+}
+
+TEST(Rules, ConversationsForValidationBelongToOthers) {
+  support::TemporaryFolder folder;
+  const std::string lines = write(folder.path() / "x.jsonl", "{}").string();
+  const std::string sft = "stages: [sft]\nsft: {steps: 5, val: " + lines;
+  EXPECT_THAT(refusal(sft + "}\n"), HasSubstr("sft.val: is set, but sft.train is empty"));
+  EXPECT_EQ(accepted(sft + ", train: " + lines + "}\n").sft.val, lines);
+}
+
 TEST(Rules, NameTheNearestOfTheFilesThatClash) {
   support::TemporaryFolder folder;
   write(folder.path() / "base.yaml", kValid + "model:\n  hidden_size: 96\n");
