@@ -48,7 +48,8 @@ Rule input_file();
 Rule input_file_or_folder();
 // Returns the same rule for an option that does not change the numbers of a run: names, folders, cadences, logs.
 Rule cosmetic(Rule rule = {});
-// Returns the same rule for an option that older builds do not have. Its default leaves numerics_hash() as it was there.
+// Returns the same rule for an option that older builds do not have. Its default leaves numerics_hash() as it was
+// there.
 Rule newer(Rule rule = {});
 
 struct Field {
@@ -74,6 +75,12 @@ struct FieldTable {
 
 // The table points into `config`, which must outlive it.
 FieldTable list_fields(RunConfig& config);
+
+// A task of a mixture with default values, for the catalog that the mixture has.
+Task new_part(const Task& mixture);
+// Whether the name of a task of a mixture consists of letters, digits, '_' and '-', begins with none of the latter two
+// and has at most 64 of them. It becomes part of the names of files and metrics.
+bool is_part_name(std::string_view name);
 
 // Return the two parts of a path: "rl.optimizer.lr" -> "rl.optimizer" and "lr". join() concatenates them.
 std::string_view parent_of(std::string_view path);

@@ -11,6 +11,10 @@ TaskOptions::TaskOptions(std::shared_ptr<const TaskCatalog> catalog) : catalog_(
   for (const TaskOption& option : catalog_->options) values_.push_back(option.default_value);
 }
 
+TaskOptions TaskOptions::defaults() const {
+  return catalog_ ? TaskOptions(catalog_) : TaskOptions();
+}
+
 void TaskOptions::set(std::string_view name, OptionValue value) {
   OptionValue& current = at(name);
   if (current.index() != value.index())

@@ -13,6 +13,7 @@
 
 #include "base/jsonl.h"
 #include "base/utf8.h"
+#include "configs/fields.h"
 #include "launch/exit_codes.h"
 #include "launch/text.h"
 
@@ -50,6 +51,40 @@ std::optional<int64_t> number_behind(const std::string& name, const std::string&
   return value;
 }
 
+// Returns what a metric of accuracy covers: difficulty 3 for "eval/accuracy/difficulty_3", all of gsm for
+// "eval/task/gsm/accuracy". Any other name, and that of the whole evaluation, gives nothing.
+std::optional<rl::Difficulty> covered_by(std::string_view name) {
+  constexpr std::string_view kEval = "eval/", kTask = "task/", kAccuracy = "accuracy";
+  if (!name.starts_with(kEval)) return std::nullopt;
+  name.remove_prefix(kEval.size());
+  std::string task;
+  if (name.starts_with(kTask)) {
+    name.remove_prefix(kTask.size());
+    task = name.substr(0, name.find('/'));
+    if (!configs::is_part_name(task) || task.size() == name.size()) return std::nullopt;
+    name.remove_prefix(task.size() + 1);
+  }
+  if (name == kAccuracy && !task.empty()) return rl::Difficulty(rl::kNoDifficulty, task);
+  const auto k = number_behind(std::string(name), "accuracy/difficulty_");
+  return k ? std::optional(rl::Difficulty(*k, task)) : std::nullopt;
+}
+
+// The cells of an object by difficulty in summary.json.
+void read_cells(const nlohmann::json& by_difficulty, const std::string& task, Evaluation& out) {
+  for (const auto& [name, cell] : by_difficulty.items()) {
+    const auto k = number_behind("k" + name, "k");
+    const auto right = number_of(cell, "accuracy"), length = number_of(cell, "mean_tokens");
+    if (k && right && length) out.by_difficulty[{*k, task}] = {number_of(cell, "n").value_or(0), *right, *length};
+  }
+}
+
+void read_task(const std::string& name, const nlohmann::json& task, Evaluation& out) {
+  const auto right = number_of(task, "accuracy"), length = number_of(task, "mean_tokens");
+  if (!configs::is_part_name(name) || !right || !length) return;
+  out.by_difficulty[{rl::kNoDifficulty, name}] = {number_of(task, "n").value_or(0), *right, *length};
+  if (task.contains("by_difficulty")) read_cells(task["by_difficulty"], name, out);
+}
+
 std::string read_text(const std::filesystem::path& path) {
   std::ifstream stream(path, std::ios::binary);
   std::string text(static_cast<size_t>(kMaxText), '\0');
@@ -85,9 +120,10 @@ std::optional<Evaluation> evaluation_in(const nlohmann::json& record) {
   out.mean_tokens = *tokens;
   for (const auto& [name, value] : record.items()) {
     if (!value.is_number()) continue;
-    if (const auto k = number_behind(name, "eval/accuracy/difficulty_")) {
-      const auto length = number_of(record, fmt::format("eval/mean_tokens/difficulty_{}", *k));
-      if (length) out.by_difficulty[*k] = {0, value, *length};
+    if (const auto covered = covered_by(name)) {
+      const std::string suffix = covered->value < 0 ? "" : fmt::format("/difficulty_{}", covered->value);
+      const auto length = number_of(record, "eval/" + rl::metric_prefix(covered->task) + "mean_tokens" + suffix);
+      if (length) out.by_difficulty[*covered] = {0, value, *length};
     }
     if (name.starts_with("eval/forms/")) out.forms[name.substr(11)] = value;
   }
@@ -106,13 +142,9 @@ std::optional<Evaluation> evaluation_after(const nlohmann::json& stage) {
   out.after_stage = true;
   out.accuracy = *accuracy;
   out.mean_tokens = *tokens;
-  if (eval.contains("by_difficulty")) {
-    for (const auto& [name, cell] : eval["by_difficulty"].items()) {
-      const auto k = number_behind("k" + name, "k");
-      const auto right = number_of(cell, "accuracy"), length = number_of(cell, "mean_tokens");
-      if (k && right && length) out.by_difficulty[*k] = {number_of(cell, "n").value_or(0), *right, *length};
-    }
-  }
+  if (eval.contains("by_difficulty")) read_cells(eval["by_difficulty"], "", out);
+  if (eval.contains("by_task"))
+    for (const auto& [name, task] : eval["by_task"].items()) read_task(name, task, out);
   if (eval.contains("forms")) {
     for (const auto& [name, form] : eval["forms"].items()) {
       if (const auto share = number_of(form, "share")) out.forms[name] = *share;
@@ -241,10 +273,11 @@ struct Entry {
 
 // By difficulty, then by problem. Problems of different difficulties may share a number, and a task may number its
 // problems anew. So the prompt is part of the key.
-using Entries = std::map<int64_t, std::map<std::pair<int64_t, std::string>, Entry>>;
+using Entries = std::map<rl::Difficulty, std::map<std::pair<int64_t, std::string>, Entry>>;
 
 void add_trace(Entries& entries, const nlohmann::json& line, int64_t at) {
-  const int64_t difficulty = integer_of(line, "difficulty");
+  const std::string task = text_of(line, "task");
+  const rl::Difficulty difficulty(integer_of(line, "difficulty"), configs::is_part_name(task) ? task : "");
   auto& problems = entries[difficulty];
   const std::pair key{integer_of(line, "problem"), shortened(text_of(line, "prompt"))};
   if (problems.size() >= kMaxPerDifficulty && !problems.contains(key)) return;
@@ -259,6 +292,11 @@ void add_trace(Entries& entries, const nlohmann::json& line, int64_t at) {
 }
 
 }  // namespace
+
+std::string label_of(const rl::Difficulty& difficulty) {
+  if (difficulty.task.empty()) return std::to_string(difficulty.value);
+  return difficulty.value < 0 ? difficulty.task : fmt::format("{} {}", difficulty.task, difficulty.value);
+}
 
 std::string text_of(const nlohmann::json& object, const std::string& key) {
   if (!object.is_object()) return "";
@@ -328,6 +366,11 @@ std::vector<Point> Series::points() const {
   return out;
 }
 
+bool RunData::mixes() const {
+  return after && std::any_of(at_after().by_difficulty.begin(), at_after().by_difficulty.end(),
+                              [](const auto& cell) { return !cell.first.task.empty(); });
+}
+
 const Stage* RunData::stage(const std::string& stage_name) const {
   for (const Stage& stage : stages)
     if (stage.name == stage_name) return &stage;
@@ -356,7 +399,7 @@ std::vector<TracePair> read_trace_pairs(const std::filesystem::path& folder, int
   }
 
   // The difficulties take turns, so that a few of them cannot crowd out the others.
-  std::vector<std::tuple<int64_t, size_t, TracePair>> chosen;
+  std::vector<std::tuple<rl::Difficulty, size_t, TracePair>> chosen;
   for (size_t round = 0; round < kMaxPerDifficulty && chosen.size() < kMaxPairs; ++round) {
     for (const auto& [difficulty, problems] : entries) {
       size_t paired = 0;
