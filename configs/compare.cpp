@@ -6,6 +6,7 @@
 #include "base/sha256.h"
 #include "configs/field_text.h"
 #include "configs/load.h"
+#include "configs/task_catalog.h"
 #include "configs/yaml/renamed_options.h"
 
 namespace terse::configs {
@@ -45,7 +46,7 @@ std::string numerics_hash(const RunConfig& config) {
   constexpr size_t kDigits = 16;
   RunConfig copy = config;
   RunConfig defaults;
-  defaults.task.options = config.task.options.defaults();
+  defaults.task.options = default_options(config.task.options);
   for (const auto& [name, part] : config.task.mixture) defaults.task.mixture.emplace(name, new_part(config.task));
   const FieldTable fields_of_defaults = list_fields(defaults);
   std::string text;

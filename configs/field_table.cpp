@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "configs/fields.h"
+#include "configs/task_catalog.h"
 
 namespace terse::configs {
 
@@ -87,7 +88,7 @@ std::vector<std::string> FieldTable::keys_of(std::string_view section) const {
 
 Task new_part(const Task& mixture) {
   Task part;
-  part.options = mixture.options.defaults();
+  part.options = default_options(mixture.options);
   return part;
 }
 

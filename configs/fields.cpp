@@ -185,26 +185,25 @@ void list(Lister& l, Lora& s) {
 }
 
 void list(Lister& l, Chat& s) {
-  l.members(s,  //
-            Item("chat_template", s.chat_template,
-                 "auto: the chat template of model.init, if it has one; none: a conversation is the contents of its "
-                 "messages, one after the other; or a file with a template of Jinja2",
-                 newer()),
-            Item("system", s.system, "system message of conversations that have none; empty: none", newer()),
-            Item("enable_thinking", s.enable_thinking, "the template's variable of this name; auto: not set",
-                 newer(one_of({"auto", "on", "off"}))),
-            Item("think_open", s.think_open,
-                 "text that begins the thinking; empty: that of the template, if it has one", newer()),
-            Item("think_close", s.think_close,
-                 "text that ends the thinking; empty: that of the template, if it has one", newer()));
+  l.members(
+      s,  //
+      Item("chat_template", s.chat_template,
+           "auto: the chat template of model.init, if it has one; none: a conversation is the contents of its "
+           "messages, one after the other; or a file with a template of Jinja2",
+           newer()),
+      Item("system", s.system, "system message of conversations that have none; empty: none", newer()),
+      Item("enable_thinking", s.enable_thinking, "the template's variable of this name; auto: not set",
+           newer(one_of({"auto", "on", "off"}))),
+      Item("think_open", s.think_open, "text that begins the thinking; empty: that of the template, if it has one",
+           newer()),
+      Item("think_close", s.think_close, "text that ends the thinking; empty: that of the template, if it has one",
+           newer()));
 }
 
 void list(Lister& l, Tokenizer& s) {
   l.members(
       s,  //
-      Item("kind", s.kind,
-           "auto: the tokenizer of the task, else that of model.init, else that of a token store in data.train, else "
-           "byte",
+      Item("kind", s.kind, "auto: the tokenizer of the task, else that of model.init, else that of a token store in data.train, else byte",
            one_of({"auto", "byte", "char", "bpe"})),
       Item("path", s.path,
            "tokenizer file for kind char; empty: the characters of data.train. For kind bpe a tokenizer.json or a "
@@ -447,7 +446,8 @@ void list(Lister& l, RunConfig& s) {
       Group("model", s.model, "The transformer"),
       Group("lora", s.lora, "Low-rank adapters, trained instead of the weights"),
       Group("tokenizer", s.tokenizer, "Conversion of text to token ids"),
-      Group("chat", s.chat, "Conversion of conversations to text"), Group("data", s.data, "Texts for pretraining"),
+      Group("chat", s.chat, "Conversion of conversations to text"),
+      Group("data", s.data, "Texts for pretraining"),
       Group("task", s.task, "Problems with checkable answers, for fine-tuning, reinforcement learning and evaluation"),
       Group("pretrain", s.pretrain, "Next-token prediction on texts"),
       Group("sft", s.sft, "Supervised fine-tuning on conversations, or on demonstrations of the task"),

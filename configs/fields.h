@@ -48,8 +48,7 @@ Rule input_file();
 Rule input_file_or_folder();
 // Returns the same rule for an option that does not change the numbers of a run: names, folders, cadences, logs.
 Rule cosmetic(Rule rule = {});
-// Returns the same rule for an option that older builds do not have. Its default leaves numerics_hash() as it was
-// there.
+// Returns the same rule for an option that older builds do not have. Its default leaves numerics_hash() as it was there.
 Rule newer(Rule rule = {});
 
 struct Field {
@@ -75,6 +74,10 @@ struct FieldTable {
 
 // The table points into `config`, which must outlive it.
 FieldTable list_fields(RunConfig& config);
+
+// The task whose problems are those of the tasks in task.mixture, and the section with them.
+inline constexpr std::string_view kMixture = "mixture";
+inline constexpr std::string_view kMixtureSection = "task.mixture";
 
 // A task of a mixture with default values, for the catalog that the mixture has.
 Task new_part(const Task& mixture);

@@ -89,8 +89,7 @@ struct Data {
   std::string val;    // the same for validation; empty: the last val_fraction of train
   double val_fraction = 0.1;
   std::string separator;  // splits a text file into documents; empty: one document
-  // Share of the lines of a JSON Lines file that may be bad: they are left out and written down. With more, a run
-  // stops.
+  // Share of the lines of a JSON Lines file that may be bad: they are left out and written down. With more, a run stops.
   double max_bad_lines = 0.01;
 };
 
@@ -105,7 +104,6 @@ class TaskOptions {
   explicit TaskOptions(std::shared_ptr<const TaskCatalog> catalog);  // all options have their defaults
 
   const TaskCatalog* catalog() const { return catalog_.get(); }  // null: no task declares anything
-  TaskOptions defaults() const;                                  // of the same catalog
   std::vector<OptionValue>& values() { return values_; }         // parallel to the options of the catalog
 
   // Both throw std::logic_error when no task declares the option. For another type, get() throws
@@ -123,10 +121,6 @@ class TaskOptions {
   std::shared_ptr<const TaskCatalog> catalog_;
   std::vector<OptionValue> values_;
 };
-
-// The task whose problems are those of the tasks in task.mixture, and the section with them.
-inline constexpr std::string_view kMixture = "mixture";
-inline constexpr std::string_view kMixtureSection = "task.mixture";
 
 struct Task {
   std::string name;

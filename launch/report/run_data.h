@@ -133,7 +133,9 @@ std::vector<TracePair> read_trace_pairs(const std::filesystem::path& folder, int
                                         const std::function<int64_t(const std::string&, int64_t)>& global_step,
                                         int64_t& skipped);
 
-// Read a field of untrusted JSON. A field that is missing or has another type gives an empty text or false.
+// Read a field of untrusted JSON. A field that is missing or has another type gives nothing, an empty text or false.
+std::optional<double> number_of(const nlohmann::json& object, const std::string& key);
+int64_t integer_of(const nlohmann::json& object, const std::string& key, int64_t otherwise = 0);
 std::string text_of(const nlohmann::json& object, const std::string& key);
 bool flag_of(const nlohmann::json& object, const std::string& key);
 

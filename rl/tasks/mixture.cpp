@@ -109,7 +109,8 @@ class Mixture final : public Task, public Demonstrations {
   Item item(Split split, int64_t index, const Difficulty& difficulty) const override {
     const size_t p = number_of(difficulty.task);
     if (p == tasks_.size()) throw std::invalid_argument(fmt::format("the mixture has no task '{}'", difficulty.task));
-    return of_part(p, mixed(p, index), tasks_[p]->item(split, index, Difficulty(difficulty.value)));
+    const int64_t first = split == Split::kTrain ? first_index(space_of(index)) : 0;
+    return of_part(p, first + mixed(p, index - first), tasks_[p]->item(split, index, Difficulty(difficulty.value)));
   }
 
   std::vector<Item> evaluation_items(int64_t per_difficulty) const override {

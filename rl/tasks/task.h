@@ -111,7 +111,7 @@ class Task {
   // so does an item that this task did not make. The verdict is strict: a solution with any other answer is wrong. A
   // response that is not finished counts as wrong in any case.
   virtual Verdict verify(const Item& item, const Response& response) const = 0;
-  // How its responses are judged: what suits verify().
+  // How its responses are judged: what suits verify(). In a mixture, each task has threads of its own for that.
   virtual VerifierOptions verifier_options() const { return {}; }
   // Where messages of the task go that arise while it works, from any thread; empty: to standard error.
   virtual void report_to(const std::function<void(const std::string&)>&) const {}

@@ -28,6 +28,15 @@ eval: {problems_per_difficulty: 3, samples: 2, quick_problems_per_difficulty: 1}
 checkpoint: {every: 7}
 """
 
+TASK = "task: {k_min: 1, k_max: 2, align_to: 2}"
+MIXTURE = """\
+task:
+  name: mixture
+  mixture:
+    easy: {name: chain7, k_min: 1, k_max: 1, align_to: 2, weight: 2}
+    hard: {name: chain7, k_min: 2, k_max: 2, align_to: 2}
+"""
+
 
 class Ranks(Launching):
     needs = ["mpirun"]
@@ -62,6 +71,17 @@ class Ranks(Launching):
                 nodes = ["--set", "parallel.hierarchical=true", "--set", "parallel.ranks_per_node=2"]
                 self.finish(f"nodes-{zero}", 4, *nodes, "--set", f"parallel.zero={zero}")
                 self.assert_same_run(f"nodes-{zero}", "alone")
+
+    # Rollout ranks make the problems that they are told to from their indices.
+    def test_a_mixture_of_tasks_does_not_depend_on_the_ranks(self):
+        self.assertIn(TASK, CONFIG)
+        (self.folder / "a.yaml").write_text(CONFIG.replace(TASK, MIXTURE))
+        short = ["--set", "stages=[sft,rl]", "--set", "sft.steps=10", "--set", "rl.steps=10"]
+        self.assertEqual(self.run_to_end(PROGRAM, "run", "a.yaml", "--run-dir", "alone", *short), 0, self.output())
+        self.finish("mixed", 3, *short)
+        self.assert_same_run("mixed", "alone")
+        self.finish("split", 2, *short, "--set", "parallel.layout=split")
+        self.assert_same_run("split", "alone")
 
     def test_so_do_copies_through_host_memory(self):
         self.alone()
