@@ -310,7 +310,7 @@ TEST(Mixture, EachTaskHasItsOwnSharesOfForms) {
   const int32_t* start = batch.segments.data_ptr<int32_t>();
   for (int64_t i = 0; i < batch.segment_count(); ++i) {
     const Problem problem = task->problem(Split::kTrain, index_in(IndexSpace::kSft, i));
-    const int64_t length = start[i + 1] - start[i] + 1 - std::ssize(problem.prompt);
+    const int64_t length = start[i + 1] - start[i] - std::ssize(problem.prompt);
     if (problem.task == "easy") {
       ASSERT_EQ(length, 3);
     } else {
