@@ -113,12 +113,47 @@ void check_rope_scaling(const RopeScaling& scaling, Violations& out) {
                              scaling.high_freq_factor)});
 }
 
-void check_task(const Task& task, Violations& out) {
+void check_options_of_task(const Task& task, Violations& out) {
   const TaskCatalog* catalog = task.options.catalog();
   if (catalog != nullptr && catalog->check) catalog->check(task, out);
   const bool all_zero =
       std::all_of(task.forms.begin(), task.forms.end(), [](const auto& form) { return form.second == 0; });
   if (!task.forms.empty() && all_zero) out.push_back({{"task.forms"}, "gives no form a share above 0"});
+}
+
+// The rules of a task speak of task.*. For a task of a mixture, these are the options in its own section.
+Violation in_section(const std::string& section, Violation violation) {
+  for (std::string& key : violation.keys) {
+    const std::string before = key;
+    key = join(section, last_of(key));
+    for (size_t at = 0; (at = violation.text.find(before, at)) != std::string::npos; at += key.size())
+      violation.text.replace(at, before.size(), key);
+  }
+  return violation;
+}
+
+void check_part(const std::string& name, const Task& part, Violations& out) {
+  const std::string section = join(kMixtureSection, name);
+  const std::vector<std::string> keys = {section + ".name", section + ".path", section + ".weight"};
+  if (!is_part_name(name)) out.push_back({keys, fmt::format("{} cannot be the name of a task", shown(name))});
+  if (part.name.empty()) out.push_back({keys, "is not set; name the task"});
+  if (part.name == kMixture) out.push_back({keys, "is mixture, but a mixture holds no mixture"});
+  Violations found;
+  check_options_of_task(part, found);
+  for (Violation& violation : found) out.push_back(in_section(section, std::move(violation)));
+}
+
+void check_task(const Task& task, Violations& out) {
+  check_options_of_task(task, out);
+  const bool mixes = task.name == kMixture;
+  if (mixes && task.mixture.empty())
+    out.push_back({{"task.name"}, fmt::format("is {}, but {} lists no task", kMixture, kMixtureSection)});
+  if (!mixes && !task.mixture.empty()) {
+    out.push_back(
+        {{"task.name", join(kMixtureSection, task.mixture.begin()->first) + ".name"},
+         fmt::format("is {}, but {} lists tasks; use {}, or leave them out", task.name, kMixtureSection, kMixture)});
+  }
+  for (const auto& [name, part] : task.mixture) check_part(name, part, out);
 }
 
 void check_optimizer(const std::string& stage, const Optimizer& optimizer, int64_t steps, Violations& out) {

@@ -6,6 +6,7 @@
 #include "base/sha256.h"
 #include "configs/field_text.h"
 #include "configs/load.h"
+#include "configs/task_catalog.h"
 #include "configs/yaml/renamed_options.h"
 
 namespace terse::configs {
@@ -14,11 +15,18 @@ std::vector<Difference> differences(const RunConfig& before, const RunConfig& af
   RunConfig a = before, b = after;
   const FieldTable fields_a = list_fields(a), fields_b = list_fields(b);
   std::vector<Difference> out;
+  // Only tasks of a mixture may be missing in one of the two.
+  const auto text = [](const Field* field) { return field == nullptr ? "nothing" : value_text(field->value); };
   for (const Field& field : fields_a.fields) {
     const Field* other = fields_b.find(field.path);
-    if (other == nullptr) throw std::logic_error("the two configurations have different catalogs of tasks");
-    Difference difference{field.path, value_text(field.value), value_text(other->value), field.rule.changes_numbers};
+    if (other == nullptr && !field.path.starts_with(kMixtureSection))
+      throw std::logic_error("the two configurations have different catalogs of tasks");
+    Difference difference{field.path, value_text(field.value), text(other), field.rule.changes_numbers};
     if (difference.before != difference.after) out.push_back(std::move(difference));
+  }
+  for (const Field& field : fields_b.fields) {
+    if (fields_a.find(field.path) == nullptr)
+      out.push_back({field.path, "nothing", value_text(field.value), field.rule.changes_numbers});
   }
   return out;
 }
@@ -38,6 +46,8 @@ std::string numerics_hash(const RunConfig& config) {
   constexpr size_t kDigits = 16;
   RunConfig copy = config;
   RunConfig defaults;
+  defaults.task.options = default_options(config.task.options);
+  for (const auto& [name, part] : config.task.mixture) defaults.task.mixture.emplace(name, new_part(config.task));
   const FieldTable fields_of_defaults = list_fields(defaults);
   std::string text;
   for (const Field& field : list_fields(copy).fields) {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "configs/fields.h"
+#include "configs/task_catalog.h"
 
 namespace terse::configs {
 
@@ -83,6 +84,21 @@ std::vector<std::string> FieldTable::keys_of(std::string_view section) const {
     if (parent_of(inner.path) == section) keys.emplace_back(last_of(inner.path));
   }
   return keys;
+}
+
+Task new_part(const Task& mixture) {
+  Task part;
+  part.options = default_options(mixture.options);
+  return part;
+}
+
+bool is_part_name(std::string_view name) {
+  constexpr size_t kLongest = 64;
+  const auto is_word = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  };
+  return !name.empty() && name.size() <= kLongest && is_word(name[0]) &&
+         std::all_of(name.begin(), name.end(), [&](char c) { return is_word(c) || c == '_' || c == '-'; });
 }
 
 std::string_view parent_of(std::string_view path) {

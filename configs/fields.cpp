@@ -90,7 +90,12 @@ class Lister {
   }
 
   void add(const Parts& parts) {
-    for (auto& [name, task] : parts.tasks) add(Group(join("mixture", name), task, "A task of the mixture"));
+    if (section_ != parent_of(kMixtureSection)) return;  // a mixture holds no mixture
+    table_.sections.push_back({std::string(kMixtureSection),
+                               "The tasks of a mixture, by names of your own. Each one has the options of `task`: "
+                               "`gsm: {name: gsm8k, path: train.jsonl, weight: 3}`"});
+    for (auto& [name, task] : parts.tasks)
+      add(Group(join(last_of(kMixtureSection), name), task, "A task of the mixture"));
   }
 
   FieldTable& table_;

@@ -75,6 +75,16 @@ struct FieldTable {
 // The table points into `config`, which must outlive it.
 FieldTable list_fields(RunConfig& config);
 
+// The task whose problems are those of the tasks in task.mixture, and the section with them.
+inline constexpr std::string_view kMixture = "mixture";
+inline constexpr std::string_view kMixtureSection = "task.mixture";
+
+// A task of a mixture with default values, for the catalog that the mixture has.
+Task new_part(const Task& mixture);
+// Whether the name of a task of a mixture consists of letters, digits, '_' and '-', begins with none of the latter two
+// and has at most 64 of them. It becomes part of the names of files and metrics.
+bool is_part_name(std::string_view name);
+
 // Return the two parts of a path: "rl.optimizer.lr" -> "rl.optimizer" and "lr". join() concatenates them.
 std::string_view parent_of(std::string_view path);
 std::string_view last_of(std::string_view path);

@@ -73,7 +73,8 @@ struct Difference {
   std::string after;
   bool changes_numbers = true;  // part of numerics_hash()
 };
-// Returns the options whose values differ. Both configs must have the same catalog of tasks.
+// Returns the options whose values differ; one that only one of the two has, because its mixture has another task, is
+// "nothing" in the other. Both configs must have the same catalog of tasks.
 std::vector<Difference> differences(const RunConfig& before, const RunConfig& after);
 // Returns the value of every option as YAML text, by dotted key.
 std::map<std::string, std::string> values(const RunConfig& config);

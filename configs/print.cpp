@@ -30,7 +30,7 @@ void add_section(const FieldTable& table, const std::string& section, int depth,
     lines.push_back({fmt::format("{}{}: {}", indent, last_of(field.path), value_text(field.value)), from});
   }
   for (const Section& inner : table.sections) {
-    if (parent_of(inner.path) != section) continue;
+    if (parent_of(inner.path) != section || table.keys_of(inner.path).empty()) continue;
     if (depth == 0) lines.push_back({});
     lines.push_back({fmt::format("{}{}:", indent, last_of(inner.path)), ""});
     add_section(table, inner.path, depth + 1, origin, lines);

@@ -123,12 +123,23 @@ void add_table(const FieldTable& table, const std::string& section, std::string&
   }
 }
 
+// In the section of a mixture, every key names a task.
+void name_parts_freely(Json& section) {
+  Json part = section["properties"]["part"];
+  part["properties"]["name"].erase("default");
+  section.erase("properties");
+  section["propertyNames"] = {{"pattern", "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"}};
+  section["additionalProperties"] = std::move(part);
+}
+
 }  // namespace
 
 std::string json_schema(RunConfig defaults) {
+  defaults.task.mixture.emplace("part", new_part(defaults.task));
   Json schema = {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
                  {"title", "Configuration of a terse run"}};
   schema.update(section_schema(list_fields(defaults), ""));
+  name_parts_freely(schema["properties"]["task"]["properties"][std::string(kMixture)]);
   schema["properties"]["base"] = {
       {"description", "base file whose values this file overrides; the path is relative to this file"},
       {"type", "string"}};
@@ -143,7 +154,7 @@ std::string markdown_reference(RunConfig defaults) {
   add_table(table, "", out);
   for (const Section& section : table.sections) {
     out += fmt::format("\n## {}\n\n{}.\n", section.path, section.help);
-    add_table(table, section.path, out);
+    if (!table.keys_of(section.path).empty()) add_table(table, section.path, out);
   }
   return out;
 }

@@ -11,6 +11,12 @@ TaskOptions::TaskOptions(std::shared_ptr<const TaskCatalog> catalog) : catalog_(
   for (const TaskOption& option : catalog_->options) values_.push_back(option.default_value);
 }
 
+TaskOptions default_options(TaskOptions options) {
+  for (size_t i = 0; i < options.values().size(); ++i)
+    options.values()[i] = options.catalog()->options[i].default_value;
+  return options;
+}
+
 void TaskOptions::set(std::string_view name, OptionValue value) {
   OptionValue& current = at(name);
   if (current.index() != value.index())

@@ -26,4 +26,7 @@ struct TaskCatalog {
   std::function<void(const Task&, std::vector<Violation>&)> check = {};
 };
 
+// The options of the same catalog with their defaults.
+TaskOptions default_options(TaskOptions options);
+
 }  // namespace terse::configs

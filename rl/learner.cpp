@@ -33,7 +33,7 @@ std::vector<data::Sequence> draw_demonstrations(const TokenizedTask& task, const
   std::vector<data::Sequence> demonstrations;
   for (int64_t i = 0; i < count; ++i) {
     const Problem problem = task.problem(Split::kTrain, index_in(IndexSpace::kDemonstrations, cursor++));
-    const int64_t level = controller.mastered_level(problem.difficulty);
+    const int64_t level = controller.mastered_level(problem.difficulty_in_task());
     if (level == 0) continue;
     demonstrations.push_back(data::prompt_and_response(problem.prompt, controller.curriculum().trace(problem, level)));
   }

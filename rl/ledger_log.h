@@ -1,6 +1,7 @@
 // Writes ledger.jsonl in the run folder, one line per step. A line lists the problems whose groups the step trained on
 // (`trained`), those whose groups taught nothing and were left out (`unused`), those still outstanding (`outstanding`),
-// and the number of problems assigned so far (`handed_out`). From these lines `terse verify` checks that no problem
+// and the number of problems assigned so far (`handed_out`). In a mixture, `tasks` says which task made the problems of
+// `trained` and `unused`. From these lines `terse verify` checks that no problem
 // was lost and none was used twice.
 #pragma once
 

@@ -2,6 +2,8 @@
 // metrics.
 #include "rl/rl_metrics.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace terse::rl {
@@ -12,18 +14,17 @@ namespace {
 
 // Means over the verified rollouts that a step sampled, in all and by difficulty and form.
 struct SampledMeans {
-  explicit SampledMeans(const std::vector<RolloutGroup>& groups) {
-    for (const RolloutGroup& group : groups) {
-      for (const Rollout& rollout : group.rollouts) {
-        all += 1;
-        timeouts += rollout.status == VerifyStatus::kTimeout ? 1 : 0;
-        errors += rollout.status == VerifyStatus::kError ? 1 : 0;
-        if (rollout.status == VerifyStatus::kOk) add(group.problem.difficulty, rollout);
-      }
+  void add(const RolloutGroup& group) {
+    groups += 1;
+    for (const Rollout& rollout : group.rollouts) {
+      all += 1;
+      timeouts += rollout.status == VerifyStatus::kTimeout ? 1 : 0;
+      errors += rollout.status == VerifyStatus::kError ? 1 : 0;
+      if (rollout.status == VerifyStatus::kOk) add_verified(group.problem.difficulty, rollout);
     }
   }
 
-  void add(int64_t difficulty, const Rollout& rollout) {
+  void add_verified(int64_t difficulty, const Rollout& rollout) {
     const double tokens = static_cast<double>(rollout.length()), right = rollout.correct ? 1 : 0;
     reward.add(rollout.reward);
     accuracy.add(right);
@@ -38,11 +39,51 @@ struct SampledMeans {
     for (const auto& [name, value] : rollout.parts) parts[name].add(value);
   }
 
+  trainer::Metrics metrics() const {
+    trainer::Metrics m = trainer::present({
+        {"reward", reward.value()},
+        {"accuracy", accuracy.value()},
+        {"completions/mean_length", length.value()},
+        {"completions/mean_length_correct", length_correct.value()},
+        {"completions/mean_length_wrong", length_wrong.value()},
+        {"completions/clipped_ratio", clipped.value()},
+        {"verifier/timeout", trainer::mean_of(timeouts, all)},
+        {"verifier/error", trainer::mean_of(errors, all)},
+        {"rollout/groups", groups},
+    });
+    for (const auto& [difficulty, mean] : accuracy_of) {
+      const std::string suffix = "/difficulty_" + std::to_string(difficulty);
+      m.merge(trainer::present({{"accuracy" + suffix, mean.value()},
+                                {"completions/mean_length" + suffix, length_of.at(difficulty).value()}}));
+    }
+    for (const auto& [name, mean] : parts) m.merge(trainer::present({{"reward/" + name, mean.value()}}));
+    for (const auto& [form, mean] : forms) m["forms/" + form] = mean.count / accuracy.count;
+    return m;
+  }
+
   Mean reward, accuracy, length, length_correct, length_wrong, clipped;
   std::map<int64_t, Mean> accuracy_of, length_of;
   std::map<std::string, Mean> forms, parts;
-  double all = 0, timeouts = 0, errors = 0;  // rollouts, those that could not be judged included
+  double groups = 0, all = 0, timeouts = 0, errors = 0;  // those that could not be judged included
 };
+
+// The metrics of all rollouts and, in a mixture, of those of each task. Difficulties of different tasks are not
+// comparable, so only the metrics of each task tell them apart.
+trainer::Metrics sampled_metrics(const std::vector<RolloutGroup>& groups) {
+  SampledMeans all;
+  std::map<std::string, SampledMeans> by_task;
+  for (const RolloutGroup& group : groups) {
+    all.add(group);
+    by_task[group.problem.task].add(group);
+  }
+  if (by_task.size() == 1 && by_task.begin()->first.empty()) return all.metrics();
+  all.accuracy_of.clear();
+  trainer::Metrics m = all.metrics();
+  for (const auto& [task, means] : by_task) {
+    for (const auto& [name, value] : means.metrics()) m[metric_prefix(task) + name] = value;
+  }
+  return m;
+}
 
 // How many versions of the weights the tokens of a batch are behind.
 struct Staleness {
@@ -92,18 +133,11 @@ std::optional<double> StepRecord::sampled_entropy() const {
 }
 
 trainer::Metrics StepRecord::metrics(double entropy_weight) const {
-  const SampledMeans sampled(batch.sampled);
   const Staleness staleness(batch);
   const AdvantageStats& a = batch.advantage;
   const double generated = static_cast<double>(generated_tokens());
   trainer::Metrics m = trainer::present({
-      {"reward", sampled.reward.value()},
       {"reward_std", a.reward_std},
-      {"accuracy", sampled.accuracy.value()},
-      {"completions/mean_length", sampled.length.value()},
-      {"completions/mean_length_correct", sampled.length_correct.value()},
-      {"completions/mean_length_wrong", sampled.length_wrong.value()},
-      {"completions/clipped_ratio", sampled.clipped.value()},
       {"entropy", sampled_entropy()},
       {"entropy_weight", entropy_weight},
       {"kl", update.stats.approx_kl()},
@@ -123,23 +157,14 @@ trainer::Metrics StepRecord::metrics(double entropy_weight) const {
       {"importance/mean", update.importance_mean},
       {"importance/capped", update.importance_capped},
       {"rollout/stale", static_cast<double>(batch.stale)},
-      {"verifier/timeout", trainer::mean_of(sampled.timeouts, sampled.all)},
-      {"verifier/error", trainer::mean_of(sampled.errors, sampled.all)},
       {"time/rollout", rollout_seconds},
       {"time/train", train_seconds},
       {"time/student", student_seconds},
       {"step_time", seconds()},
       {"tokens_per_s", (generated + static_cast<double>(trained_tokens)) / seconds()},
       {"rollout/tokens_per_s", generated / (generates_ahead ? seconds() : rollout_seconds)},
-      {"rollout/groups", static_cast<double>(batch.sampled.size())},
   });
-  for (const auto& [difficulty, mean] : sampled.accuracy_of) {
-    const std::string suffix = "/difficulty_" + std::to_string(difficulty);
-    m.merge(trainer::present({{"accuracy" + suffix, mean.value()},
-                              {"completions/mean_length" + suffix, sampled.length_of.at(difficulty).value()}}));
-  }
-  for (const auto& [name, mean] : sampled.parts) m.merge(trainer::present({{"reward/" + name, mean.value()}}));
-  for (const auto& [form, mean] : sampled.forms) m["forms/" + form] = mean.count / sampled.accuracy.count;
+  m.merge(sampled_metrics(batch.sampled));
   return m;
 }
 
@@ -153,12 +178,12 @@ void StepRecord::add_gate_seconds(trainer::Metrics& metrics, double seconds, boo
 }
 
 trainer::Metrics compression_metrics(const CompressionController& controller, const trainer::Metrics& record) {
-  const std::string accuracy = "accuracy/difficulty_";
   trainer::Metrics m = {{"compression/pressure", controller.pressure()},
                         {"compression/backoffs", static_cast<double>(controller.backoffs())}};
-  for (auto at = record.lower_bound(accuracy); at != record.end() && at->first.starts_with(accuracy); ++at) {
-    const std::string difficulty = at->first.substr(accuracy.size());
-    m["compression/limit/difficulty_" + difficulty] = controller.limit(std::stoll(difficulty));
+  for (const Difficulty& difficulty : controller.difficulties()) {
+    const std::string prefix = metric_prefix(difficulty.task), suffix = fmt::format("difficulty_{}", difficulty.value);
+    if (record.contains(prefix + "accuracy/" + suffix))
+      m[prefix + "compression/limit/" + suffix] = controller.limit(difficulty);
   }
   return m;
 }

@@ -24,8 +24,9 @@ struct StepRecord {
   void add(const UpdateResult& result, double norm, bool first);
   int64_t generated_tokens() const;
   std::optional<double> sampled_entropy() const;  // mean over all sampled tokens, nats
-  // The metrics under the names of docs/metrics.md. Only difficulties and forms that occur in the rollouts have values,
-  // and a mean over nothing is left out.
+  // The metrics under the names of docs/metrics.md. In a mixture, those of the rollouts are there for each task, too,
+  // as task/NAME/... Only tasks, difficulties and forms that occur in the rollouts have values, and a mean over nothing
+  // is left out.
   trainer::Metrics metrics(double entropy_weight) const;
   // Adds the seconds of the gate to time/student and step_time, and corrects the rates over the step's time. The
   // gate takes place after metrics() was called.

@@ -47,7 +47,7 @@ void RolloutSource::restore(const nlohmann::json& state) {
 
 void RolloutSource::price(RolloutGroup& group) const {
   PenaltyInput input = penalty_input(group);
-  if (config_.penalty.kind == "adaptive") input.limit = controller_.limit(group.problem.difficulty);
+  if (config_.penalty.kind == "adaptive") input.limit = controller_.limit(group.problem.difficulty_in_task());
   if (config_.penalty.kind == "truncation") input.limit = static_cast<double>(config_.penalty.limit);
   input.strength = config_.penalty.strength;
   store_rewards(penalty_(input), group);

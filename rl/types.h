@@ -1,10 +1,12 @@
 // The types that the parts of rl/ exchange. tasks/, engine/ and rollout/ share this header.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace terse::rl {
@@ -14,12 +16,30 @@ struct Item;  // rl/tasks/task.h
 // The difficulty of items without a label.
 inline constexpr int64_t kNoDifficulty = -1;
 
+// A difficulty of a task. The tasks of a mixture have scales of their own, so metrics and controllers keep their
+// difficulties apart.
+struct Difficulty {
+  Difficulty(int64_t value_, std::string task_ = {}) : task(std::move(task_)), value(value_) {}
+
+  std::string task;  // name in the mixture; empty: there is no mixture
+  int64_t value;     // Item::difficulty
+  friend auto operator<=>(const Difficulty&, const Difficulty&) = default;
+};
+
+// What the names of a task's own metrics begin with: "task/NAME/"; empty where there is no mixture.
+inline std::string metric_prefix(const std::string& task) {
+  return task.empty() ? "" : "task/" + task + "/";
+}
+
 // An item of a task with its prompt in tokens. TokenizedTask makes it from the run's seed, split and index.
 struct Problem {
   int64_t index = 0;                   // in training: of an index space (rl/tasks/index_space.h)
   int64_t difficulty = kNoDifficulty;  // the item's label
   std::vector<int32_t> prompt;         // token ids
   std::shared_ptr<const Item> item;
+  std::string task = {};  // Item::task
+
+  Difficulty difficulty_in_task() const { return {difficulty, task}; }
 };
 
 // Every way in which generation ends: a stop token or a stop string; cut at the token limit.

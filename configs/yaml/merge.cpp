@@ -95,6 +95,7 @@ void Merger::apply_renamed(const std::string& section, const Entry& entry, const
 void Merger::apply_entry(const std::string& section, const Entry& entry, const Place& file) {
   const std::string path = join(section, entry.key);
   const bool plain = entry.key.find('.') == std::string::npos;
+  if (section == kMixtureSection && !table_.is_section(path) && !add_part(entry, file)) return;
   if (const Field* field = plain ? table_.find(path) : nullptr) {
     if (!read_value(*field, *entry.value, file.source, entry.mark, mistakes_)) {
       tainted_.insert(path);
@@ -114,6 +115,28 @@ void Merger::apply_entry(const std::string& section, const Entry& entry, const P
   }
 }
 
+// Adds a task to the mixture. Returns false when the entry describes none, which it reports.
+bool Merger::add_part(const Entry& entry, const Place& file) {
+  const std::string path = join(kMixtureSection, entry.key);
+  if (!is_part_name(entry.key)) {
+    mistakes_.push_back({file.source, entry.mark,
+                         fmt::format("{} cannot be the name of a task in {}; use letters, digits, '_' and '-', at most "
+                                     "64, and begin with a letter or a digit",
+                                     shown(entry.key), kMixtureSection)});
+    return false;
+  }
+  if (entry.value->kind != Node::Kind::kMap) {
+    mistakes_.push_back({file.source, entry.mark,
+                         fmt::format("{} names a task of the mixture: expected its options below it, indented (name: "
+                                     "..., weight: ...), found {}",
+                                     path, shown(*entry.value))});
+    return false;
+  }
+  config_.task.mixture.emplace(entry.key, new_part(config_.task));
+  table_ = list_fields(config_);
+  return true;
+}
+
 std::string Merger::unknown_path_hint(const std::string& section, const std::string& key) {
   const std::vector<std::string> paths = nearest_paths(table_, section, key);
   if (paths.empty()) {
@@ -128,6 +151,8 @@ void Merger::unknown_key(const std::string& section, const Entry& entry, const P
   std::string hint;
   if (entry.key == "<<") {
     hint = "; merge keys are not supported: to build on another file, write base: other.yaml at the top level";
+  } else if (entry.key == kMixture && parent_of(section) == kMixtureSection) {
+    hint = fmt::format("; a mixture holds no mixture, so list all tasks in {}", kMixtureSection);
   } else if (entry.key == "base") {
     hint = "; base: other.yaml is allowed only at the top level of a file";
   } else if (table_.find(path) || table_.is_section(path)) {

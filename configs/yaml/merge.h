@@ -52,6 +52,7 @@ class Merger {
   void apply_section(const std::string& section, const Node& node, const Place& file);
   void apply_renamed(const std::string& section, const Entry& entry, const Node& node, const Place& file);
   void apply_entry(const std::string& section, const Entry& entry, const Place& file);
+  bool add_part(const Entry& entry, const Place& file);
   void unknown_key(const std::string& section, const Entry& entry, const Place& file);
   void set_path(const std::string& source, const std::string& path, const std::string& value, int rank);
   void unknown_override(const std::string& source, const std::string& path);

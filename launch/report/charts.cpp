@@ -86,10 +86,12 @@ json phase_run(const RunData& run) {
   return out;
 }
 
-std::set<int64_t> difficulties(const RunData& run) {
-  std::set<int64_t> out;
+// The difficulties, or the tasks of a mixture: there may be too many difficulties of several tasks for one chart.
+std::set<rl::Difficulty> difficulties(const RunData& run) {
+  std::set<rl::Difficulty> out;
   for (const Evaluation& evaluation : run.evaluations)
-    for (const auto& [difficulty, cell] : evaluation.by_difficulty) out.insert(difficulty);
+    for (const auto& [difficulty, cell] : evaluation.by_difficulty)
+      if (difficulty.task.empty() || difficulty.value < 0) out.insert(difficulty);
   return out;
 }
 
@@ -110,7 +112,7 @@ bool from_evaluations(const RunData& run) {
   return run.evaluations.size() >= kFewEvaluations;
 }
 
-json quantity_points(const RunData& run, const Quantity& quantity, std::optional<int64_t> difficulty) {
+json quantity_points(const RunData& run, const Quantity& quantity, const std::optional<rl::Difficulty>& difficulty) {
   std::vector<Point> points;
   for (const Evaluation& e : run.evaluations) {
     if (difficulty && !e.by_difficulty.contains(*difficulty)) continue;
@@ -118,9 +120,11 @@ json quantity_points(const RunData& run, const Quantity& quantity, std::optional
     points.push_back({static_cast<double>(e.global_step), quantity.of(cell.accuracy, cell.mean_tokens)});
   }
   if (from_evaluations(run)) return points_json(points);
-  const std::string suffix = difficulty ? fmt::format("/difficulty_{}", *difficulty) : "";
+  const std::string prefix = difficulty ? rl::metric_prefix(difficulty->task) : "";
+  const std::string suffix =
+      difficulty && difficulty->value >= 0 ? fmt::format("/difficulty_{}", difficulty->value) : "";
   const Stage* rl = run.stage("rl");
-  return points_json(curve(run, "rl", quantity.training_metric + suffix),
+  return points_json(curve(run, "rl", prefix + quantity.training_metric + suffix),
                      rl != nullptr ? static_cast<double>(rl->offset) : 0);
 }
 
@@ -331,18 +335,21 @@ std::optional<Chart> phase_chart(const Runs& runs) {
 std::vector<Chart> progress_charts(const Runs& runs) {
   std::vector<Chart> charts;
   const RunData& first = runs.front();
-  std::set<int64_t> all = difficulties(first);
+  std::set<rl::Difficulty> all = difficulties(first);
   if (const Stage* rl = first.stage("rl"); rl != nullptr && !from_evaluations(first)) {
     for (int64_t k = 0; k < 1000; ++k)
-      if (rl->curves.contains(fmt::format("accuracy/difficulty_{}", k))) all.insert(k);
+      if (rl->curves.contains(fmt::format("accuracy/difficulty_{}", k))) all.emplace(k);
   }
+  const std::string kinds = first.mixes() ? "task" : "difficulty";
   for (const Quantity& quantity : kQuantities) {
     json series = json::array();
     if (runs.size() == 1) {
       size_t index = 0;
-      for (int64_t k : all)
-        series.push_back(
-            line_series(std::to_string(k), ordered(index++, all.size()), quantity_points(first, quantity, k)));
+      for (const rl::Difficulty& k : all) {
+        const json color = k.task.empty() ? ordered(index, all.size()) : category(index);
+        series.push_back(line_series(label_of(k), color, quantity_points(first, quantity, k)));
+        ++index;
+      }
     } else {
       for (size_t i = 0; i < runs.size(); ++i)
         series.push_back(line_series(runs[i].name, category(i), quantity_points(runs[i], quantity, std::nullopt)));
@@ -355,10 +362,9 @@ std::vector<Chart> progress_charts(const Runs& runs) {
                  {"format", quantity.format},
                  {"series", series},
                  {"dots", evaluated}};
-    if (runs.size() == 1) spec["marks"] = stage_marks(first), spec["legend"] = "difficulty";
+    if (runs.size() == 1) spec["marks"] = stage_marks(first), spec["legend"] = kinds;
     charts.push_back(
-        {std::string("progress-") + quantity.id,
-         std::string(quantity.title) + (runs.size() == 1 ? " by difficulty" : ""),
+        {std::string("progress-") + quantity.id, std::string(quantity.title) + (runs.size() == 1 ? " by " + kinds : ""),
          (quantity.id == std::string("length") ? "mean tokens of a response, " : "share of correct answers, ") + source,
          "half", std::move(spec)});
   }

@@ -99,7 +99,11 @@ Page build(const Runs& runs) {
   if (const auto chart = phase_chart(runs)) page.add("outcome", "Accuracy and length", "", page.place({*chart}));
   std::string by_difficulty = page.place(progress_charts(runs));
   by_difficulty += runs.size() == 1 ? difficulty_table(runs.front()) : difficulty_comparison(runs);
-  page.add("difficulty", runs.size() == 1 ? "By difficulty" : "Over the steps", "", by_difficulty);
+  page.add("difficulty",
+           runs.size() > 1        ? "Over the steps"
+           : runs.front().mixes() ? "By task"
+                                  : "By difficulty",
+           "", by_difficulty);
 
   std::string forms;
   for (size_t i = 0; i < runs.size(); ++i) {

@@ -13,7 +13,9 @@
 
 #include "base/jsonl.h"
 #include "base/utf8.h"
+#include "configs/fields.h"
 #include "launch/exit_codes.h"
+#include "launch/report/evaluations.h"
 #include "launch/text.h"
 
 namespace terse::launch::report {
@@ -24,31 +26,6 @@ constexpr std::streamsize kMaxText = 1 << 20;  // bytes of config.yaml that are 
 constexpr size_t kMaxPairs = 16;               // of traces
 constexpr size_t kMaxPerDifficulty = 64;       // problems that are kept while reading traces
 constexpr size_t kMaxCharacters = 4000;        // of a prompt or a response
-
-// A field that is missing or has another type gives an empty or default value and no error.
-std::optional<double> number_of(const nlohmann::json& object, const std::string& key) {
-  if (!object.is_object()) return std::nullopt;
-  const auto found = object.find(key);
-  if (found == object.end() || !found->is_number()) return std::nullopt;
-  const double value = found->get<double>();
-  return std::isfinite(value) ? std::optional(value) : std::nullopt;
-}
-
-int64_t integer_of(const nlohmann::json& object, const std::string& key, int64_t otherwise = 0) {
-  const double value = number_of(object, key).value_or(static_cast<double>(otherwise));
-  return std::abs(value) < 9e15 ? static_cast<int64_t>(value) : otherwise;
-}
-
-// Returns the number that follows `prefix`: 3 for "accuracy/difficulty_3" with the prefix "accuracy/difficulty_".
-std::optional<int64_t> number_behind(const std::string& name, const std::string& prefix) {
-  if (!name.starts_with(prefix) || name.size() == prefix.size() || name.size() > prefix.size() + 9) return std::nullopt;
-  int64_t value = 0;
-  for (char c : name.substr(prefix.size())) {
-    if (c < '0' || c > '9') return std::nullopt;
-    value = 10 * value + (c - '0');
-  }
-  return value;
-}
 
 std::string read_text(const std::filesystem::path& path) {
   std::ifstream stream(path, std::ios::binary);
@@ -72,54 +49,6 @@ Stage& stage_named(std::vector<Stage>& stages, const std::string& name) {
     if (stage.name == name) return stage;
   stages.emplace_back().name = name;
   return stages.back();
-}
-
-// Returns the evaluation in a record of metrics.jsonl. Its names begin with "eval/".
-std::optional<Evaluation> evaluation_in(const nlohmann::json& record) {
-  const auto accuracy = number_of(record, "eval/accuracy"), tokens = number_of(record, "eval/mean_tokens");
-  if (!accuracy || !tokens) return std::nullopt;
-  Evaluation out;
-  out.stage = text_of(record, "stage");
-  out.step = integer_of(record, "step");
-  out.accuracy = *accuracy;
-  out.mean_tokens = *tokens;
-  for (const auto& [name, value] : record.items()) {
-    if (!value.is_number()) continue;
-    if (const auto k = number_behind(name, "eval/accuracy/difficulty_")) {
-      const auto length = number_of(record, fmt::format("eval/mean_tokens/difficulty_{}", *k));
-      if (length) out.by_difficulty[*k] = {0, value, *length};
-    }
-    if (name.starts_with("eval/forms/")) out.forms[name.substr(11)] = value;
-  }
-  return out;
-}
-
-// Returns the evaluation in the `eval` object of a stage in summary.json.
-std::optional<Evaluation> evaluation_after(const nlohmann::json& stage) {
-  if (!stage.contains("eval")) return std::nullopt;
-  const nlohmann::json& eval = stage["eval"];
-  const auto accuracy = number_of(eval, "accuracy"), tokens = number_of(eval, "mean_tokens");
-  if (!accuracy || !tokens) return std::nullopt;
-  Evaluation out;
-  out.stage = text_of(stage, "stage");
-  out.step = integer_of(stage, "steps");
-  out.after_stage = true;
-  out.accuracy = *accuracy;
-  out.mean_tokens = *tokens;
-  if (eval.contains("by_difficulty")) {
-    for (const auto& [name, cell] : eval["by_difficulty"].items()) {
-      const auto k = number_behind("k" + name, "k");
-      const auto right = number_of(cell, "accuracy"), length = number_of(cell, "mean_tokens");
-      if (k && right && length) out.by_difficulty[*k] = {number_of(cell, "n").value_or(0), *right, *length};
-    }
-  }
-  if (eval.contains("forms")) {
-    for (const auto& [name, form] : eval["forms"].items()) {
-      if (const auto share = number_of(form, "share")) out.forms[name] = *share;
-      if (const auto right = number_of(form, "accuracy")) out.form_accuracy[name] = *right;
-    }
-  }
-  return out;
 }
 
 void read_summary(const nlohmann::json& summary, RunData& run, std::vector<Evaluation>& found) {
@@ -241,10 +170,11 @@ struct Entry {
 
 // By difficulty, then by problem. Problems of different difficulties may share a number, and a task may number its
 // problems anew. So the prompt is part of the key.
-using Entries = std::map<int64_t, std::map<std::pair<int64_t, std::string>, Entry>>;
+using Entries = std::map<rl::Difficulty, std::map<std::pair<int64_t, std::string>, Entry>>;
 
 void add_trace(Entries& entries, const nlohmann::json& line, int64_t at) {
-  const int64_t difficulty = integer_of(line, "difficulty");
+  const std::string task = text_of(line, "task");
+  const rl::Difficulty difficulty(integer_of(line, "difficulty"), configs::is_part_name(task) ? task : "");
   auto& problems = entries[difficulty];
   const std::pair key{integer_of(line, "problem"), shortened(text_of(line, "prompt"))};
   if (problems.size() >= kMaxPerDifficulty && !problems.contains(key)) return;
@@ -260,10 +190,28 @@ void add_trace(Entries& entries, const nlohmann::json& line, int64_t at) {
 
 }  // namespace
 
+std::string label_of(const rl::Difficulty& difficulty) {
+  if (difficulty.task.empty()) return std::to_string(difficulty.value);
+  return difficulty.value < 0 ? difficulty.task : fmt::format("{} {}", difficulty.task, difficulty.value);
+}
+
 std::string text_of(const nlohmann::json& object, const std::string& key) {
   if (!object.is_object()) return "";
   const auto found = object.find(key);
   return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+std::optional<double> number_of(const nlohmann::json& object, const std::string& key) {
+  if (!object.is_object()) return std::nullopt;
+  const auto found = object.find(key);
+  if (found == object.end() || !found->is_number()) return std::nullopt;
+  const double value = found->get<double>();
+  return std::isfinite(value) ? std::optional(value) : std::nullopt;
+}
+
+int64_t integer_of(const nlohmann::json& object, const std::string& key, int64_t otherwise) {
+  const double value = number_of(object, key).value_or(static_cast<double>(otherwise));
+  return std::abs(value) < 9e15 ? static_cast<int64_t>(value) : otherwise;
 }
 
 bool flag_of(const nlohmann::json& object, const std::string& key) {
@@ -328,6 +276,11 @@ std::vector<Point> Series::points() const {
   return out;
 }
 
+bool RunData::mixes() const {
+  return after && std::any_of(at_after().by_difficulty.begin(), at_after().by_difficulty.end(),
+                              [](const auto& cell) { return !cell.first.task.empty(); });
+}
+
 const Stage* RunData::stage(const std::string& stage_name) const {
   for (const Stage& stage : stages)
     if (stage.name == stage_name) return &stage;
@@ -356,7 +309,7 @@ std::vector<TracePair> read_trace_pairs(const std::filesystem::path& folder, int
   }
 
   // The difficulties take turns, so that a few of them cannot crowd out the others.
-  std::vector<std::tuple<int64_t, size_t, TracePair>> chosen;
+  std::vector<std::tuple<rl::Difficulty, size_t, TracePair>> chosen;
   for (size_t round = 0; round < kMaxPerDifficulty && chosen.size() < kMaxPairs; ++round) {
     for (const auto& [difficulty, problems] : entries) {
       size_t paired = 0;

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "rl/types.h"
+
 namespace terse::launch::report {
 
 struct Point {
@@ -60,7 +62,7 @@ struct Trace {
 // Sampled responses to the same problem, at the first and at the last evaluation.
 struct TracePair {
   std::string prompt;
-  int64_t difficulty = 0;
+  rl::Difficulty difficulty = 0;
   Trace before, after;
 };
 
@@ -77,7 +79,8 @@ struct Evaluation {
   bool after_stage = false;
   double accuracy = 0;
   double mean_tokens = 0;
-  std::map<int64_t, Cell> by_difficulty;        // only where both values are known
+  // Only where both values are known. In a mixture, rl::kNoDifficulty stands for all problems of a task.
+  std::map<rl::Difficulty, Cell> by_difficulty;
   std::map<std::string, double> forms;          // share of responses
   std::map<std::string, double> form_accuracy;  // after a stage only
 };
@@ -109,11 +112,16 @@ struct RunData {
   std::vector<std::string> notes;  // what could not be read, in sentences
 
   const Stage* stage(const std::string& stage_name) const;
+  // True when the task of the evaluations is a mixture.
+  bool mixes() const;
   // True when there are two evaluations to compare.
   bool compares() const { return before && *before != *after; }
   const Evaluation& at_before() const { return evaluations[*before]; }
   const Evaluation& at_after() const { return evaluations[*after]; }
 };
+
+// "3", or in a mixture "gsm" for all problems of a task and "gsm 3" for a difficulty of it.
+std::string label_of(const rl::Difficulty& difficulty);
 
 // Throws UsageError when the folder holds neither metrics nor a summary.
 RunData read_run(const std::filesystem::path& dir);
@@ -125,7 +133,9 @@ std::vector<TracePair> read_trace_pairs(const std::filesystem::path& folder, int
                                         const std::function<int64_t(const std::string&, int64_t)>& global_step,
                                         int64_t& skipped);
 
-// Read a field of untrusted JSON. A field that is missing or has another type gives an empty text or false.
+// Read a field of untrusted JSON. A field that is missing or has another type gives nothing, an empty text or false.
+std::optional<double> number_of(const nlohmann::json& object, const std::string& key);
+int64_t integer_of(const nlohmann::json& object, const std::string& key, int64_t otherwise = 0);
 std::string text_of(const nlohmann::json& object, const std::string& key);
 bool flag_of(const nlohmann::json& object, const std::string& key);
 

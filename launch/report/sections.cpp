@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -62,15 +63,22 @@ std::string tile(const std::string& label, const std::string& value, const std::
                      escape(note));
 }
 
+// The cells of an evaluation that can be compared: the difficulties of a task, or the tasks of a mixture.
+std::map<rl::Difficulty, Evaluation::Cell> comparable(const Evaluation& evaluation) {
+  std::map<rl::Difficulty, Evaluation::Cell> cells = evaluation.by_difficulty;
+  std::erase_if(cells, [](const auto& cell) { return !cell.first.task.empty() && cell.first.value >= 0; });
+  return cells;
+}
+
 std::string lowest_tile(const RunData& run) {
-  const auto& cells = run.at_after().by_difficulty;
+  const std::map<rl::Difficulty, Evaluation::Cell> cells = comparable(run.at_after());
   if (cells.size() < 2) return "";
   const auto lowest = std::min_element(
       cells.begin(), cells.end(), [](const auto& a, const auto& b) { return a.second.accuracy < b.second.accuracy; });
-  std::string note = fmt::format("at difficulty {}", lowest->first);
+  std::string note = (run.mixes() ? "on " : "at difficulty ") + label_of(lowest->first);
   if (run.compares() && run.at_before().by_difficulty.contains(lowest->first))
     note += ", was " + accuracy_text(run.at_before().by_difficulty.at(lowest->first).accuracy);
-  return tile("Weakest difficulty", accuracy_text(lowest->second.accuracy), note);
+  return tile(run.mixes() ? "Weakest task" : "Weakest difficulty", accuracy_text(lowest->second.accuracy), note);
 }
 
 std::string time_tile(const RunData& run) {
@@ -192,7 +200,7 @@ std::string comparison_section(const Runs& runs) {
     rows += fmt::format("<tr><th scope=\"row\"><i class=\"swatch c{}\"></i>{}</th>", i % 8, escape(run.name));
     std::string lowest;
     if (run.after) {
-      for (const auto& [k, c] : run.at_after().by_difficulty)
+      for (const auto& [k, c] : comparable(run.at_after()))
         if (lowest.empty() || std::stod("0" + lowest) > c.accuracy) lowest = accuracy_text(c.accuracy);
     }
     rows += cell(run.compares() ? accuracy_text(run.at_before().accuracy) : "");
@@ -224,25 +232,27 @@ std::string difficulty_table(const RunData& run) {
   for (const auto& [k, last] : b.by_difficulty) {
     if (!a.by_difficulty.contains(k)) continue;
     const Evaluation::Cell& first = a.by_difficulty.at(k);
-    rows += fmt::format("<tr><th scope=\"row\">{}</th>", k) + "<td class=\"roomy\">" +
+    rows += "<tr><th scope=\"row\">" + escape(label_of(k)) + "</th>" + "<td class=\"roomy\">" +
             (last.n > 0 ? with_thousands(std::llround(last.n)) : "–") + "</td>" + cell(accuracy_text(first.accuracy)) +
             cell(accuracy_text(last.accuracy)) + cell(tokens_text(first.mean_tokens)) +
             cell(tokens_text(last.mean_tokens)) + cell(percent_change(first.mean_tokens, last.mean_tokens)) + "</tr>\n";
   }
   if (rows.empty()) return "";
-  return scroll("Before and after by difficulty",
-                "<table><thead><tr><th scope=\"col\" rowspan=\"2\">Difficulty</th><th scope=\"col\" rowspan=\"2\" "
-                "class=\"roomy\">samples</th>"
-                "<th scope=\"colgroup\" colspan=\"2\">Accuracy</th><th scope=\"colgroup\" colspan=\"3\">Tokens per "
-                "response</th></tr>"
-                "<tr><th scope=\"col\">before</th><th scope=\"col\">after</th><th scope=\"col\">before</th><th "
-                "scope=\"col\">after</th>"
-                "<th scope=\"col\">change</th></tr></thead>\n<tbody>" +
+  return scroll(run.mixes() ? "Before and after by task" : "Before and after by difficulty",
+                std::string("<table><thead><tr><th scope=\"col\" rowspan=\"2\">") +
+                    (run.mixes() ? "Task" : "Difficulty") +
+                    "</th><th scope=\"col\" rowspan=\"2\" "
+                    "class=\"roomy\">samples</th>"
+                    "<th scope=\"colgroup\" colspan=\"2\">Accuracy</th><th scope=\"colgroup\" colspan=\"3\">Tokens per "
+                    "response</th></tr>"
+                    "<tr><th scope=\"col\">before</th><th scope=\"col\">after</th><th scope=\"col\">before</th><th "
+                    "scope=\"col\">after</th>"
+                    "<th scope=\"col\">change</th></tr></thead>\n<tbody>" +
                     rows + "</tbody></table>");
 }
 
 std::string difficulty_comparison(const Runs& runs) {
-  std::set<int64_t> difficulties;
+  std::set<rl::Difficulty> difficulties;
   std::string names, columns, rows;
   for (size_t i = 0; i < runs.size(); ++i) {
     if (!runs[i].after) continue;
@@ -251,8 +261,8 @@ std::string difficulty_comparison(const Runs& runs) {
                          escape(runs[i].name));
     columns += "<th scope=\"col\">accuracy</th><th scope=\"col\">tokens</th>";
   }
-  for (int64_t k : difficulties) {
-    rows += fmt::format("<tr><th scope=\"row\">{}</th>", k);
+  for (const rl::Difficulty& k : difficulties) {
+    rows += "<tr><th scope=\"row\">" + escape(label_of(k)) + "</th>";
     for (const RunData& run : runs) {
       if (!run.after) continue;
       const auto& cells = run.at_after().by_difficulty;
@@ -264,9 +274,10 @@ std::string difficulty_comparison(const Runs& runs) {
     rows += "</tr>\n";
   }
   if (rows.empty()) return "";
-  return scroll("The last evaluations by difficulty",
-                "<table><thead><tr><th scope=\"col\" rowspan=\"2\">Difficulty</th>" + names + "</tr><tr>" + columns +
-                    "</tr></thead>\n<tbody>" + rows + "</tbody></table>");
+  const bool mixes = std::any_of(runs.begin(), runs.end(), [](const RunData& run) { return run.mixes(); });
+  return scroll(mixes ? "The last evaluations by task" : "The last evaluations by difficulty",
+                std::string("<table><thead><tr><th scope=\"col\" rowspan=\"2\">") + (mixes ? "Task" : "Difficulty") +
+                    "</th>" + names + "</tr><tr>" + columns + "</tr></thead>\n<tbody>" + rows + "</tbody></table>");
 }
 
 std::string forms_table(const RunData& run) {

@@ -37,18 +37,23 @@ std::string trace_html(const char* when, const Trace& trace, int64_t longest) {
       escape(trace.form), std::clamp(share, 0.0, 100.0), response_html(trace.response));
 }
 
+// What kind of problem a trace answers; empty: nothing is known about it.
+std::string kind_of(const rl::Difficulty& difficulty) {
+  if (!difficulty.task.empty()) return label_of(difficulty);
+  return difficulty.value < 0 ? "" : "difficulty " + label_of(difficulty);
+}
+
 std::string pair_html(const TracePair& pair) {
   const int64_t longest = std::max(pair.before.tokens, pair.after.tokens);
-  return fmt::format(
-      "<article class=\"pair\"><p class=\"problem\"><span>difficulty {}</span><code>{}</code></p>{}{}</article>\n",
-      pair.difficulty, escape(pair.prompt), trace_html("before", pair.before, longest),
-      trace_html("after", pair.after, longest));
+  return fmt::format("<article class=\"pair\"><p class=\"problem\"><span>{}</span><code>{}</code></p>{}{}</article>\n",
+                     escape(kind_of(pair.difficulty)), escape(pair.prompt), trace_html("before", pair.before, longest),
+                     trace_html("after", pair.after, longest));
 }
 
 // Shows the first problem of each difficulty and folds the others. For a task of few difficulties it shows the first
 // problems instead.
 std::string pairs_html(const std::vector<TracePair>& pairs) {
-  std::set<int64_t> difficulties;
+  std::set<rl::Difficulty> difficulties;
   for (const TracePair& pair : pairs) difficulties.insert(pair.difficulty);
   const bool spread = difficulties.size() * 2 >= kOpenPairs;
   std::string open, folded;

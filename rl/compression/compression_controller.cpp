@@ -27,12 +27,12 @@ constexpr double kFloor = 0.10;          // a difficulty moves up when it falls 
 }  // namespace
 
 CompressionController::CompressionController(const TokenizedTask& task) : curriculum_(task) {
-  for (int64_t d : task.difficulties()) {
+  for (const Difficulty& d : task.difficulties()) {
     states_[d].by_level.resize(static_cast<size_t>(curriculum_.count()));
   }
 }
 
-double CompressionController::limit(int64_t difficulty) const {
+double CompressionController::limit(const Difficulty& difficulty) const {
   const State& state = states_.at(difficulty);
   if (state.overall.count == 0) return std::numeric_limits<double>::infinity();
   return limit_at(difficulty, state.level);
@@ -47,7 +47,7 @@ std::optional<int64_t> CompressionController::next_level() const {
   return next;
 }
 
-bool CompressionController::passes(const std::map<int64_t, double>& accuracy) const {
+bool CompressionController::passes(const std::map<Difficulty, double>& accuracy) const {
   return std::all_of(states_.begin(), states_.end(), [&](const auto& entry) {
     return accuracy.at(entry.first) >= entry.second.reference - kGateTolerance;
   });
@@ -62,7 +62,7 @@ void CompressionController::promote(int64_t level) {
   }
 }
 
-int64_t CompressionController::level_of(int64_t difficulty, int64_t stand, double length) const {
+int64_t CompressionController::level_of(const Difficulty& difficulty, int64_t stand, double length) const {
   // Finds the shortest level that is at least as long as the response, or the first level if none is. Lengths never
   // rise along the curriculum. Among equally long levels, the current one (`stand`) wins, else the first.
   const std::vector<double>& lengths = curriculum_.lengths(difficulty);
@@ -74,10 +74,10 @@ int64_t CompressionController::level_of(int64_t difficulty, int64_t stand, doubl
 }
 
 void CompressionController::observe(const std::vector<RolloutGroup>& groups) {
-  std::map<int64_t, int64_t> seen, problems;
+  std::map<Difficulty, int64_t> seen, problems;
   for (const RolloutGroup& group : groups) {
-    seen[group.problem.difficulty] += static_cast<int64_t>(group.rollouts.size());
-    problems[group.problem.difficulty] += 1;
+    seen[group.problem.difficulty_in_task()] += static_cast<int64_t>(group.rollouts.size());
+    problems[group.problem.difficulty_in_task()] += 1;
   }
   for (auto& [difficulty, state] : states_) {
     const auto keep = [](int64_t added, double memory) {
@@ -88,12 +88,13 @@ void CompressionController::observe(const std::vector<RolloutGroup>& groups) {
     state.here.fade(keep(problems[difficulty], kProblemMemory));
   }
   for (const RolloutGroup& group : groups) {
-    State& state = states_.at(group.problem.difficulty);
+    State& state = states_.at(group.problem.difficulty_in_task());
     Tally here;
     for (const Rollout& rollout : group.rollouts) {
       if (rollout.status != VerifyStatus::kOk) continue;
       const double right = rollout.correct ? 1 : 0;
-      const int64_t level = level_of(group.problem.difficulty, state.level, static_cast<double>(rollout.length()));
+      const int64_t level =
+          level_of(group.problem.difficulty_in_task(), state.level, static_cast<double>(rollout.length()));
       state.overall.add(right);
       state.by_level[static_cast<size_t>(level)].add(right);
       if (level == state.level) here.add(right);
@@ -133,6 +134,12 @@ void CompressionController::move(State& state, int64_t level) {
   state.here = {};
 }
 
+std::vector<Difficulty> CompressionController::difficulties() const {
+  std::vector<Difficulty> all;
+  for (const auto& [difficulty, state] : states_) all.push_back(difficulty);
+  return all;
+}
+
 double CompressionController::pressure() const {
   double total = 0;
   for (const auto& [difficulty, state] : states_) {
@@ -149,13 +156,14 @@ nlohmann::json CompressionController::state() const {
   for (const auto& [difficulty, s] : states_) {
     nlohmann::json levels = nlohmann::json::array();
     for (const Tally& t : s.by_level) levels.push_back(tally(t));
-    out["difficulties"].push_back({{"difficulty", difficulty},
+    out["difficulties"].push_back({{"difficulty", difficulty.value},
                                    {"rung", s.level},
                                    {"mastered", s.mastered},
                                    {"here", tally(s.here)},
                                    {"reference", s.reference},
                                    {"overall", tally(s.overall)},
                                    {"by_rung", levels}});
+    if (!difficulty.task.empty()) out["difficulties"].back()["task"] = difficulty.task;
   }
   return out;
 }
@@ -164,10 +172,11 @@ void CompressionController::restore(const nlohmann::json& state) {
   const auto tally = [](const nlohmann::json& j) { return Tally{j.at(0), j.at(1)}; };
   backoffs_ = state.at("backoffs");
   for (const nlohmann::json& j : state.at("difficulties")) {
-    const int64_t difficulty = j.at("difficulty");
+    const Difficulty difficulty(j.at("difficulty"), j.value("task", ""));
     if (states_.count(difficulty) == 0) {
-      throw ConfigError(fmt::format(
-          "the checkpoint has length limits for difficulty {}, which the task of this run does not have", difficulty));
+      throw ConfigError(
+          fmt::format("the checkpoint has length limits for difficulty {}{}, which the task of this run does not have",
+                      difficulty.value, difficulty.task.empty() ? "" : " of task " + difficulty.task));
     }
     State& s = states_.at(difficulty);
     s.level = j.at("rung");

@@ -30,10 +30,10 @@ class CompressionController {
   explicit CompressionController(const TokenizedTask& task);
 
   // Longest response that counts at this difficulty, tokens; infinite before the first observation.
-  double limit(int64_t difficulty) const;
-  int64_t level(int64_t difficulty) const { return states_.at(difficulty).level; }
+  double limit(const Difficulty& difficulty) const;
+  int64_t level(const Difficulty& difficulty) const { return states_.at(difficulty).level; }
   // The last (shortest) level that this difficulty has reached: the form to demonstrate.
-  int64_t mastered_level(int64_t difficulty) const { return states_.at(difficulty).mastered; }
+  int64_t mastered_level(const Difficulty& difficulty) const { return states_.at(difficulty).mastered; }
 
   // Counts the raw outcomes of one step's rollouts, then moves the limits.
   void observe(const std::vector<RolloutGroup>& groups);
@@ -43,12 +43,14 @@ class CompressionController {
   std::optional<int64_t> next_level() const;
   // Whether these accuracies (by difficulty) are no loss at any difficulty: each reaches the best so far, within a
   // tolerance.
-  bool passes(const std::map<int64_t, double>& accuracy) const;
+  bool passes(const std::map<Difficulty, double>& accuracy) const;
   // Records that the policy has mastered `level`: moves every difficulty that stands before it to it.
   void promote(int64_t level);
 
   // Mean over difficulties of 1 - limit / (length of the most verbose level): 0 no pressure, towards 1 strong.
   double pressure() const;
+  // Those that have limits, ascending.
+  std::vector<Difficulty> difficulties() const;
   // Number of moves up so far.
   int64_t backoffs() const { return backoffs_; }
 
@@ -72,17 +74,17 @@ class CompressionController {
     std::vector<Tally> by_level;  // accuracy of rollouts, by the level whose length they have
     Tally here;  // problems since the move to this level: each adds the correct share of its rollouts of this length
   };
-  double limit_at(int64_t difficulty, int64_t level) const {
+  double limit_at(const Difficulty& difficulty, int64_t level) const {
     return curriculum_.lengths(difficulty)[static_cast<size_t>(level)];
   }
-  int64_t level_of(int64_t difficulty, int64_t stand, double length) const;
+  int64_t level_of(const Difficulty& difficulty, int64_t stand, double length) const;
   // Whether every difficulty that stands before `level` is accurate enough on its rollouts of that level's length.
   bool mastered(int64_t level) const;
   void back_off(State& state);
   static void move(State& state, int64_t level);
 
   Curriculum curriculum_;
-  std::map<int64_t, State> states_;
+  std::map<Difficulty, State> states_;
   int64_t backoffs_ = 0;
 };
 

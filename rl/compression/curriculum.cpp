@@ -23,7 +23,7 @@ struct TraceSize {
   }
 };
 
-std::vector<TraceSize> sampled(const TokenizedTask& task, int64_t difficulty, const std::string& form) {
+std::vector<TraceSize> sampled(const TokenizedTask& task, const Difficulty& difficulty, const std::string& form) {
   std::vector<TraceSize> sizes;
   for (int64_t i = 0; i < kSampled; ++i) {
     const Problem problem = task.problem(Split::kTrain, i, difficulty);
@@ -36,9 +36,11 @@ std::vector<TraceSize> sampled(const TokenizedTask& task, int64_t difficulty, co
 }  // namespace
 
 Curriculum::Curriculum(const TokenizedTask& task) : task_(task) {
-  const std::vector<int64_t> difficulties = task.difficulties();
+  const std::vector<Difficulty> difficulties = task.difficulties();
   if (!task.can_be_thinned() || difficulties.empty()) return;
-  const Problem hardest = task.problem(Split::kTrain, 0, difficulties.back());
+  const Difficulty highest = *std::max_element(difficulties.begin(), difficulties.end(),
+                                               [](const auto& a, const auto& b) { return a.value < b.value; });
+  const Problem hardest = task.problem(Split::kTrain, 0, highest);
   size_t shortest = 0;
   for (const std::string& form : task.forms()) {
     const size_t tokens = thinking(task, hardest, task.trace(hardest, form));
@@ -47,17 +49,16 @@ Curriculum::Curriculum(const TokenizedTask& task) : task_(task) {
     shortest = tokens;
   }
   for (size_t stride = 2; stride <= shortest; ++stride) levels_.push_back({levels_.back().form, stride});
-  for (const int64_t difficulty : difficulties) {
-    Difficulty entry{difficulty, {}};
+  for (const Difficulty& difficulty : difficulties) {
+    std::vector<double>& of_levels = lengths_[difficulty];
     std::vector<TraceSize> sizes;
     for (size_t level = 0; level < levels_.size(); ++level) {
       if (level == 0 || levels_[level].form != levels_[level - 1].form)
         sizes = sampled(task, difficulty, levels_[level].form);
       double total = 0;
       for (const TraceSize& size : sizes) total += static_cast<double>(size.thinned(levels_[level].stride));
-      entry.lengths.push_back(total / kSampled);
+      of_levels.push_back(total / kSampled);
     }
-    difficulties_.push_back(std::move(entry));
   }
 }
 
@@ -73,13 +74,11 @@ std::vector<int32_t> Curriculum::trace(const Problem& problem, int64_t index) co
   return thinned;
 }
 
-const std::vector<double>& Curriculum::lengths(int64_t difficulty) const {
-  return std::find_if(difficulties_.begin(), difficulties_.end(),
-                      [&](const Difficulty& d) { return d.value == difficulty; })
-      ->lengths;
+const std::vector<double>& Curriculum::lengths(const Difficulty& difficulty) const {
+  return lengths_.at(difficulty);
 }
 
-int64_t Curriculum::last(int64_t difficulty) const {
+int64_t Curriculum::last(const Difficulty& difficulty) const {
   const std::vector<double>& all = lengths(difficulty);
   return std::find(all.begin(), all.end(), all.back()) - all.begin();
 }

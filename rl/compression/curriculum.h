@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -24,22 +25,18 @@ class Curriculum {
   // A correct response to `problem` in the form of this level.
   std::vector<int32_t> trace(const Problem& problem, int64_t level) const;
   // Mean length of each level's traces at a difficulty of the task, tokens; never rising along the curriculum.
-  const std::vector<double>& lengths(int64_t difficulty) const;
+  const std::vector<double>& lengths(const Difficulty& difficulty) const;
   // The last level that still shortens traces of this difficulty.
-  int64_t last(int64_t difficulty) const;
+  int64_t last(const Difficulty& difficulty) const;
 
  private:
   struct Level {
     std::string form;
     size_t stride;  // keeps every stride-th thinking token; 1: the form itself
   };
-  struct Difficulty {
-    int64_t value;
-    std::vector<double> lengths;
-  };
   const TokenizedTask& task_;
   std::vector<Level> levels_;
-  std::vector<Difficulty> difficulties_;
+  std::map<Difficulty, std::vector<double>> lengths_;
 };
 
 }  // namespace terse::rl

@@ -68,7 +68,7 @@ void Student::train(const CompressionController& controller, double progress) {
 
 bool Student::run_gate(CompressionController& controller) {
   copy_->swap_average();
-  std::map<int64_t, double> accuracy;
+  std::map<Difficulty, double> accuracy;
   try {
     accuracy = gate_accuracy(controller.curriculum());
   } catch (const trainer::StopRequested&) {
@@ -93,7 +93,7 @@ void Student::update(const Curriculum& curriculum) {
     std::vector<data::Sequence> traces;
     for (int64_t i = share.begin; i < share.end; ++i) {
       const Problem problem = task_.problem(Split::kTrain, index_in(IndexSpace::kStudent, trained_on_ + i));
-      const int64_t level = std::min(level_, curriculum.last(problem.difficulty));
+      const int64_t level = std::min(level_, curriculum.last(problem.difficulty_in_task()));
       traces.push_back(data::prompt_and_response(problem.prompt, curriculum.trace(problem, level)));
     }
     return data::pack(traces);
@@ -108,9 +108,9 @@ void Student::update(const Curriculum& curriculum) {
   copy_->average.lerp_(copy_->model.params().master(), 1 - kAverage);
 }
 
-std::map<int64_t, double> Student::gate_accuracy(const Curriculum& curriculum) {
+std::map<Difficulty, double> Student::gate_accuracy(const Curriculum& curriculum) {
   std::vector<Problem> problems;
-  for (const int64_t difficulty : task_.difficulties()) {
+  for (const Difficulty& difficulty : task_.difficulties()) {
     for (int64_t i = 0; i < kGateProblems; ++i)
       problems.push_back(task_.problem(Split::kTrain, index_in(IndexSpace::kGate, gated_on_ + i), difficulty));
   }
@@ -119,14 +119,15 @@ std::map<int64_t, double> Student::gate_accuracy(const Curriculum& curriculum) {
   sampling.n = 1;
   const std::vector<RolloutGroup> groups = roll_out(copy_->engine, task_, problems, sampling);
   gated_on_ += kGateProblems;
-  std::map<int64_t, double> accuracy;
+  std::map<Difficulty, double> accuracy;
   double passed = 0;
   for (const RolloutGroup& group : groups) {
     const Rollout& rollout = group.rollouts.front();
-    const double limit = curriculum.lengths(group.problem.difficulty)[static_cast<size_t>(level_)];
+    const Difficulty difficulty = group.problem.difficulty_in_task();
+    const double limit = curriculum.lengths(difficulty)[static_cast<size_t>(level_)];
     // A correct response that is longer than the level does not count.
     const double right = rollout.correct && static_cast<double>(rollout.length()) <= limit ? 1 : 0;
-    accuracy[group.problem.difficulty] += right / static_cast<double>(kGateProblems);
+    accuracy[difficulty] += right / static_cast<double>(kGateProblems);
     passed += right / static_cast<double>(problems.size());
   }
   gate_accuracy_ = passed;

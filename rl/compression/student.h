@@ -60,7 +60,7 @@ class Student {
   void update(const Curriculum& curriculum);
   // Samples responses to the problems of the gate, with the policy's own sampling options. Returns, by difficulty, the
   // share of responses that are correct and within the level's length.
-  std::map<int64_t, double> gate_accuracy(const Curriculum& curriculum);
+  std::map<Difficulty, double> gate_accuracy(const Curriculum& curriculum);
 
   const configs::RunConfig& config_;
   const TokenizedTask& task_;

@@ -18,21 +18,43 @@ void count(Evaluation::Bucket& bucket, const Rollout& rollout) {
   bucket.clipped += rollout.finish == FinishReason::kLength ? 1 : 0;
 }
 
-// The first `count` problems of each difficulty. Those of a finite split come in order of index.
-std::vector<Problem> evaluation_problems(const TokenizedTask& task, int64_t count) {
-  std::vector<Problem> problems;
-  if (const std::optional<int64_t> size = task.size(Split::kEval)) {
-    std::map<int64_t, int64_t> taken;
-    for (int64_t i = 0; i < *size; ++i) {
-      Problem problem = task.problem(Split::kEval, i);
-      if (taken[problem.difficulty]++ < count) problems.push_back(std::move(problem));
-    }
-    return problems;
+void count(Evaluation::OfTask& task, int64_t difficulty, const Rollout& rollout) {
+  task.timeouts += rollout.status == VerifyStatus::kTimeout ? 1 : 0;
+  task.errors += rollout.status == VerifyStatus::kError ? 1 : 0;
+  if (rollout.status != VerifyStatus::kOk) return;
+  count(task.all, rollout);
+  if (difficulty != kNoDifficulty) count(task.by_difficulty[difficulty], rollout);
+  for (const auto& [name, value] : rollout.parts) task.parts[name].add(value);
+}
+
+nlohmann::json json_of(const std::map<int64_t, Evaluation::Bucket>& by_difficulty) {
+  nlohmann::json json;
+  for (const auto& [difficulty, bucket] : by_difficulty) {
+    json[std::to_string(difficulty)] = {{"n", bucket.n},
+                                        {"accuracy", trainer::or_null(bucket.accuracy())},
+                                        {"mean_tokens", trainer::or_null(bucket.mean_tokens())}};
   }
-  for (const int64_t difficulty : task.difficulties()) {
-    for (int64_t i = 0; i < count; ++i) problems.push_back(task.problem(Split::kEval, i, difficulty));
+  return json;
+}
+
+nlohmann::json json_of(const Evaluation::OfTask& task) {
+  nlohmann::json json = {{"n", task.all.n},
+                         {"timeouts", task.timeouts},
+                         {"errors", task.errors},
+                         {"accuracy", trainer::or_null(task.all.accuracy())},
+                         {"mean_tokens", trainer::or_null(task.all.mean_tokens())}};
+  if (!task.by_difficulty.empty()) json["by_difficulty"] = json_of(task.by_difficulty);
+  for (const auto& [name, mean] : task.parts) json["parts"][name] = trainer::or_null(mean.value());
+  return json;
+}
+
+void add_metrics(const std::string& prefix, const std::map<int64_t, Evaluation::Bucket>& by_difficulty,
+                 std::map<std::string, double>& out) {
+  for (const auto& [difficulty, bucket] : by_difficulty) {
+    const std::string suffix = "/difficulty_" + std::to_string(difficulty);
+    out.merge(trainer::present(
+        {{prefix + "accuracy" + suffix, bucket.accuracy()}, {prefix + "mean_tokens" + suffix, bucket.mean_tokens()}}));
   }
-  return problems;
 }
 
 }  // namespace
@@ -70,7 +92,7 @@ Evaluation evaluate(Engine& engine, const TokenizedTask& task, const EvalOptions
   sampling.seed = options.seed;
   sampling.stream = RandomStream::kEvalSample;
 
-  const std::vector<Problem> problems = evaluation_problems(task, options.problems_per_difficulty);
+  const std::vector<Problem> problems = task.evaluation_problems(options.problems_per_difficulty);
   std::map<int64_t, std::vector<double>> passes;  // pass_at_k() of each problem, by k
   for (size_t begin = 0; begin < problems.size(); begin += kProblemsAtOnce) {
     const size_t end = std::min(problems.size(), begin + kProblemsAtOnce);
@@ -79,10 +101,12 @@ Evaluation evaluate(Engine& engine, const TokenizedTask& task, const EvalOptions
     for (const RolloutGroup& group : roll_out(engine, task, part, sampling)) {
       int64_t verified = 0, correct = 0;
       for (const Rollout& rollout : group.rollouts) {
+        if (!group.problem.task.empty()) count(result.by_task[group.problem.task], group.problem.difficulty, rollout);
         if (rollout.status != VerifyStatus::kOk) continue;  // a failed verification is not a wrong answer
         count(result.all, rollout);
         count(rollout.correct ? result.correct : result.wrong, rollout);
-        if (group.problem.difficulty != kNoDifficulty) count(result.by_difficulty[group.problem.difficulty], rollout);
+        if (group.problem.difficulty != kNoDifficulty && group.problem.task.empty())
+          count(result.by_difficulty[group.problem.difficulty], rollout);
         if (!rollout.form.empty()) count(result.forms[rollout.form], rollout);
         verified += 1;
         correct += rollout.correct ? 1 : 0;
@@ -107,10 +131,8 @@ nlohmann::json Evaluation::to_json() const {
                          {"mean_tokens_correct", or_null(correct.mean_tokens())},
                          {"mean_tokens_wrong", or_null(wrong.mean_tokens())}};
   for (const auto& [k, value] : pass_at_k) json["pass_at_k"][std::to_string(k)] = value;
-  for (const auto& [difficulty, bucket] : by_difficulty) {
-    json["by_difficulty"][std::to_string(difficulty)] = {
-        {"n", bucket.n}, {"accuracy", or_null(bucket.accuracy())}, {"mean_tokens", or_null(bucket.mean_tokens())}};
-  }
+  if (!by_difficulty.empty()) json["by_difficulty"] = json_of(by_difficulty);
+  for (const auto& [name, of_task] : by_task) json["by_task"][name] = json_of(of_task);
   for (const auto& [form, bucket] : forms)
     json["forms"][form] = {{"share", or_null(all.share(bucket.n))}, {"accuracy", or_null(bucket.accuracy())}};
   return json;
@@ -123,10 +145,17 @@ std::map<std::string, double> Evaluation::metrics() const {
                                                         {"eval/mean_tokens_wrong", wrong.mean_tokens()},
                                                         {"eval/clipped_ratio", all.clipped_ratio()}});
   for (const auto& [k, value] : pass_at_k) out["eval/pass_at_" + std::to_string(k)] = value;
-  for (const auto& [difficulty, bucket] : by_difficulty) {
-    const std::string suffix = "/difficulty_" + std::to_string(difficulty);
-    out.merge(trainer::present(
-        {{"eval/accuracy" + suffix, bucket.accuracy()}, {"eval/mean_tokens" + suffix, bucket.mean_tokens()}}));
+  add_metrics("eval/", by_difficulty, out);
+  for (const auto& [name, of_task] : by_task) {
+    const std::string prefix = "eval/" + metric_prefix(name);
+    out.merge(trainer::present({{prefix + "accuracy", of_task.all.accuracy()},
+                                {prefix + "mean_tokens", of_task.all.mean_tokens()},
+                                {prefix + "clipped_ratio", of_task.all.clipped_ratio()},
+                                {prefix + "verifier/timeout", of_task.unverified(of_task.timeouts)},
+                                {prefix + "verifier/error", of_task.unverified(of_task.errors)}}));
+    for (const auto& [part, mean] : of_task.parts)
+      out.merge(trainer::present({{prefix + "reward/" + part, mean.value()}}));
+    add_metrics(prefix, of_task.by_difficulty, out);
   }
   for (const auto& [form, bucket] : forms) out.merge(trainer::present({{"eval/forms/" + form, all.share(bucket.n)}}));
   return out;

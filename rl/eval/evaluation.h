@@ -35,10 +35,21 @@ struct Evaluation {
       return trainer::mean_of(static_cast<double>(part), static_cast<double>(n));
     }
   };
+  // The samples of one task of a mixture.
+  struct OfTask {
+    Bucket all;                               // the verified ones
+    std::map<int64_t, Bucket> by_difficulty;  // difficulties of different tasks are not comparable
+    std::map<std::string, trainer::Mean> parts;
+    int64_t timeouts = 0, errors = 0;  // samples that could not be verified
+    std::optional<double> unverified(int64_t count) const {
+      return trainer::mean_of(static_cast<double>(count), static_cast<double>(all.n + timeouts + errors));
+    }
+  };
   std::string task;
-  int64_t samples = 0;         // per problem
-  Bucket all, correct, wrong;  // all verified samples; the correct ones; the wrong ones
-  std::map<int64_t, Bucket> by_difficulty;
+  int64_t samples = 0;                      // per problem
+  Bucket all, correct, wrong;               // all verified samples; the correct ones; the wrong ones
+  std::map<int64_t, Bucket> by_difficulty;  // empty in a mixture
+  std::map<std::string, OfTask> by_task;    // by name; empty if there is no mixture
   std::map<std::string, Bucket> forms;
   std::map<int64_t, double> pass_at_k;  // k = 1, 2, 4, .. up to samples; mean of pass_at_k() over the problems
 

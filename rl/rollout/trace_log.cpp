@@ -21,6 +21,7 @@ void TraceLog::write(const std::string& stage, int64_t step, const char* logged_
                                  {"form", rollout.form},
                                  {"reward", rollout.reward},
                                  {"finish", rollout.finish == FinishReason::kStop ? "stop" : "length"}};
+  if (!problem.task.empty()) line["task"] = problem.task;
   try {
     // The bytes of a response need not be UTF-8.
     record_.append(file(stage), line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));

@@ -264,9 +264,9 @@ class Chain7 final : public Task, public Demonstrations {
                        .response = 12 * k_max_ + 1 + kTailTokens + kRoomToRamble};
   }
 
-  std::vector<int64_t> difficulties() const override {
-    std::vector<int64_t> all(static_cast<size_t>(k_max_ - k_min_ + 1));
-    std::iota(all.begin(), all.end(), k_min_);
+  std::vector<Difficulty> difficulties() const override {
+    std::vector<Difficulty> all;
+    for (int64_t k = k_min_; k <= k_max_; ++k) all.emplace_back(k);
     return all;
   }
 
@@ -275,7 +275,8 @@ class Chain7 final : public Task, public Demonstrations {
     return item(split, index, k_min_ + Words(seed_, split, index, 0).below(static_cast<int32_t>(k_max_ - k_min_ + 1)));
   }
 
-  Item item(Split split, int64_t index, int64_t difficulty) const override {
+  Item item(Split split, int64_t index, const Difficulty& wanted) const override {
+    const int64_t difficulty = wanted.value;
     if (index < 0 || difficulty < k_min_ || difficulty > k_max_) {
       throw std::invalid_argument(
           fmt::format("chain7: problem {} of difficulty {} does not exist; expected an index from 0 and a difficulty "

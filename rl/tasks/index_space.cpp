@@ -6,6 +6,8 @@
 #include <iterator>
 #include <stdexcept>
 
+#include "data/permutation.h"
+
 namespace terse::rl {
 
 namespace {
@@ -15,7 +17,7 @@ struct Bounds {
   const char* name;
   int64_t first, end;
 };
-constexpr Bounds kSpaces[] = {
+constexpr Bounds kSpaces[kIndexSpaces] = {
     {IndexSpace::kSft, "supervised fine-tuning", 0, int64_t{1} << 32},
     {IndexSpace::kRollout, "rollouts", int64_t{1} << 32, int64_t{1} << 40},
     {IndexSpace::kDemonstrations, "demonstrations", int64_t{1} << 40, int64_t{1} << 41},
@@ -40,6 +42,16 @@ int64_t index_in(IndexSpace space, int64_t n) {
                                         bounds.end - bounds.first - 1));
   }
   return bounds.first + n;
+}
+
+int64_t place_in_space(int64_t index) {
+  return index - first_index(space_of(index));
+}
+
+int64_t item_in_epoch(int64_t index, int64_t size, int64_t seed) {
+  const int64_t n = place_in_space(index);
+  const uint64_t order = static_cast<uint64_t>(seed) ^ static_cast<uint64_t>(first_index(space_of(index)));
+  return data::Permutation(order, static_cast<uint64_t>(n / size), size)(n % size);
 }
 
 IndexSpace space_of(int64_t index) {

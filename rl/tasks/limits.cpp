@@ -60,10 +60,20 @@ void check_trace(const RunConfig& config, const TokenizedTask& task, const char*
                    config.model.max_seq_len, use, needed, prompt, trace.form, trace.tokens, needed)});
 }
 
+// "task NAME", or the first task of a mixture without demonstrations.
+std::string undemonstrated(const Task& task) {
+  for (const Task::Part& part : task.parts()) {
+    if (!part.name.empty() && part.task->demonstrations() == nullptr)
+      return fmt::format("the task {} of the mixture ({})", part.name, part.task->name());
+  }
+  return "task " + task.name();
+}
+
 void check_demonstrations(const RunConfig& config, const TokenizedTask& task, std::vector<Violation>& out) {
   if (demonstrates(config) && task.forms().empty()) {
-    out.push_back({{"stages", "task.name"},
-                   fmt::format("has sft, but task {} demonstrates no solutions to fine-tune on", task.name())});
+    out.push_back(
+        {{"stages", "task.name"},
+         fmt::format("has sft, but {} demonstrates no solutions to fine-tune on", undemonstrated(task.text()))});
   }
   if (has_stage(config, "rl") && config.rl.penalty.kind == "adaptive" && !task.can_be_thinned()) {
     out.push_back(

@@ -12,7 +12,9 @@
 
 #include "rl/tasks/chain7.h"
 #include "rl/tasks/external/external.h"
-#include "rl/tasks/gsm8k.h"
+#include "rl/tasks/files/gsm8k.h"
+#include "rl/tasks/files/jsonl.h"
+#include "rl/tasks/mixture.h"
 
 namespace terse::rl {
 namespace {
@@ -26,7 +28,9 @@ struct Entry {
 };
 constexpr Entry kTasks[] = {{"chain7", make_chain7, true, false, declare_chain7},
                             {"gsm8k", make_gsm8k, false, false, nullptr},
-                            {"external", make_external, false, true, declare_external}};
+                            {"jsonl", make_jsonl, false, false, declare_jsonl},
+                            {"external", make_external, false, true, declare_external},
+                            {configs::kMixture, make_mixture, false, false, nullptr}};
 
 void check_task(const configs::Task& task, std::vector<configs::Violation>& out) {
   for (const Entry& entry : kTasks) {
@@ -56,8 +60,24 @@ configs::TaskCatalog make_catalog() {
 
 }  // namespace
 
-Item Task::item(Split, int64_t, int64_t) const {
+Item Task::item(Split, int64_t, const Difficulty&) const {
   throw std::invalid_argument(fmt::format("task {} does not make items of a wanted difficulty", name()));
+}
+
+std::vector<Item> Task::evaluation_items(int64_t per_difficulty) const {
+  std::vector<Item> items;
+  if (const std::optional<int64_t> count = size(Split::kEval)) {
+    std::map<int64_t, int64_t> taken;
+    for (int64_t i = 0; i < *count; ++i) {
+      Item made = item(Split::kEval, i);
+      if (taken[made.difficulty]++ < per_difficulty) items.push_back(std::move(made));
+    }
+    return items;
+  }
+  for (const Difficulty& difficulty : difficulties()) {
+    for (int64_t i = 0; i < per_difficulty; ++i) items.push_back(item(Split::kEval, i, difficulty));
+  }
+  return items;
 }
 
 const configs::RunConfig& default_config() {
@@ -85,8 +105,12 @@ std::vector<std::string> tasks_with_tokenizer() {
 }
 
 bool runs_a_program(const configs::Task& config) {
-  return std::any_of(std::begin(kTasks), std::end(kTasks),
-                     [&](const Entry& entry) { return entry.name == config.name && entry.runs_a_program; });
+  const auto runs = [](const configs::Task& task) {
+    return std::any_of(std::begin(kTasks), std::end(kTasks),
+                       [&](const Entry& entry) { return entry.name == task.name && entry.runs_a_program; });
+  };
+  if (config.name != configs::kMixture) return runs(config);
+  return std::any_of(config.mixture.begin(), config.mixture.end(), [&](const auto& part) { return runs(part.second); });
 }
 
 std::unique_ptr<Task> make_task(const configs::Task& config, int64_t seed) {

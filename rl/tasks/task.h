@@ -40,6 +40,7 @@ struct Item {
   // scale: an evaluation then takes eval.problems_per_difficulty problems in all.
   int64_t difficulty = kNoDifficulty;
   std::string meta = {};  // task-private, e.g. the operations; enough to verify and to render solutions
+  std::string task = {};  // the task of a mixture that made the item; empty: there is no mixture
 };
 
 // The model's answer. `text` lacks the end token.
@@ -74,6 +75,8 @@ class Demonstrations {
   virtual ~Demonstrations() = default;
   virtual std::vector<std::string> forms() const = 0;   // from verbose to direct, never empty
   virtual std::vector<double> form_shares() const = 0;  // in fine-tuning, parallel to forms(), sum 1
+  // The same for one item, where not every form suits every item.
+  virtual std::vector<double> form_shares(const Item&) const { return form_shares(); }
   // A correct response in the given form, without the end token, that ends with the item's answer. Throws
   // std::invalid_argument on an unknown form.
   virtual std::string solution(const Item& item, std::string_view form) const = 0;
@@ -108,16 +111,26 @@ class Task {
   // so does an item that this task did not make. The verdict is strict: a solution with any other answer is wrong. A
   // response that is not finished counts as wrong in any case.
   virtual Verdict verify(const Item& item, const Response& response) const = 0;
-  // How its responses are judged: what suits verify().
+  // How its responses are judged: what suits verify(). In a mixture, each task has threads of its own for that.
   virtual VerifierOptions verifier_options() const { return {}; }
   // Where messages of the task go that arise while it works, from any thread; empty: to standard error.
   virtual void report_to(const std::function<void(const std::string&)>&) const {}
 
   // Endless tasks only: all labels that items have, ascending; item() draws them uniformly.
-  virtual std::vector<int64_t> difficulties() const { return {}; }
+  virtual std::vector<Difficulty> difficulties() const { return {}; }
   // The item of this index and difficulty. Equal difficulties give equal items. Throws std::invalid_argument when the
   // difficulty is not one of difficulties().
-  virtual Item item(Split split, int64_t index, int64_t difficulty) const;
+  virtual Item item(Split split, int64_t index, const Difficulty& difficulty) const;
+  // The items of an evaluation: the first `per_difficulty` of each difficulty. Those of a finite split come in order of
+  // index.
+  virtual std::vector<Item> evaluation_items(int64_t per_difficulty) const;
+
+  // The tasks of a mixture, each with its name; other tasks are their own only part, without a name.
+  struct Part {
+    std::string name;
+    const Task* task;
+  };
+  virtual std::vector<Part> parts() const { return {{"", this}}; }
 
   // Tokens of the longest prompt and of a response, at least the longest solution. Known only where the task brings its
   // own tokenizer.
@@ -140,8 +153,8 @@ const configs::RunConfig& default_config();
 
 std::vector<std::string> task_names();
 std::vector<std::string> tasks_with_tokenizer();  // those that bring their own
-// Whether the task of a config runs a program of the user. Nothing does so for a config that the user has not written:
-// a checkpoint's, for example.
+// Whether the task of a config, or one of its mixture, runs a program of the user. Nothing does so for a config that
+// the user has not written: a checkpoint's, for example.
 bool runs_a_program(const configs::Task& config);
 // Throws std::invalid_argument naming the known tasks, or what the task finds wrong with the config; ConfigError,
 // DataError or DiskError when a file of the task is missing or damaged.

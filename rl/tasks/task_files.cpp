@@ -1,14 +1,18 @@
-// The copies are data/task-train.jsonl and data/task-eval.jsonl of the run folder.
+// The copies are data/task-train.jsonl and data/task-eval.jsonl of the run folder. Those of the task NAME of a mixture
+// are data/task-NAME-train.jsonl and data/task-NAME-eval.jsonl.
 #include "rl/tasks/task_files.h"
 
 #include <fmt/format.h>
 
 #include <limits>
+#include <string>
+#include <vector>
 
 #include "base/durable.h"
 #include "base/errors.h"
 #include "base/file_system.h"
 #include "base/sha256.h"
+#include "configs/fields.h"
 
 namespace terse::rl {
 
@@ -17,12 +21,22 @@ namespace {
 namespace fs = std::filesystem;
 
 struct TaskFile {
-  const char* option;
-  std::string configs::Task::*path;
-  const char* copy;
+  std::string option;
+  std::string& path;
+  fs::path copy;
 };
-constexpr TaskFile kFiles[] = {{"task.path", &configs::Task::path, "task-train.jsonl"},
-                               {"task.eval_path", &configs::Task::eval_path, "task-eval.jsonl"}};
+
+// The files of a task and of the tasks that it mixes.
+std::vector<TaskFile> files_of(configs::Task& config, const fs::path& dir) {
+  std::vector<TaskFile> files;
+  const auto add = [&](configs::Task& task, const std::string& section, const std::string& copy) {
+    files.push_back({section + ".path", task.path, dir / "data" / (copy + "-train.jsonl")});
+    files.push_back({section + ".eval_path", task.eval_path, dir / "data" / (copy + "-eval.jsonl")});
+  };
+  if (config.name != configs::kMixture) add(config, "task", "task");
+  for (auto& [name, part] : config.mixture) add(part, configs::join(configs::kMixtureSection, name), "task-" + name);
+  return files;
+}
 
 bool is_file(const fs::path& path) {
   std::error_code missing;
@@ -32,17 +46,16 @@ bool is_file(const fs::path& path) {
 }  // namespace
 
 configs::Task with_kept_files(configs::Task config, const fs::path& dir) {
-  for (const TaskFile& file : kFiles) {
-    const fs::path copy = dir / "data" / file.copy;
-    if (!(config.*file.path).empty() && is_file(copy)) config.*file.path = copy.string();
-  }
+  for (const TaskFile& file : files_of(config, dir))
+    if (!file.path.empty() && is_file(file.copy)) file.path = file.copy.string();
   return config;
 }
 
 void keep_task_files(const configs::Task& config, const fs::path& dir, bool begun) {
-  for (const TaskFile& file : kFiles) {
-    const std::string& path = config.*file.path;
-    const fs::path copy = dir / "data" / file.copy;
+  configs::Task named = config;
+  for (const TaskFile& file : files_of(named, dir)) {
+    const std::string& path = file.path;
+    const fs::path& copy = file.copy;
     if (path.empty() || (begun && !is_file(path) && is_file(copy))) continue;
     if (is_file(copy) && sha256_file(path) == sha256_file(copy.string())) continue;
     if (begun && is_file(copy)) {

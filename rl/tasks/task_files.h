@@ -8,7 +8,8 @@
 
 namespace terse::rl {
 
-// Returns the config with the paths of the copies in the run folder `dir`, where there are any.
+// Returns the config with the paths of the copies in the run folder `dir`, where there are any. Both functions cover
+// the files of all tasks of a mixture.
 configs::Task with_kept_files(configs::Task config, const std::filesystem::path& dir);
 
 // Copies the files that the config names into `dir`. `begun`: the run has saved a checkpoint, so the files must not

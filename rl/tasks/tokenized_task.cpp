@@ -7,7 +7,6 @@
 #include <stdexcept>
 
 #include "base/errors.h"
-#include "data/permutation.h"
 
 namespace terse::rl {
 
@@ -49,55 +48,55 @@ Verdict judge(const Task& task, const Item& item, const Response& response) {
 
 TokenizedTask::TokenizedTask(std::unique_ptr<const Task> task, std::shared_ptr<const data::ChatFormat> chat,
                              int64_t seed, const std::optional<VerifierOptions>& verifier)
-    : task_(std::move(task)),
-      chat_(choose(task_, std::move(chat))),
-      seed_(seed),
-      format_(format_of(*chat_)),
-      // The pool holds the task, because a verification that hangs may outlive this object.
-      pool_([task = task_](const Item& item, const Response& response) { return judge(*task, item, response); },
-            verifier.value_or(task_->verifier_options())) {}
+    : task_(std::move(task)), chat_(choose(task_, std::move(chat))), seed_(seed), format_(format_of(*chat_)) {
+  for (const Task::Part& part : task_->parts()) {
+    // A pool holds the task, because a verification that hangs may outlive this object.
+    pools_.try_emplace(
+        part.name, [task = task_](const Item& item, const Response& response) { return judge(*task, item, response); },
+        verifier.value_or(part.task->verifier_options()));
+  }
+}
 
 Problem TokenizedTask::encode(int64_t index, Item item) const {
   Problem problem;
   problem.index = index;
   problem.difficulty = item.difficulty;
-  problem.prompt = encode_prompt(item);
+  problem.task = item.task;
+  problem.prompt = encode_prompt(*task_, item);
   problem.item = std::make_shared<const Item>(std::move(item));
   return problem;
 }
 
-std::vector<int32_t> TokenizedTask::encode_prompt(const Item& item) const {
+std::vector<int32_t> TokenizedTask::encode_prompt(const Task& task, const Item& item) const {
   try {
     return chat_->encode_prompt(conversation_of(item.prompt));
   } catch (const data::EncodeError& error) {
     throw DataError(
-        fmt::format("task {}, item {}: its prompt cannot be encoded: {}", task_->name(), item.index, error.what()));
+        fmt::format("task {}, item {}: its prompt cannot be encoded: {}", task.name(), item.index, error.what()));
   } catch (const DataError& error) {
-    throw DataError(fmt::format("task {}, item {}: {}", task_->name(), item.index, error.what()));
-  }
-}
-
-std::vector<int32_t> TokenizedTask::encode_solution(const Item& item, const std::string& solution) const {
-  try {
-    return tokenizer().encode(solution);
-  } catch (const data::EncodeError& error) {
-    throw DataError(
-        fmt::format("task {}, item {}: its solution cannot be encoded: {}", task_->name(), item.index, error.what()));
+    throw DataError(fmt::format("task {}, item {}: {}", task.name(), item.index, error.what()));
   }
 }
 
 Problem TokenizedTask::problem(Split split, int64_t index) const {
   const std::optional<int64_t> size = task_->size(split);
   if (!size || split == Split::kEval) return encode(index, task_->item(split, index));
-  const IndexSpace space = space_of(index);
-  const int64_t n = index - first_index(space);
-  const uint64_t order = static_cast<uint64_t>(seed_) ^ static_cast<uint64_t>(first_index(space));
-  const data::Permutation epoch(order, static_cast<uint64_t>(n / *size), *size);
-  return encode(index, task_->item(split, epoch(n % *size)));
+  return encode(index, task_->item(split, item_in_epoch(index, *size, seed_)));
 }
 
-Problem TokenizedTask::problem(Split split, int64_t index, int64_t difficulty) const {
-  return encode(index, task_->item(split, index, difficulty));
+Problem TokenizedTask::problem(Split split, int64_t index, const Difficulty& difficulty) const {
+  Item item = task_->item(split, index, difficulty);
+  const int64_t own = item.index;
+  return encode(own, std::move(item));
+}
+
+std::vector<Problem> TokenizedTask::evaluation_problems(int64_t per_difficulty) const {
+  std::vector<Problem> problems;
+  for (Item& item : task_->evaluation_items(per_difficulty)) {
+    const int64_t index = item.index;
+    problems.push_back(encode(index, std::move(item)));
+  }
+  return problems;
 }
 
 std::vector<std::string> TokenizedTask::forms() const {
@@ -110,14 +109,29 @@ std::vector<double> TokenizedTask::form_shares() const {
   return shown != nullptr ? shown->form_shares() : std::vector<double>();
 }
 
+std::vector<double> TokenizedTask::form_shares(const Problem& problem) const {
+  const Demonstrations* shown = task_->demonstrations();
+  return shown != nullptr ? shown->form_shares(*problem.item) : std::vector<double>();
+}
+
 bool TokenizedTask::can_be_thinned() const {
   return task_->demonstrations() != nullptr && task_->demonstrations()->can_be_thinned();
 }
 
 std::vector<int32_t> TokenizedTask::trace(const Problem& problem, std::string_view form) const {
-  const Demonstrations* shown = task_->demonstrations();
-  if (shown == nullptr) throw std::invalid_argument(fmt::format("task {} demonstrates no solutions", name()));
-  std::vector<int32_t> tokens = encode_solution(*problem.item, shown->solution(*problem.item, form));
+  return trace(*task_, *problem.item, form);
+}
+
+std::vector<int32_t> TokenizedTask::trace(const Task& task, const Item& item, std::string_view form) const {
+  const Demonstrations* shown = task.demonstrations();
+  if (shown == nullptr) throw std::invalid_argument(fmt::format("task {} demonstrates no solutions", task.name()));
+  std::vector<int32_t> tokens;
+  try {
+    tokens = tokenizer().encode(shown->solution(item, form));
+  } catch (const data::EncodeError& error) {
+    throw DataError(
+        fmt::format("task {}, item {}: its solution cannot be encoded: {}", task.name(), item.index, error.what()));
+  }
   tokens.push_back(tokenizer().eos());
   return tokens;
 }
@@ -126,9 +140,10 @@ int64_t TokenizedTask::max_prompt_tokens() const {
   if (const auto limits = task_->token_limits()) return limits->prompt;
   if (max_prompt_) return *max_prompt_;
   int64_t longest = 0;
-  for (const Split split : {Split::kTrain, Split::kEval}) {
-    for (int64_t i = 0; i < task_->size(split).value_or(0); ++i) {
-      longest = std::max(longest, std::ssize(encode_prompt(task_->item(split, i))));
+  for (const Task::Part& part : task_->parts()) {
+    for (const Split split : {Split::kTrain, Split::kEval}) {
+      for (int64_t i = 0; i < part.task->size(split).value_or(0); ++i)
+        longest = std::max(longest, std::ssize(encode_prompt(*part.task, part.task->item(split, i))));
     }
   }
   max_prompt_ = longest;
@@ -139,12 +154,16 @@ int64_t TokenizedTask::max_trace_tokens(std::string_view form) const {
   const Demonstrations* shown = task_->demonstrations();
   if (shown == nullptr) throw std::invalid_argument(fmt::format("task {} demonstrates no solutions", name()));
   if (const auto known = shown->max_solution_tokens(form)) return *known;
+  bool is_known = false;
   int64_t longest = 0;
-  for (int64_t i = 0; i < task_->size(Split::kTrain).value_or(0); ++i) {
-    Problem problem;
-    problem.item = std::make_shared<const Item>(task_->item(Split::kTrain, i));
-    longest = std::max(longest, std::ssize(trace(problem, form)));
+  for (const Task::Part& part : task_->parts()) {
+    const std::vector<std::string> own = part.task->demonstrations()->forms();
+    if (std::find(own.begin(), own.end(), form) == own.end()) continue;
+    is_known = true;
+    for (int64_t i = 0; i < part.task->size(Split::kTrain).value_or(0); ++i)
+      longest = std::max(longest, std::ssize(trace(*part.task, part.task->item(Split::kTrain, i), form)));
   }
+  if (!is_known) throw std::invalid_argument(fmt::format("task {} has no form '{}'", name(), form));
   return longest;
 }
 
@@ -162,7 +181,8 @@ std::future<Verdict> TokenizedTask::submit(const Problem& problem, const std::ve
     Response read{tokenizer().decode(body), finished};
     const std::optional<std::string_view> answer = format_.answer_of(read.text);
     read.answer_begin = answer ? static_cast<size_t>(answer->data() - read.text.data()) : std::string::npos;
-    return pool_.submit(problem.item, std::move(read));
+    const auto pool = pools_.find(problem.item->task);
+    return (pool != pools_.end() ? pool : pools_.begin())->second.submit(problem.item, std::move(read));
   } catch (const std::out_of_range&) {  // a token id outside the vocabulary is no text, so it answers nothing
     std::promise<Verdict> wrong;
     wrong.set_value(verdict(false, forms().empty() ? std::string() : std::string(kFormOther)));

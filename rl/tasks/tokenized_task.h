@@ -3,6 +3,7 @@
 #pragma once
 
 #include <future>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,7 +21,8 @@ class TokenizedTask {
  public:
   // `chat` is the format of the run, with its tokenizer; null: the task's own tokenizer, and no chat template. It also
   // says where the answer of a response begins. `seed` orders the epochs of a finite split. `verifier`: empty: what
-  // suits the task. Throws std::invalid_argument when there is no tokenizer, or it has no end token.
+  // suits the task; each task of a mixture has threads of its own. Throws std::invalid_argument when there is no
+  // tokenizer, or it has no end token.
   TokenizedTask(std::unique_ptr<const Task> task, std::shared_ptr<const data::ChatFormat> chat, int64_t seed,
                 const std::optional<VerifierOptions>& verifier = {});
 
@@ -28,7 +30,7 @@ class TokenizedTask {
   std::string name() const { return task_->name(); }
   const data::Tokenizer& tokenizer() const { return chat_->tokenizer(); }
   std::shared_ptr<const data::ChatFormat> chat() const { return chat_; }
-  std::vector<int64_t> difficulties() const { return task_->difficulties(); }
+  std::vector<Difficulty> difficulties() const { return task_->difficulties(); }
   std::optional<int64_t> size(Split split) const { return task_->size(split); }
 
   // A training index is one of an index space. In a finite split, the n-th index of a space is an item of epoch n /
@@ -36,11 +38,14 @@ class TokenizedTask {
   // std::out_of_range for an index outside all spaces, and DataError naming the item when the tokenizer cannot encode
   // its prompt.
   Problem problem(Split split, int64_t index) const;
-  Problem problem(Split split, int64_t index, int64_t difficulty) const;
+  Problem problem(Split split, int64_t index, const Difficulty& difficulty) const;
+  // The problems of an evaluation: Task::evaluation_items().
+  std::vector<Problem> evaluation_problems(int64_t per_difficulty) const;
 
   // The forms of the demonstrations; none where the task demonstrates nothing.
   std::vector<std::string> forms() const;
   std::vector<double> form_shares() const;
+  std::vector<double> form_shares(const Problem& problem) const;
   bool can_be_thinned() const;
   // A correct response in the given form, with the end token. Throws std::invalid_argument on an unknown form.
   std::vector<int32_t> trace(const Problem& problem, std::string_view form) const;
@@ -59,14 +64,14 @@ class TokenizedTask {
 
  private:
   Problem encode(int64_t index, Item item) const;
-  std::vector<int32_t> encode_prompt(const Item& item) const;
-  std::vector<int32_t> encode_solution(const Item& item, const std::string& solution) const;
+  std::vector<int32_t> encode_prompt(const Task& task, const Item& item) const;
+  std::vector<int32_t> trace(const Task& task, const Item& item, std::string_view form) const;
 
   std::shared_ptr<const Task> task_;
   std::shared_ptr<const data::ChatFormat> chat_;
   int64_t seed_;
   ResponseFormat format_;
-  mutable VerifierPool pool_;
+  mutable std::map<std::string, VerifierPool> pools_;  // by the name of the part
   mutable std::optional<int64_t> max_prompt_;
 };
 

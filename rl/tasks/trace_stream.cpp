@@ -15,10 +15,10 @@ TraceStream::TraceStream(const TokenizedTask& task, int64_t batch_size, uint64_t
 data::Batch TraceStream::next(int64_t begin, int64_t end) {
   data::require_range(begin, end, batch_size_);
   const std::vector<std::string> forms = task_.forms();
-  const std::vector<double> shares = task_.form_shares();
   std::vector<data::Sequence> sequences;
   for (int64_t i = cursor_ + begin; i < cursor_ + end; ++i) {
     const Problem problem = task_.problem(Split::kTrain, index_in(IndexSpace::kSft, i));
+    const std::vector<double> shares = task_.form_shares(problem);
     const auto words = philox(seed_, RandomStream::kForm, static_cast<uint64_t>(i), 0);
     double u = uniform01(words[0]);
     size_t form = 0;

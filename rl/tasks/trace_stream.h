@@ -8,8 +8,8 @@ namespace terse::rl {
 
 class TraceStream final : public data::BatchStream {
  public:
-  // Batches of `batch_size` problems. Each problem's form is drawn with the task's form_shares(). `task` must outlive
-  // the stream.
+  // Batches of `batch_size` problems. Each problem's form is drawn with the form_shares() of its item. `task` must
+  // outlive the stream.
   TraceStream(const TokenizedTask& task, int64_t batch_size, uint64_t seed);
 
   int64_t batch_size() const override { return batch_size_; }

@@ -65,8 +65,8 @@ TEST(Fields, DefaultsObeyTheirRules) {
 TEST(Fields, ThoseOfTasksStandBehindTheNameOfTheTask) {
   RunConfig config = toy_defaults();
   const std::vector<std::string> keys = list_fields(config).keys_of("task");
-  EXPECT_THAT(keys,
-              ::testing::ElementsAre("name", "fewest", "most", "hint", "noise", "style", "forms", "path", "eval_path"));
+  EXPECT_THAT(keys, ::testing::ElementsAre("name", "fewest", "most", "hint", "noise", "style", "forms", "path",
+                                           "eval_path", "weight", "mixture"));
 }
 
 TEST(TaskOptions, KeepTheTypesOfTheirDefaults) {

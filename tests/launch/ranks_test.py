@@ -29,6 +29,15 @@ eval: {problems_per_difficulty: 3, samples: 2, quick_problems_per_difficulty: 1}
 checkpoint: {every: 7}
 """
 
+TASK = "task: {k_min: 1, k_max: 2, align_to: 2}"
+MIXTURE = """\
+task:
+  name: mixture
+  mixture:
+    easy: {name: chain7, k_min: 1, k_max: 1, align_to: 2, weight: 2}
+    hard: {name: chain7, k_min: 2, k_max: 2, align_to: 2}
+"""
+
 
 class Ranks(Launching):
     needs = ["mpirun"]
@@ -76,6 +85,17 @@ class Ranks(Launching):
                 self.finish(name, ranks, *chats, "--set", f"parallel.zero={zero}")
                 self.assert_same_run(name, "alone")
         self.assertEqual(self.run_to_end(PROGRAM, "verify", "alone"), 0, self.output())
+
+    # Rollout ranks make the problems that they are told to from their indices.
+    def test_a_mixture_of_tasks_does_not_depend_on_the_ranks(self):
+        self.assertIn(TASK, CONFIG)
+        (self.folder / "a.yaml").write_text(CONFIG.replace(TASK, MIXTURE))
+        short = ["--set", "stages=[sft,rl]", "--set", "sft.steps=10", "--set", "rl.steps=10"]
+        self.assertEqual(self.run_to_end(PROGRAM, "run", "a.yaml", "--run-dir", "alone", *short), 0, self.output())
+        self.finish("mixed", 3, *short)
+        self.assert_same_run("mixed", "alone")
+        self.finish("split", 2, *short, "--set", "parallel.layout=split")
+        self.assert_same_run("split", "alone")
 
     def test_so_do_copies_through_host_memory(self):
         self.alone()

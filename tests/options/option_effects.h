@@ -46,6 +46,7 @@ OptionEffects chat_effects();
 OptionEffects data_effects();
 OptionEffects task_effects();
 OptionEffects external_effects();  // of task: those of the external task
+OptionEffects mixture_effects();   // of task: those of files of one's own and of mixtures
 OptionEffects pretrain_effects();
 OptionEffects sft_effects();
 // The options of one stage's optimizer.

@@ -23,6 +23,7 @@ std::vector<Part> table() {
           {"data", data_effects()},
           {"task", task_effects()},
           {"external", external_effects()},
+          {"mixture", mixture_effects()},
           {"pretrain", pretrain_effects()},
           {"pretrain_optimizer", optimizer_effects("pretrain")},
           {"sft", sft_effects()},

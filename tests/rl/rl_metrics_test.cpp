@@ -127,6 +127,63 @@ TEST(RlMetrics, AreWhatTheRolloutsOfTheStepSay) {
   EXPECT_EQ(metrics.size(), expected.size());
 }
 
+// Two groups of gsm with difficulties, and one of sums without.
+TEST(RlMetrics, OfAMixtureAreThereForEachTask) {
+  StepRecord record = step();
+  for (RolloutGroup& group : record.batch.sampled) group.problem.task = "gsm";
+  RolloutGroup& sums = record.batch.sampled[2];
+  sums.problem.task = "sums";
+  sums.problem.difficulty = kNoDifficulty;
+  sums.rollouts[1].correct = false;
+  sums.rollouts[0].parts = {{"format", 0}};
+  sums.rollouts.push_back(sums.rollouts[0]);
+  sums.rollouts[2].status = VerifyStatus::kTimeout;
+  const trainer::Metrics metrics = record.metrics(0);
+  const std::map<std::string, double> expected = {
+      {"accuracy", 3.0 / 5},
+      {"reward/format", (1 + 0.5 + 0) / 3},
+      {"verifier/error", 1.0 / 7},
+      {"verifier/timeout", 1.0 / 7},
+      {"rollout/groups", 3},
+      {"task/gsm/accuracy", 2.0 / 3},
+      {"task/gsm/accuracy/difficulty_1", 0.5},
+      {"task/gsm/accuracy/difficulty_3", 1},
+      {"task/gsm/reward", (1 + 0.75) / 3},
+      {"task/gsm/reward/format", 0.75},
+      {"task/gsm/completions/mean_length", (4 + 10 + 6) / 3.0},
+      {"task/gsm/completions/mean_length/difficulty_1", 7},
+      {"task/gsm/completions/mean_length/difficulty_3", 6},
+      {"task/gsm/completions/mean_length_correct", 5},
+      {"task/gsm/completions/mean_length_wrong", 10},
+      {"task/gsm/completions/clipped_ratio", 1.0 / 3},
+      {"task/gsm/forms/states", 2.0 / 3},
+      {"task/gsm/forms/other", 1.0 / 3},
+      {"task/gsm/verifier/error", 1.0 / 4},
+      {"task/gsm/verifier/timeout", 0},
+      {"task/gsm/rollout/groups", 2},
+      {"task/sums/accuracy", 0.5},
+      {"task/sums/reward", 1},
+      {"task/sums/reward/format", 0},
+      {"task/sums/completions/mean_length", 8},
+      {"task/sums/completions/mean_length_correct", 8},
+      {"task/sums/completions/mean_length_wrong", 8},
+      {"task/sums/completions/clipped_ratio", 0},
+      {"task/sums/forms/compact", 1},
+      {"task/sums/verifier/error", 0},
+      {"task/sums/verifier/timeout", 1.0 / 3},
+      {"task/sums/rollout/groups", 1},
+  };
+  for (const auto& [name, value] : expected) {
+    ASSERT_TRUE(metrics.contains(name)) << name;
+    EXPECT_DOUBLE_EQ(metrics.at(name), value) << name;
+  }
+  for (const auto& [name, value] : metrics) {
+    EXPECT_TRUE(expected.contains(name) || !name.starts_with("task/")) << name;
+    EXPECT_FALSE(name.starts_with("accuracy/") || name.starts_with("completions/mean_length/"))
+        << name << ": difficulties of two tasks are not comparable";
+  }
+}
+
 TEST(RlMetrics, GenerationThatGoesOnDuringTheStepIsMeasuredOverAllOfIt) {
   StepRecord record = step();
   record.generates_ahead = true;

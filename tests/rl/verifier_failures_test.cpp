@@ -26,10 +26,10 @@ class Failing final : public Task {
 
   std::string name() const override { return "failing"; }
   const data::Tokenizer* tokenizer() const override { return chain7_->tokenizer(); }
-  std::vector<int64_t> difficulties() const override { return chain7_->difficulties(); }
+  std::vector<Difficulty> difficulties() const override { return chain7_->difficulties(); }
   std::optional<TokenLimits> token_limits() const override { return chain7_->token_limits(); }
   Item item(Split split, int64_t index) const override { return chain7_->item(split, index); }
-  Item item(Split split, int64_t index, int64_t difficulty) const override {
+  Item item(Split split, int64_t index, const Difficulty& difficulty) const override {
     return chain7_->item(split, index, difficulty);
   }
   Verdict verify(const Item&, const Response& response) const override {

@@ -9,6 +9,7 @@
 #include "base/errors.h"
 #include "rl/tasks/external/process_pool.h"
 #include "rl/tasks/external/protocol.h"
+#include "rl/tasks/messages.h"
 #include "trainer/metrics/console.h"
 
 namespace terse::rl {
@@ -30,12 +31,6 @@ size_t bytes_of(const Item& item) {
   size_t bytes = item.answer.size() + item.meta.size();
   for (const Message& message : item.prompt) bytes += message.content.size();
   return bytes;
-}
-
-std::string text_of(const Item& item) {
-  std::string text;
-  for (const Message& message : item.prompt) text += message.role + '\0' + message.content + '\0';
-  return text;
 }
 
 class External final : public Task, public Demonstrations {
@@ -157,8 +152,9 @@ class External final : public Task, public Demonstrations {
 
   void leave_out_evaluated() {
     std::set<std::string> evaluated;
-    for (const Item& item : eval_) evaluated.insert(text_of(item));
-    const size_t left_out = std::erase_if(train_, [&](const Item& item) { return evaluated.count(text_of(item)) > 0; });
+    for (const Item& item : eval_) evaluated.insert(text_of_prompt(item.prompt));
+    const size_t left_out =
+        std::erase_if(train_, [&](const Item& item) { return evaluated.count(text_of_prompt(item.prompt)) > 0; });
     if (train_.empty()) {
       throw DataError(
           fmt::format("external task '{}': every item to train on is also one to evaluate on", greeting_->task));

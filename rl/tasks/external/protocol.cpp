@@ -9,7 +9,7 @@
 #include <cmath>
 #include <initializer_list>
 
-#include "base/utf8.h"
+#include "rl/tasks/messages.h"
 
 namespace terse::rl {
 
@@ -17,17 +17,11 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int64_t kMostMessages = 1000;  // of a prompt
-constexpr size_t kMostParts = 100;       // of a score
-constexpr size_t kLongestName = 100;     // bytes of the name of a part
+constexpr size_t kMostParts = 100;    // of a score
+constexpr size_t kLongestName = 100;  // bytes of the name of a part
 
 const char* name_of(Split split) {
   return split == Split::kTrain ? "train" : "eval";
-}
-
-std::string shown(const Json& value) {
-  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  return text.size() > 80 ? printable(text.substr(0, 80)) + "..." : text;
 }
 
 // The members of an object, each read at most once.
@@ -35,7 +29,7 @@ class Members {
  public:
   Members(const Json& object, const char* what, std::initializer_list<std::string_view> known)
       : object_(object), what_(what) {
-    if (!object.is_object()) throw ProtocolError(fmt::format("{} is {}; expected an object", what, shown(object)));
+    if (!object.is_object()) throw ProtocolError(fmt::format("{} is {}; expected an object", what, shown_json(object)));
     for (const auto& [key, value] : object.items()) {
       if (std::find(known.begin(), known.end(), key) == known.end())
         throw ProtocolError(fmt::format("{} has the unknown key \"{}\"; known: {}", what, key, fmt::join(known, ", ")));
@@ -74,7 +68,7 @@ class Members {
   }
   [[noreturn]] void fail(const char* key, const Json* value, const std::string& expected) const {
     throw ProtocolError(
-        fmt::format("{}: \"{}\" is {}; expected {}", what_, key, value ? shown(*value) : "missing", expected));
+        fmt::format("{}: \"{}\" is {}; expected {}", what_, key, value ? shown_json(*value) : "missing", expected));
   }
 
  private:
@@ -84,16 +78,13 @@ class Members {
 
 std::vector<Message> read_prompt(const Json& value) {
   if (value.is_string()) return {{"user", value.get<std::string>()}};
-  if (!value.is_array() || value.empty() || std::ssize(value) > kMostMessages)
-    throw ProtocolError(fmt::format("item: \"prompt\" is {}; expected a string or a list of messages", shown(value)));
-  std::vector<Message> messages;
-  for (const Json& message : value) {
-    const Members members(message, "a message of \"prompt\"", {"role", "content"});
-    const std::string role = members.text("role");
-    if (role != "system" && role != "user" && role != "assistant")
-      throw ProtocolError(fmt::format("item: a role is \"{}\"; expected system, user or assistant", role));
-    messages.push_back({role, members.text("content")});
+  if (!value.is_array() || value.empty()) {
+    throw ProtocolError(
+        fmt::format("item: \"prompt\" is {}; expected a string or a list of messages", shown_json(value)));
   }
+  std::vector<Message> messages;
+  if (const std::string wrong = read_messages(value, messages); !wrong.empty())
+    throw ProtocolError("item: \"prompt\": " + wrong);
   return messages;
 }
 
@@ -181,7 +172,8 @@ Verdict read_verdict(const Json& reply, std::string& error) {
     members.fail("parts", parts, fmt::format("an object of at most {} numbers", kMostParts));
   for (const auto& [name, value] : parts->items()) {
     if (name.empty() || name.size() > kLongestName || !value.is_number() || !std::isfinite(value.get<double>()))
-      throw ProtocolError(fmt::format("verdict: the part \"{}\" is {}; expected a finite number", name, shown(value)));
+      throw ProtocolError(
+          fmt::format("verdict: the part \"{}\" is {}; expected a finite number", name, shown_json(value)));
     out.parts[name] = value.get<double>();
   }
   return out;

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <regex>
 
 #include "configs/fields.h"
 #include "configs/load.h"
@@ -55,6 +56,8 @@ void validate(const Json& schema, const Json& value, const std::string& path, st
       good = rule.is_array() ? std::any_of(rule.begin(), rule.end(), is_type) : is_type(rule);
     } else if (key == "enum") {
       good = std::find(rule.begin(), rule.end(), value) != rule.end();
+    } else if (key == "pattern") {
+      good = std::regex_search(value.get<std::string>(), std::regex(rule.get<std::string>()));
     } else if (key == "minimum") {
       good = value >= rule;
     } else if (key == "maximum") {
@@ -129,11 +132,17 @@ TEST(Schema, AcceptsASectionWhoseLinesAreAllCommentedOut) {
   EXPECT_THAT(schema_violations("model:\n  # heads: 4\nrl:\n  optimizer:\n"), IsEmpty());
 }
 
+TEST(Schema, AcceptsTasksOfAMixtureUnderAnyName) {
+  EXPECT_THAT(schema_violations("task: {name: mixture, mixture: {gsm-2: {name: gsm8k, path: a, weight: 0.5}}}"),
+              IsEmpty());
+}
+
 TEST(Schema, RefusesWhatLoadRefuses) {
-  for (const char* yaml :
-       {"model: {hedas: 4}", "model: {heads: 0}", "model: {heads: 1.5}", "stages: [dance]", "stages: sft",
-        "run: {device: gpu}", "task: {forms: {stats: 1}}", "task: {forms: {states: -1}}", "engine: {top_p: 0}",
-        "model: {qk_norm: \"true\"}", "zebra: 1", "rl: {optimizer: {beta1: 1}}", "base: 3"}) {
+  for (const char* yaml : {"model: {hedas: 4}", "model: {heads: 0}", "model: {heads: 1.5}", "stages: [dance]",
+                           "stages: sft", "run: {device: gpu}", "task: {forms: {stats: 1}}",
+                           "task: {forms: {states: -1}}", "engine: {top_p: 0}", "model: {qk_norm: \"true\"}",
+                           "zebra: 1", "rl: {optimizer: {beta1: 1}}", "base: 3", "task: {mixture: {a: {weight: 0}}}",
+                           "task: {mixture: {a b: {weight: 1}}}", "task: {mixture: {a: {mixture: {}}}}"}) {
     EXPECT_FALSE(schema_violations(yaml).empty()) << yaml;
   }
 }

@@ -87,7 +87,7 @@ CompressionController decided_controller(const TokenizedTask& task) {
   verbose.tokens.assign(static_cast<size_t>(*task.max_response_tokens()), 1);
   verbose.correct = true;
   std::vector<RolloutGroup> seen;
-  for (const int64_t difficulty : task.difficulties())
+  for (const Difficulty& difficulty : task.difficulties())
     seen.push_back({task.problem(Split::kTrain, 0, difficulty), std::vector<Rollout>(64, verbose)});
   controller.observe(seen);
   return controller;

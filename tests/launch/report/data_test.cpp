@@ -121,6 +121,37 @@ TEST(RunData, WhatIsNotToldIsNotZero) {
   }
 }
 
+// The numbers of a mixture are there for each task as a whole, and for each of its difficulties.
+TEST(RunData, TheTasksOfAMixtureAreKeptApart) {
+  TemporaryFolder folder;
+  std::ofstream(folder.path() / "metrics.jsonl")
+      << R"({"stage":"sft","step":1,"eval/accuracy":0.5,"eval/mean_tokens":8,"eval/task/gsm/accuracy":0.25,)"
+      << R"("eval/task/gsm/mean_tokens":7,"eval/task/gsm/accuracy/difficulty_2":0.125,)"
+      << R"("eval/task/gsm/mean_tokens/difficulty_2":6,"eval/task/../accuracy":1,"eval/task/../mean_tokens":1})"
+      << "\n";
+  std::ofstream(folder.path() / "summary.json")
+      << R"({"stages":[{"stage":"eval","eval":{"accuracy":0.5,"mean_tokens":8,"by_task":{"gsm":{"n":4,"accuracy":0.5,)"
+      << R"("mean_tokens":3,"by_difficulty":{"2":{"n":2,"accuracy":0.75,"mean_tokens":2}}},"sums":[1],"<b>":{"n":1,)"
+      << R"("accuracy":0,"mean_tokens":1},"own":{"n":9,"accuracy":0.4,"mean_tokens":5}}}}]})";
+  const RunData run = read_run(folder.path());
+  ASSERT_EQ(run.evaluations.size(), 2);
+  const auto& first = run.at_before().by_difficulty;
+  ASSERT_EQ(first.size(), 2);
+  EXPECT_EQ(first.at({rl::kNoDifficulty, "gsm"}).accuracy, 0.25);
+  EXPECT_EQ(first.at({2, "gsm"}).mean_tokens, 6);
+  const auto& last = run.at_after().by_difficulty;
+  ASSERT_EQ(last.size(), 3);
+  EXPECT_EQ(last.at({rl::kNoDifficulty, "gsm"}).n, 4);
+  EXPECT_EQ(last.at({2, "gsm"}).accuracy, 0.75);
+  EXPECT_EQ(last.at({rl::kNoDifficulty, "own"}).mean_tokens, 5);
+  EXPECT_TRUE(run.mixes());
+  const std::string table = difficulty_table(run);
+  for (const char* text :
+       {"Before and after by task", ">Task</th>", "<th scope=\"row\">gsm</th>", "<th scope=\"row\">gsm 2</th>"})
+    EXPECT_NE(table.find(text), std::string::npos) << text << " in " << table;
+  EXPECT_NE(header_section({run}).find("Weakest task"), std::string::npos);
+}
+
 TEST(RunData, TornAndForeignLinesAreCountedAndTheRestIsRead) {
   TemporaryFolder folder;
   SyntheticRun().write(folder.path());

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/errors.h"
+
 namespace terse::rl {
 namespace {
 
@@ -12,8 +14,8 @@ class Controller : public ::testing::Test {
   // `right` of them are correct.
   void observe(int64_t level, int64_t count, int64_t right, int64_t only_difficulty = 0) {
     std::vector<RolloutGroup> groups;
-    for (const int64_t difficulty : task->difficulties()) {
-      if (only_difficulty != 0 && difficulty != only_difficulty) continue;
+    for (const Difficulty& difficulty : task->difficulties()) {
+      if (only_difficulty != 0 && difficulty.value != only_difficulty) continue;
       RolloutGroup group{task->problem(Split::kTrain, 0, difficulty), {}};
       const double length = controller.curriculum().lengths(difficulty)[static_cast<size_t>(level)];
       for (int64_t i = 0; i < count; ++i) {
@@ -31,9 +33,9 @@ class Controller : public ::testing::Test {
   void observe_problems(int64_t level, int64_t count, int64_t right, int64_t difficulty) {
     for (int64_t i = 0; i < count; ++i) observe(level, 12, i < right ? 12 : 0, difficulty);
   }
-  std::map<int64_t, double> at_gate(double accuracy) const {
-    std::map<int64_t, double> all;
-    for (const int64_t difficulty : task->difficulties()) all[difficulty] = accuracy;
+  std::map<Difficulty, double> at_gate(double accuracy) const {
+    std::map<Difficulty, double> all;
+    for (const Difficulty& difficulty : task->difficulties()) all[difficulty] = accuracy;
     return all;
   }
   std::unique_ptr<TokenizedTask> task = open_task(default_config().task, 1);
@@ -176,6 +178,47 @@ TEST_F(Controller, AResumedControllerDoesTheSame) {
   controller.restore(nlohmann::json::parse(state.dump()));
   ASSERT_NE(controller.state(), after);
   EXPECT_EQ(go_on(), after);
+}
+
+// Two tasks of a mixture have a difficulty 2 each. Only that of the first task suffers.
+TEST(ControllerOfAMixture, KeepsALimitForEachDifficultyOfEachTask) {
+  configs::Task part = default_config().task, mixture = part;
+  part.options.set("k_min", 2);
+  part.options.set("k_max", 2);
+  mixture.name = "mixture";
+  mixture.mixture = {{"a", part}, {"b", part}};
+  const std::unique_ptr<TokenizedTask> task = open_task(mixture, 1);
+  ASSERT_TRUE(task->can_be_thinned());
+  CompressionController controller(*task);
+  const auto observe = [&](const std::string& name, int64_t problems, bool right) {
+    std::vector<RolloutGroup> groups;
+    for (int64_t i = 0; i < problems; ++i) {
+      groups.push_back({task->problem(Split::kTrain, i, {2, name}), {}});
+      Rollout rollout;
+      rollout.tokens.resize(static_cast<size_t>(controller.curriculum().lengths({2, name})[1]));
+      rollout.correct = right;
+      groups.back().rollouts.assign(4, rollout);
+    }
+    controller.observe(groups);
+  };
+  for (const char* name : {"a", "b"}) observe(name, 40, true);
+  EXPECT_EQ(controller.level({2, "a"}), 1);
+  EXPECT_EQ(controller.level({2, "b"}), 1);
+  for (int i = 0; i < 40; ++i) {
+    observe("a", 1, false);
+    observe("b", 1, true);
+  }
+  EXPECT_EQ(controller.level({2, "a"}), 0);
+  EXPECT_EQ(controller.level({2, "b"}), 1);
+  EXPECT_GT(controller.limit({2, "a"}), controller.limit({2, "b"}));
+  EXPECT_EQ(controller.difficulties(), (std::vector<Difficulty>{{2, "a"}, {2, "b"}}));
+
+  CompressionController again(*task);
+  again.restore(controller.state());
+  EXPECT_EQ(again.state(), controller.state());
+  EXPECT_EQ(again.level({2, "a"}), 0);
+  CompressionController other(*open_task(part, 1));
+  EXPECT_THROW(other.restore(controller.state()), ConfigError);
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ class StudentTest : public ::testing::Test {
   // Shows the controller rollouts of the first level's length; a share `accuracy` of them is correct.
   void observe(double accuracy) {
     std::vector<RolloutGroup> groups;
-    for (const int64_t difficulty : task->difficulties()) {
+    for (const Difficulty& difficulty : task->difficulties()) {
       RolloutGroup group{task->problem(Split::kTrain, 0, difficulty), {}};
       for (int64_t i = 0; i < 100; ++i) {
         Rollout rollout;

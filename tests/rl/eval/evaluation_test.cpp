@@ -24,10 +24,10 @@ class Verdicts final : public Task {
   }
   std::string name() const override { return "verdicts"; }
   const data::Tokenizer* tokenizer() const override { return chain7_->tokenizer(); }
-  std::vector<int64_t> difficulties() const override { return chain7_->difficulties(); }
+  std::vector<Difficulty> difficulties() const override { return chain7_->difficulties(); }
   std::optional<TokenLimits> token_limits() const override { return TokenLimits{7, 6}; }
   Item item(Split split, int64_t index) const override { return chain7_->item(split, index); }
-  Item item(Split split, int64_t index, int64_t difficulty) const override {
+  Item item(Split split, int64_t index, const Difficulty& difficulty) const override {
     return chain7_->item(split, index, difficulty);
   }
   Verdict verify(const Item&, const Response&) const override { return verdicts_.at(asked_++ % verdicts_.size()); }
@@ -203,6 +203,47 @@ TEST(PassAtK, IsTheShareOfAllChoicesThatHoldARightSample) {
       }
     }
   }
+}
+
+configs::Task chains_of(int64_t operations) {
+  configs::Task config = default_config().task;
+  config.options.set("k_min", operations);
+  config.options.set("k_max", operations);
+  config.options.set("align_to", 3);
+  return config;
+}
+
+TEST_F(EvaluationTest, CountsTheTasksOfAMixtureApart) {
+  configs::Task mixture = default_config().task;
+  mixture.name = "mixture";
+  mixture.mixture = {{"one", chains_of(2)}, {"two", chains_of(3)}};
+  const std::unique_ptr<TokenizedTask> task = open_task(mixture, 1);
+  std::map<std::string, std::pair<int64_t, int64_t>> seen;  // samples and tokens
+  const Evaluation result = evaluate(engine, *task, {5, 3, 1.0, 3, 20}, [&](const RolloutGroup& group) {
+    EXPECT_EQ(group.problem.difficulty, group.problem.task == "one" ? 2 : 3);
+    for (const Rollout& rollout : group.rollouts) {
+      seen[group.problem.task].first += 1;
+      seen[group.problem.task].second += rollout.length();
+    }
+  });
+  EXPECT_EQ(result.by_difficulty.size(), 0u);
+  ASSERT_EQ(result.by_task.size(), 2u);
+  const nlohmann::json json = result.to_json();
+  const std::map<std::string, double> metrics = result.metrics();
+  for (const auto& [name, counted] : seen) {
+    const std::string difficulty = name == "one" ? "2" : "3";
+    const double tokens = static_cast<double>(counted.second) / 15;
+    EXPECT_EQ(counted.first, 15) << "5 problems of 3 samples";
+    EXPECT_EQ(json.at("by_task").at(name).at("n"), 15);
+    EXPECT_EQ(json.at("by_task").at(name).at("timeouts"), 0);
+    EXPECT_EQ(json.at("by_task").at(name).at("mean_tokens"), tokens);
+    EXPECT_EQ(json.at("by_task").at(name).at("by_difficulty").at(difficulty).at("n"), 15);
+    EXPECT_EQ(metrics.at("eval/task/" + name + "/mean_tokens"), tokens);
+    EXPECT_EQ(metrics.at("eval/task/" + name + "/mean_tokens/difficulty_" + difficulty), tokens);
+    EXPECT_EQ(metrics.at("eval/task/" + name + "/verifier/error"), 0);
+    EXPECT_TRUE(metrics.contains("eval/task/" + name + "/accuracy"));
+  }
+  EXPECT_EQ(result.all.n, 30);
 }
 
 }  // namespace

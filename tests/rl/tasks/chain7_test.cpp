@@ -65,7 +65,8 @@ TEST(Chain7, TracesMatchTheDefinitionTokenByToken) {
 
 TEST(Chain7, TraceLengthsAreLinearInTheOperations) {
   const auto task = chain7();
-  for (const int64_t k : task->difficulties()) {
+  for (const Difficulty& difficulty : task->difficulties()) {
+    const int64_t k = difficulty.value;
     const Problem problem = task->problem(Split::kTrain, 5, k);
     const auto length = [&](const char* form) { return std::ssize(task->trace(problem, form)); };
     EXPECT_EQ(length("recheck"), 12 * k + 4);
@@ -83,7 +84,8 @@ TEST(Chain7, TheDefaultMixtureAverages32Tokens) {
   double tokens = 0;
   for (size_t form = 0; form < task->forms().size(); ++form) {
     double sum = 0;
-    for (const int64_t k : task->difficulties()) {
+    for (const Difficulty& difficulty : task->difficulties()) {
+      const int64_t k = difficulty.value;
       sum += static_cast<double>(task->trace(task->problem(Split::kTrain, 0, k), task->forms()[form]).size());
     }
     tokens += task->form_shares()[form] * sum / 8;
@@ -94,7 +96,8 @@ TEST(Chain7, TheDefaultMixtureAverages32Tokens) {
 TEST(Chain7, PromptsAreFilledSoThatTheEqualsSignStandsInOnePlace) {
   const auto task = chain7();
   EXPECT_EQ(task->max_prompt_tokens(), 19);
-  for (const int64_t k : task->difficulties()) {
+  for (const Difficulty& difficulty : task->difficulties()) {
+    const int64_t k = difficulty.value;
     const Problem problem = task->problem(Split::kEval, 11, k);
     ASSERT_EQ(problem.prompt.size(), 19U);
     const std::string filling(static_cast<size_t>(2 * (8 - k)), ';');
@@ -160,7 +163,8 @@ TEST(Chain7, StartsOperatorsAndOperandsAreUniformAndNothingIsMultipliedByZero) {
 
 TEST(Chain7, NoEvaluationProblemIsEverTrainedOnWhateverTheSeeds) {
   const auto training = chain7(default_config().task, 1), evaluation = chain7(default_config().task, 2);
-  for (const int64_t k : training->difficulties()) {
+  for (const Difficulty& difficulty : training->difficulties()) {
+    const int64_t k = difficulty.value;
     std::set<std::string> trained;
     for (int64_t i = 0; i < 10'000; ++i) trained.insert(training->problem(Split::kTrain, i, k).item->meta);
     for (int64_t i = 0; i < 1000; ++i) {

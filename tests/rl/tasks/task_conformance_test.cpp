@@ -29,10 +29,12 @@ constexpr int64_t kSeed = 7;
 class TaskConformance : public testing::TestWithParam<std::string> {
  protected:
   // A task that reads a file gets tests/rl/tasks/samples/<name>.jsonl, one that runs a program gets the double of its
-  // tests, and one without a tokenizer reads bytes.
-  static configs::Task config() {
+  // tests, a mixture gets the tasks with samples, and one without a tokenizer reads bytes.
+  static configs::Task config(const std::string& name = GetParam()) {
     configs::Task config = default_config().task;
-    config.name = GetParam();
+    config.name = name;
+    if (name == configs::kMixture)
+      config.mixture = {{"gsm", TaskConformance::config("gsm8k")}, {"other", TaskConformance::config("jsonl")}};
     const std::filesystem::path sample =
         std::filesystem::path(TERSE_SOURCE_DIR) / "tests/rl/tasks/samples" / (config.name + ".jsonl");
     if (std::filesystem::exists(sample)) config.path = sample.string();
@@ -59,7 +61,9 @@ class TaskConformance : public testing::TestWithParam<std::string> {
   int64_t longest_response() const {
     return task->max_response_tokens().value_or(task->forms().empty() ? 64 : task->max_trace_tokens(task->forms()[0]));
   }
-  bool is_endless() const { return !task->size(Split::kTrain).has_value(); }
+  bool is_mixture() const { return task->text().parts().size() > 1; }
+  // A mixture goes through the epochs of its tasks, and tests/rl/tasks/mixture_test.cpp tests how.
+  bool is_endless() const { return !is_mixture() && !task->size(Split::kTrain).has_value(); }
 
   std::unique_ptr<TokenizedTask> task = make();
 };
@@ -71,8 +75,9 @@ std::string text_of(const Problem& problem) {
 }
 
 bool same(const Problem& a, const Problem& b) {
-  return a.index == b.index && a.difficulty == b.difficulty && a.prompt == b.prompt && a.item->index == b.item->index &&
-         a.item->answer == b.item->answer && a.item->meta == b.item->meta && text_of(a) == text_of(b);
+  return a.index == b.index && a.difficulty == b.difficulty && a.task == b.task && a.prompt == b.prompt &&
+         a.item->index == b.item->index && a.item->answer == b.item->answer && a.item->meta == b.item->meta &&
+         text_of(a) == text_of(b);
 }
 
 bool ends_with(const Tokens& tokens, const Tokens& tail) {
@@ -108,7 +113,7 @@ TEST_P(TaskConformance, DrawingADifficultyAndAskingForItGiveTheSameProblem) {
 }
 
 TEST_P(TaskConformance, AnEpochHoldsEveryItemOnceInAnOrderOfItsOwn) {
-  if (is_endless()) GTEST_SKIP() << "an endless task has no epochs";
+  if (is_endless() || is_mixture()) GTEST_SKIP() << "it has no epochs";
   const int64_t size = *task->size(Split::kTrain);
   ASSERT_GE(size, 2);
   const auto epoch = [&](IndexSpace space, int64_t number) {
@@ -138,10 +143,11 @@ TEST_P(TaskConformance, AnotherSeedGivesOtherProblems) {
 TEST_P(TaskConformance, TrainingNeverSeesAnEvaluationProblemOfAnyDifficulty) {
   std::set<Tokens> trained;
   for (int64_t i = 0; i < kMany; ++i) trained.insert(task->problem(Split::kTrain, i).prompt);
-  for (const int64_t difficulty : task->difficulties()) {
+  for (const Difficulty& difficulty : task->difficulties()) {
     for (int64_t i = 0; i < kMany; ++i) trained.insert(task->problem(Split::kTrain, i, difficulty).prompt);
     for (int64_t i = 0; i < kSome; ++i) {
-      ASSERT_EQ(trained.count(task->problem(Split::kEval, i, difficulty).prompt), 0U) << "difficulty " << difficulty;
+      ASSERT_EQ(trained.count(task->problem(Split::kEval, i, difficulty).prompt), 0U)
+          << "difficulty " << difficulty.value;
     }
   }
   for (int64_t i = 0; i < items(Split::kEval, kSome); ++i)
@@ -150,7 +156,7 @@ TEST_P(TaskConformance, TrainingNeverSeesAnEvaluationProblemOfAnyDifficulty) {
 
 TEST_P(TaskConformance, IndicesGiveDifferentProblemsOfTheHardestKind) {
   if (!is_endless()) GTEST_SKIP() << "a file may hold what it likes";
-  const int64_t hardest = task->difficulties().back();
+  const Difficulty hardest = task->difficulties().back();
   std::set<std::string> seen;
   for (int64_t i = 0; i < kSome; ++i) seen.insert(text_of(task->problem(Split::kTrain, i, hardest)));
   EXPECT_GT(seen.size(), static_cast<size_t>(kSome) * 9 / 10);
@@ -158,16 +164,16 @@ TEST_P(TaskConformance, IndicesGiveDifferentProblemsOfTheHardestKind) {
 
 TEST_P(TaskConformance, DifficultiesAscendAndEachIsDrawnAboutEquallyOften) {
   if (!is_endless()) GTEST_SKIP() << "the difficulties of a file are not known beforehand";
-  const std::vector<int64_t> difficulties = task->difficulties();
+  const std::vector<Difficulty> difficulties = task->difficulties();
   ASSERT_FALSE(difficulties.empty());
   EXPECT_EQ(std::adjacent_find(difficulties.begin(), difficulties.end(), std::greater_equal<>()), difficulties.end());
   std::map<int64_t, int64_t> drawn;
   for (int64_t i = 0; i < kMany; ++i) ++drawn[task->problem(Split::kEval, i).difficulty];
   EXPECT_EQ(drawn.size(), difficulties.size());
   const double expected = static_cast<double>(kMany) / static_cast<double>(difficulties.size());
-  for (const int64_t difficulty : difficulties) {
-    EXPECT_NEAR(static_cast<double>(drawn[difficulty]), expected, 5 * std::sqrt(expected)) << difficulty;
-    EXPECT_EQ(task->problem(Split::kTrain, 3, difficulty).difficulty, difficulty);
+  for (const Difficulty& difficulty : difficulties) {
+    EXPECT_NEAR(static_cast<double>(drawn[difficulty.value]), expected, 5 * std::sqrt(expected)) << difficulty.value;
+    EXPECT_EQ(task->problem(Split::kTrain, 3, difficulty).difficulty, difficulty.value);
   }
 }
 
@@ -178,8 +184,8 @@ TEST_P(TaskConformance, ImpossibleProblemsAreRefused) {
     EXPECT_THROW(task->problem(Split::kEval, *size), std::invalid_argument);
   }
   if (!task->difficulties().empty()) {
-    EXPECT_THROW(task->problem(Split::kTrain, 0, task->difficulties().front() - 1), std::invalid_argument);
-    EXPECT_THROW(task->problem(Split::kTrain, 0, task->difficulties().back() + 1), std::invalid_argument);
+    EXPECT_THROW(task->problem(Split::kTrain, 0, task->difficulties().front().value - 1), std::invalid_argument);
+    EXPECT_THROW(task->problem(Split::kTrain, 0, task->difficulties().back().value + 1), std::invalid_argument);
   }
   EXPECT_THROW(task->trace(task->problem(Split::kTrain, 0), "no such form"), std::invalid_argument);
 }

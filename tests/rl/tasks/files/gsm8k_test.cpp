@@ -1,6 +1,6 @@
 // Tests the answers, the splits and the mistakes of files in the format of gsm8k. TERSE_GSM8K=FILE adds a file of your
 // own, such as the published test set, to those whose reference answers are judged.
-#include "rl/tasks/gsm8k.h"
+#include "rl/tasks/files/gsm8k.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
