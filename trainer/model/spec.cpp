@@ -13,6 +13,10 @@ double ModelSpec::attention_scale() const {
   return 1.0 / std::sqrt(static_cast<double>(head_dim));
 }
 
+double ModelSpec::adapter_scale() const {
+  return lora.alpha / static_cast<double>(lora.rank);
+}
+
 namespace {
 
 double llama3_frequency(double frequency, const configs::RopeScaling& scaling) {
@@ -36,7 +40,7 @@ std::vector<double> rope_frequencies(const ModelSpec& spec) {
   return frequencies;
 }
 
-ModelSpec resolve(const configs::Model& model, int64_t vocab) {
+ModelSpec resolve(const configs::Model& model, int64_t vocab, const configs::Lora& lora) {
   ModelSpec spec;
   spec.vocab = vocab;
   spec.layers = model.layers;
@@ -56,6 +60,7 @@ ModelSpec resolve(const configs::Model& model, int64_t vocab) {
   spec.init_std = model.init_std;
   spec.bf16 = model.precision == "bf16";
   spec.activation_checkpointing = model.activation_checkpointing;
+  spec.lora = lora;
   if (vocab < 2)
     throw std::invalid_argument(fmt::format("a model needs a vocabulary of at least 2 tokens, got {}", vocab));
   if (spec.heads % spec.kv_heads != 0) {
