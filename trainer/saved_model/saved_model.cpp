@@ -11,6 +11,7 @@
 #include "base/formats/tensor_shape.h"
 #include "checkpoints/format/manifest.h"
 #include "configs/load.h"
+#include "trainer/model/block_weights.h"
 #include "trainer/model/param_layout.h"
 #include "trainer/saved_model/adapter_config.h"
 #include "trainer/saved_model/hf_config.h"
