@@ -114,10 +114,11 @@ void check_lora(const RunConfig& config, Violations& out) {
     return;
   }
   if (config.model.init.empty()) {
-    out.push_back({{"lora.rank", "model.init"},
-                   fmt::format("is {}, but model.init is empty: adapters would be trained on random weights, which stay "
-                               "as they are; name a model in model.init, or set lora.rank to 0",
-                               lora.rank)});
+    out.push_back(
+        {{"lora.rank", "model.init"},
+         fmt::format("is {}, but model.init is empty: adapters would be trained on random weights, which stay "
+                     "as they are; name a model in model.init, or set lora.rank to 0",
+                     lora.rank)});
   }
   if (lora.targets.empty()) {
     out.push_back({{"lora.targets", "lora.rank"}, "is empty, so nothing would be trained; name a projection"});

@@ -108,7 +108,8 @@ double workspace_bytes(const ModelSpec& spec, bool cuda, Pass pass, Moment momen
   // that the final norm and the head saved are free by then.
   double feed_forward = size * ((w.d + 2 * w.f) * tokens - w.d * (tokens + rows));
   if (spec.activation_checkpointing) feed_forward += (block_bytes_per_token(spec, cuda) + size * w.d) * tokens;
-  if (!cuda && spec.bf16 && !spec.has_adapters()) feed_forward += 2 * w.f * w.d * 2;  // the gradient of a weight, before it is added
+  if (!cuda && spec.bf16 && !spec.has_adapters())
+    feed_forward += 2 * w.f * w.d * 2;  // the gradient of a weight, before it is added
   return feed_forward;
 }
 

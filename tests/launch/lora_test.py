@@ -81,6 +81,21 @@ class Lora(Launching):
         self.assertEqual(self.read("generate", "copy", PROMPT, "--seed", "3"), before)
         self.assertIn("adapter_config.json", [file.name for file in (self.folder / "copy").iterdir()])
 
+    def test_a_run_that_begins_with_it_has_the_merged_weights(self):
+        self.alone()
+        options = ["--set", "stages=[sft]", "--set", "sft.steps=1", "--set", "sft.optimizer.lr=0", "--set", "model.init=alone"]
+        for name, more in (("plain", []), ("adapted", ["--set", "lora.rank=2"])):
+            with self.subTest(run=name):
+                process = self.start(PROGRAM, "run", "a.yaml", "--run-dir", name, *options, *more)
+                self.assertEqual(self.end_of(process), 0, self.output())
+                self.assertIn("the adapters of the checkpoint are merged", (self.folder / name / "log.txt").read_text())
+                greedy = [self.read("generate", run, PROMPT, "--temperature", "0") for run in ("alone", name)]
+                self.assertEqual(*greedy)
+
+    def test_adapters_without_a_model_are_refused(self):
+        self.assertEqual(self.run_to_end(PROGRAM, "run", "a.yaml", "--run-dir", "wrong", "--set", "lora.rank=4"), 78)
+        self.assertIn("model.init is empty", self.output())
+
 
 if __name__ == "__main__":
     unittest.main()

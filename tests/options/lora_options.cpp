@@ -22,7 +22,9 @@ double loss(const Observed& run, size_t step) {
 }
 
 void rank(const Option& option) {
-  const auto shape = [](const Observed& run) { return adapters(run).at("self_attn.q_proj.lora_A.weight").sizes().vec(); };
+  const auto shape = [](const Observed& run) {
+    return adapters(run).at("self_attn.q_proj.lora_A.weight").sizes().vec();
+  };
   const Observed& run = adapted(option.set("3"));
   EXPECT_EQ(shape(run), (std::vector<int64_t>{3, 16}));
   EXPECT_EQ(shape(adapted()), (std::vector<int64_t>{2, 16}));

@@ -21,7 +21,7 @@ using nlohmann::json;
 constexpr int64_t kLargestRank = 4096;
 
 // These keys do not change what an adapter computes, whatever their values are.
-constexpr std::string_view kHarmless[] = {"auto_mapping",  "base_model_name_or_path", "inference_mode",    "megatron_core",
+constexpr std::string_view kHarmless[] = {"auto_mapping", "base_model_name_or_path", "inference_mode", "megatron_core",
                                           "peft_version", "qalora_group_size",       "revision",       "task_type"};
 // These keys are read or checked one by one.
 constexpr std::string_view kRead[] = {"peft_type",      "r",    "lora_alpha",       "lora_dropout",
@@ -120,7 +120,8 @@ configs::Lora lora_from_adapter_config(const json& config) {
   lora.alpha = number(config, "lora_alpha");
   if (!(lora.alpha > 0 && lora.alpha <= 1e6)) fail("lora_alpha", config["lora_alpha"], "a number above 0, at most 1e6");
   lora.dropout = config.contains("lora_dropout") ? number(config, "lora_dropout") : 0;
-  if (!(lora.dropout >= 0 && lora.dropout < 1)) fail("lora_dropout", config["lora_dropout"], "a number from 0, below 1");
+  if (!(lora.dropout >= 0 && lora.dropout < 1))
+    fail("lora_dropout", config["lora_dropout"], "a number from 0, below 1");
   lora.targets = targets_of(config);
   return lora;
 }

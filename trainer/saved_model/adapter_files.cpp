@@ -76,8 +76,8 @@ AdapterFiles::AdapterFiles(fs::path folder, const ModelSpec& model)
   }
   for (const SafetensorsTensor& tensor : tensors_.tensors()) {
     if (known.contains(tensor.name)) continue;
-    throw DataError(fmt::format("{}: tensor {} with shape [{}] is no part of an adapter of this model",
-                                tensors_.name(), tensor.name, fmt::join(tensor.shape, ", ")));
+    throw DataError(fmt::format("{}: tensor {} with shape [{}] is no part of an adapter of this model", tensors_.name(),
+                                tensor.name, fmt::join(tensor.shape, ", ")));
   }
 }
 

@@ -40,8 +40,9 @@ class AdapterFiles {
 // Whether the path looks like an adapter of PEFT: a folder with both files.
 bool is_adapter(const std::filesystem::path& path);
 
-// Writes the adapters of `state`, which holds all of each, as a folder of PEFT. `base_model` is for adapter_config.json.
-// Throws ConfigError when the folder already holds an adapter, DataError when a tensor is missing, and DiskError.
+// Writes the adapters of `state`, which holds all of each, as a folder of PEFT. `base_model` is for
+// adapter_config.json. Throws ConfigError when the folder already holds an adapter, DataError when a tensor is missing,
+// and DiskError.
 void write_adapter(const std::filesystem::path& folder, const ModelSpec& spec, const checkpoints::StateDict& state,
                    const std::string& base_model);
 
@@ -51,8 +52,8 @@ class AdapterMerge {
  public:
   // `spec` has the options of LoRA. `read` reads the adapters, each as a whole.
   AdapterMerge(const ModelSpec& spec, ReadParameter read);
-  // Adds the adapter of this parameter of the model, if it has one, to its elements [begin, end). Keeps the adapter that
-  // it read last, so one thread at a time may call it.
+  // Adds the adapter of this parameter of the model, if it has one, to its elements [begin, end). Keeps the adapter
+  // that it read last, so one thread at a time may call it.
   void add(const ParamInfo& info, int64_t begin, int64_t end, float* values);
 
  private:

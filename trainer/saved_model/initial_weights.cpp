@@ -175,8 +175,8 @@ InitialWeights load_initial_adapters(Transformer& model, const std::filesystem::
   }
   const AdapterFiles files(source, model.spec());
   if (const std::string lines = differences(files.spec().lora, model.spec().lora); !lines.empty()) {
-    throw ConfigError(fmt::format("lora.init: the adapters of {} differ from those of this run:{}", source.string(),
-                                  lines));
+    throw ConfigError(
+        fmt::format("lora.init: the adapters of {} differ from those of this run:{}", source.string(), lines));
   }
   model.fill_adapters(
       [&](const ParamInfo& info, int64_t begin, int64_t end, float* out) { files.read(info, begin, end, out); });

@@ -43,10 +43,9 @@ std::map<std::string, std::string> self_description(const configs::RunConfig& co
                                                     const data::Tokenizer& tokenizer) {
   std::vector<int32_t> ends;
   if (tokenizer.eos() >= 0) ends.push_back(tokenizer.eos());
-  std::map<std::string, std::string> files = {
-      {kShapeFile, to_hf_config(spec, tokenizer.bos(), ends).dump(2) + "\n"},
-      {kVocabularyFile, tokenizer.definition() + "\n"},
-      {kRunConfigFile, configs::to_yaml(config)}};
+  std::map<std::string, std::string> files = {{kShapeFile, to_hf_config(spec, tokenizer.bos(), ends).dump(2) + "\n"},
+                                              {kVocabularyFile, tokenizer.definition() + "\n"},
+                                              {kRunConfigFile, configs::to_yaml(config)}};
   if (spec.has_adapters()) files[kAdapterConfig] = to_adapter_config(spec.lora, config.model.init).dump(2) + "\n";
   return files;
 }

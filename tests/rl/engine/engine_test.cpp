@@ -63,8 +63,11 @@ void expect_equal(const std::vector<Completion>& a, const std::vector<Completion
 }
 
 // k_proj and gate_proj have no adapters.
-const configs::Lora kLora{
-    .rank = 3, .alpha = 5, .dropout = 0.5, .targets = {"q_proj", "v_proj", "o_proj", "up_proj", "down_proj"}, .init = ""};
+const configs::Lora kLora{.rank = 3,
+                          .alpha = 5,
+                          .dropout = 0.5,
+                          .targets = {"q_proj", "v_proj", "o_proj", "up_proj", "down_proj"},
+                          .init = ""};
 
 class EngineShapes : public ::testing::TestWithParam<TinyShape> {};
 

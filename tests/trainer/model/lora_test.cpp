@@ -1,5 +1,5 @@
-// Adapters of LoRA in the model: what they compute, that they alone are trained, and that nothing depends on how a batch
-// is split. tests/trainer/saved_model/adapter_files_test.cpp compares with PEFT.
+// Adapters of LoRA in the model: what they compute, that they alone are trained, and that nothing depends on how a
+// batch is split. tests/trainer/saved_model/adapter_files_test.cpp compares with PEFT.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -16,8 +16,8 @@ using support::random_sequences;
 using support::randomise_adapters;
 using support::tiny_spec;
 
-configs::Lora lora(double dropout = 0, std::vector<std::string> targets = {"q_proj", "v_proj", "o_proj", "gate_proj",
-                                                                           "down_proj"}) {
+configs::Lora lora(double dropout = 0,
+                   std::vector<std::string> targets = {"q_proj", "v_proj", "o_proj", "gate_proj", "down_proj"}) {
   return {.rank = 3, .alpha = 5, .dropout = dropout, .targets = std::move(targets), .init = ""};
 }
 

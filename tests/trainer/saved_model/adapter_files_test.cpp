@@ -40,7 +40,8 @@ std::unique_ptr<Transformer> adapted_model() {
   const auto files = open_model_files(kModel);
   const AdapterFiles adapter(kAdapter / "before", files->spec());
   auto model = std::make_unique<Transformer>(adapter.spec(), torch::kCPU, 0);
-  model->fill([&](const ParamInfo& info, int64_t begin, int64_t end, float* out) { files->read(info, begin, end, out); });
+  model->fill(
+      [&](const ParamInfo& info, int64_t begin, int64_t end, float* out) { files->read(info, begin, end, out); });
   load_initial_adapters(*model, kAdapter / "before");
   return model;
 }
@@ -137,7 +138,8 @@ TEST(AdapterFiles, MergedWeightsHaveTheLogitsOfPeft) {
   const auto files = merged(open_model_files(kModel), kAdapter / "after");
   Transformer model(files->spec(), torch::kCPU, 0, {}, Purpose::kInference);
   EXPECT_FALSE(model.spec().has_adapters());
-  model.fill([&](const ParamInfo& info, int64_t begin, int64_t end, float* out) { files->read(info, begin, end, out); });
+  model.fill(
+      [&](const ParamInfo& info, int64_t begin, int64_t end, float* out) { files->read(info, begin, end, out); });
   EXPECT_LT(difference(model, expected["logits_merged"], expected["sequences"][0]), 2e-5);
 }
 
@@ -176,8 +178,9 @@ TEST(AdapterFiles, AnotherModelsAdapterIsRefusedByTensor) {
   ModelSpec wider = open_model_files(kModel)->spec(), shallower = wider;
   wider.intermediate_size = 64;
   shallower.layers = 1;
-  EXPECT_THAT(refusal([&] { AdapterFiles(kAdapter / "before", wider); }),
-              HasSubstr("layers.0.mlp.gate_proj.lora_B.weight has shape [40, 3]; an adapter of this model has [64, 3]"));
+  EXPECT_THAT(
+      refusal([&] { AdapterFiles(kAdapter / "before", wider); }),
+      HasSubstr("layers.0.mlp.gate_proj.lora_B.weight has shape [40, 3]; an adapter of this model has [64, 3]"));
   EXPECT_THAT(refusal([&] { AdapterFiles(kAdapter / "before", shallower); }),
               HasSubstr("layers.1.mlp.down_proj.lora_A.weight with shape [3, 40] is no part"));
 }
