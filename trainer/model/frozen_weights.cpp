@@ -45,7 +45,7 @@ torch::Tensor FrozenWeights::allocate(const std::vector<int64_t>& shape, const s
   return weight;
 }
 
-void FrozenWeights::fill(const Read& read) {
+void FrozenWeights::fill(const ReadParameter& read) {
   torch::NoGradGuard no_grad;
   for (const ParamInfo& info : layout_.infos) {
     torch::Tensor flat = by_name_.at(info.name).view({-1});

@@ -5,7 +5,6 @@
 
 #include <torch/types.h>
 
-#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -32,10 +31,8 @@ class FrozenWeights {
 
   // Sets the weights to the random ones with which a model of its own would begin.
   void initialise(uint64_t seed);
-  // Sets the weights, a piece of a parameter after the other: `read` writes elements [begin, end) of the flattened
-  // parameter.
-  using Read = std::function<void(const ParamInfo& info, int64_t begin, int64_t end, float* out)>;
-  void fill(const Read& read);
+  // Sets the weights, a piece of a parameter after the other.
+  void fill(const ReadParameter& read);
   // Adds to a checkpoint the part that this rank writes. Every weight is divided over all ranks that learn.
   void save(checkpoints::StateDict& state, const Sharding& sharding) const;
   // Throws std::invalid_argument, which names the tensor, when one is missing or has another shape.

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,9 @@ struct ParamInfo {
 // The value with which an element of a parameter begins. Random numbers are keyed by the place of the parameter in its
 // layout, and by the element.
 float initial_value(const ParamInfo& info, uint64_t seed, uint64_t param, int64_t element);
+
+// A source of weights: writes elements [begin, end) of the flattened parameter, in fp32.
+using ReadParameter = std::function<void(const ParamInfo& info, int64_t begin, int64_t end, float* out)>;
 
 // Elements [begin, end) of the flat buffer, of which [begin, decayed_end) decay.
 struct ParamUnit {

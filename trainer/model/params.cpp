@@ -108,7 +108,7 @@ void FlatParams::restore(const checkpoints::StateDict& state, const std::string&
   });
 }
 
-void FlatParams::fill(const ReadWeights& read) {
+void FlatParams::fill(const ReadParameter& read) {
   torch::NoGradGuard no_grad;
   for_owned(layout_, owned_, [&](size_t p, int64_t first, int64_t last, int64_t at) {
     torch::Tensor part = master_.narrow(0, at, last - first);

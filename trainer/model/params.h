@@ -65,10 +65,9 @@ class FlatParams {
   // Throws std::invalid_argument when a parameter is missing or has another shape.
   void save(checkpoints::StateDict& state, const std::string& prefix, const torch::Tensor& own) const;
   void restore(const checkpoints::StateDict& state, const std::string& prefix, torch::Tensor own) const;
-  // Fills the master weights that this rank owns, parameter by parameter: `read` writes the elements [begin, end) of
-  // the flattened parameter. So weights that lie in files are never in memory twice. Call publish() afterwards.
-  using ReadWeights = std::function<void(const ParamInfo& info, int64_t begin, int64_t end, float* out)>;
-  void fill(const ReadWeights& read);
+  // Fills the master weights that this rank owns, parameter by parameter. So weights that lie in files are never in
+  // memory twice. Call publish() afterwards.
+  void fill(const ReadParameter& read);
   // Returns the range of a checkpoint's tensor that this rank reads: the owned part of a "<prefix><parameter>", and all
   // of any other tensor.
   checkpoints::Range wanted(const std::string& name, const std::vector<int64_t>& shape) const;

@@ -74,13 +74,13 @@ void Transformer::restore(const checkpoints::StateDict& state) {
   params_.publish();
 }
 
-void Transformer::fill(const FlatParams::ReadWeights& read) {
+void Transformer::fill(const ReadParameter& read) {
   if (params_.frozen() != nullptr) return params_.frozen()->fill(read);
   params_.fill(read);
   params_.publish();
 }
 
-void Transformer::fill_adapters(const FlatParams::ReadWeights& read) {
+void Transformer::fill_adapters(const ReadParameter& read) {
   if (params_.frozen() == nullptr) throw std::logic_error("the model has no adapters");
   params_.fill(read);
   params_.publish();

@@ -34,9 +34,9 @@ class Transformer {
   void save(checkpoints::StateDict& state) const;
   void restore(const checkpoints::StateDict& state);
   // Fills the weights of the model from another source; see FlatParams::fill(). Leaves adapters as they are.
-  void fill(const FlatParams::ReadWeights& read);
+  void fill(const ReadParameter& read);
   // The same for the adapters.
-  void fill_adapters(const FlatParams::ReadWeights& read);
+  void fill_adapters(const ReadParameter& read);
 
   // Throws std::invalid_argument unless first..last are positions inside the longest sequence. The kernels do not check
   // positions when they read the table of angles, so their callers call this once per batch.

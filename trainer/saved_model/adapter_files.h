@@ -16,9 +16,6 @@ namespace terse::trainer {
 
 inline constexpr char kAdapterWeights[] = "adapter_model.safetensors";
 
-// Writes elements [begin, end) of the flattened parameter, in fp32.
-using ReadParameter = std::function<void(const ParamInfo& info, int64_t begin, int64_t end, float* out)>;
-
 class AdapterFiles {
  public:
   // Opens the folder and compares the shapes of all tensors with the adapters of a model of this shape; `model.lora` is
