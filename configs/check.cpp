@@ -113,6 +113,33 @@ void check_rope_scaling(const RopeScaling& scaling, Violations& out) {
                              scaling.high_freq_factor)});
 }
 
+// Checks the options of the adapters.
+void check_lora(const RunConfig& config, Violations& out) {
+  const Lora& lora = config.lora;
+  if (lora.rank == 0) {
+    if (!lora.init.empty()) {
+      out.push_back({{"lora.init", "lora.rank"},
+                     fmt::format("is {}, but lora.rank is 0, so there are no adapters; set the rank of this adapter",
+                                 shown(lora.init))});
+    }
+    return;
+  }
+  if (config.model.init.empty()) {
+    out.push_back(
+        {{"lora.rank", "model.init"},
+         fmt::format("is {}, but model.init is empty: adapters would be trained on random weights, which stay "
+                     "as they are; name a model in model.init, or set lora.rank to 0",
+                     lora.rank)});
+  }
+  if (lora.targets.empty()) {
+    out.push_back({{"lora.targets", "lora.rank"}, "is empty, so nothing would be trained; name a projection"});
+  }
+  for (auto target = lora.targets.begin(); target != lora.targets.end(); ++target) {
+    if (std::find(lora.targets.begin(), target, *target) == target) continue;
+    out.push_back({{"lora.targets"}, fmt::format("contains {} twice", *target)});
+  }
+}
+
 void check_options_of_task(const Task& task, Violations& out) {
   const TaskCatalog* catalog = task.options.catalog();
   if (catalog != nullptr && catalog->check) catalog->check(task, out);
@@ -220,6 +247,7 @@ std::vector<Violation> cross_field_violations(const RunConfig& config) {
   check_run(config.run, out);
   check_model(config.model, out);
   check_rope_scaling(config.model.rope_scaling, out);
+  check_lora(config, out);
   check_task(config.task, out);
   check_training(config, out);
   return out;

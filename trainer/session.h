@@ -89,6 +89,7 @@ class Session {
   [[noreturn]] void stop(const StageProgress& progress, const SaveState& save_state, double score);
 
   // Counts one more update of any stage. Call it before log() and maybe_save() of that update.
+  int64_t global_step() const { return global_step_; }  // updates of all stages so far
   void step_done() {
     ++global_step_;
     metrics_->step_done();

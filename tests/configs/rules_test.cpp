@@ -90,6 +90,18 @@ TEST(Rules, TrainingSizesFit) {
               HasSubstr("rl.updates_per_batch: is 2"));
 }
 
+TEST(Rules, AdaptersNeedAModelARankAndDifferentTargets) {
+  support::TemporaryFolder folder;
+  const std::string init = "model: {init: " + write(folder.path() / "model.gguf", "x").string() + "}\n";
+  EXPECT_EQ(accepted(kValid + init + "lora: {rank: 4, targets: [q_proj]}\n").lora.rank, 4);
+  EXPECT_THAT(refusal(kValid + "lora: {rank: 4}\n"), HasSubstr("lora.rank: is 4, but model.init is empty"));
+  EXPECT_THAT(refusal(kValid + init + "lora: {init: " + folder.path().string() + "}\n"),
+              HasSubstr("but lora.rank is 0, so there are no adapters"));
+  EXPECT_THAT(refusal(kValid + init + "lora: {rank: 4, targets: []}\n"), HasSubstr("lora.targets: is empty"));
+  EXPECT_THAT(refusal(kValid + init + "lora: {rank: 4, targets: [q_proj, o_proj, q_proj]}\n"),
+              HasSubstr("lora.targets: contains q_proj twice"));
+}
+
 TEST(Rules, WarmUpEndsWithinTheStepsOfTheStage) {
   const std::string rl = "stages: [rl]\nrl: {steps: 10, updates_per_batch: 4, optimizer: {warmup_steps: ";
   EXPECT_EQ(accepted(rl + "10}}\n").rl.optimizer.warmup_steps, 10);

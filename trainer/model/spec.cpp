@@ -15,6 +15,10 @@ double ModelSpec::attention_scale() const {
   return 1.0 / std::sqrt(static_cast<double>(head_dim));
 }
 
+double ModelSpec::adapter_scale() const {
+  return lora.alpha / static_cast<double>(lora.rank);
+}
+
 namespace {
 
 double llama3_frequency(double frequency, const configs::RopeScaling& scaling) {
@@ -38,7 +42,7 @@ std::vector<double> rope_frequencies(const ModelSpec& spec) {
   return frequencies;
 }
 
-ModelSpec resolve(const configs::Model& model, int64_t vocab) {
+ModelSpec resolve(const configs::Model& model, int64_t vocab, const configs::Lora& lora) {
   ModelSpec spec;
   spec.vocab = model.vocab_size > 0 ? model.vocab_size : vocab;
   spec.layers = model.layers;
@@ -58,6 +62,7 @@ ModelSpec resolve(const configs::Model& model, int64_t vocab) {
   spec.init_std = model.init_std;
   spec.bf16 = model.precision == "bf16";
   spec.activation_checkpointing = model.activation_checkpointing;
+  spec.lora = lora;
   if (vocab > spec.vocab) {
     throw ConfigError(
         fmt::format("model.vocab_size: is {}, but the tokenizer of the run has {} tokens", spec.vocab, vocab));
