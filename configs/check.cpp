@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "configs/field_text.h"
 #include "configs/fields.h"
+#include "configs/fields/field_text.h"
 #include "configs/load.h"
 #include "configs/task_catalog.h"
 

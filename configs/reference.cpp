@@ -5,7 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "configs/field_text.h"
+#include "configs/fields/field_text.h"
 #include "configs/load.h"
 #include "configs/yaml/renamed_options.h"
 
@@ -72,7 +72,7 @@ Json section_schema(const FieldTable& table, const std::string& section) {
 
 constexpr std::string_view kPreamble = R"(# Configuration reference
 
-<!-- Made from configs/fields.cpp and the options of the tasks by scripts/update_config_docs.sh; do not edit. -->
+<!-- Made from configs/fields/ and the options of the tasks by scripts/update_config_docs.sh; do not edit. -->
 
 A configuration is one YAML file. It contains only the values that differ from the defaults below, or from another file:
 

@@ -1,4 +1,4 @@
-// Declares every option of a run in plain structs, with defaults and units. configs/fields.cpp lists the members of
+// Declares every option of a run in plain structs, with defaults and units. configs/fields/ lists the members of
 // each struct once more by name. YAML, --set, error messages, the printed config, the JSON schema and docs/config.md
 // all use that list. A RunConfig does not change after start-up.
 #pragma once
@@ -91,7 +91,8 @@ struct Data {
   // Of a text: its end. Of JSON Lines: documents chosen by a hash.
   double val_fraction = 0.1;
   std::string separator;  // splits a text file into documents; empty: one document
-  // Share of the lines of a JSON Lines file that may be bad: they are left out and written down. With more, a run stops.
+  // Share of the lines of a JSON Lines file that may be bad: they are left out and written down. With more, a run
+  // stops.
   double max_bad_lines = 0.01;
 };
 

@@ -34,9 +34,9 @@ Json variables_of(const configs::Chat& config, const std::string& template_text)
   Json variables = Json::object();
   if (config.enable_thinking == "auto") return variables;
   if (template_text.find("enable_thinking") == std::string::npos) {
-    throw ConfigError(fmt::format("chat.enable_thinking: is {}, but {}; leave it at auto", config.enable_thinking,
-                                  template_text.empty() ? "there is no chat template"
-                                                        : "the chat template does not know enable_thinking"));
+    throw ConfigError(fmt::format(
+        "chat.enable_thinking: is {}, but {}; leave it at auto", config.enable_thinking,
+        template_text.empty() ? "there is no chat template" : "the chat template does not know enable_thinking"));
   }
   variables["enable_thinking"] = config.enable_thinking == "on";
   return variables;
@@ -104,8 +104,7 @@ ChatFormat::ChatFormat(std::shared_ptr<const Tokenizer> tokenizer, const std::st
   probe.add_generation_prompt = true;
   try {
     const Message question{"user", {{"role", "user"}, {"content", "?"}}};
-    prompt_opens_thinking_ =
-        template_->render(with_system({question}), probe).thinking == ThinkingState::kOpen;
+    prompt_opens_thinking_ = template_->render(with_system({question}), probe).thinking == ThinkingState::kOpen;
   } catch (const DataError&) {  // the template wants another conversation, and says so when it gets one
   }
 }

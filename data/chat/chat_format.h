@@ -16,9 +16,9 @@ namespace terse::data {
 // Immutable, so any number of threads may use it.
 class ChatFormat {
  public:
-  // `template_text` is the chat template; empty: none, so that a conversation is the contents of its messages, one after
-  // the other. `name` is for messages, e.g. "chat template of model.gguf". Throws DataError when the template is wrong,
-  // and ConfigError when an option of `config` does not fit it.
+  // `template_text` is the chat template; empty: none, so that a conversation is the contents of its messages, one
+  // after the other. `name` is for messages, e.g. "chat template of model.gguf". Throws DataError when the template is
+  // wrong, and ConfigError when an option of `config` does not fit it.
   ChatFormat(std::shared_ptr<const Tokenizer> tokenizer, const std::string& template_text, const std::string& name,
              const configs::Chat& config);
 

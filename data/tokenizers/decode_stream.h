@@ -9,8 +9,8 @@
 namespace terse::data {
 
 // A token may end in the middle of a UTF-8 character. A DecodeStream keeps such a beginning back until the character is
-// complete, or other bytes show that it never will be. The parts that it returns, joined, are decode_known() of all ids. An
-// object is not thread-safe. The tokenizer must outlive it.
+// complete, or other bytes show that it never will be. The parts that it returns, joined, are decode_known() of all
+// ids. An object is not thread-safe. The tokenizer must outlive it.
 class DecodeStream {
  public:
   explicit DecodeStream(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}

@@ -40,8 +40,7 @@ std::filesystem::path folder_of_run(const std::filesystem::path& file) {
 int64_t vocabulary_of(const std::filesystem::path& file, const configs::RunConfig& config) {
   std::error_code ignored;
   const std::filesystem::path kept = folder_of_run(file) / rl::kTokenizerFile;
-  if (std::filesystem::exists(kept, ignored))
-    return data::load_tokenizer(kept)->vocab_size();
+  if (std::filesystem::exists(kept, ignored)) return data::load_tokenizer(kept)->vocab_size();
   const bool present = std::filesystem::exists(config.data.train, ignored);
   if (!present && config.tokenizer.path.empty() && config.tokenizer.kind != "byte") {
     throw UsageError(fmt::format(

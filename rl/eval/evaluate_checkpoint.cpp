@@ -55,9 +55,9 @@ Opened open_alone(const checkpoints::Store::Loaded& loaded, const std::string& t
                                 file(trainer::kShapeFile), opened.spec.vocab, tokenizer->vocab_size()));
   }
   const auto found = loaded.state.files.find(trainer::kChatTemplateFile);
-  auto chat = std::make_shared<const data::ChatFormat>(
-      std::move(tokenizer), found != loaded.state.files.end() ? found->second : "", file(trainer::kChatTemplateFile),
-      opened.config.chat);
+  auto chat = std::make_shared<const data::ChatFormat>(std::move(tokenizer),
+                                                       found != loaded.state.files.end() ? found->second : "",
+                                                       file(trainer::kChatTemplateFile), opened.config.chat);
   opened.vocabulary = saved_vocabulary(opened.config, std::move(chat), run_of(loaded), use);
   return opened;
 }
@@ -92,12 +92,12 @@ Opened open_model(const fs::path& target, const torch::Device& device) {
   Opened opened;
   opened.spec = files->spec();
   opened.vocabulary.chat = std::make_shared<const data::ChatFormat>(
-      std::move(vocabulary.tokenizer), vocabulary.chat_template, fmt::format("the chat template of {}", target.string()),
-      opened.config.chat);
+      std::move(vocabulary.tokenizer), vocabulary.chat_template,
+      fmt::format("the chat template of {}", target.string()), opened.config.chat);
   trainer::set_threads(opened.config.run.threads);
   opened.spec.bf16 = false;
-  opened.model = std::make_unique<trainer::Transformer>(opened.spec, device, 0, trainer::Sharding{},
-                                                        trainer::Purpose::kInference);
+  opened.model =
+      std::make_unique<trainer::Transformer>(opened.spec, device, 0, trainer::Sharding{}, trainer::Purpose::kInference);
   opened.model->fill([&](const trainer::ParamInfo& info, int64_t begin, int64_t end, float* out) {
     files->read(info, begin, end, out);
   });
@@ -151,8 +151,8 @@ std::vector<int32_t> prompt_of(const GenerateRequest& request, const data::ChatF
     return ids;
   }
   if (!chat.has_template()) {
-    throw std::invalid_argument(fmt::format("--chat needs a chat template, but {} has none; leave --chat out",
-                                            request.target.string()));
+    throw std::invalid_argument(
+        fmt::format("--chat needs a chat template, but {} has none; leave --chat out", request.target.string()));
   }
   return chat.encode_prompt({{"user", {{"role", "user"}, {"content", request.prompt}}}});
 }

@@ -10,7 +10,7 @@
 
 #include "checkpoints/store.h"
 #include "configs/check.h"
-#include "configs/field_text.h"
+#include "configs/fields/field_text.h"
 #include "configs/load.h"
 #include "rl/tasks/vocabulary.h"
 
@@ -137,10 +137,10 @@ void refuse(const std::vector<Violation>& violations, const std::map<std::string
 void check_tokenizer(const RunConfig& config, const Task& task, std::vector<Violation>& out) {
   if (task.tokenizer() == nullptr) return;
   const auto refuse_choice = [&](const char* key, const std::string& value) {
-    out.push_back({{key, "task.name"},
-                   fmt::format("is {}, but task {} brings the tokens of the whole run; leave it at its default{}",
-                               value, task.name(),
-                               has_stage(config, "pretrain") ? ", or pretrain in a run of its own" : "")});
+    out.push_back(
+        {{key, "task.name"},
+         fmt::format("is {}, but task {} brings the tokens of the whole run; leave it at its default{}", value,
+                     task.name(), has_stage(config, "pretrain") ? ", or pretrain in a run of its own" : "")});
   };
   const std::map<std::string, std::string> ours = configs::values(config), defaults = configs::values(RunConfig());
   for (const auto& [key, value] : ours) {

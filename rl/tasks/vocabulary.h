@@ -53,8 +53,8 @@ enum class TaskUse { kRequired, kOptional };
 // Throws ConfigError when the folder, made by an older build, has no tokenizer, std::invalid_argument when the task has
 // another tokenizer, and DiskError when a file of a required task is missing.
 Vocabulary kept_vocabulary(const configs::RunConfig& config, const std::filesystem::path& dir, TaskUse use);
-// Does the same for a checkpoint that holds its tokenizer and its chat template. The files of the task come from the run
-// folder `dir`, if there is one.
+// Does the same for a checkpoint that holds its tokenizer and its chat template. The files of the task come from the
+// run folder `dir`, if there is one.
 Vocabulary saved_vocabulary(const configs::RunConfig& config, std::shared_ptr<const data::ChatFormat> chat,
                             const std::filesystem::path& dir, TaskUse use);
 

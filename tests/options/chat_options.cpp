@@ -9,9 +9,12 @@ namespace terse::options {
 namespace {
 
 // The problems of a file, as text for any tokenizer.
-const Settings kQuestions = {"task.name=gsm8k", "task.path=" TERSE_SOURCE_DIR "/tests/rl/tasks/samples/gsm8k.jsonl",
+const Settings kQuestions = {"task.name=gsm8k",
+                             "task.path=" TERSE_SOURCE_DIR "/tests/rl/tasks/samples/gsm8k.jsonl",
                              "task.eval_path=" TERSE_SOURCE_DIR "/tests/rl/tasks/samples/gsm8k.jsonl",
-                             "tokenizer.kind=byte", "model.max_seq_len=2048", "engine.max_new_tokens=64"};
+                             "tokenizer.kind=byte",
+                             "model.max_seq_len=2048",
+                             "engine.max_new_tokens=64"};
 
 std::string prompt(const Settings& settings) {
   const auto task = rl::task_of(load(settings));
@@ -47,7 +50,8 @@ void system_message(const Option& option) {
 void enable_thinking(const Option& option) {
   const support::TemporaryFolder folder;
   const Settings templated =
-      kQuestions + Settings{"chat.chat_template=" + template_file(folder, "{{ enable_thinking is defined and enable_thinking }}!")};
+      kQuestions +
+      Settings{"chat.chat_template=" + template_file(folder, "{{ enable_thinking is defined and enable_thinking }}!")};
   EXPECT_EQ(prompt(option.set("on", templated)), "True!");
   EXPECT_EQ(prompt(option.set("off", templated)), "False!");
 }

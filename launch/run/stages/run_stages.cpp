@@ -104,8 +104,8 @@ nlohmann::json run_stages(const RunRequest& request) try {
         rl::generate_for_learners(*split, config, *vocabulary.task, vocabulary.tokenizer().vocab_size(), device);
     if (reason) stopped.emplace(*reason);
   } else {
-    Session session(config, request.dir, *vocabulary.chat, split ? *split->part : *request.world,
-                    request.interrupts, line_files(config));
+    Session session(config, request.dir, *vocabulary.chat, split ? *split->part : *request.world, request.interrupts,
+                    line_files(config));
     const TaskMessages messages(vocabulary.task.get(), session);
     if (vocabulary.corpus)
       for (const std::string& note : vocabulary.corpus->notes) session.metrics().say(note);

@@ -77,8 +77,8 @@ TEST(ChatFormat, APromptIsTheBeginningOfItsConversation) {
 
 TEST(ChatFormat, FindsTheAssistantInTextThatTheTokenizerNormalizes) {
   const ChatFormat chat = format("qwen2", template_text("smollm2"));
-  const ChatFormat::Encoded encoded = chat.encode(
-      messages("[{\"role\": \"user\", \"content\": \"e\\u0301\"}, {\"role\": \"assistant\", \"content\": \"u\\u0308!\"}]"));
+  const ChatFormat::Encoded encoded = chat.encode(messages(
+      "[{\"role\": \"user\", \"content\": \"e\\u0301\"}, {\"role\": \"assistant\", \"content\": \"u\\u0308!\"}]"));
   EXPECT_EQ(learned(chat, encoded), "\xC3\xBC!<|im_end|>");
   EXPECT_THAT(chat.tokenizer().decode(encoded.tokens), HasSubstr("user\n\xC3\xA9<|im_end|>"));
 }
@@ -96,11 +96,12 @@ TEST(ChatFormat, WithoutATemplateThereAreOnlyContents) {
 
 TEST(ChatFormat, ATokenizerThatAddsTheBeginningDoesSoWithoutATemplate) {
   nlohmann::json document = small_tokenizer();
-  document["post_processor"] = {{"type", "TemplateProcessing"},
-                                {"single", {{{"SpecialToken", {{"id", "<eos>"}, {"type_id", 0}}}},
-                                            {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
-                                {"pair", nlohmann::json::array()},
-                                {"special_tokens", {{"<eos>", {{"id", "<eos>"}, {"ids", {258}}, {"tokens", {"<eos>"}}}}}}};
+  document["post_processor"] = {
+      {"type", "TemplateProcessing"},
+      {"single",
+       {{{"SpecialToken", {{"id", "<eos>"}, {"type_id", 0}}}}, {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
+      {"pair", nlohmann::json::array()},
+      {"special_tokens", {{"<eos>", {{"id", "<eos>"}, {"ids", {258}}, {"tokens", {"<eos>"}}}}}}};
   const auto tokenizer = parsed(document);
   ASSERT_TRUE(tokenizer->adds_bos());
   const auto chat = ChatFormat::plain(tokenizer);

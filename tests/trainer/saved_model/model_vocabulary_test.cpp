@@ -73,7 +73,8 @@ TEST(ModelVocabulary, OfSeveralTemplatesTheDefaultCounts) {
     load_model_vocabulary(folder.path());
     ADD_FAILURE() << "expected an error";
   } catch (const DataError& error) {
-    EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("tokenizer_config.json: \"chat_template\""), HasSubstr("default")));
+    EXPECT_THAT(error.what(),
+                testing::AllOf(HasSubstr("tokenizer_config.json: \"chat_template\""), HasSubstr("default")));
   }
   write(config, "[1]");
   EXPECT_EQ(load_model_vocabulary(folder.path()).chat_template, "");
