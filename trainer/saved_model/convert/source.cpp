@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr size_t kShownFiles = 5;
+constexpr const char* kAdapterFile = "adapter_config.json";  // PEFT's name
 
 std::string name_of(const fs::path& path) {
   const fs::path whole = fs::absolute(path).lexically_normal();
@@ -46,6 +47,11 @@ ConvertSource open_source(const fs::path& path, bool with_vocabulary) {
   source.path = path;
   source.name = name_of(path);
   if (std::unique_ptr<CheckpointModel> checkpoint = open_checkpoint_model(path)) {
+    if (checkpoint->texts().contains(kAdapterFile)) {
+      throw std::invalid_argument(fmt::format(
+          "{} holds adapters of LoRA beside the weights of its base model ({}), and terse convert does not merge them",
+          checkpoint->path().string(), kAdapterFile));
+    }
     source.checkpoint = checkpoint.get();
     source.model = std::move(checkpoint);
   } else if (is_model_files(path)) {

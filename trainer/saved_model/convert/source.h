@@ -22,7 +22,7 @@ struct ConvertSource {
 };
 
 // `with_vocabulary`: reads the tokenizer and the chat template. Throws std::invalid_argument when the path holds no
-// model; DataError and DiskError.
+// model, or a checkpoint with adapters of LoRA; DataError and DiskError.
 ConvertSource open_source(const std::filesystem::path& path, bool with_vocabulary);
 
 // Returns what the source holds beside what any format has: "vocab.json, merges.txt". Empty: nothing.

@@ -97,10 +97,10 @@ TEST_F(Convert, TheFilesBesideTheWeightsSurvive) {
   to_hf(folder_ / "model.gguf", "hf");
   json config = json_of(folder_ / "hf/config.json");
   EXPECT_EQ(config["vocab_size"], 32) << "two more than the tokenizer has";
-  EXPECT_EQ(config["eos_token_id"], json({29, 27}));
+  EXPECT_EQ(config["eos_token_id"], json::array({29, 27}));
   EXPECT_EQ(config["bos_token_id"], 28);
   EXPECT_EQ(config["torch_dtype"], "float32");
-  EXPECT_EQ(config["architectures"], json({"Qwen2ForCausalLM"}));
+  EXPECT_EQ(config["architectures"], json::array({"Qwen2ForCausalLM"}));
   EXPECT_EQ(config["rms_norm_eps"], 1e-6) << "the decimal, and not the fp32 number of the GGUF file";
   EXPECT_EQ(json_of(folder_ / "hf/generation_config.json"), json({{"bos_token_id", 28}, {"eos_token_id", {29, 27}}}));
   const json tokenizer_config = json_of(folder_ / "hf/tokenizer_config.json");
@@ -186,7 +186,7 @@ TEST_F(Convert, ACheckpointIsSoundAndGivesARunItsFirstWeights) {
   const auto config = configs::load_saved(loaded.state.files.at(kRunConfigFile), "config.yaml");
   EXPECT_THAT(config.stages, ElementsAre("eval"));
   EXPECT_EQ(config.model.head_dim, 10);
-  Transformer fresh(saved_spec(loaded), torch::kCPU, 1, {}, Purpose::kInference);
+  Transformer fresh(saved_spec(loaded), torch::kCPU, 1);
   load_initial_weights(fresh, folder_ / "step-7", saved_tokenizer(loaded), {});
   checkpoints::StateDict state;
   fresh.save(state);
@@ -200,7 +200,7 @@ TEST_F(Convert, ACheckpointOfARunLosesItsTrainingStateOnly) {
   checkpoints::StateDict state = checkpoints::load(folder_ / "first").state;
   state.tensors["optimizer.m/model.norm.weight"] = state.tensors.at("model.norm.weight");
   state.extra["progress"] = {{"step", 9}};
-  checkpoints::Store store(folder_ / "run/checkpoints", {.async = false, .shard_bytes = 5000});
+  checkpoints::Store store(folder_ / "run/checkpoints", {.keep = 9, .async = false, .shard_bytes = 5000});
   store.save({9, "rl", "abc", 0.5}, state);
   store.save({12, "rl", "abc", 0.5}, state);
   const Converted result = to_hf(folder_ / "run", "hf");
@@ -212,6 +212,10 @@ TEST_F(Convert, ACheckpointOfARunLosesItsTrainingStateOnly) {
   EXPECT_EQ(loaded.info.stage, "rl");
   EXPECT_EQ(loaded.state.files.at(kRunConfigFile), state.files.at(kRunConfigFile));
   EXPECT_FALSE(loaded.state.tensors.contains("optimizer.m/model.norm.weight"));
+  state.files["adapter_config.json"] = "{}";
+  store.save({15, "rl", "abc", 0.5}, state);
+  EXPECT_THAT(complaint([&] { to_hf(folder_ / "run", "adapted"); }), HasSubstr("step-15 holds adapters of LoRA"));
+  fs::remove_all(folder_ / "run/checkpoints/step-15");
   // The newest checkpoint is damaged, so the one before is used, and a note says so.
   std::fstream(folder_ / "run/checkpoints/step-12/rank-0.1.h5", std::ios::in | std::ios::out).seekp(3000).put('x');
   EXPECT_THAT(to_hf(folder_ / "run", "hf2").notes, Contains(AllOf(HasSubstr("step-12"), HasSubstr("step-9"))));
