@@ -55,6 +55,7 @@ class MergedModel final : public ModelFiles {
     model_->read(info, begin, end, out);
     merge_.add(info, begin, end, out);
   }
+  GgmlType stored_type(const ParamInfo& info) const override { return model_->stored_type(info); }
 
  private:
   std::unique_ptr<ModelFiles> model_;
