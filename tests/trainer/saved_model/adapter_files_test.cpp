@@ -80,9 +80,10 @@ TEST(AdapterFiles, AnUpdateIsThatOfPyTorch) {
   const json expected = reference();
   const auto model = adapted_model();
   std::vector<data::Sequence> sequences;
+  const auto prompt = expected["prompt"].get<size_t>();
   for (const json& tokens : expected["sequences"]) {
     data::Sequence sequence{tokens.get<std::vector<int32_t>>(), {}};
-    for (size_t i = 0; i < sequence.tokens.size(); ++i) sequence.weights.push_back(i < expected["prompt"] ? 0 : 1);
+    for (size_t i = 0; i < sequence.tokens.size(); ++i) sequence.weights.push_back(i < prompt ? 0.0f : 1.0f);
     sequences.push_back(std::move(sequence));
   }
   const json& options = expected["optimizer"];
