@@ -15,6 +15,8 @@
 #include "launch/output.h"
 #include "launch/output_file.h"
 #include "launch/text.h"
+#include "trainer/saved_model/adapter_config.h"
+#include "trainer/saved_model/adapter_files.h"
 #include "trainer/saved_model/gguf_model.h"
 #include "trainer/saved_model/hf_model.h"
 
@@ -28,6 +30,7 @@ struct Request {
   std::string from, to;
   std::string format;  // empty: as the name of the output says
   std::string dtype = "auto";
+  std::string adapter;  // empty: none
   bool overwrite = false;
 };
 
@@ -37,6 +40,8 @@ constexpr const char* kMore =
     "folder, for its newest sound checkpoint. The models are Llama, Mistral, Qwen2 and Qwen3.\n"
     "TO is a GGUF file if its name ends with .gguf, else a folder. `auto` keeps the type of each tensor; quantized "
     "ones become fp32.\n"
+    "Adapters of LoRA in a checkpoint are merged into its weights; `--to adapter` writes them alone, as a folder of "
+    "PEFT.\n"
     "In a GGUF file, norms and biases stay fp32. A checkpoint has fp32 weights and no optimizer state. It evaluates, "
     "generates, and\n"
     "gives a run its first weights (model.init).\n\n"
@@ -51,10 +56,11 @@ struct Format {
   const char* text;  // for people
   const char* kind;  // of the output, for messages
 };
-constexpr std::array<Format, 3> kFormats = {{
+constexpr std::array<Format, 4> kFormats = {{
     {ModelFormat::kHf, "hf", "Hugging Face folder", "a Hugging Face folder"},
     {ModelFormat::kGguf, "gguf", "GGUF file", "a GGUF file"},
     {ModelFormat::kCheckpoint, "checkpoint", "checkpoint", "a checkpoint"},
+    {ModelFormat::kAdapter, "adapter", "adapter of PEFT", "an adapter of PEFT"},
 }};
 
 const Format& format_of(const Request& request) {
@@ -78,9 +84,10 @@ std::optional<GgmlType> type_of(const std::string& dtype) {
 // A folder with other files than terse convert writes is somebody's work.
 void require_replaceable(const fs::path& to, const Format& format) {
   const std::string name = to.string();
-  const bool is_kind = format.format == ModelFormat::kCheckpoint
-                           ? checkpoints::is_checkpoint(to)
-                           : trainer::is_hf_model(to) && !checkpoints::is_checkpoint(to);
+  const bool is_adapter = format.format == ModelFormat::kAdapter;
+  const bool is_kind = format.format == ModelFormat::kCheckpoint ? checkpoints::is_checkpoint(to)
+                       : is_adapter                              ? trainer::is_adapter(to)
+                                    : trainer::is_hf_model(to) && !checkpoints::is_checkpoint(to);
   if (!is_kind) {
     throw UsageError(
         fmt::format("{} exists already and is not {}, so it is not replaced. Choose another output, or remove it.",
@@ -88,7 +95,10 @@ void require_replaceable(const fs::path& to, const Format& format) {
   }
   if (format.format == ModelFormat::kCheckpoint) return;
   for (const fs::directory_entry& entry : fs::directory_iterator(to)) {
-    if (const std::string file = entry.path().filename().string(); !trainer::is_hf_file(file)) {
+    const std::string file = entry.path().filename().string();
+    const bool ours = is_adapter ? file == trainer::kAdapterConfig || file == trainer::kAdapterWeights
+                                 : trainer::is_hf_file(file);
+    if (!ours) {
       throw UsageError(fmt::format(
           "{} holds {}, which terse convert does not write, so the folder is not replaced. Choose another output.",
           name, file));
@@ -141,6 +151,10 @@ void require_folder(const Request& request, const Format& format) {
 int convert(const Request& request) {
   std::error_code ignored;
   if (!fs::exists(request.from, ignored)) throw UsageError(fmt::format("no such file or folder: {}.", request.from));
+  if (!request.adapter.empty() && !trainer::is_adapter(request.adapter)) {
+    throw UsageError(fmt::format("{} is no adapter: expected a folder with {} and {}.", request.adapter,
+                                 trainer::kAdapterConfig, trainer::kAdapterWeights));
+  }
   if (request.to.empty()) throw UsageError("the path of the output is empty.");
   const Format& format = format_of(request);
   require_own_place(request.to);
@@ -154,6 +168,7 @@ int convert(const Request& request) {
   work.to = fs::is_symlink(request.to, ignored) ? fs::canonical(request.to) : fs::path(request.to);
   work.format = format.format;
   work.dtype = type_of(request.dtype);
+  work.adapter = request.adapter;
   work.progress = show_progress;
   const trainer::Converted result = on_user_input([&] { return trainer::convert_model(work); });
   for (const std::string& note : result.notes) warn("note: {}\n", note);
@@ -172,10 +187,11 @@ void add_convert(const Command& parent) {
   command.argument("FROM", request->from,
                    "Hugging Face folder, GGUF file, run folder, or one folder of its checkpoints/");
   command.argument("TO", request->to, "GGUF file or folder to write");
-  command.choice("--to", "FORMAT", request->format, {"hf", "gguf", "checkpoint"},
-                 "hf, gguf or checkpoint (default: gguf if TO ends with .gguf, else hf)");
+  command.choice("--to", "FORMAT", request->format, {"hf", "gguf", "checkpoint", "adapter"},
+                 "hf, gguf, checkpoint or adapter (default: gguf if TO ends with .gguf, else hf)");
   command.choice("--dtype", "TYPE", request->dtype, {"auto", "fp32", "fp16", "bf16", "q8_0"},
                  "auto, fp32, fp16, bf16, or q8_0 for GGUF (default: auto)");
+  command.option("--adapter", "FOLDER", request->adapter, "Adapter of PEFT to merge into the weights");
   command.flag("--overwrite", request->overwrite, "Replace an existing output of the same format");
   command.finish(kNoGlobals, kMore, [request] { return convert(*request); });
 }

@@ -12,14 +12,14 @@ namespace terse::trainer {
 
 namespace {
 
-// Shapes of the weights, without their elements.
-std::optional<checkpoints::Range> shapes_only(const std::string& name, const std::vector<int64_t>& shape) {
-  if (!weights_only(name, shape)) return std::nullopt;
-  return checkpoints::Range{};
-}
-
 bool is_weight(const std::string& name) {
   return weights_only(name, {}).has_value();
+}
+
+// Shapes of the weights, without their elements.
+std::optional<checkpoints::Range> shapes_only(const std::string& name, const std::vector<int64_t>&) {
+  if (!is_weight(name)) return std::nullopt;
+  return checkpoints::Range{};
 }
 
 }  // namespace
@@ -32,9 +32,20 @@ CheckpointModel::CheckpointModel(checkpoints::Store::Loaded loaded)
   for (const std::string& defect : loaded_.rejected) {
     notes_.push_back(fmt::format("damaged checkpoint {}; using {} instead", defect, loaded_.path.filename().string()));
   }
+  if (!spec_.has_adapters()) return;
+  merge_.emplace(spec_, [this](const ParamInfo& info, int64_t begin, int64_t end, float* out) {
+    read_stored(info, begin, end, out);
+  });
+  spec_.lora = {};
+  notes_.push_back("the adapters of LoRA are merged into the weights");
 }
 
 void CheckpointModel::read(const ParamInfo& info, int64_t begin, int64_t end, float* out) const {
+  read_stored(info, begin, end, out);
+  if (merge_) merge_->add(info, begin, end, out);
+}
+
+void CheckpointModel::read_stored(const ParamInfo& info, int64_t begin, int64_t end, float* out) const {
   const torch::Tensor values = reader_.read(info.name, begin, end).to(torch::kFloat32).contiguous();
   std::copy_n(values.const_data_ptr<float>(), end - begin, out);
 }

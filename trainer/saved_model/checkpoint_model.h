@@ -1,13 +1,15 @@
 // The weights of a checkpoint as model files: any part of any weight, without the training state and without having all
-// weights in memory.
+// weights in memory. The adapters of LoRA are merged into the weights that they belong to.
 #pragma once
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "checkpoints/store.h"
 #include "checkpoints/streaming/tensor_reader.h"
+#include "trainer/saved_model/adapter_files.h"
 #include "trainer/saved_model/model_files.h"
 
 namespace terse::trainer {
@@ -29,6 +31,9 @@ class CheckpointModel final : public ModelFiles {
   checkpoints::Store::Loaded loaded_;
   bool has_training_state_ = false;
   mutable checkpoints::TensorReader reader_;
+  mutable std::optional<AdapterMerge> merge_;
+
+  void read_stored(const ParamInfo& info, int64_t begin, int64_t end, float* out) const;
 };
 
 // Opens a checkpoint folder, or the newest sound checkpoint of a run folder, whose hashes it verifies. Returns null

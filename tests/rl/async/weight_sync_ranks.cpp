@@ -131,7 +131,9 @@ TEST(WeightSync, SamplersHoldTheLearnersWeightsBitForBit) {
 }
 
 TEST(WeightSync, FrozenWeightsComeOnceAndThenOnlyAdapters) {
-  const trainer::ModelSpec adapted = support::tiny_spec({.qk_norm = true, .lora = {.rank = 3}});
+  configs::Lora lora;
+  lora.rank = 3;
+  const trainer::ModelSpec adapted = support::tiny_spec({.qk_norm = true, .lora = lora});
   for (const int64_t zero : {1, 3}) {
     const auto group = world->group(torch::kCPU).split("weights", 0, world->place().rank);
     const FlatParams expected(adapted, torch::kCPU, 1);

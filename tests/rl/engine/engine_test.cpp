@@ -250,7 +250,7 @@ TEST(Engine, WhatIsCancelledMakesRoomAndChangesNothingElse) {
 }
 
 TEST(Decoder, KernelsAgreeWithLibTorch) {
-  for (const TinyShape shape :
+  for (const TinyShape& shape :
        {TinyShape{}, TinyShape{.qk_norm = true, .qkv_bias = true, .tied = false, .kv_heads = 4}}) {
     trainer::Transformer model(tiny_spec(shape), torch::kCPU, 26);
     auto kernels = make_kernel_decoder(model, 3, 64), aten = make_aten_decoder(model, 3, 64);

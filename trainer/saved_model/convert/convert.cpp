@@ -9,7 +9,11 @@
 #include "base/durable.h"
 #include "base/errors.h"
 #include "base/file_system.h"
+#include "checkpoints/format/manifest.h"
+#include "trainer/saved_model/adapter_config.h"
+#include "trainer/saved_model/adapter_files.h"
 #include "trainer/saved_model/convert/outputs.h"
+#include "trainer/saved_model/saved_model.h"
 
 namespace terse::trainer {
 
@@ -27,6 +31,46 @@ void require_type(const ConvertRequest& request) {
     throw std::invalid_argument(
         "q8_0 is a type of GGUF files; choose fp32, fp16 or bf16 for a folder, or an output that ends with .gguf");
   }
+  if (request.format == ModelFormat::kAdapter && (!fp32 || !request.adapter.empty())) {
+    throw std::invalid_argument("an adapter is written as it is, in fp32; leave the type and the other adapter out");
+  }
+}
+
+void count_files(const fs::path& path, Converted& result) {
+  if (!fs::is_directory(path)) {
+    result.files = 1;
+    result.bytes = fs::file_size(path);
+    return;
+  }
+  for (const fs::directory_entry& entry : fs::directory_iterator(path)) {
+    ++result.files;
+    result.bytes += entry.file_size();
+  }
+}
+
+// Writes the adapters of a checkpoint alone.
+Converted write_adapter_alone(const ConvertRequest& request) {
+  const auto adapters = [](const std::string& name, const std::vector<int64_t>& shape) {
+    std::optional<checkpoints::Range> range = weights_only(name, shape);
+    if (range && !is_adapter_weight(name)) range = checkpoints::Range{};
+    return range;
+  };
+  const auto loaded = load_target(request.from, adapters);
+  if (!loaded || !loaded->state.files.contains(kAdapterConfig)) {
+    throw std::invalid_argument(fmt::format(
+        "{} holds no adapters. Name a checkpoint folder (step-N), or a run folder, of a run with lora.rank above 0",
+        request.from.string()));
+  }
+  const auto config = checkpoints::parse_json(loaded->state.files.at(kAdapterConfig));
+  remove_leftovers(request.to);
+  NewFolder folder(request.to);
+  write_adapter(folder.path(), saved_spec(*loaded), loaded->state, config.value("base_model_name_or_path", ""));
+  folder.publish();
+  Converted result{.dtype = "F32"};
+  for (const auto& [name, shard] : loaded->state.tensors) result.tensors += is_adapter_weight(name) ? 1 : 0;
+  count_files(request.to, result);
+  result.left_out = {"the weights of the model"};
+  return result;
 }
 
 std::vector<OutputWeight> weights_of(const ConvertRequest& request, const ModelFiles& model,
@@ -44,18 +88,6 @@ void require_room(const fs::path& to, uint64_t needed) {
   throw DiskError(fmt::format("not enough free space in {}: needed {}, free {}", folder.string(), format_bytes(needed),
                               format_bytes(available)),
                   ENOSPC);
-}
-
-void count_files(const fs::path& path, Converted& result) {
-  if (!fs::is_directory(path)) {
-    result.files = 1;
-    result.bytes = fs::file_size(path);
-    return;
-  }
-  for (const fs::directory_entry& entry : fs::directory_iterator(path)) {
-    ++result.files;
-    result.bytes += entry.file_size();
-  }
 }
 
 std::vector<std::string> write_output(const ConvertRequest& request, const ConvertSource& source,
@@ -76,9 +108,10 @@ std::vector<std::string> write_output(const ConvertRequest& request, const Conve
 
 Converted convert_model(const ConvertRequest& request) {
   require_type(request);
+  if (request.format == ModelFormat::kAdapter) return write_adapter_alone(request);
   const bool keeps_vocabulary =
-      request.format == ModelFormat::kGguf && is_model_files(request.from) && fs::is_regular_file(request.from);
-  const ConvertSource source = open_source(request.from, !keeps_vocabulary);
+      request.adapter.empty() && request.format == ModelFormat::kGguf && is_model_files(request.from) && fs::is_regular_file(request.from);
+  const ConvertSource source = open_source(request.from, request.adapter, !keeps_vocabulary);
   Converted result;
   result.notes = source.model->notes();
   const std::vector<OutputWeight> weights = weights_of(request, *source.model, result.notes);

@@ -1,4 +1,5 @@
-// Turns a model of one format into another: a Hugging Face folder, a GGUF file, or a checkpoint of terse.
+// Turns a model of one format into another: a Hugging Face folder, a GGUF file, or a checkpoint of terse. Adapters of
+// LoRA are merged into the weights of the output, or written alone as a folder of PEFT.
 //
 // Weights pass through memory in pieces, so a model may be larger than the memory. The output appears under its name
 // only when it is complete and on disk.
@@ -15,13 +16,14 @@
 
 namespace terse::trainer {
 
-enum class ModelFormat { kHf, kGguf, kCheckpoint };
+enum class ModelFormat { kHf, kGguf, kCheckpoint, kAdapter };
 
 constexpr uint64_t kMaxShardBytes = 5'000'000'000;  // of a safetensors file, as transformers writes them
 
 struct ConvertRequest {
   std::filesystem::path from;  // a Hugging Face folder, a GGUF file, a checkpoint folder, or a run folder
   std::filesystem::path to;    // a folder or a file; what is there is replaced
+  std::filesystem::path adapter = {};  // a folder of PEFT, whose adapters are merged into the weights; empty: none
   ModelFormat format = ModelFormat::kHf;
   // F32, F16, BF16 or Q8_0. Empty: each tensor as it is stored, and fp32 where it is quantized. Norms and biases of a
   // GGUF file are always F32, as llama.cpp needs them. Q8_0 is for GGUF files only, and a checkpoint is always F32.
@@ -39,8 +41,8 @@ struct Converted {
   std::vector<std::string> notes;     // what may surprise a user, one line each
 };
 
-// Throws std::invalid_argument, which says what would work, when the source is no model, or when its model or its
-// vocabulary or the type has no place in the format; DataError, which names the file and the tensor or the key, when
+// Throws std::invalid_argument, which says what would work, when the source is no model or has no adapters, or when its
+// model or its vocabulary or the type has no place in the format; DataError, which names the file and the tensor or the key, when
 // the source is damaged or F16 or Q8_0 cannot hold a value; DiskError.
 Converted convert_model(const ConvertRequest& request);
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "trainer/saved_model/adapter_files.h"
 #include "trainer/saved_model/gguf_model.h"
 #include "trainer/saved_model/hf_model.h"
 
@@ -17,7 +18,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr size_t kShownFiles = 5;
-constexpr const char* kAdapterFile = "adapter_config.json";  // PEFT's name
 
 std::string name_of(const fs::path& path) {
   const fs::path whole = fs::absolute(path).lexically_normal();
@@ -42,16 +42,11 @@ std::vector<std::string> other_files(const fs::path& folder) {
 
 }  // namespace
 
-ConvertSource open_source(const fs::path& path, bool with_vocabulary) {
+ConvertSource open_source(const fs::path& path, const fs::path& adapter, bool with_vocabulary) {
   ConvertSource source;
   source.path = path;
   source.name = name_of(path);
   if (std::unique_ptr<CheckpointModel> checkpoint = open_checkpoint_model(path)) {
-    if (checkpoint->texts().contains(kAdapterFile)) {
-      throw std::invalid_argument(fmt::format(
-          "{} holds adapters of LoRA beside the weights of its base model ({}), and terse convert does not merge them",
-          checkpoint->path().string(), kAdapterFile));
-    }
     source.checkpoint = checkpoint.get();
     source.model = std::move(checkpoint);
   } else if (is_model_files(path)) {
@@ -64,6 +59,7 @@ ConvertSource open_source(const fs::path& path, bool with_vocabulary) {
         "(step-N), or a run folder after its first save",
         path.string()));
   }
+  if (!adapter.empty()) source.model = merged(std::move(source.model), adapter);
   if (with_vocabulary) source.vocabulary = load_model_vocabulary(source.model->path());
   return source;
 }

@@ -16,14 +16,15 @@ struct ConvertSource {
   std::filesystem::path path;  // as the user named it
   std::string name;            // of the model, for people: the last part of the path
   std::unique_ptr<ModelFiles> model;
-  const CheckpointModel* checkpoint = nullptr;  // `model`, when it is one
+  const CheckpointModel* checkpoint = nullptr;  // owned by `model`; null: it is no checkpoint
   bool is_hf = false, is_gguf = false;
   ModelVocabulary vocabulary;
 };
 
-// `with_vocabulary`: reads the tokenizer and the chat template. Throws std::invalid_argument when the path holds no
-// model, or a checkpoint with adapters of LoRA; DataError and DiskError.
-ConvertSource open_source(const std::filesystem::path& path, bool with_vocabulary);
+// `adapter`: a folder of PEFT, whose adapters are merged into the weights; empty: none. `with_vocabulary`: reads the
+// tokenizer and the chat template. Throws std::invalid_argument when the path holds no model; DataError and DiskError.
+ConvertSource open_source(const std::filesystem::path& path, const std::filesystem::path& adapter,
+                          bool with_vocabulary);
 
 // Returns what the source holds beside what any format has: "vocab.json, merges.txt". Empty: nothing.
 std::vector<std::string> extra_content(const ConvertSource& source);
