@@ -36,7 +36,7 @@ std::map<std::string, std::string> description_of(const ConvertSource& source, c
       {kShapeFile, to_hf_config(source.model->spec(), tokenizer.bos(), tokenizer.eos_ids()).dump(2) + "\n"},
       {kVocabularyFile, tokenizer.definition() + "\n"},
       {kRunConfigFile, run_config}};
-  if (!source.vocabulary.chat_template.empty()) files["chat_template.jinja"] = source.vocabulary.chat_template;
+  if (!source.vocabulary.chat_template.empty()) files[kChatTemplateFile] = source.vocabulary.chat_template;
   return files;
 }
 

@@ -66,7 +66,8 @@ Converted write_adapter_alone(const ConvertRequest& request) {
   NewFolder folder(request.to);
   write_adapter(folder.path(), saved_spec(*loaded), loaded->state, config.value("base_model_name_or_path", ""));
   folder.publish();
-  Converted result{.dtype = "F32"};
+  Converted result;
+  result.dtype = "F32";
   for (const auto& [name, shard] : loaded->state.tensors) result.tensors += is_adapter_weight(name) ? 1 : 0;
   count_files(request.to, result);
   result.left_out = {"the weights of the model"};

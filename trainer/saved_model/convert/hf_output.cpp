@@ -13,6 +13,7 @@
 #include "data/tokenizers/hf/write_gguf_vocabulary.h"
 #include "trainer/saved_model/convert/outputs.h"
 #include "trainer/saved_model/hf_config.h"
+#include "trainer/saved_model/saved_model.h"
 
 namespace terse::trainer {
 
@@ -126,7 +127,7 @@ std::vector<std::string> write_hf_folder(const fs::path& folder, const ConvertSo
     write_json(folder / "generation_config.json", generation);
   if (tokenizer != nullptr) write_tokenizer(folder, source.vocabulary, spec.max_seq_len, notes);
   if (!source.vocabulary.chat_template.empty())
-    write_durably(folder / "chat_template.jinja", source.vocabulary.chat_template);
+    write_durably(folder / kChatTemplateFile, source.vocabulary.chat_template);
   if (spec.qkv_bias && spec.qk_norm) {
     notes.push_back("transformers has no model with both QK-norm and biases, so only terse reads this one");
   }
