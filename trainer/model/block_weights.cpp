@@ -2,6 +2,8 @@
 // offset.
 #include "trainer/model/block_weights.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <string_view>
@@ -56,9 +58,9 @@ std::vector<BlockWeight> block_weights(const ModelSpec& spec) {
 
 AdapterNames adapter_names(int64_t layer, const BlockWeight::Part& part) {
   // "self_attn.q_proj.weight" -> "self_attn.q_proj"
-  const std::string module = std::string(kAdapters) + "model.layers." + std::to_string(layer) + "." +
-                             part.name.substr(0, part.name.rfind('.'));
-  return {module + ".lora_A.weight", module + ".lora_B.weight"};
+  const std::string module =
+      fmt::format("{}model.layers.{}.{}", kAdapters, layer, part.name.substr(0, part.name.rfind('.')));
+  return {fmt::format("{}.lora_A.weight", module), fmt::format("{}.lora_B.weight", module)};
 }
 
 bool is_adapter_weight(const std::string& name) {
