@@ -150,10 +150,12 @@ TEST(RenamedOptions, AConfigurationSavedUnderOlderNamesIsReadBack) {
 TEST(RenamedOptions, TheHashIsMadeFromTheFirstNames) {
   std::string text;
   const RunConfig config = all_changed();
+  const std::map<std::string, std::string> defaults = values(RunConfig());
   RunConfig copy = config;
   for (const Field& field : list_fields(copy).fields) {
     // These count only when they are set.
-    const bool unset = field.path == "model.init" || field.path.starts_with("model.rope_scaling.");
+    const bool unset = field.path == "model.init" || field.path.starts_with("model.rope_scaling.") ||
+                       (field.rule.counts_when_set && values(config).at(field.path) == defaults.at(field.path));
     if (field.rule.changes_numbers && !unset)
       text += first_path(field.path) + "=" + values(config).at(field.path) + "\n";
   }

@@ -69,7 +69,9 @@ ModelVocabulary of_gguf_file(const fs::path& path) {
   ModelVocabulary result;
   if (file.has("tokenizer.chat_template")) result.chat_template = file.text("tokenizer.chat_template");
   const auto key = [](const char* name) { return std::string("tokenizer.ggml.") + name; };
-  if (!file.has(key("model"))) return result;
+  // llama.cpp writes "none" or "no_vocab" for a model without a vocabulary.
+  const std::string_view model = file.has(key("model")) ? file.text(key("model")) : "none";
+  if (model == "none" || model == "no_vocab") return result;
   const auto id = [&](const char* name) {
     return file.has(key(name)) ? std::optional(file.integer(key(name))) : std::nullopt;
   };
@@ -81,7 +83,7 @@ ModelVocabulary of_gguf_file(const fs::path& path) {
     return std::vector<std::string>(views.begin(), views.end());
   };
   data::GgufVocabulary given;
-  given.model = file.text(key("model"));
+  given.model = model;
   if (file.has(key("pre"))) given.pre = file.text(key("pre"));
   given.tokens = texts("tokens");
   if (file.has(key("merges"))) given.merges = texts("merges");
