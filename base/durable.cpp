@@ -1,6 +1,9 @@
 // Writes each file under a temporary name, syncs it, renames it and syncs its folder, all on the real file system.
 #include "base/durable.h"
 
+#include <string>
+
+#include "base/errors.h"
 #include "base/file_system.h"
 
 namespace terse {
@@ -32,6 +35,53 @@ void TemporaryFile::publish() {
   disk().rename(temporary_, final_);
   temporary_.clear();
   sync_name(final_);
+}
+
+NewFolder::NewFolder(const std::filesystem::path& path)
+    : final_(path.has_filename() ? path : path.parent_path()), temporary_(temporary_name(final_)) {
+  make_folders(folder_of(final_));
+  disk().make_folder(temporary_);
+}
+
+NewFolder::~NewFolder() {
+  if (temporary_.empty()) return;
+  try {
+    remove_tree(disk(), temporary_);
+  } catch (const DiskError&) {  // what stays behind has a name that remove_leftovers() knows
+  }
+}
+
+void NewFolder::publish() {
+  disk().sync_folder(temporary_);
+  if (disk().kind(final_) == EntryKind::kNone) {
+    disk().rename(temporary_, final_);
+    temporary_.clear();
+    sync_name(final_);
+    return;
+  }
+  replace();
+}
+
+// The replaced folder takes the temporary name, under which it is removed.
+void NewFolder::replace() {
+  if (!disk().exchange(temporary_, final_)) {
+    // This file system has no atomic exchange. For an instant neither folder has the final name.
+    const std::filesystem::path replaced = temporary_name(final_);
+    disk().rename(final_, replaced);
+    disk().rename(temporary_, final_);
+    temporary_ = replaced;
+  }
+  sync_name(final_);
+  remove_tree(disk(), temporary_);
+  temporary_.clear();
+}
+
+void remove_leftovers(const std::filesystem::path& path) {
+  const std::filesystem::path final = path.has_filename() ? path : path.parent_path();
+  const std::string prefix = final.filename().string() + ".tmp-";
+  for (const Entry& entry : disk().list(folder_of(final))) {
+    if (entry.name.starts_with(prefix) && is_leftover(entry.name)) remove_tree(disk(), folder_of(final) / entry.name);
+  }
 }
 
 void write_durably(const std::filesystem::path& path, std::string_view content) {

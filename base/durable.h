@@ -1,4 +1,4 @@
-// Writes files that appear under their final names only when they are complete and on disk.
+// Writes files and folders that appear under their final names only when they are complete and on disk.
 #pragma once
 
 #include <filesystem>
@@ -25,6 +25,31 @@ class TemporaryFile {
   std::filesystem::path final_;
   std::filesystem::path temporary_;
 };
+
+// Provides a folder with a temporary name beside `path`, in which files can be written. The destructor removes it with
+// everything in it unless it was published.
+class NewFolder {
+ public:
+  // Creates the folder, and the missing folders of `path`. Throws DiskError.
+  explicit NewFolder(const std::filesystem::path& path);
+  ~NewFolder();
+  NewFolder(const NewFolder&) = delete;
+  NewFolder& operator=(const NewFolder&) = delete;
+
+  const std::filesystem::path& path() const { return temporary_; }
+  // Syncs the folder, whose files are synced already, and gives it its final name. A folder that has this name is
+  // removed with everything in it once the new one has replaced it. Throws DiskError.
+  void publish();
+
+ private:
+  std::filesystem::path final_;
+  std::filesystem::path temporary_;
+
+  void replace();
+};
+
+// Removes the temporary files and folders of `path` that processes which have ended left behind. Throws DiskError.
+void remove_leftovers(const std::filesystem::path& path);
 
 // Writes `content` to a temporary file and publishes it as `path`. Throws DiskError.
 void write_durably(const std::filesystem::path& path, std::string_view content);

@@ -17,7 +17,9 @@ enum class RandomStream : uint32_t {
   kEvalProblem = 4,
   kSample = 5,
   kEvalSample = 6,
-  kForm = 8
+  kForm = 8,
+  kAdapterInit = 9,
+  kAdapterDropout = 10
 };
 
 // Returns four independent 32-bit words for (seed, stream, a, b). `a` and `b` are coordinates that the caller chooses,

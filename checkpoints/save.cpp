@@ -7,54 +7,25 @@
 
 #include <fmt/format.h>
 
-#include "base/clock.h"
-#include "base/sha256.h"
 #include "checkpoints/failure.h"
 #include "checkpoints/retention.h"
 #include "checkpoints/save_coordinator.h"
+#include "checkpoints/write_files.h"
 
 namespace terse::checkpoints {
 
 namespace {
-
-FileEntry write_hashed(FileSystem& fs, const FileSystem::Path& folder, const std::string& name,
-                       std::string_view bytes) {
-  write_file(fs, folder / name, bytes);
-  return {name, bytes.size(), sha256_bytes(bytes), {}};
-}
 
 // The elements of a piece, without a copy when the tensor is contiguous.
 torch::Tensor flat_part(const Shard& shard, const Piece& piece) {
   return shard.data.detach().reshape({-1}).slice(0, piece.begin - shard.begin, piece.end - shard.begin);
 }
 
-// Writes the tensors into this rank's files in `folder`, syncs each, and returns their entries.
-std::vector<FileEntry> write_shards(const FileSystem::Path& folder, const StoreOptions& options,
-                                    const SaveRequest& request) {
-  const std::vector<std::vector<Piece>> plan = plan_shards(request, options.shard_bytes);
-  std::vector<FileEntry> files;
-  for (size_t i = 0; i < plan.size(); ++i) {
-    std::vector<PieceData> pieces;
-    for (const Piece& piece : plan[i]) pieces.push_back({piece, flat_part(request.tensors.at(piece.name), piece)});
-    const ShardImage image = build_shard(pieces);
-    const std::string name =
-        plan.size() == 1 ? fmt::format("rank-{}.h5", options.rank) : fmt::format("rank-{}.{}.h5", options.rank, i);
-    files.push_back(write_hashed(*options.fs, folder, name, image.bytes()));
-    files.back().pieces = plan[i];
-  }
-  return files;
-}
-
-// Adds extra.json, the text files and a manifest of them and `shards`, and syncs `folder`.
-void write_manifest(FileSystem& fs, const FileSystem::Path& folder, const SaveRequest& request,
-                    std::vector<FileEntry> shards) {
-  Manifest manifest{request.info, utc_now(), TERSE_VERSION, std::move(shards)};
-  manifest.files.push_back(write_hashed(fs, folder, kExtraName, request.extra));
-  for (const auto& [name, text] : request.files) manifest.files.push_back(write_hashed(fs, folder, name, text));
-  const std::string text = manifest_text(manifest);
-  write_file(fs, folder / kManifestName, text);
-  write_file(fs, folder / kManifestHashName, manifest_hash_text(text));
-  fs.sync_folder(folder);
+// Writes the tensors into this rank's files in `folder`, and returns their entries.
+std::vector<FileEntry> write_own_shards(const FileSystem::Path& folder, const StoreOptions& options,
+                                        const SaveRequest& request) {
+  const auto source = [&](const Piece& piece) { return flat_part(request.tensors.at(piece.name), piece); };
+  return write_shards(*options.fs, folder, options.rank, plan_shards(pieces_of(request), options.shard_bytes), source);
 }
 
 // Renames the complete `folder` to dir/step-N, durably. Then replaces `latest` atomically: readers see the old line or
@@ -102,7 +73,7 @@ void take_steps(const FileSystem::Path& dir, const StoreOptions& options, Tempor
   attempt(here, [&] {
     if (request.refusal) std::rethrow_exception(request.refusal);
     if (!alone) require_room(fs, folder, request);
-    shards = write_shards(folder, options, request);
+    shards = write_own_shards(folder, options, request);
     if (!alone) fs.sync_folder(folder);  // each rank has to sync it, perhaps on a machine of its own
   });
   // Rank 0 waits here for the reports of the other ranks. Its error names the rank that failed.

@@ -127,24 +127,30 @@ void require_room(FileSystem& fs, const FileSystem::Path& folder, const SaveRequ
                   ENOSPC);
 }
 
-std::vector<std::vector<Piece>> plan_shards(const SaveRequest& request, uint64_t shard_bytes) {
+std::vector<Piece> pieces_of(const SaveRequest& request) {
+  std::vector<Piece> pieces;
+  for (const auto& [name, shard] : request.tensors)
+    pieces.push_back({name, find_dtype(shard.data.scalar_type()), shard.shape, shard.begin, shard.end});
+  return pieces;
+}
+
+std::vector<std::vector<Piece>> plan_shards(const std::vector<Piece>& tensors, uint64_t shard_bytes) {
   std::vector<std::vector<Piece>> files;
   uint64_t room = 0;
-  for (const auto& [name, shard] : request.tensors) {
-    const DtypeInfo* dtype = find_dtype(shard.data.scalar_type());
-    const auto width = static_cast<uint64_t>(dtype->bytes);
-    int64_t begin = shard.begin;
+  for (const Piece& tensor : tensors) {
+    const auto width = static_cast<uint64_t>(tensor.dtype->bytes);
+    int64_t begin = tensor.begin;
     do {
       if (files.empty() || room < kPieceOverhead + width) {
         files.emplace_back();
         room = shard_bytes;
       }
       const auto fits = static_cast<int64_t>((room - kPieceOverhead) / width);
-      const int64_t end = std::min(shard.end, begin + fits);
-      files.back().push_back({name, dtype, shard.shape, begin, end});
+      const int64_t end = std::min(tensor.end, begin + fits);
+      files.back().push_back({tensor.name, tensor.dtype, tensor.shape, begin, end});
       room -= kPieceOverhead + files.back().back().bytes();
       begin = end;
-    } while (begin < shard.end);
+    } while (begin < tensor.end);
   }
   return files;
 }

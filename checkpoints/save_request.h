@@ -32,7 +32,10 @@ SaveRequest make_request(const CheckpointInfo& info, const StateDict& state);
 void require_room(FileSystem& fs, const FileSystem::Path& folder, const SaveRequest& request,
                   const std::string& purpose = "");
 
-// Assigns pieces to shard files: tensors in the order of their names, files filled up to about `shard_bytes`.
-std::vector<std::vector<Piece>> plan_shards(const SaveRequest& request, uint64_t shard_bytes);
+// Returns what the request holds of each tensor, in the order of their names.
+std::vector<Piece> pieces_of(const SaveRequest& request);
+
+// Assigns tensors, or what there is of them, to shard files: in their order, files filled up to about `shard_bytes`.
+std::vector<std::vector<Piece>> plan_shards(const std::vector<Piece>& tensors, uint64_t shard_bytes);
 
 }  // namespace terse::checkpoints

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "configs/field_text.h"
 #include "configs/fields.h"
+#include "configs/fields/field_text.h"
 #include "configs/load.h"
 #include "configs/task_catalog.h"
 
@@ -39,14 +39,25 @@ void check_stages(const RunConfig& config, Violations& out) {
   needs_steps("sft", config.sft.steps);
   needs_steps("rl", config.rl.steps);
   if (has_stage(config, "pretrain") && config.data.train.empty()) {
-    out.push_back(
-        {{"data.train", "stages"}, "is empty, but stages contains pretrain; name a text file or a token store"});
+    out.push_back({{"data.train", "stages"},
+                   "is empty, but stages contains pretrain; name a text file, JSON Lines or a token store"});
   }
 }
 
-// Checks the options of the texts that pretraining reads.
+// Checks the options of the files that supervised stages read.
 void check_texts(const RunConfig& config, Violations& out) {
+  if (!config.sft.val.empty() && config.sft.train.empty()) {
+    out.push_back(
+        {{"sft.val", "sft.train"},
+         "is set, but sft.train is empty, so fine-tuning learns from demonstrations and has no validation loss"});
+  }
   if (!has_stage(config, "pretrain")) return;
+  const auto is_lines = [](const std::string& file) { return file.ends_with(".jsonl"); };
+  if (!config.data.separator.empty() && is_lines(config.data.train) &&
+      (config.data.val.empty() || is_lines(config.data.val))) {
+    out.push_back({{"data.separator", "data.train"},
+                   "is set, but data.train is JSON Lines, where each line is a document; leave it empty"});
+  }
   if (config.data.val.empty() && config.data.val_fraction == 0) {
     out.push_back({{"data.val_fraction", "data.val"},
                    "is 0 and data.val is empty, so there is no validation data; set a share above 0, or name a file in "
@@ -100,6 +111,33 @@ void check_rope_scaling(const RopeScaling& scaling, Violations& out) {
   out.push_back({{"model.rope_scaling.low_freq_factor", "model.rope_scaling.high_freq_factor"},
                  fmt::format("is {}, but must be below model.rope_scaling.high_freq_factor {}", scaling.low_freq_factor,
                              scaling.high_freq_factor)});
+}
+
+// Checks the options of the adapters.
+void check_lora(const RunConfig& config, Violations& out) {
+  const Lora& lora = config.lora;
+  if (lora.rank == 0) {
+    if (!lora.init.empty()) {
+      out.push_back({{"lora.init", "lora.rank"},
+                     fmt::format("is {}, but lora.rank is 0, so there are no adapters; set the rank of this adapter",
+                                 shown(lora.init))});
+    }
+    return;
+  }
+  if (config.model.init.empty()) {
+    out.push_back(
+        {{"lora.rank", "model.init"},
+         fmt::format("is {}, but model.init is empty: adapters would be trained on random weights, which stay "
+                     "as they are; name a model in model.init, or set lora.rank to 0",
+                     lora.rank)});
+  }
+  if (lora.targets.empty()) {
+    out.push_back({{"lora.targets", "lora.rank"}, "is empty, so nothing would be trained; name a projection"});
+  }
+  for (auto target = lora.targets.begin(); target != lora.targets.end(); ++target) {
+    if (std::find(lora.targets.begin(), target, *target) == target) continue;
+    out.push_back({{"lora.targets"}, fmt::format("contains {} twice", *target)});
+  }
 }
 
 void check_options_of_task(const Task& task, Violations& out) {
@@ -209,6 +247,7 @@ std::vector<Violation> cross_field_violations(const RunConfig& config) {
   check_run(config.run, out);
   check_model(config.model, out);
   check_rope_scaling(config.model.rope_scaling, out);
+  check_lora(config, out);
   check_task(config.task, out);
   check_training(config, out);
   return out;

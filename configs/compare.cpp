@@ -4,7 +4,7 @@
 #include <variant>
 
 #include "base/sha256.h"
-#include "configs/field_text.h"
+#include "configs/fields/field_text.h"
 #include "configs/load.h"
 #include "configs/task_catalog.h"
 #include "configs/yaml/renamed_options.h"

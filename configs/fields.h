@@ -1,7 +1,7 @@
 // Lists every option exactly once: its dotted path, its value, its meaning and its allowed values.
 //
-// fields.cpp declares one list per struct of run_config.h, and a list that omits a member does not compile. YAML
-// parsing, --set, error messages, the printed config, the JSON schema, docs/config.md, comparison and the hash all
+// The files of fields/ declare one list per struct of run_config.h, and a list that omits a member does not compile.
+// YAML parsing, --set, error messages, the printed config, the JSON schema, docs/config.md, comparison and the hash all
 // iterate over the FieldTable that list_fields() returns.
 #pragma once
 
@@ -48,7 +48,8 @@ Rule input_file();
 Rule input_file_or_folder();
 // Returns the same rule for an option that does not change the numbers of a run: names, folders, cadences, logs.
 Rule cosmetic(Rule rule = {});
-// Returns the same rule for an option that older builds do not have. Its default leaves numerics_hash() as it was there.
+// Returns the same rule for an option that older builds do not have. Its default leaves numerics_hash() as it was
+// there.
 Rule newer(Rule rule = {});
 
 struct Field {

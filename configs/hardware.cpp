@@ -7,8 +7,8 @@
 #include <filesystem>
 #include <set>
 
-#include "configs/field_text.h"
 #include "configs/fields.h"
+#include "configs/fields/field_text.h"
 #include "configs/load.h"
 #include "configs/yaml/read_value.h"
 #include "configs/yaml/sources.h"

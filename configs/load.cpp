@@ -9,7 +9,7 @@
 #include <tuple>
 
 #include "configs/check.h"
-#include "configs/field_text.h"
+#include "configs/fields/field_text.h"
 #include "configs/yaml/merge.h"
 #include "configs/yaml/sources.h"
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "configs/field_text.h"
+#include "configs/fields/field_text.h"
 #include "configs/load.h"
 
 namespace terse::configs {

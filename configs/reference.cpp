@@ -5,7 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "configs/field_text.h"
+#include "configs/fields/field_text.h"
 #include "configs/load.h"
 #include "configs/yaml/renamed_options.h"
 
@@ -72,7 +72,7 @@ Json section_schema(const FieldTable& table, const std::string& section) {
 
 constexpr std::string_view kPreamble = R"(# Configuration reference
 
-<!-- Made from configs/fields.cpp and the options of the tasks by scripts/update_config_docs.sh; do not edit. -->
+<!-- Made from configs/fields/ and the options of the tasks by scripts/update_config_docs.sh; do not edit. -->
 
 A configuration is one YAML file. It contains only the values that differ from the defaults below, or from another file:
 
@@ -92,7 +92,7 @@ rl:
   `1e-3`) that fp32 can represent: 0, or a magnitude between about 1.2e-38 and 3.4e38; booleans are `true` or `false` only. YAML tags, merge keys,
   duplicate keys and unknown keys are errors. All mistakes of all files are shown at once, each with its file, line and column and the nearest
   known key.
-- **Input files** (`data.train`, `data.val`, `tokenizer.path`) and `model.init` are searched relative to the working directory, then to the
+- **Input files** (`data.train`, `data.val`, `sft.train`, `sft.val`, `tokenizer.path`), `model.init` and `lora.init` are searched relative to the working directory, then to the
   folder of the file that names them, then to that folder's parent. A name given by `--set` is relative to the working directory.
 - **`model.depth`** sets the size of the model in one number: layers = depth, `hidden_size` = 64 x depth, one head per 64 of it, and `kv_heads`, `head_dim`
   and `intermediate_size` automatic. An option that the same file or a nearer source sets keeps its value.

@@ -1,4 +1,4 @@
-// Declares every option of a run in plain structs, with defaults and units. configs/fields.cpp lists the members of
+// Declares every option of a run in plain structs, with defaults and units. configs/fields/ lists the members of
 // each struct once more by name. YAML, --set, error messages, the printed config, the JSON schema and docs/config.md
 // all use that list. A RunConfig does not change after start-up.
 #pragma once
@@ -41,6 +41,7 @@ struct Model {
   int64_t head_dim = 0;  // 0: hidden_size / heads
   int64_t intermediate_size =
       0;  // inner size of the feed-forward part (SwiGLU); 0: 8/3 of hidden_size, rounded up to a multiple of 64
+  int64_t vocab_size = 0;     // ids that the model knows; 0: as many as the tokenizer has
   int64_t max_seq_len = 256;  // longest sequence, tokens
   double rope_theta = 10000;
   RopeScaling rope_scaling;
@@ -85,11 +86,13 @@ struct Tokenizer {
 };
 
 struct Data {
-  std::string train;  // text file, or HDF5 token store made by `terse data build`
-  std::string val;    // the same for validation; empty: the last val_fraction of train
+  std::string train;  // text file, JSON Lines (*.jsonl) with `text`, or HDF5 token store made by `terse data build`
+  std::string val;    // the same for validation; empty: val_fraction of train
+  // Of a text: its end. Of JSON Lines: documents chosen by a hash.
   double val_fraction = 0.1;
   std::string separator;  // splits a text file into documents; empty: one document
-  // Share of the lines of a JSON Lines file that may be bad: they are left out and written down. With more, a run stops.
+  // Share of the lines of a JSON Lines file that may be bad: they are left out and written down. With more, a run
+  // stops.
   double max_bad_lines = 0.01;
 };
 
@@ -168,7 +171,7 @@ struct Sft {
   double val_fraction = 0.05;
   int64_t batch_size = 64;  // problems per update
   int64_t micro_batch = 0;  // problems per forward pass; 0: batch_size
-  int64_t eval_every = 0;   // steps between task evaluations; 0: only at the end
+  int64_t eval_every = 0;   // steps between evaluations and validation losses; 0: only at the end
   Optimizer optimizer;
 };
 

@@ -19,6 +19,8 @@ struct Batch {
   torch::Tensor sequences;  // [B + 1] int32, where each sequence starts, a subset of segments; the last entry is N
   torch::Tensor targets;    // [N] int64, the token to predict; 0 where weights is 0
   torch::Tensor weights;    // [N] float32, weight of the token's loss; 0: no loss
+  // The place of the first sequence in the batch of all ranks, of which this may be a part. Keys random numbers.
+  int64_t first_sequence = 0;
 
   int64_t token_count() const { return tokens.size(0); }
   int64_t segment_count() const { return segments.size(0) - 1; }
@@ -31,8 +33,8 @@ struct Batch {
 
   // Returns the same batch on another device. It shares memory if it is on that device already.
   Batch to(const torch::Device& device) const {
-    return {tokens.to(device),    positions.to(device), segments.to(device),
-            sequences.to(device), targets.to(device),   weights.to(device)};
+    return {tokens.to(device),  positions.to(device), segments.to(device), sequences.to(device),
+            targets.to(device), weights.to(device),   first_sequence};
   }
 };
 

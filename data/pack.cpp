@@ -128,8 +128,8 @@ Batch slice(const Batch& batch, int64_t begin, int64_t end) {
   const torch::Tensor segments =
       batch.segments.masked_select((batch.segments >= first).logical_and(batch.segments <= first + count));
   const auto part = [=](const torch::Tensor& t) { return t.narrow(0, first, count); };
-  return {part(batch.tokens), part(batch.positions), segments - first,
-          sequences - first,  part(batch.targets),   part(batch.weights)};
+  return {part(batch.tokens),  part(batch.positions),       segments - first, sequences - first, part(batch.targets),
+          part(batch.weights), batch.first_sequence + begin};
 }
 
 }  // namespace terse::data

@@ -11,6 +11,8 @@
 #include <memory>
 
 #include "base/errors.h"
+#include "data/jsonl/file_kind.h"
+#include "data/jsonl/read_json_lines.h"
 #include "data/tokenizers/tokenizer.h"
 
 namespace terse::data {
@@ -77,6 +79,12 @@ class Pieces {
   int64_t line_ = 1;
 };
 
+void read_json_texts(const std::filesystem::path& path, const Progress& progress, const Use& use) {
+  BadLines ignored(path.string());
+  read_json_lines<std::string>(
+      path, progress, document_text, [&](const std::string& text) { use(text, true); }, ignored);
+}
+
 int64_t total_bytes(const std::vector<std::filesystem::path>& files) {
   int64_t total = 0;
   for (const auto& path : files) {
@@ -86,6 +94,7 @@ int64_t total_bytes(const std::vector<std::filesystem::path>& files) {
     if (!std::filesystem::is_regular_file(status)) {
       throw DataError(fmt::format("{}: not a regular file", path.string()));
     }
+    refuse_packed_file(path);
     total += static_cast<int64_t>(std::filesystem::file_size(path));
   }
   return total;
@@ -98,6 +107,16 @@ void read_documents(const std::vector<std::filesystem::path>& files, const TextO
   int64_t done = 0;
   std::string block(options.block_bytes, '\0');
   for (const auto& path : files) {
+    if (is_json_lines(path)) {
+      read_json_texts(
+          path,
+          [&](int64_t bytes, int64_t) {
+            if (options.progress) options.progress(done + bytes, total);
+          },
+          use);
+      done += static_cast<int64_t>(std::filesystem::file_size(path));
+      continue;
+    }
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), std::fclose);
     if (!file) throw DiskError(fmt::format("cannot read {}: {}", path.string(), std::strerror(errno)), errno);
     Pieces pieces(path, options, use);

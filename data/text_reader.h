@@ -19,8 +19,9 @@ struct TextOptions {
 };
 
 // Calls `use` with the pieces of each document in order. `last` is true for the last piece of a document, which may be
-// empty. An EncodeError from `use` becomes a DataError that names file, line and byte. Throws DataError for a file that
-// is missing or is not a regular file, and DiskError for one that cannot be read.
+// empty. In a file *.jsonl each line has one document, its "text", and bad lines are skipped. An EncodeError from `use`
+// becomes a DataError that names file, line and byte. Throws DataError for a file that is missing, is not a regular
+// file or is compressed, and DiskError for one that cannot be read.
 void read_documents(const std::vector<std::filesystem::path>& files, const TextOptions& options,
                     const std::function<void(std::string_view piece, bool last)>& use);
 

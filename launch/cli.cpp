@@ -58,6 +58,7 @@ std::unique_ptr<CLI::App> make_app(Invocation& invocation) {
   add_config(root);
   add_data(root);
   add_tokenizer(root);
+  add_convert(root);
   add_doctor(root);
   app->require_subcommand(0, 1);
   app->footer(root_footer());

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "base/errors.h"
+#include "launch/text.h"
 
 namespace terse::launch {
 namespace {
@@ -57,6 +58,12 @@ void output::say(const std::string& text) {
 
 void output::warn(const std::string& text) {
   write_quietly(stderr, text);
+}
+
+void show_progress(int64_t done, int64_t total) {
+  if (isatty(STDERR_FILENO) == 0) return;
+  const double percent = total > 0 ? 100.0 * static_cast<double>(done) / static_cast<double>(total) : 100.0;
+  warn("\r{} of {} ({:.0f}%) {}", byte_size(done), byte_size(total), percent, done >= total ? "\n" : "");
 }
 
 }  // namespace terse::launch

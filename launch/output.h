@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -38,5 +39,8 @@ template <typename... Args>
 void warn(fmt::format_string<Args...> format, Args&&... args) {
   output::warn(fmt::format(format, std::forward<Args>(args)...));
 }
+
+// Updates a progress line of bytes on a terminal, on standard error. Prints nothing elsewhere.
+void show_progress(int64_t done, int64_t total);
 
 }  // namespace terse::launch

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Regenerates docs/config.md from the field lists in configs/fields.cpp. A test fails while the two differ.
+# Regenerates docs/config.md from the field lists in configs/fields/. A test fails while the two differ.
 #
 #   scripts/update_config_docs.sh
 set -euo pipefail

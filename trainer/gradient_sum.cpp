@@ -145,6 +145,7 @@ class SharedSum final : public PassObserver {
   void send(size_t g) {
     receive();
     const ParamUnit& unit = params_.weights_of(g);
+    if (unit.size() == 0) return;
     const int64_t shards = sharding_.shards->size(), own = params_.owned_grad(g).numel();
     const std::vector<int64_t> counts = shard_counts(unit, shards), none(counts.size(), 0);
     const torch::TensorOptions fp32 = params_.master().options();

@@ -67,18 +67,18 @@ void read_saved(const std::function<void()>& read) {
   }
 }
 
-Session::Session(const configs::RunConfig& config, std::filesystem::path dir, const data::Tokenizer& tokenizer,
+Session::Session(const configs::RunConfig& config, std::filesystem::path dir, const data::ChatFormat& chat,
                  World& world, Interrupts* interrupts, std::vector<std::string> files)
     : config_(config),
       dir_(std::move(dir)),
-      tokenizer_(tokenizer.id()),
+      tokenizer_(chat.tokenizer().id()),
       world_(world),
       device_(choose_device(config.run.device, world.place().local_rank)),
       signals_(interrupts, world, device_),
       learners_(config.parallel, world, device_) {
-  model_ = std::make_unique<Transformer>(resolve(config.model, tokenizer.vocab_size()), device_,
+  model_ = std::make_unique<Transformer>(resolve(config.model, chat.tokenizer().vocab_size(), config.lora), device_,
                                          static_cast<uint64_t>(config.run.seed), learners_.sharding());
-  if (leads()) files_ = self_description(config, model_->spec(), tokenizer);
+  if (leads()) files_ = self_description(config, model_->spec(), chat);
   store_ = std::make_unique<checkpoints::Store>(dir_ / "checkpoints", store_options());
   MetricLoggerOptions options;
   options.files = std::move(files);
@@ -91,6 +91,10 @@ Session::Session(const configs::RunConfig& config, std::filesystem::path dir, co
   // leave them waiting.
   const bool may_stop = config.parallel.layout != "split";
   const auto interrupted = [&] { return may_stop && signals_.stop_requested(); };
+  if (model_->params().frozen() != nullptr) {
+    metrics_->say(fmt::format("LoRA trains {} parameters; the {} of the model are frozen", model_->params().size(),
+                              model_->params().frozen()->layout().size));
+  }
   try {
     if (auto loaded = store_->load_latest(wanted, ask, interrupted)) {
       read_saved([&] { restore(std::move(*loaded)); });
@@ -153,6 +157,10 @@ void Session::take_initial_weights(const checkpoints::Readers& readers) {
   InitialWeights taken = load_initial_weights(*model_, config_.model.init, tokenizer_, readers);
   for (const std::string& note : taken.notes) metrics_->say(note);
   init_ = std::move(taken.origin);
+  if (config_.lora.rank == 0 || config_.lora.init.empty()) return;
+  InitialWeights adapters = load_initial_adapters(*model_, config_.lora.init);
+  for (const std::string& note : adapters.notes) metrics_->say(note);
+  init_["adapters"] = std::move(adapters.origin);
 }
 
 std::optional<Session::Resume> Session::resume(const std::string& stage) {

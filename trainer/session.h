@@ -11,7 +11,7 @@
 
 #include "checkpoints/store.h"
 #include "configs/run_config.h"
-#include "data/tokenizers/tokenizer.h"
+#include "data/chat/chat_format.h"
 #include "trainer/learners.h"
 #include "trainer/metrics/metric_logger.h"
 #include "trainer/model/transformer.h"
@@ -46,7 +46,7 @@ class Session {
   // metrics and the other line files, `files`. Throws ConfigError when the checkpoint was trained with another
   // tokenizer or model.init does not fit (saved_model/initial_weights.h), and StopRequested when a stop is requested
   // while checkpoints are verified.
-  Session(const configs::RunConfig& config, std::filesystem::path dir, const data::Tokenizer& tokenizer, World& world,
+  Session(const configs::RunConfig& config, std::filesystem::path dir, const data::ChatFormat& chat, World& world,
           Interrupts* interrupts, std::vector<std::string> files = {});
 
   const configs::RunConfig& config() const { return config_; }
@@ -89,6 +89,7 @@ class Session {
   [[noreturn]] void stop(const StageProgress& progress, const SaveState& save_state, double score);
 
   // Counts one more update of any stage. Call it before log() and maybe_save() of that update.
+  int64_t global_step() const { return global_step_; }  // updates of all stages so far
   void step_done() {
     ++global_step_;
     metrics_->step_done();

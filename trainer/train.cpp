@@ -98,7 +98,9 @@ class Supervised {
 
     // 2. Loss and gradient, micro-batch by micro-batch.
     model_.params().zero_grad();
-    const LossSum loss = accumulate_cross_entropy(model_, batch, stage_.micro_batch);
+    const DropoutKey dropout{static_cast<uint64_t>(session_.config().run.seed),
+                             static_cast<uint64_t>(session_.global_step())};
+    const LossSum loss = accumulate_cross_entropy(model_, batch, stage_.micro_batch, 1, {.dropout = dropout});
 
     // 3. Update.
     const double lr = learning_rate(stage_.optimizer, progress_.step, stage_.steps);
@@ -153,10 +155,14 @@ class Supervised {
 
 BatchShare BatchShare::own(const Transformer& model, int64_t sequences,
                            const std::function<data::Batch(SequenceRange)>& read) {
-  return {read(own_share(model.params().sharding(), sequences)), sequences};
+  const SequenceRange share = own_share(model.params().sharding(), sequences);
+  BatchShare batch{read(share), sequences};
+  batch.mine.first_sequence = share.begin;
+  return batch;
 }
 
-LossSum accumulate_cross_entropy(Transformer& model, const BatchShare& batch, int64_t micro_batch, double scale) {
+LossSum accumulate_cross_entropy(Transformer& model, const BatchShare& batch, int64_t micro_batch, double scale,
+                                 const ForwardMode& mode) {
   LossSum whole = weights_and_tokens(model, batch);
   if (whole.count == 0) return whole;
   std::vector<double> losses;
@@ -164,7 +170,7 @@ LossSum accumulate_cross_entropy(Transformer& model, const BatchShare& batch, in
   const int64_t limit = micro_batch > 0 ? micro_batch : batch.sequences;
   sum_gradients(model.params(), batch.sequences, limit, [&](SequenceRange part) {
     const LossRows micro(model, batch.mine, {part.begin - first, part.end - first});
-    const Transformer::LogProbs probs = model.logprobs(micro.batch, micro.rows);
+    const Transformer::LogProbs probs = model.logprobs(micro.batch, micro.rows, {}, mode);
     const torch::Tensor loss = micro.losses(probs);
     const std::vector<double> sums = micro.sums(loss);
     with_auxiliary(loss.sum() * (scale / whole.count), probs.auxiliary_loss, scale / whole.count).backward();

@@ -41,7 +41,8 @@ struct BatchShare {
 // Runs forward and backward passes over a batch in micro-batches of at most `micro_batch` sequences (0: all). Adds the
 // gradient of scale * sum(weight * -logprob) / total_weight to the model's. Returns the loss sum of the whole batch,
 // without `scale`, on every rank. Collective.
-LossSum accumulate_cross_entropy(Transformer& model, const BatchShare& batch, int64_t micro_batch, double scale = 1.0);
+LossSum accumulate_cross_entropy(Transformer& model, const BatchShare& batch, int64_t micro_batch, double scale = 1.0,
+                                 const ForwardMode& mode = {});
 // Returns the same loss sum without computing gradients. Collective.
 LossSum cross_entropy(Transformer& model, const BatchShare& batch);
 

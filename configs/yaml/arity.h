@@ -1,4 +1,4 @@
-// Counts the members of a plain struct at compile time. With the count, configs/fields.cpp refuses a field list that
+// Counts the members of a plain struct at compile time. With the count, configs/fields/ refuses a field list that
 // omits a member.
 #pragma once
 

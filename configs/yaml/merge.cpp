@@ -9,7 +9,7 @@
 #include <variant>
 
 #include "base/utf8.h"
-#include "configs/field_text.h"
+#include "configs/fields/field_text.h"
 #include "configs/yaml/read_value.h"
 #include "configs/yaml/renamed_options.h"
 #include "configs/yaml/suggest.h"

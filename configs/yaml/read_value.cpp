@@ -9,7 +9,7 @@
 #include <limits>
 #include <type_traits>
 
-#include "configs/field_text.h"
+#include "configs/fields/field_text.h"
 #include "configs/yaml/suggest.h"
 
 namespace terse::configs {

@@ -13,7 +13,7 @@
 #include <unordered_map>
 
 #include "base/utf8.h"
-#include "configs/field_text.h"
+#include "configs/fields/field_text.h"
 
 namespace terse::configs {
 namespace {

@@ -16,11 +16,14 @@ namespace terse::data {
 // Immutable, so any number of threads may use it.
 class ChatFormat {
  public:
-  // `template_text` is the chat template; empty: none, so that a conversation is the contents of its messages, one after
-  // the other. `name` is for messages, e.g. "chat template of model.gguf". Throws DataError when the template is wrong,
-  // and ConfigError when an option of `config` does not fit it.
+  // `template_text` is the chat template; empty: none, so that a conversation is the contents of its messages, one
+  // after the other. `name` is for messages, e.g. "chat template of model.gguf". Throws DataError when the template is
+  // wrong, and ConfigError when an option of `config` does not fit it.
   ChatFormat(std::shared_ptr<const Tokenizer> tokenizer, const std::string& template_text, const std::string& name,
              const configs::Chat& config);
+
+  // The format without a template: contents, one after the other.
+  static std::shared_ptr<const ChatFormat> plain(std::shared_ptr<const Tokenizer> tokenizer);
 
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   std::shared_ptr<const Tokenizer> shared_tokenizer() const { return tokenizer_; }
@@ -41,11 +44,13 @@ class ChatFormat {
     // Parallel to `tokens`: fine-tuning learns this token, because the assistant says it or ends its turn with it.
     std::vector<bool> learned;
   };
-  // The ids of a whole conversation. Without a template, its messages end with eos() where the assistant has spoken.
+  // The ids of a whole conversation. Without a template, eos() follows each message of the assistant.
   // Throws what encode_prompt() throws.
   Encoded encode(const Conversation& conversation, const nlohmann::ordered_json& tools = nullptr) const;
 
  private:
+  Encoded encode_contents(const Conversation& conversation) const;
+  Encoded encode_rendered(const Conversation& conversation, const nlohmann::ordered_json& tools) const;
   Conversation with_system(const Conversation& conversation) const;
   RenderOptions options(const nlohmann::ordered_json& tools) const;
 

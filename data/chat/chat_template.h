@@ -14,8 +14,8 @@
 
 #include "data/chat/jinja/values/context.h"
 #include "data/chat/message.h"
-#include "data/span.h"
 #include "data/chat/thinking.h"
+#include "data/span.h"
 
 namespace terse::data {
 

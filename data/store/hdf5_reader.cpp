@@ -59,8 +59,12 @@ void Hdf5Reader::check_links(const std::set<std::string>& datasets) const {
   }
 }
 
+bool Hdf5Reader::has(const char* name) const {
+  return H5Aexists(file_, name) > 0;
+}
+
 Hdf5Handle Hdf5Reader::attribute(const char* name) const {
-  if (H5Aexists(file_, name) <= 0) fail(fmt::format("attribute '{}' is missing", name));
+  if (!has(name)) fail(fmt::format("attribute '{}' is missing", name));
   Hdf5Handle handle(H5Aopen(file_, name, H5P_DEFAULT), H5Aclose);
   if (handle < 0) fail(fmt::format("cannot open attribute '{}': {}", name, hdf5_error()));
   const Hdf5Handle space(H5Aget_space(handle), H5Sclose);

@@ -21,6 +21,7 @@ class Hdf5Reader {
   // Return the value of an attribute of the root group. Both throw DataError when it is missing or has another type.
   int64_t integer(const char* attribute) const;
   std::string text(const char* attribute) const;
+  bool has(const char* attribute) const;
   int64_t file_bytes() const { return file_bytes_; }
 
   struct Dataset {

@@ -39,8 +39,8 @@ void check_read(int64_t begin, size_t count, int64_t size) {
   }
 }
 
-ContentHash::ContentHash(const std::string& tokenizer_id) {
-  hash_.update("terse tokens 1\n" + tokenizer_id + "\n");
+ContentHash::ContentHash(const std::string& tokenizer_id, bool conversations) : conversations_(conversations) {
+  hash_.update((conversations ? "terse conversations 1\n" : "terse tokens 1\n") + tokenizer_id + "\n");
 }
 
 void ContentHash::add(std::span<const int32_t> tokens) {
@@ -48,10 +48,18 @@ void ContentHash::add(std::span<const int32_t> tokens) {
   tokens_ += static_cast<int64_t>(tokens.size());
 }
 
-std::string ContentHash::finish(const std::vector<int64_t>& documents) {
+void ContentHash::add_learned(std::span<const uint8_t> learned) {
+  learned_.update(learned.data(), learned.size());
+}
+
+std::string ContentHash::finish(const std::vector<int64_t>& documents, std::span<const uint64_t> keys) {
   hash_.update(documents.data(), documents.size() * sizeof(int64_t));
   const int64_t counts[2] = {tokens_, static_cast<int64_t>(documents.size())};
   hash_.update(counts, sizeof(counts));
+  if (conversations_) {
+    hash_.update(learned_.hex());
+    hash_.update(keys.data(), keys.size_bytes());
+  }
   return hash_.hex();
 }
 

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "base/errors.h"
 #include "base/utf8.h"
@@ -36,18 +37,26 @@ size_t widen(const uint8_t* bytes, int64_t vocab_size, std::span<int32_t> out) {
   return bad;
 }
 
+std::set<std::string> dataset_names(StoreContent content) {
+  std::set<std::string> names = {"tokens", "documents", "tokenizer"};
+  if (content == StoreContent::kConversations) names.insert({"learned", "keys"});
+  return names;
+}
+
 }  // namespace
 
 struct TokenStore::Impl {
+  StoreContent content;
   StoreInfo info;
   std::optional<Hdf5Reader> file;  // closed once everything is in memory
-  Hdf5Reader::Dataset tokens;
-  std::vector<uint8_t> memory;
+  Hdf5Reader::Dataset tokens, learned;
+  std::vector<uint8_t> memory, learned_memory;
   std::vector<int64_t> documents;
+  std::vector<uint64_t> keys;
   std::shared_ptr<const Tokenizer> tokenizer;
 
-  explicit Impl(const std::filesystem::path& path)
-      : file(std::in_place, path, std::set<std::string>{"tokens", "documents", "tokenizer"}) {
+  Impl(const std::filesystem::path& path, StoreContent kind)
+      : content(kind), file(std::in_place, path, dataset_names(kind)) {
     info.path = path.string();
     info.file_bytes = file->file_bytes();
   }
@@ -63,6 +72,13 @@ struct TokenStore::Impl {
     info.tokenizer_id = file->text("tokenizer_id");
     info.content_sha256 = file->text("content_sha256");
     info.created_by = printable(file->text("created_by"));
+    if (file->has("lines")) {
+      info.lines = file->integer("lines");
+      info.bad_lines = file->integer("bad_lines");
+      if (info.bad_lines < 0 || info.bad_lines > info.lines) {
+        file->fail(fmt::format("attribute 'bad_lines' is {} of {} lines", info.bad_lines, info.lines));
+      }
+    }
     try {
       info.separator = nlohmann::json::parse(file->text("separator")).get<std::string>();
       info.sources = nlohmann::json::parse(file->text("sources")).get<std::vector<std::string>>();
@@ -109,21 +125,48 @@ struct TokenStore::Impl {
       file->fail(fmt::format("dataset 'tokens' has {} bytes per token, but a vocabulary of {} needs {}", tokens.width,
                              info.vocab_size, token_width(info.vocab_size)));
     }
+    if (content == StoreContent::kConversations) open_learned();
     if (tokens.size * tokens.width > max_in_memory_bytes) return;
     memory.resize(static_cast<size_t>(tokens.size * tokens.width));
     file->read(tokens, 0, tokens.size, memory.data());
+    if (content != StoreContent::kConversations) return;
+    learned_memory.resize(static_cast<size_t>(learned.size));
+    file->read(learned, 0, learned.size, learned_memory.data());
+  }
+
+  void open_learned() {
+    learned = file->dataset("learned", {H5T_STD_U8LE});
+    if (learned.size != tokens.size) {
+      file->fail(fmt::format("dataset 'learned' has {} marks for {} tokens", learned.size, tokens.size));
+    }
+  }
+
+  void read_keys() {
+    const Hdf5Reader::Dataset dataset = file->dataset("keys", {H5T_STD_U64LE});
+    if (dataset.size != info.documents) {
+      file->fail(fmt::format("dataset 'keys' has {} keys for {} conversations", dataset.size, info.documents));
+    }
+    keys.resize(static_cast<size_t>(dataset.size));
+    file->read(dataset, 0, dataset.size, keys.data());
+  }
+
+  const Impl& conversations() const {
+    if (content != StoreContent::kConversations) throw std::logic_error(info.path + " holds no conversations");
+    return *this;
   }
 };
 
 std::shared_ptr<const TokenStore> TokenStore::open(const std::filesystem::path& path, const StoreOptions& options) {
   if (!is_hdf5(path)) throw DataError(fmt::format("{}: not a token store (no HDF5 signature)", path.string()));
-  auto impl = std::make_unique<Impl>(path);
+  auto impl = std::make_unique<Impl>(path, options.content);
   impl->read_attributes();
   impl->read_tokenizer();
   impl->open_tokens(options.max_in_memory_bytes);
   impl->read_documents();
+  if (options.content == StoreContent::kConversations) impl->read_keys();
   if (!impl->memory.empty()) {
     impl->tokens.handle.close();
+    impl->learned.handle.close();
     impl->file.reset();
   }
   return std::shared_ptr<const TokenStore>(new TokenStore(std::move(impl)));
@@ -167,16 +210,42 @@ void TokenStore::read(int64_t begin, std::span<int32_t> out) const {
   }
 }
 
+void TokenStore::read_learned(int64_t begin, std::span<uint8_t> out) const {
+  const Impl& impl = impl_->conversations();
+  check_read(begin, out.size(), size());
+  if (impl.memory.empty()) {
+    impl.file->read(impl.learned, begin, std::ssize(out), out.data());
+  } else {
+    std::copy_n(impl.learned_memory.begin() + begin, out.size(), out.begin());
+  }
+  const auto bad = std::find_if(out.begin(), out.end(), [](uint8_t mark) { return mark > 1; });
+  if (bad != out.end()) {
+    throw DataError(fmt::format("{}: dataset 'learned': the mark of token {} is {}, expected 0 or 1", impl.info.path,
+                                begin + (bad - out.begin()), *bad));
+  }
+}
+
+const std::vector<uint64_t>& TokenStore::keys() const {
+  return impl_->conversations().keys;
+}
+
 void TokenStore::verify(const Progress& progress) const {
-  ContentHash hash(impl_->info.tokenizer_id);
+  const bool conversations = impl_->content == StoreContent::kConversations;
+  ContentHash hash(impl_->info.tokenizer_id, conversations);
   std::vector<int32_t> block(static_cast<size_t>(std::min(size(), kHashBlock)));
+  std::vector<uint8_t> marks(conversations ? block.size() : 0);
   for (int64_t begin = 0; begin < size(); begin += kHashBlock) {
     const std::span<int32_t> part(block.data(), static_cast<size_t>(std::min(kHashBlock, size() - begin)));
     read(begin, part);
     hash.add(part);
+    if (conversations) {
+      const std::span<uint8_t> part_marks(marks.data(), part.size());
+      read_learned(begin, part_marks);
+      hash.add_learned(part_marks);
+    }
     if (progress) progress(begin + static_cast<int64_t>(part.size()), size());
   }
-  const std::string found = hash.finish(impl_->documents);
+  const std::string found = hash.finish(impl_->documents, impl_->keys);
   if (found != content_hash()) {
     throw DataError(fmt::format("{}: the SHA-256 of its content is {}, but attribute 'content_sha256' is {}",
                                 impl_->info.path, found, printable(content_hash())));
@@ -208,6 +277,7 @@ std::string to_text(const StoreInfo& info) {
   line("documents", fmt::format("{} ({} to {} tokens)", info.documents, info.shortest_document, info.longest_document));
   line("text", fmt::format("{} bytes, {:.3f} per token", info.text_bytes,
                            static_cast<double>(info.text_bytes) / static_cast<double>(info.tokens)));
+  if (info.lines > 0) line("lines", fmt::format("{} ({} bad ones left out)", info.lines, info.bad_lines));
   line("tokenizer", fmt::format("{} (vocabulary of {})", info.tokenizer_id, info.vocab_size));
   line("separator", info.separator.empty() ? "none" : nlohmann::json(info.separator).dump());
   for (const std::string& source : info.sources) line("source", source);

@@ -4,7 +4,11 @@
 //   /tokens      [n] uint8, uint16 or uint32: the smallest that holds the vocabulary; chunks of 16 Ki tokens
 //   /documents   [d] int64: where each document starts; the first is 0
 //   /tokenizer   [t] uint8: Tokenizer::definition(), so that the file needs no companion
-//   attributes of /: format_version, tokenizer_id, content_sha256, sources, separator, text_bytes, created_by
+//   attributes of /: format_version, tokenizer_id, content_sha256, sources, separator, text_bytes, created_by; for JSON
+//     Lines also lines and bad_lines
+// In a store of conversations, each document is one. It also has:
+//   /learned     [n] uint8: 1 for each token that fine-tuning learns, 0 for the others
+//   /keys        [d] uint64: a hash of each conversation's content, whatever the tokenizer
 // All datasets have the Fletcher32 filter. Only hard links, chunked storage and this filter are accepted, so a store
 // cannot make HDF5 read any other file. Sizes are checked against the size of the file before memory is allocated. Each
 // chunk's checksum is checked when the chunk is read.
@@ -21,6 +25,8 @@
 
 namespace terse::data {
 
+enum class StoreContent { kDocuments, kConversations };
+
 struct StoreInfo {
   std::string path;
   int64_t file_bytes = 0;
@@ -36,10 +42,13 @@ struct StoreInfo {
   std::string content_sha256;
   std::string separator;             // empty: each source was one document
   std::vector<std::string> sources;  // names of the text files
+  int64_t lines = 0;                 // of JSON Lines; 0: the store is not made of any
+  int64_t bad_lines = 0;             // those that were left out
   std::string created_by;
 };
 
 struct StoreOptions {
+  StoreContent content = StoreContent::kDocuments;
   int64_t max_in_memory_bytes = int64_t{512} << 20;  // a larger store is read from disk, chunk by chunk
 };
 
@@ -54,6 +63,11 @@ class TokenStore final : public TokenSource {
   const std::vector<int64_t>& documents() const override;
   void read(int64_t begin, std::span<int32_t> out) const override;
   std::string content_hash() const override;
+
+  // Of conversations: copies the marks of tokens [begin, begin + out.size()), and returns the key of each document.
+  // Both throw std::logic_error for a store of documents; read_learned() also throws what read() throws.
+  void read_learned(int64_t begin, std::span<uint8_t> out) const;
+  const std::vector<uint64_t>& keys() const;
 
   const StoreInfo& info() const;
   std::shared_ptr<const Tokenizer> tokenizer() const;

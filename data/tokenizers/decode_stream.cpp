@@ -8,8 +8,7 @@
 namespace terse::data {
 
 std::string DecodeStream::add(int32_t id) {
-  pending_ +=
-      last_ ? tokenizer_.decode({*last_, id}).substr(tokenizer_.decode({*last_}).size()) : tokenizer_.decode({id});
+  pending_ += tokenizer_.decode_next(last_, id);
   last_ = id;
   const size_t complete = whole_characters(pending_);
   std::string text = pending_.substr(0, complete);

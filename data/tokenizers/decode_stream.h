@@ -9,13 +9,13 @@
 namespace terse::data {
 
 // A token may end in the middle of a UTF-8 character. A DecodeStream keeps such a beginning back until the character is
-// complete, or other bytes show that it never will be. The parts that it returns, joined, are decode() of all ids. An
-// object is not thread-safe. The tokenizer must outlive it.
+// complete, or other bytes show that it never will be. The parts that it returns, joined, are decode_known() of all
+// ids. An object is not thread-safe. The tokenizer must outlive it.
 class DecodeStream {
  public:
   explicit DecodeStream(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
 
-  // Adds an id and returns the text that is now complete; it may be empty. Throws std::out_of_range as decode() does.
+  // Adds an id and returns the text that is now complete; it may be empty.
   std::string add(int32_t id);
   // Returns what is left, which ends in the middle of a character. Then a new text begins.
   std::string finish();

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -35,9 +36,9 @@ class Tokenizer {
   virtual int64_t vocab_size() const = 0;
   // Throws EncodeError that names the character and its offset when the vocabulary cannot encode the text.
   virtual std::vector<int32_t> encode(std::string_view text) const = 0;
-  // Encodes a rendered conversation (data/chat/chat_template.h). The content of a special or another added token becomes
-  // this token only where one span of `special_allowed` contains it; the spans are ascending and disjoint. encode() is
-  // for the text of users and data, which must never become a token that controls the model.
+  // Encodes a rendered conversation (data/chat/chat_template.h). The content of a special or another added token
+  // becomes this token only where one span of `special_allowed` contains it; the spans are ascending and disjoint.
+  // encode() is for the text of users and data, which must never become a token that controls the model.
   virtual std::vector<int32_t> encode_template(std::string_view text, std::span<const Span> special_allowed) const {
     static_cast<void>(special_allowed);
     return encode(text);
@@ -50,6 +51,17 @@ class Tokenizer {
   // Returns the text of the ids. decode(encode(text)) is the text, except that symbol tokenizers do not preserve white
   // space. Throws std::out_of_range that names the id when it is outside the vocabulary.
   virtual std::string decode(const std::vector<int32_t>& ids) const = 0;
+  // Returns the text of those ids that are in the vocabulary. A model may have more ids than its tokenizer.
+  std::string decode_known(std::vector<int32_t> ids) const {
+    std::erase_if(ids, [&](int32_t id) { return id < 0 || id >= vocab_size(); });
+    return decode(ids);
+  }
+  // Returns the text that `id` adds to a text that ends with the token `last`; nullopt: to an empty one. Some
+  // tokenizers write a separator between two tokens. An id outside the vocabulary adds nothing.
+  std::string decode_next(std::optional<int32_t> last, int32_t id) const {
+    if (!last) return decode_known({id});
+    return decode_known({*last, id}).substr(decode_known({*last}).size());
+  }
   // Identifies vocabulary and rules, e.g. "byte", "char:<hash>", "symbol:chain7:<hash>". It is stored beside data and
   // checkpoints.
   virtual std::string id() const = 0;

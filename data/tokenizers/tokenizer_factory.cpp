@@ -25,6 +25,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr const char* kOwnFormat = "terse-tokenizer";  // "format" of a definition that is no tokenizer.json
+
 std::shared_ptr<const Tokenizer> parse_char(const json& definition) {
   std::vector<char32_t> characters;
   for (const json& entry : definition.at("characters")) {
@@ -47,7 +49,7 @@ std::shared_ptr<const Tokenizer> parse_definition(std::string_view text) {
   if (is_tokenizer_json(definition)) {
     return std::make_shared<BpeTokenizer>(read_tokenizer_json(definition, std::string(text)));
   }
-  if (!definition.is_object() || definition.value("format", "") != "terse-tokenizer") {
+  if (!definition.is_object() || definition.value("format", "") != kOwnFormat) {
     throw std::invalid_argument("it has neither \"format\": \"terse-tokenizer\" nor a \"model\"");
   }
   if (definition.at("version") != 1) {
@@ -62,6 +64,14 @@ std::shared_ptr<const Tokenizer> parse_definition(std::string_view text) {
                                              definition.at("symbols").get<std::vector<std::string>>());
   }
   throw std::invalid_argument(fmt::format("its kind is \"{}\"; known: byte, char, symbol", kind));
+}
+
+// Whether a text is a definition of terse's own. A tokenizer.json of many MiB, which has not the word, is not parsed.
+bool is_own_definition(std::string_view text) {
+  if (text.find(fmt::format("\"{}\"", kOwnFormat)) == std::string_view::npos) return false;
+  const json document = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const auto format = document.find("format");
+  return format != document.end() && *format == kOwnFormat;
 }
 
 // The tokenizer of tokenizer.path, or else of the token store.
@@ -104,7 +114,11 @@ std::shared_ptr<const Tokenizer> parse_tokenizer(std::string_view definition, co
 }
 
 std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& path) {
-  if (is_hf_folder(path)) return load_hf_tokenizer(path);
+  if (is_hf_folder(path)) {
+    // A model of terse that was exported has a tokenizer of terse's own there.
+    const std::filesystem::path file = path / "tokenizer.json";
+    return is_own_definition(read_definition_file(file)) ? load_tokenizer(file) : load_hf_tokenizer(path);
+  }
   return parse_tokenizer(read_definition_file(path), path.string());
 }
 

@@ -95,5 +95,6 @@ void add_doctor(const Command& root);
 void add_plan(const Command& root);
 void add_data(const Command& root);
 void add_tokenizer(const Command& root);
+void add_convert(const Command& root);
 
 }  // namespace terse::launch

@@ -1,6 +1,5 @@
-// terse data: builds a token store from text files, or inspects one.
+// terse data: builds a token store from text files and JSON Lines, or inspects one.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -8,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/utf8.h"
+#include "data/jsonl/file_kind.h"
 #include "data/store/build_store.h"
 #include "data/store/token_store.h"
 #include "data/tokenizers/tokenizer_factory.h"
@@ -26,6 +26,7 @@ struct BuildRequest {
   std::string output;
   std::string tokenizer = "byte";
   std::string separator;
+  double max_bad_lines = 0.01;
   bool overwrite = false;
 };
 
@@ -34,23 +35,19 @@ constexpr const char* kBuildMore =
     "written by\n"
     "`terse tokenizer train`, or another token store, whose tokenizer is reused. The store contains its tokenizer and "
     "a hash of its\n"
-    "content. The separator may contain the escape sequences \\n, \\t, \\r, \\0 and \\\\.\n\n"
+    "content. The separator may contain the escape sequences \\n, \\t, \\r, \\0 and \\\\.\n"
+    "Each line of an input *.jsonl is an object with `text`, a document. Bad lines are left out and written to "
+    "OUTPUT.bad_lines.jsonl.\n\n"
     "Examples:\n"
     "  terse data build shakespeare.txt -o shakespeare.h5 --tokenizer char\n"
     "  terse data build part-*.txt -o corpus.h5 --separator '\\n\\n'\n"
+    "  terse data build part-*.jsonl -o corpus.h5 --tokenizer tokenizer.json\n"
     "  terse data build validation.txt -o validation.h5 --tokenizer corpus.h5";
 
 constexpr const char* kInspectMore =
     "Examples:\n"
     "  terse data inspect corpus.h5\n"
     "  terse data inspect corpus.h5 --verify";
-
-// Updates a progress line on a terminal. Prints nothing elsewhere.
-void show_progress(int64_t done, int64_t total) {
-  if (isatty(STDERR_FILENO) == 0) return;
-  const double percent = total > 0 ? 100.0 * static_cast<double>(done) / static_cast<double>(total) : 100.0;
-  warn("\r{} of {} ({:.0f}%) {}", byte_size(done), byte_size(total), percent, done >= total ? "\n" : "");
-}
 
 void require_files(const std::vector<std::string>& names) {
   std::error_code ignored;
@@ -64,6 +61,8 @@ bool is_token_store(const std::filesystem::path& file) {
 
 int build_data(const BuildRequest& request) {
   require_files(request.inputs);
+  if (!request.separator.empty() && std::all_of(request.inputs.begin(), request.inputs.end(), data::is_json_lines))
+    throw UsageError("--separator has no effect on JSON Lines, where each line is a document.");
   const std::vector<std::filesystem::path> inputs(request.inputs.begin(), request.inputs.end());
   std::vector<std::filesystem::path> read = inputs;
   read.push_back(request.tokenizer);  // the tokenizer may be a file
@@ -72,6 +71,7 @@ int build_data(const BuildRequest& request) {
   options.separator = unescape(request.separator);
   options.overwrite = request.overwrite;
   options.progress = show_progress;
+  options.max_bad_lines = request.max_bad_lines;
   const auto tokenizer = request.tokenizer == "char" ? data::train_char_tokenizer(inputs, options.separator)
                                                      : resolve_tokenizer(request.tokenizer);
   print_result("{}", data::to_text(data::build_store(inputs, request.output, *tokenizer, options)));
@@ -104,6 +104,8 @@ nlohmann::json to_json(const data::StoreInfo& info) {
           {"content_sha256", info.content_sha256},
           {"separator", info.separator},
           {"sources", info.sources},
+          {"lines", info.lines},
+          {"bad_lines", info.bad_lines},
           {"created_by", info.created_by}};
 }
 
@@ -129,13 +131,16 @@ int inspect_data(const std::string& path, bool verify, bool json) {
 }
 
 void add_build(const Command& parent) {
-  const Command command = parent.add("build", "Build a token store from text files");
+  const Command command = parent.add("build", "Build a token store from text files and JSON Lines");
   const auto request = std::make_shared<BuildRequest>();
-  command.arguments("INPUT", request->inputs, "Text files (UTF-8, or any bytes with the byte tokenizer)");
+  command.arguments("INPUT", request->inputs,
+                    "Text files (UTF-8, or any bytes with the byte tokenizer) and JSON Lines (*.jsonl)");
   command.required_option("-o,--output", "FILE", request->output, "Token store to write (HDF5)");
   command.option("--tokenizer", "NAME|FILE", request->tokenizer,
                  "byte, char, a task, a tokenizer file or a token store (default: byte)");
   command.option("--separator", "S", request->separator, "Text that separates documents (default: each file is one)");
+  command.number("--max-bad-lines", request->max_bad_lines, 0, 1,
+                 "Share of the lines of a JSON Lines file that may be bad (default: 0.01)");
   command.flag("--overwrite", request->overwrite, "Replace an existing token store");
   command.finish(kNoGlobals, kBuildMore, [request] { return build_data(*request); });
 }

@@ -30,11 +30,12 @@ constexpr const char* kMore =
     "`-` after `--`. The same seed and prompt give the same text.\n\n"
     "Examples:\n"
     "  terse generate runs/shakespeare \"ROMEO:\" --max-new-tokens 200 --temperature 0.8\n"
-    "  terse generate runs/quickstart --samples 4 --json <prompt.txt";
+    "  terse generate runs/quickstart --samples 4 --json <prompt.txt\n"
+    "  terse generate model.gguf \"What is 12 times 12?\" --chat --temperature 0";
 
 int generate(Options& options, const GlobalOptions& globals) {
   rl::GenerateRequest& request = options.request;
-  request.target = resolve_target(options.target);
+  request.target = resolve_model(options.target);
   request.prompt = text_or_input(options.prompt, /*trim=*/true);
   request.seed = globals.seed.value_or(1);
   request.device = globals.device.value_or("auto");
@@ -67,8 +68,10 @@ void add_generate(const Command& parent) {
   const Command command = parent.add("generate", "Sample from a prompt");
   const auto options = std::make_shared<Options>();
   rl::GenerateRequest& request = options->request;
-  command.argument("RUN|CHECKPOINT", options->target, "Run folder, or one folder of its checkpoints/");
+  command.argument("RUN|CHECKPOINT|MODEL", options->target,
+                   "Run folder, one folder of its checkpoints/, a Hugging Face folder, or a GGUF file");
   command.optional_argument("PROMPT", options->prompt, "Text to continue (default: standard input)");
+  command.flag("--chat", request.chat, "The prompt is the message of a user; the chat template of the model frames it");
   command.number("--samples", request.samples, 1, 1e6, "Number of samples (default: 1)");
   command.number("--max-new-tokens", request.max_new_tokens, 1, 1e9,
                  "Longest response in tokens (default: engine.max_new_tokens, the task's limit, or model.max_seq_len)");

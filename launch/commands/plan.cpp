@@ -30,13 +30,17 @@ struct Request {
   bool json = false;
 };
 
+// A config.yaml in a run folder has the tokenizer of the run beside it.
+std::filesystem::path folder_of_run(const std::filesystem::path& file) {
+  return file.filename() == "config.yaml" ? file.parent_path() : std::filesystem::path();
+}
+
 // Returns the size of the vocabulary. The config.yaml of a run folder has its tokenizer beside it. Any other
 // configuration may lack its data here, unless the characters of the data are the vocabulary.
 int64_t vocabulary_of(const std::filesystem::path& file, const configs::RunConfig& config) {
   std::error_code ignored;
-  const std::filesystem::path kept = file.parent_path() / rl::kTokenizerFile;
-  if (file.filename() == "config.yaml" && std::filesystem::exists(kept, ignored))
-    return data::load_tokenizer(kept)->vocab_size();
+  const std::filesystem::path kept = folder_of_run(file) / rl::kTokenizerFile;
+  if (std::filesystem::exists(kept, ignored)) return data::load_tokenizer(kept)->vocab_size();
   const bool present = std::filesystem::exists(config.data.train, ignored);
   if (!present && config.tokenizer.path.empty() && config.tokenizer.kind != "byte") {
     throw UsageError(fmt::format(
@@ -54,18 +58,17 @@ plan::Run run_of(const Request& request, const GlobalOptions& globals) {
   run.ranks_per_node = request.ranks_per_node;
   if (run.ranks_per_node == 0) run.ranks_per_node = run.config.parallel.ranks_per_node;
   if (run.ranks_per_node == 0) run.ranks_per_node = run.machine.ranks_per_node;
-  bool has_task = false;
-  for (const std::string& stage : run.config.stages) has_task = has_task || stage != "pretrain";
-  if (has_task) {
-    const std::unique_ptr<rl::TokenizedTask> task = rl::task_of(run.config);
+  if (rl::needs_task(run.config)) {
+    const std::unique_ptr<rl::TokenizedTask> task = rl::task_of(run.config, folder_of_run(request.config));
     if (!task)
       throw UsageError("the tokenizer depends on a text that the plan does not read: name it by tokenizer.path.");
     run.vocab = task->tokenizer().vocab_size();
     run.prompt_tokens = task->max_prompt_tokens();
     run.response_tokens = rl::response_limit(run.config, *task);
-  } else if (request.vocab == 0) {
+  } else if (request.vocab == 0 && run.config.model.vocab_size == 0) {
     run.vocab = vocabulary_of(request.config, run.config);
   }
+  run.vocab = std::max(run.vocab, run.config.model.vocab_size);
   if (request.vocab > 0) run.vocab = request.vocab;
   if (request.response_tokens > 0) run.response_tokens = request.response_tokens;
   return run;

@@ -31,11 +31,18 @@ std::string bytes(double count) {
   return count == 0 ? "-" : byte_size(std::llround(count));
 }
 
-std::string parameters_text(const Run& run) {
-  const double count = plan::shard_elements(plan::unit_sizes(run.spec()), 1);
+std::string count_text(double count) {
   if (count >= 1e9) return fmt::format("{:.2f} billion parameters", count / 1e9);
   if (count >= 1e6) return fmt::format("{:.1f} million parameters", count / 1e6);
   return fmt::format("{} parameters", with_thousands(std::llround(count)));
+}
+
+std::string parameters_text(const Run& run) {
+  const plan::ModelSpec spec = run.spec();
+  const std::string all = count_text(plan::shard_elements(plan::unit_sizes(spec), 1));
+  if (!spec.has_adapters()) return all;
+  return fmt::format("{} and adapters of {}, which alone are trained", all,
+                     count_text(plan::shard_elements(plan::trained_sizes(spec), 1)));
 }
 
 std::string sharing_text(const Run& run) {
@@ -173,6 +180,7 @@ nlohmann::json plan_json(const std::string& config_path, const Run& run, const P
           {"ranks", run.ranks},
           {"ranks_per_node", run.ranks_per_node},
           {"parameters", plan::shard_elements(plan::unit_sizes(run.spec()), 1)},
+          {"trained_parameters", plan::shard_elements(plan::trained_sizes(run.spec()), 1)},
           {"fits", std::all_of(plans.begin(), plans.end(), [](const StagePlan& plan) { return plan.fits(); })},
           {"stages", stages},
           {"warnings", plan::warnings(run, plans)}};

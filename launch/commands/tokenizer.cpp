@@ -19,7 +19,8 @@
 namespace terse::launch {
 namespace {
 
-constexpr const char* kNames = "`byte`, the name of a task, a tokenizer file, a Hugging Face folder, or a token store";
+constexpr const char* kNames =
+    "`byte`, the name of a task, a tokenizer file, a Hugging Face folder, a GGUF file, or a token store";
 
 struct TrainRequest {
   std::vector<std::string> inputs;

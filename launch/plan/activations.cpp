@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "trainer/model/block_weights.h"
+
 namespace terse::launch::plan {
 
 namespace {
@@ -30,17 +32,34 @@ double element_bytes(const ModelSpec& spec, bool cuda) {
   return cuda && spec.bf16 ? 2 : 4;
 }
 
+// The scaled row x A^T of each adapter; with dropout, also its mask, which is fp32 where it was drawn, and the product.
+// On the CPU, products in bf16 keep rounded copies of their inputs instead.
+double adapter_bytes_per_token(const ModelSpec& spec, bool cuda) {
+  const double size = element_bytes(spec, cuda), rank = static_cast<double>(spec.lora.rank);
+  const bool rounds = !cuda && spec.bf16;
+  double bytes = 0;
+  for (const trainer::BlockWeight& weight : trainer::block_weights(spec)) {
+    for (const trainer::BlockWeight::Part& part : weight.parts) {
+      if (!trainer::has_adapter(spec, part)) continue;
+      const double in = static_cast<double>(weight.columns);
+      bytes += (rounds ? 2 : size) * rank + (rounds ? 2 * in : 0);
+      if (spec.lora.dropout > 0) bytes += size * in + (rounds ? 0 : size * in);
+    }
+  }
+  return bytes;
+}
+
 }  // namespace
 
 double block_bytes_per_token(const ModelSpec& spec, bool cuda) {
   const Widths w(spec);
-  const double size = element_bytes(spec, cuda);
+  const double size = element_bytes(spec, cuda), adapters = adapter_bytes_per_token(spec, cuda);
   const double roots = 4 * (w.h + 2);
   const double heads = spec.qk_norm ? size * w.q + 4 * (w.h + w.k) : 0;
   if (!cuda && spec.bf16) {
-    return 4 * (2 * w.d + w.q + w.a + 2 * w.f) + 2 * (2 * w.d + w.a + w.f) + roots + heads;
+    return 4 * (2 * w.d + w.q + w.a + 2 * w.f) + 2 * (2 * w.d + w.a + w.f) + roots + heads + adapters;
   }
-  return size * (4 * w.d + w.q + w.a + 3 * w.f) + roots + heads;
+  return size * (4 * w.d + w.q + w.a + 3 * w.f) + roots + heads + adapters;
 }
 
 double activation_bytes(const ModelSpec& spec, bool cuda, Pass pass) {
@@ -57,8 +76,9 @@ namespace {
 
 // Matrices of the size of the head, on the CPU in fp32: the transposed weights, and partial sums of the gradient. The
 // gradient is a tree over sequences, which is halved until the rows fit a chunk (token_logprobs.cpp). Each halving
-// keeps one more copy.
+// keeps one more copy. A frozen head has no gradient.
 double head_copies(const ModelSpec& spec, Pass pass, double chunk) {
+  if (spec.has_adapters()) return static_cast<double>(spec.hidden_size * spec.vocab) * 4;
   double copies = static_cast<double>(pass.loss_rows) > chunk ? 2 : 1;
   int64_t sequences = pass.sequences;
   for (; sequences > 1 && static_cast<double>(sequences * pass.loss_rows / pass.sequences) > chunk; sequences /= 2)
@@ -88,7 +108,8 @@ double workspace_bytes(const ModelSpec& spec, bool cuda, Pass pass, Moment momen
   // that the final norm and the head saved are free by then.
   double feed_forward = size * ((w.d + 2 * w.f) * tokens - w.d * (tokens + rows));
   if (spec.activation_checkpointing) feed_forward += (block_bytes_per_token(spec, cuda) + size * w.d) * tokens;
-  if (!cuda && spec.bf16) feed_forward += 2 * w.f * w.d * 2;  // the gradient of a weight, before it is added
+  if (!cuda && spec.bf16 && !spec.has_adapters())
+    feed_forward += 2 * w.f * w.d * 2;  // the gradient of a weight, before it is added
   return feed_forward;
 }
 

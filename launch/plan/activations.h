@@ -6,7 +6,7 @@
 //   input of the first norm D, its output D (input of qkv), turned q|k|v Q = (H + 2K) C, attention's output A = H C,
 //   sum with the residual D, its norm D (input of gate|up), gate|up 2F, their product F (input of down); and in fp32
 //   everywhere, log-sum-exp of attention H and a reciprocal root mean square for each of 2 norms. QK-norm keeps q|k|v a
-//   second time and a root for each head.
+//   second time and a root for each head. Each adapter of LoRA keeps rank more.
 // With bf16 weights on the CPU, activations stay fp32, but the inputs of matrix products are kept as bf16 copies
 // instead.
 #pragma once

@@ -49,9 +49,9 @@ struct Scheme {
         ranks(static_cast<double>(sharding.shard().ranks)),
         replicas(static_cast<double>(sharding.replicas().ranks)),
         pass_element(spec.bf16 && cuda ? 2 : 4),
-        weights(unit_sizes(spec)) {
+        weights(trained_sizes(spec)) {
     gradients.assign(weights.rbegin(), weights.rend());
-    if (!cuda && spec.tie_embeddings) gradients.insert(gradients.begin() + 1, weights.front());
+    if (!cuda && spec.tie_embeddings && !spec.has_adapters()) gradients.insert(gradients.begin() + 1, weights.front());
   }
 
   double unit_on_its_way(double unit) const {
@@ -83,6 +83,7 @@ std::vector<Consumer> state_bytes(const ModelSpec& spec, const PlannedSharding& 
   const auto add = [&](const char* name, double bytes) {
     if (bytes > 0) out.push_back({name, bytes});
   };
+  if (spec.has_adapters()) add(kFrozen, w * shard_elements(unit_sizes(spec), 1));
   add("weights", scheme.zero == 3 ? 0 : w * whole);
   add("fp32 masters", one_buffer ? 0 : 4 * part);
   add("AdamW moments", 8 * part);
@@ -177,6 +178,7 @@ std::vector<Consumer> engine_bytes(const ModelSpec& spec, const Generation& gene
   }};
   if (has_kernel_decoder(spec, cuda)) {
     double packed = shard_elements(unit_sizes(spec), 1);
+    if (spec.has_adapters()) packed += shard_elements(trained_sizes(spec), 1);
     if (spec.tie_embeddings) packed += static_cast<double>(spec.vocab * spec.hidden_size);  // the head, transposed
     out.push_back({"weights to decode with", 4 * packed});
   }

@@ -9,6 +9,8 @@
 //   gradients            4 P       4 P/n        4 P/n     4 P/n
 //   of the pass          -         4 P + 4 U    12 U      12 U
 //
+// With LoRA, P and U count the adapters, and each rank also has all frozen weights, w bytes each.
+//
 // In fp32 the masters of one rank are its working weights. On the CPU with a tied head, the gradients have one more
 // unit, because the head's gradient is summed separately. In fp32 on the CPU, an owner receives the contribution of
 // every rank to its part of a unit separately: U in total, beside the unit that is sent and the one that is computed.
@@ -28,6 +30,9 @@ struct Consumer {
   std::string name;  // for people
   double bytes = 0;
 };
+
+// The consumer that a second model does not need again (state_bytes()).
+inline constexpr char kFrozen[] = "frozen weights";
 
 double total_bytes(const std::vector<Consumer>& consumers);
 

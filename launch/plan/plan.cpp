@@ -33,11 +33,12 @@ double batch_bytes(const StageShape& shape) {
 }
 
 // Adds the memory of the student: it is a second model that learns and generates beside the policy, and has an
-// average of its weights.
+// average of its weights. It shares the frozen weights of the policy.
 void add_student(const ModelSpec& spec, const PlannedSharding& sharding, const std::vector<Consumer>& own,
                  std::vector<Consumer>& out) {
-  const double average = 4 * shard_elements(unit_sizes(spec), sharding.shard().ranks);
-  out.push_back({"the student in total", total_bytes(own) + average});
+  double bytes = 4 * shard_elements(trained_sizes(spec), sharding.shard().ranks);
+  for (const Consumer& consumer : own) bytes += consumer.name == kFrozen ? 0 : consumer.bytes;
+  out.push_back({"the student in total", bytes});
 }
 
 // Returns the consumers at the moment of a step that needs most memory beside the permanent state: in the head, in a
@@ -63,7 +64,9 @@ std::vector<Consumer> worst_moment(const Run& run, const StageShape& shape) {
   if (shape.rollouts == 0) return worst;
   double generating = decoding_bytes(spec, generation_of(run, shape), cuda);
   // Generation needs complete weights, so sharded ones are gathered.
-  if (sharding.zero == 3 && sharding.ranks > 1) generating += (spec.bf16 ? 2 : 4) * shard_elements(unit_sizes(spec), 1);
+  if (sharding.zero == 3 && sharding.ranks > 1) {
+    generating += (spec.bf16 ? 2 : 4) * shard_elements(trained_sizes(spec), 1);
+  }
   if (generating > total_bytes(worst)) worst = {{"generating a token", generating}};
   return worst;
 }
@@ -90,9 +93,10 @@ std::vector<Consumer> memory_of(const Run& run, const StageShape& shape) {
 // The memory of a rank that only generates: its weights, new weights that arrive meanwhile, and the engine.
 std::vector<Consumer> sampler_memory(const Run& run, const StageShape& shape) {
   const ModelSpec spec = run.spec();
-  const double whole = shard_elements(unit_sizes(spec), 1);
+  const double whole = shard_elements(trained_sizes(spec), 1);
   const bool bf16 = rl::transfer_dtype(run.config.parallel, spec.bf16, run.cuda()) == torch::kBFloat16;
   std::vector<Consumer> out = {{"weights", (spec.bf16 ? 6 : 4) * whole}, {"incoming weights", (bf16 ? 2 : 4) * whole}};
+  if (spec.has_adapters()) out.push_back({kFrozen, (spec.bf16 ? 2 : 4) * shard_elements(unit_sizes(spec), 1)});
   for (const Consumer& consumer : engine_bytes(spec, generation_of(run, shape), run.cuda())) out.push_back(consumer);
   out.push_back({"generating a token", decoding_bytes(spec, generation_of(run, shape), run.cuda())});
   return out;
@@ -114,7 +118,7 @@ StepTime update_time(const Run& run, const StageShape& shape, int64_t own_sequen
   const double again = spec.activation_checkpointing ? 4.0 / 3 : 1;
   const double tokens = static_cast<double>(own_sequences) * length;
   StepWork work;
-  work.units = unit_sizes(spec);
+  work.units = trained_sizes(spec);
   work.sharding = sharding_of(run, shape);
   work.micro_batches = (own_sequences + shape.micro_batch - 1) / shape.micro_batch;
   const double operations = kOperationsOfAPass * again * static_cast<double>(work.micro_batches);
@@ -129,13 +133,15 @@ StepTime update_time(const Run& run, const StageShape& shape, int64_t own_sequen
 // values, computes, and waits for the host; the slowest of the three counts. The prompts are one forward pass.
 double generation_seconds(const Run& run, const StageShape& shape) {
   const ModelSpec spec = run.spec();
-  const double w = spec.bf16 ? 2 : 4, parameters = shard_elements(unit_sizes(spec), 1);
+  const double w = spec.bf16 ? 2 : 4;
+  double parameters = shard_elements(unit_sizes(spec), 1);
+  if (spec.has_adapters()) parameters += shard_elements(trained_sizes(spec), 1);
   const Generation generation = generation_of(run, shape);
   const double batch = static_cast<double>(std::min(generation.slots, generation.requests));
   const double waves = std::ceil(static_cast<double>(generation.requests) / batch);
   const double context = static_cast<double>(run.prompt_tokens) + static_cast<double>(run.response_tokens) / 2;
   const double cached = 2 * w * static_cast<double>(spec.kv_heads * spec.head_dim * spec.layers) * context * batch;
-  const double forward_flops = flops_per_token(spec, context) / 3;
+  const double forward_flops = forward_flops_per_token(spec, context);
   const double bandwidth = run.machine.memory_gbps * 1e9 * run.machine.decode_efficiency;
   const double token = std::max({(w * parameters + cached) / bandwidth, forward_flops * batch / peak_flops(run),
                                  block_operations_seconds(run, kOperationsOfAToken)});

@@ -27,7 +27,7 @@ struct Run {
   // ZeRO-3 implies activation checkpointing: blocks run again in the backward pass, so their gathered weights need not
   // be kept until then (Transformer).
   ModelSpec spec() const {
-    ModelSpec spec = trainer::resolve(config.model, vocab);
+    ModelSpec spec = trainer::resolve(config.model, vocab, config.lora);
     spec.activation_checkpointing |= config.parallel.zero == 3 && ranks > 1;
     return spec;
   }

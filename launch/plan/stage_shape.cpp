@@ -55,6 +55,8 @@ StageShape shape_of(const Run& run, const std::string& stage) {
   shape.sequence_tokens = run.prompt_tokens + run.response_tokens;
   shape.loss_rows = run.response_tokens;
   if (stage == "sft") {
+    // The plan does not read conversations. None is longer, and at most all of their tokens are learned.
+    if (!run.config.sft.train.empty()) shape.sequence_tokens = shape.loss_rows = run.config.model.max_seq_len;
     shape.sequences = run.config.sft.batch_size;
     shape.batches = {shape.sequences};
     share_out(shape, run.config.sft.micro_batch);

@@ -12,6 +12,7 @@
 #include <iterator>
 #include <utility>
 
+#include "base/errors.h"
 #include "data/store/token_store.h"
 #include "data/tokenizers/byte_tokenizer.h"
 #include "data/tokenizers/hf/hf_folder.h"
@@ -23,7 +24,9 @@
 #include "rl/tasks/task_files.h"
 #include "rl/tasks/tokenized_task.h"
 #include "trainer/parallel/world.h"
+#include "trainer/saved_model/gguf_model.h"
 #include "trainer/saved_model/initial_weights.h"
+#include "trainer/saved_model/model_vocabulary.h"
 
 namespace terse::launch {
 
@@ -58,7 +61,7 @@ configs::LoadedConfig resolved(const std::string& path, const GlobalOptions& glo
   }
   configs::RunConfig kept = loaded.config;  // reads the files of the task from the run folder, if it has begun
   kept.task = rl::with_kept_files(kept.task, run_dir_of(kept));
-  rl::check_limits(kept, loaded.origin);
+  rl::check_limits(kept, loaded.origin, run_dir_of(kept));
   return loaded;
 }
 
@@ -98,6 +101,10 @@ fs::path resolve_target(const std::string& target) {
                   fs::is_directory(in_runs, ignored) ? fmt::format("; did you mean {}?", in_runs.string()) : "."));
 }
 
+fs::path resolve_model(const std::string& target) {
+  return trainer::is_gguf_file(target) ? fs::path(target) : resolve_target(target);
+}
+
 std::shared_ptr<const data::Tokenizer> resolve_tokenizer(const std::string& name) {
   if (name == "byte") return std::make_shared<data::ByteTokenizer>();
   const std::vector<std::string> tasks = rl::tasks_with_tokenizer();
@@ -109,11 +116,15 @@ std::shared_ptr<const data::Tokenizer> resolve_tokenizer(const std::string& name
   }
   std::error_code ignored;
   if (data::is_hf_folder(name)) return data::load_tokenizer(name);
+  if (trainer::is_gguf_file(name)) {
+    auto found = trainer::load_model_vocabulary(name).tokenizer;
+    if (found) return found;
+    throw DataError(fmt::format("{} has no tokenizer", name));
+  }
   if (!fs::is_regular_file(name, ignored))
     throw UsageError(
         fmt::format("no tokenizer '{}': it is neither `byte`, nor a task ({}), nor a tokenizer file, nor a Hugging "
-                    "Face folder, nor "
-                    "a token store.",
+                    "Face folder, nor a GGUF file, nor a token store.",
                     name, fmt::join(tasks, ", ")));
   return data::is_hdf5(name) ? data::TokenStore::open(name)->tokenizer() : data::load_tokenizer(name);
 }

@@ -23,8 +23,11 @@ configs::LoadedConfig resolve_run_config(const std::string& path, const GlobalOp
 // Returns `target` if it is a folder. Otherwise throws UsageError, with a suggestion where there is one.
 std::filesystem::path resolve_target(const std::string& target);
 
-// Returns the tokenizer that `name` stands for: `byte`, a task, a tokenizer file, a Hugging Face folder, or a token
-// store. Throws UsageError, DataError.
+// Does the same, and also takes a GGUF file.
+std::filesystem::path resolve_model(const std::string& target);
+
+// Returns the tokenizer that `name` stands for: `byte`, a task, a tokenizer file, a Hugging Face folder, a GGUF file,
+// or a token store. Throws UsageError, DataError.
 std::shared_ptr<const data::Tokenizer> resolve_tokenizer(const std::string& name);
 
 // Returns the argument, or all of standard input when there is none or it is "-". `trim` removes the line end that

@@ -199,7 +199,9 @@ void check_data(const fs::path& dir, std::vector<Finding>& findings) {
             {Kind::kNote, subject, fmt::format("missing: the next start builds it again from {}", source.file)});
         continue;
       }
-      const auto store = data::TokenStore::open(dir / source.store);
+      const auto content =
+          key.starts_with("sft.") ? data::StoreContent::kConversations : data::StoreContent::kDocuments;
+      const auto store = data::TokenStore::open(dir / source.store, {.content = content});
       store->verify();
       findings.push_back({Kind::kSound, subject, fmt::format("{} tokens of {}", with_thousands(store->size()), key)});
     }

@@ -28,7 +28,7 @@ class RolloutRank {
       : split_(split),
         config_(config),
         task_(task),
-        model_(trainer::resolve(config.model, vocab), device, 0, {}, trainer::Purpose::kInference),
+        model_(trainer::resolve(config.model, vocab, config.lora), device, 0, {}, trainer::Purpose::kInference),
         receiver_(model_.params(), *split.weights,
                   transfer_dtype(config.parallel, model_.spec().bf16, device.is_cuda())),
         engine_(model_, {config.engine.max_batch}),

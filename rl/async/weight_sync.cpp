@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
-#include <numeric>
 #include <set>
 
 #include "base/checksum.h"
@@ -23,9 +23,11 @@ using trainer::ParamUnit;
 
 constexpr int kAttempts = 3;
 
+// Returns the units that have weights. With LoRA these are the adapters of the blocks.
 std::vector<size_t> all_units(const FlatParams& params) {
-  std::vector<size_t> units(params.units());
-  std::iota(units.begin(), units.end(), size_t{0});
+  std::vector<size_t> units;
+  for (size_t unit = 0; unit < params.units(); ++unit)
+    if (params.layout().units[unit].size() > 0) units.push_back(unit);
   return units;
 }
 
@@ -51,6 +53,13 @@ std::vector<size_t> exchange_damaged(Collectives& group, const std::vector<size_
     all.insert(units.begin(), units.end());
   }
   return {all.begin(), all.end()};
+}
+
+// Transfers the weights that LoRA leaves as they are. The first rank that learns has them from the beginning.
+void send_frozen(const FlatParams& params, Collectives& group, const TransferPlan& plan) {
+  if (params.frozen() == nullptr) return;
+  const auto first = std::find_if(plan.shard_of.begin(), plan.shard_of.end(), [](int64_t shard) { return shard >= 0; });
+  params.frozen()->broadcast(group, first - plan.shard_of.begin());
 }
 
 [[noreturn]] void give_up(const FlatParams& params, int64_t version, const std::vector<size_t>& units) {
@@ -86,7 +95,9 @@ TransferPlan::TransferPlan(Collectives& group, const trainer::Sharding* learner)
 }
 
 WeightSender::WeightSender(const FlatParams& params, Collectives& group, torch::ScalarType dtype)
-    : params_(params), group_(group), dtype_(dtype), plan_(group, &params.sharding()) {}
+    : params_(params), group_(group), dtype_(dtype), plan_(group, &params.sharding()) {
+  send_frozen(params_, group_, plan_);
+}
 
 WeightSender::~WeightSender() {
   if (under_way_.valid()) under_way_.wait();
@@ -146,7 +157,9 @@ WeightReceiver::WeightReceiver(FlatParams& params, Collectives& group, torch::Sc
       group_(group),
       dtype_(dtype),
       plan_(group, nullptr),
-      incoming_(torch::empty_like(params.master(), params.master().options().dtype(dtype))) {}
+      incoming_(torch::empty_like(params.master(), params.master().options().dtype(dtype))) {
+  send_frozen(params_, group_, plan_);
+}
 
 WeightReceiver::~WeightReceiver() {
   if (under_way_.valid()) under_way_.wait();

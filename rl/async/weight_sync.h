@@ -7,6 +7,9 @@
 // Both sides do this in the background. A sampler keeps its old weights until the new ones are complete, verified and
 // acknowledged by all samplers. Then it holds the learners' weights of that version, bit for bit (rounded to bf16 if
 // they are sent in bf16).
+//
+// With LoRA, transfers consist of the adapters alone. The frozen weights are transferred once, before the first of
+// them, when the two sides are constructed.
 #pragma once
 
 #include <future>

@@ -20,7 +20,8 @@ constexpr double kAverage = 0.99;       // decay of the averaged weights, per up
 }  // namespace
 
 Student::Copy::Copy(const configs::RunConfig& config, const trainer::Transformer& policy, trainer::SignalPoll* signals)
-    : model(policy.spec(), policy.device(), 0, policy.params().sharding()),
+    : model(policy.spec(), policy.device(), 0, policy.params().sharding(), trainer::Purpose::kTraining,
+            policy.params().frozen()),
       optimizer(model.params(), config.rl.optimizer),
       average(policy.params().master().clone()),
       engine(model, {config.engine.max_batch, signals}) {

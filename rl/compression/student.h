@@ -6,7 +6,7 @@
 // copy learns the form instead, which also costs several times less than rollouts. A promotion gate evaluates the copy
 // at the policy's own sampling temperature. The policy takes its weights when the copy is as accurate at every
 // difficulty as the policy has ever been, within a small tolerance. A level that the copy never masters costs the
-// policy nothing.
+// policy nothing. With LoRA, only the adapters are copied, and both models share the frozen weights.
 //
 // The number of steps that a level needs is unknown beforehand, so the learning rate is constant. The gate evaluates an
 // exponential moving average of the weights, and the policy takes this average. It performs as well as a decayed

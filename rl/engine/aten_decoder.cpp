@@ -53,6 +53,7 @@ class AtenBackend {
   Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) const {
     return ops::linear(x, weight, bias.defined() ? like(x, bias) : Tensor());
   }
+  Tensor dropout(const Tensor& x, int64_t) const { return x; }  // only in training
   Tensor qk_norm(const Tensor& qkv, const Tensor& q_norm, const Tensor& k_norm) const {
     return fused_.qk_norm(qkv, like(qkv, q_norm), like(qkv, k_norm), spec_);
   }
@@ -99,11 +100,13 @@ class AtenDecoder final : public Decoder {
   }
 
   // Uses the model's weights in place. Weights that are gathered on demand are copied, because ranks generate at their
-  // own pace and cannot gather together.
+  // own pace and cannot gather together. Frozen weights, which need no gradient, are there all the time.
   void refresh() override {
     trainer::FlatParams& params = model_.params();
     const bool copies = params.gathers_on_demand();
-    const auto take = [copies](const Tensor& t) { return copies ? t.detach().clone() : t.detach(); };
+    const auto take = [copies](const Tensor& t) {
+      return copies && t.requires_grad() ? t.detach().clone() : t.detach();
+    };
     blocks_.clear();
     params.visit(
         [&](const trainer::BlockWeights& w) { blocks_.push_back(trainer::transform(declared_, w, take, take)); },

@@ -70,6 +70,8 @@ class KernelBackend {
     return y;
   }
 
+  Tensor dropout(const Tensor& x, int64_t) const { return x; }  // only in training
+
   // In place.
   Tensor qk_norm(const Tensor& qkv, const Tensor& q_norm, const Tensor& k_norm) const {
     norm_heads(qkv, 0, spec_.heads, q_norm);
@@ -149,10 +151,19 @@ class KernelDecoder final : public Decoder {
   }
 
   void refresh() override {
-    blocks_.clear();
     const auto transposed = [](const Tensor& w) { return w.detach().to(torch::kFloat32).t().contiguous(); };
     const auto vector = [](const Tensor& w) { return w.detach().to(torch::kFloat32).clone(); };
     trainer::FlatParams& params = model_.params();
+    if (params.frozen() != nullptr && params.frozen()->version() == frozen_version_) {
+      size_t layer = 0;
+      params.visit(
+          [&](const trainer::BlockWeights& w) {
+            trainer::transform_adapters(declared_, w, transposed, blocks_[layer++]);
+          },
+          [] {});
+      return;
+    }
+    blocks_.clear();
     params.visit(
         [&](const trainer::BlockWeights& w) {
           blocks_.push_back(trainer::transform(declared_, w, transposed, vector));
@@ -162,6 +173,7 @@ class KernelDecoder final : public Decoder {
           final_norm_ = vector(params.final_norm());
           head_ = transposed(params.head());
         });
+    if (params.frozen() != nullptr) frozen_version_ = params.frozen()->version();
   }
 
   Tensor run(const DecodeRows& rows) override {
@@ -199,6 +211,7 @@ class KernelDecoder final : public Decoder {
   Pages cache_;
   std::vector<trainer::BlockWeights> blocks_;  // matrices transposed to [in, out]
   Tensor embedding_, final_norm_, head_;
+  int64_t frozen_version_ = -1;  // of the frozen weights that blocks_ has; -1: none
 };
 
 }  // namespace

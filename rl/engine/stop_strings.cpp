@@ -5,19 +5,9 @@
 
 namespace terse::rl {
 
-namespace {
-
-// The text that `token` adds. Some tokenizers write a separator between two tokens, so the token before it counts.
-std::string piece(const data::Tokenizer& tokenizer, const std::vector<int32_t>& tokens, int32_t token) {
-  if (tokens.empty()) return tokenizer.decode({token});
-  return tokenizer.decode({tokens.back(), token}).substr(tokenizer.decode({tokens.back()}).size());
-}
-
-}  // namespace
-
 std::string StopStrings::add(const data::Tokenizer& tokenizer, const std::vector<std::string>& stop,
                              const std::vector<int32_t>& tokens, int32_t token) {
-  text_ += piece(tokenizer, tokens, token);
+  text_ += tokenizer.decode_next(tokens.empty() ? std::nullopt : std::optional(tokens.back()), token);
   size_t first = std::string::npos, longest = 0;
   std::string found;
   for (const std::string& each : stop) {

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "base/errors.h"
@@ -15,6 +16,8 @@
 #include "rl/tasks/vocabulary.h"
 #include "trainer/device.h"
 #include "trainer/model/transformer.h"
+#include "trainer/saved_model/model_files.h"
+#include "trainer/saved_model/model_vocabulary.h"
 #include "trainer/saved_model/saved_model.h"
 
 namespace terse::rl {
@@ -45,11 +48,17 @@ Opened open_alone(const checkpoints::Store::Loaded& loaded, const std::string& t
   auto tokenizer =
       data::parse_tokenizer(loaded.state.files.at(trainer::kVocabularyFile), file(trainer::kVocabularyFile));
   opened.spec = trainer::saved_spec(loaded);
-  if (opened.spec.vocab != tokenizer->vocab_size()) {
+  // A model may have more ids than its tokenizer, if its config says so.
+  const int64_t expected = std::max(opened.config.model.vocab_size, tokenizer->vocab_size());
+  if (opened.spec.vocab != expected) {
     throw DataError(fmt::format("{}: \"vocab_size\" is {}, but the tokenizer beside it has {} tokens",
                                 file(trainer::kShapeFile), opened.spec.vocab, tokenizer->vocab_size()));
   }
-  opened.vocabulary = saved_vocabulary(opened.config, std::move(tokenizer), run_of(loaded), use);
+  const auto found = loaded.state.files.find(trainer::kChatTemplateFile);
+  auto chat = std::make_shared<const data::ChatFormat>(std::move(tokenizer),
+                                                       found != loaded.state.files.end() ? found->second : "",
+                                                       file(trainer::kChatTemplateFile), opened.config.chat);
+  opened.vocabulary = saved_vocabulary(opened.config, std::move(chat), run_of(loaded), use);
   return opened;
 }
 
@@ -68,26 +77,55 @@ Opened open_in_run(const checkpoints::Store::Loaded& loaded, const std::string& 
       configs::load((run / "config.yaml").string(), {}, configs::InputFiles::kMayBeMissing, default_config()).config;
   if (!task.empty()) opened.config.task.name = task;
   opened.vocabulary = kept_vocabulary(opened.config, run, use);
-  opened.spec = trainer::resolve(opened.config.model, opened.vocabulary.tokenizer->vocab_size());
+  opened.spec = trainer::resolve(opened.config.model, opened.vocabulary.tokenizer().vocab_size());
   trainer::require_weights(opened.spec, loaded);
+  return opened;
+}
+
+// Opens a model of another program. Such a model belongs to no run, so it has no task.
+Opened open_model(const fs::path& target, const torch::Device& device) {
+  const std::unique_ptr<trainer::ModelFiles> files = trainer::open_model_files(target);
+  trainer::ModelVocabulary vocabulary = trainer::load_model_vocabulary(target);
+  if (!vocabulary.tokenizer) {
+    throw std::invalid_argument(fmt::format("{} has no tokenizer that terse reads", target.string()));
+  }
+  Opened opened;
+  opened.spec = files->spec();
+  opened.vocabulary.chat = std::make_shared<const data::ChatFormat>(
+      std::move(vocabulary.tokenizer), vocabulary.chat_template,
+      fmt::format("the chat template of {}", target.string()), opened.config.chat);
+  trainer::set_threads(opened.config.run.threads);
+  opened.spec.bf16 = false;
+  opened.model =
+      std::make_unique<trainer::Transformer>(opened.spec, device, 0, trainer::Sharding{}, trainer::Purpose::kInference);
+  opened.model->fill([&](const trainer::ParamInfo& info, int64_t begin, int64_t end, float* out) {
+    files->read(info, begin, end, out);
+  });
   return opened;
 }
 
 Opened open(const fs::path& target, const std::string& task, const std::string& device, TaskUse use) {
   if (!fs::exists(target)) throw std::invalid_argument(fmt::format("{} does not exist", target.string()));
   const torch::Device where = trainer::choose_device(device);
+  if (!checkpoints::is_checkpoint(target) && trainer::is_model_files(target)) {
+    if (use == TaskUse::kOptional) return open_model(target, where);
+    throw std::invalid_argument(fmt::format(
+        "{} is a model of another program, and has no task. To evaluate it, run a config of your own that has a task, "
+        "`model.init: {}` and `stages: [eval]`",
+        target.string(), target.string()));
+  }
   const auto loaded = trainer::load_target(target, trainer::weights_only);
   if (!loaded) {
     throw std::invalid_argument(
-        fmt::format("{} holds no checkpoint. Expected a run folder (runs/NAME) after its first save, or a checkpoint "
-                    "folder (step-N)",
+        fmt::format("{} holds no checkpoint. Expected a run folder (runs/NAME) after its first save, a checkpoint "
+                    "folder (step-N), a Hugging Face folder, or a GGUF file",
                     target.string()));
   }
   std::string missing;
   for (const char* name : {trainer::kShapeFile, trainer::kVocabularyFile, trainer::kRunConfigFile})
     if (!loaded->state.files.contains(name)) missing += fmt::format("{}{}", missing.empty() ? "" : ", ", name);
   Opened opened = missing.empty() ? open_alone(*loaded, task, use) : open_in_run(*loaded, task, missing, use);
-  const std::string id = opened.vocabulary.tokenizer->id(), trained = trainer::saved_tokenizer(*loaded);
+  const std::string id = opened.vocabulary.tokenizer().id(), trained = trainer::saved_tokenizer(*loaded);
   if (!trained.empty() && trained != id) {
     throw DataError(fmt::format("{} was trained with the tokenizer {}, but the {} that belongs to it holds {}",
                                 loaded->path.string(), trained, kTokenizerFile, id));
@@ -101,10 +139,31 @@ Opened open(const fs::path& target, const std::string& task, const std::string& 
 
 }  // namespace
 
+namespace {
+
+std::vector<int32_t> prompt_of(const GenerateRequest& request, const data::ChatFormat& chat) {
+  if (request.prompt.empty()) {
+    throw std::invalid_argument("the prompt is empty: give it as an argument or on standard input");
+  }
+  if (!request.chat) {
+    std::vector<int32_t> ids = chat.tokenizer().encode(request.prompt);
+    if (chat.tokenizer().adds_bos()) ids.insert(ids.begin(), chat.tokenizer().bos());
+    return ids;
+  }
+  if (!chat.has_template()) {
+    throw std::invalid_argument(
+        fmt::format("--chat needs a chat template, but {} has none; leave --chat out", request.target.string()));
+  }
+  return chat.encode_prompt({{"user", {{"role", "user"}, {"content", request.prompt}}}});
+}
+
+}  // namespace
+
 nlohmann::json evaluate_checkpoint(const EvalRequest& request) {
   const Opened opened = open(request.target, request.task, request.device, TaskUse::kRequired);
   if (!opened.vocabulary.task)
-    throw std::invalid_argument("this run has no stage that uses a task, so there is nothing to evaluate on");
+    throw std::invalid_argument(
+        "this run has no stage that uses a task, or names no task (--task), so there is nothing to evaluate on");
   const TokenizedTask& task = *opened.vocabulary.task;
   EvalOptions options = full_evaluation(opened.config, task);
   if (request.samples > 0) options.samples = request.samples;
@@ -115,10 +174,10 @@ nlohmann::json evaluate_checkpoint(const EvalRequest& request) {
 
 int64_t generate(const GenerateRequest& request, const EmitSample& emit) {
   const Opened opened = open(request.target, "", request.device, TaskUse::kOptional);
-  const data::Tokenizer& tokenizer = *opened.vocabulary.tokenizer;
-  const std::vector<int32_t> prompt = tokenizer.encode(request.prompt);
+  const data::ChatFormat& chat = *opened.vocabulary.chat;
+  const data::Tokenizer& tokenizer = chat.tokenizer();
+  const std::vector<int32_t> prompt = prompt_of(request, chat);
   const int64_t room = opened.model->spec().max_seq_len - static_cast<int64_t>(prompt.size());
-  if (prompt.empty()) throw std::invalid_argument("the prompt is empty: give it as an argument or on standard input");
   if (room <= 0) {
     throw std::invalid_argument(fmt::format(
         "the prompt has {} tokens, but the model's longest sequence of {} tokens must also hold the response",
@@ -129,7 +188,7 @@ int64_t generate(const GenerateRequest& request, const EmitSample& emit) {
   const TokenizedTask* task = opened.vocabulary.task.get();
   const int64_t usual = task != nullptr ? response_limit(opened.config, *task) : room;
   sampling.max_new_tokens = std::min(room, request.max_new_tokens > 0 ? request.max_new_tokens : usual);
-  sampling.stop_token_ids = {tokenizer.eos()};
+  sampling.stop_token_ids = tokenizer.eos_ids();
   sampling.stop = request.stop;
   sampling.n = request.samples;
   sampling.seed = static_cast<uint64_t>(request.seed);
@@ -137,7 +196,7 @@ int64_t generate(const GenerateRequest& request, const EmitSample& emit) {
                 {.max_batch = std::min(request.samples, opened.config.engine.max_batch), .tokenizer = &tokenizer});
   const std::vector<Completion> completions = engine.generate({{.prompt = prompt, .sampling = sampling}}).front();
   for (size_t i = 0; i < completions.size(); ++i) {
-    std::string text = tokenizer.decode(completions[i].tokens);
+    std::string text = tokenizer.decode_known(completions[i].tokens);
     if (!completions[i].stop.empty()) text.resize(text.find(completions[i].stop));
     emit(static_cast<int64_t>(i), text, static_cast<int64_t>(completions[i].tokens.size()),
          completions[i].finish == FinishReason::kStop);

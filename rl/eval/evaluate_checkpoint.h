@@ -23,8 +23,9 @@ struct EvalRequest {
 nlohmann::json evaluate_checkpoint(const EvalRequest& request);
 
 struct GenerateRequest {
-  std::filesystem::path target;
-  std::string prompt;  // text in the run's tokenizer
+  std::filesystem::path target;  // as above, or a Hugging Face folder or a GGUF file
+  std::string prompt;            // text in the run's tokenizer
+  bool chat = false;             // the prompt is the message of a user, which the chat template turns into text
   int64_t samples = 1;
   int64_t max_new_tokens = 0;  // 0: as in the run's evaluations, or to the longest sequence without a task
   double temperature = 1.0;    // 0: greedy

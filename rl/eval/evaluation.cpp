@@ -87,7 +87,7 @@ Evaluation evaluate(Engine& engine, const TokenizedTask& task, const EvalOptions
   SamplingParams sampling;
   sampling.transform.temperature = options.temperature;
   sampling.max_new_tokens = options.max_new_tokens;
-  sampling.stop_token_ids = {task.tokenizer().eos()};
+  sampling.stop_token_ids = task.tokenizer().eos_ids();
   sampling.n = options.samples;
   sampling.seed = options.seed;
   sampling.stream = RandomStream::kEvalSample;

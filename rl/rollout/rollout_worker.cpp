@@ -38,7 +38,7 @@ SamplingParams rollout_sampling(const configs::RunConfig& config, const Tokenize
   SamplingParams sampling;
   sampling.transform = {config.engine.temperature, config.engine.top_k, config.engine.top_p, config.engine.min_p};
   sampling.max_new_tokens = response_limit(config, task);
-  sampling.stop_token_ids = {task.tokenizer().eos()};
+  sampling.stop_token_ids = task.tokenizer().eos_ids();
   sampling.n = config.rl.group_size;
   sampling.seed = static_cast<uint64_t>(config.run.seed);
   sampling.stream = RandomStream::kSample;

@@ -8,10 +8,11 @@
 #include <algorithm>
 #include <vector>
 
+#include "checkpoints/store.h"
 #include "configs/check.h"
-#include "configs/field_text.h"
+#include "configs/fields/field_text.h"
 #include "configs/load.h"
-#include "data/tokenizers/tokenizer_factory.h"
+#include "rl/tasks/vocabulary.h"
 
 namespace terse::rl {
 
@@ -22,6 +23,11 @@ using configs::Violation;
 
 bool has_stage(const RunConfig& config, const char* stage) {
   return std::find(config.stages.begin(), config.stages.end(), stage) != config.stages.end();
+}
+
+// Whether fine-tuning learns from demonstrations of the task, and not from conversations.
+bool demonstrates(const RunConfig& config) {
+  return has_stage(config, "sft") && config.sft.train.empty();
 }
 
 struct LongestTrace {
@@ -64,7 +70,7 @@ std::string undemonstrated(const Task& task) {
 }
 
 void check_demonstrations(const RunConfig& config, const TokenizedTask& task, std::vector<Violation>& out) {
-  if (has_stage(config, "sft") && task.forms().empty()) {
+  if (demonstrates(config) && task.forms().empty()) {
     out.push_back(
         {{"stages", "task.name"},
          fmt::format("has sft, but {} demonstrates no solutions to fine-tune on", undemonstrated(task.text()))});
@@ -80,7 +86,7 @@ void check_demonstrations(const RunConfig& config, const TokenizedTask& task, st
 
 void check_traces(const RunConfig& config, const TokenizedTask& task, std::vector<Violation>& out) {
   if (task.forms().empty()) return;
-  if (has_stage(config, "sft")) check_trace(config, task, "sft", longest_trace(task, 0, true), out);
+  if (demonstrates(config)) check_trace(config, task, "sft", longest_trace(task, 0, true), out);
   if (!has_stage(config, "rl") || config.rl.penalty.kind != "adaptive" || !task.can_be_thinned()) return;
   // Neither rl.demonstrations nor rl.student shows the first level of the curriculum, the most verbose form.
   const LongestTrace trace = longest_trace(task, 1, false);
@@ -129,26 +135,36 @@ void refuse(const std::vector<Violation>& violations, const std::map<std::string
 
 // A task in a language of its own brings the tokenizer of the whole run, so the config must not choose another.
 void check_tokenizer(const RunConfig& config, const Task& task, std::vector<Violation>& out) {
-  if (task.tokenizer() == nullptr || !has_stage(config, "pretrain")) return;
+  if (task.tokenizer() == nullptr) return;
   const auto refuse_choice = [&](const char* key, const std::string& value) {
-    out.push_back({{key, "task.name"},
-                   fmt::format("is {}, but task {} brings the tokens of the whole run; leave it at its default, or "
-                               "pretrain in a run of its own",
-                               value, task.name())});
+    out.push_back(
+        {{key, "task.name"},
+         fmt::format("is {}, but task {} brings the tokens of the whole run; leave it at its default{}", value,
+                     task.name(), has_stage(config, "pretrain") ? ", or pretrain in a run of its own" : "")});
   };
+  const std::map<std::string, std::string> ours = configs::values(config), defaults = configs::values(RunConfig());
+  for (const auto& [key, value] : ours) {
+    if (key.starts_with("chat.") && value != defaults.at(key)) refuse_choice(key.c_str(), value);
+  }
+  if (!has_stage(config, "pretrain")) return;
   if (config.tokenizer.kind != "auto") refuse_choice("tokenizer.kind", config.tokenizer.kind);
   if (!config.tokenizer.path.empty()) refuse_choice("tokenizer.path", configs::shown(config.tokenizer.path));
 }
 
 }  // namespace
 
-std::unique_ptr<TokenizedTask> task_of(const RunConfig& config) {
+std::unique_ptr<TokenizedTask> task_of(const RunConfig& config, const std::filesystem::path& dir) {
   std::unique_ptr<const Task> task = make_task(config.task, config.run.seed);
   if (task->tokenizer() != nullptr) return std::make_unique<TokenizedTask>(std::move(task), nullptr, config.run.seed);
-  const bool from_text =
-      has_stage(config, "pretrain") && config.tokenizer.path.empty() && config.tokenizer.kind != "byte";
+  const bool begun = !dir.empty() && !checkpoints::list_checkpoints(dir / "checkpoints").empty();
+  const bool from_init = config.tokenizer.kind == "auto" && !config.model.init.empty();
+  const bool from_text = has_stage(config, "pretrain") && config.tokenizer.path.empty() &&
+                         config.tokenizer.kind != "byte" && !from_init && !begun;
   if (from_text) return nullptr;
-  return std::make_unique<TokenizedTask>(std::move(task), data::make_tokenizer(config.tokenizer), config.run.seed);
+  RunConfig without_text = config;  // the text does not decide, so nothing has to read it
+  without_text.data.train.clear();
+  return std::make_unique<TokenizedTask>(std::move(task), choose_chat_format(without_text, dir, begun),
+                                         config.run.seed);
 }
 
 int64_t response_limit(const RunConfig& config, const TokenizedTask& task) {
@@ -156,11 +172,10 @@ int64_t response_limit(const RunConfig& config, const TokenizedTask& task) {
   return task.max_response_tokens().value_or(std::max<int64_t>(1, config.model.max_seq_len - task.max_prompt_tokens()));
 }
 
-void check_limits(const RunConfig& config, const std::map<std::string, std::string>& origin) {
-  const bool has_task =
-      std::any_of(config.stages.begin(), config.stages.end(), [](const auto& stage) { return stage != "pretrain"; });
-  if (!has_task) return;
-  const std::unique_ptr<TokenizedTask> task = task_of(config);
+void check_limits(const RunConfig& config, const std::map<std::string, std::string>& origin,
+                  const std::filesystem::path& dir) {
+  if (!needs_task(config)) return;
+  const std::unique_ptr<TokenizedTask> task = task_of(config, dir);
   if (!task) return;
   std::vector<Violation> violations;
   check_tokenizer(config, task->text(), violations);

@@ -1,4 +1,4 @@
-// Prompts are rendered as the contents of their messages, one after the other.
+// Prompts are rendered by the chat format of the run.
 #include "rl/tasks/tokenized_task.h"
 
 #include <fmt/format.h>
@@ -12,31 +12,29 @@ namespace terse::rl {
 
 namespace {
 
-std::shared_ptr<const data::Tokenizer> choose(const std::shared_ptr<const Task>& task,
-                                              std::shared_ptr<const data::Tokenizer> given) {
-  if (!given && task->tokenizer() != nullptr) given = {task, task->tokenizer()};  // shares the ownership of the task
+std::shared_ptr<const data::ChatFormat> choose(const std::shared_ptr<const Task>& task,
+                                               std::shared_ptr<const data::ChatFormat> given) {
+  if (!given && task->tokenizer() != nullptr) {
+    // The pointer shares the ownership of the task.
+    given = data::ChatFormat::plain(std::shared_ptr<const data::Tokenizer>(task, task->tokenizer()));
+  }
   if (!given) throw std::invalid_argument(fmt::format("task {} has no tokenizer of its own", task->name()));
-  if (given->eos() < 0) {
+  if (given->tokenizer().eos() < 0) {
     throw std::invalid_argument(fmt::format("the tokenizer {} has no end token, so a response to task {} could not end",
-                                            given->id(), task->name()));
+                                            given->tokenizer().id(), task->name()));
   }
   return given;
 }
 
-std::string text_of(const std::vector<Message>& messages) {
-  std::string text;
-  for (const Message& message : messages) text += message.content;
-  return text;
+ResponseFormat format_of(const data::ChatFormat& chat) {
+  return {chat.thinking().open, chat.thinking().close, chat.prompt_opens_thinking()};
 }
 
-std::vector<int32_t> encode_text(const data::Tokenizer& tokenizer, const std::string& text, const Task& task,
-                                 const Item& item, const char* what) {
-  try {
-    return tokenizer.encode(text);
-  } catch (const data::EncodeError& error) {
-    throw DataError(
-        fmt::format("task {}, item {}: its {} cannot be encoded: {}", task.name(), item.index, what, error.what()));
-  }
+data::Conversation conversation_of(const std::vector<Message>& messages) {
+  data::Conversation conversation;
+  for (const Message& message : messages)
+    conversation.push_back({message.role, {{"role", message.role}, {"content", message.content}}});
+  return conversation;
 }
 
 // A response that was cut at the token limit is wrong, even where its verifier overlooks that.
@@ -48,9 +46,9 @@ Verdict judge(const Task& task, const Item& item, const Response& response) {
 
 }  // namespace
 
-TokenizedTask::TokenizedTask(std::unique_ptr<const Task> task, std::shared_ptr<const data::Tokenizer> tokenizer,
-                             int64_t seed, const std::optional<VerifierOptions>& verifier, ResponseFormat format)
-    : task_(std::move(task)), tokenizer_(choose(task_, std::move(tokenizer))), seed_(seed), format_(std::move(format)) {
+TokenizedTask::TokenizedTask(std::unique_ptr<const Task> task, std::shared_ptr<const data::ChatFormat> chat,
+                             int64_t seed, const std::optional<VerifierOptions>& verifier)
+    : task_(std::move(task)), chat_(choose(task_, std::move(chat))), seed_(seed), format_(format_of(*chat_)) {
   for (const Task::Part& part : task_->parts()) {
     // A pool holds the task, because a verification that hangs may outlive this object.
     pools_.try_emplace(
@@ -64,9 +62,20 @@ Problem TokenizedTask::encode(int64_t index, Item item) const {
   problem.index = index;
   problem.difficulty = item.difficulty;
   problem.task = item.task;
-  problem.prompt = encode_text(*tokenizer_, text_of(item.prompt), *task_, item, "prompt");
+  problem.prompt = encode_prompt(*task_, item);
   problem.item = std::make_shared<const Item>(std::move(item));
   return problem;
+}
+
+std::vector<int32_t> TokenizedTask::encode_prompt(const Task& task, const Item& item) const {
+  try {
+    return chat_->encode_prompt(conversation_of(item.prompt));
+  } catch (const data::EncodeError& error) {
+    throw DataError(
+        fmt::format("task {}, item {}: its prompt cannot be encoded: {}", task.name(), item.index, error.what()));
+  } catch (const DataError& error) {
+    throw DataError(fmt::format("task {}, item {}: {}", task.name(), item.index, error.what()));
+  }
 }
 
 Problem TokenizedTask::problem(Split split, int64_t index) const {
@@ -116,8 +125,14 @@ std::vector<int32_t> TokenizedTask::trace(const Problem& problem, std::string_vi
 std::vector<int32_t> TokenizedTask::trace(const Task& task, const Item& item, std::string_view form) const {
   const Demonstrations* shown = task.demonstrations();
   if (shown == nullptr) throw std::invalid_argument(fmt::format("task {} demonstrates no solutions", task.name()));
-  std::vector<int32_t> tokens = encode_text(*tokenizer_, shown->solution(item, form), task, item, "solution");
-  tokens.push_back(tokenizer_->eos());
+  std::vector<int32_t> tokens;
+  try {
+    tokens = tokenizer().encode(shown->solution(item, form));
+  } catch (const data::EncodeError& error) {
+    throw DataError(
+        fmt::format("task {}, item {}: its solution cannot be encoded: {}", task.name(), item.index, error.what()));
+  }
+  tokens.push_back(tokenizer().eos());
   return tokens;
 }
 
@@ -127,11 +142,8 @@ int64_t TokenizedTask::max_prompt_tokens() const {
   int64_t longest = 0;
   for (const Task::Part& part : task_->parts()) {
     for (const Split split : {Split::kTrain, Split::kEval}) {
-      for (int64_t i = 0; i < part.task->size(split).value_or(0); ++i) {
-        const Item item = part.task->item(split, i);
-        const int64_t tokens = std::ssize(encode_text(*tokenizer_, text_of(item.prompt), *part.task, item, "prompt"));
-        longest = std::max(longest, tokens);
-      }
+      for (int64_t i = 0; i < part.task->size(split).value_or(0); ++i)
+        longest = std::max(longest, std::ssize(encode_prompt(*part.task, part.task->item(split, i))));
     }
   }
   max_prompt_ = longest;
@@ -161,11 +173,12 @@ std::optional<int64_t> TokenizedTask::max_response_tokens() const {
 }
 
 std::future<Verdict> TokenizedTask::submit(const Problem& problem, const std::vector<int32_t>& response) const {
-  const auto end = std::find(response.begin(), response.end(), tokenizer_->eos());
+  const std::vector<int32_t> ends = tokenizer().eos_ids();
+  const auto end = std::find_first_of(response.begin(), response.end(), ends.begin(), ends.end());
   const bool finished = !response.empty() && end == response.end() - 1;
   const std::vector<int32_t> body(response.begin(), finished ? end : response.end());
   try {
-    Response read{tokenizer_->decode(body), finished};
+    Response read{tokenizer().decode(body), finished};
     const std::optional<std::string_view> answer = format_.answer_of(read.text);
     read.answer_begin = answer ? static_cast<size_t>(answer->data() - read.text.data()) : std::string::npos;
     const auto pool = pools_.find(problem.item->task);
@@ -178,8 +191,8 @@ std::future<Verdict> TokenizedTask::submit(const Problem& problem, const std::ve
 }
 
 std::unique_ptr<TokenizedTask> open_task(const configs::Task& config, int64_t seed,
-                                         std::shared_ptr<const data::Tokenizer> tokenizer) {
-  return std::make_unique<TokenizedTask>(make_task(config, seed), std::move(tokenizer), seed);
+                                         std::shared_ptr<const data::ChatFormat> chat) {
+  return std::make_unique<TokenizedTask>(make_task(config, seed), std::move(chat), seed);
 }
 
 }  // namespace terse::rl

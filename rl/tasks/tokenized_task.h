@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "data/chat/chat_format.h"
 #include "rl/tasks/index_space.h"
 #include "rl/tasks/response_format.h"
 #include "rl/tasks/task.h"
@@ -18,16 +19,17 @@ namespace terse::rl {
 
 class TokenizedTask {
  public:
-  // `tokenizer` is that of the run; null: the task's own. `seed` orders the epochs of a finite split.
-  // `verifier`: empty: what suits the task; each task of a mixture has threads of its own. `format` says where the
-  // answer of a response begins. Throws std::invalid_argument when neither has a tokenizer, or the tokenizer has no end
-  // token.
-  TokenizedTask(std::unique_ptr<const Task> task, std::shared_ptr<const data::Tokenizer> tokenizer, int64_t seed,
-                const std::optional<VerifierOptions>& verifier = {}, ResponseFormat format = {});
+  // `chat` is the format of the run, with its tokenizer; null: the task's own tokenizer, and no chat template. It also
+  // says where the answer of a response begins. `seed` orders the epochs of a finite split. `verifier`: empty: what
+  // suits the task; each task of a mixture has threads of its own. Throws std::invalid_argument when there is no
+  // tokenizer, or it has no end token.
+  TokenizedTask(std::unique_ptr<const Task> task, std::shared_ptr<const data::ChatFormat> chat, int64_t seed,
+                const std::optional<VerifierOptions>& verifier = {});
 
   const Task& text() const { return *task_; }
   std::string name() const { return task_->name(); }
-  const data::Tokenizer& tokenizer() const { return *tokenizer_; }
+  const data::Tokenizer& tokenizer() const { return chat_->tokenizer(); }
+  std::shared_ptr<const data::ChatFormat> chat() const { return chat_; }
   std::vector<Difficulty> difficulties() const { return task_->difficulties(); }
   std::optional<int64_t> size(Split split) const { return task_->size(split); }
 
@@ -54,7 +56,7 @@ class TokenizedTask {
   // Longest response that generation needs; empty where the task does not know.
   std::optional<int64_t> max_response_tokens() const;
 
-  // Judges a response in the verifier's pool. It is finished when its last token, and no other, is the end token.
+  // Judges a response in the verifier's pool. It is finished when its last token, and no other, is an end token.
   std::future<Verdict> submit(const Problem& problem, const std::vector<int32_t>& response) const;
   Verdict verify(const Problem& problem, const std::vector<int32_t>& response) const {
     return submit(problem, response).get();
@@ -62,18 +64,20 @@ class TokenizedTask {
 
  private:
   Problem encode(int64_t index, Item item) const;
+  std::vector<int32_t> encode_prompt(const Task& task, const Item& item) const;
   std::vector<int32_t> trace(const Task& task, const Item& item, std::string_view form) const;
 
   std::shared_ptr<const Task> task_;
-  std::shared_ptr<const data::Tokenizer> tokenizer_;
+  std::shared_ptr<const data::ChatFormat> chat_;
   int64_t seed_;
   ResponseFormat format_;
   mutable std::map<std::string, VerifierPool> pools_;  // by the name of the part
   mutable std::optional<int64_t> max_prompt_;
 };
 
-// Makes a task with the tokenizer of a run; null: the task's own. Throws what make_task and the constructor throw.
+// Makes a task in the format of a run; null: with the task's own tokenizer. Throws what make_task and the constructor
+// throw.
 std::unique_ptr<TokenizedTask> open_task(const configs::Task& config, int64_t seed,
-                                         std::shared_ptr<const data::Tokenizer> tokenizer = nullptr);
+                                         std::shared_ptr<const data::ChatFormat> chat = nullptr);
 
 }  // namespace terse::rl

@@ -1,5 +1,6 @@
-// The vocabulary of a run: its task, its corpus, and the tokenizer that they share. A run folder keeps the tokenizer
-// (tokenizer.json), the files of its task, the tokens of its text files and a record of these files (data/). So a run
+// The vocabulary of a run: its task, its corpus, and the chat format with the tokenizer that they share. A run folder
+// keeps the tokenizer (tokenizer.json), the chat template (chat_template.jinja), the files of its task, the tokens of
+// its text files and a record of these files (data/). So a run
 // needs nothing outside its folder once it has begun, and every reader of the folder gets the vocabulary that its
 // weights were trained with.
 #pragma once
@@ -9,6 +10,7 @@
 #include <optional>
 
 #include "configs/run_config.h"
+#include "data/conversations/conversations.h"
 #include "data/corpus.h"
 #include "rl/tasks/tokenized_task.h"
 
@@ -18,10 +20,23 @@ namespace terse::rl {
 constexpr const char* kTokenizerFile = "tokenizer.json";
 
 struct Vocabulary {
-  std::unique_ptr<TokenizedTask> task;  // null if no stage needs one
-  std::optional<data::Corpus> corpus;   // empty if no stage pretrains
-  std::shared_ptr<const data::Tokenizer> tokenizer;
+  std::unique_ptr<TokenizedTask> task;               // null if no stage needs one
+  std::optional<data::Corpus> corpus;                // empty if no stage pretrains
+  std::optional<data::Conversations> conversations;  // empty if no stage learns from any
+  std::shared_ptr<const data::ChatFormat> chat;
+
+  const data::Tokenizer& tokenizer() const { return chat->tokenizer(); }
 };
+
+// Returns the chat format of a run whose task brings no tokenizer. A run that has begun keeps what its folder has.
+// Otherwise the config decides: its tokenizer, or that of model.init; the same for the chat template. `progress` is
+// called repeatedly while a text is read. Throws ConfigError, DataError, DiskError.
+std::shared_ptr<const data::ChatFormat> choose_chat_format(const configs::RunConfig& config,
+                                                           const std::filesystem::path& dir, bool begun,
+                                                           const Progress& progress = {});
+
+// Returns whether a stage of the run needs its task. Fine-tuning on conversations alone does not.
+bool needs_task(const configs::RunConfig& config);
 
 // Opens the vocabulary for training. The `first` rank must call this before the others: it creates the files in the run
 // folder, and the others read them. Once a run has saved a checkpoint, its tokenizer and its input files must not
@@ -38,9 +53,9 @@ enum class TaskUse { kRequired, kOptional };
 // Throws ConfigError when the folder, made by an older build, has no tokenizer, std::invalid_argument when the task has
 // another tokenizer, and DiskError when a file of a required task is missing.
 Vocabulary kept_vocabulary(const configs::RunConfig& config, const std::filesystem::path& dir, TaskUse use);
-// Does the same for a checkpoint that holds its tokenizer. The files of the task come from the run folder `dir`, if
-// there is one.
-Vocabulary saved_vocabulary(const configs::RunConfig& config, std::shared_ptr<const data::Tokenizer> tokenizer,
+// Does the same for a checkpoint that holds its tokenizer and its chat template. The files of the task come from the
+// run folder `dir`, if there is one.
+Vocabulary saved_vocabulary(const configs::RunConfig& config, std::shared_ptr<const data::ChatFormat> chat,
                             const std::filesystem::path& dir, TaskUse use);
 
 }  // namespace terse::rl

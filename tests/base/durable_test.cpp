@@ -67,5 +67,56 @@ TEST(Durable, AFileInTheWayOfAFolderIsAnError) {
   EXPECT_THROW(make_folders(dir / "a"), DiskError);
 }
 
+TEST(NewFolder, IsOnDiskBeforeItGetsItsNameAndTheNameBeforeItReturns) {
+  const TemporaryFolder dir;
+  const std::string parent = "sync folder " + dir.path().filename().string();
+  {
+    NewFolder folder(dir.path() / "model");
+    write_durably(folder.path() / "file", "new");
+    EXPECT_THAT(dir.names(), ElementsAre(folder.path().filename().string()));
+    const std::string temporary = folder.path().filename().string();
+    support::DiskEvents disk;
+    folder.publish();
+    EXPECT_THAT(disk.seen, ElementsAre("sync folder " + temporary, "rename to model", parent));
+  }
+  EXPECT_THAT(dir.names(), ElementsAre("model"));
+  EXPECT_EQ(read_file(dir / "model/file"), "new");
+}
+
+TEST(NewFolder, ReplacesAWholeFolder) {
+  const TemporaryFolder dir;
+  std::filesystem::create_directories(dir / "model/inner");
+  dir.write("model/old", "old");
+  NewFolder folder(dir.path() / "model/");  // a path may end with a slash
+  write_durably(folder.path() / "file", "new");
+  EXPECT_EQ(read_file(dir / "model/old"), "old");
+  folder.publish();
+  EXPECT_THAT(dir.names(), ElementsAre("model"));
+  EXPECT_EQ(read_file(dir / "model/file"), "new");
+  EXPECT_FALSE(std::filesystem::exists(dir / "model/old"));
+}
+
+TEST(NewFolder, LeavesNothingUnlessItIsPublished) {
+  const TemporaryFolder dir;
+  {
+    NewFolder folder(dir.path() / "model");
+    write_durably(folder.path() / "file", "new");
+    std::filesystem::create_directory(folder.path() / "inner");
+  }
+  EXPECT_TRUE(dir.names().empty());
+}
+
+TEST(NewFolder, WhatAnEndedProcessLeftBehindIsRemoved) {
+  const TemporaryFolder dir;
+  std::filesystem::create_directories(dir / "model.tmp-999999999-1-1/inner");
+  dir.write("model.tmp-999999999-1-2", "half a file");
+  dir.write("other.tmp-999999999-1-1", "of another output");
+  dir.write("model.tmp-notes", "of a user");
+  const NewFolder own(dir.path() / "model");  // of this process
+  remove_leftovers(dir.path() / "model");
+  EXPECT_THAT(dir.names(), ::testing::UnorderedElementsAre("model.tmp-notes", own.path().filename().string(),
+                                                           "other.tmp-999999999-1-1"));
+}
+
 }  // namespace
 }  // namespace terse

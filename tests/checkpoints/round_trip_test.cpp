@@ -143,7 +143,7 @@ TEST(RoundTrip, PlanCoversEveryElementOnceForAnyFileSize) {
   state.tensors["d"] = {torch::zeros({900}, torch::kBFloat16), {10, 100}, 100, 1000};
   for (uint64_t bytes = 2048; bytes < 30000; bytes += 997) {
     std::map<std::string, int64_t> next = {{"a", 0}, {"b", 0}, {"c", 0}, {"d", 100}};
-    for (const auto& file : plan_shards(make_request(example_info(1), state), bytes)) {
+    for (const auto& file : plan_shards(pieces_of(make_request(example_info(1), state)), bytes)) {
       uint64_t used = 0;
       for (const Piece& piece : file) {
         EXPECT_EQ(piece.begin, next.at(piece.name)) << piece.name;

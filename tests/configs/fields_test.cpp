@@ -8,7 +8,7 @@
 #include <random>
 #include <set>
 
-#include "configs/field_text.h"
+#include "configs/fields/field_text.h"
 #include "configs/yaml/arity.h"
 #include "tests/configs/test_files.h"
 

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <limits>
 
-#include "configs/field_text.h"
 #include "configs/fields.h"
+#include "configs/fields/field_text.h"
 #include "configs/yaml/read_value.h"
 #include "tests/configs/test_files.h"
 

@@ -90,6 +90,18 @@ TEST(Rules, TrainingSizesFit) {
               HasSubstr("rl.updates_per_batch: is 2"));
 }
 
+TEST(Rules, AdaptersNeedAModelARankAndDifferentTargets) {
+  support::TemporaryFolder folder;
+  const std::string init = "model: {init: " + write(folder.path() / "model.gguf", "x").string() + "}\n";
+  EXPECT_EQ(accepted(kValid + init + "lora: {rank: 4, targets: [q_proj]}\n").lora.rank, 4);
+  EXPECT_THAT(refusal(kValid + "lora: {rank: 4}\n"), HasSubstr("lora.rank: is 4, but model.init is empty"));
+  EXPECT_THAT(refusal(kValid + init + "lora: {init: " + folder.path().string() + "}\n"),
+              HasSubstr("but lora.rank is 0, so there are no adapters"));
+  EXPECT_THAT(refusal(kValid + init + "lora: {rank: 4, targets: []}\n"), HasSubstr("lora.targets: is empty"));
+  EXPECT_THAT(refusal(kValid + init + "lora: {rank: 4, targets: [q_proj, o_proj, q_proj]}\n"),
+              HasSubstr("lora.targets: contains q_proj twice"));
+}
+
 TEST(Rules, WarmUpEndsWithinTheStepsOfTheStage) {
   const std::string rl = "stages: [rl]\nrl: {steps: 10, updates_per_batch: 4, optimizer: {warmup_steps: ";
   EXPECT_EQ(accepted(rl + "10}}\n").rl.optimizer.warmup_steps, 10);
@@ -108,6 +120,25 @@ TEST(Rules, PretrainingHasSomethingToValidateOn) {
   const std::string pretrain = "stages: [pretrain]\npretrain: {steps: 5}\ndata: {train: " + text;
   EXPECT_THAT(refusal(pretrain + ", val_fraction: 0}\n"), HasSubstr("data.val_fraction: is 0 and data.val is empty"));
   EXPECT_EQ(accepted(pretrain + ", val_fraction: 0, val: " + text + "}\n").data.val_fraction, 0);
+}
+
+TEST(Rules, JsonLinesHaveNoSeparator) {
+  support::TemporaryFolder folder;
+  const std::string text = write(folder.path() / "x.txt", "x").string();
+  const std::string lines = write(folder.path() / "x.jsonl", "{}").string();
+  const std::string pretrain = "stages: [pretrain]\npretrain: {steps: 5}\ndata: {separator: '|', train: ";
+  EXPECT_THAT(refusal(pretrain + lines + "}\n"), HasSubstr("data.separator: is set, but data.train is JSON Lines"));
+  EXPECT_THAT(refusal(pretrain + lines + ", val: " + lines + "}\n"), HasSubstr("data.separator"));
+  EXPECT_EQ(accepted(pretrain + lines + ", val: " + text + "}\n").data.separator, "|") << "that of the other file";
+  EXPECT_EQ(accepted(pretrain + text + "}\n").data.separator, "|");
+}
+
+TEST(Rules, ConversationsForValidationBelongToOthers) {
+  support::TemporaryFolder folder;
+  const std::string lines = write(folder.path() / "x.jsonl", "{}").string();
+  const std::string sft = "stages: [sft]\nsft: {steps: 5, val: " + lines;
+  EXPECT_THAT(refusal(sft + "}\n"), HasSubstr("sft.val: is set, but sft.train is empty"));
+  EXPECT_EQ(accepted(sft + ", train: " + lines + "}\n").sft.val, lines);
 }
 
 TEST(Rules, NameTheNearestOfTheFilesThatClash) {

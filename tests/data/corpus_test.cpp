@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
@@ -252,6 +253,111 @@ TEST(Corpus, WorksWithATokenizerThatIsGiven) {
   EXPECT_EQ(text_of(corpus, corpus.train), "1+2 <eos> 2+1 <eos> 1+1 <eos>");
   PretrainStream stream(corpus.train, {.seq_len = 4, .batch_size = 2, .seed = 1});
   EXPECT_LE(stream.next().tokens.max().item<int64_t>(), 3);
+}
+
+std::string json_lines(const std::vector<std::string>& texts) {
+  std::string all;
+  for (const std::string& text : texts) all += nlohmann::json{{"text", text}}.dump() + "\n";
+  return all;
+}
+
+std::vector<std::string> numbered(int begin, int end) {
+  std::vector<std::string> texts;
+  for (int i = begin; i < end; ++i) texts.push_back("text " + std::to_string(i));
+  return texts;
+}
+
+// The documents of a range that is a whole store, without <eos>.
+std::set<std::string> documents_of(const Corpus& corpus, const TokenRange& range) {
+  EXPECT_EQ(range.begin, 0);
+  EXPECT_EQ(range.end, range.source->size());
+  const std::vector<int32_t> tokens = all_tokens(*range.source);
+  const std::vector<int64_t>& begins = range.source->documents();
+  std::set<std::string> texts;
+  for (size_t i = 0; i < begins.size(); ++i) {
+    const auto end = tokens.begin() + (i + 1 < begins.size() ? begins[i + 1] : range.end);
+    texts.insert(corpus.tokenizer->decode({tokens.begin() + begins[i], end}));
+  }
+  return texts;
+}
+
+TEST(Corpus, HoldsOutDocumentsOfJsonLinesByTheirContent) {
+  const TemporaryFolder dir;
+  const auto open = [&](const std::vector<std::string>& texts) {
+    return open_corpus(data(dir.write("text.jsonl", json_lines(texts)), "", 0.3), kind("byte"), dir / "cache");
+  };
+  const Corpus before = open(numbered(0, 100));
+  const std::set<std::string> train = documents_of(before, before.train), val = documents_of(before, before.val);
+  EXPECT_EQ(train.size() + val.size(), 100u);
+  EXPECT_NEAR(static_cast<double>(val.size()), 30, 19);
+  std::vector<std::string> more = numbered(900, 930);
+  for (const std::string& text : numbered(0, 100)) more.push_back(text);
+  const Corpus after = open(more);
+  const std::set<std::string> train_after = documents_of(after, after.train),
+                              val_after = documents_of(after, after.val);
+  for (const std::string& text : train) EXPECT_TRUE(train_after.contains(text)) << text;
+  for (const std::string& text : val) EXPECT_TRUE(val_after.contains(text)) << text;
+}
+
+TEST(Corpus, OfJsonLinesContinuesWithoutItsFile) {
+  const TemporaryFolder dir;
+  const auto file = dir.write("text.jsonl", json_lines(numbered(0, 50)) + "{}\n");
+  configs::Data config = data(file, "", 0.3);
+  config.max_bad_lines = 0.1;
+  const Corpus before = open_corpus(config, kind("byte"), dir / "cache");
+  ASSERT_EQ(before.notes.size(), 1u);
+  EXPECT_NE(before.notes[0].find("1 of 51 lines"), std::string::npos) << before.notes[0];
+  EXPECT_NE(read_file(dir / "cache/bad_lines.jsonl").find("\\\"text\\\" is missing"), std::string::npos);
+  const CorpusOptions begun{.sources = before.sources, .unchanged = true};
+  EXPECT_EQ(before.sources.size(), 2u) << "both stores are on record";
+  dir.write("text.jsonl", json_lines(numbered(0, 49)));
+  EXPECT_THROW(open_corpus(config, kind("byte"), dir / "cache", begun), ConfigError);
+  std::filesystem::remove(file);
+  const Corpus after = open_corpus(config, before.tokenizer, dir / "cache", begun);
+  EXPECT_EQ(after.train.source->content_hash(), before.train.source->content_hash());
+  EXPECT_EQ(after.val.source->content_hash(), before.val.source->content_hash());
+  EXPECT_EQ(after.sources, before.sources);
+  config.max_bad_lines = 0;
+  EXPECT_THROW(open_corpus(config, before.tokenizer, dir / "cache", begun), DataError)
+      << "the limit holds for stores, too";
+  build_store({dir.write("text.jsonl", json_lines(numbered(0, 5)) + "{}\n")}, dir / "built.h5", ByteTokenizer(),
+              {.max_bad_lines = 0.5});
+  EXPECT_TRUE(open_corpus(data(dir / "built.h5"), kind("byte"), dir / "cache").notes.empty())
+      << "whoever built the store has accepted its bad lines";
+}
+
+TEST(Corpus, CountsDocumentsInBothFiles) {
+  const TemporaryFolder dir;
+  const auto notes = [&](int begin) {
+    const auto train = dir.write("train.jsonl", json_lines(numbered(0, 20)));
+    return open_corpus(data(train, dir.write("val.jsonl", json_lines(numbered(begin, 24)))), kind("byte"),
+                       dir / "cache")
+        .notes;
+  };
+  ASSERT_EQ(notes(17).size(), 1u);
+  EXPECT_NE(notes(17)[0].find("3 of the 7 documents of data.val are in data.train"), std::string::npos) << notes(17)[0];
+  EXPECT_TRUE(notes(20).empty());
+}
+
+TEST(Corpus, CharactersOfJsonLinesAreThoseOfTheTexts) {
+  const TemporaryFolder dir;
+  const auto file = dir.write("text.jsonl", "{\"text\": \"ab\\u00e9\"}\nnothing\n{\"text\": \"b\", \"id\": \"xyz\"}\n");
+  configs::Data config = data(file, "", 0);
+  config.max_bad_lines = 0.5;
+  const Corpus corpus = open_corpus(config, kind("char"), dir / "cache");
+  EXPECT_EQ(corpus.tokenizer->vocab_size(), 3);
+  EXPECT_EQ(text_of(corpus, corpus.train),
+            "ab\xC3\xA9"
+            "b");
+}
+
+TEST(Corpus, RefusesPackedFilesWithAdvice) {
+  const TemporaryFolder dir;
+  for (const char* name : {"x.parquet", "x.txt"}) {
+    const std::string message =
+        message_of<DataError>([&] { open_corpus(data(dir.write(name, "PAR1\x01\x02")), kind("byte"), dir / "cache"); });
+    EXPECT_NE(message.find("Parquet"), std::string::npos) << message;
+  }
 }
 
 }  // namespace

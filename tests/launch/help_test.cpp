@@ -32,7 +32,8 @@ const std::vector<Words> kLeaves = {{"run"},
                                     {"data", "inspect"},
                                     {"tokenizer", "train"},
                                     {"tokenizer", "encode"},
-                                    {"tokenizer", "decode"}};
+                                    {"tokenizer", "decode"},
+                                    {"convert"}};
 
 TEST(Help, EveryCommandHasOneWithUsageAndExamples) {
   for (Words words : kLeaves) {

@@ -3,6 +3,7 @@
     tests/launch/ranks_test.py --all    every number of ranks at every stage
 """
 
+import json
 import signal
 import sys
 import unittest
@@ -71,6 +72,19 @@ class Ranks(Launching):
                 nodes = ["--set", "parallel.hierarchical=true", "--set", "parallel.ranks_per_node=2"]
                 self.finish(f"nodes-{zero}", 4, *nodes, "--set", f"parallel.zero={zero}")
                 self.assert_same_run(f"nodes-{zero}", "alone")
+
+    def test_so_does_fine_tuning_on_conversations(self):
+        lines = [{"prompt": f"{i}" * (i % 9 + 1), "completion": f"{i + 1}"} for i in range(40)]
+        (self.folder / "chats.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        chats = ["--set", "stages=[sft]", "--set", "sft.train=chats.jsonl", "--set", "sft.val_fraction=0.2", "--set", "sft.eval_every=10"]
+        self.assertEqual(self.run_to_end(PROGRAM, "run", "a.yaml", "--run-dir", "alone", *chats), 0, self.output())
+        self.assertEqual(sum("val_loss" in line for line in self.metrics("alone")), 5)
+        for ranks, zero in [(2, 1), (3, 2), (2, 3)]:
+            with self.subTest(ranks=ranks, zero=zero):
+                name = f"chats-{ranks}-{zero}"
+                self.finish(name, ranks, *chats, "--set", f"parallel.zero={zero}")
+                self.assert_same_run(name, "alone")
+        self.assertEqual(self.run_to_end(PROGRAM, "verify", "alone"), 0, self.output())
 
     # Rollout ranks make the problems that they are told to from their indices.
     def test_a_mixture_of_tasks_does_not_depend_on_the_ranks(self):

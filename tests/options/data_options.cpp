@@ -2,6 +2,7 @@
 // validation read from it.
 #include <cmath>
 
+#include "base/errors.h"
 #include "data/store/token_store.h"
 #include "data/tokenizers/bpe/train_bpe.h"
 #include "data/tokenizers/char_tokenizer.h"
@@ -113,6 +114,26 @@ void separator(const Option& option) {
   EXPECT_NE(run.metric("loss").at(0), pretrain().metric("loss").at(0));
 }
 
+// One of ten lines is bad.
+void max_bad_lines(const Option& option) {
+  const support::TemporaryFolder folder;
+  const std::string path = (folder.path() / "text.jsonl").string();
+  std::ofstream file(path);
+  for (int i = 0; i < 9; ++i) file << R"({"text": "abcab)" << i << "\"}\n";
+  file << "nothing\n";
+  file.close();
+  const Settings lines = {"data.train=" + path, "data.val=" + path};
+  EXPECT_EQ(pretrain(option.set("0.1", lines)).result().at("steps"), 3);
+  EXPECT_THAT(support::read_file(pretrain(option.set("0.1", lines)).dir() / "data/bad_lines.jsonl"),
+              ::testing::HasSubstr("\"line\":10"));
+  try {
+    pretrain(option.set("0.09", lines));
+    ADD_FAILURE() << "any share is taken";
+  } catch (const DataError& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("1 of 10 lines"));
+  }
+}
+
 }  // namespace
 
 OptionEffects data_effects() {
@@ -121,7 +142,8 @@ OptionEffects data_effects() {
           {"data.train", "the token store of the run, and the first loss", train},
           {"data.val", "the loss of validation alone", val},
           {"data.val_fraction", "where training ends and validation begins", val_fraction},
-          {"data.separator", "documents of the token store", separator}};
+          {"data.separator", "documents of the token store", separator},
+          {"data.max_bad_lines", "whether a file with bad lines is taken", max_bad_lines}};
 }
 
 }  // namespace terse::options

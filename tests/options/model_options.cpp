@@ -73,6 +73,11 @@ void intermediate_size(const Option& option) {
   EXPECT_EQ(shape(finetune(option.set("40")), kBlock + "mlp.down_proj.weight"), (std::vector<int64_t>{16, 40}));
 }
 
+void vocab_size(const Option& option) {
+  EXPECT_EQ(shape(finetune(option.set("20")), "embed_tokens.weight"), (std::vector<int64_t>{20, 16}));
+  EXPECT_EQ(shape(finetune(), "embed_tokens.weight"), (std::vector<int64_t>{16, 16}));
+}
+
 // The longest sequence of pretraining when pretrain.seq_len is 0.
 void max_seq_len(const Option& option) {
   const auto longest = [&](const std::string& value) {
@@ -204,6 +209,7 @@ OptionEffects model_effects() {
           {"model.kv_heads", "rows of the key and value projections", kv_heads},
           {"model.head_dim", "rows of the query projection", head_dim},
           {"model.intermediate_size", "columns of the down projection", intermediate_size},
+          {"model.vocab_size", "rows of the embedding", vocab_size},
           {"model.max_seq_len", "longest window of pretraining", max_seq_len},
           {"model.rope_theta", "the first loss of equal weights, but of one token alone", rope_theta},
           {"model.rope_scaling.type", "the first loss of equal weights", rope_scaling_type},

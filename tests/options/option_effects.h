@@ -42,6 +42,8 @@ using OptionEffects = std::vector<OptionEffect>;
 
 OptionEffects run_effects();
 OptionEffects model_effects();
+OptionEffects chat_effects();
+OptionEffects lora_effects();
 OptionEffects data_effects();
 OptionEffects task_effects();
 OptionEffects external_effects();  // of task: those of the external task

@@ -19,6 +19,8 @@ struct Part {
 std::vector<Part> table() {
   return {{"run", run_effects()},
           {"model", model_effects()},
+          {"chat", chat_effects()},
+          {"lora", lora_effects()},
           {"data", data_effects()},
           {"task", task_effects()},
           {"external", external_effects()},

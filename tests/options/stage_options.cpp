@@ -149,6 +149,49 @@ void eval_every_of_problems(const Option& option) {
   EXPECT_TRUE(same_training(finetune(option.set("3", seven)), finetune(option.set("0", seven))));
 }
 
+// Files of conversations that live as long as the runs on them.
+std::string conversations(const std::string& name, const std::string& answer) {
+  static const support::TemporaryFolder folder;
+  const std::string path = (folder.path() / (name + ".jsonl")).string();
+  if (fs::exists(path)) return path;
+  std::ofstream file(path);
+  for (int i = 10; i < 50; ++i) file << R"({"prompt": ")" << i << R"(", "completion": ")" << answer << "\"}\n";
+  return path;
+}
+
+Settings on_conversations(const Settings& more = {}) {
+  return Settings{"sft.train=" + conversations("train", "aa")} + more;
+}
+
+// A conversation is a prompt of two bytes, the answer and the end token.
+void sft_train(const Option& option) {
+  const Observed& two = finetune(option.set(conversations("train", "aa")));
+  EXPECT_EQ(tokens(two), 3 * 4 * (2 + 2 + 1));
+  EXPECT_EQ(tokens(finetune(option.set(conversations("longer", "abcde")))), 3 * 4 * (2 + 5 + 1));
+  EXPECT_FALSE(two.result().contains("eval")) << "there is no task without it";
+  EXPECT_TRUE(finetune().result().contains("eval"));
+}
+
+// The loss is that of the answers of sft.val, and training does not change with it.
+void sft_val(const Option& option) {
+  const Settings more = on_conversations({"sft.steps=30", "sft.optimizer.lr=0.01", "checkpoint.every=0"});
+  const Observed &easy = finetune(option.set(conversations("easy", "aa"), more)),
+                 &hard = finetune(option.set(conversations("hard", "zq"), more));
+  EXPECT_TRUE(same_training(easy, hard));
+  EXPECT_LT(easy.metric("val_loss").back() + 1, hard.metric("val_loss").back());
+}
+
+void sft_val_fraction(const Option& option) {
+  const auto hash = [](const Observed& run) {
+    return run.saved(1).state.extra.at("progress").at("extra").at("stream").at("content_sha256");
+  };
+  const Observed &none = finetune(option.set("0", on_conversations())),
+                 &half = finetune(option.set("0.5", on_conversations()));
+  EXPECT_THAT(none.metric("val_loss"), ::testing::IsEmpty());
+  EXPECT_THAT(half.metric("val_loss"), ::testing::SizeIs(1));
+  EXPECT_NE(hash(none), hash(half)) << "fewer conversations are left to learn from";
+}
+
 // Enough batches cover all of the held-out text. More of them then change nothing.
 void eval_batches(const Option& option) {
   const Settings half = {"data.val_fraction=0.5"};
@@ -184,7 +227,10 @@ OptionEffects sft_effects() {
   return {{"sft.steps", "number of steps", steps},
           {"sft.batch_size", "tokens of a step", batch_size_of_problems},
           {"sft.micro_batch", "peak memory, and not one bit of the results", micro_batch},
-          {"sft.eval_every", "which records have an evaluation", eval_every_of_problems}};
+          {"sft.eval_every", "which records have an evaluation", eval_every_of_problems},
+          {"sft.train", "tokens of a step, and whether a task is evaluated", sft_train},
+          {"sft.val", "the loss of validation alone", sft_val},
+          {"sft.val_fraction", "whether there is a loss of validation, and what is left to learn", sft_val_fraction}};
 }
 
 }  // namespace terse::options

@@ -93,7 +93,7 @@ TEST_P(VerifierFailures, TrainingGoesOnWithoutAFalseScore) {
     const TokenizedTask task(std::move(failing), nullptr, 1,
                              VerifierOptions{.threads = 2, .deadline = hangs ? 0.5 : 30});
     const auto world = trainer::World::start({});
-    trainer::Session session(config, folder.path(), task.tokenizer(), *world, nullptr,
+    trainer::Session session(config, folder.path(), *task.chat(), *world, nullptr,
                              {LedgerLog::kFile, TraceLog::file("rl")});
     EXPECT_EQ(learn(session, task, nullptr).step, 3);
     verifier.release();

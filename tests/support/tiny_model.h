@@ -12,6 +12,7 @@ namespace terse::support {
 struct TinyShape {
   bool qk_norm = false, qkv_bias = false, tied = true, recompute = false;
   int64_t kv_heads = 2;
+  configs::Lora lora = {};
 };
 
 inline trainer::ModelSpec tiny_spec(const TinyShape& shape = {}, int64_t vocab = 16) {
@@ -28,7 +29,7 @@ inline trainer::ModelSpec tiny_spec(const TinyShape& shape = {}, int64_t vocab =
   model.qkv_bias = shape.qkv_bias;
   model.tie_embeddings = shape.tied;
   model.activation_checkpointing = shape.recompute;
-  return trainer::resolve(model, vocab);
+  return trainer::resolve(model, vocab, shape.lora);
 }
 
 // Sequences of these lengths with random tokens. Only the second half of each sequence has loss weights.
@@ -45,6 +46,15 @@ inline std::vector<data::Sequence> random_sequences(const std::vector<int64_t>& 
     sequences.push_back(std::move(sequence));
   }
   return sequences;
+}
+
+// Gives adapters random numbers, also where they begin as zeros.
+inline void randomise_adapters(trainer::Transformer& model, uint64_t seed) {
+  torch::NoGradGuard no_grad;
+  torch::Tensor& master = model.params().master();
+  for (int64_t i = 0; i < master.numel(); ++i)
+    master[i] = 0.4 * (uniform01(philox(seed, RandomStream::kShuffle, 99, static_cast<uint64_t>(i))[0]) - 0.5);
+  model.params().publish();
 }
 
 }  // namespace terse::support

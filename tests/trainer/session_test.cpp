@@ -27,10 +27,10 @@ TEST(Session, AStopWhoseCheckpointTheDiskRefusesIsAnError) {
   config.model.hidden_size = config.model.intermediate_size = 16;
   config.model.heads = 1;
   config.checkpoint.async = true;
-  const data::ByteTokenizer tokenizer;
+  const auto chat = data::ChatFormat::plain(std::make_shared<data::ByteTokenizer>());
   const std::unique_ptr<World> world = World::start({});
   Interrupts interrupts;
-  Session session(config, folder.path(), tokenizer, *world, &interrupts);
+  Session session(config, folder.path(), *chat, *world, &interrupts);
   std::filesystem::remove_all(folder.path() / "checkpoints");
   std::ofstream(folder.path() / "checkpoints") << "a file where the folder was";
   session.step_done();

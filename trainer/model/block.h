@@ -10,6 +10,7 @@
 //   Tensor norm(x, weight)                          RMSNorm
 //   NormedSum add_norm(x, delta, weight)            x + delta, and its norm
 //   Tensor linear(x, weight, bias)                  bias may be undefined
+//   Tensor dropout(x, projection)                   the input of an adapter; `projection` is Adapter::number
 //   Tensor qk_norm(qkv, q_norm, k_norm)
 //   Tensor attention(qkv)                           RoPE, then each token attends to its sequence up to itself
 //   Tensor swiglu(gate_up)
@@ -21,11 +22,30 @@
 
 namespace terse::trainer {
 
+// x W^T + bias, and what the adapters of W add: alpha / rank (dropout(x) A^T) B^T for each part of W that has one
+// (LoRA). The scale multiplies the short rows x A^T, so that every operation rounds each element alone.
+template <class Backend>
+torch::Tensor project(Backend& backend, const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias,
+                      const std::vector<Adapter>& adapters) {
+  const torch::Tensor y = backend.linear(x, weight, bias);
+  std::vector<torch::Tensor> updates;
+  for (const Adapter& adapter : adapters) {
+    if (!adapter.a.defined()) {
+      updates.push_back(torch::zeros({y.size(0), adapter.rows}, y.options()));
+      continue;
+    }
+    const torch::Tensor low = backend.linear(backend.dropout(x, adapter.number), adapter.a, {});
+    updates.push_back(backend.linear(low * backend.spec().adapter_scale(), adapter.b, {}));
+  }
+  if (updates.empty()) return y;
+  return backend.add(y, updates.size() == 1 ? updates.front() : torch::cat(updates, 1));
+}
+
 template <class Backend>
 torch::Tensor attention(Backend& backend, const BlockWeights& w, const torch::Tensor& x) {
-  torch::Tensor qkv = backend.linear(x, w.qkv, w.qkv_bias);
+  torch::Tensor qkv = project(backend, x, w.qkv, w.qkv_bias, w.qkv_adapters);
   if (backend.spec().qk_norm) qkv = backend.qk_norm(qkv, w.q_norm, w.k_norm);
-  return backend.linear(backend.attention(qkv), w.out, {});
+  return project(backend, backend.attention(qkv), w.out, {}, w.out_adapters);
 }
 
 // The result of a part of the model.
@@ -45,7 +65,8 @@ torch::Tensor embed(Backend& backend, const torch::Tensor& table) {
 
 template <class Backend>
 HiddenStates feed_forward(Backend& backend, const BlockWeights& w, const torch::Tensor& x) {
-  return {backend.linear(backend.swiglu(backend.linear(x, w.gate_up, {})), w.down, {})};
+  const torch::Tensor inner = backend.swiglu(project(backend, x, w.gate_up, {}, w.gate_up_adapters));
+  return {project(backend, inner, w.down, {}, w.down_adapters)};
 }
 
 // x [N, D] -> [N, D]

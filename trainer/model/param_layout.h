@@ -7,9 +7,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "checkpoints/state_dict.h"
 #include "trainer/model/spec.h"
 
 namespace terse::trainer {
@@ -20,9 +22,17 @@ struct ParamInfo {
   int64_t offset = 0;   // elements from the start of the flat buffer
   double init_std = 0;  // 0: constant `init_value`
   double init_value = 0;
+  double init_bound = 0;  // above 0: uniform in [-init_bound, init_bound) instead
 
   int64_t numel() const;
 };
+
+// The value with which an element of a parameter begins. Random numbers are keyed by the place of the parameter in its
+// layout, and by the element.
+float initial_value(const ParamInfo& info, uint64_t seed, uint64_t param, int64_t element);
+
+// A source of weights: writes elements [begin, end) of the flattened parameter, in fp32.
+using ReadParameter = std::function<void(const ParamInfo& info, int64_t begin, int64_t end, float* out)>;
 
 // Elements [begin, end) of the flat buffer, of which [begin, decayed_end) decay.
 struct ParamUnit {
@@ -31,8 +41,11 @@ struct ParamUnit {
   int64_t size() const { return end - begin; }
 };
 
+// kModel: the weights of the model itself. kAdapters: those of LoRA; the first and the last unit are empty then.
+enum class WeightSet { kModel, kAdapters };
+
 struct ParamLayout {
-  explicit ParamLayout(const ModelSpec& spec);
+  explicit ParamLayout(const ModelSpec& spec, WeightSet set = WeightSet::kModel);
 
   std::vector<ParamInfo> infos;  // in order of offset
   std::vector<ParamUnit> units;  // embedding, block 0, .., block L - 1, final
@@ -40,5 +53,12 @@ struct ParamLayout {
 
   int64_t offset_of(const std::string& name) const;
 };
+
+// Throws std::invalid_argument, which names the tensor, unless the state has every tensor of the layout, as
+// "<prefix><name>" and with its shape.
+void require_tensors(const checkpoints::StateDict& state, const std::string& prefix, const ParamLayout& layout);
+
+// The layout of what is trained: the adapters of a model that has some, else all weights.
+ParamLayout trained_layout(const ModelSpec& spec);
 
 }  // namespace terse::trainer

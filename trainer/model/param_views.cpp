@@ -29,9 +29,47 @@ void FlatParams::attach_grads(size_t grad_unit) {
   }
 }
 
+// The weights of a block whose weights are all trained, or the frozen weights with their adapters.
+BlockWeights FlatParams::block_views(size_t u) {
+  const auto layer = static_cast<int64_t>(u) - 1;
+  const std::string block = "model.layers." + std::to_string(layer) + ".";
+  BlockWeights w = frozen_ != nullptr ? frozen_->block(u - 1) : BlockWeights{};
+  int64_t number = 0;
+  for (const BlockWeight& weight : block_weights(spec_)) {
+    if (frozen_ == nullptr) {
+      w.*weight.member = leaf(block + weight.parts.front().name, weight.shape(), u);
+    } else if (weight.adapters != nullptr) {
+      w.*weight.adapters = adapter_views(weight, u, number);
+    }
+  }
+  return w;
+}
+
+std::vector<Adapter> FlatParams::adapter_views(const BlockWeight& weight, size_t u, int64_t& number) {
+  std::vector<Adapter> adapters;
+  bool any = false;
+  for (const BlockWeight::Part& part : weight.parts) {
+    Adapter adapter{.a = {}, .b = {}, .rows = part.rows, .number = number++};
+    if (has_adapter(spec_, part)) {
+      const AdapterNames names = adapter_names(static_cast<int64_t>(u) - 1, part);
+      adapter.a = leaf(names.a, {spec_.lora.rank, weight.columns}, u);
+      adapter.b = leaf(names.b, {part.rows, spec_.lora.rank}, u);
+      any = true;
+    }
+    adapters.push_back(std::move(adapter));
+  }
+  return any ? adapters : std::vector<Adapter>{};
+}
+
 void FlatParams::make_views(size_t u) {
   leaves_[u].clear();
-  if (u == 0) {
+  if (u > 0 && u + 1 < units()) {
+    blocks_[u - 1] = block_views(u);
+  } else if (frozen_ != nullptr) {
+    embedding_ = frozen_->embedding();
+    head_ = frozen_->head();
+    final_norm_ = frozen_->final_norm();
+  } else if (u == 0) {
     embedding_ = leaf("model.embed_tokens.weight", {spec_.vocab, spec_.hidden_size}, 0);
     if (separate_head_) {
       leaves_[units()].clear();
@@ -40,21 +78,19 @@ void FlatParams::make_views(size_t u) {
     } else if (spec_.tie_embeddings) {
       head_ = embedding_;
     }
-  } else if (u + 1 == units()) {
+  } else {
     if (!spec_.tie_embeddings) head_ = leaf("lm_head.weight", {spec_.vocab, spec_.hidden_size}, u);
     final_norm_ = leaf("model.norm.weight", {spec_.hidden_size}, u);
-  } else {
-    const std::string block = "model.layers." + std::to_string(u - 1) + ".";
-    BlockWeights w;
-    for (const BlockWeight& weight : block_weights(spec_))
-      w.*weight.member = leaf(block + weight.parts.front().name, weight.shape(), u);
-    blocks_[u - 1] = std::move(w);
   }
   attach_grads(u);
 }
 
 void FlatParams::start_gather(size_t u) {
   const ParamUnit& unit = layout_.units[u];
+  if (unit.size() == 0) {
+    weights_[u] = torch::empty({0}, master_.options());
+    return;
+  }
   Gather& gather = gathers_[u];
   if (gather.under_way) finish_gather(u);
   const auto options = master_.options();

@@ -1,27 +1,14 @@
 // Allocates and initialises master weights, working weights and gradients, and saves and restores them.
 #include "trainer/model/params.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <cmath>
 #include <functional>
 #include <numeric>
 #include <stdexcept>
 
-#include "base/philox.h"
-
 namespace terse::trainer {
 
 namespace {
-
-// Makes one normal number from two uniform ones (Box and Muller).
-float initial_value(const ParamInfo& info, uint64_t seed, uint64_t param, int64_t element) {
-  if (info.init_std == 0) return static_cast<float>(info.init_value);
-  const auto words = philox(seed, RandomStream::kInit, param, static_cast<uint64_t>(element));
-  const double radius = std::sqrt(-2 * std::log((words[0] + 1.0) * 0x1p-32));
-  return static_cast<float>(info.init_std * radius * std::cos(2 * M_PI * words[1] * 0x1p-32));
-}
 
 // Calls part(p, first, last, at) for every parameter p of which this rank owns elements [first, last). `at` is the
 // place of the first one in the rank's buffers.
@@ -42,18 +29,23 @@ void for_owned(const ParamLayout& layout, const Ownership& owned, const Part& pa
 }  // namespace
 
 FlatParams::FlatParams(const ModelSpec& spec, torch::Device device, uint64_t seed, const Sharding& sharding,
-                       Purpose purpose)
+                       Purpose purpose, std::shared_ptr<FrozenWeights> frozen)
     : spec_(spec),
-      layout_(spec),
+      layout_(trained_layout(spec)),
       sharding_(sharding),
       owned_(layout_, sharding.distributed() ? sharding.shards->rank() : 0,
              sharding.distributed() ? sharding.shards->size() : 1),
-      separate_head_(spec.tie_embeddings && device.is_cpu()) {
+      separate_head_(spec.tie_embeddings && device.is_cpu() && !spec.has_adapters()),
+      frozen_(std::move(frozen)) {
   const bool rounds = spec.bf16, distributed = sharding_.distributed();
   const auto fp32 = torch::TensorOptions(torch::kFloat32).device(device);
   const auto working = fp32.dtype(rounds ? torch::kBFloat16 : torch::kFloat32);
   const bool sums_in_bf16 = rounds && !device.is_cpu();
   const bool trains = purpose == Purpose::kTraining;
+  if (spec.has_adapters() && frozen_ == nullptr) {
+    frozen_ = std::make_shared<FrozenWeights>(spec, device);
+    if (trains) frozen_->initialise(seed);
+  }
   master_ = torch::zeros({owned_.size}, torch::kFloat32);
   if (trains) initialise(seed);
   master_ = master_.to(device);
@@ -110,23 +102,13 @@ void FlatParams::save(checkpoints::StateDict& state, const std::string& prefix, 
 
 void FlatParams::restore(const checkpoints::StateDict& state, const std::string& prefix, torch::Tensor own) const {
   torch::NoGradGuard no_grad;
-  for (const ParamInfo& info : layout_.infos) {
-    const auto saved = state.tensors.find(prefix + info.name);
-    if (saved == state.tensors.end()) {
-      throw std::invalid_argument(fmt::format(
-          "the checkpoint has no tensor {}, but the model of this configuration needs it", prefix + info.name));
-    }
-    if (saved->second.shape == info.shape) continue;
-    throw std::invalid_argument(
-        fmt::format("the checkpoint's tensor {} has shape [{}], but the model of this configuration needs [{}]",
-                    prefix + info.name, fmt::join(saved->second.shape, ", "), fmt::join(info.shape, ", ")));
-  }
+  require_tensors(state, prefix, layout_);
   for_owned(layout_, owned_, [&](size_t p, int64_t first, int64_t last, int64_t at) {
     own.narrow(0, at, last - first).copy_(state.range(prefix + layout_.infos[p].name, first, last));
   });
 }
 
-void FlatParams::fill(const ReadWeights& read) {
+void FlatParams::fill(const ReadParameter& read) {
   torch::NoGradGuard no_grad;
   for_owned(layout_, owned_, [&](size_t p, int64_t first, int64_t last, int64_t at) {
     torch::Tensor part = master_.narrow(0, at, last - first);

@@ -5,16 +5,21 @@
 // owns ranges (sharding.h), and weights are gathered from their owners. Call open() before a unit is used and close()
 // after it. Gathering starts as early as possible, so open() rarely waits. A backward pass writes gradients into one
 // buffer per unit, which trainer/gradient_sum.h sends to the owners.
+//
+// With LoRA, all of this is about the adapters, and the weights of the model itself are frozen(). The units keep their
+// numbers, and those of the embedding and of the end are empty.
 #pragma once
 
 #include <torch/types.h>
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "checkpoints/store.h"
 #include "trainer/model/block_weights.h"
+#include "trainer/model/frozen_weights.h"
 #include "trainer/model/sharding.h"
 
 namespace terse::trainer {
@@ -33,13 +38,16 @@ enum class Purpose { kTraining, kInference };
 class FlatParams {
  public:
   // Initialises the weights from `seed` with counter-based normal random numbers, keyed by (parameter, element). So
-  // they are the same on every device and for any number of ranks.
+  // they are the same on every device and for any number of ranks. A model with adapters shares `frozen`, or has
+  // frozen weights of its own when it is null.
   FlatParams(const ModelSpec& spec, torch::Device device, uint64_t seed, const Sharding& sharding = {},
-             Purpose purpose = Purpose::kTraining);
+             Purpose purpose = Purpose::kTraining, std::shared_ptr<FrozenWeights> frozen = nullptr);
 
   const ParamLayout& layout() const { return layout_; }
   const Sharding& sharding() const { return sharding_; }
   const Ownership& owned() const { return owned_; }
+  // The weights beside the adapters of LoRA; null when all weights are trained.
+  const std::shared_ptr<FrozenWeights>& frozen() const { return frozen_; }
   int64_t size() const { return layout_.size; }
   // Whether gradients are summed in the order of kernels::Sequences, so that splitting a batch changes no bit. True for
   // fp32 on the CPU.
@@ -57,10 +65,9 @@ class FlatParams {
   // Throws std::invalid_argument when a parameter is missing or has another shape.
   void save(checkpoints::StateDict& state, const std::string& prefix, const torch::Tensor& own) const;
   void restore(const checkpoints::StateDict& state, const std::string& prefix, torch::Tensor own) const;
-  // Fills the master weights that this rank owns, parameter by parameter: `read` writes the elements [begin, end) of
-  // the flattened parameter. So weights that lie in files are never in memory twice. Call publish() afterwards.
-  using ReadWeights = std::function<void(const ParamInfo& info, int64_t begin, int64_t end, float* out)>;
-  void fill(const ReadWeights& read);
+  // Fills the master weights that this rank owns, parameter by parameter. So weights that lie in files are never in
+  // memory twice. Call publish() afterwards.
+  void fill(const ReadParameter& read);
   // Returns the range of a checkpoint's tensor that this rank reads: the owned part of a "<prefix><parameter>", and all
   // of any other tensor.
   checkpoints::Range wanted(const std::string& name, const std::vector<int64_t>& shape) const;
@@ -116,10 +123,13 @@ class FlatParams {
   };
   void initialise(uint64_t seed);
   void make_views(size_t unit);
+  BlockWeights block_views(size_t unit);
+  std::vector<Adapter> adapter_views(const BlockWeight& weight, size_t unit, int64_t& number);
   torch::Tensor leaf(const std::string& first, std::vector<int64_t> shape, size_t grad_unit);
   void attach_grads(size_t grad_unit);
-  // The CPU kernels need norms and biases in fp32 even when matrices are bf16. The embedding unit has neither.
-  bool has_vectors(size_t unit) const { return spec_.bf16 && master_.is_cpu() && unit > 0; }
+  // The CPU kernels need norms and biases in fp32 even when matrices are bf16. The embedding unit has neither, nor have
+  // adapters.
+  bool has_vectors(size_t unit) const { return spec_.bf16 && master_.is_cpu() && unit > 0 && frozen_ == nullptr; }
   void start_gather(size_t unit);
   void finish_gather(size_t unit);
 
@@ -128,6 +138,7 @@ class FlatParams {
   Sharding sharding_;
   Ownership owned_;
   bool separate_head_;
+  std::shared_ptr<FrozenWeights> frozen_;
   torch::Tensor master_;   // fp32 [owned]
   torch::Tensor working_;  // all weights in the model's dtype; undefined where units are gathered on demand
   std::vector<torch::Tensor> weights_;  // of each unit: views of working_, or gathered

@@ -7,10 +7,16 @@
 #include <numbers>
 #include <stdexcept>
 
+#include "base/errors.h"
+
 namespace terse::trainer {
 
 double ModelSpec::attention_scale() const {
   return 1.0 / std::sqrt(static_cast<double>(head_dim));
+}
+
+double ModelSpec::adapter_scale() const {
+  return lora.alpha / static_cast<double>(lora.rank);
 }
 
 namespace {
@@ -36,9 +42,9 @@ std::vector<double> rope_frequencies(const ModelSpec& spec) {
   return frequencies;
 }
 
-ModelSpec resolve(const configs::Model& model, int64_t vocab) {
+ModelSpec resolve(const configs::Model& model, int64_t vocab, const configs::Lora& lora) {
   ModelSpec spec;
-  spec.vocab = vocab;
+  spec.vocab = model.vocab_size > 0 ? model.vocab_size : vocab;
   spec.layers = model.layers;
   spec.hidden_size = model.hidden_size;
   spec.heads = model.heads;
@@ -56,6 +62,11 @@ ModelSpec resolve(const configs::Model& model, int64_t vocab) {
   spec.init_std = model.init_std;
   spec.bf16 = model.precision == "bf16";
   spec.activation_checkpointing = model.activation_checkpointing;
+  spec.lora = lora;
+  if (vocab > spec.vocab) {
+    throw ConfigError(
+        fmt::format("model.vocab_size: is {}, but the tokenizer of the run has {} tokens", spec.vocab, vocab));
+  }
   if (vocab < 2)
     throw std::invalid_argument(fmt::format("a model needs a vocabulary of at least 2 tokens, got {}", vocab));
   if (spec.heads % spec.kv_heads != 0) {
@@ -70,6 +81,7 @@ ModelSpec resolve(const configs::Model& model, int64_t vocab) {
 
 configs::Model options_of(const ModelSpec& spec) {
   configs::Model model;
+  model.vocab_size = spec.vocab;
   model.layers = spec.layers;
   model.hidden_size = spec.hidden_size;
   model.heads = spec.heads;

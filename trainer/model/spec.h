@@ -26,10 +26,13 @@ struct ModelSpec {
   double init_std = 0;
   bool bf16 = false;
   bool activation_checkpointing = false;
+  configs::Lora lora = {};  // rank 0: no adapters, and all weights are trained
 
   int64_t qkv_size() const { return (heads + 2 * kv_heads) * head_dim; }
   int64_t attention_size() const { return heads * head_dim; }
   double attention_scale() const;
+  bool has_adapters() const { return lora.rank > 0; }
+  double adapter_scale() const;  // alpha / rank
 };
 
 // Returns the frequencies of rotary positions in radians per position, head_dim / 2 of them: theta^(-2i/head_dim) (Su
@@ -40,7 +43,7 @@ struct ModelSpec {
 std::vector<double> rope_frequencies(const ModelSpec& spec);
 
 // Derives the shape from the config. Throws std::invalid_argument when the shape is impossible.
-ModelSpec resolve(const configs::Model& model, int64_t vocab);
+ModelSpec resolve(const configs::Model& model, int64_t vocab, const configs::Lora& lora = {});
 // Returns the options that resolve() turns into this shape.
 configs::Model options_of(const ModelSpec& spec);
 

@@ -15,8 +15,9 @@ namespace {
 // Packed sequences, differentiable. Only backward passes need `sequences`.
 class PackedBackend {
  public:
-  PackedBackend(const ModelSpec& spec, const torch::Tensor& rope, const data::Batch& batch)
-      : spec_(spec), rope_(rope), batch_(batch) {}
+  PackedBackend(const ModelSpec& spec, const torch::Tensor& rope, const data::Batch& batch, int64_t layer = 0,
+                const std::optional<DropoutKey>& dropout = {})
+      : spec_(spec), rope_(rope), batch_(batch), layer_(layer), dropout_(dropout) {}
 
   const ModelSpec& spec() const { return spec_; }
   torch::Tensor embedding(const torch::Tensor& table) const {
@@ -31,6 +32,10 @@ class PackedBackend {
   torch::Tensor linear(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias) const {
     return ops::linear(x, weight, bias, batch_.sequences);
   }
+  torch::Tensor dropout(const torch::Tensor& x, int64_t projection) const {
+    if (!dropout_ || spec_.lora.dropout == 0) return x;
+    return x * dropout_mask(batch_, x.size(1), spec_.lora.dropout, *dropout_, {layer_, projection}).to(x.scalar_type());
+  }
   torch::Tensor qk_norm(const torch::Tensor& qkv, const torch::Tensor& q_norm, const torch::Tensor& k_norm) const {
     return ops::qk_norm(qkv, q_norm, k_norm, spec_, batch_.sequences);
   }
@@ -44,28 +49,39 @@ class PackedBackend {
   const ModelSpec& spec_;
   const torch::Tensor& rope_;
   const data::Batch& batch_;
+  int64_t layer_;
+  std::optional<DropoutKey> dropout_;
 };
 
 }  // namespace
 
 Transformer::Transformer(const ModelSpec& spec, torch::Device device, uint64_t seed, const Sharding& sharding,
-                         Purpose purpose)
+                         Purpose purpose, std::shared_ptr<FrozenWeights> frozen)
     : spec_(spec),
       device_(device),
-      params_(spec, device, seed, sharding, purpose),
+      params_(spec, device, seed, sharding, purpose, std::move(frozen)),
       rope_(ops::make_rope_table(spec, device)),
       recomputes_(spec.activation_checkpointing || (sharding.distributed() && sharding.zero == 3)) {}
 
 void Transformer::save(checkpoints::StateDict& state) const {
   params_.save(state, "", params_.master());
+  if (params_.frozen() != nullptr) params_.frozen()->save(state, params_.sharding());
 }
 
 void Transformer::restore(const checkpoints::StateDict& state) {
+  if (params_.frozen() != nullptr) params_.frozen()->restore(state);
   params_.restore(state, "", params_.master());
   params_.publish();
 }
 
-void Transformer::fill(const FlatParams::ReadWeights& read) {
+void Transformer::fill(const ReadParameter& read) {
+  if (params_.frozen() != nullptr) return params_.frozen()->fill(read);
+  params_.fill(read);
+  params_.publish();
+}
+
+void Transformer::fill_adapters(const ReadParameter& read) {
+  if (params_.frozen() == nullptr) throw std::logic_error("the model has no adapters");
   params_.fill(read);
   params_.publish();
 }
@@ -78,7 +94,7 @@ void Transformer::require_angles(int64_t first, int64_t last) const {
                   first < 0 ? first : last, rope_.size(0), rope_.size(0)));
 }
 
-HiddenStates Transformer::hidden(const data::Batch& batch) {
+HiddenStates Transformer::hidden(const data::Batch& batch, const ForwardMode& mode) {
   if (batch.positions.numel() > 0) {
     const auto [first, last] = batch.positions.aminmax();
     require_angles(first.item<int64_t>(), last.item<int64_t>());
@@ -88,13 +104,17 @@ HiddenStates Transformer::hidden(const data::Batch& batch) {
   params_.open(last);
   PackedBackend backend(spec_, rope_, batch);
   torch::Tensor x = embed(backend, params_.embedding()), auxiliary;
+  // A frozen embedding has no gradient. The boundaries of units and recomputed blocks, which do not see the adapters,
+  // need an input that has one.
+  if (params_.frozen() != nullptr && torch::GradMode::is_enabled()) x.requires_grad_(true);
   for (size_t unit = 1; unit < last; ++unit) {
     x = unit_boundary(x, params_, unit - 1);
     // Keeps the batch, because the backward pass may run the block again.
-    const auto run = [this, unit, batch](const torch::Tensor& input) {
+    const auto run = [this, unit, batch, mode](const torch::Tensor& input) {
       params_.open(unit);
-      PackedBackend of_block(spec_, rope_, batch);
-      const HiddenStates y = block(of_block, params_.block(unit - 1), input);
+      PackedBackend of_block(spec_, rope_, batch, static_cast<int64_t>(unit) - 1, mode.dropout);
+      const BlockWeights& weights = params_.block(unit - 1);
+      const HiddenStates y = block(of_block, mode.adapters ? weights : without_adapters(weights), input);
       if (!torch::GradMode::is_enabled()) params_.close(unit);
       return y.auxiliary_loss.defined() ? std::vector{y.x, y.auxiliary_loss} : std::vector{y.x};
     };
@@ -111,8 +131,8 @@ void Transformer::dummy_forward() {
 }
 
 Transformer::LogProbs Transformer::logprobs(const data::Batch& batch, const torch::Tensor& rows,
-                                            const LogitTransform& transform) {
-  const HiddenStates states = hidden(batch);
+                                            const LogitTransform& transform, const ForwardMode& mode) {
+  const HiddenStates states = hidden(batch, mode);
   const torch::Tensor targets = batch.targets.index_select(0, rows);
   const LogProbs result = {
       ops::token_logprobs(states.x.index_select(0, rows), params_.head(), targets, transform, batch.sequences_of(rows)),

@@ -48,7 +48,7 @@ constexpr Name kBlockNames[] = {
     {"mlp.up_proj.weight", "ffn_up.weight"},
     {"mlp.down_proj.weight", "ffn_down.weight"},
 };
-constexpr std::string_view kRopeFactors = "rope_freqs.weight";
+constexpr std::string_view kRopeFactors = kGgufRopeFactors;
 
 struct Key {
   const char* hf;
@@ -61,6 +61,11 @@ constexpr Key kWholeNumbers[] = {
     {"intermediate_size", "feed_forward_length"},
     {"num_attention_heads", "attention.head_count"},
 };
+
+// Returns the shortest decimal of an fp32 number: 1e-6 and not 9.99999997e-7, which is what the converter was given.
+double shortest_decimal(double fp32) {
+  return std::stod(fmt::format("{}", static_cast<float>(fp32)));
+}
 
 // Reads the shape of one file.
 class Shape {
@@ -94,7 +99,7 @@ class Shape {
     json config = {{"model_type", architecture_},
                    {"sliding_window", nullptr},
                    {"tie_word_embeddings", file_.find_tensor("output.weight") == nullptr},
-                   {"rms_norm_eps", file_.number(key("attention.layer_norm_rms_epsilon"))}};
+                   {"rms_norm_eps", shortest_decimal(file_.number(key("attention.layer_norm_rms_epsilon")))}};
     for (const Key& k : kWholeNumbers) config[k.hf] = file_.integer(key(k.gguf));
     const auto optional = [&](const char* hf, const char* gguf) {
       if (file_.has(key(gguf))) config[hf] = file_.integer(key(gguf));
@@ -102,7 +107,7 @@ class Shape {
     config["num_key_value_heads"] = config["num_attention_heads"];
     optional("num_key_value_heads", "attention.head_count_kv");
     optional("head_dim", "attention.key_length");
-    if (file_.has(key("rope.freq_base"))) config["rope_theta"] = file_.number(key("rope.freq_base"));
+    if (file_.has(key("rope.freq_base"))) config["rope_theta"] = shortest_decimal(file_.number(key("rope.freq_base")));
     const GgufTensor& embedding = file_.tensor("token_embd.weight");
     config["vocab_size"] = embedding.shape.empty() ? 0 : embedding.shape.front();
     return config;
@@ -181,6 +186,11 @@ class GgufModel final : public ModelFiles {
       }
     });
     file_->release(tensor.bytes);
+  }
+
+  GgmlType stored_type(const ParamInfo& info) const override {
+    const GgmlType type = file_->tensor(gguf_name(info.name)).type;
+    return type == GgmlType::kF16 || type == GgmlType::kBF16 ? type : GgmlType::kF32;
   }
 
  private:

@@ -7,10 +7,14 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 
 #include "trainer/saved_model/model_files.h"
 
 namespace terse::trainer {
+
+// The tensor that divides the frequencies of rotary positions, in a file of llama.
+inline constexpr std::string_view kGgufRopeFactors = "rope_freqs.weight";
 
 bool is_gguf_file(const std::filesystem::path& path);
 std::unique_ptr<ModelFiles> open_gguf_model(const std::filesystem::path& path);

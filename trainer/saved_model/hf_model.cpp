@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -51,6 +53,17 @@ class HfModel final : public ModelFiles {
     });
   }
 
+  GgmlType stored_type(const ParamInfo& info) const override {
+    switch (tensors_.tensor(info.name).tensor->dtype) {
+      case SafetensorsDtype::kF16:
+        return GgmlType::kF16;
+      case SafetensorsDtype::kBF16:
+        return GgmlType::kBF16;
+      default:
+        return GgmlType::kF32;
+    }
+  }
+
  private:
   void require_tensors() {
     std::set<std::string, std::less<>> known;
@@ -78,6 +91,14 @@ class HfModel final : public ModelFiles {
 };
 
 }  // namespace
+
+bool is_hf_file(std::string_view name) {
+  constexpr std::array<std::string_view, 7> kNames = {
+      kConfig,          kSafetensorsIndex,       "generation_config.json", "chat_template.jinja",
+      "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"};
+  return (name.starts_with("model") && name.ends_with(".safetensors")) ||
+         std::find(kNames.begin(), kNames.end(), name) != kNames.end();
+}
 
 bool is_hf_model(const fs::path& path) {
   std::error_code ignored;

@@ -2,6 +2,7 @@
 #include "trainer/saved_model/initial_weights.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <memory>
@@ -9,6 +10,8 @@
 #include "base/errors.h"
 #include "base/file_system.h"
 #include "checkpoints/format/manifest.h"
+#include "trainer/saved_model/adapter_config.h"
+#include "trainer/saved_model/adapter_files.h"
 #include "trainer/saved_model/hf_config.h"
 #include "trainer/saved_model/model_files.h"
 #include "trainer/saved_model/saved_model.h"
@@ -47,14 +50,16 @@ std::string differences(const ModelSpec& there, const ModelSpec& here) {
 }
 
 // Selects the parts of the model's weights that this rank owns. It reads nothing of a weight with another shape, which
-// is refused later.
-checkpoints::Wanted owned_weights(const FlatParams& params) {
-  return [&params](const std::string& name, const std::vector<int64_t>& shape) -> std::optional<checkpoints::Range> {
-    if (!weights_only(name, shape)) return std::nullopt;
-    const std::vector<ParamInfo>& infos = params.layout().infos;
+// is refused later. Adapters are read whole, and so are weights that stay frozen.
+checkpoints::Wanted owned_weights(const Transformer& model) {
+  return [&model, layout = ParamLayout(model.spec())](
+             const std::string& name, const std::vector<int64_t>& shape) -> std::optional<checkpoints::Range> {
+    const auto whole = weights_only(name, shape);
+    if (!whole || is_adapter_weight(name)) return whole;
+    const std::vector<ParamInfo>& infos = layout.infos;
     const bool ours = std::any_of(infos.begin(), infos.end(),
                                   [&](const ParamInfo& info) { return info.name == name && info.shape == shape; });
-    return ours ? params.wanted(name, shape) : checkpoints::Range{};
+    return ours ? model.params().wanted(name, shape) : checkpoints::Range{};
   };
 }
 
@@ -82,8 +87,16 @@ void require_fit(const checkpoints::Store::Loaded& loaded, const ModelSpec& here
 InitialWeights from_checkpoint(Transformer& model, const checkpoints::Store::Loaded& loaded,
                                const std::string& tokenizer) {
   require_fit(loaded, model.spec(), tokenizer);
-  model.restore(loaded.state);
+  const ModelSpec there = saved_spec(loaded);
+  const ReadParameter read = read_from(loaded.state);
+  std::optional<AdapterMerge> merge;
+  if (there.has_adapters()) merge.emplace(there, read);
+  model.fill([&](const ParamInfo& info, int64_t begin, int64_t end, float* out) {
+    read(info, begin, end, out);
+    if (merge) merge->add(info, begin, end, out);
+  });
   InitialWeights result;
+  if (merge) result.notes.push_back("model.init: the adapters of the checkpoint are merged into its weights");
   for (const std::string& defect : loaded.rejected) {
     result.notes.push_back(
         fmt::format("model.init: damaged checkpoint {}; using {} instead", defect, loaded.path.filename().string()));
@@ -112,6 +125,22 @@ InitialWeights from_model_files(Transformer& model, const std::filesystem::path&
       source.string()));
 }
 
+// One line for each difference between the adapters of a folder and those of this run.
+std::string differences(const configs::Lora& there, const configs::Lora& here) {
+  std::string lines;
+  const auto compare = [&](const char* key, const auto& theirs, const auto& ours) {
+    if (theirs != ours) lines += fmt::format("\n  {}: {} there, {} here", key, theirs, ours);
+  };
+  const auto text = [](std::vector<std::string> targets) {
+    std::sort(targets.begin(), targets.end());
+    return fmt::format("[{}]", fmt::join(targets, ", "));
+  };
+  compare("lora.rank", there.rank, here.rank);
+  compare("lora.alpha", there.alpha, here.alpha);
+  compare("lora.targets", text(there.targets), text(here.targets));
+  return lines;
+}
+
 }  // namespace
 
 std::optional<configs::Model> shape_of(const std::filesystem::path& source) {
@@ -134,9 +163,24 @@ std::optional<configs::Model> shape_of(const std::filesystem::path& source) {
 InitialWeights load_initial_weights(Transformer& model, const std::filesystem::path& source,
                                     const std::string& tokenizer, const checkpoints::Readers& readers) {
   if (is_model_files(source)) return from_model_files(model, source);
-  const auto loaded = load_target(source, owned_weights(model.params()), readers);
+  const auto loaded = load_target(source, owned_weights(model), readers);
   if (!loaded) refuse_source(source);
   return from_checkpoint(model, *loaded, tokenizer);
+}
+
+InitialWeights load_initial_adapters(Transformer& model, const std::filesystem::path& source) {
+  if (!is_adapter(source)) {
+    throw ConfigError(fmt::format("lora.init: {} holds no adapter of PEFT. Name a folder with {} and {}",
+                                  source.string(), kAdapterConfig, kAdapterWeights));
+  }
+  const AdapterFiles files(source, model.spec());
+  if (const std::string lines = differences(files.spec().lora, model.spec().lora); !lines.empty()) {
+    throw ConfigError(
+        fmt::format("lora.init: the adapters of {} differ from those of this run:{}", source.string(), lines));
+  }
+  model.fill_adapters(
+      [&](const ParamInfo& info, int64_t begin, int64_t end, float* out) { files.read(info, begin, end, out); });
+  return {.origin = source.string(), .notes = {fmt::format("adapters of {}", source.string())}};
 }
 
 }  // namespace terse::trainer

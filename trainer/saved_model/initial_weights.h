@@ -1,5 +1,6 @@
 // The weights that a new run takes from model.init: a checkpoint, or a model of another program. Nothing else is taken:
-// the optimizer is fresh, and the run begins at step 0.
+// the optimizer is fresh, and the run begins at step 0. Adapters of a checkpoint
+// are merged into its weights.
 #pragma once
 
 #include <filesystem>
@@ -30,5 +31,10 @@ std::optional<configs::Model> shape_of(const std::filesystem::path& source);
 // depend on them.
 InitialWeights load_initial_weights(Transformer& model, const std::filesystem::path& source,
                                     const std::string& tokenizer, const checkpoints::Readers& readers);
+
+// Loads the adapters of lora.init, a folder of PEFT, into a model that has adapters. Each rank reads what it owns.
+// Throws ConfigError when the folder is no adapter, or one of another rank, alpha or targets (the message lists every
+// difference with both values), and DataError when it is damaged or asks for something that terse does not do.
+InitialWeights load_initial_adapters(Transformer& model, const std::filesystem::path& source);
 
 }  // namespace terse::trainer

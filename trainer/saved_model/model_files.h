@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/formats/gguf/ggml_type.h"
 #include "trainer/model/param_layout.h"
 #include "trainer/model/spec.h"
 
@@ -25,6 +26,8 @@ class ModelFiles {
 
   // Writes elements [begin, end) of the flattened parameter. `info` is one of ParamLayout(spec()).
   virtual void read(const ParamInfo& info, int64_t begin, int64_t end, float* out) const = 0;
+  // Returns the type in which the files hold the parameter: F32, F16 or BF16. F32 stands for all other types, too.
+  virtual GgmlType stored_type(const ParamInfo& info) const = 0;
   // Names what was left out and may surprise a user, one line each.
   const std::vector<std::string>& notes() const { return notes_; }
 

@@ -14,8 +14,8 @@ struct ModelVocabulary {
   std::string chat_template;                         // the text of the template; empty: the model has none
 };
 
-// Returns what `source` tells of itself. A source that is no model has neither. Throws DataError that names the file and
-// the key, and DiskError.
+// Returns what `source` tells of itself. A source that is no model has neither. Throws DataError that names the file
+// and the key, and DiskError.
 ModelVocabulary load_model_vocabulary(const std::filesystem::path& source);
 
 }  // namespace terse::trainer

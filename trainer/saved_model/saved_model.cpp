@@ -11,7 +11,9 @@
 #include "base/formats/tensor_shape.h"
 #include "checkpoints/format/manifest.h"
 #include "configs/load.h"
+#include "trainer/model/block_weights.h"
 #include "trainer/model/param_layout.h"
+#include "trainer/saved_model/adapter_config.h"
 #include "trainer/saved_model/hf_config.h"
 
 namespace terse::trainer {
@@ -22,18 +24,31 @@ namespace {
 
 // The names of the training state begin otherwise: "optimizer.m/model.norm.weight", "apprentice/model.norm.weight".
 bool is_weight(const std::string& name) {
-  return name.starts_with("model.") || name.starts_with("lm_head.");
+  return name.starts_with("model.") || name.starts_with("lm_head.") || is_adapter_weight(name);
+}
+
+// Reads the text file `name` of a checkpoint; errors name the file.
+template <class Read>
+auto read_text_file(const checkpoints::Store::Loaded& loaded, const char* name, const Read& read) {
+  try {
+    return read(checkpoints::parse_json(loaded.state.files.at(name)));
+  } catch (const DataError& error) {
+    throw DataError(fmt::format("{}: {}", (loaded.path / name).string(), error.what()));
+  }
 }
 
 }  // namespace
 
 std::map<std::string, std::string> self_description(const configs::RunConfig& config, const ModelSpec& spec,
-                                                    const data::Tokenizer& tokenizer) {
-  std::vector<int32_t> ends;
-  if (tokenizer.eos() >= 0) ends.push_back(tokenizer.eos());
-  return {{kShapeFile, to_hf_config(spec, tokenizer.bos(), ends).dump(2) + "\n"},
-          {kVocabularyFile, tokenizer.definition() + "\n"},
-          {kRunConfigFile, configs::to_yaml(config)}};
+                                                    const data::ChatFormat& chat) {
+  const data::Tokenizer& tokenizer = chat.tokenizer();
+  std::map<std::string, std::string> files = {
+      {kShapeFile, to_hf_config(spec, tokenizer.bos(), tokenizer.eos_ids()).dump(2) + "\n"},
+      {kVocabularyFile, tokenizer.definition() + "\n"},
+      {kRunConfigFile, configs::to_yaml(config)}};
+  if (chat.has_template()) files[kChatTemplateFile] = chat.template_text();
+  if (spec.has_adapters()) files[kAdapterConfig] = to_adapter_config(spec.lora, config.model.init).dump(2) + "\n";
+  return files;
 }
 
 std::optional<checkpoints::Store::Loaded> load_target(const fs::path& target, const checkpoints::Wanted& wanted,
@@ -57,23 +72,24 @@ std::optional<checkpoints::Range> weights_only(const std::string& name, const st
 }
 
 ModelSpec saved_spec(const checkpoints::Store::Loaded& loaded) {
-  const auto file = loaded.state.files.find(kShapeFile);
-  if (file == loaded.state.files.end()) {
+  if (!loaded.state.files.contains(kShapeFile)) {
     throw DataError(fmt::format("checkpoint {} has no {}", loaded.path.string(), kShapeFile));
   }
-  ModelSpec spec;
-  try {
-    spec = spec_from_hf_config(checkpoints::parse_json(file->second));
-  } catch (const DataError& error) {
-    throw DataError(fmt::format("{}: {}", (loaded.path / kShapeFile).string(), error.what()));
-  }
+  ModelSpec spec = read_text_file(loaded, kShapeFile, spec_from_hf_config);
+  if (loaded.state.files.contains(kAdapterConfig))
+    spec.lora = read_text_file(loaded, kAdapterConfig, lora_from_adapter_config);
   require_weights(spec, loaded);
   return spec;
 }
 
 void require_weights(const ModelSpec& spec, const checkpoints::Store::Loaded& loaded) {
   std::set<std::string> known;
-  for (const ParamInfo& info : ParamLayout(spec).infos) {
+  std::vector<ParamInfo> infos = ParamLayout(spec).infos;
+  if (spec.has_adapters()) {
+    const std::vector<ParamInfo> adapters = ParamLayout(spec, WeightSet::kAdapters).infos;
+    infos.insert(infos.end(), adapters.begin(), adapters.end());
+  }
+  for (const ParamInfo& info : infos) {
     known.insert(info.name);
     const auto saved = loaded.state.tensors.find(info.name);
     if (saved == loaded.state.tensors.end()) {

@@ -96,7 +96,8 @@ void AddedTokens::split(std::string_view text, const std::function<void(std::str
 void AddedTokens::split(std::string_view text, const Accept& accept,
                         const std::function<void(std::string_view)>& on_text,
                         const std::function<void(int32_t id)>& on_token) const {
-  split(text, [&](size_t from) { return find(text, from, accept); }, on_text, on_token);
+  split(
+      text, [&](size_t from) { return find(text, from, accept); }, on_text, on_token);
 }
 
 void AddedTokens::split(std::string_view text, const std::function<Match(size_t from)>& next,

@@ -57,7 +57,8 @@ class AddedTokens {
 
  private:
   void split(std::string_view text, const std::function<Match(size_t from)>& next,
-             const std::function<void(std::string_view)>& on_text, const std::function<void(int32_t id)>& on_token) const;
+             const std::function<void(std::string_view)>& on_text,
+             const std::function<void(int32_t id)>& on_token) const;
 
   std::vector<AddedToken> tokens_;
   // A trie. children_ maps (node, byte) to a node; the root is node 0. token_[node] is the index of the token that ends

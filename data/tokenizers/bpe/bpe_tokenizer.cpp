@@ -75,8 +75,8 @@ void narrow(Tail& tail, const AddedTokens& tokens, std::string_view text, size_t
 
 // Whether one of the spans, which are ascending and disjoint, contains [begin, end).
 bool inside_one(const std::vector<Span>& spans, size_t begin, size_t end) {
-  const auto after = std::upper_bound(spans.begin(), spans.end(), begin,
-                                      [](size_t at, const Span& span) { return at < span.begin; });
+  const auto after =
+      std::upper_bound(spans.begin(), spans.end(), begin, [](size_t at, const Span& span) { return at < span.begin; });
   return after != spans.begin() && end <= std::prev(after)->end;
 }
 
@@ -103,7 +103,8 @@ class BpeTokenizer::Encoding {
   }
 
  private:
-  // Adds the ids of the tokens in a text, and calls `on_text` with what lies between them. `spans` are those of the text.
+  // Adds the ids of the tokens in a text, and calls `on_text` with what lies between them. `spans` are those of the
+  // text.
   void find(const AddedTokens& tokens, std::string_view text, const std::vector<Span>& spans,
             const std::function<void(std::string_view)>& on_text) {
     const auto on_token = [&](int32_t id) { ids_.push_back(id); };

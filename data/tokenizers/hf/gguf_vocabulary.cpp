@@ -1,4 +1,4 @@
-// Keeps the meanings of tokenizer.ggml.pre in a table.
+// Builds the document that the `tokenizers` library would have been given.
 #include "data/tokenizers/hf/gguf_vocabulary.h"
 
 #include <fmt/format.h>
@@ -9,7 +9,7 @@
 
 #include "base/errors.h"
 #include "base/utf8.h"
-#include "data/tokenizers/hf/patterns.h"
+#include "data/tokenizers/hf/gguf_pre.h"
 #include "data/tokenizers/hf/write_tokenizer_json.h"
 
 namespace terse::data {
@@ -17,30 +17,6 @@ namespace terse::data {
 namespace {
 
 constexpr size_t kMaxTokens = 1 << 22;
-constexpr int32_t kUnknown = 2;
-constexpr int32_t kControl = 3;
-constexpr int32_t kUserDefined = 4;
-constexpr int32_t kUnused = 5;
-
-// The defaults are those of llama.cpp. GGUF does not tell a normalizer; Qwen's tokenizers have NFC.
-struct Meaning {
-  std::vector<std::string> names;
-  Cutting cutting;
-  bool ignore_merges = false;
-  bool add_bos = false;  // where tokenizer.ggml.add_bos_token is missing
-};
-
-const std::vector<Meaning>& meanings() {
-  static const std::vector<Meaning> kMeanings = {
-      {{"gpt-2", "phi-2", "olmo", "mpt", "exaone4", "modern-bert"}, {false, false, kGpt2Pattern}},
-      {{"smollm", "starcoder", "refact", "codeshell"}, {false, true, kGpt2Pattern}},
-      {{"llama-bpe", "llama3", "llama-v3", "falcon3"}, {false, false, kLlama3Pattern}, true, true},
-      {{"dbrx", "smaug-bpe"}, {false, false, kLlama3Pattern}},
-      {{"qwen2", "deepseek-r1-qwen", "megrez"}, {true, false, kQwen2Pattern}},
-      {{"tekken"}, {false, false, kTekkenPattern}, true, true}};
-  return kMeanings;
-}
-
 class Converter {
  public:
   Converter(const GgufVocabulary& given, const std::string& origin) : given_(given), origin_(origin) {}
@@ -49,7 +25,7 @@ class Converter {
     if (given_.model != "gpt2") {
       fail("model", fmt::format("found \"{}\", expected \"gpt2\" (byte-level BPE)", printable(given_.model)));
     }
-    const Meaning& meaning = find_meaning();
+    const GgufPre& meaning = find_meaning();
     read_tokens();
     read_merges();
     result_.cutting = meaning.cutting;
@@ -71,9 +47,9 @@ class Converter {
     throw DataError(fmt::format("{}: tokenizer.ggml.{}: {}", origin_, key, why));
   }
 
-  const Meaning& find_meaning() const {
+  const GgufPre& find_meaning() const {
     std::vector<std::string> known;
-    for (const Meaning& meaning : meanings()) {
+    for (const GgufPre& meaning : gguf_pres()) {
       if (std::find(meaning.names.begin(), meaning.names.end(), given_.pre) != meaning.names.end()) return meaning;
       known.insert(known.end(), meaning.names.begin(), meaning.names.end());
     }
@@ -94,7 +70,7 @@ class Converter {
       if (find_invalid_utf8(token) != std::string_view::npos) fail(fmt::format("tokens[{}]", i), "it is not UTF-8");
       if (type < 0 || type > 6) fail(fmt::format("token_type[{}]", i), fmt::format("found {}, expected 0 to 6", type));
       // An unused token fills the vocabulary up to the size of the model. No text becomes it.
-      if (type == kUnused || token.empty()) {
+      if (type == kGgufUnused || token.empty()) {
         result_.tokens.emplace_back();
         continue;
       }
@@ -102,11 +78,11 @@ class Converter {
         fail(fmt::format("tokens[{}]", i), fmt::format("\"{}\" occurs twice", printable(token)));
       }
       result_.tokens.push_back(token);
-      if (type != kControl && type != kUserDefined && type != kUnknown) continue;
+      if (type != kGgufControl && type != kGgufUserDefined && type != kGgufUnknown) continue;
       AddedToken added;
       added.id = static_cast<int32_t>(i);
       added.content = token;
-      added.special = type != kUserDefined;
+      added.special = type != kGgufUserDefined;
       added.normalized = false;
       result_.added.push_back(std::move(added));
     }

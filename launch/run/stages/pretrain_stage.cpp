@@ -1,4 +1,4 @@
-// Every validation uses the same batches, which the ranks share out like those of training.
+// Every validation uses the same batches.
 #include "launch/run/stages/pretrain_stage.h"
 
 #include <cmath>
@@ -8,7 +8,7 @@
 
 namespace terse::launch {
 
-PretrainResult pretrain(trainer::Session& session, const data::Corpus& corpus) {
+StageResult pretrain(trainer::Session& session, const data::Corpus& corpus) {
   const configs::RunConfig& config = session.config();
   const configs::Pretrain& p = config.pretrain;
   const int64_t seq_len = p.seq_len > 0 ? p.seq_len : config.model.max_seq_len;
@@ -18,20 +18,12 @@ PretrainResult pretrain(trainer::Session& session, const data::Corpus& corpus) {
   const std::optional<double> bytes_per_token = validation.bytes_per_token(*corpus.tokenizer);
   std::optional<double> val_loss;
   const auto evaluate = [&](int64_t) {
-    trainer::LossSum loss;
-    for (int64_t i = 0; i < validation.size(); ++i) {
-      session.signals().meet(false);
-      const auto batch = trainer::BatchShare::own(
-          session.model(), validation.sequences(i),
-          [&](trainer::SequenceRange share) { return validation.batch(i, share.begin, share.end); });
-      loss += trainer::cross_entropy(session.model(), batch);
-    }
-    val_loss = loss.mean();
+    val_loss = validation_loss(session, validation);
     const auto bits_per_byte =
         val_loss && bytes_per_token ? std::optional(*val_loss / std::log(2.0) / *bytes_per_token) : std::nullopt;
     return trainer::present({{"val_loss", val_loss}, {"bits_per_byte", bits_per_byte}});
   };
-  PretrainResult result;
+  StageResult result;
   result.progress =
       trainer::train(session, {"pretrain", p.steps, p.micro_batch, p.eval_every, p.optimizer, &stream, evaluate});
   result.val_loss = val_loss;

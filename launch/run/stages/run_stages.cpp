@@ -76,12 +76,11 @@ class TaskMessages {
   const rl::TokenizedTask* task_;
 };
 
-void finish_stage(Session& session, const rl::TokenizedTask* task, const PretrainResult& result,
-                  Clock::time_point start) {
+void finish_stage(Session& session, const rl::TokenizedTask* task, const StageResult& result, Clock::time_point start) {
   const trainer::StageProgress& progress = result.progress;
   nlohmann::json entry = {{"stage", progress.stage}, {"steps", progress.step}, {"tokens", progress.tokens}};
   if (task != nullptr) entry["eval"] = evaluate_stage(session, *task, progress).to_json();
-  if (progress.stage == "pretrain") entry["val_loss"] = trainer::or_null(result.val_loss);
+  if (progress.stage == "pretrain" || result.val_loss) entry["val_loss"] = trainer::or_null(result.val_loss);
   const double wall = std::chrono::duration<double>(Clock::now() - start).count();
   entry["wall_s"] = std::max(progress.seconds, wall);
   entry["train_s"] = progress.seconds;
@@ -102,14 +101,16 @@ nlohmann::json run_stages(const RunRequest& request) try {
   if (rl::splits(config)) split.emplace(config.parallel, *request.world, device);
   if (split && !split->learns()) {
     const auto reason =
-        rl::generate_for_learners(*split, config, *vocabulary.task, vocabulary.tokenizer->vocab_size(), device);
+        rl::generate_for_learners(*split, config, *vocabulary.task, vocabulary.tokenizer().vocab_size(), device);
     if (reason) stopped.emplace(*reason);
   } else {
-    Session session(config, request.dir, *vocabulary.tokenizer, split ? *split->part : *request.world,
-                    request.interrupts, line_files(config));
+    Session session(config, request.dir, *vocabulary.chat, split ? *split->part : *request.world, request.interrupts,
+                    line_files(config));
     const TaskMessages messages(vocabulary.task.get(), session);
     if (vocabulary.corpus)
       for (const std::string& note : vocabulary.corpus->notes) session.metrics().say(note);
+    if (vocabulary.conversations)
+      for (const std::string& note : vocabulary.conversations->notes) session.metrics().say(note);
     std::optional<rl::RolloutPool> pool;
     if (split) {
       pool.emplace(*split, session, *vocabulary.task);
@@ -122,10 +123,13 @@ nlohmann::json run_stages(const RunRequest& request) try {
         if (i > 0) write_summary(request, session.finished_stages());
         const auto start = Clock::now();
         const std::string& stage = config.stages[i];
-        PretrainResult result;
+        StageResult result;
         result.progress.stage = stage;
         if (stage == "pretrain") result = pretrain(session, *vocabulary.corpus);
-        if (stage == "sft") result.progress = fine_tune(session, *vocabulary.task);
+        if (stage == "sft") {
+          result = fine_tune(session, vocabulary.task.get(),
+                             vocabulary.conversations ? &*vocabulary.conversations : nullptr);
+        }
         if (stage == "rl") result.progress = rl::learn(session, *vocabulary.task, pool ? &*pool : nullptr);
         finish_stage(session, vocabulary.task.get(), result, start);
       }

@@ -151,5 +151,65 @@ TEST(BuildStoreDeathTest, AFullDiskAtAnyPointIsADiskErrorAndNoCrash) {
   EXPECT_EXIT(build_below(whole.file_bytes - 1), ::testing::ExitedWithCode(0), "");
 }
 
+TEST(BuildStore, EachLineOfJsonLinesIsADocument) {
+  const TemporaryFolder dir;
+  const auto lines = dir.write("lines.jsonl", "{\"text\": \"a|b\"}\n\n{\"text\": \"c\", \"id\": 1}\n");
+  const auto text = dir.write("text.txt", "d|e");
+  const StoreInfo info = build_store({lines, text}, dir / "store.h5", ByteTokenizer(), {.separator = "|"});
+  const auto store = TokenStore::open(dir / "store.h5");
+  store->verify();
+  const int32_t eos = ByteTokenizer::kEos;
+  EXPECT_EQ(all_tokens(*store), (Ids{'a', '|', 'b', eos, 'c', eos, 'd', eos, 'e', eos}));
+  EXPECT_EQ(store->documents(), (std::vector<int64_t>{0, 4, 6, 8}));
+  EXPECT_EQ(info.text_bytes, 6);
+  EXPECT_EQ(info.lines, 2);
+  EXPECT_EQ(info.bad_lines, 0);
+  EXPECT_EQ(dir.names(), (std::vector<std::string>{"lines.jsonl", "store.h5", "text.txt"})) << "there are no bad lines";
+}
+
+TEST(BuildStore, BadLinesAreLeftOutUpToAShare) {
+  const TemporaryFolder dir;
+  const auto lines = dir.write("lines.jsonl", "{\"text\": \"ab\"}\n{\"text\": \"abc\"}\nnothing\n{\"text\": \"b\"}\n");
+  const CharTokenizer tokenizer({'a', 'b'});
+  const StoreInfo info = build_store({lines}, dir / "store.h5", tokenizer, {.max_bad_lines = 0.5});
+  EXPECT_EQ(all_tokens(*TokenStore::open(dir / "store.h5")), (Ids{0, 1, 1}));
+  EXPECT_EQ(info.lines, 4);
+  EXPECT_EQ(info.bad_lines, 2);
+  const std::string record = read_file(dir / "store.h5.bad_lines.jsonl");
+  EXPECT_NE(record.find("\"line\":2"), std::string::npos) << record;
+  EXPECT_NE(record.find("\"line\":3"), std::string::npos) << record;
+  std::filesystem::remove(dir / "store.h5");
+  const std::string message = message_of<DataError>(
+      [&] { build_store({lines}, dir / "store.h5", tokenizer, {.max_bad_lines = 0.4, .bad_lines = dir / "bad"}); });
+  EXPECT_NE(message.find("2 of 4 lines"), std::string::npos) << message;
+  EXPECT_NE(message.find("line 3: not JSON"), std::string::npos) << message;
+  EXPECT_EQ(read_file(dir / "bad"), record);
+  EXPECT_FALSE(std::filesystem::exists(dir / "store.h5"));
+  EXPECT_THROW(build_store({dir.write("x.jsonl", "PAR1")}, dir / "x.h5", tokenizer), DataError);
+  EXPECT_THROW(build_store({dir.write("y.jsonl", "\n")}, dir / "y.h5", tokenizer), DataError) << "no document";
+}
+
+TEST(BuildStore, HeldOutDocumentsGoToAStoreOfTheirOwn) {
+  const TemporaryFolder dir;
+  std::string lines;
+  for (int i = 0; i < 200; ++i) lines += "{\"text\": \"document " + std::to_string(i % 100) + "\"}\n";
+  const BuildOptions options{.overwrite = true, .held_out_share = 0.25, .held_out = dir / "val.h5"};
+  const StoreInfo info = build_store({dir.write("x.jsonl", lines)}, dir / "train.h5", ByteTokenizer(), options);
+  const StoreInfo held_out = TokenStore::open(dir / "val.h5")->info();
+  EXPECT_EQ(info.documents + held_out.documents, 200);
+  EXPECT_NEAR(held_out.documents, 50, 36);
+  EXPECT_EQ(held_out.documents % 2, 0) << "equal documents stay together";
+  EXPECT_EQ(info.text_bytes + held_out.text_bytes, 2 * (10 * 10 + 90 * 11));
+  const std::string before = held_out.content_sha256;
+  build_store({dir.write("x.jsonl", lines + "{\"text\": \"document 5\"}\n")}, dir / "train.h5", ByteTokenizer(),
+              options);
+  EXPECT_LE(TokenStore::open(dir / "val.h5")->info().documents, held_out.documents + 1);
+  const std::string none = message_of<DataError>([&] {
+    build_store({dir.write("y.jsonl", "{\"text\": \"a\"}\n")}, dir / "train.h5", ByteTokenizer(),
+                {.overwrite = true, .held_out_share = 1e-6, .held_out = dir / "val.h5"});
+  });
+  EXPECT_NE(none.find("too small"), std::string::npos) << none;
+}
+
 }  // namespace
 }  // namespace terse::data

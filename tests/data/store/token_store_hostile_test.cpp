@@ -7,6 +7,7 @@
 #include "base/errors.h"
 #include "base/hdf5.h"
 #include "data/store/build_store.h"
+#include "data/store/store_writer.h"
 #include "data/store/token_store.h"
 #include "data/tokenizers/byte_tokenizer.h"
 #include "data/tokenizers/symbol_tokenizer.h"
@@ -298,6 +299,70 @@ TEST_F(HostileStore, OtherContentFailsVerification) {
   EXPECT_NE(message.find(MemoryTokens(std::vector<int32_t>(40000, 'a'), store->documents(), "byte").content_hash()),
             std::string::npos)
       << message;
+}
+
+// The same for a store of conversations.
+class HostileConversations : public HostileStore {
+ protected:
+  HostileConversations() {
+    const ByteTokenizer tokenizer;
+    StoreWriter writer(path_, tokenizer, StoreContent::kConversations);
+    for (int i = 0; i < 5; ++i) writer.add_conversation(std::vector<int32_t>(8, i), std::vector<bool>(8, i > 2), 7);
+    writer.finish({.sources = {}, .separator = "", .text_bytes = 0, .lines = 6, .bad_lines = 1});
+  }
+  std::shared_ptr<const TokenStore> open(int64_t limit = 1 << 20) const {
+    return TokenStore::open(path_, {.content = StoreContent::kConversations, .max_in_memory_bytes = limit});
+  }
+  void expect_failure(const std::string& part) {
+    for (const int64_t limit : {0, 1 << 20}) {
+      const std::string message = message_of<DataError>([&] { open(limit)->verify(); });
+      EXPECT_TRUE(message.starts_with(path_.string() + ": ")) << message;
+      EXPECT_NE(message.find(part), std::string::npos) << message;
+    }
+  }
+};
+
+TEST_F(HostileConversations, AreSoundBeforeTheyAreEdited) {
+  EXPECT_NO_THROW(open()->verify());
+}
+
+TEST_F(HostileConversations, MarksForOtherTokens) {
+  replace("learned", H5T_STD_U8LE, {39}, sound, std::vector<uint8_t>(39).data());
+  expect_failure("dataset 'learned' has 39 marks for 40 tokens");
+}
+
+TEST_F(HostileConversations, MarksOfAnotherType) {
+  replace("learned", H5T_STD_U16LE, {40}, sound, std::vector<uint16_t>(40).data());
+  expect_failure("dataset 'learned' has the wrong element type");
+}
+
+TEST_F(HostileConversations, MarksThatAreNone) {
+  std::vector<uint8_t> marks(40);
+  marks[11] = 2;
+  replace("learned", H5T_STD_U8LE, {40}, sound, marks.data());
+  expect_failure("the mark of token 11 is 2, expected 0 or 1");
+}
+
+TEST_F(HostileConversations, OtherMarksAndKeysDoNotFitTheHash) {
+  replace("learned", H5T_STD_U8LE, {40}, sound, std::vector<uint8_t>(40).data());
+  expect_failure("the SHA-256 of its content");
+  std::vector<uint8_t> marks(40);
+  std::fill(marks.begin() + 24, marks.end(), uint8_t{1});
+  replace("learned", H5T_STD_U8LE, {40}, sound, marks.data());
+  EXPECT_NO_THROW(open()->verify()) << "these are the marks that it had";
+  replace("keys", H5T_STD_U64LE, {5}, sound, std::vector<uint64_t>(5).data());
+  expect_failure("the SHA-256 of its content");
+}
+
+TEST_F(HostileConversations, KeysOfOthers) {
+  replace("keys", H5T_STD_U64LE, {4}, sound, std::vector<uint64_t>(4).data());
+  expect_failure("dataset 'keys' has 4 keys for 5 conversations");
+}
+
+TEST_F(HostileConversations, MoreBadLinesThanLines) {
+  const int64_t bad = 7;
+  replace_attribute("bad_lines", H5T_STD_I64LE, &bad);
+  expect_failure("attribute 'bad_lines' is 7 of 6 lines");
 }
 
 }  // namespace

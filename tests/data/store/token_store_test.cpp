@@ -8,6 +8,7 @@
 #include "base/errors.h"
 #include "base/hdf5.h"
 #include "data/store/build_store.h"
+#include "data/store/store_writer.h"
 #include "data/tokenizers/byte_tokenizer.h"
 #include "data/tokenizers/char_tokenizer.h"
 #include "tests/data/support.h"
@@ -159,6 +160,60 @@ TEST(TokenStore, RefusesFilesThatAreNoStore) {
   EXPECT_THROW(TokenStore::open(dir / "absent"), DataError);
   EXPECT_THROW(TokenStore::open(dir.path()), DataError);
   EXPECT_THROW(describe_store(dir / "absent"), DataError);
+}
+
+TEST(TokenStore, OfConversationsHasMarksAndKeys) {
+  const TemporaryFolder dir;
+  const ByteTokenizer tokenizer;
+  const auto write = [&](const std::string& name, const std::vector<bool>& learned, uint64_t key) {
+    StoreWriter writer(dir / name, tokenizer, StoreContent::kConversations);
+    writer.add_conversation(std::vector<int32_t>{1, 2, 3}, learned, key);
+    writer.add_conversation(std::vector<int32_t>{4}, {false}, 6);
+    EXPECT_THROW(writer.add_conversation(std::vector<int32_t>{4, 5}, {true}, 6), std::invalid_argument);
+    EXPECT_THROW(writer.add_conversation({}, {}, 6), std::invalid_argument);
+    writer.finish({.sources = {"file"}, .separator = "", .text_bytes = 9, .lines = 5, .bad_lines = 3});
+    return dir / name;
+  };
+  const auto path = write("a.h5", {false, true, true}, ~uint64_t{0});
+  for (const int64_t limit : {int64_t{0}, int64_t{1} << 20}) {
+    const auto store = TokenStore::open(path, {.content = StoreContent::kConversations, .max_in_memory_bytes = limit});
+    store->verify();
+    EXPECT_EQ(all_tokens(*store), (std::vector<int32_t>{1, 2, 3, 4}));
+    EXPECT_EQ(store->documents(), (std::vector<int64_t>{0, 3}));
+    EXPECT_EQ(store->keys(), (std::vector<uint64_t>{~uint64_t{0}, 6}));
+    std::vector<uint8_t> learned(2);
+    store->read_learned(1, learned);
+    EXPECT_EQ(learned, (std::vector<uint8_t>{1, 1}));
+    store->read_learned(2, learned);
+    EXPECT_EQ(learned, (std::vector<uint8_t>{1, 0}));
+    EXPECT_THROW(store->read_learned(3, learned), std::out_of_range);
+    EXPECT_EQ(store->info().lines, 5);
+    EXPECT_EQ(store->info().bad_lines, 3);
+    EXPECT_NE(to_text(store->info()).find("5 (3 bad ones left out)"), std::string::npos);
+  }
+  const auto hash = [&](const std::filesystem::path& file) {
+    return TokenStore::open(file, {.content = StoreContent::kConversations})->content_hash();
+  };
+  EXPECT_NE(hash(path), hash(write("b.h5", {false, false, true}, ~uint64_t{0}))) << "the marks count";
+  EXPECT_NE(hash(path), hash(write("c.h5", {false, true, true}, 5))) << "the keys count";
+  EXPECT_EQ(hash(path), hash(write("d.h5", {false, true, true}, ~uint64_t{0})));
+}
+
+TEST(TokenStore, DocumentsAndConversationsAreNotMixedUp) {
+  const TemporaryFolder dir;
+  const ByteTokenizer tokenizer;
+  build_store({dir.write("text.txt", "abc")}, dir / "documents.h5", tokenizer);
+  StoreWriter writer(dir / "conversations.h5", tokenizer, StoreContent::kConversations);
+  writer.add_conversation(std::vector<int32_t>{1, 2}, {false, true}, 3);
+  writer.finish({});
+  EXPECT_THROW(TokenStore::open(dir / "conversations.h5"), DataError);
+  EXPECT_THROW(TokenStore::open(dir / "documents.h5", {.content = StoreContent::kConversations}), DataError);
+  const auto documents = TokenStore::open(dir / "documents.h5");
+  std::vector<uint8_t> learned(1);
+  EXPECT_THROW(documents->read_learned(0, learned), std::logic_error);
+  EXPECT_THROW(documents->keys(), std::logic_error);
+  StoreWriter other(dir / "other.h5", tokenizer);
+  EXPECT_THROW(other.add_conversation(std::vector<int32_t>{1, 2}, {false, true}, 3), std::invalid_argument);
 }
 
 }  // namespace

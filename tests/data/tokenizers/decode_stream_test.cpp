@@ -56,7 +56,7 @@ TEST(DecodeStream, PartsJoinToTheText) {
 TEST(DecodeStream, RefusesAnIdOutsideTheVocabulary) {
   const ByteTokenizer bytes;
   DecodeStream stream(bytes);
-  EXPECT_THROW(stream.add(258), std::out_of_range);
+  EXPECT_EQ(stream.add(258), "") << "a model may have more ids than its tokenizer";
 }
 
 }  // namespace

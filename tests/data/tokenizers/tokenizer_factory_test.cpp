@@ -26,6 +26,7 @@ TEST(TokenizerFactory, SavedTokenizersComeBack) {
            std::make_shared<SymbolTokenizer>("s", std::vector<std::string>{"a", "<eos>"})}) {
     save_tokenizer(dir / "deep/tokenizer.json", *tokenizer);
     EXPECT_EQ(load_tokenizer(dir / "deep/tokenizer.json")->id(), tokenizer->id());
+    EXPECT_EQ(load_tokenizer(dir / "deep")->id(), tokenizer->id()) << "as a folder that a model was exported to";
   }
   EXPECT_EQ(dir.names(), std::vector<std::string>{"deep"});
 }

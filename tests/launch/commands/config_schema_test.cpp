@@ -159,7 +159,7 @@ TEST(Reference, DocsAreUpToDate) {
   const fs::path path = kSource / "docs/config.md";
   if (std::getenv("TERSE_UPDATE_DOCS")) std::ofstream(path) << configs::markdown_reference(rl::default_config());
   EXPECT_TRUE(support::read_file(path) == configs::markdown_reference(rl::default_config()))
-      << path << " is not what configs/fields.cpp and the tasks say: run scripts/update_config_docs.sh";
+      << path << " is not what configs/fields/ and the tasks say: run scripts/update_config_docs.sh";
 }
 
 // Builds whose options had other names, and whose tasks did not declare theirs, gave these values.

@@ -155,5 +155,27 @@ TEST_F(DataCommand, TasksAreTokenizersToo) {
   EXPECT_EQ(run({"tokenizer", "decode", "chain7"}, encode.out).out, "3+4\n");
 }
 
+TEST_F(DataCommand, BuildsAStoreOfJsonLines) {
+  folder_.write("a.jsonl", "{\"text\": \"one\"}\n{\"text\": 2}\n{\"text\": \"three\"}\n");
+  const Result strict = run({"data", "build", "a.jsonl", "-o", "a.h5"});
+  EXPECT_EQ(strict.code, 65);
+  EXPECT_THAT(strict.err,
+              AllOf(HasSubstr("1 of 3 lines of a.jsonl are bad"), HasSubstr("line 2: \"text\" is not a text"),
+                    HasSubstr("--max-bad-lines"), HasSubstr("a.h5.bad_lines.jsonl")));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "a.h5"));
+  const Result build = run({"data", "build", "a.jsonl", "-o", "a.h5", "--max-bad-lines", "0.5"});
+  EXPECT_EQ(build.code, 0) << build.err;
+  EXPECT_THAT(build.out, HasSubstr("3 (1 bad ones left out)"));
+  const auto info = nlohmann::json::parse(run({"data", "inspect", "a.h5", "--json", "--verify"}).out);
+  EXPECT_EQ(info["documents"], 2);
+  EXPECT_EQ(info["tokens"], 3 + 1 + 5 + 1);
+  EXPECT_EQ(info["bad_lines"], 1);
+  const Result separated = run({"data", "build", "a.jsonl", "-o", "b.h5", "--separator", "x"});
+  EXPECT_EQ(separated.code, 64);
+  EXPECT_THAT(separated.err, HasSubstr("--separator"));
+  folder_.write("c.jsonl", "PAR1");
+  EXPECT_THAT(run({"data", "build", "c.jsonl", "-o", "c.h5"}).err, HasSubstr("pyarrow"));
+}
+
 }  // namespace
 }  // namespace terse::launch::testing

@@ -30,19 +30,21 @@ struct Example {
   configs::Model model;
   int64_t vocab = 256;
   int64_t sequences = 4, micro_batch = 4;
+  configs::Lora lora = {};
 };
 
 // Measures the peak of a model, its optimizer and an update on random tokens.
 double measured(const Example& example) {
   const support::CountTensorBytes count;
-  Transformer model(resolve(example.model, example.vocab), torch::kCPU, 1);
+  Transformer model(resolve(example.model, example.vocab, example.lora), torch::kCPU, 1);
   AdamW optimizer(model.params(), {});
   std::vector<data::Sequence> sequences = support::random_sequences(
       std::vector<int64_t>(static_cast<size_t>(example.sequences), example.model.max_seq_len), 1, example.vocab);
   for (data::Sequence& sequence : sequences) std::fill(sequence.weights.begin() + 1, sequence.weights.end(), 1.0f);
   const data::Batch batch = data::pack(sequences);
   model.params().zero_grad();
-  trainer::accumulate_cross_entropy(model, {batch, example.sequences}, example.micro_batch);
+  trainer::accumulate_cross_entropy(model, {batch, example.sequences}, example.micro_batch, 1,
+                                    {.dropout = trainer::DropoutKey{}});
   optimizer.step(1e-3);
   return count.bytes().peak();
 }
@@ -51,6 +53,7 @@ Run run_of(const Example& example) {
   Run run;
   run.config.stages = {"pretrain"};
   run.config.model = example.model;
+  run.config.lora = example.lora;
   run.config.pretrain.batch_size = example.sequences;
   run.config.pretrain.micro_batch = example.micro_batch;
   run.vocab = example.vocab;
@@ -120,6 +123,17 @@ TEST(PlanMemory, EveryOptionOfTheModelIsWhatIsPlanned) {
   expect_close(example);
 }
 
+TEST(PlanMemory, LoraIsWhatIsPlanned) {
+  for (const char* precision : {"fp32", "bf16"}) {
+    for (const double dropout : {0.0, 0.1}) {
+      Example example = narrow();
+      example.model.precision = precision;
+      example.lora = {.rank = 8, .alpha = 16, .dropout = dropout, .targets = configs::Lora{}.targets, .init = ""};
+      expect_close(example);
+    }
+  }
+}
+
 // 2 layers, D 8, 2 heads of 4, F 16, V 10, tied: 80 + 2 (24*8 + 8*8 + 3*16*8 + 16) + 8 = 1,400 parameters.
 ModelSpec tiny(bool bf16 = false) {
   configs::Model model;
@@ -150,6 +164,28 @@ TEST(PlanMemory, OneRankByHand) {
   EXPECT_EQ(total_bytes(state_bytes(tiny(true), {}, true)), 20 * 1400);
   for (const Moment moment : {Moment::kHead, Moment::kBlock})
     EXPECT_TRUE(unit_bytes(tiny(), {}, false, moment).empty());
+}
+
+// Rank 2 on all projections: 4 of 2 (8 + 8) and 3 of 2 (8 + 16) elements in each block.
+TEST(PlanMemory, LoraByHand) {
+  ModelSpec spec = tiny(), bf16 = tiny(true);
+  spec.lora.rank = bf16.lora.rank = 2;
+  EXPECT_THAT(trained_sizes(spec), ::testing::ElementsAre(0, 272, 272, 0));
+  EXPECT_THAT(trained_sizes(tiny()), ::testing::ElementsAre(80, 656, 656, 8));
+  EXPECT_EQ(static_cast<double>(FlatParams(spec, torch::kCPU, 1).size()), 544);
+  const auto one = state_bytes(spec, {}, false);
+  EXPECT_EQ(bytes_of(one, kFrozen), 4 * 1400);
+  EXPECT_EQ(bytes_of(one, "weights"), 4 * 544);
+  EXPECT_EQ(bytes_of(one, "AdamW moments"), 8 * 544);
+  EXPECT_EQ(bytes_of(one, "gradients"), 4 * 544);
+  EXPECT_EQ(total_bytes(one), 4 * 1400 + 16 * 544);
+  const auto four = state_bytes(bf16, {4, 4, 3, false}, false);
+  EXPECT_EQ(bytes_of(four, kFrozen), 2 * 1400) << "every rank has all frozen weights";
+  EXPECT_EQ(bytes_of(four, "AdamW moments"), 8 * 544 / 4);
+  // Activations: the scaled row of each of seven adapters.
+  EXPECT_EQ(block_bytes_per_token(spec, false) - block_bytes_per_token(tiny(), false), 7 * 2 * 4);
+  EXPECT_EQ(flops_per_token(spec, 10) - forward_flops_per_token(spec, 10) * 2, 2 * 544 + 2 * 2 * 8 * 10);
+  EXPECT_EQ(flops_per_token(tiny(), 10), forward_flops_per_token(tiny(), 10) * 3);
 }
 
 TEST(PlanMemory, FourRanksByHand) {

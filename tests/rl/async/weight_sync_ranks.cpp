@@ -130,6 +130,31 @@ TEST(WeightSync, SamplersHoldTheLearnersWeightsBitForBit) {
   }
 }
 
+TEST(WeightSync, FrozenWeightsComeOnceAndThenOnlyAdapters) {
+  configs::Lora lora;
+  lora.rank = 3;
+  const trainer::ModelSpec adapted = support::tiny_spec({.qk_norm = true, .lora = lora});
+  for (const int64_t zero : {1, 3}) {
+    const auto group = world->group(torch::kCPU).split("weights", 0, world->place().rank);
+    const FlatParams expected(adapted, torch::kCPU, 1);
+    if (learns()) {
+      FlatParams params(adapted, torch::kCPU, 1, sharding_of(zero));
+      WeightSender sender(params, *group, torch::kFloat32);
+      sender.start(1);
+      EXPECT_EQ(sender.finish().bytes, expected.size() * 4);
+      continue;
+    }
+    FlatParams params(adapted, torch::kCPU, 9, {}, trainer::Purpose::kInference);
+    WeightReceiver receiver(params, *group, torch::kFloat32);
+    for (size_t layer = 0; layer < 2; ++layer)
+      EXPECT_TRUE(torch::equal(params.frozen()->block(layer).qkv, expected.frozen()->block(layer).qkv));
+    EXPECT_TRUE(torch::equal(params.frozen()->embedding(), expected.frozen()->embedding()));
+    receiver.start(1);
+    receiver.finish();
+    EXPECT_TRUE(torch::equal(params.master(), expected.master()));
+  }
+}
+
 TEST(WeightSync, AFlippedBitIsFoundAndItsUnitIsSentAgain) {
   const auto group = world->group(torch::kCPU).split("weights", 0, world->place().rank);
   // On the last sampler, damages the second unit of version 1, the first unit of version 3, and the latter's

@@ -115,6 +115,25 @@ TEST_F(StudentTest, PassesAndThePolicyTakesItsWeights) {
   EXPECT_EQ(student.metrics().at("student/level"), 2);
 }
 
+TEST_F(StudentTest, WithLoraItCopiesTheAdaptersAlone) {
+  configs::Lora lora;
+  lora.rank = 4;
+  trainer::Transformer adapted{trainer::resolve(config.model, task->tokenizer().vocab_size(), lora), torch::kCPU, 1};
+  Student trained{config, *task, adapted};
+  observe(0.0);
+  const torch::Tensor before = adapted.params().master().clone();
+  const torch::Tensor frozen = adapted.params().frozen()->block(0).qkv.clone();
+  for (int i = 0; i < 9; ++i) ASSERT_FALSE(step(trained, 0));
+  EXPECT_EQ(adapted.params().frozen().use_count(), 2) << "both models share the frozen weights";
+  checkpoints::StateDict state;
+  trained.save(state);
+  for (const auto& [name, shard] : state.tensors)
+    EXPECT_TRUE(name.ends_with(".updates") || name.find("/base_model.model.") != std::string::npos) << name;
+  ASSERT_TRUE(step(trained, 0));
+  EXPECT_FALSE(torch::equal(adapted.params().master(), before));
+  EXPECT_TRUE(torch::equal(adapted.params().frozen()->block(0).qkv, frozen));
+}
+
 // An unchanged copy answers as correctly as the policy. It must fail because it does not use the shorter form.
 TEST_F(StudentTest, TheOldFormHoweverRightIsNoPass) {
   config.rl.student = {200, 32, 4e-3};

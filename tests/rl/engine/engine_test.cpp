@@ -62,10 +62,18 @@ void expect_equal(const std::vector<Completion>& a, const std::vector<Completion
   }
 }
 
+// k_proj and gate_proj have no adapters.
+const configs::Lora kLora{.rank = 3,
+                          .alpha = 5,
+                          .dropout = 0.5,
+                          .targets = {"q_proj", "v_proj", "o_proj", "up_proj", "down_proj"},
+                          .init = ""};
+
 class EngineShapes : public ::testing::TestWithParam<TinyShape> {};
 
 TEST_P(EngineShapes, LogProbsAreTheLearnersBitForBit) {
   trainer::Transformer model(tiny_spec(GetParam()), torch::kCPU, 21);
+  if (model.spec().has_adapters()) support::randomise_adapters(model, 5);
   const trainer::LogitTransform transforms[] = {
       {}, {.temperature = 0.7}, {.temperature = 1.2, .top_k = 6, .top_p = 0.9, .min_p = 0.02}};
   for (const trainer::LogitTransform& transform : transforms) {
@@ -86,7 +94,8 @@ TEST_P(EngineShapes, LogProbsAreTheLearnersBitForBit) {
 
 INSTANTIATE_TEST_SUITE_P(Shapes, EngineShapes,
                          ::testing::Values(TinyShape{}, TinyShape{.qkv_bias = true, .tied = false, .kv_heads = 4},
-                                           TinyShape{.qk_norm = true, .kv_heads = 1}));
+                                           TinyShape{.qk_norm = true, .kv_heads = 1},
+                                           TinyShape{.qkv_bias = true, .lora = kLora}));
 
 TEST(Engine, TrajectoriesDoNotDependOnTheBatch) {
   trainer::Transformer model(tiny_spec(), torch::kCPU, 22);
@@ -241,7 +250,7 @@ TEST(Engine, WhatIsCancelledMakesRoomAndChangesNothingElse) {
 }
 
 TEST(Decoder, KernelsAgreeWithLibTorch) {
-  for (const TinyShape shape :
+  for (const TinyShape& shape :
        {TinyShape{}, TinyShape{.qk_norm = true, .qkv_bias = true, .tied = false, .kv_heads = 4}}) {
     trainer::Transformer model(tiny_spec(shape), torch::kCPU, 26);
     auto kernels = make_kernel_decoder(model, 3, 64), aten = make_aten_decoder(model, 3, 64);

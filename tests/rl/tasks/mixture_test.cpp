@@ -52,9 +52,9 @@ configs::Task mixture(std::map<std::string, configs::Task> parts) {
 
 std::unique_ptr<TokenizedTask> tokenized(const configs::Task& config, int64_t seed = 7) {
   auto text = make_task(config, seed);
-  std::shared_ptr<const data::Tokenizer> tokenizer;
-  if (text->tokenizer() == nullptr) tokenizer = std::make_shared<data::ByteTokenizer>();
-  return std::make_unique<TokenizedTask>(std::move(text), tokenizer, seed);
+  std::shared_ptr<const data::ChatFormat> chat;
+  if (text->tokenizer() == nullptr) chat = data::ChatFormat::plain(std::make_shared<data::ByteTokenizer>());
+  return std::make_unique<TokenizedTask>(std::move(text), chat, seed);
 }
 
 TEST(MixtureQuotas, AreLargestRemaindersOfAThousand) {
@@ -360,7 +360,8 @@ class Waiting final : public Task {
 };
 
 TEST(Mixture, ASlowVerifierOfOneTaskDoesNotHoldUpTheOther) {
-  const TokenizedTask task(std::make_unique<Waiting>(), std::make_shared<data::ByteTokenizer>(), 1);
+  const TokenizedTask task(std::make_unique<Waiting>(),
+                           data::ChatFormat::plain(std::make_shared<data::ByteTokenizer>()), 1);
   std::vector<std::future<Verdict>> slow;
   for (int i = 0; i < 20; ++i) slow.push_back(task.submit(task.problem(Split::kEval, 0), {task.tokenizer().eos()}));
   EXPECT_TRUE(task.submit(task.problem(Split::kEval, 1), {task.tokenizer().eos()}).get().correct);

@@ -48,9 +48,9 @@ class TaskConformance : public testing::TestWithParam<std::string> {
   }
   static std::unique_ptr<TokenizedTask> make(int64_t seed = kSeed) {
     auto text = make_task(config(), seed);
-    std::shared_ptr<const data::Tokenizer> tokenizer;
-    if (text->tokenizer() == nullptr) tokenizer = std::make_shared<data::ByteTokenizer>();
-    return std::make_unique<TokenizedTask>(std::move(text), tokenizer, seed);
+    std::shared_ptr<const data::ChatFormat> chat;
+    if (text->tokenizer() == nullptr) chat = data::ChatFormat::plain(std::make_shared<data::ByteTokenizer>());
+    return std::make_unique<TokenizedTask>(std::move(text), chat, seed);
   }
   // Training items repeat in epochs. Evaluation items do not.
   int64_t items(Split split, int64_t wanted) const { return std::min(wanted, task->size(split).value_or(wanted)); }

@@ -24,7 +24,7 @@ class OfACarelessTask : public testing::Test {
   Verdict judged(std::vector<int32_t> response) { return task.verify(task.problem(Split::kEval, 0), response); }
 
   std::shared_ptr<const data::Tokenizer> tokenizer = std::make_shared<data::ByteTokenizer>();
-  TokenizedTask task{std::make_unique<Careless>(), tokenizer, 1};
+  TokenizedTask task{std::make_unique<Careless>(), data::ChatFormat::plain(tokenizer), 1};
   std::vector<int32_t> two = tokenizer->encode("2");
 };
 
@@ -47,7 +47,11 @@ TEST_F(OfACarelessTask, AResponseThatWasCutIsWrong) {
 }
 
 TEST_F(OfACarelessTask, TheFormatSaysWhatTheAnswerIs) {
-  const TokenizedTask thinking(std::make_unique<Careless>(), tokenizer, 1, {}, ResponseFormat::think_tags());
+  configs::Chat marks;
+  marks.think_open = "<think>";
+  marks.think_close = "</think>";
+  const auto chat = std::make_shared<const data::ChatFormat>(tokenizer, "", "", marks);
+  const TokenizedTask thinking(std::make_unique<Careless>(), chat, 1);
   const auto form = [&](const std::string& text) {
     std::vector<int32_t> response = tokenizer->encode(text);
     response.push_back(tokenizer->eos());

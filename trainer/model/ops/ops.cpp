@@ -70,13 +70,13 @@ struct RmsNorm : Function<RmsNorm> {
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const auto saved = ctx->get_saved_variables();
     const Tensor dy = grads[0].contiguous();
-    Tensor dx = torch::empty_like(dy);
+    Tensor dx = torch::empty_like(dy), dweight = vector_grad(saved[1]);
     kernels::cpu().rms_norm_backward({.dy = in(dy),
                                       .x = in(saved[0]),
                                       .weight = in(saved[1]),
                                       .rstd = in(saved[2]),
                                       .dx = out(dx),
-                                      .dweight = grad_of(saved[1]),
+                                      .dweight = out(dweight),
                                       .sequences = sequences_of(saved[3], dy.size(0)),
                                       .groups = 1,
                                       .width = dy.size(1)});
@@ -109,15 +109,15 @@ struct Linear : Function<Linear> {
     const int64_t rows = dy.size(0), n = weight.size(0), k = weight.size(1);
     const Tensor bias = ctx->saved_data["bias"].toTensor();
     const kernels::Sequences sequences = sequences_of(ctx->saved_data["sequences"].toTensor(), rows);
-    if (bias.defined()) kernels::cpu().column_sum(in(dy), grad_of(bias), sequences, n);
+    if (bias.defined() && bias.requires_grad()) kernels::cpu().column_sum(in(dy), grad_of(bias), sequences, n);
     if (weight.scalar_type() != torch::kFloat32) {
       const Tensor rounded = dy.to(weight.scalar_type());
-      weight.grad().add_(at::mm(rounded.t(), x));
+      if (weight.requires_grad()) weight.grad().add_(at::mm(rounded.t(), x));
       return {at::mm(rounded, weight).to(torch::kFloat32), Tensor(), Tensor(), Tensor()};
     }
     Tensor dx = fp32({rows, k});
     kernels::cpu().gemm(in(dy), in(weight), nullptr, out(dx), rows, k, n, false);
-    kernels::cpu().weight_grad(in(dy), in(x), grad_of(weight), sequences, n, k);
+    if (weight.requires_grad()) kernels::cpu().weight_grad(in(dy), in(x), grad_of(weight), sequences, n, k);
     return {dx, Tensor(), Tensor(), Tensor()};
   }
 };
@@ -150,12 +150,13 @@ struct QkNorm : Function<QkNorm> {
     const int64_t rows = qkv.size(0), c = saved[1].size(0), stride = qkv.size(1);
     Tensor d = grads[0].contiguous().clone();
     const auto norm = [&](int64_t first, int64_t groups, const Tensor& weight, const Tensor& rstd) {
+      const Tensor dweight = vector_grad(weight);
       kernels::cpu().rms_norm_backward({.dy = in(d) + first * c,
                                         .x = in(qkv) + first * c,
                                         .weight = in(weight),
                                         .rstd = in(rstd),
                                         .dx = out(d) + first * c,
-                                        .dweight = grad_of(weight),
+                                        .dweight = out(dweight),
                                         .sequences = sequences_of(saved[5], rows),
                                         .groups = groups,
                                         .width = c,

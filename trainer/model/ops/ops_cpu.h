@@ -1,6 +1,7 @@
 // Helpers of the autograd functions that run on the CPU kernels.
 #pragma once
 
+#include <fmt/format.h>
 #include <torch/types.h>
 
 #include <optional>
@@ -13,6 +14,11 @@ namespace terse::trainer::ops {
 // Autograd functions reject undefined tensors but accept absent ones.
 inline std::optional<torch::Tensor> if_defined(const torch::Tensor& t) {
   return t.defined() ? std::optional(t) : std::nullopt;
+}
+
+// The buffer to which a backward pass adds the gradient of a vector. Nobody reads that of a frozen one.
+inline torch::Tensor vector_grad(const torch::Tensor& weight) {
+  return weight.requires_grad() ? weight.grad() : torch::zeros_like(weight);
 }
 
 // Returns the kernels' view of a `sequences` tensor (ops.h) of `rows` rows. The tensor must outlive it. Throws

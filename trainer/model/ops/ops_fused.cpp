@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "trainer/model/ops/ops_aten.h"
+#include "trainer/model/ops/ops_cpu.h"
 
 namespace terse::trainer::ops {
 
@@ -80,7 +81,7 @@ struct FusedRmsNorm : Function<FusedRmsNorm> {
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const auto saved = ctx->get_saved_variables();
     const Tensor &x = saved[0], &weight = saved[1], dy = grads[0].contiguous();
-    Tensor dx = torch::empty_like(dy), partial = norm_scratch(x, x.size(0), x.size(1));
+    Tensor dx = torch::empty_like(dy), partial = norm_scratch(x, x.size(0), x.size(1)), dweight = vector_grad(weight);
     norm_backward(kept(ctx),
                   {.dtype = dtype_of(x),
                    .dy = data_of(dy, x),
@@ -88,7 +89,7 @@ struct FusedRmsNorm : Function<FusedRmsNorm> {
                    .weight = data_of(weight, x),
                    .rstd = saved[2].data_ptr<float>(),
                    .dx = dx.data_ptr(),
-                   .dweight = data_of(weight.grad(), x),
+                   .dweight = data_of(dweight, x),
                    .partial = partial.data_ptr<float>(),
                    .rows = x.size(0),
                    .width = x.size(1)},
@@ -122,7 +123,8 @@ struct FusedAddRmsNorm : Function<FusedAddRmsNorm> {
     const auto saved = ctx->get_saved_variables();
     const Tensor &sum = saved[0], &weight = saved[1];
     const Tensor dsum = grads[0].contiguous(), dy = grads[1].contiguous();
-    Tensor d = torch::empty_like(sum), partial = norm_scratch(sum, sum.size(0), sum.size(1));
+    Tensor d = torch::empty_like(sum), partial = norm_scratch(sum, sum.size(0), sum.size(1)),
+           dweight = vector_grad(weight);
     norm_backward(kept(ctx),
                   {.dtype = dtype_of(sum),
                    .dy = data_of(dy, sum),
@@ -131,7 +133,7 @@ struct FusedAddRmsNorm : Function<FusedAddRmsNorm> {
                    .rstd = saved[2].data_ptr<float>(),
                    .dsum = data_of(dsum, sum),
                    .dx = d.data_ptr(),
-                   .dweight = data_of(weight.grad(), sum),
+                   .dweight = data_of(dweight, sum),
                    .partial = partial.data_ptr<float>(),
                    .rows = sum.size(0),
                    .width = sum.size(1)},
@@ -175,7 +177,7 @@ struct FusedQkNorm : Function<FusedQkNorm> {
     data_of(d, qkv);
     const auto norm = [&](int64_t first, const Tensor& weight, const Tensor& rstd) {
       const int64_t groups = rstd.size(1);
-      Tensor partial = norm_scratch(qkv, rows * groups, c);
+      Tensor partial = norm_scratch(qkv, rows * groups, c), dweight = vector_grad(weight);
       norm_backward(kept(ctx),
                     {.dtype = dtype_of(qkv),
                      .dy = offset(d, first * c),
@@ -183,7 +185,7 @@ struct FusedQkNorm : Function<FusedQkNorm> {
                      .weight = data_of(weight, qkv),
                      .rstd = rstd.data_ptr<float>(),
                      .dx = offset(d, first * c),
-                     .dweight = data_of(weight.grad(), qkv),
+                     .dweight = data_of(dweight, qkv),
                      .partial = partial.data_ptr<float>(),
                      .rows = rows,
                      .groups = groups,

@@ -152,7 +152,10 @@ struct TokenLogProbsFunction : Function<TokenLogProbsFunction> {
                       .dx = torch::empty_like(x),
                       .transform = transform_of(ctx),
                       .head = Head(weight)};
-    if (head.head.transposed.defined()) {
+    if (head.head.transposed.defined() && !weight.requires_grad()) {
+      for (int64_t begin = 0; begin < rows; begin += chunk)
+        head.rows(begin, std::min(chunk, rows - begin), [](const float*, const float*, int64_t, int64_t) {});
+    } else if (head.head.transposed.defined()) {
       const kernels::Sequences sequences = sequences_of(saved[5], rows);
       if (rows <= chunk) {
         head.add_tree(sequences, chunk, weight.grad());
@@ -166,7 +169,8 @@ struct TokenLogProbsFunction : Function<TokenLogProbsFunction> {
         const int64_t n = std::min(chunk, rows - begin);
         const Tensor rounded = head.chunk(begin, n).to(weight.scalar_type());
         head.dx.narrow(0, begin, n).copy_(at::mm(rounded, weight));
-        weight.grad().add_(at::mm(rounded.t(), x.narrow(0, begin, n).to(weight.scalar_type())));
+        if (weight.requires_grad())
+          weight.grad().add_(at::mm(rounded.t(), x.narrow(0, begin, n).to(weight.scalar_type())));
       }
     }
     return {head.dx, Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};

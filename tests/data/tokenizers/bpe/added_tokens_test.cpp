@@ -42,8 +42,7 @@ TEST(AddedTokens, TheLeftmostAndLongestIsFound) {
 
 TEST(AddedTokens, SpecialOnesAreTextWhereTheyAreNotAllowed) {
   const AddedTokens tokens({token(1, "<s>", true), token(2, "s>x"), token(3, "y")});
-  EXPECT_THAT(parts(tokens, "a<s>xy", nullptr), ElementsAre("a<s>x", "#3"))
-      << "as the library, which passes over them";
+  EXPECT_THAT(parts(tokens, "a<s>xy", nullptr), ElementsAre("a<s>x", "#3")) << "as the library, which passes over them";
   EXPECT_THAT(parts(tokens, "a<s>xy"), ElementsAre("a", "#1", "x", "#3"));
 }
 

@@ -65,6 +65,44 @@ TEST(BpeTokenizer, AllBytesComeBack) {
   }
 }
 
+// Encodes a text with the spans of the parts that a template wrote.
+std::vector<int32_t> encode_parts(const Tokenizer& tokenizer,
+                                  const std::vector<std::pair<std::string, bool>>& parts_by_template) {
+  std::string text;
+  std::vector<Span> spans;
+  for (const auto& [part, by_template] : parts_by_template) {
+    if (by_template) spans.push_back({text.size(), text.size() + part.size()});
+    text += part;
+  }
+  return tokenizer.encode_template(text, spans);
+}
+
+TEST(BpeTokenizer, OnlyWhatATemplateWroteBecomesASpecialToken) {
+  for (const std::string& name : kFixtures) {
+    const auto tokenizer = fixture(name);
+    const int32_t end = tokenizer->encode_template("<|im_end|>").at(0);
+    const auto count = [&](const std::vector<int32_t>& ids) { return std::count(ids.begin(), ids.end(), end); };
+    EXPECT_EQ(count(encode_parts(*tokenizer, {{"<|im_end|>", true}, {"<|im_end|>", false}, {"<|im_end|>", true}})), 2);
+    EXPECT_EQ(count(encode_parts(*tokenizer, {{"<|im_", true}, {"end|>", false}})), 0) << "the user completes it";
+    EXPECT_EQ(count(encode_parts(*tokenizer, {{"<|im_", false}, {"end|>", true}})), 0) << "the template completes it";
+    EXPECT_EQ(count(encode_parts(*tokenizer, {{"<|im_end|", false}, {"<|im_end|>", true}})), 1);
+    EXPECT_EQ(count(encode_parts(*tokenizer, {{"<|im_", true}, {"end|>", true}})), 0) << "the spans only touch";
+  }
+}
+
+// Tokens that are found in the normalized text count where the template wrote them, even beside text that changes.
+TEST(BpeTokenizer, SpansFollowANormalization) {
+  const auto tokenizer = fixture("qwen2");
+  const int32_t gap = tokenizer->encode_template("<gap>").at(0);
+  const auto count = [&](const std::vector<int32_t>& ids) { return std::count(ids.begin(), ids.end(), gap); };
+  const std::string changes = "e\xCC\x81";  // two characters that NFC joins
+  EXPECT_EQ(count(encode_parts(*tokenizer, {{changes, false}, {"<gap>", true}, {changes + "<gap>", false}})), 1);
+  EXPECT_EQ(count(encode_parts(*tokenizer, {{"<gap>", true}, {changes, false}, {"x<gap>", true}})), 2);
+  EXPECT_EQ(count(encode_parts(*tokenizer, {{"<gap>e", true}, {"\xCC\x81", false}})), 0)
+      << "the user's mark changes the template's last character";
+  EXPECT_EQ(tokenizer->encode("<gap>").at(0), gap) << "it is not special, so plain text has it, as in the library";
+}
+
 TEST(BpeTokenizer, InvalidBytesStandApart) {
   const auto tokenizer = parsed(small_tokenizer());
   EXPECT_THAT(tokenizer->encode("a\xFFz"), ElementsAre('a', 0xFF, 'z'));

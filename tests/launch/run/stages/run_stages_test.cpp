@@ -87,6 +87,23 @@ TEST(Run, StoppedAndRunAgainContinuesBitForBit) {
   EXPECT_TRUE(torch::equal(final_weights(whole), final_weights(parts)));
 }
 
+// A stop while the first rollouts of RL are generated saves a state from which the stage begins again.
+TEST(Run, StoppedInItsFirstRolloutsContinuesBitForBit) {
+  const terse::support::TemporaryFolder folder;
+  configs::RunConfig config = tiny_run();
+  config.stages = {"rl"};
+  config.rl.steps = 2;
+  const fs::path whole = folder.path() / "whole", parts = folder.path() / "parts";
+  fs::create_directories(whole);
+  fs::create_directories(parts);
+  run_alone(config, whole);
+  EXPECT_FALSE(run_until({"rollout"}, config, parts));
+  EXPECT_EQ(checkpoints::load_latest(parts / "checkpoints")->state.extra.at("progress").at("step"), 0);
+  EXPECT_TRUE(run_until({}, config, parts));
+  EXPECT_EQ(records_of(whole), records_of(parts));
+  EXPECT_TRUE(torch::equal(final_weights(whole), final_weights(parts)));
+}
+
 // The name of a metric as docs/metrics.md writes it.
 std::string documented(const std::string& name) {
   if (name.starts_with("eval/pass_at_")) return "eval/pass_at_K";

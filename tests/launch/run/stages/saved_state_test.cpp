@@ -283,6 +283,24 @@ TEST(SavedState, OfFineTuningIsRestored) {
   keys.try_the_rest();
 }
 
+// The middle of the run lies in the second epoch of the conversations.
+TEST(SavedState, OfFineTuningOnConversationsIsRestored) {
+  const support::TemporaryFolder folder;
+  const fs::path path = folder.path() / "chats.jsonl";
+  std::ofstream file(path);
+  for (const char* word : {"one", "two", "three", "four", "five", "six", "seven"})
+    file << R"({"prompt": ")" << word << R"(?", "completion": "!)" << word << "\"}\n";
+  file.close();
+  TinyRun run(kCommon,
+              {"stages=[sft]", "sft.train=" + path.string(), "sft.val_fraction=0", "sft.steps=6", "sft.batch_size=3"});
+  run.go();
+  EXPECT_GT(run.saved(3).state.extra.at("/progress/extra/stream/epoch"_json_pointer), 0);
+  EXPECT_GT(run.saved(3).state.extra.at("/progress/extra/stream/cursor"_json_pointer), 0);
+  Keys keys(run, 3);
+  keys.try_tensors();
+  keys.try_the_rest();
+}
+
 // With an enormous lm_head the loss is finite, but its gradient is not.
 TEST(SavedState, SkippedUpdatesInARowAreRestored) {
   TinyRun run(kCommon, {"stages=[sft]", "sft.steps=9", "sft.batch_size=3", "sft.optimizer.max_nonfinite_steps=3",

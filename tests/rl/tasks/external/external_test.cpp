@@ -54,7 +54,8 @@ class Judged {
       const std::lock_guard lock(mutex_);
       messages_ += message + "\n";
     });
-    task_ = std::make_unique<TokenizedTask>(std::move(text), std::make_shared<data::ByteTokenizer>(), 1);
+    task_ = std::make_unique<TokenizedTask>(std::move(text),
+                                            data::ChatFormat::plain(std::make_shared<data::ByteTokenizer>()), 1);
   }
   std::future<Verdict> submit(const std::string& response) const {
     std::vector<int32_t> tokens = task_->tokenizer().encode(response);

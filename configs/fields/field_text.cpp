@@ -1,5 +1,5 @@
 // Formats field values and rules. Numbers are printed with as many digits as it takes to read back the same bits.
-#include "configs/field_text.h"
+#include "configs/fields/field_text.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -1,0 +1,188 @@
+// Finds the tokens that fine-tuning learns by their bytes: the bytes of all tokens together are the rendered text.
+#include "data/chat/chat_format.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/errors.h"
+#include "data/tokenizers/split/normalizer.h"
+
+namespace terse::data {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+TemplateTokens tokens_of(const Tokenizer& tokenizer) {
+  TemplateTokens tokens;
+  if (tokenizer.bos() >= 0) tokens.named.emplace_back("bos_token", tokenizer.decode({tokenizer.bos()}));
+  if (tokenizer.eos() >= 0) tokens.named.emplace_back("eos_token", tokenizer.decode({tokenizer.eos()}));
+  for (const int32_t id : tokenizer.eos_ids()) tokens.end_of_turn.push_back(tokenizer.decode({id}));
+  return tokens;
+}
+
+std::optional<ThinkingMarkers> markers_of(const configs::Chat& config) {
+  if (config.think_close.empty()) {
+    if (config.think_open.empty()) return std::nullopt;
+    throw ConfigError("chat.think_open: is set without chat.think_close, so the thinking would never end; set both");
+  }
+  return ThinkingMarkers{config.think_open, config.think_close};
+}
+
+Json variables_of(const configs::Chat& config, const std::string& template_text) {
+  Json variables = Json::object();
+  if (config.enable_thinking == "auto") return variables;
+  if (template_text.find("enable_thinking") == std::string::npos) {
+    throw ConfigError(fmt::format(
+        "chat.enable_thinking: is {}, but {}; leave it at auto", config.enable_thinking,
+        template_text.empty() ? "there is no chat template" : "the chat template does not know enable_thinking"));
+  }
+  variables["enable_thinking"] = config.enable_thinking == "on";
+  return variables;
+}
+
+std::string content_of(const Message& message) {
+  const auto content = message.fields.find("content");
+  if (content == message.fields.end()) return "";
+  if (content->is_string()) return content->get<std::string>();
+  std::string text;
+  for (const Json& part : *content) text += part.value("text", "");
+  return text;
+}
+
+void append(std::vector<int32_t>& ids, const std::vector<int32_t>& more) {
+  ids.insert(ids.end(), more.begin(), more.end());
+}
+
+// Normalizes all texts of a value, as a tokenizer with NFC does.
+void normalize_texts(Json& value) {
+  if (value.is_string()) {
+    value = normalize_nfc(value.get_ref<const std::string&>());
+  } else if (value.is_structured()) {
+    for (Json& element : value) normalize_texts(element);
+  }
+}
+
+Conversation normalized(Conversation conversation) {
+  for (Message& message : conversation) normalize_texts(message.fields);
+  return conversation;
+}
+
+// Returns where each token begins in the text, or nothing when the tokens are not its bytes.
+std::optional<std::vector<size_t>> places(const Tokenizer& tokenizer, const std::vector<int32_t>& ids,
+                                          std::string_view text) {
+  std::vector<size_t> begins;
+  size_t at = 0;
+  for (const int32_t id : ids) {
+    const std::string bytes = tokenizer.decode({id});
+    if (text.substr(std::min(at, text.size()), bytes.size()) != bytes) return std::nullopt;
+    begins.push_back(at);
+    at += bytes.size();
+  }
+  return at == text.size() ? std::optional(begins) : std::nullopt;
+}
+
+bool inside_any(const std::vector<Span>& spans, size_t at) {
+  return std::any_of(spans.begin(), spans.end(), [&](const Span& span) { return span.begin <= at && at < span.end; });
+}
+
+}  // namespace
+
+ChatFormat::ChatFormat(std::shared_ptr<const Tokenizer> tokenizer, const std::string& template_text,
+                       const std::string& name, const configs::Chat& config)
+    : tokenizer_(std::move(tokenizer)),
+      template_text_(template_text),
+      system_(config.system),
+      variables_(variables_of(config, template_text)) {
+  const std::optional<ThinkingMarkers> given = markers_of(config);
+  if (given) thinking_ = *given;
+  if (template_text.empty()) return;
+  template_.emplace(template_text, name, tokens_of(*tokenizer_), given);
+  thinking_ = template_->thinking();
+  RenderOptions probe = options(nullptr);
+  probe.add_generation_prompt = true;
+  try {
+    const Message question{"user", {{"role", "user"}, {"content", "?"}}};
+    prompt_opens_thinking_ = template_->render(with_system({question}), probe).thinking == ThinkingState::kOpen;
+  } catch (const DataError&) {  // the template wants another conversation, and says so when it gets one
+  }
+}
+
+std::shared_ptr<const ChatFormat> ChatFormat::plain(std::shared_ptr<const Tokenizer> tokenizer) {
+  return std::make_shared<const ChatFormat>(std::move(tokenizer), "", "", configs::Chat());
+}
+
+std::vector<int32_t> ChatFormat::encode_prompt(const Conversation& conversation, const Json& tools) const {
+  if (template_) {
+    RenderOptions prompt = options(tools);
+    prompt.add_generation_prompt = true;
+    const RenderedChat chat = template_->render(with_system(conversation), prompt);
+    return tokenizer_->encode_template(chat.text, chat.special_allowed);
+  }
+  std::string text;
+  for (const Message& message : with_system(conversation)) text += content_of(message);
+  std::vector<int32_t> ids;
+  if (tokenizer_->adds_bos()) ids.push_back(tokenizer_->bos());
+  append(ids, tokenizer_->encode(text));
+  return ids;
+}
+
+ChatFormat::Encoded ChatFormat::encode(const Conversation& conversation, const Json& tools) const {
+  return template_ ? encode_rendered(conversation, tools) : encode_contents(conversation);
+}
+
+ChatFormat::Encoded ChatFormat::encode_contents(const Conversation& conversation) const {
+  Encoded result;
+  std::string before;  // what has been said since the assistant's last message
+  if (tokenizer_->adds_bos()) result.tokens.push_back(tokenizer_->bos());
+  const auto flush = [&] {
+    append(result.tokens, tokenizer_->encode(before));
+    result.learned.resize(result.tokens.size(), false);
+    before.clear();
+  };
+  for (const Message& message : with_system(conversation)) {
+    if (message.role != "assistant") {
+      before += content_of(message);
+      continue;
+    }
+    flush();
+    append(result.tokens, tokenizer_->encode(content_of(message)));
+    if (tokenizer_->eos() >= 0) result.tokens.push_back(tokenizer_->eos());
+    result.learned.resize(result.tokens.size(), true);
+  }
+  flush();
+  return result;
+}
+
+ChatFormat::Encoded ChatFormat::encode_rendered(const Conversation& conversation, const Json& tools) const {
+  const Conversation whole = with_system(conversation);
+  for (const Conversation& given : {whole, normalized(whole)}) {
+    const RenderedChat chat = template_->render(given, options(tools));
+    Encoded result;
+    result.tokens = tokenizer_->encode_template(chat.text, chat.special_allowed);
+    const auto begins = places(*tokenizer_, result.tokens, chat.text);
+    if (!begins) continue;  // the tokenizer has normalized the text
+    for (const size_t at : *begins) result.learned.push_back(inside_any(chat.assistant, at));
+    return result;
+  }
+  throw DataError(fmt::format(
+      "the tokenizer {} changes the text of the conversation, so the assistant's tokens cannot be found in it",
+      tokenizer_->id()));
+}
+
+Conversation ChatFormat::with_system(const Conversation& conversation) const {
+  if (system_.empty() || (!conversation.empty() && conversation.front().role == "system")) return conversation;
+  Conversation result = {{"system", {{"role", "system"}, {"content", system_}}}};
+  result.insert(result.end(), conversation.begin(), conversation.end());
+  return result;
+}
+
+RenderOptions ChatFormat::options(const Json& tools) const {
+  RenderOptions result;
+  result.tools = tools;
+  result.variables = variables_;
+  return result;
+}
+
+}  // namespace terse::data

@@ -1,0 +1,158 @@
+// A run that begins with a model of another program has its shape, tokenizer and chat template, and keeps them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "base/errors.h"
+#include "launch/run/resolve.h"
+#include "rl/eval/evaluate_checkpoint.h"
+#include "tests/support/stopping_world.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_run.h"
+#include "trainer/saved_model/model_vocabulary.h"
+
+namespace terse::launch {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+void write(const fs::path& file, const std::string& text) {
+  std::ofstream(file) << text;
+}
+
+constexpr const char* kTemplate =
+    "{% for m in messages %}<u>{{ m.content }}<e>{% endfor %}{% if add_generation_prompt %}<a>{% endif %}";
+
+// The tiny Llama of tests/trainer/saved_model, which knows 32 ids, with a tokenizer of 18 tokens.
+void make_model(const fs::path& folder) {
+  const fs::path fixture = fs::path(TERSE_SOURCE_DIR) / "tests/trainer/saved_model/fixtures/llama";
+  fs::create_directories(folder);
+  for (const char* name : {"config.json", "model.safetensors"}) fs::copy_file(fixture / name, folder / name);
+  nlohmann::json vocab, added;
+  for (const char* token : {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "+", "#", "\xC4\xA0", "\xC4\x8A", "x"}) {
+    const size_t id = vocab.size();
+    vocab[token] = id;
+  }
+  for (const char* token : {"<u>", "<a>", "<e>"})
+    added.push_back(
+        {{"id", vocab.size() + added.size()}, {"content", token}, {"special", true}, {"normalized", false}});
+  const nlohmann::json bytes = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", true}};
+  const nlohmann::json document = {{"added_tokens", added},
+                                   {"pre_tokenizer", bytes},
+                                   {"decoder", bytes},
+                                   {"model", {{"type", "BPE"}, {"vocab", vocab}, {"merges", nlohmann::json::array()}}}};
+  write(folder / "tokenizer.json", document.dump());
+  write(folder / "tokenizer_config.json", R"({"eos_token": "<e>"})");
+  write(folder / "generation_config.json", R"({"eos_token_id": 17})");
+  write(folder / "chat_template.jinja", kTemplate);
+}
+
+constexpr const char* kConfig = R"(
+stages: [sft, rl]
+run: {device: cpu, threads: 1, log_every: 1}
+model: {max_seq_len: 32}
+task: {name: gsm8k}
+sft: {steps: 2, batch_size: 2}
+rl: {steps: 2, prompts: 2, group_size: 2, demonstrations: 0, penalty: {kind: none}, student: {updates: 0}, trace_every: 1}
+engine: {max_new_tokens: 4}
+eval: {problems_per_difficulty: 2, samples: 1, quick_problems_per_difficulty: 1}
+checkpoint: {every: 1}
+)";
+
+class ModelOfOthers : public ::testing::Test {
+ protected:
+  ModelOfOthers() {
+    make_model(model_);
+    std::string problems;
+    for (const char* question : {"1+1", "2+2", "3+4", "1+2"})
+      problems += std::string(R"({"question": ")") + question + R"(", "answer": "#### 7"})" + "\n";
+    write(problems_, problems);
+    write(folder_.path() / "config.yaml", kConfig);
+  }
+
+  configs::RunConfig config(std::vector<std::string> settings = {}) const {
+    GlobalOptions options;
+    options.set = {"model.init=" + model_.string(), "task.path=" + problems_.string(),
+                   "task.eval_path=" + problems_.string()};
+    options.set.insert(options.set.end(), settings.begin(), settings.end());
+    options.run_dir = dir_.string();
+    return resolve_run_config((folder_.path() / "config.yaml").string(), options).config;
+  }
+
+  support::TemporaryFolder folder_;
+  fs::path model_ = folder_.path() / "model", problems_ = folder_.path() / "problems.jsonl",
+           dir_ = folder_.path() / "run";
+};
+
+TEST_F(ModelOfOthers, GivesShapeTokenizerAndChatTemplateToTheRun) {
+  const configs::RunConfig config = this->config();
+  EXPECT_EQ(config.model.vocab_size, 32);
+  EXPECT_EQ(config.model.hidden_size, 24);
+  fs::create_directories(dir_);
+  support::run_alone(config, dir_);
+  const std::vector<nlohmann::json> traces = support::json_lines(dir_ / "traces/rl.jsonl");
+  ASSERT_FALSE(traces.empty());
+  EXPECT_THAT(traces[0].at("prompt").get<std::string>(), ::testing::MatchesRegex("<u>[1-4][+][1-4]\n<e><a>"));
+  const auto checkpoint = checkpoints::list_checkpoints(dir_ / "checkpoints").front();
+  for (const fs::path& place : {dir_, checkpoint}) {
+    const trainer::ModelVocabulary kept = trainer::load_model_vocabulary(place);
+    EXPECT_EQ(kept.chat_template, kTemplate) << place;
+    EXPECT_EQ(kept.tokenizer->vocab_size(), 18) << place;
+    EXPECT_EQ(kept.tokenizer->eos_ids(), std::vector<int32_t>{17}) << place;
+  }
+}
+
+// The folder of a run is complete, so nothing has to be where the model was.
+TEST_F(ModelOfOthers, IsNotNeededOnceTheRunHasBegun) {
+  const fs::path whole = folder_.path() / "whole";
+  fs::create_directories(whole);
+  fs::create_directories(dir_);
+  const configs::RunConfig config = this->config();
+  support::run_alone(config, whole);
+  write(dir_ / "config.yaml", configs::to_yaml(config));
+  EXPECT_FALSE(support::run_until({"rollout"}, config, dir_));
+  fs::remove_all(model_);
+  EXPECT_EQ(this->config().model.vocab_size, 32);
+  support::run_alone(this->config(), dir_);
+  EXPECT_EQ(support::records_of(whole), support::records_of(dir_));
+}
+
+TEST_F(ModelOfOthers, WithoutATokenizerIsRefused) {
+  fs::remove(model_ / "tokenizer.json");
+  try {
+    config();
+    ADD_FAILURE() << "expected an error";
+  } catch (const ConfigError& error) {
+    EXPECT_THAT(error.what(), ::testing::AllOf(HasSubstr("tokenizer.kind: is auto"), HasSubstr("tokenizer.path")));
+  }
+}
+
+TEST_F(ModelOfOthers, ATokenizerWithMoreTokensThanTheModelIsRefused) {
+  try {
+    fs::create_directories(dir_);
+    support::run_alone(config({"tokenizer.kind=byte"}), dir_);
+    ADD_FAILURE() << "expected an error";
+  } catch (const ConfigError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("model.vocab_size: is 32, but the tokenizer of the run has 258 tokens"));
+  }
+}
+
+TEST_F(ModelOfOthers, GeneratesWithAndWithoutTheChatTemplate) {
+  std::vector<std::string> texts;
+  const auto emit = [&](int64_t, const std::string& text, int64_t, bool) { texts.push_back(text); };
+  for (const bool chat : {false, true}) {
+    rl::GenerateRequest request{.target = model_, .prompt = "1+1", .chat = chat, .max_new_tokens = 8, .temperature = 0};
+    request.device = "cpu";
+    EXPECT_EQ(rl::generate(request, emit), 8);
+  }
+  EXPECT_EQ(texts.size(), 2u);
+  EXPECT_NE(texts[0], texts[1]) << "the template changes the prompt";
+  fs::remove(model_ / "chat_template.jinja");
+  rl::GenerateRequest request{.target = model_, .prompt = "1+1", .chat = true, .max_new_tokens = 8};
+  EXPECT_THROW(rl::generate(request, emit), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace terse::launch
