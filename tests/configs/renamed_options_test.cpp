@@ -153,7 +153,8 @@ TEST(RenamedOptions, TheHashIsMadeFromTheFirstNames) {
   RunConfig copy = config;
   for (const Field& field : list_fields(copy).fields) {
     // These count only when they are set.
-    const bool unset = field.path == "model.init" || field.path.starts_with("model.rope_scaling.");
+    const bool unset = field.path == "model.init" || field.path.starts_with("model.rope_scaling.") ||
+                       field.rule.counts_when_set;
     if (field.rule.changes_numbers && !unset)
       text += first_path(field.path) + "=" + values(config).at(field.path) + "\n";
   }
