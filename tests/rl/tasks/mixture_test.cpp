@@ -360,7 +360,8 @@ class Waiting final : public Task {
 };
 
 TEST(Mixture, ASlowVerifierOfOneTaskDoesNotHoldUpTheOther) {
-  const TokenizedTask task(std::make_unique<Waiting>(), data::ChatFormat::plain(std::make_shared<data::ByteTokenizer>()), 1);
+  const TokenizedTask task(std::make_unique<Waiting>(),
+                           data::ChatFormat::plain(std::make_shared<data::ByteTokenizer>()), 1);
   std::vector<std::future<Verdict>> slow;
   for (int i = 0; i < 20; ++i) slow.push_back(task.submit(task.problem(Split::kEval, 0), {task.tokenizer().eos()}));
   EXPECT_TRUE(task.submit(task.problem(Split::kEval, 1), {task.tokenizer().eos()}).get().correct);
