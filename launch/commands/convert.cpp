@@ -96,8 +96,8 @@ void require_replaceable(const fs::path& to, const Format& format) {
   if (format.format == ModelFormat::kCheckpoint) return;
   for (const fs::directory_entry& entry : fs::directory_iterator(to)) {
     const std::string file = entry.path().filename().string();
-    const bool ours = is_adapter ? file == trainer::kAdapterConfig || file == trainer::kAdapterWeights
-                                 : trainer::is_hf_file(file);
+    const bool ours =
+        is_adapter ? file == trainer::kAdapterConfig || file == trainer::kAdapterWeights : trainer::is_hf_file(file);
     if (!ours) {
       throw UsageError(fmt::format(
           "{} holds {}, which terse convert does not write, so the folder is not replaced. Choose another output.",

@@ -110,8 +110,8 @@ std::vector<std::string> write_output(const ConvertRequest& request, const Conve
 Converted convert_model(const ConvertRequest& request) {
   require_type(request);
   if (request.format == ModelFormat::kAdapter) return write_adapter_alone(request);
-  const bool keeps_vocabulary =
-      request.adapter.empty() && request.format == ModelFormat::kGguf && is_model_files(request.from) && fs::is_regular_file(request.from);
+  const bool keeps_vocabulary = request.adapter.empty() && request.format == ModelFormat::kGguf &&
+                                is_model_files(request.from) && fs::is_regular_file(request.from);
   const ConvertSource source = open_source(request.from, request.adapter, !keeps_vocabulary);
   Converted result;
   result.notes = source.model->notes();

@@ -21,8 +21,8 @@ enum class ModelFormat { kHf, kGguf, kCheckpoint, kAdapter };
 constexpr uint64_t kMaxShardBytes = 5'000'000'000;  // of a safetensors file, as transformers writes them
 
 struct ConvertRequest {
-  std::filesystem::path from;  // a Hugging Face folder, a GGUF file, a checkpoint folder, or a run folder
-  std::filesystem::path to;    // a folder or a file; what is there is replaced
+  std::filesystem::path from;          // a Hugging Face folder, a GGUF file, a checkpoint folder, or a run folder
+  std::filesystem::path to;            // a folder or a file; what is there is replaced
   std::filesystem::path adapter = {};  // a folder of PEFT, whose adapters are merged into the weights; empty: none
   ModelFormat format = ModelFormat::kHf;
   // F32, F16, BF16 or Q8_0. Empty: each tensor as it is stored, and fp32 where it is quantized. Norms and biases of a
@@ -42,8 +42,8 @@ struct Converted {
 };
 
 // Throws std::invalid_argument, which says what would work, when the source is no model or has no adapters, or when its
-// model or its vocabulary or the type has no place in the format; DataError, which names the file and the tensor or the key, when
-// the source is damaged or F16 or Q8_0 cannot hold a value; DiskError.
+// model or its vocabulary or the type has no place in the format; DataError, which names the file and the tensor or the
+// key, when the source is damaged or F16 or Q8_0 cannot hold a value; DiskError.
 Converted convert_model(const ConvertRequest& request);
 
 }  // namespace terse::trainer

@@ -22,7 +22,8 @@ std::vector<float> values_of(const ModelFiles& model, const ParamInfo& info) {
 }
 
 void expect_equal_weights(const ModelFiles& a, const ModelFiles& b) {
-  for (const ParamInfo& info : ParamLayout(a.spec()).infos) EXPECT_EQ(values_of(a, info), values_of(b, info)) << info.name;
+  for (const ParamInfo& info : ParamLayout(a.spec()).infos)
+    EXPECT_EQ(values_of(a, info), values_of(b, info)) << info.name;
 }
 
 class ConvertWithAdapters : public Convert {
@@ -63,7 +64,8 @@ TEST_F(ConvertWithAdapters, AFolderOfPeftIsMergedIntoAModel) {
 TEST_F(ConvertWithAdapters, TheyAreWrittenAloneAsPeftHasThem) {
   const Converted result = convert(adapted_run(), "alone", ModelFormat::kAdapter);
   EXPECT_TRUE(is_adapter(folder_ / "alone"));
-  EXPECT_EQ(support::read_file(folder_ / "alone" / kAdapterWeights), support::read_file(kAdapterOfPeft / kAdapterWeights));
+  EXPECT_EQ(support::read_file(folder_ / "alone" / kAdapterWeights),
+            support::read_file(kAdapterOfPeft / kAdapterWeights));
   EXPECT_EQ(result.files, 2u);
   EXPECT_GT(result.tensors, 0u);
   to_checkpoint(model("llama"), "first");
