@@ -25,7 +25,7 @@ using Json = nlohmann::json;
 const fs::path kSource = TERSE_SOURCE_DIR;
 
 configs::RunConfig load_file(const fs::path& path) {
-  return configs::load(path.string(), {}, configs::InputFiles::kMustExist, rl::default_config()).config;
+  return configs::load(path.string(), {}, configs::InputFiles::kMayBeMissing, rl::default_config()).config;
 }
 
 std::vector<fs::path> shipped() {
