@@ -162,8 +162,7 @@ std::vector<int32_t> prompt_of(const GenerateRequest& request, const data::ChatF
 nlohmann::json evaluate_checkpoint(const EvalRequest& request) {
   const Opened opened = open(request.target, request.task, request.device, TaskUse::kRequired);
   if (!opened.vocabulary.task)
-    throw std::invalid_argument(
-        "this run has no stage that uses a task, or names no task (--task), so there is nothing to evaluate on");
+    throw std::invalid_argument("this run has no stage that uses a task, so there is nothing to evaluate on");
   const TokenizedTask& task = *opened.vocabulary.task;
   EvalOptions options = full_evaluation(opened.config, task);
   if (request.samples > 0) options.samples = request.samples;

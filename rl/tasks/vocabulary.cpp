@@ -128,7 +128,6 @@ void open_training_data(const configs::RunConfig& config, const fs::path& dir, b
 
 // The task for readers of a saved model.
 std::unique_ptr<const Task> saved_task(const configs::RunConfig& config, const fs::path& dir, TaskUse use) {
-  if (config.task.name.empty()) return nullptr;  // a model that `terse convert` made
   if (needs_task(config) && runs_a_program(config.task)) {
     if (use == TaskUse::kOptional) return nullptr;
     throw ConfigError(fmt::format(

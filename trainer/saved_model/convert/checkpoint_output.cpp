@@ -22,12 +22,24 @@ namespace {
 
 constexpr const char* kStage = "convert";
 
-// The configuration of a model that terse has not trained. It names no task, so that `terse eval` asks for one.
+// The configuration of a model that was pretrained elsewhere. It has no stage that uses a task.
 configs::RunConfig plain_config(const ConvertSource& source) {
   configs::RunConfig config;
   config.model = options_of(source.model->spec());
-  config.stages = {"eval"};
+  config.stages = {"pretrain"};
+  config.pretrain.steps = 1;
+  config.data.train = source.path.string();
   return config;
+}
+
+// Its text leaves the task out, which then has its defaults: an empty name is none of a task.
+std::string plain_config_text(const ConvertSource& source) {
+  std::string text = configs::to_yaml(plain_config(source));
+  const size_t begin = text.find("\ntask:\n");
+  if (begin == std::string::npos) return text;
+  size_t end = text.find('\n', begin + 1);
+  while (end + 1 < text.size() && (text[end + 1] == ' ' || text[end + 1] == '\n')) end = text.find('\n', end + 1);
+  return text.erase(begin, end - begin);
 }
 
 std::map<std::string, std::string> description_of(const ConvertSource& source, const std::string& run_config) {
@@ -67,7 +79,7 @@ void write_checkpoint_folder(const fs::path& folder, const fs::path& final, cons
   description.extra = {{"tokenizer", source.vocabulary.tokenizer->id()}, {"init", {{"path", source.path.string()}}}};
   const std::string run_config = source.checkpoint != nullptr && source.checkpoint->texts().contains(kRunConfigFile)
                                      ? source.checkpoint->texts().at(kRunConfigFile)
-                                     : configs::to_yaml(plain_config(source));
+                                     : plain_config_text(source);
   description.files = description_of(source, run_config);
   std::map<std::string, const OutputWeight*> by_name;
   for (const OutputWeight& weight : weights) by_name[weight.name] = &weight;

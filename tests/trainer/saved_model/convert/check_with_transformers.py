@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks the outputs of terse convert with transformers, tokenizers and the Python package gguf.
 
-Run it by hand with a Python that has torch, transformers and gguf: check_with_transformers.py build/terse. It converts the fixtures of
+Run it by hand with a Python that has torch, transformers, accelerate and gguf: check_with_transformers.py build/terse. It converts the fixtures of
 make_models.py with a real tokenizer in every way, and compares tensors, logits, token ids and chats with those of the original.
 """
 

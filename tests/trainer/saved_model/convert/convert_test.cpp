@@ -184,7 +184,7 @@ TEST_F(Convert, ACheckpointIsSoundAndGivesARunItsFirstWeights) {
   EXPECT_EQ(loaded.info.step, 7) << "as the name of the folder says";
   EXPECT_EQ(saved_spec(loaded).vocab, 32);
   const auto config = configs::load_saved(loaded.state.files.at(kRunConfigFile), "config.yaml");
-  EXPECT_THAT(config.stages, ElementsAre("eval"));
+  EXPECT_THAT(config.stages, ElementsAre("pretrain"));
   EXPECT_EQ(config.model.head_dim, 10);
   Transformer fresh(saved_spec(loaded), torch::kCPU, 1);
   load_initial_weights(fresh, folder_ / "step-7", saved_tokenizer(loaded), {});
