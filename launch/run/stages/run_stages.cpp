@@ -59,7 +59,6 @@ std::vector<std::string> line_files(const configs::RunConfig& config) {
   return files;
 }
 
-// Evaluates after a stage that has done its steps, and records its result.
 // Sends the messages of a task to the log of the run, for as long as the session lives.
 class TaskMessages {
  public:
@@ -76,6 +75,7 @@ class TaskMessages {
   const rl::TokenizedTask* task_;
 };
 
+// Evaluates after a stage that has done its steps, and records its result.
 void finish_stage(Session& session, const rl::TokenizedTask* task, const StageResult& result, Clock::time_point start) {
   const trainer::StageProgress& progress = result.progress;
   nlohmann::json entry = {{"stage", progress.stage}, {"steps", progress.step}, {"tokens", progress.tokens}};
