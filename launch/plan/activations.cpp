@@ -86,6 +86,13 @@ double head_copies(const ModelSpec& spec, Pass pass, double chunk) {
   return copies * static_cast<double>(spec.hidden_size * spec.vocab) * 4;
 }
 
+bool has_feed_forward_adapters(const ModelSpec& spec) {
+  const std::vector<std::string>& targets = spec.lora.targets;
+  return spec.has_adapters() && std::any_of(targets.begin(), targets.end(), [](const std::string& target) {
+           return target == "gate_proj" || target == "up_proj";
+         });
+}
+
 double head_bytes(const ModelSpec& spec, bool cuda, Pass pass) {
   const Widths w(spec);
   const double size = element_bytes(spec, cuda), rows = static_cast<double>(pass.loss_rows);
@@ -108,6 +115,9 @@ double workspace_bytes(const ModelSpec& spec, bool cuda, Pass pass, Moment momen
   // that the final norm and the head saved are free by then.
   double feed_forward = size * ((w.d + 2 * w.f) * tokens - w.d * (tokens + rows));
   if (spec.activation_checkpointing) feed_forward += (block_bytes_per_token(spec, cuda) + size * w.d) * tokens;
+  // The adapters of the two halves read the gradient of gate|up in parts, which are copied, and give gradients of their
+  // input beside that of the weights.
+  if (!cuda && has_feed_forward_adapters(spec)) feed_forward += size * (2 * w.f + 3 * w.d) * tokens;
   if (!cuda && spec.bf16 && !spec.has_adapters())
     feed_forward += 2 * w.f * w.d * 2;  // the gradient of a weight, before it is added
   return feed_forward;

@@ -151,10 +151,10 @@ TEST_F(ModelInit, WithAnotherShapeNamesEachDifferenceWithBothValues) {
 TEST_F(ModelInit, WithAnotherTokenizerNamesBoth) {
   const fs::path text = folder_.path() / "text.txt";
   std::ofstream(text) << std::string(300, 'a') << std::string(300, 'b');
-  expect_refused<ConfigError>(
-      config(source_, {"stages=[pretrain]", "pretrain.steps=2", "pretrain.seq_len=8", "data.train=" + text.string()}),
-      AllOf(HasSubstr("tokenizer: symbol:chain7:"), HasSubstr(" there, byte here"),
-            HasSubstr("size of the vocabulary: ")));
+  expect_refused<ConfigError>(config(source_, {"stages=[pretrain]", "pretrain.steps=2", "pretrain.seq_len=8",
+                                               "tokenizer.kind=byte", "data.train=" + text.string()}),
+                              AllOf(HasSubstr("tokenizer: symbol:chain7:"), HasSubstr(" there, byte here"),
+                                    HasSubstr("size of the vocabulary: ")));
 }
 
 TEST_F(ModelInit, OfADamagedOrContradictoryCheckpointIsRefused) {

@@ -132,7 +132,8 @@ TEST_F(MixtureRun, RecordsNameTheTasks) {
     EXPECT_EQ(of_tasks, used);
   }
   EXPECT_EQ(in_ledger, groups);
-  EXPECT_EQ(groups["gsm"] + groups["own"], 4 * 4);
+  // Random weights solve nothing, so fresh groups replace those of a step twice.
+  EXPECT_EQ(groups["gsm"] + groups["own"], 4 * 4 * 3);
 }
 
 TEST_F(MixtureRun, KeepsTheFilesOfEveryTask) {
