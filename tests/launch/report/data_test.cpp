@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cmath>
 #include <fstream>
 
@@ -131,20 +130,16 @@ TEST(RunData, TheTasksOfAMixtureAreKeptApart) {
       << R"("eval/task/gsm/mean_tokens/difficulty_2":6,"eval/task/../accuracy":1,"eval/task/../mean_tokens":1})"
       << "\n";
   std::ofstream(folder.path() / "summary.json")
-      << R"({"stages":[{"stage":"sft","steps":2,"eval":{"accuracy":0.5,"mean_tokens":8,"by_task":{"gsm":{"n":4,"accuracy":0.5,)"
+      << R"({"stages":[{"stage":"sft","steps":5},{"stage":"eval","eval":{"accuracy":0.5,"mean_tokens":8,"by_task":{"gsm":{"n":4,"accuracy":0.5,)"
       << R"("mean_tokens":3,"by_difficulty":{"2":{"n":2,"accuracy":0.75,"mean_tokens":2}}},"sums":[1],"<b>":{"n":1,)"
       << R"("accuracy":0,"mean_tokens":1},"own":{"n":9,"accuracy":0.4,"mean_tokens":5}}}}]})";
   const RunData run = read_run(folder.path());
   ASSERT_EQ(run.evaluations.size(), 2);
-  const auto evaluation = [&](bool after_stage) {
-    return std::find_if(run.evaluations.begin(), run.evaluations.end(),
-                        [&](const Evaluation& each) { return each.after_stage == after_stage; });
-  };
-  const auto& first = evaluation(false)->by_difficulty;
+  const auto& first = run.at_before().by_difficulty;
   ASSERT_EQ(first.size(), 2);
   EXPECT_EQ(first.at({rl::kNoDifficulty, "gsm"}).accuracy, 0.25);
   EXPECT_EQ(first.at({2, "gsm"}).mean_tokens, 6);
-  const auto& last = evaluation(true)->by_difficulty;
+  const auto& last = run.at_after().by_difficulty;
   ASSERT_EQ(last.size(), 3);
   EXPECT_EQ(last.at({rl::kNoDifficulty, "gsm"}).n, 4);
   EXPECT_EQ(last.at({2, "gsm"}).accuracy, 0.75);
