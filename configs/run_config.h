@@ -88,7 +88,7 @@ struct Tokenizer {
 struct Data {
   std::string train;  // text file, JSON Lines (*.jsonl) with `text`, or HDF5 token store made by `terse data build`
   std::string val;    // the same for validation; empty: val_fraction of train
-  // Of a text: its end. Of JSON Lines: documents chosen by a hash.
+  // A text gives its end to validation. JSON Lines give it documents that a hash chooses.
   double val_fraction = 0.1;
   std::string separator;  // splits a text file into documents; empty: one document
   // Share of the lines of a JSON Lines file that may be bad: they are left out and written down. With more, a run

@@ -1,5 +1,5 @@
-// What the field lists are written with: an item for an option, a group for a section, and the lister that adds them to
-// a FieldTable.
+// Declares the language of the field lists: an item describes an option, a group describes a section, and the lister
+// adds them to a FieldTable.
 #pragma once
 
 #include <string>

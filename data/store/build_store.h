@@ -21,8 +21,8 @@ struct BuildOptions {
   double max_bad_lines = 0.01;
   // The file that gets the bad lines (jsonl/bad_lines.h); empty: "<output>.bad_lines.jsonl".
   std::filesystem::path bad_lines = {};
-  // Of JSON Lines inputs: share of the documents that go to the store `held_out` instead, chosen by a hash of their
-  // text. So equal documents stay together, and new ones move no other.
+  // This share of the documents of JSON Lines goes to the store `held_out` instead. A hash of their text chooses them.
+  // So equal documents stay together, and new ones move no other.
   double held_out_share = 0;
   std::filesystem::path held_out = {};
 };

@@ -64,7 +64,8 @@ class TokenStore final : public TokenSource {
   void read(int64_t begin, std::span<int32_t> out) const override;
   std::string content_hash() const override;
 
-  // Of conversations: copies the marks of tokens [begin, begin + out.size()), and returns the key of each document.
+  // These two are for conversations: one copies the marks of tokens [begin, begin + out.size()), and the other returns
+  // the key of each document.
   // Both throw std::logic_error for a store of documents; read_learned() also throws what read() throws.
   void read_learned(int64_t begin, std::span<uint8_t> out) const;
   const std::vector<uint64_t>& keys() const;

@@ -37,7 +37,7 @@ std::string trace_html(const char* when, const Trace& trace, int64_t longest) {
       escape(trace.form), std::clamp(share, 0.0, 100.0), response_html(trace.response));
 }
 
-// What kind of problem a trace answers; empty: nothing is known about it.
+// Returns the kind of problem that a trace answers, or nothing where the kind is not known.
 std::string kind_of(const rl::Difficulty& difficulty) {
   if (!difficulty.task.empty()) return label_of(difficulty);
   return difficulty.value < 0 ? "" : "difficulty " + label_of(difficulty);

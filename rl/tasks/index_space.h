@@ -16,8 +16,8 @@ int64_t first_index(IndexSpace space);
 int64_t index_in(IndexSpace space, int64_t n);
 // The n of index_in(), for an index of any space. Throws std::out_of_range when it lies in none.
 int64_t place_in_space(int64_t index);
-// The item of a finite split with `size` items that a training index stands for: the n-th index of a space is an item
-// of epoch n / size, in that epoch's order, which depends on the seed and the space. Throws std::out_of_range when the
+// Returns the item that a training index stands for, in a finite split with `size` items. The n-th index of a space is
+// an item of epoch n / size. The seed and the space decide the order of each epoch. Throws std::out_of_range when the
 // index lies in no space.
 int64_t item_in_epoch(int64_t index, int64_t size, int64_t seed);
 // The space that an index lies in. Throws std::out_of_range when there is none.

@@ -1,4 +1,5 @@
-// What the words of tokenizer.ggml.pre mean. Their source is llama.cpp (src/llama-vocab.cpp).
+// Declares the table of the words of tokenizer.ggml.pre and their meanings, which come from llama.cpp
+// (src/llama-vocab.cpp).
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What the supervised stages share: their result, and the validation loss.
+// Declares the result and the validation loss, which both supervised stages have.
 #pragma once
 
 #include <optional>
