@@ -47,7 +47,10 @@ def value_of(text):
 class Server:
     def __init__(self, arguments, seed):
         sys.path.pop(0)  # the folder of this file, which has the name of the package
-        import reasoning_gym  # only now, because it takes seconds
+        try:
+            import reasoning_gym  # only now, because it takes seconds
+        except ImportError as error:
+            sys.exit(f"{sys.executable} has no package reasoning-gym ({error}): install it with pip, or activate the environment that has it")
 
         options = {key: value_of(value) for key, _, value in (option.partition("=") for option in arguments.options)}
         self.arguments = arguments
