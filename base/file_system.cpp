@@ -63,6 +63,12 @@ std::optional<Maker> maker_of(std::string_view name) {
 
 }  // namespace
 
+std::string read_input(const FileSystem::Path& path, uint64_t max_bytes) {
+  std::error_code error;  // read() explains it
+  const FileSystem::Path real = std::filesystem::canonical(path, error);
+  return posix_file_system()->read(error ? path : real, max_bytes);
+}
+
 void write_file(FileSystem& fs, const FileSystem::Path& path, std::string_view bytes) {
   const auto file = fs.create(path);
   for (size_t at = 0; at < bytes.size(); at += kBlock) file->write(bytes.substr(at, kBlock));

@@ -62,6 +62,9 @@ class FileSystem {
 // Returns the real file system.
 std::shared_ptr<FileSystem> posix_file_system();
 
+// Returns the bytes of a file that a user named, or that belongs to another program. Unlike FileSystem::read() it
+// follows symbolic links: people link their data, and the cache of Hugging Face consists of links.
+std::string read_input(const FileSystem::Path& path, uint64_t max_bytes);
 // Creates a file with these bytes, syncs it and closes it.
 void write_file(FileSystem& fs, const FileSystem::Path& path, std::string_view bytes);
 // Creates the folder and its missing parents, and syncs the parent of each new folder.

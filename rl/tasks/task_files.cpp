@@ -65,7 +65,7 @@ void keep_task_files(const configs::Task& config, const fs::path& dir, bool begu
           file.option, path, copy.string()));
     }
     make_folders(copy.parent_path());
-    write_durably(copy, posix_file_system()->read(path, std::numeric_limits<uint64_t>::max()));
+    write_durably(copy, read_input(path, std::numeric_limits<uint64_t>::max()));
   }
 }
 

@@ -29,7 +29,7 @@ constexpr int64_t kRows = 64;  // of a weight that are merged at a time
 
 ModelSpec with_lora(ModelSpec spec, const fs::path& folder) {
   const fs::path file = folder / kAdapterConfig;
-  const std::string text = posix_file_system()->read(file, kMaxConfigBytes);
+  const std::string text = read_input(file, kMaxConfigBytes);
   try {
     spec.lora = lora_from_adapter_config(checkpoints::parse_json(text));
   } catch (const DataError& error) {

@@ -27,7 +27,7 @@ constexpr uint64_t kMaxConfigBytes = 16u << 20;
 
 ModelSpec read_spec(const fs::path& folder) {
   const fs::path file = folder / kConfig;
-  const std::string text = posix_file_system()->read(fs::canonical(file), kMaxConfigBytes);
+  const std::string text = read_input(file, kMaxConfigBytes);
   try {
     return spec_from_hf_config(checkpoints::parse_json(text));
   } catch (const DataError& error) {

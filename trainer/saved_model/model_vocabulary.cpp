@@ -25,9 +25,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// The cache of Hugging Face consists of links.
 std::string text_of(const fs::path& file) {
-  return posix_file_system()->read(fs::canonical(file), checkpoints::kMaxTextBytes);
+  return read_input(file, checkpoints::kMaxTextBytes);
 }
 
 bool has(const fs::path& file) {

@@ -68,6 +68,14 @@ TEST(AdapterFiles, TellTheOptionsOfThePeftFolder) {
             (std::vector<std::string>{"q_proj", "v_proj", "o_proj", "gate_proj", "down_proj"}));
 }
 
+// The cache of Hugging Face links its files.
+TEST(AdapterFiles, MayBeLinks) {
+  const support::TemporaryFolder linked;
+  for (const auto& entry : std::filesystem::directory_iterator(kAdapter / "before"))
+    std::filesystem::create_symlink(entry.path(), linked.path() / entry.path().filename());
+  EXPECT_EQ(AdapterFiles(linked.path(), open_model_files(kModel)->spec()).spec().lora.rank, 3);
+}
+
 TEST(AdapterFiles, ModelHasTheLogitsOfPeft) {
   const json expected = reference();
   const auto model = adapted_model();

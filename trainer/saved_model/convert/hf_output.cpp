@@ -54,7 +54,7 @@ json generation_config(const ConvertSource& source) {
   json config = json::object();
   const fs::path file = source.path / "generation_config.json";
   if (source.is_hf && posix_file_system()->kind(fs::weakly_canonical(file)) == EntryKind::kFile) {
-    json theirs = checkpoints::parse_json(posix_file_system()->read(fs::canonical(file), checkpoints::kMaxTextBytes));
+    json theirs = checkpoints::parse_json(read_input(file, checkpoints::kMaxTextBytes));
     if (theirs.is_object()) config = std::move(theirs);
   }
   if (source.vocabulary.tokenizer == nullptr) return config;

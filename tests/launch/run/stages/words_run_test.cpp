@@ -65,6 +65,17 @@ TEST_F(WordsRun, TrainsAndReportsTheBucketsItSaw) {
   EXPECT_TRUE(record.contains("reward/has_answer"));
 }
 
+TEST_F(WordsRun, ALinkToItsFileIsFollowed) {
+  fs::create_directories(dir_);
+  const fs::path link = folder_.path() / "link.jsonl";
+  fs::create_symlink(file_, link);
+  config_.task.path = link.string();
+  config_.stages = {"sft"};
+  support::run_alone(config_, dir_);
+  EXPECT_TRUE(fs::is_regular_file(fs::symlink_status(dir_ / "data/task-train.jsonl")));
+  EXPECT_EQ(support::read_file(dir_ / "data/task-train.jsonl"), support::read_file(file_));
+}
+
 TEST_F(WordsRun, GoesOnWithoutItsFileAndRefusesAnother) {
   fs::create_directories(dir_);
   config_.stages = {"sft"};
