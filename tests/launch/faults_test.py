@@ -13,7 +13,7 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from faults import ALL, Faulting, rank_of
+from faults import ALL, FAULTY, SLEEP, Faulting, rank_of
 from launching import PROGRAM, wait_until
 
 CONFIG = """\
@@ -81,6 +81,14 @@ class Faults(Faulting):
 
     def test_a_rank_stopped_at_any_place_takes_the_others_down_at_the_deadline(self):
         self.fail_everywhere(signal.SIGSTOP)
+
+    def test_a_rank_with_a_slow_disk_is_waited_for(self):
+        """The disk takes twice the deadline. The rank itself responds, so nobody gives it up."""
+        mark = self.folder / "mark"
+        options = ["--set", "stages=[sft]", "--set", "checkpoint.every=0", "--set", f"parallel.deadline={SLEEP / 2}"]
+        slow = {"TERSE_FAULT": "1 SLEEP 1 write", "TERSE_FAULT_MARK": str(mark)}
+        self.assertEqual(self.end_of(self.launch(2, FAULTY, *options, **slow)), 0, self.said())
+        self.assertTrue(mark.exists(), "no rank was slow")
 
     def test_a_rank_stopped_in_the_last_save_is_found_although_nothing_else_is_to_be_done(self):
         only_save = ["--set", "stages=[sft]", "--set", "checkpoint.every=0"]

@@ -1,9 +1,10 @@
-// The program `terse`, in which one rank gets a signal at an exact place:
+// The program `terse`, in which one rank gets a signal, or sleeps, at an exact place:
 //
 //   TERSE_FAULT="RANK SIGNAL COUNT PLACE" TERSE_FAULT_MARK=FILE mpirun ... faulty_terse run ...
 //
 // SIGNAL is KILL, STOP, TERM, INT, HUP, USR1 or USR2. The rank gets it when it reaches PLACE for the COUNT-th time,
-// after it has created FILE. A process without a launcher is rank 0.
+// after it has created FILE. With SLEEP, the thread that reaches PLACE sleeps for 10 seconds instead. A process without
+// a launcher is rank 0.
 //
 //   start          before MPI starts
 //   left           right after MPI has been finalised
@@ -30,12 +31,14 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <map>
 #include <optional>
 #include <sstream>
 #include <string>
+#include <thread>
 
 #include "base/sha256.h"
 #include "launch/cli.h"
@@ -66,7 +69,7 @@ class Fault {
     std::getline(words, place_);
     const std::map<std::string, int> signals = {{"KILL", SIGKILL}, {"STOP", SIGSTOP}, {"TERM", SIGTERM},
                                                 {"INT", SIGINT},   {"HUP", SIGHUP},   {"USR1", SIGUSR1},
-                                                {"USR2", SIGUSR2}};
+                                                {"USR2", SIGUSR2}, {"SLEEP", kSleep}};
     signal_ = signals.at(signal);
     if (rank != mine) count_ = 0;
   }
@@ -74,10 +77,15 @@ class Fault {
   void at(const std::string& place) {
     if (count_ == 0 || !place.starts_with(place_) || ++seen_ != count_) return;
     std::ofstream(std::getenv("TERSE_FAULT_MARK")) << getpid();
-    raise(signal_);
+    if (signal_ == kSleep) {
+      std::this_thread::sleep_for(std::chrono::seconds(10));
+    } else {
+      raise(signal_);
+    }
   }
 
  private:
+  static constexpr int kSleep = 0;  // no signal has this number
   std::string place_;
   int signal_ = 0;
   int64_t count_ = 0;  // 0: never

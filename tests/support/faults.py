@@ -12,6 +12,7 @@ FAULTY = PROGRAM.parent / "tests" / "faulty_terse"
 ALL = "--all" in sys.argv
 
 DEADLINE = 3  # seconds
+SLEEP = 10  # seconds that faulty_terse sleeps
 KILLED, STOPPED = 5, DEADLINE + 7  # seconds within which the other ranks must have ended, after SIGKILL and after SIGSTOP
 
 
