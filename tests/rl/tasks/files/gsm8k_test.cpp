@@ -121,12 +121,23 @@ TEST_F(Gsm8k, ReferenceAnswersAreRightAndChangedOnesWrong) {
   }
 }
 
+TEST_F(Gsm8k, FilesOfOtherSystemsAreRead) {
+  const std::string path = file(
+      "\xEF\xBB\xBF{\"question\": \"q\", \"answer\": \"#### 1\"}\r\n \r\n{\"question\": \"r\", \"answer\": "
+      "\"#### 2\"}");
+  EXPECT_EQ(gsm8k(path, path)->size(Split::kTrain), 2);
+  EXPECT_THAT([&] { gsm8k(file("PAR1")); }, ThrowsMessage<DataError>(HasSubstr("Parquet")));
+}
+
 TEST_F(Gsm8k, MistakesInAFileAreNamedWithTheirLine) {
   const auto refused = [&](const std::string& second, const std::string& what) {
     const std::string path = file("{\"question\": \"q\", \"answer\": \"#### 1\"}\n" + second + "\n");
     EXPECT_THAT([&] { gsm8k(path); }, ThrowsMessage<DataError>(AllOf(HasSubstr(path + ", line 2: "), HasSubstr(what))));
   };
-  refused("{\"question\": ", "expected a JSON object");
+  refused("{\"question\": ", "not JSON");
+  refused("{\"question\": \"q\", \"question\": \"r\", \"answer\": \"#### 1\"}", "the same key twice");
+  refused("{\"question\": \"q\", \"answer\": " + std::string(1000000, '[') + "}", "deeper than 64 levels");
+  refused("{\"question\": \"\xFF\"}", "not UTF-8 at byte 14");
   refused("[1]", "expected a JSON object");
   refused("{\"answer\": \"#### 1\"}", "expected a string \"question\"");
   refused("{\"question\": \"q\", \"answer\": 5}", "expected a string \"answer\"");
