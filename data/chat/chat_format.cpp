@@ -83,8 +83,30 @@ std::optional<std::vector<size_t>> places(const Tokenizer& tokenizer, const std:
   return at == text.size() ? std::optional(begins) : std::nullopt;
 }
 
-bool inside_any(const std::vector<Span>& spans, size_t at) {
-  return std::any_of(spans.begin(), spans.end(), [&](const Span& span) { return span.begin <= at && at < span.end; });
+// Returns for each of these places, which are ascending, whether one of the spans contains it. These are ascending,
+// too.
+std::vector<bool> inside_any(const std::vector<Span>& spans, const std::vector<size_t>& places) {
+  std::vector<bool> result;
+  auto span = spans.begin();
+  for (const size_t at : places) {
+    while (span != spans.end() && span->end <= at) ++span;
+    result.push_back(span != spans.end() && span->begin <= at);
+  }
+  return result;
+}
+
+// Returns the first token from `begin` on that ends a response.
+std::vector<int32_t>::const_iterator find_end(const Tokenizer& tokenizer, const std::vector<int32_t>& tokens,
+                                              size_t begin) {
+  const std::vector<int32_t> ends = tokenizer.eos_ids();
+  return std::find_first_of(tokens.begin() + static_cast<std::ptrdiff_t>(begin), tokens.end(), ends.begin(),
+                            ends.end());
+}
+
+// Returns the number of tokens up to the last learned one.
+size_t learned_size(const ChatFormat::Encoded& encoded) {
+  const auto last = std::find(encoded.learned.rbegin(), encoded.learned.rend(), true);
+  return static_cast<size_t>(std::distance(last, encoded.learned.rend()));
 }
 
 }  // namespace
@@ -163,12 +185,37 @@ ChatFormat::Encoded ChatFormat::encode_rendered(const Conversation& conversation
     result.tokens = tokenizer_->encode_template(chat.text, chat.special_allowed);
     const auto begins = places(*tokenizer_, result.tokens, chat.text);
     if (!begins) continue;  // the tokenizer has normalized the text
-    for (const size_t at : *begins) result.learned.push_back(inside_any(chat.assistant, at));
+    result.learned = inside_any(chat.assistant, *begins);
     return result;
   }
   throw DataError(fmt::format(
       "the tokenizer {} changes the text of the conversation, so the assistant's tokens cannot be found in it",
       tokenizer_->id()));
+}
+
+void ChatFormat::end_last_turn(Encoded& encoded) const {
+  const size_t size = learned_size(encoded);
+  if (size == 0 || tokenizer_->eos() < 0) return;
+  std::vector<int32_t>& tokens = encoded.tokens;
+  if (find_end(*tokenizer_, tokens, size - 1) == tokens.end()) {
+    tokens.resize(size);
+    tokens.push_back(tokenizer_->eos());
+  }
+  const auto end = static_cast<size_t>(find_end(*tokenizer_, tokens, size - 1) - tokens.begin());
+  encoded.learned.resize(tokens.size());
+  for (size_t i = size; i <= end; ++i) encoded.learned[i] = true;
+}
+
+bool ChatFormat::template_ends_turns() const {
+  if (!template_ || tokenizer_->eos() < 0) return true;
+  try {
+    const Encoded probe = encode(
+        {{"user", {{"role", "user"}, {"content", "?"}}}, {"assistant", {{"role", "assistant"}, {"content", "!"}}}});
+    const size_t size = learned_size(probe);
+    return size == 0 || find_end(*tokenizer_, probe.tokens, size - 1) == probe.tokens.begin() + size - 1;
+  } catch (const DataError&) {  // the template wants another conversation
+    return true;
+  }
 }
 
 Conversation ChatFormat::with_system(const Conversation& conversation) const {

@@ -48,6 +48,13 @@ class ChatFormat {
   // Throws what encode_prompt() throws.
   Encoded encode(const Conversation& conversation, const nlohmann::ordered_json& tools = nullptr) const;
 
+  // Makes the end of the last turn, which is the assistant's, learned: the first of eos_ids() after it. Where the
+  // template wrote none there, eos() takes the place of what it wrote. A tokenizer without an eos() changes nothing.
+  void end_last_turn(Encoded& encoded) const;
+  // Whether encode() learns one of eos_ids() at the end of the assistant's turns. True where there is no template, and
+  // where the tokenizer has no eos().
+  bool template_ends_turns() const;
+
  private:
   Encoded encode_contents(const Conversation& conversation) const;
   Encoded encode_rendered(const Conversation& conversation, const nlohmann::ordered_json& tools) const;

@@ -13,6 +13,7 @@
 namespace terse::data {
 namespace {
 
+using namespace std::string_literals;
 using testing::HasSubstr;
 
 constexpr const char* kThinkingTemplate =
@@ -142,6 +143,22 @@ TEST(ChatFormat, EnableThinkingReachesTheTemplate) {
   EXPECT_THAT(prompt("off"), testing::EndsWith("<think>\n\n</think>\n\n"));
   EXPECT_THAT(prompt("on"), testing::EndsWith("assistant\n"));
   EXPECT_THAT(prompt("auto"), testing::EndsWith("assistant\n"));
+}
+
+TEST(ChatFormat, TheLastTurnEndsWhereTheTemplateEndsNone) {
+  const std::string head = "{% for m in messages %}<|im_start|>{{ m.role }}\n",
+                    prompt = "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+  const auto ended = [&](const std::string& body) {
+    const ChatFormat chat = format("smollm", head + body + prompt);
+    ChatFormat::Encoded encoded = chat.encode(messages(kTalk));
+    chat.end_last_turn(encoded);
+    EXPECT_EQ(encoded.learned.size(), encoded.tokens.size());
+    return std::pair(learned(chat, encoded), chat.template_ends_turns());
+  };
+  EXPECT_EQ(ended("{{ m.content }}<|im_end|>\n"), std::pair("Yes, 7 is.<|im_end|>|No.<|im_end|>"s, true));
+  EXPECT_EQ(ended("{{ m.content }}\n"), std::pair("Yes, 7 is.|No.<|im_end|>"s, false));
+  EXPECT_EQ(ended("{% generation %}{{ m.content }}{% endgeneration %}<|im_end|>\n").second, false)
+      << "the end is there, but not marked";
 }
 
 void expect_refused(const configs::Chat& config, const std::string& text, const std::string& message) {
