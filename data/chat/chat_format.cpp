@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/errors.h"
+#include "data/chat/assistant_spans.h"
 #include "data/tokenizers/split/normalizer.h"
 
 namespace terse::data {
@@ -109,6 +110,18 @@ size_t learned_size(const ChatFormat::Encoded& encoded) {
   return static_cast<size_t>(std::distance(last, encoded.learned.rend()));
 }
 
+std::string without_white_space(std::string text) {
+  std::erase_if(text, [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; });
+  return text;
+}
+
+std::vector<Span> occurrences(const std::string& text, const std::string& wanted) {
+  std::vector<Span> found;
+  for (size_t at = 0; !wanted.empty() && (at = text.find(wanted, at)) != std::string::npos; at += wanted.size())
+    found.push_back({at, at + wanted.size()});
+  return found;
+}
+
 }  // namespace
 
 ChatFormat::ChatFormat(std::shared_ptr<const Tokenizer> tokenizer, const std::string& template_text,
@@ -191,6 +204,41 @@ ChatFormat::Encoded ChatFormat::encode_rendered(const Conversation& conversation
   throw DataError(fmt::format(
       "the tokenizer {} changes the text of the conversation, so the assistant's tokens cannot be found in it",
       tokenizer_->id()));
+}
+
+std::vector<int32_t> ChatFormat::encode_response(const Conversation& conversation, const std::string& text) const {
+  if (template_) {
+    if (auto ids = rendered_response(conversation, text)) return *ids;
+  }
+  const bool thinks = text.find(thinking_.close) != std::string::npos;
+  const std::string whole = prompt_opens_thinking_ && !thinks ? "\n" + thinking_.close + "\n\n" + text : text;
+  std::vector<Span> markers = occurrences(whole, thinking_.open);
+  for (const Span& span : occurrences(whole, thinking_.close)) markers.push_back(span);
+  markers = joined_spans(std::move(markers));
+  std::vector<int32_t> ids = template_ ? tokenizer_->encode_template(whole, markers) : tokenizer_->encode(whole);
+  ids.push_back(tokenizer_->eos());
+  return ids;
+}
+
+std::optional<std::vector<int32_t>> ChatFormat::rendered_response(const Conversation& conversation,
+                                                                  const std::string& text) const {
+  Conversation whole = conversation;
+  whole.push_back({"assistant", {{"role", "assistant"}, {"content", text}}});
+  Encoded encoded;
+  try {
+    encoded = encode(whole);
+  } catch (const DataError&) {  // the template wants another conversation
+    return std::nullopt;
+  }
+  const std::vector<int32_t> prompt = encode_prompt(conversation);
+  const size_t learned = learned_size(encoded);
+  if (learned <= prompt.size() || !std::equal(prompt.begin(), prompt.end(), encoded.tokens.begin()))
+    return std::nullopt;
+  end_last_turn(encoded);
+  const auto begin = encoded.tokens.begin() + static_cast<std::ptrdiff_t>(prompt.size());
+  const std::vector<int32_t> ids(begin, encoded.tokens.begin() + static_cast<std::ptrdiff_t>(learned_size(encoded)));
+  const std::string said = without_white_space(tokenizer_->decode(ids));
+  return said.find(without_white_space(text)) == std::string::npos ? std::nullopt : std::optional(ids);
 }
 
 void ChatFormat::end_last_turn(Encoded& encoded) const {
