@@ -38,9 +38,9 @@ File read_file(const char* option, const std::string& path, const std::function<
 }
 
 bool is_held_out(const Item& item) {
-  // The hash of a lone message of the user is that of its content, so that gsm8k holds out what it always has.
+  // The hash of a lone message of the user is that of its plain text, so that gsm8k holds out what it always has.
   const bool lone = item.prompt.size() == 1 && item.prompt[0].role == "user";
-  const std::string text = lone ? item.prompt[0].content : text_of_prompt(item.prompt);
+  const std::string text = lone ? item.prompt[0].content + item.plain_separator : text_of_prompt(item.prompt);
   return xxh3(text.data(), text.size(), 0) % kHeldOutShare == 0;
 }
 

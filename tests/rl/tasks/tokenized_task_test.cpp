@@ -71,7 +71,9 @@ TEST_F(OfACarelessTask, TheFormatSaysWhatTheAnswerIs) {
 class Shown final : public Task, public Demonstrations {
  public:
   std::string name() const override { return "shown"; }
-  Item item(Split, int64_t index) const override { return {.index = index, .prompt = {{"user", "1+1="}}}; }
+  Item item(Split, int64_t index) const override {
+    return {.index = index, .prompt = {{"user", "1+1="}}, .plain_separator = "\n"};
+  }
   Verdict verify(const Item&, const Response& response) const override {
     return verdict(response.answer().value_or("").find('2') != std::string_view::npos);
   }
@@ -94,7 +96,7 @@ TEST(TokenizedTask, PromptsAndDemonstrationsFollowTheTemplate) {
     return std::pair(tokenizer->decode(problem.prompt), tokenizer->decode(trace));
   };
   const std::string turns = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}";
-  EXPECT_EQ(texts(""), std::pair("1+1="s, "2"s));
+  EXPECT_EQ(texts(""), std::pair("1+1=\n"s, "2"s));
   EXPECT_EQ(texts(turns + "{% if add_generation_prompt %}[assistant]{% endif %}"),
             std::pair("[user]1+1=[assistant]"s, "2"s));
   EXPECT_EQ(texts(turns + "{% if add_generation_prompt %}[assistant]<think>{% endif %}{# </think> #}"),

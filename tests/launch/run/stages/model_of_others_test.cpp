@@ -95,7 +95,7 @@ TEST_F(ModelOfOthers, GivesShapeTokenizerAndChatTemplateToTheRun) {
   support::run_alone(config, dir_);
   const std::vector<nlohmann::json> traces = support::json_lines(dir_ / "traces/rl.jsonl");
   ASSERT_FALSE(traces.empty());
-  EXPECT_THAT(traces[0].at("prompt").get<std::string>(), ::testing::MatchesRegex("<u>[1-4][+][1-4]\n<e><a>"));
+  EXPECT_THAT(traces[0].at("prompt").get<std::string>(), ::testing::MatchesRegex("<u>[1-4][+][1-4]<e><a>"));
   const auto checkpoint = checkpoints::list_checkpoints(dir_ / "checkpoints").front();
   for (const fs::path& place : {dir_, checkpoint}) {
     const trainer::ModelVocabulary kept = trainer::load_model_vocabulary(place);

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "base/checksum.h"
 #include "base/errors.h"
 #include "tests/support/temporary_folder.h"
 
@@ -78,7 +79,8 @@ TEST_F(Gsm8k, SolutionsLackTheCalculatorMarksThatCountAsDifficulty) {
   EXPECT_EQ(item.answer, "72");
   ASSERT_EQ(item.prompt.size(), 1u);
   EXPECT_EQ(item.prompt[0].role, "user");
-  EXPECT_EQ(item.prompt[0].content, "How many?\n");
+  EXPECT_EQ(item.prompt[0].content, "How many?");
+  EXPECT_EQ(item.plain_separator, "\n") << "a chat template separates the response by its own tokens";
   EXPECT_EQ(task->demonstrations()->solution(item, "solution"), "48/2 = 24 in May.\n48+24 = 72 in all.\n#### 72");
 }
 
@@ -98,6 +100,10 @@ TEST_F(Gsm8k, WithoutAnEvaluationFileAPartIsHeldOut) {
   EXPECT_GE(eval, 1);
   EXPECT_LE(eval, 20);
   EXPECT_EQ(gsm8k(kSample, kSample)->size(Split::kEval), 120);
+  for (int64_t i = 0; i < eval; ++i) {
+    const std::string text = task->item(Split::kEval, i).prompt[0].content + "\n";
+    EXPECT_EQ(xxh3(text.data(), text.size(), 0) % 20, 0u) << "older builds held out other problems";
+  }
 }
 
 TEST_F(Gsm8k, ReferenceAnswersAreRightAndChangedOnesWrong) {
