@@ -34,6 +34,7 @@ struct Rule {
   std::vector<std::string> choices;  // empty: any text
   bool input_file = false;           // names an input file: load() resolves the path and checks that the file exists
   bool folder_too = false;           // an input_file may also be a folder
+  std::vector<std::string> words;    // an input_file may also be one of these words, which name no file
   bool changes_numbers = true;       // part of numerics_hash()
   bool counts_when_set = false;      // but only with another value than the default
 };
@@ -46,6 +47,7 @@ Rule from_up_to_below(double min, double max);  // max excluded
 Rule one_of(std::vector<std::string> choices);
 Rule input_file();
 Rule input_file_or_folder();
+Rule input_file_or_one_of(std::vector<std::string> words);
 // Returns the same rule for an option that does not change the numbers of a run: names, folders, cadences, logs.
 Rule cosmetic(Rule rule = {});
 // Returns the same rule for an option that older builds do not have. Its default leaves numerics_hash() as it was

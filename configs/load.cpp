@@ -53,7 +53,8 @@ fs::path resolved(const fs::path& path) {
 // Finds the input file or the input folder that the field names.
 void find_input(const Field& field, const Merger& merger, const std::string& main_source, Mistakes& mistakes) {
   std::string& value = *std::get<std::string*>(field.value);
-  if (value.empty()) return;
+  const std::vector<std::string>& words = field.rule.words;
+  if (value.empty() || std::find(words.begin(), words.end(), value) != words.end()) return;
   const bool folder_too = field.rule.folder_too;
   const char* kind = folder_too ? "file or folder" : "file";
   const auto placed = merger.places().find(field.path);
@@ -83,6 +84,7 @@ void find_input(const Field& field, const Merger& merger, const std::string& mai
   }
   const std::string hint = value.starts_with("~") ? "; '~' is not expanded, so write the full path"
                            : folder_too           ? ""
+                           : !words.empty()       ? fmt::format("; expected {}, or a file", fmt::join(words, ", "))
                                                   : nearest_file_hint(written);
   mistakes.push_back({place.source, place.mark,
                       fmt::format("{}: no such {} {}; searched {}{}", field.path, kind, shown(value),

@@ -92,7 +92,7 @@ rl:
   `1e-3`) that fp32 can represent: 0, or a magnitude between about 1.2e-38 and 3.4e38; booleans are `true` or `false` only. YAML tags, merge keys,
   duplicate keys and unknown keys are errors. All mistakes of all files are shown at once, each with its file, line and column and the nearest
   known key.
-- **Input files** (`data.train`, `data.val`, `sft.train`, `sft.val`, `tokenizer.path`), `model.init` and `lora.init` are searched relative to the working directory, then to the
+- **Input files** (`data.train`, `data.val`, `sft.train`, `sft.val`, `tokenizer.path`, `chat.chat_template`), `model.init` and `lora.init` are searched relative to the working directory, then to the
   folder of the file that names them, then to that folder's parent. A name given by `--set` is relative to the working directory.
 - **`model.depth`** sets the size of the model in one number: layers = depth, `hidden_size` = 64 x depth, one head per 64 of it, and `kv_heads`, `head_dim`
   and `intermediate_size` automatic. An option that the same file or a nearer source sets keeps its value.

@@ -55,6 +55,12 @@ Rule input_file_or_folder() {
   return rule;
 }
 
+Rule input_file_or_one_of(std::vector<std::string> words) {
+  Rule rule = input_file();
+  rule.words = std::move(words);
+  return rule;
+}
+
 Rule cosmetic(Rule rule) {
   rule.changes_numbers = false;
   return rule;

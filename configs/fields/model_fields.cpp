@@ -79,7 +79,7 @@ void list(Lister& l, Chat& s) {
             Item("chat_template", s.chat_template,
                  "auto: the chat template of model.init, if it has one; none: a conversation is the contents of its "
                  "messages, one after the other; or a file with a template of Jinja2",
-                 newer()),
+                 newer(input_file_or_one_of({"auto", "none"}))),
             Item("system", s.system, "system message of conversations that have none; empty: none", newer()),
             Item("enable_thinking", s.enable_thinking, "the template's variable of this name; auto: not set",
                  newer(one_of({"auto", "on", "off"}))),

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <string_view>
 
 namespace terse::data {
 
@@ -38,9 +39,10 @@ struct Place {
 
 class Places {
  public:
-  Places(const jinja::Text& text, size_t messages) : text_(text), own_(messages) {
+  Places(const jinja::Text& text, size_t messages) : size_(text.size()), own_(messages) {
     for_each_run(text, [&](Span span, jinja::Origin origin) {
       if (origin.message() < 0 || origin.message() >= static_cast<int64_t>(messages)) return;
+      runs_.push_back(span);
       auto& own = own_[static_cast<size_t>(origin.message())];
       if (!own.extent) own.extent = span;
       own.extent->end = span.end;
@@ -48,51 +50,54 @@ class Places {
       if (!own.content) own.content = span;
       own.content->end = span.end;
     });
+    for (size_t i = 1; i < messages; ++i) {
+      own_[i].end_of_earlier = own_[i - 1].end_of_earlier;
+      if (own_[i - 1].extent) own_[i].end_of_earlier = std::max(own_[i].end_of_earlier, own_[i - 1].extent->end);
+    }
   }
 
   Place of(size_t message) const {
     const auto& own = own_[message];
     // A message without any text lies between its neighbours.
-    const size_t left = own.extent ? own.extent->begin : end_of_earlier(message);
+    const size_t left = own.extent ? own.extent->begin : own.end_of_earlier;
     const size_t right = own.extent ? own.extent->end : left;
-    Place place{0, text_.size(), own.content};
-    for_each_run(text_, [&](Span span, jinja::Origin origin) {
-      const bool is_other = origin.message() >= 0 && origin.message() != static_cast<int64_t>(message);
-      if (!is_other) return;
-      if (span.end <= left) place.around_begin = span.end;
-      if (span.begin >= right && place.around_end == text_.size()) place.around_end = span.begin;
-    });
-    return place;
+    const auto before =
+        std::upper_bound(runs_.begin(), runs_.end(), left, [](size_t at, const Span& span) { return at < span.end; });
+    const auto after = std::lower_bound(runs_.begin(), runs_.end(), right,
+                                        [](const Span& span, size_t at) { return span.begin < at; });
+    return {before == runs_.begin() ? 0 : before[-1].end, after == runs_.end() ? size_ : after->begin, own.content};
   }
 
  private:
   struct Own {
     std::optional<Span> extent;  // of the role and the content
     std::optional<Span> content;
+    size_t end_of_earlier = 0;  // where the messages before it end
   };
 
-  size_t end_of_earlier(size_t message) const {
-    size_t end = 0;
-    for (size_t i = 0; i < message; ++i) end = own_[i].extent ? std::max(end, own_[i].extent->end) : end;
-    return end;
-  }
-
-  const jinja::Text& text_;
+  size_t size_;
+  std::vector<Span> runs_;  // of all messages, ascending
   std::vector<Own> own_;
 };
 
+// `spans` are ascending and disjoint.
 bool inside(const std::vector<Span>& spans, Span wanted) {
-  return std::any_of(spans.begin(), spans.end(),
-                     [&](const Span& span) { return span.begin <= wanted.begin && wanted.end <= span.end; });
+  const auto after = std::upper_bound(spans.begin(), spans.end(), wanted.begin,
+                                      [](size_t at, const Span& span) { return at < span.begin; });
+  return after != spans.begin() && wanted.end <= after[-1].end;
+}
+
+// Returns where a text occurs first in the part [begin, end) of another one, or npos.
+size_t find_in_part(const std::string& text, const std::string& wanted, size_t begin, size_t end) {
+  return std::string_view(text).substr(0, end).find(wanted, begin);
 }
 
 // Returns the first occurrence of a text inside [begin, end) that is entirely inside one of the spans.
 std::optional<Span> find_inside(const std::string& text, const std::string& wanted, Span range,
                                 const std::vector<Span>& spans) {
   if (wanted.empty()) return std::nullopt;
-  for (size_t at = text.find(wanted, range.begin); at != std::string::npos; at = text.find(wanted, at + 1)) {
+  for (size_t at = range.begin; (at = find_in_part(text, wanted, at, range.end)) != std::string::npos; ++at) {
     const Span found{at, at + wanted.size()};
-    if (found.end > range.end) break;
     if (inside(spans, found)) return found;
   }
   return std::nullopt;
@@ -150,11 +155,10 @@ std::vector<Span> occurrences_in_assistant(const jinja::Text& text, const Conver
   std::vector<Span> found;
   for (const Span& span : written) {
     for (const std::string& marker : wanted) {
-      for (size_t at = text.bytes().find(marker, span.begin); !marker.empty() && at != std::string::npos;
-           at = text.bytes().find(marker, at + marker.size())) {
-        if (at + marker.size() > span.end) break;
+      size_t at = span.begin;
+      for (; !marker.empty() && (at = find_in_part(text.bytes(), marker, at, span.end)) != std::string::npos;
+           at += marker.size())
         found.push_back({at, at + marker.size()});
-      }
     }
   }
   return found;

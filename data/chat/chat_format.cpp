@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/errors.h"
+#include "data/chat/assistant_spans.h"
 #include "data/tokenizers/split/normalizer.h"
 
 namespace terse::data {
@@ -83,8 +84,42 @@ std::optional<std::vector<size_t>> places(const Tokenizer& tokenizer, const std:
   return at == text.size() ? std::optional(begins) : std::nullopt;
 }
 
-bool inside_any(const std::vector<Span>& spans, size_t at) {
-  return std::any_of(spans.begin(), spans.end(), [&](const Span& span) { return span.begin <= at && at < span.end; });
+// Returns for each of these places, which are ascending, whether one of the spans contains it. These are ascending,
+// too.
+std::vector<bool> inside_any(const std::vector<Span>& spans, const std::vector<size_t>& places) {
+  std::vector<bool> result;
+  auto span = spans.begin();
+  for (const size_t at : places) {
+    while (span != spans.end() && span->end <= at) ++span;
+    result.push_back(span != spans.end() && span->begin <= at);
+  }
+  return result;
+}
+
+// Returns the first token from `begin` on that ends a response.
+std::vector<int32_t>::const_iterator find_end(const Tokenizer& tokenizer, const std::vector<int32_t>& tokens,
+                                              size_t begin) {
+  const std::vector<int32_t> ends = tokenizer.eos_ids();
+  return std::find_first_of(tokens.begin() + static_cast<std::ptrdiff_t>(begin), tokens.end(), ends.begin(),
+                            ends.end());
+}
+
+// Returns the number of tokens up to the last learned one.
+size_t learned_size(const ChatFormat::Encoded& encoded) {
+  const auto last = std::find(encoded.learned.rbegin(), encoded.learned.rend(), true);
+  return static_cast<size_t>(std::distance(last, encoded.learned.rend()));
+}
+
+std::string without_white_space(std::string text) {
+  std::erase_if(text, [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; });
+  return text;
+}
+
+std::vector<Span> occurrences(const std::string& text, const std::string& wanted) {
+  std::vector<Span> found;
+  for (size_t at = 0; !wanted.empty() && (at = text.find(wanted, at)) != std::string::npos; at += wanted.size())
+    found.push_back({at, at + wanted.size()});
+  return found;
 }
 
 }  // namespace
@@ -163,12 +198,72 @@ ChatFormat::Encoded ChatFormat::encode_rendered(const Conversation& conversation
     result.tokens = tokenizer_->encode_template(chat.text, chat.special_allowed);
     const auto begins = places(*tokenizer_, result.tokens, chat.text);
     if (!begins) continue;  // the tokenizer has normalized the text
-    for (const size_t at : *begins) result.learned.push_back(inside_any(chat.assistant, at));
+    result.learned = inside_any(chat.assistant, *begins);
     return result;
   }
   throw DataError(fmt::format(
       "the tokenizer {} changes the text of the conversation, so the assistant's tokens cannot be found in it",
       tokenizer_->id()));
+}
+
+std::vector<int32_t> ChatFormat::encode_response(const Conversation& conversation, const std::string& text) const {
+  if (template_) {
+    if (auto ids = rendered_response(conversation, text)) return *ids;
+  }
+  const bool thinks = text.find(thinking_.close) != std::string::npos;
+  const std::string whole = prompt_opens_thinking_ && !thinks ? "\n" + thinking_.close + "\n\n" + text : text;
+  std::vector<Span> markers = occurrences(whole, thinking_.open);
+  for (const Span& span : occurrences(whole, thinking_.close)) markers.push_back(span);
+  markers = joined_spans(std::move(markers));
+  std::vector<int32_t> ids = template_ ? tokenizer_->encode_template(whole, markers) : tokenizer_->encode(whole);
+  ids.push_back(tokenizer_->eos());
+  return ids;
+}
+
+std::optional<std::vector<int32_t>> ChatFormat::rendered_response(const Conversation& conversation,
+                                                                  const std::string& text) const {
+  Conversation whole = conversation;
+  whole.push_back({"assistant", {{"role", "assistant"}, {"content", text}}});
+  Encoded encoded;
+  try {
+    encoded = encode(whole);
+  } catch (const DataError&) {  // the template wants another conversation
+    return std::nullopt;
+  }
+  const std::vector<int32_t> prompt = encode_prompt(conversation);
+  const size_t learned = learned_size(encoded);
+  if (learned <= prompt.size() || !std::equal(prompt.begin(), prompt.end(), encoded.tokens.begin()))
+    return std::nullopt;
+  end_last_turn(encoded);
+  const auto begin = encoded.tokens.begin() + static_cast<std::ptrdiff_t>(prompt.size());
+  const std::vector<int32_t> ids(begin, encoded.tokens.begin() + static_cast<std::ptrdiff_t>(learned_size(encoded)));
+  const std::string said = without_white_space(tokenizer_->decode(ids));
+  return said.find(without_white_space(text)) == std::string::npos ? std::nullopt : std::optional(ids);
+}
+
+void ChatFormat::end_last_turn(Encoded& encoded) const {
+  const size_t size = learned_size(encoded);
+  if (size == 0 || tokenizer_->eos() < 0) return;
+  std::vector<int32_t>& tokens = encoded.tokens;
+  if (find_end(*tokenizer_, tokens, size - 1) == tokens.end()) {
+    tokens.resize(size);
+    tokens.push_back(tokenizer_->eos());
+  }
+  const auto end = static_cast<size_t>(find_end(*tokenizer_, tokens, size - 1) - tokens.begin());
+  encoded.learned.resize(tokens.size());
+  for (size_t i = size; i <= end; ++i) encoded.learned[i] = true;
+}
+
+bool ChatFormat::template_ends_turns() const {
+  if (!template_ || tokenizer_->eos() < 0) return true;
+  try {
+    const Encoded probe = encode(
+        {{"user", {{"role", "user"}, {"content", "?"}}}, {"assistant", {{"role", "assistant"}, {"content", "!"}}}});
+    const size_t size = learned_size(probe);
+    return size == 0 || find_end(*tokenizer_, probe.tokens, size - 1) == probe.tokens.begin() + size - 1;
+  } catch (const DataError&) {  // the template wants another conversation
+    return true;
+  }
 }
 
 Conversation ChatFormat::with_system(const Conversation& conversation) const {

@@ -48,8 +48,24 @@ class ChatFormat {
   // Throws what encode_prompt() throws.
   Encoded encode(const Conversation& conversation, const nlohmann::ordered_json& tools = nullptr) const;
 
+  // The ids of a response to encode_prompt(conversation), with the token that ends it: what encode() learns of the
+  // assistant's message with this text. Where the template writes this message in a way that the prompt does not lead
+  // to, or leaves out a part of it, the ids are those of the text itself. It then follows an empty thinking, if the
+  // prompt has opened one. The tokenizer has an eos(). Throws what encode_prompt() throws.
+  std::vector<int32_t> encode_response(const Conversation& conversation, const std::string& text) const;
+
+  // Makes the end of the last turn, which is the assistant's, learned: the first of eos_ids() after it. Where the
+  // template wrote none there, eos() takes the place of what it wrote. A tokenizer without an eos() changes nothing.
+  void end_last_turn(Encoded& encoded) const;
+  // Whether encode() learns one of eos_ids() at the end of the assistant's turns. True where there is no template, and
+  // where the tokenizer has no eos().
+  bool template_ends_turns() const;
+
  private:
   Encoded encode_contents(const Conversation& conversation) const;
+  // Returns encode_response() by the template, or nothing where this cannot be.
+  std::optional<std::vector<int32_t>> rendered_response(const Conversation& conversation,
+                                                        const std::string& text) const;
   Encoded encode_rendered(const Conversation& conversation, const nlohmann::ordered_json& tools) const;
   Conversation with_system(const Conversation& conversation) const;
   RenderOptions options(const nlohmann::ordered_json& tools) const;

@@ -136,8 +136,10 @@ class ChatTemplate::Implementation {
     RenderOptions plain;
     plain.date = options.date;
     format.prompts.push_back(generation_prompt(plain));
-    plain.variables = options.variables;
-    format.prompts.push_back(generation_prompt(plain));
+    if (!options.variables.empty()) {
+      plain.variables = options.variables;
+      format.prompts.push_back(generation_prompt(plain));
+    }
     std::sort(format.prompts.begin(), format.prompts.end(),
               [](const std::string& left, const std::string& right) { return left.size() > right.size(); });
     format.ends = tokens_.end_of_turn;

@@ -75,6 +75,7 @@ EncodedConversation encode_messages(const Conversation& prompt, const Conversati
   require_answer(all);
   EncodedConversation result{format.encode(all, tools), key_of(all, tools)};
   learn_only_after(prompt, tools, format, result.encoded);
+  format.end_last_turn(result.encoded);
   return result;
 }
 
@@ -84,7 +85,7 @@ EncodedConversation encode_texts(const std::string& prompt, const std::string& c
   const Tokenizer& tokenizer = format.tokenizer();
   EncodedConversation result;
   std::vector<int32_t>& tokens = result.encoded.tokens;
-  if (tokenizer.adds_bos() && tokenizer.bos() >= 0) tokens.push_back(tokenizer.bos());
+  if (tokenizer.adds_bos()) tokens.push_back(tokenizer.bos());
   for (const bool learned : {false, true}) {
     const std::vector<int32_t> ids = tokenizer.encode(learned ? completion : prompt);
     tokens.insert(tokens.end(), ids.begin(), ids.end());

@@ -17,6 +17,7 @@ struct EncodedConversation {
 //   {"messages": [...]}                        the whole conversation; every turn of the assistant is learned
 //   {"prompt": [...], "completion": [...]}     messages; only the assistant's turns of the completion are learned
 //   {"prompt": "...", "completion": "..."}     plain texts without a template; the completion and eos() are learned
+// The end of the last turn is learned in any case, see ChatFormat::end_last_turn().
 // Conversations may also have "tools": a list of JSON schemas, or this list as text. Other keys are ignored, except
 // "chat_template_kwargs", which would change the text. The last message must be the assistant's, and say something.
 // Throws DataError that names the field, or EncodeError.

@@ -167,6 +167,13 @@ Conversations open_conversations(const configs::RunConfig& config, const ChatFor
                     "{}) are longer than model.max_seq_len {}",
                     key, share, config.model.max_seq_len));
   }
+  if (!format.template_ends_turns()) {
+    const Tokenizer& tokenizer = format.tokenizer();
+    cache.note(
+        fmt::format("the chat template ends the assistant's turns with no token that ends a response, so {} ends the "
+                    "last turn of each conversation, and earlier turns teach no end",
+                    tokenizer.decode({tokenizer.eos()})));
+  }
   result.sources = cache.sources();
   result.notes = cache.notes();
   return result;

@@ -18,6 +18,10 @@ struct TextLine {
   bool too_long = false;  // it has more than the largest number of bytes; `text` is empty
 };
 
+inline bool is_blank(const TextLine& line) {
+  return !line.too_long && line.text.find_first_not_of(" \t\r") == std::string::npos;
+}
+
 class LineReader {
  public:
   // Throws DataError when the file is missing or is not a regular file, and DiskError when it cannot be read. So does

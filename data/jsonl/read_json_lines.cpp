@@ -3,14 +3,11 @@
 #include "data/jsonl/read_json_lines.h"
 
 #include <ATen/Parallel.h>
-#include <fmt/format.h>
-
-#include <algorithm>
 
 #include "base/errors.h"
-#include "base/utf8.h"
 #include "data/jsonl/file_kind.h"
 #include "data/jsonl/line_reader.h"
+#include "data/jsonl/parse_object.h"
 #include "data/tokenizers/tokenizer.h"
 
 namespace terse::data {
@@ -19,58 +16,25 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kMaxDepth = 64;
 constexpr size_t kBlockBytes = size_t{4} << 20;
 constexpr size_t kBlockLines = 4096;
-
-bool is_blank(const std::string& text) {
-  return text.find_first_not_of(" \t\r") == std::string::npos;
-}
 
 // Reads lines up to about kBlockBytes. Returns an empty block at the end of the file.
 std::vector<TextLine> next_block(LineReader& reader) {
   std::vector<TextLine> lines;
   size_t bytes = 0;
   for (TextLine line; bytes < kBlockBytes && lines.size() < kBlockLines && reader.next(line);) {
-    if (!line.too_long && is_blank(line.text)) continue;
+    if (is_blank(line)) continue;
     bytes += line.text.size();
     lines.push_back(std::move(line));
   }
   return lines;
 }
 
-Json parse_object(const TextLine& line) {
-  if (line.too_long) throw DataError(fmt::format("the line is longer than {} MiB", kMaxLineBytes >> 20));
-  if (const size_t invalid = find_invalid_utf8(line.text); invalid != std::string::npos) {
-    throw DataError(fmt::format("the line is not UTF-8 at byte {}", invalid));
-  }
-  std::vector<size_t> keys;  // how many each open object has had so far
-  const Json::parser_callback_t check = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (depth > kMaxDepth) throw DataError(fmt::format("it nests deeper than {} levels", kMaxDepth));
-    if (event == Json::parse_event_t::object_start) keys.push_back(0);
-    if (event == Json::parse_event_t::key) ++keys.back();
-    if (event == Json::parse_event_t::object_end) {
-      if (parsed.size() != keys.back()) throw DataError("an object has the same key twice");
-      keys.pop_back();
-    }
-    return true;
-  };
-  Json object;
-  try {
-    object = Json::parse(line.text, check);
-  } catch (const Json::parse_error& error) {
-    throw DataError(fmt::format("not JSON: there is a mistake at byte {}", error.byte));
-  } catch (const Json::exception& error) {
-    throw DataError(fmt::format("not JSON: {}", error.what()));
-  }
-  if (!object.is_object()) throw DataError("expected a JSON object");
-  return object;
-}
-
 // Returns why the line is bad, or an empty text.
 std::string work_on(const TextLine& line, size_t index, const LineWork& work) {
   try {
-    work.parse(index, parse_object(line));
+    work.parse(index, parse_object<Json>(line));
     return "";
   } catch (const DataError& error) {
     return error.what();

@@ -24,8 +24,8 @@ struct LineWork {
 };
 
 // Passes each line of `path` to `work`, and the bad ones to `bad`. A line is bad when it is longer than kMaxLineBytes,
-// is not UTF-8 or JSON, is no object, nests deeper than 64 levels, or has a key twice in one object. Blank lines are
-// skipped. Throws DataError and DiskError when the file cannot be read. `progress` gets bytes.
+// or is refused by parse_object() or work.parse. Blank lines are skipped. Throws DataError and DiskError when the file
+// cannot be read. `progress` gets bytes.
 void work_on_json_lines(const std::filesystem::path& path, const Progress& progress, const LineWork& work,
                         BadLines& bad);
 

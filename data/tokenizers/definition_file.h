@@ -1,4 +1,4 @@
-// Reads the text files that define a tokenizer.
+// Reads the text files that define a tokenizer, and chat templates.
 #pragma once
 
 #include <filesystem>

@@ -74,7 +74,8 @@ class Tokenizer {
   }
   // Whether a token controls the model instead of being text.
   virtual bool is_special(int32_t token) const { return token >= 0 && (token == bos() || token == eos()); }
-  // Whether the model learned with bos() before each text and eos() after it. No function here adds them.
+  // Whether the model learned with bos() before each text and eos() after it, which then exist. No function here adds
+  // them.
   virtual bool adds_bos() const { return false; }
   virtual bool adds_eos() const { return false; }
 

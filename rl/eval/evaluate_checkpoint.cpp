@@ -157,6 +157,12 @@ std::vector<int32_t> prompt_of(const GenerateRequest& request, const data::ChatF
   return chat.encode_prompt({{"user", {{"role", "user"}, {"content", request.prompt}}}});
 }
 
+// A response is what stands before the token that ends it.
+std::vector<int32_t> without_end(std::vector<int32_t> tokens, const std::vector<int32_t>& ends) {
+  if (!tokens.empty() && std::find(ends.begin(), ends.end(), tokens.back()) != ends.end()) tokens.pop_back();
+  return tokens;
+}
+
 }  // namespace
 
 nlohmann::json evaluate_checkpoint(const EvalRequest& request) {
@@ -195,7 +201,7 @@ int64_t generate(const GenerateRequest& request, const EmitSample& emit) {
                 {.max_batch = std::min(request.samples, opened.config.engine.max_batch), .tokenizer = &tokenizer});
   const std::vector<Completion> completions = engine.generate({{.prompt = prompt, .sampling = sampling}}).front();
   for (size_t i = 0; i < completions.size(); ++i) {
-    std::string text = tokenizer.decode_known(completions[i].tokens);
+    std::string text = tokenizer.decode_known(without_end(completions[i].tokens, sampling.stop_token_ids));
     if (!completions[i].stop.empty()) text.resize(text.find(completions[i].stop));
     emit(static_cast<int64_t>(i), text, static_cast<int64_t>(completions[i].tokens.size()),
          completions[i].finish == FinishReason::kStop);

@@ -36,7 +36,8 @@ struct GenerateRequest {
   int64_t seed = 1;
   std::string device = "auto";
 };
-// Receives one sample: its text, its number of tokens, and whether it ended by itself instead of at the token limit.
+// Receives one sample: its text without the token that ends it, its number of tokens with that one, and whether it
+// ended by itself instead of at the token limit.
 using EmitSample = std::function<void(int64_t sample, const std::string& text, int64_t tokens, bool finished)>;
 // Generates responses to the prompt and calls `emit` for each sample, in order. Returns the token limit of a sample: at
 // most the room that the prompt leaves in the longest sequence. Throws std::invalid_argument when the prompt is empty

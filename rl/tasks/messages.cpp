@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/utf8.h"
 
 namespace terse::rl {
@@ -13,6 +15,14 @@ using Json = nlohmann::json;
 
 constexpr int64_t kMostMessages = 1000;  // of a prompt
 constexpr size_t kShown = 80;            // bytes of a value in a message
+
+constexpr int kShownDepth = 64;  // dump() calls itself for each level
+
+bool nests_deeper(const Json& value, int depth) {
+  if (!value.is_structured()) return false;
+  return depth == 0 ||
+         std::any_of(value.begin(), value.end(), [&](const Json& e) { return nests_deeper(e, depth - 1); });
+}
 
 std::string read_message(const Json& value, Message& message) {
   if (!value.is_object()) return fmt::format("a message is {}; expected an object", shown_json(value));
@@ -52,6 +62,7 @@ std::string text_of_prompt(const std::vector<Message>& prompt) {
 }
 
 std::string shown_json(const Json& value) {
+  if (nests_deeper(value, kShownDepth)) return "a value that nests too deep";
   const std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
   return text.size() > kShown ? printable(text.substr(0, kShown)) + "..." : text;
 }

@@ -35,7 +35,8 @@ struct Message {
 struct Item {
   int64_t index = 0;  // in its split
   std::vector<Message> prompt = {};
-  std::string answer = {};  // the reference answer
+  std::string plain_separator = {};  // stands between prompt and response where no chat template does
+  std::string answer = {};           // the reference answer
   // The task's own scale, 0 or more; metrics and controllers work per difficulty. kNoDifficulty where there is no
   // scale: an evaluation then takes eval.problems_per_difficulty problems in all.
   int64_t difficulty = kNoDifficulty;

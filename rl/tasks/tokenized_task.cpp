@@ -30,10 +30,15 @@ ResponseFormat format_of(const data::ChatFormat& chat) {
   return {chat.thinking().open, chat.thinking().close, chat.prompt_opens_thinking()};
 }
 
-data::Conversation conversation_of(const std::vector<Message>& messages) {
+data::Conversation conversation_of(const Item& item, const data::ChatFormat& chat) {
   data::Conversation conversation;
-  for (const Message& message : messages)
-    conversation.push_back({message.role, {{"role", message.role}, {"content", message.content}}});
+  for (size_t i = 0; i < item.prompt.size(); ++i) {
+    const Message& message = item.prompt[i];
+    const bool separates = i + 1 == item.prompt.size() && !chat.has_template();
+    conversation.push_back(
+        {message.role,
+         {{"role", message.role}, {"content", separates ? message.content + item.plain_separator : message.content}}});
+  }
   return conversation;
 }
 
@@ -69,7 +74,9 @@ Problem TokenizedTask::encode(int64_t index, Item item) const {
 
 std::vector<int32_t> TokenizedTask::encode_prompt(const Task& task, const Item& item) const {
   try {
-    return chat_->encode_prompt(conversation_of(item.prompt));
+    std::vector<int32_t> tokens = chat_->encode_prompt(conversation_of(item, *chat_));
+    if (tokens.empty()) throw DataError("its prompt is empty, so there is nothing to answer");
+    return tokens;
   } catch (const data::EncodeError& error) {
     throw DataError(
         fmt::format("task {}, item {}: its prompt cannot be encoded: {}", task.name(), item.index, error.what()));
@@ -125,15 +132,12 @@ std::vector<int32_t> TokenizedTask::trace(const Problem& problem, std::string_vi
 std::vector<int32_t> TokenizedTask::trace(const Task& task, const Item& item, std::string_view form) const {
   const Demonstrations* shown = task.demonstrations();
   if (shown == nullptr) throw std::invalid_argument(fmt::format("task {} demonstrates no solutions", task.name()));
-  std::vector<int32_t> tokens;
   try {
-    tokens = tokenizer().encode(shown->solution(item, form));
+    return chat_->encode_response(conversation_of(item, *chat_), shown->solution(item, form));
   } catch (const data::EncodeError& error) {
     throw DataError(
         fmt::format("task {}, item {}: its solution cannot be encoded: {}", task.name(), item.index, error.what()));
   }
-  tokens.push_back(tokenizer().eos());
-  return tokens;
 }
 
 int64_t TokenizedTask::max_prompt_tokens() const {

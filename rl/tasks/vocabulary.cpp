@@ -33,16 +33,21 @@ std::unique_ptr<const Task> kept_task(const configs::RunConfig& config, const fs
   return needs_task(config) ? make_task(with_kept_files(config.task, dir), config.run.seed) : nullptr;
 }
 
+// A chat template, and what messages call it.
+struct NamedTemplate {
+  std::string text;
+  std::string name;
+};
+
 // The chat template that a run folder keeps.
-std::string kept_template(const fs::path& dir) {
+NamedTemplate kept_template(const fs::path& dir) {
   const fs::path file = dir / trainer::kChatTemplateFile;
-  return fs::exists(file) ? data::read_definition_file(file) : std::string();
+  return {fs::exists(file) ? data::read_definition_file(file) : std::string(), file.string()};
 }
 
 std::shared_ptr<const data::ChatFormat> format_of(const configs::RunConfig& config, TokenizerPtr tokenizer,
-                                                  const std::string& chat_template) {
-  return std::make_shared<const data::ChatFormat>(std::move(tokenizer), chat_template, "the chat template",
-                                                  config.chat);
+                                                  const NamedTemplate& chosen) {
+  return std::make_shared<const data::ChatFormat>(std::move(tokenizer), chosen.text, chosen.name, config.chat);
 }
 
 // Throws ConfigError when the file of tokenizer.path has changed since the run began.
@@ -84,16 +89,28 @@ TokenizerPtr chosen_tokenizer(const configs::RunConfig& config, const fs::path& 
   return data::make_tokenizer(config.tokenizer, config.data.train, config.data.separator, progress);
 }
 
-// The text of the chat template; empty: there is none.
-std::string chosen_template(const configs::RunConfig& config, const fs::path& dir, bool begun,
-                            const std::string& of_init) {
+// The text is empty where there is no template.
+NamedTemplate chosen_template(const configs::RunConfig& config, const fs::path& dir, bool begun,
+                              const std::string& of_init) {
   const std::string& choice = config.chat.chat_template;
-  if (begun) return kept_template(dir);
-  if (choice == "none") return "";
-  if (choice == "auto") return of_init;
-  if (fs::is_regular_file(choice)) return data::read_definition_file(choice);
-  throw ConfigError(
-      fmt::format("chat.chat_template: no such file: {}; expected auto, none, or a file with a template", choice));
+  if (choice == "none" && !begun) return {};
+  if (choice == "auto" && !begun) return {of_init, "the chat template of " + config.model.init};
+  const bool is_file = choice != "none" && choice != "auto" && fs::is_regular_file(choice);
+  const NamedTemplate given = {is_file ? data::read_definition_file(choice) : std::string(), choice};
+  if (!begun && !is_file) {
+    throw ConfigError(
+        fmt::format("chat.chat_template: no such file: {}; expected auto, none, or a file with a template", choice));
+  }
+  if (!begun && given.text.empty()) throw ConfigError(fmt::format("chat.chat_template: {} is empty", choice));
+  if (!begun) return given;
+  NamedTemplate kept = kept_template(dir);
+  if (is_file && given.text != kept.text) {
+    throw ConfigError(fmt::format(
+        "chat.chat_template: {} has changed since the run began, which uses {}. Restore the file or move it away, or "
+        "use another run folder (--run-dir or run.name) for the new template",
+        choice, kept.name));
+  }
+  return kept;
 }
 
 // Run folders of older builds keep the tokenizer only inside the token stores of their texts. Returns null when there

@@ -262,6 +262,24 @@ TEST(InputFiles, OfModelInitAreFoldersOrFiles) {
   EXPECT_EQ(load(path.string(), {"model.init=runs/nix"}, InputFiles::kMayBeMissing).config.model.init, "runs/nix");
 }
 
+TEST(InputFiles, OfTheChatTemplateAreFilesOrWords) {
+  support::TemporaryFolder folder;
+  const fs::path file = write(folder.path() / "configs/mine.jinja", "x");
+  const auto path = write(folder.path() / "configs/my.yaml", kValid + "chat: {chat_template: mine.jinja}\n");
+  const RunConfig found = load(path.string()).config;
+  EXPECT_EQ(found.chat.chat_template, file.string());
+  for (const std::string word : {"auto", "none"})
+    EXPECT_EQ(load(path.string(), {"chat.chat_template=" + word}).config.chat.chat_template, word);
+  EXPECT_THAT(refusal_of_file(path, {"chat.chat_template=nnoe"}),
+              AllOf(HasSubstr("chat.chat_template: no such file 'nnoe'; searched "),
+                    HasSubstr("; expected auto, none, or a file")));
+  RunConfig moved = found;
+  moved.chat.chat_template = "elsewhere/mine.jinja";
+  EXPECT_EQ(numerics_hash(moved), numerics_hash(found)) << "the folder of the file does not count";
+  moved.chat.chat_template = "elsewhere/other.jinja";
+  EXPECT_NE(numerics_hash(moved), numerics_hash(found));
+}
+
 // A shape that differs from the defaults in every option, and would also change options that are none of a shape.
 Model other_shape() {
   Model shape;

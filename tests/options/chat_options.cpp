@@ -37,9 +37,9 @@ std::string template_file(const support::TemporaryFolder& folder, const std::str
 
 void chat_template(const Option& option) {
   const support::TemporaryFolder folder;
-  const std::string plain = prompt(kQuestions);
+  const std::string plain = prompt(kQuestions), question = plain.substr(0, plain.size() - 1);
   const std::string file = template_file(folder, "{% for m in messages %}[{{ m.role }}: {{ m.content }}]{% endfor %}");
-  EXPECT_EQ(prompt(option.set(file, kQuestions)), "[user: " + plain + "]");
+  EXPECT_EQ(prompt(option.set(file, kQuestions)), "[user: " + question + "]");
   EXPECT_EQ(prompt(option.set("none", kQuestions)), plain);
 }
 

@@ -44,8 +44,8 @@ class BpeTokenizer final : public Tokenizer {
   int32_t eos() const override { return eos_.empty() ? -1 : eos_[0]; }
   std::vector<int32_t> eos_ids() const override { return eos_; }
   bool is_special(int32_t id) const override;
-  bool adds_bos() const override { return adds_bos_; }
-  bool adds_eos() const override { return adds_eos_; }
+  bool adds_bos() const override { return adds_bos_ && bos_ >= 0; }
+  bool adds_eos() const override { return adds_eos_ && !eos_.empty(); }
   std::string definition() const override { return text_; }
   size_t split_point(std::string_view text) const override;
 

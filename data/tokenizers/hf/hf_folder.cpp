@@ -52,6 +52,9 @@ class Reader {
           with_document(folder_ / file, [&](const JsonPlace& place, const std::string&) { return ids(place); });
       if (found) break;
     }
+    // Where these files name no token, the post-processor of tokenizer.json still writes its own.
+    if (ends_.bos < 0 && definition_.adds_bos) ends_.bos = definition_.bos;
+    if (ends_.eos.empty() && definition_.adds_eos) ends_.eos = definition_.eos;
     if (ends_.bos != definition_.bos || ends_.eos != definition_.eos) {
       definition_.text = with_text_ends(definition_.text, ends_);
       definition_.bos = ends_.bos;

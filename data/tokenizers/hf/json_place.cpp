@@ -1,11 +1,11 @@
-// Checks keys while the parser meets them, because the parsed document keeps only the last of several equal keys.
+// Names the place of every value that is not what was expected.
 #include "data/tokenizers/hf/json_place.h"
 
 #include <fmt/format.h>
 
 #include <stdexcept>
-#include <vector>
 
+#include "base/strict_json.h"
 #include "base/utf8.h"
 
 namespace terse::data {
@@ -14,7 +14,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kMaxDepth = 64;
 constexpr size_t kMaxShown = 60;
 
 // Returns a value as it may stand in a message.
@@ -86,27 +85,8 @@ bool JsonPlace::boolean(std::string_view key, bool absent) const {
 }
 
 json parse_json_strictly(std::string_view text) {
-  std::vector<size_t> keys;  // how many each open object has had so far
-  const json::parser_callback_t check = [&](int depth, json::parse_event_t event, json& parsed) {
-    switch (event) {
-      case json::parse_event_t::object_start:
-        keys.push_back(0);
-        break;
-      case json::parse_event_t::key:
-        ++keys.back();
-        break;
-      case json::parse_event_t::object_end:
-        if (parsed.size() != keys.back()) throw std::invalid_argument("an object has the same key twice");
-        keys.pop_back();
-        break;
-      default:
-        break;
-    }
-    if (depth > kMaxDepth) throw std::invalid_argument(fmt::format("it nests deeper than {} levels", kMaxDepth));
-    return true;
-  };
   try {
-    return json::parse(text, check);
+    return json::parse(text, StrictJson<json>());
   } catch (const json::exception& error) {
     throw std::invalid_argument(error.what());
   }

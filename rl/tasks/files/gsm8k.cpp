@@ -37,7 +37,10 @@ std::string without_marks(std::string_view text, int64_t& marks) {
 
 Item read_item(const ItemLine& line) {
   const std::string answer = line.text("answer");
-  Item item{.prompt = {{"user", line.text("question") + "\n"}}, .answer = reference_of(answer), .difficulty = 0};
+  Item item{.prompt = {{"user", line.text("question")}},
+            .plain_separator = "\n",
+            .answer = reference_of(answer),
+            .difficulty = 0};
   if (item.answer.empty()) line.fail("its \"answer\" does not end with #### and a number");
   item.meta = without_marks(answer, item.difficulty);
   return item;

@@ -1,7 +1,7 @@
 // gsm8k: grade-school word problems from JSON Lines files with `question` and `answer`, as published by Cobbe et al.
 // 2021 (arXiv 2110.14168). The reference answer is the number after the last "####" of `answer`.
 //
-// Prompt:     the question and a line break
+// Prompt:     the question; without a chat template, a line break follows
 // Solution:   `answer` without its calculator marks, such as <<48/2=24>>; one form, "solution"
 // Difficulty: the number of calculator marks, which is the number of steps of the reference solution
 //

@@ -3,8 +3,12 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "base/checksum.h"
 #include "base/errors.h"
+#include "data/jsonl/file_kind.h"
+#include "data/jsonl/parse_object.h"
 #include "rl/tasks/messages.h"
 
 namespace terse::rl {
@@ -18,25 +22,25 @@ struct File {
   std::vector<int64_t> lines;
 };
 
-File read_file(const char* option, const std::string& path, const std::string& keys,
-               const std::function<Item(const ItemLine&)>& parse) {
-  JsonlReader reader(path);
-  if (!reader.is_open()) throw DiskError(fmt::format("{}: {} cannot be opened for reading", option, path));
+File read_file(const char* option, const std::string& path, const std::function<Item(const ItemLine&)>& parse) {
+  std::error_code missing;
+  if (!std::filesystem::is_regular_file(path, missing))
+    throw DiskError(fmt::format("{}: {} cannot be opened for reading", option, path));
+  data::refuse_packed_file(path);
+  data::LineReader reader(path);
   File file;
-  while (reader.next()) {
-    if (reader.text().find_first_not_of(" \t\r") == std::string::npos) continue;
-    const ItemLine line(path, reader);
-    if (!reader.is_object()) line.fail(fmt::format("expected a JSON object with {}", keys));
-    file.items.push_back(parse(line));
-    file.lines.push_back(reader.number());
+  for (data::TextLine line; reader.next(line);) {
+    if (data::is_blank(line)) continue;
+    file.items.push_back(parse(ItemLine(path, line)));
+    file.lines.push_back(line.number);
   }
   return file;
 }
 
 bool is_held_out(const Item& item) {
-  // The hash of a lone message of the user is that of its content, so that gsm8k holds out what it always has.
+  // The hash of a lone message of the user is that of its plain text, so that gsm8k holds out what it always has.
   const bool lone = item.prompt.size() == 1 && item.prompt[0].role == "user";
-  const std::string text = lone ? item.prompt[0].content : text_of_prompt(item.prompt);
+  const std::string text = lone ? item.prompt[0].content + item.plain_separator : text_of_prompt(item.prompt);
   return xxh3(text.data(), text.size(), 0) % kHeldOutShare == 0;
 }
 
@@ -45,6 +49,14 @@ void number(std::vector<Item>& items) {
 }
 
 }  // namespace
+
+ItemLine::ItemLine(const std::string& path, const data::TextLine& line) : path_(path), number_(line.number) {
+  try {
+    object_ = data::parse_object<nlohmann::json>(line);
+  } catch (const DataError& error) {
+    fail(error.what());
+  }
+}
 
 const nlohmann::json* ItemLine::find(const char* key) const {
   const auto found = object().find(key);
@@ -58,7 +70,7 @@ std::string ItemLine::text(const char* key) const {
 }
 
 std::string ItemLine::place() const {
-  return fmt::format("{}, line {}", path_, reader_.number());
+  return fmt::format("{}, line {}", path_, number_);
 }
 
 void ItemLine::fail(const std::string& what) const {
@@ -80,7 +92,7 @@ ItemFiles read_item_files(const configs::Task& config, const std::string& keys,
                     config.name, keys));
   }
   ItemFiles out;
-  File all = read_file("task.path", config.path, keys, parse);
+  File all = read_file("task.path", config.path, parse);
   const size_t read = all.items.size();
   for (size_t i = 0; i < read; ++i) {
     const bool held_out = config.eval_path.empty() && is_held_out(all.items[i]);
@@ -88,7 +100,7 @@ ItemFiles read_item_files(const configs::Task& config, const std::string& keys,
     (held_out ? out.eval_lines : out.train_lines).push_back(all.lines[i]);
   }
   if (!config.eval_path.empty()) {
-    File eval = read_file("task.eval_path", config.eval_path, keys, parse);
+    File eval = read_file("task.eval_path", config.eval_path, parse);
     out.eval = std::move(eval.items);
     out.eval_lines = std::move(eval.lines);
   }

@@ -3,10 +3,11 @@
 #pragma once
 
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-#include "base/jsonl.h"
+#include "data/jsonl/line_reader.h"
 #include "rl/tasks/task.h"
 
 namespace terse::rl {
@@ -14,9 +15,10 @@ namespace terse::rl {
 // One line of a file. It is an object.
 class ItemLine {
  public:
-  ItemLine(const std::string& path, const JsonlReader& reader) : path_(path), reader_(reader) {}
+  // Throws DataError that names file and line for a line that data::parse_object() refuses.
+  ItemLine(const std::string& path, const data::TextLine& line);
 
-  const nlohmann::json& object() const { return reader_.object(); }
+  const nlohmann::json& object() const { return object_; }
   const nlohmann::json* find(const char* key) const;  // null: there is no such key
   // Throws DataError when the value is missing or is no string.
   std::string text(const char* key) const;
@@ -27,7 +29,8 @@ class ItemLine {
 
  private:
   const std::string& path_;
-  const JsonlReader& reader_;
+  int64_t number_;
+  nlohmann::json object_;
 };
 
 // The items of both splits. The index of an item is its place in its split.

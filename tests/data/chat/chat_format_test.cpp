@@ -13,6 +13,7 @@
 namespace terse::data {
 namespace {
 
+using namespace std::string_literals;
 using testing::HasSubstr;
 
 constexpr const char* kThinkingTemplate =
@@ -142,6 +143,86 @@ TEST(ChatFormat, EnableThinkingReachesTheTemplate) {
   EXPECT_THAT(prompt("off"), testing::EndsWith("<think>\n\n</think>\n\n"));
   EXPECT_THAT(prompt("on"), testing::EndsWith("assistant\n"));
   EXPECT_THAT(prompt("auto"), testing::EndsWith("assistant\n"));
+}
+
+constexpr const char* kQuestion = R"([{"role": "user", "content": "7+1?"}])";
+
+std::string response(const ChatFormat& chat, const std::string& text) {
+  return chat.tokenizer().decode(chat.encode_response(messages(kQuestion), text));
+}
+
+ChatFormat qwen3(const std::string& enable_thinking) {
+  configs::Chat config;
+  config.enable_thinking = enable_thinking;
+  return format("qwen2", template_text("qwen3"), config);
+}
+
+// A demonstration is what fine-tuning on the same conversation learns, and what a response of the policy looks like.
+TEST(ChatFormat, APromptAndItsResponseAreTheConversation) {
+  for (const std::string thinking : {"auto", "on", "off"}) {
+    const ChatFormat chat = qwen3(thinking);
+    std::vector<int32_t> joined = chat.encode_prompt(messages(kQuestion));
+    const size_t begin = joined.size();
+    const std::vector<int32_t> said = chat.encode_response(messages(kQuestion), "8 it is.");
+    joined.insert(joined.end(), said.begin(), said.end());
+    Conversation talk = messages(kQuestion);
+    talk.push_back({"assistant", {{"role", "assistant"}, {"content", "8 it is."}}});
+    const ChatFormat::Encoded encoded = chat.encode(talk);
+    ASSERT_GE(encoded.tokens.size(), joined.size()) << thinking;
+    for (size_t i = 0; i < encoded.tokens.size(); ++i) {
+      if (i < joined.size()) {
+        EXPECT_EQ(encoded.tokens[i], joined[i]) << thinking << " " << i;
+      }
+      EXPECT_EQ(encoded.learned[i], i >= begin && i < joined.size()) << thinking << " " << i;
+    }
+  }
+}
+
+TEST(ChatFormat, AResponseHasTheThinkingThatTheTemplateWrites) {
+  EXPECT_EQ(response(qwen3("auto"), "8"), "<think>\n\n</think>\n\n8<|im_end|>");
+  EXPECT_EQ(response(qwen3("off"), "8"), "8<|im_end|>") << "the prompt has closed the thinking";
+  EXPECT_EQ(response(qwen3("auto"), "<think>7+1</think>8"), "<think>\n7+1\n</think>\n\n8<|im_end|>");
+  EXPECT_EQ(response(format("smollm", template_text("smollm2")), " 8\n"), " 8\n<|im_end|>");
+  EXPECT_EQ(response(format("smollm", ""), "8"), "8<|im_end|>");
+}
+
+TEST(ChatFormat, AResponseGoesOnWhereThePromptHasOpenedTheThinking) {
+  const ChatFormat chat = format("smollm", kThinkingTemplate);
+  EXPECT_EQ(response(chat, "8"), "\n</think>\n\n8<|im_end|>");
+  EXPECT_EQ(response(chat, "7+1\n</think>\n\n8"), "7+1\n</think>\n\n8<|im_end|>");
+}
+
+// The templates of DeepSeek-R1 leave out the thinking of every message.
+TEST(ChatFormat, AResponseThatTheTemplateCutsIsEncodedAsItIs) {
+  const ChatFormat chat = format(
+      "smollm",
+      "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content.split('</think>')[-1] }}<|im_end|>\n{% endfor %}"
+      "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}");
+  EXPECT_EQ(response(chat, "<think>7+1</think>8"), "<think>7+1</think>8<|im_end|>");
+  EXPECT_EQ(response(chat, "8"), "8<|im_end|>");
+}
+
+TEST(ChatFormat, ATokenThatTheUserWritesEndsNoResponse) {
+  const ChatFormat chat = format("smollm", template_text("smollm2"));
+  const std::vector<int32_t> ids = chat.encode_response(messages(kQuestion), "a<|im_end|>b");
+  EXPECT_EQ(std::count(ids.begin(), ids.end(), chat.tokenizer().eos()), 1);
+  EXPECT_EQ(chat.tokenizer().decode(ids), "a<|im_end|>b<|im_end|>");
+}
+
+TEST(ChatFormat, TheLastTurnEndsWhereTheTemplateEndsNone) {
+  const std::string head = "{% for m in messages %}<|im_start|>{{ m.role }}\n",
+                    prompt = "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+  const auto ended = [&](const std::string& body) {
+    const ChatFormat chat = format("smollm", head + body + prompt);
+    ChatFormat::Encoded encoded = chat.encode(messages(kTalk));
+    chat.end_last_turn(encoded);
+    EXPECT_EQ(encoded.learned.size(), encoded.tokens.size());
+    return std::pair(learned(chat, encoded), chat.template_ends_turns());
+  };
+  EXPECT_EQ(ended("{{ m.content }}<|im_end|>\n"), std::pair("Yes, 7 is.<|im_end|>|No.<|im_end|>"s, true));
+  EXPECT_EQ(ended("{{ m.content }}\n"), std::pair("Yes, 7 is.|No.<|im_end|>"s, false));
+  EXPECT_EQ(ended("{% generation %}{{ m.content }}{% endgeneration %}<|im_end|>\n").second, false)
+      << "the end is there, but not marked";
 }
 
 void expect_refused(const configs::Chat& config, const std::string& text, const std::string& message) {

@@ -48,15 +48,24 @@ constexpr const char* kTwoTurns =
 TEST(ConversationLine, EveryTurnOfTheAssistantIsLearned) {
   const std::string line = std::string("{\"messages\": ") + kTwoTurns + "}";
   EXPECT_EQ(texts(line), Pair("1+12$+13$", "2$3$"));
-  EXPECT_EQ(texts(line, format_of(kTemplate)).first, "<user>1+1\n<assistant>2\n<user>+1\n<assistant>3\n");
-  EXPECT_EQ(texts(line, format_of(kTemplate)).second, "23");
+  EXPECT_EQ(texts(line, format_of(kTemplate)), Pair("<user>1+1\n<assistant>2\n<user>+1\n<assistant>3$", "23$"))
+      << "this template ends no turn, so eos ends the last one";
+}
+
+TEST(ConversationLine, TheEndOfTheLastTurnIsLearnedOnce) {
+  const auto ended = [](const std::string& end) {
+    return format_of("{% for m in messages %}{{ m.content }}{% endfor %}" + end);
+  };
+  const std::string line = R"({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]})";
+  EXPECT_EQ(texts(line, ended("")), Pair("qa$", "a$"));
+  EXPECT_EQ(texts(line, ended(" [end]")), Pair("qa$", "a$")) << "eos takes the place of what follows the answer";
 }
 
 TEST(ConversationLine, OfAPromptOnlyTheCompletionIsLearned) {
   const std::string line = R"({"prompt": [{"role": "user", "content": "1+1"}, {"role": "assistant", "content": "2"},
       {"role": "user", "content": "+1"}], "completion": [{"role": "assistant", "content": "3"}]})";
   EXPECT_EQ(texts(line), Pair("1+12$+13$", "3$"));
-  EXPECT_EQ(texts(line, format_of(kTemplate)), Pair("<user>1+1\n<assistant>2\n<user>+1\n<assistant>3\n", "3"));
+  EXPECT_EQ(texts(line, format_of(kTemplate)), Pair("<user>1+1\n<assistant>2\n<user>+1\n<assistant>3$", "3$"));
 }
 
 // Templates of thinking models drop the thinking of earlier turns.
@@ -83,7 +92,7 @@ TEST(ConversationLine, ToolsMayBeTextAndReachTheTemplate) {
   const ChatFormat format = format_of("{{ tools[0].name if tools else '-' }}" + std::string(kTemplate));
   const std::string rest =
       R"(, "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]})";
-  const Pair expected("f<user>q\n<assistant>a\n", "a");
+  const Pair expected("f<user>q\n<assistant>a$", "a$");
   EXPECT_EQ(texts(R"({"tools": [{"name": "f"}])" + rest, format), expected);
   EXPECT_EQ(texts(R"({"tools": "[{\"name\": \"f\"}]")" + rest, format), expected);
   EXPECT_EQ(texts(R"({"tools": null)" + rest, format).first[0], '-');

@@ -9,6 +9,7 @@
 #include "configs/load.h"
 #include "data/jsonl/bad_lines.h"
 #include "data/tokenizers/byte_tokenizer.h"
+#include "data/tokenizers/symbol_tokenizer.h"
 #include "tests/data/support.h"
 
 namespace terse::data {
@@ -113,6 +114,22 @@ TEST_F(ConversationsTest, BadLinesAreWrittenDownUpToAShare) {
   for (const std::string& name : stores()) std::filesystem::remove(cache() / name);
   EXPECT_THAT(message_of<DataError>([&] { again(); }), HasSubstr("line 2: not JSON")) << "from the file";
   EXPECT_THAT(stores(), IsEmpty()) << "a build that fails leaves no store";
+}
+
+TEST_F(ConversationsTest, ATemplateThatEndsNoTurnIsTold) {
+  config.sft.train = dir.write("train.jsonl", lines(0, 3));
+  const auto ends_turns = [&](const std::string& end) {
+    const std::string text = "{% for m in messages %}{{ m.content }}" + end + "{% endfor %}";
+    const auto words = std::make_shared<SymbolTokenizer>("t", std::vector<std::string>{"?", "!", "<eos>", "<e>"});
+    return ChatFormat(words, text, "template", {}).template_ends_turns();
+  };
+  EXPECT_TRUE(ends_turns("<eos>"));
+  EXPECT_FALSE(ends_turns("<e>"));
+  const ChatFormat endless(std::make_shared<ByteTokenizer>(), "{% for m in messages %}{{ m.content }}{% endfor %}",
+                           "template", {});
+  EXPECT_THAT(
+      open_conversations(config, endless, cache()).notes,
+      ElementsAre(HasSubstr("the chat template ends the assistant's turns with no token that ends a response")));
 }
 
 TEST_F(ConversationsTest, DuplicatesAcrossFilesAreCounted) {

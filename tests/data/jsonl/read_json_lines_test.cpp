@@ -61,6 +61,9 @@ TEST(ReadJsonLines, ABadLineIsNoneOfTheOthers) {
   EXPECT_EQ(reason("{\"text\": \"a\", \"o\": {\"k\": 1, \"k\": 1}}"), "an object has the same key twice");
   EXPECT_EQ(reason("{\"text\": \"a\", \"deep\": " + std::string(100, '[') + std::string(100, ']') + "}"),
             "it nests deeper than 64 levels");
+  std::string keys = "{\"k0\": 0";
+  for (int i = 1; i < 10001; ++i) keys += ", \"k" + std::to_string(i) + "\": 0";
+  EXPECT_EQ(reason(keys + "}"), "an object has more than 10000 keys") << "which would take quadratic time";
   EXPECT_EQ(reason(std::string(1000000, '[')), "it nests deeper than 64 levels") << "does not exhaust the stack";
 }
 

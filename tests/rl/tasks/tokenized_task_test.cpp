@@ -1,12 +1,16 @@
 // Tests what a task's verifier gets to see of a response, and what becomes of its verdict.
 #include "rl/tasks/tokenized_task.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/errors.h"
 #include "data/tokenizers/byte_tokenizer.h"
 
 namespace terse::rl {
 namespace {
+
+using namespace std::string_literals;
 
 // Accepts every response, and repeats it in the form.
 class Careless final : public Task {
@@ -61,6 +65,55 @@ TEST_F(OfACarelessTask, TheFormatSaysWhatTheAnswerIs) {
   EXPECT_EQ(form("<think>1</think>"), "<think>1</think>.");
   EXPECT_EQ(form("<think>1"), "<think>1.none");
   EXPECT_EQ(form("2"), "2.");
+}
+
+// Demonstrates the answer of its only question.
+class Shown final : public Task, public Demonstrations {
+ public:
+  std::string name() const override { return "shown"; }
+  Item item(Split, int64_t index) const override {
+    return {.index = index, .prompt = {{"user", "1+1="}}, .plain_separator = "\n"};
+  }
+  Verdict verify(const Item&, const Response& response) const override {
+    return verdict(response.answer().value_or("").find('2') != std::string_view::npos);
+  }
+  const Demonstrations* demonstrations() const override { return this; }
+  std::vector<std::string> forms() const override { return {"solution"}; }
+  std::vector<double> form_shares() const override { return {1}; }
+  std::string solution(const Item&, std::string_view) const override { return "2"; }
+  std::optional<int64_t> max_solution_tokens(std::string_view) const override { return std::nullopt; }
+};
+
+// With the template, demonstrations are right in the eyes of the verifier, also where the prompt opens the thinking.
+TEST(TokenizedTask, PromptsAndDemonstrationsFollowTheTemplate) {
+  const auto tokenizer = std::make_shared<data::ByteTokenizer>();
+  const auto texts = [&](const std::string& chat_template) {
+    const auto chat = std::make_shared<const data::ChatFormat>(tokenizer, chat_template, "t", configs::Chat());
+    const TokenizedTask task(std::make_unique<Shown>(), chat, 1);
+    const Problem problem = task.problem(Split::kTrain, 0);
+    const std::vector<int32_t> trace = task.trace(problem, "solution");
+    EXPECT_TRUE(task.verify(problem, trace).correct) << chat_template;
+    return std::pair(tokenizer->decode(problem.prompt), tokenizer->decode(trace));
+  };
+  const std::string turns = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}";
+  EXPECT_EQ(texts(""), std::pair("1+1=\n"s, "2"s));
+  EXPECT_EQ(texts(turns + "{% if add_generation_prompt %}[assistant]{% endif %}"),
+            std::pair("[user]1+1=[assistant]"s, "2"s));
+  EXPECT_EQ(texts(turns + "{% if add_generation_prompt %}[assistant]<think>{% endif %}{# </think> #}"),
+            std::pair("[user]1+1=[assistant]<think>"s, "\n</think>\n\n2"s));
+}
+
+TEST(TokenizedTask, AnEmptyPromptIsRefused) {
+  class Silent final : public Task {
+   public:
+    std::string name() const override { return "silent"; }
+    Item item(Split, int64_t index) const override { return {.index = index, .prompt = {{"user", ""}}}; }
+    Verdict verify(const Item&, const Response&) const override { return verdict(true); }
+  };
+  const auto chat = data::ChatFormat::plain(std::make_shared<data::ByteTokenizer>());
+  const TokenizedTask task(std::make_unique<Silent>(), chat, 1);
+  EXPECT_THAT([&] { task.problem(Split::kTrain, 3); },
+              testing::ThrowsMessage<DataError>(testing::HasSubstr("task silent, item 3: its prompt is empty")));
 }
 
 }  // namespace

@@ -84,8 +84,8 @@ int64_t characters_before(const std::string& bytes, size_t end) {
 template <bool kFromRight>
 Value find_text(Context& context, const Value& self, const Arguments& arguments) {
   const std::string& text = self.text()->bytes();
-  context.spend(text.size());
   const std::string& wanted = arguments.text(0).bytes();
+  context.spend_search(text.size(), wanted.size());
   const size_t at = kFromRight ? text.rfind(wanted) : text.find(wanted);
   return Value(at == std::string::npos ? int64_t{-1} : characters_before(text, at));
 }
@@ -93,7 +93,7 @@ Value find_text(Context& context, const Value& self, const Arguments& arguments)
 Value count_text(Context& context, const Value& self, const Arguments& arguments) {
   const std::string& text = self.text()->bytes();
   const std::string& wanted = arguments.text(0).bytes();
-  context.spend(text.size());
+  context.spend_search(text.size(), wanted.size());
   if (wanted.empty()) return Value(characters_before(text, text.size()) + 1);
   int64_t count = 0;
   for (size_t at = 0; (at = text.find(wanted, at)) != std::string::npos; at += wanted.size()) ++count;

@@ -50,6 +50,8 @@ class Context {
   // Counts one unit of work, and one for every 8 bytes that are read or made. Fails above the limit. As everything that
   // a template makes costs work, this bounds time and memory: 320 MB of text can be made at most.
   void spend(size_t bytes = 0);
+  // Counts a search for a text of `wanted` bytes in `bytes` bytes, each of which may begin a long comparison.
+  void spend_search(size_t bytes, size_t wanted) { spend(bytes * (1 + wanted / 64)); }
 
  private:
   std::string name_;

@@ -112,7 +112,7 @@ Text stripped(Context& context, const Text& text, const Text* characters, bool l
 }
 
 std::vector<Value> split(Context& context, const Text& text, const Text* separator, int64_t most, bool from_right) {
-  context.spend(2 * text.size());
+  context.spend_search(2 * text.size(), separator == nullptr ? 0 : separator->size());
   if (separator != nullptr && separator->size() == 0) context.fail("split() has an empty separator");
   const std::vector<Range> ranges = separator == nullptr ? split_words(text.bytes(), most, from_right)
                                                          : split_at(text.bytes(), separator->bytes(), most, from_right);
@@ -141,7 +141,7 @@ std::vector<Text> lines(Context& context, const Text& text) {
 }
 
 Text replaced(Context& context, const Text& text, const Text& old, const Text& with, int64_t most) {
-  context.spend(text.size());
+  context.spend_search(text.size(), old.size());
   Text result;
   size_t copied = 0;
   // An empty text is found before every character and at the end.

@@ -165,7 +165,7 @@ bool contains(Context& context, const Value& container, const Value& item) {
   context.spend();
   if (const Text* text = container.text()) {
     if (item.text() == nullptr) context.fail(fmt::format("only a str can be in a str, not a {}", type_name(item)));
-    context.spend(text->size());
+    context.spend_search(text->size(), item.text()->size());
     return text->bytes().find(item.text()->bytes()) != std::string::npos;
   }
   if (const Dict* dict = container.dict()) {

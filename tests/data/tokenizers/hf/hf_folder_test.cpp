@@ -61,6 +61,24 @@ TEST_F(HfFolder, TheTokenizerConfigDecidesEvenIfItSaysNull) {
   EXPECT_EQ(tokenizer->eos(), 258);
 }
 
+// transformers, too, writes the token of the post-processor before each text, whatever bos_token says.
+TEST_F(HfFolder, WithoutANameTheTokenThatThePostProcessorWritesStays) {
+  nlohmann::json document = nlohmann::json::parse(read_file(dir_ / "tokenizer.json"));
+  document["post_processor"] = {
+      {"type", "TemplateProcessing"},
+      {"single",
+       {{{"SpecialToken", {{"id", "<bos>"}, {"type_id", 0}}}}, {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
+      {"pair", nlohmann::json::array()},
+      {"special_tokens", {{"<bos>", {{"id", "<bos>"}, {"ids", {260}}, {"tokens", {"<bos>"}}}}}}};
+  dir_.write("tokenizer.json", document.dump());
+  dir_.write("tokenizer_config.json", R"({"bos_token": null, "eos_token": "<eos>"})");
+  const auto tokenizer = load_hf_tokenizer(dir_.path());
+  EXPECT_TRUE(tokenizer->adds_bos());
+  EXPECT_EQ(tokenizer->bos(), 260);
+  document["model"]["terse"] = {{"bos", -1}, {"eos", {258}}};
+  EXPECT_FALSE(parse_tokenizer(document.dump(), "t")->adds_bos()) << "there is none to add";
+}
+
 TEST_F(HfFolder, TheDefinitionTellsTheEndsAlone) {
   dir_.write("tokenizer_config.json", R"({"bos_token": "<bos>", "eos_token": "<eos>"})");
   dir_.write("generation_config.json", R"({"eos_token_id": [259]})");

@@ -87,6 +87,17 @@ TEST_F(LoneCheckpoint, EqualsTheRunThatItComesFrom) {
   EXPECT_EQ(eval(copy_), result);
 }
 
+TEST_F(LoneCheckpoint, TheTextOfASampleLacksTheTokenThatEndsIt) {
+  int64_t ended = 0;
+  generate({.target = copy_, .prompt = "<bos> 3+2*5=", .samples = 100, .device = "cpu"},
+           [&](int64_t, const std::string& words, int64_t tokens, bool finished) {
+             EXPECT_THAT(words, ::testing::Not(HasSubstr("<eos>")));
+             EXPECT_GE(tokens, 1);
+             ended += finished ? 1 : 0;
+           });
+  EXPECT_GT(ended, 0);
+}
+
 // The files around its checkpoints do not matter for a run folder either.
 TEST_F(LoneCheckpoint, OfARunFolderIsTheNewestSoundOne) {
   const nlohmann::json result = eval(run_ / "checkpoints/step-5");

@@ -7,6 +7,7 @@
 #include "base/errors.h"
 #include "launch/run/resolve.h"
 #include "rl/eval/evaluate_checkpoint.h"
+#include "rl/tasks/vocabulary.h"
 #include "tests/support/stopping_world.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_run.h"
@@ -94,7 +95,7 @@ TEST_F(ModelOfOthers, GivesShapeTokenizerAndChatTemplateToTheRun) {
   support::run_alone(config, dir_);
   const std::vector<nlohmann::json> traces = support::json_lines(dir_ / "traces/rl.jsonl");
   ASSERT_FALSE(traces.empty());
-  EXPECT_THAT(traces[0].at("prompt").get<std::string>(), ::testing::MatchesRegex("<u>[1-4][+][1-4]\n<e><a>"));
+  EXPECT_THAT(traces[0].at("prompt").get<std::string>(), ::testing::MatchesRegex("<u>[1-4][+][1-4]<e><a>"));
   const auto checkpoint = checkpoints::list_checkpoints(dir_ / "checkpoints").front();
   for (const fs::path& place : {dir_, checkpoint}) {
     const trainer::ModelVocabulary kept = trainer::load_model_vocabulary(place);
@@ -137,6 +138,28 @@ TEST_F(ModelOfOthers, ATokenizerWithMoreTokensThanTheModelIsRefused) {
   } catch (const ConfigError& error) {
     EXPECT_THAT(error.what(), HasSubstr("model.vocab_size: is 32, but the tokenizer of the run has 258 tokens"));
   }
+}
+
+TEST_F(ModelOfOthers, AChatTemplateOfAFileMayNotChangeOnceTheRunHasBegun) {
+  const fs::path file = folder_.path() / "mine.jinja";
+  configs::RunConfig mine = config();
+  mine.chat.chat_template = file.string();
+  write(file, "");
+  EXPECT_THAT([&] { rl::choose_chat_format(mine, dir_, false); },
+              ::testing::ThrowsMessage<ConfigError>(HasSubstr("mine.jinja is empty")));
+  write(file, "{{ nix");
+  EXPECT_THAT([&] { rl::choose_chat_format(mine, dir_, false); },
+              ::testing::ThrowsMessage<DataError>(HasSubstr("mine.jinja, line 1")));
+  write(file, kTemplate);
+  EXPECT_EQ(rl::choose_chat_format(mine, dir_, false)->template_text(), kTemplate);
+  fs::create_directories(dir_);
+  for (const char* name : {"tokenizer.json", "chat_template.jinja"}) fs::copy_file(model_ / name, dir_ / name);
+  EXPECT_EQ(rl::choose_chat_format(mine, dir_, true)->template_text(), kTemplate);
+  write(file, std::string(kTemplate) + "!");
+  EXPECT_THAT([&] { rl::choose_chat_format(mine, dir_, true); },
+              ::testing::ThrowsMessage<ConfigError>(HasSubstr("mine.jinja has changed since the run began")));
+  fs::remove(file);
+  EXPECT_EQ(rl::choose_chat_format(mine, dir_, true)->template_text(), kTemplate) << "the run has its own copy";
 }
 
 TEST_F(ModelOfOthers, GeneratesWithAndWithoutTheChatTemplate) {

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "base/checksum.h"
 #include "base/errors.h"
 #include "tests/support/temporary_folder.h"
 
@@ -78,7 +79,8 @@ TEST_F(Gsm8k, SolutionsLackTheCalculatorMarksThatCountAsDifficulty) {
   EXPECT_EQ(item.answer, "72");
   ASSERT_EQ(item.prompt.size(), 1u);
   EXPECT_EQ(item.prompt[0].role, "user");
-  EXPECT_EQ(item.prompt[0].content, "How many?\n");
+  EXPECT_EQ(item.prompt[0].content, "How many?");
+  EXPECT_EQ(item.plain_separator, "\n") << "a chat template separates the response by its own tokens";
   EXPECT_EQ(task->demonstrations()->solution(item, "solution"), "48/2 = 24 in May.\n48+24 = 72 in all.\n#### 72");
 }
 
@@ -98,6 +100,10 @@ TEST_F(Gsm8k, WithoutAnEvaluationFileAPartIsHeldOut) {
   EXPECT_GE(eval, 1);
   EXPECT_LE(eval, 20);
   EXPECT_EQ(gsm8k(kSample, kSample)->size(Split::kEval), 120);
+  for (int64_t i = 0; i < eval; ++i) {
+    const std::string text = task->item(Split::kEval, i).prompt[0].content + "\n";
+    EXPECT_EQ(xxh3(text.data(), text.size(), 0) % 20, 0u) << "older builds held out other problems";
+  }
 }
 
 TEST_F(Gsm8k, ReferenceAnswersAreRightAndChangedOnesWrong) {
@@ -121,12 +127,23 @@ TEST_F(Gsm8k, ReferenceAnswersAreRightAndChangedOnesWrong) {
   }
 }
 
+TEST_F(Gsm8k, FilesOfOtherSystemsAreRead) {
+  const std::string path = file(
+      "\xEF\xBB\xBF{\"question\": \"q\", \"answer\": \"#### 1\"}\r\n \r\n{\"question\": \"r\", \"answer\": "
+      "\"#### 2\"}");
+  EXPECT_EQ(gsm8k(path, path)->size(Split::kTrain), 2);
+  EXPECT_THAT([&] { gsm8k(file("PAR1")); }, ThrowsMessage<DataError>(HasSubstr("Parquet")));
+}
+
 TEST_F(Gsm8k, MistakesInAFileAreNamedWithTheirLine) {
   const auto refused = [&](const std::string& second, const std::string& what) {
     const std::string path = file("{\"question\": \"q\", \"answer\": \"#### 1\"}\n" + second + "\n");
     EXPECT_THAT([&] { gsm8k(path); }, ThrowsMessage<DataError>(AllOf(HasSubstr(path + ", line 2: "), HasSubstr(what))));
   };
-  refused("{\"question\": ", "expected a JSON object");
+  refused("{\"question\": ", "not JSON");
+  refused("{\"question\": \"q\", \"question\": \"r\", \"answer\": \"#### 1\"}", "the same key twice");
+  refused("{\"question\": \"q\", \"answer\": " + std::string(1000000, '[') + "}", "deeper than 64 levels");
+  refused("{\"question\": \"\xFF\"}", "not UTF-8 at byte 14");
   refused("[1]", "expected a JSON object");
   refused("{\"answer\": \"#### 1\"}", "expected a string \"question\"");
   refused("{\"question\": \"q\", \"answer\": 5}", "expected a string \"answer\"");

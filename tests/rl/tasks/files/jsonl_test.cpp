@@ -157,7 +157,8 @@ TEST_F(JsonlTask, MistakesAreNamedWithFileLineAndKey) {
                 ThrowsMessage<DataError>(AllOf(HasSubstr(place), HasSubstr(what))))
         << second;
   };
-  refused(R"({"prompt": )", "expected a JSON object");
+  refused(R"({"prompt": )", "not JSON");
+  refused(R"({"prompt": "p", "answer": 1, "answer": 2})", "the same key twice");
   refused("[1]", "expected a JSON object");
   refused(R"({"answer": 1})", "neither \"prompt\" nor \"messages\"");
   refused(R"({"prompt": "p", "messages": [], "answer": 1})", "both \"prompt\" and \"messages\"");
