@@ -8,11 +8,9 @@
 #include <algorithm>
 #include <vector>
 
-#include "checkpoints/store.h"
 #include "configs/check.h"
 #include "configs/fields/field_text.h"
 #include "configs/load.h"
-#include "rl/tasks/vocabulary.h"
 
 namespace terse::rl {
 
@@ -153,36 +151,23 @@ void check_tokenizer(const RunConfig& config, const Task& task, std::vector<Viol
 
 }  // namespace
 
-std::unique_ptr<TokenizedTask> task_of(const RunConfig& config, const std::filesystem::path& dir) {
-  std::unique_ptr<const Task> task = make_task(config.task, config.run.seed);
-  if (task->tokenizer() != nullptr) return std::make_unique<TokenizedTask>(std::move(task), nullptr, config.run.seed);
-  const bool begun = !dir.empty() && !checkpoints::list_checkpoints(dir / "checkpoints").empty();
-  const bool from_init = config.tokenizer.kind == "auto" && !config.model.init.empty();
-  const bool from_text = has_stage(config, "pretrain") && config.tokenizer.path.empty() &&
-                         config.tokenizer.kind != "byte" && !from_init && !begun;
-  if (from_text) return nullptr;
-  RunConfig without_text = config;  // the text does not decide, so nothing has to read it
-  without_text.data.train.clear();
-  return std::make_unique<TokenizedTask>(std::move(task), choose_chat_format(without_text, dir, begun),
-                                         config.run.seed);
-}
-
 int64_t response_limit(const RunConfig& config, const TokenizedTask& task) {
   if (config.engine.max_new_tokens > 0) return config.engine.max_new_tokens;
   return task.max_response_tokens().value_or(std::max<int64_t>(1, config.model.max_seq_len - task.max_prompt_tokens()));
 }
 
-void check_limits(const RunConfig& config, const std::map<std::string, std::string>& origin,
-                  const std::filesystem::path& dir) {
-  if (!needs_task(config)) return;
-  const std::unique_ptr<TokenizedTask> task = task_of(config, dir);
-  if (!task) return;
+OpenedTask check_limits(const RunConfig& config, const std::map<std::string, std::string>& origin,
+                        const std::filesystem::path& dir) {
+  OpenedTask opened = open_task_before_run(config, dir);
+  if (!opened.task) return opened;
+  const TokenizedTask& task = *opened.task;
   std::vector<Violation> violations;
-  check_tokenizer(config, task->text(), violations);
-  check_demonstrations(config, *task, violations);
-  check_traces(config, *task, violations);
-  check_responses(config, *task, violations);
+  check_tokenizer(config, task.text(), violations);
+  check_demonstrations(config, task, violations);
+  check_traces(config, task, violations);
+  check_responses(config, task, violations);
   refuse(violations, origin);
+  return opened;
 }
 
 }  // namespace terse::rl

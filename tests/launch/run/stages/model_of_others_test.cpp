@@ -78,7 +78,7 @@ class ModelOfOthers : public ::testing::Test {
                    "task.eval_path=" + problems_.string()};
     options.set.insert(options.set.end(), settings.begin(), settings.end());
     options.run_dir = dir_.string();
-    return resolve_run_config((folder_.path() / "config.yaml").string(), options).config;
+    return resolve_run((folder_.path() / "config.yaml").string(), options).config;
   }
 
   support::TemporaryFolder folder_;
