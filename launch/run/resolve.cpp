@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <iostream>
 #include <iterator>
+#include <stdexcept>
 #include <utility>
 
 #include "base/errors.h"
@@ -67,8 +68,10 @@ configs::LoadedConfig loaded_config(const std::string& path, const GlobalOptions
 }
 
 // Opens the task and checks the limits. `dir`: the run folder; empty: there is none.
-rl::OpenedTask checked_task(const configs::LoadedConfig& loaded, const fs::path& dir) {
+rl::OpenedTask checked_task(const configs::LoadedConfig& loaded, const fs::path& dir) try {
   return rl::check_limits(loaded.config, loaded.origin, dir);
+} catch (const std::invalid_argument& error) {  // the task or its tokenizer cannot be used
+  throw ConfigError(error.what());
 }
 
 // Prints the warnings on one rank. The config.yaml of a run folder gives none, because no person wrote it.

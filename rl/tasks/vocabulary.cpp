@@ -80,7 +80,7 @@ trainer::ModelVocabulary vocabulary_of_init(const configs::RunConfig& config) {
 TokenizerPtr chosen_tokenizer(const configs::RunConfig& config, const fs::path& dir, bool begun, TokenizerPtr of_init,
                               const Progress& progress) {
   const fs::path file = dir / kTokenizerFile;
-  if (fs::exists(file) && (begun || !fs::exists(config.data.train))) {
+  if (!dir.empty() && fs::exists(file) && (begun || !fs::exists(config.data.train))) {
     TokenizerPtr kept = data::load_tokenizer(file);
     require_same_file(config.tokenizer, *kept, file);
     return kept;

@@ -92,6 +92,20 @@ TEST_F(OpenedOnce, ATaskWithoutATokenizerYetIsUsedToo) {
   EXPECT_EQ(vocabulary.tokenizer().id(), "byte");
 }
 
+// Without a run folder, files in the working folder are not those of the run.
+TEST_F(OpenedOnce, TheWorkingFolderIsNoRunFolder) {
+  data::save_tokenizer(folder_ / kTokenizerFile, *other_tokenizer());
+  fs::create_directory(folder_ / "data");
+  fs::rename(config_.task.eval_path, folder_ / "data/task-train.jsonl");
+  write("eval.jsonl", "2+2");
+  const fs::path before = fs::current_path();
+  fs::current_path(folder_.path());
+  const OpenedTask opened = open_task_before_run(config_);
+  fs::current_path(before);
+  EXPECT_EQ(opened.task->tokenizer().id(), "byte");
+  EXPECT_EQ(opened.task->text().item(Split::kTrain, 0).prompt.at(0).content, "1+1\n");
+}
+
 TEST_F(OpenedOnce, AMissingFileIsNamed) {
   fs::remove(config_.task.path);
   try {

@@ -129,6 +129,17 @@ TEST_F(ModelOfOthers, WithoutATokenizerIsRefused) {
   }
 }
 
+// A response could not end. This is a mistake of the user and no bug.
+TEST_F(ModelOfOthers, WithoutAnEndTokenIsRefused) {
+  for (const char* file : {"tokenizer_config.json", "generation_config.json"}) fs::remove(model_ / file);
+  try {
+    config();
+    ADD_FAILURE() << "expected an error";
+  } catch (const ConfigError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("has no end token"));
+  }
+}
+
 TEST_F(ModelOfOthers, ATokenizerWithMoreTokensThanTheModelIsRefused) {
   try {
     fs::create_directories(dir_);
