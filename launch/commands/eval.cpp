@@ -85,6 +85,7 @@ int evaluate(const Options& options, const GlobalOptions& globals) {
   request.samples = options.samples;
   request.problems_per_difficulty = options.problems;
   request.device = globals.device.value_or("auto");
+  request.note = [](const std::string& text) { warn("note: {}\n", text); };
   const nlohmann::json eval = on_user_input([&] { return rl::evaluate_checkpoint(request); });
   if (options.json)
     print_result("{}\n", eval.dump(2));

@@ -104,7 +104,7 @@ Opened open_model(const fs::path& target, const torch::Device& device) {
   return opened;
 }
 
-Opened open(const fs::path& target, const std::string& task, const std::string& device, TaskUse use) {
+Opened open(const fs::path& target, const std::string& task, const std::string& device, TaskUse use, const Note& note) {
   if (!fs::exists(target)) throw std::invalid_argument(fmt::format("{} does not exist", target.string()));
   const torch::Device where = trainer::choose_device(device);
   if (!checkpoints::is_checkpoint(target) && trainer::is_model_files(target)) {
@@ -120,6 +120,9 @@ Opened open(const fs::path& target, const std::string& task, const std::string& 
         fmt::format("{} holds no checkpoint. Expected a run folder (runs/NAME) after its first save, a checkpoint "
                     "folder (step-N), a Hugging Face folder, or a GGUF file",
                     target.string()));
+  }
+  for (const std::string& defect : loaded->rejected) {
+    if (note) note(fmt::format("damaged checkpoint {}; using {} instead", defect, loaded->path.filename().string()));
   }
   std::string missing;
   for (const char* name : {trainer::kShapeFile, trainer::kVocabularyFile, trainer::kRunConfigFile})
@@ -160,7 +163,7 @@ std::vector<int32_t> prompt_of(const GenerateRequest& request, const data::ChatF
 }  // namespace
 
 nlohmann::json evaluate_checkpoint(const EvalRequest& request) {
-  const Opened opened = open(request.target, request.task, request.device, TaskUse::kRequired);
+  const Opened opened = open(request.target, request.task, request.device, TaskUse::kRequired, request.note);
   if (!opened.vocabulary.task)
     throw std::invalid_argument("this run has no stage that uses a task, so there is nothing to evaluate on");
   const TokenizedTask& task = *opened.vocabulary.task;
@@ -172,7 +175,7 @@ nlohmann::json evaluate_checkpoint(const EvalRequest& request) {
 }
 
 int64_t generate(const GenerateRequest& request, const EmitSample& emit) {
-  const Opened opened = open(request.target, "", request.device, TaskUse::kOptional);
+  const Opened opened = open(request.target, "", request.device, TaskUse::kOptional, request.note);
   const data::ChatFormat& chat = *opened.vocabulary.chat;
   const data::Tokenizer& tokenizer = chat.tokenizer();
   const std::vector<int32_t> prompt = prompt_of(request, chat);

@@ -11,12 +11,16 @@
 
 namespace terse::rl {
 
+// Receives what a user should know about the weights that are used: a damaged checkpoint was passed over, for example.
+using Note = std::function<void(const std::string& text)>;
+
 struct EvalRequest {
   std::filesystem::path target;         // checkpoint folder, wherever it lies, or run folder: its newest sound one
   std::string task = {};                // empty: the run's own
   int64_t samples = 0;                  // 0: the config's eval.samples
   int64_t problems_per_difficulty = 0;  // 0: the config's
   std::string device = "auto";
+  Note note = {};
 };
 // Evaluates a checkpoint and returns the `eval` object of summary.json. Throws std::invalid_argument with advice when
 // the target holds no checkpoint, or the run has no task; DataError when it is damaged or contradicts itself.
@@ -35,6 +39,7 @@ struct GenerateRequest {
   std::vector<std::string> stop = {};  // strings that end a sample; its text ends before them
   int64_t seed = 1;
   std::string device = "auto";
+  Note note = {};
 };
 // Receives one sample: its text, its number of tokens, and whether it ended by itself instead of at the token limit.
 using EmitSample = std::function<void(int64_t sample, const std::string& text, int64_t tokens, bool finished)>;
