@@ -173,10 +173,10 @@ RunConfig load_saved(std::string_view yaml, const std::string& name, const RunCo
 }
 
 LoadedConfig load_text(std::string_view yaml, const std::string& name, const std::vector<std::string>& overrides,
-                       InputFiles files, const RunConfig& defaults) {
+                       InputFiles files, const RunConfig& defaults, const ShapeOfInit& shape_of_init) {
   Mistakes mistakes;
   const SourceChain chain = read_chain(yaml, name, mistakes);
-  return resolve(chain, std::move(mistakes), name, overrides, files, defaults);
+  return resolve(chain, std::move(mistakes), name, overrides, files, defaults, shape_of_init);
 }
 
 }  // namespace terse::configs

@@ -101,6 +101,21 @@ ResolvedRun resolve_run(const std::string& path, const GlobalOptions& globals) {
   return {std::move(loaded.config), std::move(task)};
 }
 
+ResolvedRun resolve_evaluation(const fs::path& model, const std::string& path, const GlobalOptions& globals) {
+  std::vector<std::string> overrides = overrides_of(globals);
+  for (const std::string& fixed : {std::string("stages=[eval]"), "model.init=" + model.string(),
+                                   std::string("lora.rank=0"), std::string("lora.init=")})
+    overrides.push_back(fixed);
+  const auto shape = [&](const configs::RunConfig&) { return trainer::shape_of(model); };
+  const auto files = configs::InputFiles::kMayBeMissing;  // those of training; the task names its own
+  configs::LoadedConfig loaded =
+      path.empty() ? configs::load_text("stages: [eval]", "the defaults", overrides, files, rl::default_config(), shape)
+                   : configs::load(path, overrides, files, rl::default_config(), shape);
+  for (const std::string& warning : loaded.warnings) warn("terse: warning: {}\n", warning);
+  rl::OpenedTask task = checked_task(loaded, {});
+  return {std::move(loaded.config), std::move(task)};
+}
+
 fs::path resolve_target(const std::string& target) {
   std::error_code ignored;
   if (fs::is_directory(target, ignored)) return target;

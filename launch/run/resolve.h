@@ -27,6 +27,11 @@ struct ResolvedRun {
 // missing, because the folder keeps the tokens of texts.
 ResolvedRun resolve_run(const std::string& path, const GlobalOptions& globals);
 
+// Resolves the configuration of an evaluation of `model`: a run with stages: [eval], whose model.init it is. `path` is
+// a configuration file; empty: the defaults. Throws ConfigError.
+ResolvedRun resolve_evaluation(const std::filesystem::path& model, const std::string& path,
+                               const GlobalOptions& globals);
+
 // Returns `target` if it is a folder. Otherwise throws UsageError, with a suggestion where there is one.
 std::filesystem::path resolve_target(const std::string& target);
 

@@ -16,6 +16,7 @@
 #include "rl/tasks/vocabulary.h"
 #include "trainer/device.h"
 #include "trainer/model/transformer.h"
+#include "trainer/saved_model/initial_weights.h"
 #include "trainer/saved_model/model_files.h"
 #include "trainer/saved_model/model_vocabulary.h"
 #include "trainer/saved_model/saved_model.h"
@@ -109,10 +110,8 @@ Opened open(const fs::path& target, const std::string& task, const std::string& 
   const torch::Device where = trainer::choose_device(device);
   if (!checkpoints::is_checkpoint(target) && trainer::is_model_files(target)) {
     if (use == TaskUse::kOptional) return open_model(target, where);
-    throw std::invalid_argument(fmt::format(
-        "{} is a model of another program, and has no task. To evaluate it, run a config of your own that has a task, "
-        "`model.init: {}` and `stages: [eval]`",
-        target.string(), target.string()));
+    throw std::invalid_argument(
+        fmt::format("{} is a model of another program, which tells no task to evaluate it on", target.string()));
   }
   const auto loaded = trainer::load_target(target, trainer::weights_only);
   if (!loaded) {
@@ -172,6 +171,19 @@ nlohmann::json evaluate_checkpoint(const EvalRequest& request) {
   if (request.problems_per_difficulty > 0) options.problems_per_difficulty = request.problems_per_difficulty;
   Engine engine(*opened.model, {opened.config.engine.max_batch});
   return evaluate(engine, task, options).to_json();
+}
+
+nlohmann::json evaluate_model(const configs::RunConfig& config, const TokenizedTask& task, const Note& note) {
+  trainer::set_threads(config.run.threads);
+  trainer::Transformer model(trainer::resolve(config.model, task.tokenizer().vocab_size()),
+                             trainer::choose_device(config.run.device), 0, trainer::Sharding{},
+                             trainer::Purpose::kInference);
+  const trainer::InitialWeights weights =
+      trainer::load_initial_weights(model, config.model.init, task.tokenizer().id(), {});
+  for (const std::string& text : weights.notes)
+    if (note) note(text);
+  Engine engine(model, {config.engine.max_batch});
+  return evaluate(engine, task, full_evaluation(config, task)).to_json();
 }
 
 int64_t generate(const GenerateRequest& request, const EmitSample& emit) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "configs/run_config.h"
+#include "rl/tasks/tokenized_task.h"
 
 namespace terse::rl {
 
@@ -25,6 +26,10 @@ struct EvalRequest {
 // Evaluates a checkpoint and returns the `eval` object of summary.json. Throws std::invalid_argument with advice when
 // the target holds no checkpoint, or the run has no task; DataError when it is damaged or contradicts itself.
 nlohmann::json evaluate_checkpoint(const EvalRequest& request);
+
+// Evaluates the model of model.init on a task, and returns the same. Throws ConfigError when the model does not fit the
+// config, and DataError when it is damaged.
+nlohmann::json evaluate_model(const configs::RunConfig& config, const TokenizedTask& task, const Note& note = {});
 
 struct GenerateRequest {
   std::filesystem::path target;  // as above, or a Hugging Face folder or a GGUF file

@@ -1,8 +1,8 @@
 // A run that begins with a model of another program has its shape, tokenizer and chat template, and keeps them.
+#include "tests/launch/model_of_others.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <fstream>
 
 #include "base/errors.h"
 #include "launch/run/resolve.h"
@@ -17,37 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
-
-void write(const fs::path& file, const std::string& text) {
-  std::ofstream(file) << text;
-}
-
-constexpr const char* kTemplate =
-    "{% for m in messages %}<u>{{ m.content }}<e>{% endfor %}{% if add_generation_prompt %}<a>{% endif %}";
-
-// The tiny Llama of tests/trainer/saved_model, which knows 32 ids, with a tokenizer of 18 tokens.
-void make_model(const fs::path& folder) {
-  const fs::path fixture = fs::path(TERSE_SOURCE_DIR) / "tests/trainer/saved_model/fixtures/llama";
-  fs::create_directories(folder);
-  for (const char* name : {"config.json", "model.safetensors"}) fs::copy_file(fixture / name, folder / name);
-  nlohmann::json vocab, added;
-  for (const char* token : {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "+", "#", "\xC4\xA0", "\xC4\x8A", "x"}) {
-    const size_t id = vocab.size();
-    vocab[token] = id;
-  }
-  for (const char* token : {"<u>", "<a>", "<e>"})
-    added.push_back(
-        {{"id", vocab.size() + added.size()}, {"content", token}, {"special", true}, {"normalized", false}});
-  const nlohmann::json bytes = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", true}};
-  const nlohmann::json document = {{"added_tokens", added},
-                                   {"pre_tokenizer", bytes},
-                                   {"decoder", bytes},
-                                   {"model", {{"type", "BPE"}, {"vocab", vocab}, {"merges", nlohmann::json::array()}}}};
-  write(folder / "tokenizer.json", document.dump());
-  write(folder / "tokenizer_config.json", R"({"eos_token": "<e>"})");
-  write(folder / "generation_config.json", R"({"eos_token_id": 17})");
-  write(folder / "chat_template.jinja", kTemplate);
-}
 
 constexpr const char* kConfig = R"(
 stages: [sft, rl]
@@ -64,12 +33,12 @@ checkpoint: {every: 1}
 class ModelOfOthers : public ::testing::Test {
  protected:
   ModelOfOthers() {
-    make_model(model_);
+    testing::make_model_of_others(model_);
     std::string problems;
     for (const char* question : {"1+1", "2+2", "3+4", "1+2"})
       problems += std::string(R"({"question": ")") + question + R"(", "answer": "#### 7"})" + "\n";
-    write(problems_, problems);
-    write(folder_.path() / "config.yaml", kConfig);
+    folder_.write("problems.jsonl", problems);
+    folder_.write("config.yaml", kConfig);
   }
 
   configs::RunConfig config(std::vector<std::string> settings = {}) const {
@@ -98,7 +67,7 @@ TEST_F(ModelOfOthers, GivesShapeTokenizerAndChatTemplateToTheRun) {
   const auto checkpoint = checkpoints::list_checkpoints(dir_ / "checkpoints").front();
   for (const fs::path& place : {dir_, checkpoint}) {
     const trainer::ModelVocabulary kept = trainer::load_model_vocabulary(place);
-    EXPECT_EQ(kept.chat_template, kTemplate) << place;
+    EXPECT_EQ(kept.chat_template, testing::kTemplateOfOthers) << place;
     EXPECT_EQ(kept.tokenizer->vocab_size(), 18) << place;
     EXPECT_EQ(kept.tokenizer->eos_ids(), std::vector<int32_t>{17}) << place;
   }
@@ -111,7 +80,7 @@ TEST_F(ModelOfOthers, IsNotNeededOnceTheRunHasBegun) {
   fs::create_directories(dir_);
   const configs::RunConfig config = this->config();
   support::run_alone(config, whole);
-  write(dir_ / "config.yaml", configs::to_yaml(config));
+  folder_.write("run/config.yaml", configs::to_yaml(config));
   EXPECT_FALSE(support::run_until({"rollout"}, config, dir_));
   fs::remove_all(model_);
   EXPECT_EQ(this->config().model.vocab_size, 32);
@@ -148,6 +117,26 @@ TEST_F(ModelOfOthers, ATokenizerWithMoreTokensThanTheModelIsRefused) {
   } catch (const ConfigError& error) {
     EXPECT_THAT(error.what(), HasSubstr("model.vocab_size: is 32, but the tokenizer of the run has 258 tokens"));
   }
+}
+
+// terse eval takes the task from a file, or from the command line alone.
+TEST_F(ModelOfOthers, IsEvaluatedAsInARunThatOnlyEvaluates) {
+  fs::create_directories(dir_);
+  const nlohmann::json summary = support::run_alone(config({"stages=[eval]", "run.seed=3"}), dir_);
+  const nlohmann::json expected = summary.at("stages").at(0).at("eval");
+  GlobalOptions options;
+  options.seed = 3;
+  options.set = {"task.path=" + problems_.string(), "task.eval_path=" + problems_.string()};
+  const fs::path checkpoint = checkpoints::list_checkpoints(dir_ / "checkpoints").front();
+  for (const fs::path& model : {model_, dir_, checkpoint}) {
+    const ResolvedRun resolved = resolve_evaluation(model, (folder_.path() / "config.yaml").string(), options);
+    EXPECT_EQ(rl::evaluate_model(resolved.config, *resolved.task.task), expected) << model;
+  }
+  for (const char* setting : {"task.name=gsm8k", "eval.problems_per_difficulty=2", "eval.samples=1",
+                              "engine.max_new_tokens=4", "run.threads=1", "run.device=cpu"})
+    options.set.push_back(setting);
+  const ResolvedRun alone = resolve_evaluation(model_, "", options);
+  EXPECT_EQ(rl::evaluate_model(alone.config, *alone.task.task), expected);
 }
 
 TEST_F(ModelOfOthers, GeneratesWithAndWithoutTheChatTemplate) {
