@@ -28,19 +28,24 @@ bool is_tainted(const Merger& merger, std::string_view key) {
   return false;
 }
 
-// Places the violation where the nearest of its options was set. If several were set, the message lists all their
-// places.
+// Places the violation where the nearest of its options was set. An option that was derived has the place of the option
+// that it was derived from. If several were set, or any was derived, the message lists all their origins.
 Mistake located(const Violation& violation, const Merger& merger, const std::string& main_source) {
   const Place* nearest_place = nullptr;
-  std::vector<std::string> others;
+  std::vector<std::string> origins;
+  bool any_derived = false;
   for (const std::string& key : violation.keys) {
-    const auto found = merger.places().find(key);
+    const auto derived = merger.derived().find(key);
+    const bool is_derived = derived != merger.derived().end();
+    const auto found = merger.places().find(is_derived ? derived->second : key);
     if (found == merger.places().end()) continue;
-    others.push_back(fmt::format("{}: {}", key, found->second.str()));
+    const std::string from = is_derived ? fmt::format("derived from {}, ", derived->second) : "";
+    origins.push_back(fmt::format("{}: {}{}", key, from, found->second.str()));
     if (!nearest_place || found->second.rank > nearest_place->rank) nearest_place = &found->second;
+    any_derived = any_derived || is_derived;
   }
   std::string text = violation.keys[0] + ": " + violation.text;
-  if (others.size() > 1) text += fmt::format(" ({})", fmt::join(others, ", "));
+  if (origins.size() > 1 || any_derived) text += fmt::format(" ({})", fmt::join(origins, ", "));
   return {nearest_place ? nearest_place->source : main_source, nearest_place ? nearest_place->mark : Mark{}, text};
 }
 
@@ -146,7 +151,7 @@ LoadedConfig resolve(const SourceChain& chain, Mistakes mistakes, const std::str
   if (!mistakes.empty()) throw_all(std::move(mistakes), chain);
 
   for (const auto& [key, place] : merger.places()) loaded.origin[key] = place.str();
-  for (const auto& [key, origin] : merger.derived()) loaded.origin[key] = origin;
+  for (const auto& [key, option] : merger.derived()) loaded.origin[key] = "derived from " + option;
   loaded.warnings = merger.warnings();
   return loaded;
 }
@@ -170,10 +175,10 @@ RunConfig load_saved(std::string_view yaml, const std::string& name, const RunCo
 }
 
 LoadedConfig load_text(std::string_view yaml, const std::string& name, const std::vector<std::string>& overrides,
-                       InputFiles files, const RunConfig& defaults) {
+                       InputFiles files, const RunConfig& defaults, const ShapeOfInit& shape_of_init) {
   Mistakes mistakes;
   const SourceChain chain = read_chain(yaml, name, mistakes);
-  return resolve(chain, std::move(mistakes), name, overrides, files, defaults);
+  return resolve(chain, std::move(mistakes), name, overrides, files, defaults, shape_of_init);
 }
 
 }  // namespace terse::configs

@@ -47,7 +47,8 @@ LoadedConfig load(const std::string& path, const std::vector<std::string>& overr
                   const ShapeOfInit& shape_of_init = {});
 // Does the same for YAML in memory. `name` replaces the file name in messages and origins.
 LoadedConfig load_text(std::string_view yaml, const std::string& name, const std::vector<std::string>& overrides = {},
-                       InputFiles files = InputFiles::kMustExist, const RunConfig& defaults = {});
+                       InputFiles files = InputFiles::kMustExist, const RunConfig& defaults = {},
+                       const ShapeOfInit& shape_of_init = {});
 
 // Reads back a text of to_yaml() that comes from a checkpoint. Its input files may be missing. Throws DataError when it
 // names a base: nobody vouches for such a text, so it must not make this program read other files. Throws ConfigError

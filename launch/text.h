@@ -19,4 +19,7 @@ std::string table(const std::vector<std::vector<std::string>>& rows, const std::
 // Throws UsageError for any other escape.
 std::string unescape(const std::string& text);
 
+// Returns the word as a shell takes it, in quotes where it needs any.
+std::string shell_word(const std::string& word);
+
 }  // namespace terse::launch

@@ -252,7 +252,7 @@ void Merger::derive_from_depth() {
     const auto place = places_.find(key);
     if ((place != places_.end() && place->second.rank >= depth->second.rank) || tainted_.contains(key)) return;
     target = value;
-    derived_[key] = "derived from model.depth";
+    derived_[key] = "model.depth";
   };
   derive("model.layers", model.layers, model.depth);
   derive("model.hidden_size", model.hidden_size, kHiddenSizePerDepth * model.depth);
@@ -275,7 +275,7 @@ void Merger::derive_from_init(Model shape) {
     const ValuePtr& value = theirs.find(field.path)->value;
     if (value_text(value) == value_text(field.value)) continue;
     std::visit([&](auto* kept) { *kept = *std::get<decltype(kept)>(value); }, field.value);
-    derived_[field.path] = "derived from model.init";
+    derived_[field.path] = "model.init";
   }
 }
 

@@ -41,7 +41,8 @@ class Merger {
 
   const FieldTable& table() const { return table_; }
   const std::map<std::string, Place>& places() const { return places_; }
-  const std::map<std::string, std::string>& derived() const { return derived_; }  // derived keys, each with its origin
+  // Derived keys, each with the option that it was derived from: model.depth or model.init.
+  const std::map<std::string, std::string>& derived() const { return derived_; }
   // Keys whose values are wrong because of a mistake that is already reported. No rule should report them again.
   const std::set<std::string>& tainted() const { return tainted_; }
   // One line for each use of an older name (configs/yaml/renamed_options.h).

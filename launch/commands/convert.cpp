@@ -140,6 +140,11 @@ void require_folder(const Request& request, const Format& format) {
         fmt::format("the folder {} of the output does not exist. If the path is correct, create it: mkdir -p {}",
                     parent.string(), parent.string()));
   if (!fs::exists(fs::symlink_status(to, ignored))) return;
+  if (fs::equivalent(to, ".", ignored))
+    throw UsageError(
+        fmt::format("the output {} is the working folder, which cannot be replaced. Change to another folder, and name "
+                    "it from there.",
+                    request.to));
   if (!fs::is_directory(to, ignored))
     throw UsageError(fmt::format("{} exists already and is no folder. Choose another output.", request.to));
   if (fs::is_empty(to, ignored)) return;
@@ -165,7 +170,8 @@ int convert(const Request& request) {
   }
   trainer::ConvertRequest work;
   work.from = request.from;
-  work.to = fs::is_symlink(request.to, ignored) ? fs::canonical(request.to) : fs::path(request.to);
+  const fs::path to(request.to), named = to.has_filename() ? to : to.parent_path();  // "link/" is "link"
+  work.to = fs::is_symlink(named, ignored) ? fs::canonical(named) : named;
   work.format = format.format;
   work.dtype = type_of(request.dtype);
   work.adapter = request.adapter;

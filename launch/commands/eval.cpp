@@ -6,12 +6,14 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "checkpoints/store.h"
 #include "launch/commands/command.h"
 #include "launch/exit_codes.h"
 #include "launch/output.h"
 #include "launch/run/resolve.h"
 #include "launch/text.h"
 #include "rl/eval/evaluate_checkpoint.h"
+#include "trainer/saved_model/model_files.h"
 
 namespace terse::launch {
 namespace {
@@ -19,6 +21,7 @@ namespace {
 struct Options {
   std::string target;
   std::string task;
+  std::string config;
   int64_t samples = 0;
   int64_t problems = 0;
   bool json = false;
@@ -28,11 +31,15 @@ constexpr const char* kMore =
     "Evaluates the newest sound checkpoint of a run folder, or one checkpoint folder, on problems that training never "
     "saw. The\n"
     "run's own seed (run.seed) determines problems and samples, so they are the same at every call, for any batch "
-    "size.\n\n"
+    "size.\n"
+    "With --config or --set, and for a model of another program, the task and all options come from the command, as in "
+    "a run with\n"
+    "stages: [eval] whose model.init is this model.\n\n"
     "Examples:\n"
     "  terse eval runs/quickstart\n"
     "  terse eval runs/quickstart/checkpoints/step-1500 --samples 16 --problems 100\n"
-    "  terse eval runs/quickstart --json | jq .by_difficulty";
+    "  terse eval runs/quickstart --json | jq .by_difficulty\n"
+    "  terse eval model.gguf --task gsm8k --set task.path=train.jsonl --set task.eval_path=test.jsonl";
 
 // A mean over no samples is null.
 std::string share(const nlohmann::json& value) {
@@ -78,14 +85,46 @@ void print_table(const nlohmann::json& eval) {
   print_result("\n{}", table(rows, /*left=*/{0}));
 }
 
-int evaluate(const Options& options, const GlobalOptions& globals) {
+void print_note(const std::string& text) {
+  warn("note: {}\n", text);
+}
+
+// Evaluates what the checkpoint tells of itself.
+nlohmann::json evaluate_alone(const std::filesystem::path& target, const Options& options,
+                              const GlobalOptions& globals) {
   rl::EvalRequest request;
-  request.target = resolve_target(options.target);
+  request.target = target;
   request.task = options.task;
   request.samples = options.samples;
   request.problems_per_difficulty = options.problems;
   request.device = globals.device.value_or("auto");
-  const nlohmann::json eval = on_user_input([&] { return rl::evaluate_checkpoint(request); });
+  request.note = print_note;
+  return rl::evaluate_checkpoint(request);
+}
+
+// Evaluates a model on the task of a configuration.
+nlohmann::json evaluate_as_configured(const std::filesystem::path& target, const Options& options,
+                                      GlobalOptions globals) {
+  if (!options.task.empty()) globals.set.push_back("task.name=" + options.task);
+  if (options.samples > 0) globals.set.push_back(fmt::format("eval.samples={}", options.samples));
+  if (options.problems > 0) globals.set.push_back(fmt::format("eval.problems_per_difficulty={}", options.problems));
+  const ResolvedRun resolved = resolve_evaluation(target, options.config, globals);
+  return rl::evaluate_model(resolved.config, *resolved.task.task, print_note);
+}
+
+int evaluate(const Options& options, const GlobalOptions& globals) {
+  const std::filesystem::path target = resolve_model(options.target);
+  const bool is_foreign = trainer::is_model_files(target) && !checkpoints::is_checkpoint(target);
+  const bool configured = !options.config.empty() || !globals.set.empty() || (is_foreign && !options.task.empty());
+  if (is_foreign && !configured) {
+    throw UsageError(fmt::format(
+        "{0} is a model of another program, which tells no task to evaluate it on. Name one, and its options, for "
+        "example:\nterse eval {1} --task gsm8k --set task.path=train.jsonl --set task.eval_path=test.jsonl",
+        options.target, shell_word(options.target)));
+  }
+  const nlohmann::json eval = on_user_input([&] {
+    return configured ? evaluate_as_configured(target, options, globals) : evaluate_alone(target, options, globals);
+  });
   if (options.json)
     print_result("{}\n", eval.dump(2));
   else
@@ -96,15 +135,17 @@ int evaluate(const Options& options, const GlobalOptions& globals) {
 }  // namespace
 
 void add_eval(const Command& parent) {
-  const Command command = parent.add("eval", "Evaluate a run or a checkpoint on a task");
+  const Command command = parent.add("eval", "Evaluate a run, a checkpoint or another model on a task");
   const auto options = std::make_shared<Options>();
-  command.argument("RUN|CHECKPOINT", options->target, "Run folder, or one folder of its checkpoints/");
+  command.argument("RUN|CHECKPOINT|MODEL", options->target,
+                   "Run folder, one folder of its checkpoints/, a Hugging Face folder, or a GGUF file");
   command.option("--task", "NAME", options->task, "Task (default: the run's own)");
+  command.option("--config", "FILE", options->config, "Configuration file with the task (default: the run's own)");
   command.number("--samples", options->samples, 1, 1e6, "Samples of each problem (default: eval.samples)");
   command.number("--problems", options->problems, 1, 1e9,
                  "Problems of each difficulty (default: eval.problems_per_difficulty)");
   command.flag("--json", options->json, "Print the result as JSON, as in summary.json");
-  command.finish(kDevice, kMore, [=] { return evaluate(*options, command.globals()); });
+  command.finish(kSet | kDevice, kMore, [=] { return evaluate(*options, command.globals()); });
 }
 
 }  // namespace terse::launch

@@ -39,6 +39,7 @@ int generate(Options& options, const GlobalOptions& globals) {
   request.prompt = text_or_input(options.prompt, /*trim=*/true);
   request.seed = globals.seed.value_or(1);
   request.device = globals.device.value_or("auto");
+  request.note = [](const std::string& text) { warn("note: {}\n", text); };
   const auto emit = [&](int64_t sample, const std::string& text, int64_t tokens, bool finished) {
     if (options.json) {
       const nlohmann::json line = {{"sample", sample}, {"text", text}, {"tokens", tokens}, {"finished", finished}};

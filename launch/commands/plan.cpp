@@ -59,7 +59,8 @@ plan::Run run_of(const Request& request, const GlobalOptions& globals) {
   if (run.ranks_per_node == 0) run.ranks_per_node = run.config.parallel.ranks_per_node;
   if (run.ranks_per_node == 0) run.ranks_per_node = run.machine.ranks_per_node;
   if (rl::needs_task(run.config)) {
-    const std::unique_ptr<rl::TokenizedTask> task = rl::task_of(run.config, folder_of_run(request.config));
+    const std::unique_ptr<rl::TokenizedTask> task =
+        rl::open_task_before_run(run.config, folder_of_run(request.config)).task;
     if (!task)
       throw UsageError("the tokenizer depends on a text that the plan does not read: name it by tokenizer.path.");
     run.vocab = task->tokenizer().vocab_size();

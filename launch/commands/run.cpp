@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "launch/commands/command.h"
 #include "launch/exit_codes.h"
@@ -75,7 +76,8 @@ int tell_again(const configs::RunConfig& config, const nlohmann::json& summary) 
   return kDone;
 }
 
-int run_as_rank(trainer::World& world, const configs::RunConfig& config, bool retry, const Invocation& invocation) {
+int run_as_rank(trainer::World& world, ResolvedRun resolved, bool retry, const Invocation& invocation) {
+  const configs::RunConfig& config = resolved.config;
   trainer::Interrupts interrupts;
   const SignalScope signals(interrupts);
   const trainer::Place& place = world.place();
@@ -90,7 +92,8 @@ int run_as_rank(trainer::World& world, const configs::RunConfig& config, bool re
   if (place.ranks > 1) trainer::barrier(world.group(device), "run folder is open");
   nlohmann::json summary;
   try {
-    summary = run_stages({config, run_dir_of(config), commit_text(build()), &world, &interrupts});
+    summary =
+        run_stages({config, run_dir_of(config), commit_text(build()), &world, &interrupts, std::move(resolved.task)});
   } catch (const trainer::SavedAndStopped&) {
     if (place.rank == 0) record_saved(run_dir_of(config));
     throw;
@@ -124,21 +127,21 @@ int run_together(trainer::World& world, const std::function<int()>& work) {
 
 int run(const std::string& path, bool retry, const Invocation& invocation) {
   const bool launched = trainer::launched_by_mpi();
-  configs::RunConfig config;
+  ResolvedRun resolved;
   std::exception_ptr mistake;
   try {
-    config = resolve_run_config(path, invocation.globals).config;
+    resolved = resolve_run(path, invocation.globals);
   } catch (...) {
     if (!launched) throw;
     mistake = std::current_exception();  // every rank has this mistake; run_together() prints one message
   }
-  const auto finished = mistake ? std::nullopt : finished_summary(config);
-  if (finished) return tell_again(config, *finished);
-  const auto world = trainer::World::start(world_options(config.parallel));
-  if (!launched) return run_as_rank(*world, config, retry, invocation);
+  const auto finished = mistake ? std::nullopt : finished_summary(resolved.config);
+  if (finished) return tell_again(resolved.config, *finished);
+  const auto world = trainer::World::start(world_options(resolved.config.parallel));
+  if (!launched) return run_as_rank(*world, std::move(resolved), retry, invocation);
   return run_together(*world, [&] {
     if (mistake) std::rethrow_exception(mistake);
-    return run_as_rank(*world, config, retry, invocation);
+    return run_as_rank(*world, std::move(resolved), retry, invocation);
   });
 }
 

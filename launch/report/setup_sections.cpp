@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -67,16 +66,6 @@ std::string pairs_html(const std::vector<TracePair>& pairs) {
   if (folded.empty()) return open;
   return open + fmt::format("<details class=\"more\"><summary>{} more problems</summary>\n{}</details>\n",
                             pairs.size() - opened, folded);
-}
-
-std::string shell_word(const std::string& word) {
-  const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](unsigned char c) {
-    return std::isalnum(c) || std::string_view("_-./=:,+@%").find(static_cast<char>(c)) != std::string_view::npos;
-  });
-  if (plain) return word;
-  std::string out = "'";
-  for (char c : word) out += c == '\'' ? "'\\''" : std::string(1, c);
-  return out + "'";
 }
 
 std::string reproduce(const RunData& run) {

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <iostream>
 #include <iterator>
+#include <stdexcept>
 #include <utility>
 
 #include "base/errors.h"
@@ -21,7 +22,6 @@
 #include "launch/output.h"
 #include "launch/run/run_dir.h"
 #include "rl/tasks/limits.h"
-#include "rl/tasks/task_files.h"
 #include "rl/tasks/tokenized_task.h"
 #include "trainer/parallel/world.h"
 #include "trainer/saved_model/gguf_model.h"
@@ -46,12 +46,17 @@ std::optional<configs::Model> shape_of_init(configs::RunConfig config, const Glo
   return fs::exists(config.model.init, ignored) ? trainer::shape_of(config.model.init) : std::nullopt;
 }
 
-configs::LoadedConfig resolved(const std::string& path, const GlobalOptions& globals, configs::InputFiles files) {
+std::vector<std::string> overrides_of(const GlobalOptions& globals) {
   std::vector<std::string> overrides = globals.set;
   if (globals.seed) overrides.push_back(fmt::format("run.seed={}", *globals.seed));
   if (globals.device) overrides.push_back("run.device=" + *globals.device);
+  return overrides;
+}
+
+// Loads the configuration without the check that needs the task.
+configs::LoadedConfig loaded_config(const std::string& path, const GlobalOptions& globals, configs::InputFiles files) {
   configs::LoadedConfig loaded =
-      configs::load(path, overrides, files, rl::default_config(),
+      configs::load(path, overrides_of(globals), files, rl::default_config(),
                     [&](const configs::RunConfig& config) { return shape_of_init(config, globals); });
   if (globals.seed) loaded.origin["run.seed"] = "--seed";
   if (globals.device) loaded.origin["run.device"] = "--device";
@@ -59,33 +64,56 @@ configs::LoadedConfig resolved(const std::string& path, const GlobalOptions& glo
     loaded.config.run.dir = *globals.run_dir;
     loaded.origin["run.dir"] = "--run-dir";
   }
-  configs::RunConfig kept = loaded.config;  // reads the files of the task from the run folder, if it has begun
-  kept.task = rl::with_kept_files(kept.task, run_dir_of(kept));
-  rl::check_limits(kept, loaded.origin, run_dir_of(kept));
   return loaded;
 }
 
+// Opens the task and checks the limits. `dir`: the run folder; empty: there is none.
+rl::OpenedTask checked_task(const configs::LoadedConfig& loaded, const fs::path& dir) try {
+  return rl::check_limits(loaded.config, loaded.origin, dir);
+} catch (const std::invalid_argument& error) {  // the task or its tokenizer cannot be used
+  throw ConfigError(error.what());
+}
+
 // Prints the warnings on one rank. The config.yaml of a run folder gives none, because no person wrote it.
-configs::LoadedConfig with_warnings(configs::LoadedConfig loaded, const std::string& path) {
+void print_warnings(const configs::LoadedConfig& loaded, const std::string& path) {
   std::error_code ignored;
   const bool saved = fs::equivalent(path, run_dir_of(loaded.config) / "config.yaml", ignored);
-  if (trainer::rank_of_launch() > 0 || saved) return loaded;
+  if (trainer::rank_of_launch() > 0 || saved) return;
   for (const std::string& warning : loaded.warnings) warn("terse: warning: {}\n", warning);
-  return loaded;
 }
 
 }  // namespace
 
 configs::LoadedConfig resolve_config(const std::string& path, const GlobalOptions& globals, configs::InputFiles files) {
-  return with_warnings(resolved(path, globals, files), path);
+  configs::LoadedConfig loaded = loaded_config(path, globals, files);
+  checked_task(loaded, run_dir_of(loaded.config));
+  print_warnings(loaded, path);
+  return loaded;
 }
 
-configs::LoadedConfig resolve_run_config(const std::string& path, const GlobalOptions& globals) {
-  configs::LoadedConfig loaded = resolved(path, globals, configs::InputFiles::kMayBeMissing);
+ResolvedRun resolve_run(const std::string& path, const GlobalOptions& globals) {
+  configs::LoadedConfig loaded = loaded_config(path, globals, configs::InputFiles::kMayBeMissing);
   std::error_code ignored;
   const bool begun = fs::exists(run_dir_of(loaded.config) / "config.yaml", ignored);
-  if (!begun) loaded = resolved(path, globals, configs::InputFiles::kMustExist);
-  return with_warnings(std::move(loaded), path);
+  if (!begun) loaded = loaded_config(path, globals, configs::InputFiles::kMustExist);
+  rl::OpenedTask task = checked_task(loaded, run_dir_of(loaded.config));
+  print_warnings(loaded, path);
+  return {std::move(loaded.config), std::move(task)};
+}
+
+ResolvedRun resolve_evaluation(const fs::path& model, const std::string& path, const GlobalOptions& globals) {
+  std::vector<std::string> overrides = overrides_of(globals);
+  for (const std::string& fixed : {std::string("stages=[eval]"), "model.init=" + model.string(),
+                                   std::string("lora.rank=0"), std::string("lora.init=")})
+    overrides.push_back(fixed);
+  const auto shape = [&](const configs::RunConfig&) { return trainer::shape_of(model); };
+  const auto files = configs::InputFiles::kMayBeMissing;  // those of training; the task names its own
+  configs::LoadedConfig loaded =
+      path.empty() ? configs::load_text("stages: [eval]", "the defaults", overrides, files, rl::default_config(), shape)
+                   : configs::load(path, overrides, files, rl::default_config(), shape);
+  for (const std::string& warning : loaded.warnings) warn("terse: warning: {}\n", warning);
+  rl::OpenedTask task = checked_task(loaded, {});
+  return {std::move(loaded.config), std::move(task)};
 }
 
 fs::path resolve_target(const std::string& target) {

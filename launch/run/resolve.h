@@ -8,6 +8,7 @@
 #include "configs/load.h"
 #include "data/tokenizers/tokenizer.h"
 #include "launch/commands/command.h"
+#include "rl/tasks/vocabulary.h"
 
 namespace terse::launch {
 
@@ -16,9 +17,20 @@ namespace terse::launch {
 configs::LoadedConfig resolve_config(const std::string& path, const GlobalOptions& globals,
                                      configs::InputFiles files = configs::InputFiles::kMustExist);
 
+// The configuration of a run, and its task, which the check has opened.
+struct ResolvedRun {
+  configs::RunConfig config;
+  rl::OpenedTask task;
+};
+
 // Does the same for a run that is to be started or resumed. The input files of a run whose folder exists may be
 // missing, because the folder keeps the tokens of texts.
-configs::LoadedConfig resolve_run_config(const std::string& path, const GlobalOptions& globals);
+ResolvedRun resolve_run(const std::string& path, const GlobalOptions& globals);
+
+// Resolves the configuration of an evaluation of `model`: a run with stages: [eval], whose model.init it is. `path` is
+// a configuration file; empty: the defaults. Throws ConfigError.
+ResolvedRun resolve_evaluation(const std::filesystem::path& model, const std::string& path,
+                               const GlobalOptions& globals);
 
 // Returns `target` if it is a folder. Otherwise throws UsageError, with a suggestion where there is one.
 std::filesystem::path resolve_target(const std::string& target);

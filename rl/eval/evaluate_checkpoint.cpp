@@ -16,6 +16,7 @@
 #include "rl/tasks/vocabulary.h"
 #include "trainer/device.h"
 #include "trainer/model/transformer.h"
+#include "trainer/saved_model/initial_weights.h"
 #include "trainer/saved_model/model_files.h"
 #include "trainer/saved_model/model_vocabulary.h"
 #include "trainer/saved_model/saved_model.h"
@@ -104,15 +105,13 @@ Opened open_model(const fs::path& target, const torch::Device& device) {
   return opened;
 }
 
-Opened open(const fs::path& target, const std::string& task, const std::string& device, TaskUse use) {
+Opened open(const fs::path& target, const std::string& task, const std::string& device, TaskUse use, const Note& note) {
   if (!fs::exists(target)) throw std::invalid_argument(fmt::format("{} does not exist", target.string()));
   const torch::Device where = trainer::choose_device(device);
   if (!checkpoints::is_checkpoint(target) && trainer::is_model_files(target)) {
     if (use == TaskUse::kOptional) return open_model(target, where);
-    throw std::invalid_argument(fmt::format(
-        "{} is a model of another program, and has no task. To evaluate it, run a config of your own that has a task, "
-        "`model.init: {}` and `stages: [eval]`",
-        target.string(), target.string()));
+    throw std::invalid_argument(
+        fmt::format("{} is a model of another program, which tells no task to evaluate it on", target.string()));
   }
   const auto loaded = trainer::load_target(target, trainer::weights_only);
   if (!loaded) {
@@ -120,6 +119,9 @@ Opened open(const fs::path& target, const std::string& task, const std::string& 
         fmt::format("{} holds no checkpoint. Expected a run folder (runs/NAME) after its first save, a checkpoint "
                     "folder (step-N), a Hugging Face folder, or a GGUF file",
                     target.string()));
+  }
+  for (const std::string& defect : loaded->rejected) {
+    if (note) note(fmt::format("damaged checkpoint {}; using {} instead", defect, loaded->path.filename().string()));
   }
   std::string missing;
   for (const char* name : {trainer::kShapeFile, trainer::kVocabularyFile, trainer::kRunConfigFile})
@@ -166,7 +168,7 @@ std::vector<int32_t> without_end(std::vector<int32_t> tokens, const std::vector<
 }  // namespace
 
 nlohmann::json evaluate_checkpoint(const EvalRequest& request) {
-  const Opened opened = open(request.target, request.task, request.device, TaskUse::kRequired);
+  const Opened opened = open(request.target, request.task, request.device, TaskUse::kRequired, request.note);
   if (!opened.vocabulary.task)
     throw std::invalid_argument("this run has no stage that uses a task, so there is nothing to evaluate on");
   const TokenizedTask& task = *opened.vocabulary.task;
@@ -177,8 +179,21 @@ nlohmann::json evaluate_checkpoint(const EvalRequest& request) {
   return evaluate(engine, task, options).to_json();
 }
 
+nlohmann::json evaluate_model(const configs::RunConfig& config, const TokenizedTask& task, const Note& note) {
+  trainer::set_threads(config.run.threads);
+  trainer::Transformer model(trainer::resolve(config.model, task.tokenizer().vocab_size()),
+                             trainer::choose_device(config.run.device), 0, trainer::Sharding{},
+                             trainer::Purpose::kInference);
+  const trainer::InitialWeights weights =
+      trainer::load_initial_weights(model, config.model.init, task.tokenizer().id(), {});
+  for (const std::string& text : weights.notes)
+    if (note) note(text);
+  Engine engine(model, {config.engine.max_batch});
+  return evaluate(engine, task, full_evaluation(config, task)).to_json();
+}
+
 int64_t generate(const GenerateRequest& request, const EmitSample& emit) {
-  const Opened opened = open(request.target, "", request.device, TaskUse::kOptional);
+  const Opened opened = open(request.target, "", request.device, TaskUse::kOptional, request.note);
   const data::ChatFormat& chat = *opened.vocabulary.chat;
   const data::Tokenizer& tokenizer = chat.tokenizer();
   const std::vector<int32_t> prompt = prompt_of(request, chat);

@@ -8,8 +8,12 @@
 #include <vector>
 
 #include "configs/run_config.h"
+#include "rl/tasks/tokenized_task.h"
 
 namespace terse::rl {
+
+// Receives what a user should know about the weights that are used: a damaged checkpoint was passed over, for example.
+using Note = std::function<void(const std::string& text)>;
 
 struct EvalRequest {
   std::filesystem::path target;         // checkpoint folder, wherever it lies, or run folder: its newest sound one
@@ -17,10 +21,15 @@ struct EvalRequest {
   int64_t samples = 0;                  // 0: the config's eval.samples
   int64_t problems_per_difficulty = 0;  // 0: the config's
   std::string device = "auto";
+  Note note = {};
 };
 // Evaluates a checkpoint and returns the `eval` object of summary.json. Throws std::invalid_argument with advice when
 // the target holds no checkpoint, or the run has no task; DataError when it is damaged or contradicts itself.
 nlohmann::json evaluate_checkpoint(const EvalRequest& request);
+
+// Evaluates the model of model.init on a task, and returns the same. Throws ConfigError when the model does not fit the
+// config, and DataError when it is damaged.
+nlohmann::json evaluate_model(const configs::RunConfig& config, const TokenizedTask& task, const Note& note = {});
 
 struct GenerateRequest {
   std::filesystem::path target;  // as above, or a Hugging Face folder or a GGUF file
@@ -35,6 +44,7 @@ struct GenerateRequest {
   std::vector<std::string> stop = {};  // strings that end a sample; its text ends before them
   int64_t seed = 1;
   std::string device = "auto";
+  Note note = {};
 };
 // Receives one sample: its text without the token that ends it, its number of tokens with that one, and whether it
 // ended by itself instead of at the token limit.

@@ -8,11 +8,10 @@
 #include <algorithm>
 #include <vector>
 
-#include "checkpoints/store.h"
 #include "configs/check.h"
 #include "configs/fields/field_text.h"
 #include "configs/load.h"
-#include "rl/tasks/vocabulary.h"
+#include "trainer/saved_model/model_vocabulary.h"
 
 namespace terse::rl {
 
@@ -133,9 +132,37 @@ void refuse(const std::vector<Violation>& violations, const std::map<std::string
   throw ConfigError(fmt::format("the configuration violates {} limits:\n  {}", lines.size(), fmt::join(lines, "\n  ")));
 }
 
+// The weights of model.init mean the tokens that they were trained with.
+void check_tokens_of_init(const RunConfig& config, const Task& task, std::vector<Violation>& out) {
+  std::error_code ignored;
+  if (config.model.init.empty() || !std::filesystem::exists(config.model.init, ignored)) return;
+  const auto theirs = trainer::load_model_vocabulary(config.model.init).tokenizer;
+  if (!theirs || theirs->id() == task.tokenizer()->id()) return;
+  out.push_back({{"task.name", "model.init"},
+                 fmt::format("is {}, which brings the tokens of the whole run ({}), but the model in {} was trained "
+                             "with {}; name a task without tokens of its own, such as gsm8k or jsonl",
+                             task.name(), task.tokenizer()->id(), config.model.init, theirs->id())});
+}
+
+// Every token of the run needs a row in the embeddings.
+void check_vocabulary(const RunConfig& config, const data::Tokenizer& tokenizer, std::vector<Violation>& out) {
+  const int64_t rows = config.model.vocab_size, tokens = tokenizer.vocab_size();
+  if (rows == 0 || rows >= tokens) return;
+  out.push_back({{"model.vocab_size", "tokenizer.kind", "tokenizer.path", "task.name"},
+                 fmt::format("is {}, but the tokenizer of the run has {} tokens", rows, tokens)});
+}
+
 // A task in a language of its own brings the tokenizer of the whole run, so the config must not choose another.
-void check_tokenizer(const RunConfig& config, const Task& task, std::vector<Violation>& out) {
+void check_tokenizer(const RunConfig& config, const Task& task, bool begun, std::vector<Violation>& out) {
   if (task.tokenizer() == nullptr) return;
+  if (!begun) check_tokens_of_init(config, task, out);
+  if (has_stage(config, "sft") && !demonstrates(config)) {
+    out.push_back({{"sft.train", "task.name", "stages"},
+                   fmt::format("names conversations, but task {} brings the tokens of the whole run, in which no "
+                               "conversation can be written; name another task with task.name, or keep only stages "
+                               "that need none",
+                               task.name())});
+  }
   const auto refuse_choice = [&](const char* key, const std::string& value) {
     out.push_back(
         {{key, "task.name"},
@@ -153,36 +180,24 @@ void check_tokenizer(const RunConfig& config, const Task& task, std::vector<Viol
 
 }  // namespace
 
-std::unique_ptr<TokenizedTask> task_of(const RunConfig& config, const std::filesystem::path& dir) {
-  std::unique_ptr<const Task> task = make_task(config.task, config.run.seed);
-  if (task->tokenizer() != nullptr) return std::make_unique<TokenizedTask>(std::move(task), nullptr, config.run.seed);
-  const bool begun = !dir.empty() && !checkpoints::list_checkpoints(dir / "checkpoints").empty();
-  const bool from_init = config.tokenizer.kind == "auto" && !config.model.init.empty();
-  const bool from_text = has_stage(config, "pretrain") && config.tokenizer.path.empty() &&
-                         config.tokenizer.kind != "byte" && !from_init && !begun;
-  if (from_text) return nullptr;
-  RunConfig without_text = config;  // the text does not decide, so nothing has to read it
-  without_text.data.train.clear();
-  return std::make_unique<TokenizedTask>(std::move(task), choose_chat_format(without_text, dir, begun),
-                                         config.run.seed);
-}
-
 int64_t response_limit(const RunConfig& config, const TokenizedTask& task) {
   if (config.engine.max_new_tokens > 0) return config.engine.max_new_tokens;
   return task.max_response_tokens().value_or(std::max<int64_t>(1, config.model.max_seq_len - task.max_prompt_tokens()));
 }
 
-void check_limits(const RunConfig& config, const std::map<std::string, std::string>& origin,
-                  const std::filesystem::path& dir) {
-  if (!needs_task(config)) return;
-  const std::unique_ptr<TokenizedTask> task = task_of(config, dir);
-  if (!task) return;
+OpenedTask check_limits(const RunConfig& config, const std::map<std::string, std::string>& origin,
+                        const std::filesystem::path& dir) {
+  OpenedTask opened = open_task_before_run(config, dir);
+  if (!opened.task) return opened;
+  const TokenizedTask& task = *opened.task;
   std::vector<Violation> violations;
-  check_tokenizer(config, task->text(), violations);
-  check_demonstrations(config, *task, violations);
-  check_traces(config, *task, violations);
-  check_responses(config, *task, violations);
+  check_tokenizer(config, task.text(), opened.begun, violations);
+  check_vocabulary(config, task.tokenizer(), violations);
+  check_demonstrations(config, task, violations);
+  check_traces(config, task, violations);
+  check_responses(config, task, violations);
   refuse(violations, origin);
+  return opened;
 }
 
 }  // namespace terse::rl

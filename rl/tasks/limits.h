@@ -5,11 +5,10 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
-#include <memory>
 #include <string>
 
 #include "configs/run_config.h"
-#include "rl/tasks/tokenized_task.h"
+#include "rl/tasks/vocabulary.h"
 
 namespace terse::rl {
 
@@ -18,15 +17,10 @@ namespace terse::rl {
 // check_limits() all use this function.
 int64_t response_limit(const configs::RunConfig& config, const TokenizedTask& task);
 
-// The task of a config with the tokenizer that the run will have; null where a text that the run has not read yet
-// decides the tokenizer. `dir` is the run folder, which keeps the tokenizer of a run that has begun; empty: there is
-// none. Throws what open_task throws, and ConfigError or DataError when there is no such tokenizer.
-std::unique_ptr<TokenizedTask> task_of(const configs::RunConfig& config, const std::filesystem::path& dir = {});
-
 // Throws ConfigError with every limit that does not hold; each line names the options, both numbers and what to change.
-// `origin` maps options to the places where they were set (configs::LoadedConfig), and `dir` is as above. The config
-// must have passed configs::check.
-void check_limits(const configs::RunConfig& config, const std::map<std::string, std::string>& origin = {},
-                  const std::filesystem::path& dir = {});
+// `origin` maps options to the places where they were set (configs::LoadedConfig). The config must have passed
+// configs::check. Opens the task for that, as open_task_before_run() does, and returns it.
+OpenedTask check_limits(const configs::RunConfig& config, const std::map<std::string, std::string>& origin = {},
+                        const std::filesystem::path& dir = {});
 
 }  // namespace terse::rl

@@ -51,6 +51,16 @@ configs::Task with_kept_files(configs::Task config, const fs::path& dir) {
   return config;
 }
 
+std::string hash_of_files(const configs::Task& config) {
+  configs::Task named = config;
+  Sha256 all;
+  for (const TaskFile& file : files_of(named, {})) {
+    all.update(file.option + "=");
+    if (is_file(file.path)) all.update(sha256_file(file.path));
+  }
+  return all.hex();
+}
+
 void keep_task_files(const configs::Task& config, const fs::path& dir, bool begun) {
   configs::Task named = config;
   for (const TaskFile& file : files_of(named, dir)) {

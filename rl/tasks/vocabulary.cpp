@@ -28,9 +28,14 @@ bool has_stage(const configs::RunConfig& config, const char* stage) {
   return std::find(config.stages.begin(), config.stages.end(), stage) != config.stages.end();
 }
 
-// The task of the run, with its files from the run folder; null where no stage needs one.
+// The config of the task, with its files from the run folder, if there is one.
+configs::Task with_files_of_run(const configs::RunConfig& config, const fs::path& dir) {
+  return dir.empty() ? config.task : with_kept_files(config.task, dir);
+}
+
+// The task of the run; null where no stage needs one.
 std::unique_ptr<const Task> kept_task(const configs::RunConfig& config, const fs::path& dir) {
-  return needs_task(config) ? make_task(with_kept_files(config.task, dir), config.run.seed) : nullptr;
+  return needs_task(config) ? make_task(with_files_of_run(config, dir), config.run.seed) : nullptr;
 }
 
 // A chat template, and what messages call it.
@@ -80,7 +85,7 @@ trainer::ModelVocabulary vocabulary_of_init(const configs::RunConfig& config) {
 TokenizerPtr chosen_tokenizer(const configs::RunConfig& config, const fs::path& dir, bool begun, TokenizerPtr of_init,
                               const Progress& progress) {
   const fs::path file = dir / kTokenizerFile;
-  if (fs::exists(file) && (begun || !fs::exists(config.data.train))) {
+  if (!dir.empty() && fs::exists(file) && (begun || !fs::exists(config.data.train))) {
     TokenizerPtr kept = data::load_tokenizer(file);
     require_same_file(config.tokenizer, *kept, file);
     return kept;
@@ -173,6 +178,36 @@ Vocabulary joined(std::unique_ptr<const Task> task, std::shared_ptr<const data::
   return vocabulary;
 }
 
+bool has_begun(const fs::path& dir) {
+  return !dir.empty() && !checkpoints::list_checkpoints(dir / "checkpoints").empty();
+}
+
+// Returns the chat format of a run whose task brings no tokenizer. A run that has begun keeps what its folder has.
+// Otherwise the config decides: its tokenizer, or that of model.init; the same for the chat template.
+std::shared_ptr<const data::ChatFormat> choose_chat_format(const configs::RunConfig& config, const fs::path& dir,
+                                                           bool begun, const Progress& progress = {}) {
+  const trainer::ModelVocabulary init = begun ? trainer::ModelVocabulary() : vocabulary_of_init(config);
+  return format_of(config, chosen_tokenizer(config, dir, begun, init.tokenizer, progress),
+                   chosen_template(config, dir, begun, init.chat_template));
+}
+
+// Whether the run folder keeps this chat format. A definition may have got a line end in the file.
+bool is_kept(const data::ChatFormat& chat, const fs::path& dir) {
+  const auto without_end = [](const std::string& text) { return text.substr(0, text.find_last_not_of('\n') + 1); };
+  return without_end(data::read_definition_file(dir / kTokenizerFile)) == without_end(chat.tokenizer().definition()) &&
+         kept_template(dir) == chat.template_text();
+}
+
+// Whether the task that was opened before the start is that of the run now. The folder may have got its first
+// checkpoint since then, and the user may have changed a file of the task. `first`: this rank decides what the folder
+// keeps.
+bool is_current(const OpenedTask& opened, const configs::RunConfig& config, const fs::path& dir, bool first) {
+  if (!opened.task && !opened.text) return false;
+  if (opened.files != hash_of_files(with_files_of_run(config, dir))) return false;
+  if (!opened.task) return true;
+  return first ? opened.begun == has_begun(dir) : is_kept(*opened.task->chat(), dir);
+}
+
 // Saves tokenizer and chat template in the run folder.
 void keep(const data::ChatFormat& chat, const fs::path& dir) {
   data::save_tokenizer(dir / kTokenizerFile, chat.tokenizer());
@@ -189,23 +224,43 @@ bool needs_task(const configs::RunConfig& config) {
   return (has_stage(config, "sft") && config.sft.train.empty()) || has_stage(config, "rl") || has_stage(config, "eval");
 }
 
-std::shared_ptr<const data::ChatFormat> choose_chat_format(const configs::RunConfig& config, const fs::path& dir,
-                                                           bool begun, const Progress& progress) {
-  const trainer::ModelVocabulary init = begun ? trainer::ModelVocabulary() : vocabulary_of_init(config);
-  return format_of(config, chosen_tokenizer(config, dir, begun, init.tokenizer, progress),
-                   chosen_template(config, dir, begun, init.chat_template));
+OpenedTask open_task_before_run(const configs::RunConfig& config, const fs::path& dir) {
+  OpenedTask opened;
+  if (!needs_task(config)) return opened;
+  opened.begun = has_begun(dir);
+  // The files are hashed before the task reads them, so that a later change is noticed.
+  opened.files = hash_of_files(with_files_of_run(config, dir));
+  std::unique_ptr<const Task> task = kept_task(config, dir);
+  const bool from_init = config.tokenizer.kind == "auto" && !config.model.init.empty();
+  const bool from_text = task->tokenizer() == nullptr && has_stage(config, "pretrain") &&
+                         config.tokenizer.path.empty() && config.tokenizer.kind != "byte" && !from_init &&
+                         !opened.begun;
+  if (from_text) {
+    opened.text = std::move(task);
+    return opened;
+  }
+  std::error_code ignored;
+  configs::RunConfig present = config;  // a text that is missing decides nothing here
+  if (!fs::exists(present.data.train, ignored)) present.data.train.clear();
+  auto chat = task->tokenizer() == nullptr ? choose_chat_format(present, dir, opened.begun) : nullptr;
+  opened.task = std::make_unique<TokenizedTask>(std::move(task), std::move(chat), config.run.seed);
+  return opened;
 }
 
-Vocabulary open_vocabulary(const configs::RunConfig& config, const fs::path& dir, bool first,
+Vocabulary open_vocabulary(const configs::RunConfig& config, const fs::path& dir, bool first, OpenedTask opened,
                            const Progress& progress) {
-  const bool begun = !first || !checkpoints::list_checkpoints(dir / "checkpoints").empty();
+  const bool begun = !first || has_begun(dir);
   if (first && needs_task(config)) keep_task_files(config.task, dir, begun);
+  if (!is_current(opened, config, dir, first)) opened = {};
   Vocabulary vocabulary;
-  std::unique_ptr<const Task> task = kept_task(config, dir);
-  const bool own_tokens = task && task->tokenizer() != nullptr;
-  if (!own_tokens) vocabulary.chat = choose_chat_format(config, dir, begun, progress);
-  if (task) vocabulary.task = std::make_unique<TokenizedTask>(std::move(task), vocabulary.chat, config.run.seed);
-  if (own_tokens) vocabulary.chat = vocabulary.task->chat();
+  vocabulary.task = std::move(opened.task);
+  if (!vocabulary.task) {
+    std::unique_ptr<const Task> task = opened.text ? std::move(opened.text) : kept_task(config, dir);
+    const bool own_tokens = task && task->tokenizer() != nullptr;
+    if (!own_tokens) vocabulary.chat = choose_chat_format(config, dir, begun, progress);
+    if (task) vocabulary.task = std::make_unique<TokenizedTask>(std::move(task), vocabulary.chat, config.run.seed);
+  }
+  if (vocabulary.task) vocabulary.chat = vocabulary.task->chat();
   open_training_data(config, dir, first, begun, progress, vocabulary);
   if (first && (!begun || !fs::exists(dir / kTokenizerFile))) keep(*vocabulary.chat, dir);
   return vocabulary;

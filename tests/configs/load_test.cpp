@@ -348,6 +348,33 @@ TEST(ModelInit, DecidesBeforeTheRulesBetweenOptions) {
   EXPECT_THROW(load(path.string(), {}, InputFiles::kMustExist, {}, unknown), ConfigError);
 }
 
+// Without the origin of hidden_size, the message would blame the line of heads alone.
+TEST(ModelInit, IsNamedWhereAShapeFromItBreaksARule) {
+  support::TemporaryFolder folder;
+  write(folder.path() / "source/config.json", "");
+  const auto path = write(folder.path() / "my.yaml", kValid + "model:\n  init: source\n  heads: 5\n");
+  const auto mistake = [&](int64_t hidden_size, int64_t kv_heads) {
+    try {
+      load(path.string(), {}, InputFiles::kMustExist, {}, [&](const RunConfig&) {
+        Model model;
+        model.hidden_size = hidden_size;
+        model.kv_heads = kv_heads;
+        return std::optional(model);
+      });
+    } catch (const ConfigError& error) {
+      return std::string(error.what());
+    }
+    return std::string("accepted");
+  };
+  const std::string file = path.string();
+  EXPECT_THAT(mistake(96, 0), HasSubstr(fmt::format("(model.heads: {0}:6, model.hidden_size: derived from model.init, "
+                                                    "{0}:5)",
+                                                    file)));
+  EXPECT_THAT(mistake(80, 3), HasSubstr(fmt::format("(model.kv_heads: derived from model.init, {0}:5, model.heads: "
+                                                    "{0}:6)",
+                                                    file)));
+}
+
 TEST(LoadSaved, ReadsWhatWasPrintedAndFollowsNoBase) {
   RunConfig config = accepted(kValid);
   config.data.train = "gone.txt";

@@ -17,12 +17,12 @@ const Settings kQuestions = {"task.name=gsm8k",
                              "engine.max_new_tokens=64"};
 
 std::string prompt(const Settings& settings) {
-  const auto task = rl::task_of(load(settings));
+  const auto task = rl::open_task_before_run(load(settings)).task;
   return task->tokenizer().decode(task->problem(rl::Split::kEval, 0).prompt);
 }
 
 bool is_right(const Settings& settings, const std::string& before_the_answer) {
-  const auto task = rl::task_of(load(settings));
+  const auto task = rl::open_task_before_run(load(settings)).task;
   const rl::Problem problem = task->problem(rl::Split::kEval, 0);
   std::vector<int32_t> response = task->tokenizer().encode(before_the_answer + problem.item->answer);
   response.push_back(task->tokenizer().eos());

@@ -64,8 +64,9 @@ ModelSpec resolve(const configs::Model& model, int64_t vocab, const configs::Lor
   spec.activation_checkpointing = model.activation_checkpointing;
   spec.lora = lora;
   if (vocab > spec.vocab) {
-    throw ConfigError(
-        fmt::format("model.vocab_size: is {}, but the tokenizer of the run has {} tokens", spec.vocab, vocab));
+    const std::string source = model.init.empty() ? "" : fmt::format(" (model.init: {})", model.init);
+    throw ConfigError(fmt::format("model.vocab_size: is {}, but the tokenizer of the run has {} tokens{}", spec.vocab,
+                                  vocab, source));
   }
   if (vocab < 2)
     throw std::invalid_argument(fmt::format("a model needs a vocabulary of at least 2 tokens, got {}", vocab));

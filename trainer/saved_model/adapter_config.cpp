@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "base/errors.h"
+#include "trainer/saved_model/json_field.h"
 
 namespace terse::trainer {
 
@@ -27,19 +28,6 @@ constexpr std::string_view kHarmless[] = {"auto_mapping", "base_model_name_or_pa
 constexpr std::string_view kRead[] = {"peft_type",      "r",    "lora_alpha",       "lora_dropout",
                                       "target_modules", "bias", "init_lora_weights"};
 
-[[noreturn]] void fail(const std::string& key, const json& found, const std::string& expected) {
-  constexpr size_t kShown = 100;
-  std::string text = found.dump(-1, ' ', false, json::error_handler_t::replace);
-  if (text.size() > kShown) text = text.substr(0, kShown) + "..";
-  throw DataError(fmt::format("\"{}\" is {}; expected {}", key, text, expected));
-}
-
-const json& field(const json& config, const char* key) {
-  const auto found = config.find(key);
-  if (found == config.end()) throw DataError(fmt::format("it has no \"{}\"", key));
-  return *found;
-}
-
 bool is_off(const json& value) {
   return value.is_null() || value == false || value == "" || ((value.is_object() || value.is_array()) && value.empty());
 }
@@ -50,30 +38,30 @@ void refuse_unsupported(const json& config) {
   };
   for (const auto& [key, value] : config.items()) {
     if (among(kHarmless, key) || among(kRead, key) || is_off(value)) continue;
-    fail(key, value, "null, false or nothing, because terse does not support it");
+    fail_field(key, value, "null, false or nothing, because terse does not support it");
   }
   const json bias = config.value("bias", json("none"));
-  if (bias != "none") fail("bias", bias, "\"none\", because terse trains no biases beside adapters");
+  if (bias != "none") fail_field("bias", bias, "\"none\", because terse trains no biases beside adapters");
   // The other ways to begin change the weights of the base model.
   const json init = config.value("init_lora_weights", json(true));
-  if (!init.is_boolean() && init != "gaussian") fail("init_lora_weights", init, "true, false or \"gaussian\"");
+  if (!init.is_boolean() && init != "gaussian") fail_field("init_lora_weights", init, "true, false or \"gaussian\"");
 }
 
 double number(const json& config, const char* key) {
-  const json& value = field(config, key);
-  if (!value.is_number()) fail(key, value, "a number");
+  const json& value = required_field(config, key);
+  if (!value.is_number()) fail_field(key, value, "a number");
   return value.get<double>();
 }
 
 std::vector<std::string> targets_of(const json& config) {
   const std::vector<std::string> all = configs::Lora{}.targets;
-  const json& value = field(config, "target_modules");
+  const json& value = required_field(config, "target_modules");
   if (value == "all-linear") return all;
-  if (!value.is_array() || value.empty()) fail("target_modules", value, "a list of projections");
+  if (!value.is_array() || value.empty()) fail_field("target_modules", value, "a list of projections");
   std::set<std::string> named;
   for (const json& target : value) {
     if (!target.is_string() || std::find(all.begin(), all.end(), target.get<std::string>()) == all.end()) {
-      fail("target_modules", target, fmt::format("some of {}", fmt::join(all, ", ")));
+      fail_field("target_modules", target, fmt::format("some of {}", fmt::join(all, ", ")));
     }
     named.insert(target.get<std::string>());
   }
@@ -108,20 +96,21 @@ json to_adapter_config(const configs::Lora& lora, const std::string& base_model)
 
 configs::Lora lora_from_adapter_config(const json& config) {
   if (!config.is_object()) throw DataError("it is no JSON object");
-  const json& type = field(config, "peft_type");
-  if (type != "LORA") fail("peft_type", type, "\"LORA\"");
+  const json& type = required_field(config, "peft_type");
+  if (type != "LORA") fail_field("peft_type", type, "\"LORA\"");
   refuse_unsupported(config);
   configs::Lora lora;
-  const json& rank = field(config, "r");
+  const json& rank = required_field(config, "r");
   lora.rank = rank.is_number_integer() ? rank.get<int64_t>() : 0;
   if (lora.rank < 1 || lora.rank > kLargestRank) {
-    fail("r", rank, fmt::format("a whole number from 1 to {}", kLargestRank));
+    fail_field("r", rank, fmt::format("a whole number from 1 to {}", kLargestRank));
   }
   lora.alpha = number(config, "lora_alpha");
-  if (!(lora.alpha > 0 && lora.alpha <= 1e6)) fail("lora_alpha", config["lora_alpha"], "a number above 0, at most 1e6");
+  if (!(lora.alpha > 0 && lora.alpha <= 1e6))
+    fail_field("lora_alpha", config["lora_alpha"], "a number above 0, at most 1e6");
   lora.dropout = config.contains("lora_dropout") ? number(config, "lora_dropout") : 0;
   if (!(lora.dropout >= 0 && lora.dropout < 1))
-    fail("lora_dropout", config["lora_dropout"], "a number from 0, below 1");
+    fail_field("lora_dropout", config["lora_dropout"], "a number from 0, below 1");
   lora.targets = targets_of(config);
   return lora;
 }

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/errors.h"
+#include "trainer/saved_model/json_field.h"
 
 namespace terse::trainer {
 
@@ -58,13 +59,6 @@ constexpr Family kFamilies[] = {
     {"mistral", "MistralForCausalLM", false, false, 0, 8},
 };
 
-[[noreturn]] void fail(const std::string& key, const json& found, const std::string& expected) {
-  constexpr size_t kShown = 100;
-  std::string text = found.dump(-1, ' ', false, json::error_handler_t::replace);
-  if (text.size() > kShown) text = text.substr(0, kShown) + "..";
-  throw DataError(fmt::format("\"{}\" is {}; expected {}", key, text, expected));
-}
-
 // Returns the value of a key; null when it is absent or null.
 const json& optional_field(const json& config, const char* key) {
   static const json kNull;
@@ -72,16 +66,10 @@ const json& optional_field(const json& config, const char* key) {
   return found == config.end() ? kNull : *found;
 }
 
-const json& field(const json& config, const char* key) {
-  const auto found = config.find(key);
-  if (found == config.end()) throw DataError(fmt::format("it has no \"{}\"", key));
-  return *found;
-}
-
 int64_t read_size(const json& value, const std::string& key, int64_t least, int64_t most) {
   const bool whole = value.is_number_integer() && (!value.is_number_unsigned() || value.get<uint64_t>() <= INT64_MAX);
   if (whole && value.get<int64_t>() >= least && value.get<int64_t>() <= most) return value.get<int64_t>();
-  fail(key, value, fmt::format("a whole number from {} to {}", least, most));
+  fail_field(key, value, fmt::format("a whole number from {} to {}", least, most));
 }
 
 double read_number(const json& value, const std::string& key, double most) {
@@ -90,16 +78,16 @@ double read_number(const json& value, const std::string& key, double most) {
     // Kernels take these numbers in fp32.
     if (x > 0 && x <= most && std::isnormal(static_cast<float>(x))) return x;
   }
-  fail(key, value, fmt::format("a number of fp32 above 0, at most {}", most));
+  fail_field(key, value, fmt::format("a number of fp32 above 0, at most {}", most));
 }
 
 std::string read_text(const json& value, const std::string& key) {
-  if (!value.is_string()) fail(key, value, "a text");
+  if (!value.is_string()) fail_field(key, value, "a text");
   return value.get<std::string>();
 }
 
 bool read_flag(const json& value, const std::string& key) {
-  if (!value.is_boolean()) fail(key, value, "true or false");
+  if (!value.is_boolean()) fail_field(key, value, "true or false");
   return value.get<bool>();
 }
 
@@ -115,25 +103,25 @@ json with_defaults(const json& config, const Family& family) {
   absent("rms_norm_eps", 1e-6);
   absent("tie_word_embeddings", false);
   absent("attention_bias", family.qkv_bias);
-  const int64_t hidden_size = read_size(field(full, "hidden_size"), "hidden_size", 1, 1 << 17);
-  const int64_t heads = read_size(field(full, "num_attention_heads"), "num_attention_heads", 1, 4096);
+  const int64_t hidden_size = read_size(required_field(full, "hidden_size"), "hidden_size", 1, 1 << 17);
+  const int64_t heads = read_size(required_field(full, "num_attention_heads"), "num_attention_heads", 1, 4096);
   absent("num_key_value_heads", family.kv_heads > 0 ? family.kv_heads : heads);
   absent("head_dim", family.head_dim > 0 ? family.head_dim : hidden_size / heads);
   return full;
 }
 
 const Family& read_family(const json& config) {
-  const std::string type = read_text(field(config, "model_type"), "model_type");
+  const std::string type = read_text(required_field(config, "model_type"), "model_type");
   for (const Family& family : kFamilies) {
     if (type == family.model_type) return family;
   }
-  fail("model_type", config["model_type"], "llama, mistral, qwen2, qwen3 or terse");
+  fail_field("model_type", config["model_type"], "llama, mistral, qwen2, qwen3 or terse");
 }
 
 // Refuses the key when it is there with another value.
 void refuse_other(const json& config, const char* key, const json& only) {
   const auto found = config.find(key);
-  if (found != config.end() && *found != only) fail(key, *found, only.dump() + ", or no such key");
+  if (found != config.end() && *found != only) fail_field(key, *found, only.dump() + ", or no such key");
 }
 
 void refuse_window(const json& config, const Family& family) {
@@ -145,17 +133,17 @@ void refuse_window(const json& config, const Family& family) {
   }
   if (mistral || !config.contains("use_sliding_window")) refuse_other(config, "sliding_window", nullptr);
   for (const json& layer : optional_field(config, "layer_types")) {
-    if (layer != "full_attention") fail("layer_types", config["layer_types"], "a list of \"full_attention\"");
+    if (layer != "full_attention") fail_field("layer_types", config["layer_types"], "a list of \"full_attention\"");
   }
 }
 
 void refuse_unsupported(const json& config, const Family& family) {
-  if (const json& act = config["hidden_act"]; act != "silu") fail("hidden_act", act, "\"silu\"");
+  if (const json& act = config["hidden_act"]; act != "silu") fail_field("hidden_act", act, "\"silu\"");
   if (const json& bias = config["attention_bias"]; bias != family.qkv_bias) {
-    fail("attention_bias", bias, fmt::format("{} for {}", family.qkv_bias, family.model_type));
+    fail_field("attention_bias", bias, fmt::format("{} for {}", family.qkv_bias, family.model_type));
   }
   if (const json& norm = optional_field(config, "qk_norm"); !norm.is_null() && norm != family.qk_norm) {
-    fail("qk_norm", norm, fmt::format("{} for {}", family.qk_norm, family.model_type));
+    fail_field("qk_norm", norm, fmt::format("{} for {}", family.qk_norm, family.model_type));
   }
   refuse_other(config, "mlp_bias", false);
   refuse_other(config, "quantization_config", nullptr);
@@ -175,8 +163,8 @@ configs::RopeScaling read_llama3(const json& scaling, const std::string& section
   result.original_max_seq_len =
       read_size(optional_field(scaling, original), section + "." + original, 1, int64_t{1} << 24);
   if (result.low_freq_factor >= result.high_freq_factor) {
-    fail(section + ".low_freq_factor", result.low_freq_factor,
-         fmt::format("less than high_freq_factor, {}", result.high_freq_factor));
+    fail_field(section + ".low_freq_factor", result.low_freq_factor,
+               fmt::format("less than high_freq_factor, {}", result.high_freq_factor));
   }
   return result;
 }
@@ -191,11 +179,11 @@ void read_rope(const json& config, ModelSpec& spec) {
   if (!theta.is_null())
     spec.rope_theta = read_number(theta, new_names ? section + ".rope_theta" : "rope_theta", kLargestTheta);
   if (scaling.is_null()) return;
-  if (!scaling.is_object()) fail(section, scaling, "an object or null");
+  if (!scaling.is_object()) fail_field(section, scaling, "an object or null");
   const char* const key = scaling.contains("rope_type") ? "rope_type" : "type";
   const json& type = optional_field(scaling, key);
   if (type == "default") return;
-  if (type != "llama3") fail(section, scaling, "\"default\" or \"llama3\" as its rope_type");
+  if (type != "llama3") fail_field(section, scaling, "\"default\" or \"llama3\" as its rope_type");
   spec.rope_scaling = read_llama3(scaling, section);
 }
 
@@ -204,7 +192,7 @@ bool read_bf16(const json& config) {
   const json& dtype = optional_field(config, key);
   if (dtype.is_null() || dtype == "float32" || dtype == "float16") return false;
   if (dtype == "bfloat16") return true;
-  fail(key, dtype, "float32, float16 or bfloat16");
+  fail_field(key, dtype, "float32, float16 or bfloat16");
 }
 
 }  // namespace
@@ -245,18 +233,18 @@ ModelSpec spec_from_hf_config(const json& given) {
   refuse_unsupported(config, family);
   ModelSpec spec;
   for (const Size& size : kSizes)
-    spec.*size.member = read_size(field(config, size.key), size.key, size.least, size.most);
+    spec.*size.member = read_size(required_field(config, size.key), size.key, size.least, size.most);
   for (const Number& number : kNumbers)
-    spec.*number.member = read_number(field(config, number.key), number.key, number.most);
+    spec.*number.member = read_number(required_field(config, number.key), number.key, number.most);
   read_rope(config, spec);
   spec.qkv_bias = family.qkv_bias;
   spec.qk_norm = family.qk_norm;
   spec.tie_embeddings = read_flag(config["tie_word_embeddings"], "tie_word_embeddings");
   spec.bf16 = read_bf16(config);
   if (spec.heads % spec.kv_heads != 0) {
-    fail("num_key_value_heads", spec.kv_heads, fmt::format("a divisor of num_attention_heads, {}", spec.heads));
+    fail_field("num_key_value_heads", spec.kv_heads, fmt::format("a divisor of num_attention_heads, {}", spec.heads));
   }
-  if (spec.head_dim % 2 != 0) fail("head_dim", spec.head_dim, "an even number, for rotary positions");
+  if (spec.head_dim % 2 != 0) fail_field("head_dim", spec.head_dim, "an even number, for rotary positions");
   return spec;
 }
 

@@ -1,6 +1,5 @@
 // The weights that a new run takes from model.init: a checkpoint, or a model of another program. Nothing else is taken:
-// the optimizer is fresh, and the run begins at step 0. Adapters of a checkpoint
-// are merged into its weights.
+// the optimizer is fresh, and the run begins at step 0. Adapters of a checkpoint are merged into its weights.
 #pragma once
 
 #include <filesystem>

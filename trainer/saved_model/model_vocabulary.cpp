@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -87,7 +88,13 @@ ModelVocabulary of_gguf_file(const fs::path& path) {
   given.tokens = texts("tokens");
   if (file.has(key("merges"))) given.merges = texts("merges");
   if (file.has(key("token_type"))) {
-    for (const int64_t type : file.integers(key("token_type"))) given.token_types.push_back(static_cast<int32_t>(type));
+    for (const int64_t type : file.integers(key("token_type"))) {
+      if (type < INT32_MIN || type > INT32_MAX) {
+        throw DataError(
+            fmt::format("{}: key {} holds {}, which is no type of a token", path.string(), key("token_type"), type));
+      }
+      given.token_types.push_back(static_cast<int32_t>(type));
+    }
   }
   given.bos = id("bos_token_id");
   given.eos = id("eos_token_id");

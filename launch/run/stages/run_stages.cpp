@@ -18,7 +18,6 @@
 #include "rl/learner.h"
 #include "rl/ledger_log.h"
 #include "rl/rollout/trace_log.h"
-#include "rl/tasks/vocabulary.h"
 #include "trainer/device.h"
 #include "trainer/signal_poll.h"
 
@@ -30,13 +29,15 @@ using trainer::Session;
 using Clock = std::chrono::steady_clock;
 
 // The first rank converts the corpus to a token store in the run folder. The other ranks then open that store.
-rl::Vocabulary open_together(const RunRequest& request, torch::Device device) {
+rl::Vocabulary open_together(RunRequest& request, torch::Device device) {
   trainer::SignalPoll signals(request.interrupts, *request.world, device);
   const bool first = request.world->place().rank == 0;
   std::optional<rl::Vocabulary> vocabulary;
   for (const bool turn : {first, !first}) {
     signals.during([&](const std::function<void()>& look) {
-      if (turn) vocabulary = rl::open_vocabulary(request.config, request.dir, first, [&](int64_t, int64_t) { look(); });
+      if (!turn) return;
+      vocabulary = rl::open_vocabulary(request.config, request.dir, first, std::move(request.task),
+                                       [&](int64_t, int64_t) { look(); });
     });
   }
   return std::move(*vocabulary);
@@ -89,7 +90,7 @@ void finish_stage(Session& session, const rl::TokenizedTask* task, const StageRe
 
 }  // namespace
 
-nlohmann::json run_stages(const RunRequest& request) try {
+nlohmann::json run_stages(RunRequest request) try {
   const trainer::Place& place = request.world->place();
   const configs::RunConfig& config = request.config;
   trainer::set_threads(config.run.threads, (place.ranks + place.nodes - 1) / place.nodes);

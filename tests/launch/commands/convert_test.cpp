@@ -132,6 +132,26 @@ TEST_F(ConvertCommand, TheInputIsNeverReplaced) {
   refused({"out.gguf", "out.gguf", "--overwrite"}, "is also the input");
 }
 
+TEST_F(ConvertCommand, ALinkStaysALink) {
+  for (const std::string end : {"", "/"}) {
+    fs::create_directory(folder_ / "real");
+    fs::create_directory_symlink("real", folder_ / "link");
+    EXPECT_EQ(convert({"model", "link" + end}).code, 0);
+    EXPECT_TRUE(fs::is_symlink(folder_ / "link"));
+    EXPECT_TRUE(fs::exists(folder_ / "real/config.json"));
+    fs::remove(folder_ / "link");
+    fs::remove_all(folder_ / "real");
+  }
+}
+
+TEST_F(ConvertCommand, TheWorkingFolderIsNotReplaced) {
+  fs::create_directory(folder_ / "empty");
+  const Result result = terse({"convert", "../model", "."}, {.folder = folder_ / "empty"});
+  EXPECT_EQ(result.code, 64);
+  EXPECT_THAT(result.err, HasSubstr("the output . is the working folder"));
+  EXPECT_TRUE(fs::is_empty(folder_ / "empty"));
+}
+
 TEST_F(ConvertCommand, ADamagedSourceIsNamedAndLeavesNothing) {
   ASSERT_EQ(convert({"model", "step-0", "--to", "checkpoint"}).code, 0);
   const auto damaged = [&](const std::string& from, const std::string& file) {

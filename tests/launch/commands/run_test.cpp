@@ -71,6 +71,16 @@ TEST_F(RunCommand, TrainsReportsAndLeavesASoundFolder) {
   EXPECT_THAT(other.err, HasSubstr("rl.steps: 2 in the run folder, 3 now"));
 }
 
+TEST_F(RunCommand, StartsTheProgramOfATaskOnce) {
+  const std::string script = TERSE_SOURCE_DIR "/tests/rl/tasks/external/double.py", pids = folder_ / "pids";
+  const Result result =
+      run({"--set", "stages=[eval]", "--set", "task.name=external", "--set", "task.workers=1", "--set",
+           "task.command=[python3, -S, " + script + ", pids=" + pids + "]", "--set", "engine.max_new_tokens=4"});
+  ASSERT_EQ(result.code, 0) << result.out << result.err;
+  const std::string noted = read_file(pids);
+  EXPECT_EQ(std::count(noted.begin(), noted.end(), '\n'), 1) << noted;
+}
+
 TEST_F(RunCommand, LimitsBetweenSectionsAreToldBeforeAnythingIsCreated) {
   const std::vector<std::string> harder = {"--set", "task.k_max=20", "--set", "task.align_to=20"};
   for (const char* command : {"run", "plan"}) {

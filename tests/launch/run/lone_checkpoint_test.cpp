@@ -72,6 +72,19 @@ TEST_F(CopiedCheckpoint, WithAFlippedBitInAnyFileIsRefusedByEveryCommand) {
   EXPECT_EQ(here(eval(copy_)).code, 0);
 }
 
+TEST_F(CopiedCheckpoint, ADamagedOneInARunIsNamedWhereAnOlderOneIsUsed) {
+  const fs::path file = folder_ / "run/checkpoints/step-6/rank-0.h5";
+  std::string bytes = read_file(file);
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 4);
+  std::ofstream(file, std::ios::binary) << bytes;
+  for (const auto& command : {eval("run"), generate("run")}) {
+    const Result result = here(command);
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_THAT(result.err,
+                AllOf(HasSubstr("note: damaged checkpoint step-6: rank-0.h5"), HasSubstr("using step-5 instead")));
+  }
+}
+
 // It holds a config.yaml like a run folder, but training there would change it.
 TEST_F(CopiedCheckpoint, IsNoRunFolder) {
   const Result result = here({"run", copy_ / "config.yaml", "--run-dir", copy_});

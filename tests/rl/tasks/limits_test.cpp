@@ -5,9 +5,12 @@
 #include <gtest/gtest.h>
 
 #include "configs/load.h"
+#include "data/tokenizers/byte_tokenizer.h"
+#include "data/tokenizers/tokenizer_factory.h"
 #include "rl/compression/curriculum.h"
 #include "rl/eval/evaluation.h"
 #include "rl/rollout_source.h"
+#include "tests/support/temporary_folder.h"
 
 namespace terse::rl {
 namespace {
@@ -148,6 +151,35 @@ TEST(Limits, ATaskThatBringsItsTokenizerRefusesAnother) {
   EXPECT_THAT(refusal(both), AllOf(HasSubstr("tokenizer.kind: is byte"), HasSubstr("task chain7 brings the tokens")));
   both.stages = {"rl"};
   EXPECT_EQ(refusal(both), "accepted") << "without pretraining the tokenizer of the config has no use";
+}
+
+// A task has tokens of its own, in which no conversation is written, and the weights of another model mean others.
+TEST(Limits, ATaskThatBringsItsTokenizerRefusesConversationsAndModelsWithAnother) {
+  const support::TemporaryFolder folder;
+  configs::RunConfig run = config(64, {"sft", "eval"});
+  run.sft.train = "chats.jsonl";
+  EXPECT_THAT(refusal(run), AllOf(HasSubstr("sft.train: names conversations, but task chain7 brings the tokens"),
+                                  HasSubstr("name another task with task.name")));
+  run.stages = {"sft"};
+  EXPECT_EQ(refusal(run), "accepted") << "the run has no task";
+  run = config(64, {"eval"});
+  run.model.init = folder.path().string();
+  EXPECT_EQ(refusal(run), "accepted") << "the model has no tokenizer";
+  data::save_tokenizer(folder / "tokenizer.json", *open_task(run.task, 1)->chat()->shared_tokenizer());
+  EXPECT_EQ(refusal(run), "accepted") << "the model has the same tokenizer";
+  data::save_tokenizer(folder / "tokenizer.json", data::ByteTokenizer());
+  EXPECT_THAT(refusal(run), AllOf(HasSubstr("task.name: is chain7"), HasSubstr(folder.path().string()),
+                                  HasSubstr("was trained with byte")));
+}
+
+TEST(Limits, EveryTokenNeedsARowInTheEmbeddings) {
+  configs::RunConfig run = words(400, {"eval"});
+  run.model.vocab_size = 258;
+  EXPECT_EQ(refusal(run), "accepted");
+  run.model.vocab_size = 257;
+  EXPECT_EQ(refusal(run, {{"model.vocab_size", "derived from model.init"}}),
+            "model.vocab_size: is 257, but the tokenizer of the run has 258 tokens (model.vocab_size: derived from "
+            "model.init)");
 }
 
 TEST(ResponseLimit, IsOneForRolloutsAndEvaluations) {

@@ -91,5 +91,27 @@ TEST(ModelVocabulary, ARunFolderHasFilesOfItsOwn) {
   EXPECT_EQ(found.chat_template, "ours");
 }
 
+// Such a number would become another type.
+TEST(ModelVocabulary, ATypeOfATokenOutsideItsRangeIsNamed) {
+  const support::TemporaryFolder folder;
+  const int64_t type = (int64_t{1} << 32) + 1;
+  GgufValue types;
+  types.type = GgufType::kArray;
+  types.element_type = GgufType::kInt64;
+  types.count = 1;
+  types.bytes = {reinterpret_cast<const char*>(&type), sizeof(type)};
+  GgufMetadata metadata;
+  metadata.add_text("tokenizer.ggml.model", "gpt2");
+  metadata.add_texts("tokenizer.ggml.tokens", std::vector<std::string>{"a"});
+  metadata.add({"tokenizer.ggml.token_type", types});
+  GgufWriter(folder / "m.gguf", metadata, {}).finish();
+  try {
+    load_model_vocabulary(folder / "m.gguf");
+    ADD_FAILURE() << "expected an error";
+  } catch (const DataError& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("m.gguf: key tokenizer.ggml.token_type holds 4294967297"));
+  }
+}
+
 }  // namespace
 }  // namespace terse::trainer

@@ -61,10 +61,13 @@ Converted write_adapter_alone(const ConvertRequest& request) {
         "{} holds no adapters. Name a checkpoint folder (step-N), or a run folder, of a run with lora.rank above 0",
         request.from.string()));
   }
-  const auto config = checkpoints::parse_json(loaded->state.files.at(kAdapterConfig));
+  const ModelSpec spec = saved_spec(*loaded);
+  const auto config = checkpoints::parse_json(loaded->state.files.at(kAdapterConfig));  // saved_spec() has checked it
+  const auto base = config.find("base_model_name_or_path");
+  const bool is_named = base != config.end() && base->is_string();
   remove_leftovers(request.to);
   NewFolder folder(request.to);
-  write_adapter(folder.path(), saved_spec(*loaded), loaded->state, config.value("base_model_name_or_path", ""));
+  write_adapter(folder.path(), spec, loaded->state, is_named ? base->get<std::string>() : "");
   folder.publish();
   Converted result;
   result.dtype = "F32";
@@ -118,8 +121,8 @@ Converted convert_model(const ConvertRequest& request) {
   const std::vector<OutputWeight> weights = weights_of(request, *source.model, result.notes);
   uint64_t total = 0;
   for (const OutputWeight& weight : weights) total += weight.bytes();
+  remove_leftovers(request.to);  // first, because they may take the room that is needed
   require_room(request.to, total);
-  remove_leftovers(request.to);
   WrittenBytes written(request.progress, static_cast<int64_t>(total));
   for (std::string& note : write_output(request, source, weights, written)) result.notes.push_back(std::move(note));
   count_files(request.to, result);

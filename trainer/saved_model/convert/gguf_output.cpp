@@ -146,8 +146,13 @@ GgufMetadata new_metadata(const ConvertSource& source, GgmlType type, std::vecto
 // rope_freqs.weight; nothing where rotary positions are not scaled.
 std::string rope_bytes(const ModelSpec& spec, const GgufFile* source) {
   if (spec.rope_scaling.type != "llama3") return "";
-  if (source != nullptr) return std::string(source->tensor(kGgufRopeFactors).bytes);
-  return quantize(GgmlType::kF32, rope_factors(spec), kGgufRopeFactors);
+  std::vector<float> factors(static_cast<size_t>(spec.head_dim / 2));
+  if (source == nullptr) {
+    factors = rope_factors(spec);
+  } else {
+    source->read_rows(source->tensor(kGgufRopeFactors), 0, 1, factors);
+  }
+  return quantize(GgmlType::kF32, factors, kGgufRopeFactors);
 }
 
 }  // namespace

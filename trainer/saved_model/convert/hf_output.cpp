@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/durable.h"
+#include "base/errors.h"
 #include "base/file_system.h"
 #include "base/formats/safetensors/folder.h"
 #include "base/formats/safetensors/writer.h"
@@ -54,8 +55,13 @@ json generation_config(const ConvertSource& source) {
   json config = json::object();
   const fs::path file = source.path / "generation_config.json";
   if (source.is_hf && posix_file_system()->kind(fs::weakly_canonical(file)) == EntryKind::kFile) {
-    json theirs = checkpoints::parse_json(read_input(file, checkpoints::kMaxTextBytes));
-    if (theirs.is_object()) config = std::move(theirs);
+    const std::string text = read_input(file, checkpoints::kMaxTextBytes);
+    try {
+      config = checkpoints::parse_json(text);
+    } catch (const DataError& error) {
+      throw DataError(fmt::format("{}: {}", file.string(), error.what()));
+    }
+    if (!config.is_object()) throw DataError(fmt::format("{}: it is not a JSON object", file.string()));
   }
   if (source.vocabulary.tokenizer == nullptr) return config;
   const data::Tokenizer& tokenizer = *source.vocabulary.tokenizer;

@@ -1,8 +1,8 @@
 // A run that begins with a model of another program has its shape, tokenizer and chat template, and keeps them.
+#include "tests/launch/model_of_others.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <fstream>
 
 #include "base/errors.h"
 #include "launch/run/resolve.h"
@@ -19,37 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
-void write(const fs::path& file, const std::string& text) {
-  std::ofstream(file) << text;
-}
-
-constexpr const char* kTemplate =
-    "{% for m in messages %}<u>{{ m.content }}<e>{% endfor %}{% if add_generation_prompt %}<a>{% endif %}";
-
-// The tiny Llama of tests/trainer/saved_model, which knows 32 ids, with a tokenizer of 18 tokens.
-void make_model(const fs::path& folder) {
-  const fs::path fixture = fs::path(TERSE_SOURCE_DIR) / "tests/trainer/saved_model/fixtures/llama";
-  fs::create_directories(folder);
-  for (const char* name : {"config.json", "model.safetensors"}) fs::copy_file(fixture / name, folder / name);
-  nlohmann::json vocab, added;
-  for (const char* token : {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "+", "#", "\xC4\xA0", "\xC4\x8A", "x"}) {
-    const size_t id = vocab.size();
-    vocab[token] = id;
-  }
-  for (const char* token : {"<u>", "<a>", "<e>"})
-    added.push_back(
-        {{"id", vocab.size() + added.size()}, {"content", token}, {"special", true}, {"normalized", false}});
-  const nlohmann::json bytes = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", true}};
-  const nlohmann::json document = {{"added_tokens", added},
-                                   {"pre_tokenizer", bytes},
-                                   {"decoder", bytes},
-                                   {"model", {{"type", "BPE"}, {"vocab", vocab}, {"merges", nlohmann::json::array()}}}};
-  write(folder / "tokenizer.json", document.dump());
-  write(folder / "tokenizer_config.json", R"({"eos_token": "<e>"})");
-  write(folder / "generation_config.json", R"({"eos_token_id": 17})");
-  write(folder / "chat_template.jinja", kTemplate);
-}
-
 constexpr const char* kConfig = R"(
 stages: [sft, rl]
 run: {device: cpu, threads: 1, log_every: 1}
@@ -65,12 +34,12 @@ checkpoint: {every: 1}
 class ModelOfOthers : public ::testing::Test {
  protected:
   ModelOfOthers() {
-    make_model(model_);
+    testing::make_model_of_others(model_);
     std::string problems;
     for (const char* question : {"1+1", "2+2", "3+4", "1+2"})
       problems += std::string(R"({"question": ")") + question + R"(", "answer": "#### 7"})" + "\n";
-    write(problems_, problems);
-    write(folder_.path() / "config.yaml", kConfig);
+    folder_.write("problems.jsonl", problems);
+    folder_.write("config.yaml", kConfig);
   }
 
   configs::RunConfig config(std::vector<std::string> settings = {}) const {
@@ -79,7 +48,7 @@ class ModelOfOthers : public ::testing::Test {
                    "task.eval_path=" + problems_.string()};
     options.set.insert(options.set.end(), settings.begin(), settings.end());
     options.run_dir = dir_.string();
-    return resolve_run_config((folder_.path() / "config.yaml").string(), options).config;
+    return resolve_run((folder_.path() / "config.yaml").string(), options).config;
   }
 
   support::TemporaryFolder folder_;
@@ -99,7 +68,7 @@ TEST_F(ModelOfOthers, GivesShapeTokenizerAndChatTemplateToTheRun) {
   const auto checkpoint = checkpoints::list_checkpoints(dir_ / "checkpoints").front();
   for (const fs::path& place : {dir_, checkpoint}) {
     const trainer::ModelVocabulary kept = trainer::load_model_vocabulary(place);
-    EXPECT_EQ(kept.chat_template, kTemplate) << place;
+    EXPECT_EQ(kept.chat_template, testing::kTemplateOfOthers) << place;
     EXPECT_EQ(kept.tokenizer->vocab_size(), 18) << place;
     EXPECT_EQ(kept.tokenizer->eos_ids(), std::vector<int32_t>{17}) << place;
   }
@@ -112,7 +81,7 @@ TEST_F(ModelOfOthers, IsNotNeededOnceTheRunHasBegun) {
   fs::create_directories(dir_);
   const configs::RunConfig config = this->config();
   support::run_alone(config, whole);
-  write(dir_ / "config.yaml", configs::to_yaml(config));
+  folder_.write("run/config.yaml", configs::to_yaml(config));
   EXPECT_FALSE(support::run_until({"rollout"}, config, dir_));
   fs::remove_all(model_);
   EXPECT_EQ(this->config().model.vocab_size, 32);
@@ -127,6 +96,17 @@ TEST_F(ModelOfOthers, WithoutATokenizerIsRefused) {
     ADD_FAILURE() << "expected an error";
   } catch (const ConfigError& error) {
     EXPECT_THAT(error.what(), ::testing::AllOf(HasSubstr("tokenizer.kind: is auto"), HasSubstr("tokenizer.path")));
+  }
+}
+
+// A response could not end. This is a mistake of the user and no bug.
+TEST_F(ModelOfOthers, WithoutAnEndTokenIsRefused) {
+  for (const char* file : {"tokenizer_config.json", "generation_config.json"}) fs::remove(model_ / file);
+  try {
+    config();
+    ADD_FAILURE() << "expected an error";
+  } catch (const ConfigError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("has no end token"));
   }
 }
 
@@ -160,6 +140,26 @@ TEST_F(ModelOfOthers, AChatTemplateOfAFileMayNotChangeOnceTheRunHasBegun) {
               ::testing::ThrowsMessage<ConfigError>(HasSubstr("mine.jinja has changed since the run began")));
   fs::remove(file);
   EXPECT_EQ(rl::choose_chat_format(mine, dir_, true)->template_text(), kTemplate) << "the run has its own copy";
+}
+
+// terse eval takes the task from a file, or from the command line alone.
+TEST_F(ModelOfOthers, IsEvaluatedAsInARunThatOnlyEvaluates) {
+  fs::create_directories(dir_);
+  const nlohmann::json summary = support::run_alone(config({"stages=[eval]", "run.seed=3"}), dir_);
+  const nlohmann::json expected = summary.at("stages").at(0).at("eval");
+  GlobalOptions options;
+  options.seed = 3;
+  options.set = {"task.path=" + problems_.string(), "task.eval_path=" + problems_.string()};
+  const fs::path checkpoint = checkpoints::list_checkpoints(dir_ / "checkpoints").front();
+  for (const fs::path& model : {model_, dir_, checkpoint}) {
+    const ResolvedRun resolved = resolve_evaluation(model, (folder_.path() / "config.yaml").string(), options);
+    EXPECT_EQ(rl::evaluate_model(resolved.config, *resolved.task.task), expected) << model;
+  }
+  for (const char* setting : {"task.name=gsm8k", "eval.problems_per_difficulty=2", "eval.samples=1",
+                              "engine.max_new_tokens=4", "run.threads=1", "run.device=cpu"})
+    options.set.push_back(setting);
+  const ResolvedRun alone = resolve_evaluation(model_, "", options);
+  EXPECT_EQ(rl::evaluate_model(alone.config, *alone.task.task), expected);
 }
 
 TEST_F(ModelOfOthers, GeneratesWithAndWithoutTheChatTemplate) {

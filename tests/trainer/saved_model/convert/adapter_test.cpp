@@ -29,7 +29,7 @@ void expect_equal_weights(const ModelFiles& a, const ModelFiles& b) {
 class ConvertWithAdapters : public Convert {
  protected:
   // A run folder whose checkpoint holds the weights of the model and the adapters beside them.
-  fs::path adapted_run() const {
+  fs::path adapted_run(const std::string& config = support::read_file(kAdapterOfPeft / kAdapterConfig)) const {
     to_checkpoint(model("llama"), "plain");
     checkpoints::StateDict state = checkpoints::load(folder_ / "plain").state;
     const AdapterFiles adapter(kAdapterOfPeft, open_model_files(model("llama"))->spec());
@@ -38,7 +38,7 @@ class ConvertWithAdapters : public Convert {
       adapter.read(info, 0, info.numel(), values.data_ptr<float>());
       state.add(info.name, values);
     }
-    state.files[kAdapterConfig] = support::read_file(kAdapterOfPeft / kAdapterConfig);
+    state.files[kAdapterConfig] = config;
     checkpoints::Store store(folder_ / "run/checkpoints", {.async = false});
     store.save({4, "sft", "abc", 0.5}, state);
     return folder_ / "run";
@@ -61,6 +61,14 @@ TEST_F(ConvertWithAdapters, AFolderOfPeftIsMergedIntoAModel) {
   expect_equal_weights(*open_model_files(folder_ / "hf"), *expected);
 }
 
+TEST_F(ConvertWithAdapters, TheirModelNeedNotHaveAName) {
+  json config = json_of(kAdapterOfPeft / kAdapterConfig);
+  config["base_model_name_or_path"] = nullptr;
+  adapted_run(config.dump());
+  convert(folder_ / "run", "alone", ModelFormat::kAdapter);
+  EXPECT_EQ(json_of(folder_ / "alone" / kAdapterConfig)["base_model_name_or_path"], nullptr);
+}
+
 TEST_F(ConvertWithAdapters, TheyAreWrittenAloneAsPeftHasThem) {
   const Converted result = convert(adapted_run(), "alone", ModelFormat::kAdapter);
   EXPECT_TRUE(is_adapter(folder_ / "alone"));
@@ -68,6 +76,8 @@ TEST_F(ConvertWithAdapters, TheyAreWrittenAloneAsPeftHasThem) {
             support::read_file(kAdapterOfPeft / kAdapterWeights));
   EXPECT_EQ(result.files, 2u);
   EXPECT_GT(result.tensors, 0u);
+  EXPECT_EQ(json_of(folder_ / "alone" / kAdapterConfig)["base_model_name_or_path"],
+            json_of(kAdapterOfPeft / kAdapterConfig)["base_model_name_or_path"]);
   to_checkpoint(model("llama"), "first");
   EXPECT_THAT(complaint([&] { convert(folder_ / "first", "none", ModelFormat::kAdapter); }),
               HasSubstr("holds no adapters"));

@@ -6,6 +6,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/formats/gguf/quantization.h"
+#include "base/formats/gguf/writer.h"
 #include "checkpoints/store.h"
 #include "configs/load.h"
 #include "data/pack.h"
@@ -13,6 +15,7 @@
 #include "tests/trainer/saved_model/convert/support.h"
 #include "trainer/model/transformer.h"
 #include "trainer/saved_model/checkpoint_model.h"
+#include "trainer/saved_model/gguf_model.h"
 #include "trainer/saved_model/initial_weights.h"
 #include "trainer/saved_model/model_files.h"
 #include "trainer/saved_model/model_vocabulary.h"
@@ -174,6 +177,47 @@ TEST_F(Convert, AGgufFileKeepsItsMetadata) {
     EXPECT_EQ(after.find(entry.key)->bytes, entry.value.bytes) << entry.key;
   }
   EXPECT_EQ(after.tensor("rope_freqs.weight").bytes, before.tensor("rope_freqs.weight").bytes);
+}
+
+// With such a base, each frequency is divided by 1 or by the whole factor, which F16 holds exactly.
+TEST_F(Convert, RopeFactorsOfAnotherTypeBecomeF32) {
+  const GgufFile given(kFixtures / "llama/model.gguf");
+  GgufMetadata metadata;
+  for (const GgufEntry& entry : given.metadata()) {
+    if (entry.key == "llama.rope.freq_base") {
+      metadata.add_float32(entry.key, 1e30f);
+    } else if (entry.key != kGgufAlignmentKey) {
+      metadata.add(entry);
+    }
+  }
+  const std::vector<float> factors = {1, 8, 8, 8, 8};
+  std::vector<GgufSpec> specs;
+  for (const GgufTensor& tensor : given.tensors()) {
+    const bool is_factors = tensor.name == kGgufRopeFactors;
+    specs.push_back({std::string(tensor.name), is_factors ? GgmlType::kF16 : tensor.type, tensor.shape});
+  }
+  GgufWriter writer(folder_ / "half.gguf", metadata, specs);
+  for (const GgufTensor& tensor : given.tensors()) {
+    const bool is_factors = tensor.name == kGgufRopeFactors;
+    writer.write(tensor.name, is_factors ? quantize(GgmlType::kF16, factors, tensor.name) : std::string(tensor.bytes));
+  }
+  writer.finish();
+  to_gguf(folder_ / "half.gguf", "out.gguf");
+  const GgufFile out(folder_ / "out.gguf");
+  const GgufTensor& tensor = out.tensor(kGgufRopeFactors);
+  EXPECT_EQ(tensor.type, GgmlType::kF32);
+  std::vector<float> values(5);
+  out.read_rows(tensor, 0, 1, values);
+  EXPECT_EQ(values, factors);
+}
+
+TEST_F(Convert, ADamagedFileBesideTheWeightsIsNamed) {
+  fs::remove(model("qwen3") / "tokenizer.json");
+  for (const char* text : {"{", "[]"}) {
+    std::ofstream(model("qwen3") / "generation_config.json") << text;
+    EXPECT_THAT(complaint([&] { to_hf(model("qwen3"), "hf"); }),
+                HasSubstr("given-qwen3/generation_config.json: it is not"));
+  }
 }
 
 TEST_F(Convert, ACheckpointIsSoundAndGivesARunItsFirstWeights) {
