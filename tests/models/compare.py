@@ -46,9 +46,9 @@ PROMPTS = [
 ]
 
 
-def ours(program, model, folder):
-    requests = "".join(json.dumps({"messages": [{"role": "user", "content": text}], "new": NEW_TOKENS}) + "\n" for text in PROMPTS)
-    done = subprocess.run([program, model, str(folder / "logits")], input=requests, capture_output=True, text=True)
+def ours(program, model, folder, prompts=PROMPTS):
+    requests = "".join(json.dumps({"messages": [{"role": "user", "content": text}], "new": NEW_TOKENS}) + "\n" for text in prompts)
+    done = subprocess.run([program, str(model), str(folder / "logits")], input=requests, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(done.stderr)
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -87,6 +87,7 @@ def main():
     parser.add_argument("reference", nargs="?")
     given = parser.parse_args()
     transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     tokenizer, model = load_reference(Path(given.reference or given.model).resolve())
     with tempfile.TemporaryDirectory() as folder:
         answers = ours(given.program, given.model, Path(folder))

@@ -55,6 +55,7 @@ class Reader {
     // Where these files name no token, the post-processor of tokenizer.json still writes its own.
     if (ends_.bos < 0 && definition_.adds_bos) ends_.bos = definition_.bos;
     if (ends_.eos.empty() && definition_.adds_eos) ends_.eos = definition_.eos;
+    require_one_bos();
     if (ends_.bos != definition_.bos || ends_.eos != definition_.eos) {
       definition_.text = with_text_ends(definition_.text, ends_);
       definition_.bos = ends_.bos;
@@ -104,6 +105,22 @@ class Reader {
     }
     for (size_t i = 0; i < place->array_size(); ++i) add(place->at(i));
     return place->array_size() > 0;
+  }
+
+  // transformers begins a text with the token of the post-processor and gives a template the other one. Here both are
+  // bos().
+  void require_one_bos() const {
+    if (!definition_.adds_bos || ends_.bos == definition_.bos) return;
+    const auto name = [&](int32_t id) {
+      for (const AddedToken& token : definition_.added) {
+        if (token.id == id) return fmt::format("\"{}\"", printable(token.content));
+      }
+      return fmt::format("token {}", id);
+    };
+    throw DataError(fmt::format(
+        "{}: the post-processor of tokenizer.json begins a text with {}, but bos_token of tokenizer_config.json or "
+        "special_tokens_map.json is {}; expected the same token",
+        folder_.string(), name(definition_.bos), name(ends_.bos)));
   }
 
   fs::path folder_;

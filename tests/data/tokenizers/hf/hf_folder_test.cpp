@@ -90,6 +90,20 @@ TEST_F(HfFolder, TheDefinitionTellsTheEndsAlone) {
   EXPECT_EQ(copy->id(), load_tokenizer(dir_ / "tokenizer.json")->id());
 }
 
+TEST_F(HfFolder, RefusesAnotherBosThanThePostProcessorAdds) {
+  nlohmann::json document = nlohmann::json::parse(read_file(dir_ / "tokenizer.json"));
+  document["post_processor"] = {{"type", "TemplateProcessing"},
+                                {"single", {{{"SpecialToken", {{"id", "<bos>"}}}}, {{"Sequence", {{"id", "A"}}}}}}};
+  dir_.write("tokenizer.json", document.dump());
+  EXPECT_EQ(load_hf_tokenizer(dir_.path())->bos(), 260);
+  dir_.write("tokenizer_config.json", R"({"bos_token": "<bos>"})");
+  EXPECT_TRUE(load_hf_tokenizer(dir_.path())->adds_bos());
+  dir_.write("tokenizer_config.json", R"({"bos_token": "<eot>"})");
+  EXPECT_THAT(refused(),
+              HasSubstr("the post-processor of tokenizer.json begins a text with \"<bos>\", but bos_token of "
+                        "tokenizer_config.json or special_tokens_map.json is \"<eot>\""));
+}
+
 TEST_F(HfFolder, NamesTheFileAndThePlaceOfAMistake) {
   dir_.write("tokenizer_config.json", R"({"eos_token": "<none>"})");
   EXPECT_THAT(refused(), HasSubstr("tokenizer_config.json: eos_token: tokenizer.json has no token \"<none>\""));

@@ -1,6 +1,5 @@
 // Converts the models that transformers has saved, and reads the outputs back: tensors keep their bytes, and models
-// their logits. `check_with_transformers.py` beside this file does the same with transformers and the Python package
-// gguf.
+// their logits. `scripts/compare_model.sh --tiny` does the same with transformers and the Python package gguf.
 #include "trainer/saved_model/convert/convert.h"
 
 #include <gmock/gmock.h>
