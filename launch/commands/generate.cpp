@@ -29,7 +29,7 @@ constexpr const char* kMore =
     "that begins with\n"
     "`-` after `--`. The same seed and prompt give the same text.\n\n"
     "Examples:\n"
-    "  terse generate runs/shakespeare \"ROMEO:\" --max-new-tokens 200 --temperature 0.8\n"
+    "  terse generate runs/shakespeare \"ROMEO:\" --temperature 0.8\n"
     "  terse generate runs/quickstart --samples 4 --json <prompt.txt\n"
     "  terse generate model.gguf \"What is 12 times 12?\" --chat --temperature 0";
 

@@ -12,7 +12,7 @@
 #include "data/store/token_store.h"
 #include "data/tokenizers/definition_file.h"
 #include "data/tokenizers/tokenizer_factory.h"
-#include "rl/tasks/task_files.h"
+#include "rl/tasks/files/task_files.h"
 #include "trainer/saved_model/model_files.h"
 #include "trainer/saved_model/model_vocabulary.h"
 #include "trainer/saved_model/saved_model.h"

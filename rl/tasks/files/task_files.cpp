@@ -1,6 +1,6 @@
 // The copies are data/task-train.jsonl and data/task-eval.jsonl of the run folder. Those of the task NAME of a mixture
 // are data/task-NAME-train.jsonl and data/task-NAME-eval.jsonl.
-#include "rl/tasks/task_files.h"
+#include "rl/tasks/files/task_files.h"
 
 #include <fmt/format.h>
 
