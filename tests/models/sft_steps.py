@@ -20,9 +20,9 @@ import exports
 import torch
 import transformers
 
-LARGEST_LOSS = {1: 1e-6, 4: 1e-5}  # relative, by steps; after the first, rounding is already in the weights
+LARGEST_LOSS = {1: 1e-6, 4: 1e-6}  # relative, by steps
 LARGEST_WEIGHT = 1e-5
-LARGEST_CHANGE = 1e-3
+LARGEST_CHANGE = 2e-4
 OPTIMIZER = {"lr": 0.01, "beta1": 0.9, "beta2": 0.95, "eps": 1e-3, "weight_decay": 0.1, "clip_grad_norm": 0.5, "schedule": "constant"}
 LINES = [
     {"messages": [{"role": "user", "content": "What is 2 + 3?"}, {"role": "assistant", "content": "5"}]},
