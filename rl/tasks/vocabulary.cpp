@@ -195,7 +195,7 @@ std::shared_ptr<const data::ChatFormat> choose_chat_format(const configs::RunCon
 bool is_kept(const data::ChatFormat& chat, const fs::path& dir) {
   const auto without_end = [](const std::string& text) { return text.substr(0, text.find_last_not_of('\n') + 1); };
   return without_end(data::read_definition_file(dir / kTokenizerFile)) == without_end(chat.tokenizer().definition()) &&
-         kept_template(dir) == chat.template_text();
+         kept_template(dir).text == chat.template_text();
 }
 
 // Whether the task that was opened before the start is that of the run now. The folder may have got its first

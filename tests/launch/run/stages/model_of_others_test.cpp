@@ -122,24 +122,24 @@ TEST_F(ModelOfOthers, ATokenizerWithMoreTokensThanTheModelIsRefused) {
 
 TEST_F(ModelOfOthers, AChatTemplateOfAFileMayNotChangeOnceTheRunHasBegun) {
   const fs::path file = folder_.path() / "mine.jinja";
+  const std::string text = testing::kTemplateOfOthers;
   configs::RunConfig mine = config();
   mine.chat.chat_template = file.string();
-  write(file, "");
-  EXPECT_THAT([&] { rl::choose_chat_format(mine, dir_, false); },
-              ::testing::ThrowsMessage<ConfigError>(HasSubstr("mine.jinja is empty")));
-  write(file, "{{ nix");
-  EXPECT_THAT([&] { rl::choose_chat_format(mine, dir_, false); },
-              ::testing::ThrowsMessage<DataError>(HasSubstr("mine.jinja, line 1")));
-  write(file, kTemplate);
-  EXPECT_EQ(rl::choose_chat_format(mine, dir_, false)->template_text(), kTemplate);
   fs::create_directories(dir_);
-  for (const char* name : {"tokenizer.json", "chat_template.jinja"}) fs::copy_file(model_ / name, dir_ / name);
-  EXPECT_EQ(rl::choose_chat_format(mine, dir_, true)->template_text(), kTemplate);
-  write(file, std::string(kTemplate) + "!");
-  EXPECT_THAT([&] { rl::choose_chat_format(mine, dir_, true); },
+  // The first rank begins the run, and the others find it begun.
+  const auto chosen = [&](bool first) { return rl::open_vocabulary(mine, dir_, first).chat->template_text(); };
+  write(file, "");
+  EXPECT_THAT([&] { chosen(true); }, ::testing::ThrowsMessage<ConfigError>(HasSubstr("mine.jinja is empty")));
+  write(file, "{{ nix");
+  EXPECT_THAT([&] { chosen(true); }, ::testing::ThrowsMessage<DataError>(HasSubstr("mine.jinja, line 1")));
+  write(file, text);
+  EXPECT_EQ(chosen(true), text);
+  EXPECT_EQ(chosen(false), text);
+  write(file, text + "!");
+  EXPECT_THAT([&] { chosen(false); },
               ::testing::ThrowsMessage<ConfigError>(HasSubstr("mine.jinja has changed since the run began")));
   fs::remove(file);
-  EXPECT_EQ(rl::choose_chat_format(mine, dir_, true)->template_text(), kTemplate) << "the run has its own copy";
+  EXPECT_EQ(chosen(false), text) << "the run has its own copy";
 }
 
 // terse eval takes the task from a file, or from the command line alone.
