@@ -128,14 +128,14 @@ TEST_F(ModelOfOthers, AChatTemplateOfAFileMayNotChangeOnceTheRunHasBegun) {
   fs::create_directories(dir_);
   // The first rank begins the run, and the others find it begun.
   const auto chosen = [&](bool first) { return rl::open_vocabulary(mine, dir_, first).chat->template_text(); };
-  write(file, "");
+  folder_.write("mine.jinja", "");
   EXPECT_THAT([&] { chosen(true); }, ::testing::ThrowsMessage<ConfigError>(HasSubstr("mine.jinja is empty")));
-  write(file, "{{ nix");
+  folder_.write("mine.jinja", "{{ nix");
   EXPECT_THAT([&] { chosen(true); }, ::testing::ThrowsMessage<DataError>(HasSubstr("mine.jinja, line 1")));
-  write(file, text);
+  folder_.write("mine.jinja", text);
   EXPECT_EQ(chosen(true), text);
   EXPECT_EQ(chosen(false), text);
-  write(file, text + "!");
+  folder_.write("mine.jinja", text + "!");
   EXPECT_THAT([&] { chosen(false); },
               ::testing::ThrowsMessage<ConfigError>(HasSubstr("mine.jinja has changed since the run began")));
   fs::remove(file);
