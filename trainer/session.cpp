@@ -140,6 +140,9 @@ void Session::restore(checkpoints::Store::Loaded loaded) {
         loaded.path.string(), theirs, tokenizer_));
   }
   model_->restore(loaded.state);
+  // Only the stage reads the rest, later. The weights need not wait for it.
+  const auto& infos = ParamLayout(model_->spec()).infos;
+  for (const ParamInfo& info : infos) loaded.state.tensors.erase(info.name);
   global_step_ = loaded.info.step;
   on_disk_ = global_step_;
   finished_ = extra.at("finished");

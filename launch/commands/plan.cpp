@@ -63,15 +63,13 @@ plan::Run run_of(const Request& request, const GlobalOptions& globals) {
         rl::open_task_before_run(run.config, folder_of_run(request.config)).task;
     if (!task)
       throw UsageError("the tokenizer depends on a text that the plan does not read: name it by tokenizer.path.");
-    run.vocab = task->tokenizer().vocab_size();
-    run.prompt_tokens = task->max_prompt_tokens();
-    run.response_tokens = rl::response_limit(run.config, *task);
+    plan::describe_task(run, *task);
   } else if (request.vocab == 0 && run.config.model.vocab_size == 0) {
     run.vocab = vocabulary_of(request.config, run.config);
   }
   run.vocab = std::max(run.vocab, run.config.model.vocab_size);
   if (request.vocab > 0) run.vocab = request.vocab;
-  if (request.response_tokens > 0) run.response_tokens = request.response_tokens;
+  if (request.response_tokens > 0) run.response_tokens = run.trace_tokens = request.response_tokens;
   return run;
 }
 

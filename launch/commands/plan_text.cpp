@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "launch/plan/advice.h"
+#include "launch/plan/stage_memory.h"
 #include "launch/text.h"
 
 namespace terse::launch {
@@ -146,6 +147,7 @@ Rows time_rows(const Plans& plans) {
 std::string plan_text(const std::string& config_path, const Run& run, const Plans& plans) {
   std::string text = fmt::format("{}: {}, {}, on {} ({})\n{}\n\n", config_path, parameters_text(run),
                                  run.config.model.precision, run.machine.name, run.machine.summary, sharing_text(run));
+  text += fmt::format("start: {} until the first stage begins\n", bytes(total_bytes(plan::start_memory(run))));
   for (const StagePlan& plan : plans) text += answer(run, plan) + "\n";
   text += "\n" + table(memory_rows(run, plans), /*left=*/{0}) + "\n" + table(time_rows(plans), /*left=*/{0});
   for (const std::string& warning : plan::warnings(run, plans)) text += "\nwarning: " + warning + "\n";
@@ -182,6 +184,7 @@ nlohmann::json plan_json(const std::string& config_path, const Run& run, const P
           {"parameters", plan::shard_elements(plan::unit_sizes(run.spec()), 1)},
           {"trained_parameters", plan::shard_elements(plan::trained_sizes(run.spec()), 1)},
           {"fits", std::all_of(plans.begin(), plans.end(), [](const StagePlan& plan) { return plan.fits(); })},
+          {"start_bytes", total_bytes(plan::start_memory(run))},
           {"stages", stages},
           {"warnings", plan::warnings(run, plans)}};
 }

@@ -123,4 +123,9 @@ double workspace_bytes(const ModelSpec& spec, bool cuda, Pass pass, Moment momen
   return feed_forward;
 }
 
+double forward_bytes(const ModelSpec& spec, bool cuda, Pass pass) {
+  const Widths w(spec);
+  return static_cast<double>(pass.tokens) * element_bytes(spec, cuda) * 3 * (w.d + w.f);
+}
+
 }  // namespace terse::launch::plan

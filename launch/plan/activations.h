@@ -38,4 +38,8 @@ double activation_bytes(const ModelSpec& spec, bool cuda, Pass pass);
 // whole block, which has been recomputed.
 double workspace_bytes(const ModelSpec& spec, bool cuda, Pass pass, Moment moment);
 
+// A forward pass that keeps nothing for a backward pass needs at most the widest tensors of one block: the residual
+// with its norm and sum, gate|up and their product.
+double forward_bytes(const ModelSpec& spec, bool cuda, Pass pass);
+
 }  // namespace terse::launch::plan

@@ -146,10 +146,15 @@ std::string idle_ranks(const StagePlan& plan) {
 
 }  // namespace
 
-std::vector<std::string> warnings(const Run& run, const std::vector<StagePlan>& plans) {
+std::vector<std::string> memory_warnings(const Run& run, const std::vector<StagePlan>& plans) {
   std::vector<std::string> out;
   for (const StagePlan& plan : plans)
     if (!plan.fits()) out.push_back(does_not_fit(run, plan));
+  return out;
+}
+
+std::vector<std::string> warnings(const Run& run, const std::vector<StagePlan>& plans) {
+  std::vector<std::string> out = memory_warnings(run, plans);
   if (run.ranks > run.ranks_per_node && run.ranks % run.ranks_per_node != 0)
     out.push_back(fmt::format(
         "{} ranks do not fill nodes of {} ranks: the plan assumes that all nodes have the same number of ranks",

@@ -12,4 +12,7 @@ namespace terse::launch::plan {
 // work; stages that wait too long for the network.
 std::vector<std::string> warnings(const Run& run, const std::vector<StagePlan>& plans);
 
+// Only those about stages that do not fit.
+std::vector<std::string> memory_warnings(const Run& run, const std::vector<StagePlan>& plans);
+
 }  // namespace terse::launch::plan

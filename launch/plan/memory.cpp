@@ -15,7 +15,9 @@ namespace {
 
 using trainer::SequenceRange;
 
-constexpr double kPrefillRows = 4096;  // as in rl/engine/engine.cpp
+constexpr double kPrefillRows = 4096;                // as in rl/engine/engine.cpp
+constexpr double kMostCopiedBytes = 256 << 20;       // as in rl/engine/aten_decoder.cpp
+constexpr double kCheckpointFileBytes = 256u << 20;  // as in checkpoints/store.h
 
 double working_bytes(const ModelSpec& spec) {
   return spec.bf16 ? 2 : 4;
@@ -25,10 +27,12 @@ bool has_kernel_decoder(const ModelSpec& spec, bool cuda) {
   return !cuda && !spec.bf16;
 }
 
-// The number of tokens that one slot can hold.
-double slot_tokens(const ModelSpec& spec, bool cuda) {
-  const int64_t block = has_kernel_decoder(spec, cuda) ? trainer::kernels::kKeyBlock : 1;
-  return static_cast<double>((spec.max_seq_len + block - 1) / block * block);
+// The number of tokens in one slot that take memory. LibTorch's operations set all of a slot to zero.
+double slot_tokens(const ModelSpec& spec, const Generation& generation, bool cuda) {
+  if (!has_kernel_decoder(spec, cuda)) return static_cast<double>(spec.max_seq_len);
+  const int64_t block = trainer::kernels::kKeyBlock;
+  const int64_t used = generation.tokens > 0 ? std::min(generation.tokens, spec.max_seq_len) : spec.max_seq_len;
+  return static_cast<double>((used + block - 1) / block * block);
 }
 
 }  // namespace
@@ -86,7 +90,7 @@ std::vector<Consumer> state_bytes(const ModelSpec& spec, const PlannedSharding& 
   if (spec.has_adapters()) add(kFrozen, w * shard_elements(unit_sizes(spec), 1));
   add("weights", scheme.zero == 3 ? 0 : w * whole);
   add("fp32 masters", one_buffer ? 0 : 4 * part);
-  add("AdamW moments", 8 * part);
+  add(kMoments, 8 * part);
   add("gradients", 4 * shard_elements(scheme.gradients, ranks));
   const bool of_a_pass = scheme.distributed ? scheme.zero == 1 : scheme.pass_element < 4;
   if (of_a_pass) add("gradients of a pass", scheme.pass_element * shard_elements(scheme.gradients, 1));
@@ -169,17 +173,33 @@ std::vector<PassLoad> pass_loads(const ModelSpec& spec, const PlannedSharding& s
   return loads;
 }
 
+double checkpoint_bytes(const ModelSpec& spec, const PlannedSharding& sharding, bool student, bool resumes) {
+  const double own = shard_elements(trained_sizes(spec), sharding.shard().ranks);
+  double bytes = (student ? 28 : 12) * own;
+  if (resumes) return bytes - 4 * own;
+  if (spec.has_adapters())
+    bytes += working_bytes(spec) * shard_elements(unit_sizes(spec), 1) / static_cast<double>(sharding.ranks);
+  return bytes;
+}
+
+double checkpoint_file_bytes(double bytes) {
+  return std::min(bytes, kCheckpointFileBytes);
+}
+
 std::vector<Consumer> engine_bytes(const ModelSpec& spec, const Generation& generation, bool cuda) {
-  const double size = has_kernel_decoder(spec, cuda) ? 4 : working_bytes(spec);
+  const bool kernels = has_kernel_decoder(spec, cuda);
+  const double size = kernels ? 4 : working_bytes(spec);
   const double head = static_cast<double>(spec.kv_heads * spec.head_dim * spec.layers);
+  const int64_t slots = kernels ? std::min(generation.slots, generation.requests) : generation.slots;
   std::vector<Consumer> out = {{
       "keys and values",
-      static_cast<double>(generation.slots) * slot_tokens(spec, cuda) * 2 * head * size,
+      static_cast<double>(slots) * slot_tokens(spec, generation, cuda) * 2 * head * size,
   }};
-  if (has_kernel_decoder(spec, cuda)) {
+  if (kernels) {
+    const double table = static_cast<double>(spec.vocab * spec.hidden_size);
     double packed = shard_elements(unit_sizes(spec), 1);
-    if (spec.has_adapters()) packed += shard_elements(trained_sizes(spec), 1);
-    if (spec.tie_embeddings) packed += static_cast<double>(spec.vocab * spec.hidden_size);  // the head, transposed
+    if (spec.has_adapters()) packed += shard_elements(trained_sizes(spec), 1) - table;
+    if (spec.tie_embeddings) packed += table;  // the head, transposed
     out.push_back({"weights to decode with", 4 * packed});
   }
   return out;
@@ -187,21 +207,24 @@ std::vector<Consumer> engine_bytes(const ModelSpec& spec, const Generation& gene
 
 double decoding_bytes(const ModelSpec& spec, const Generation& generation, bool cuda) {
   const double live = static_cast<double>(std::min(generation.slots, generation.requests));
+  const double prompts = std::min(live, static_cast<double>(generation.prompts));
   const double prompt = static_cast<double>(generation.prompt_tokens);
-  const double prefill = std::min(live * prompt, kPrefillRows - 1 + prompt);
+  const double prefill = std::min(prompts * prompt, kPrefillRows - 1 + prompt);
   const double rows = std::max(live, prefill), w = static_cast<double>(spec.qkv_size() + 3 * spec.intermediate_size);
   const double size = has_kernel_decoder(spec, cuda) ? 4 : working_bytes(spec);
   double bytes = rows * size * (w + 3 * static_cast<double>(spec.hidden_size + spec.attention_size()));
-  bytes += live * static_cast<double>(spec.vocab) * 4 * 2;  // logits and probabilities
+  // The logits of the prompts, and of each response with its probabilities.
+  bytes += (prompts + 2 * live) * static_cast<double>(spec.vocab) * 4;
   if (has_kernel_decoder(spec, cuda)) return bytes;
-  // Each row reads a copy of its slot's keys and values, and has a mask. On a GPU, a mask with grouped heads leaves
-  // only the plain implementation of attention: it repeats the copy for every query head, and stores scores and their
-  // softmax.
-  const double c = static_cast<double>(spec.head_dim), capacity = slot_tokens(spec, cuda);
+  // Each row reads a copy of its slot's keys and values, and has a mask. On the CPU, few rows do so at a time. On a
+  // GPU, a mask with grouped heads leaves only the plain implementation of attention: it repeats the copy for every
+  // query head, and stores scores and their softmax.
+  const double c = static_cast<double>(spec.head_dim), capacity = slot_tokens(spec, generation, cuda);
   const double heads = static_cast<double>(spec.heads), kv_heads = static_cast<double>(spec.kv_heads);
-  double of_a_token = size * 2 * kv_heads * c + 1;
-  if (cuda) of_a_token += 2 * 4 * heads;
-  if (cuda && spec.heads != spec.kv_heads) of_a_token += size * 2 * heads * c;
+  const double copied = size * 2 * kv_heads * c;
+  if (!cuda) return bytes + rows * capacity + std::min(rows * capacity * copied, kMostCopiedBytes);
+  double of_a_token = copied + 1 + 2 * 4 * heads;
+  if (spec.heads != spec.kv_heads) of_a_token += size * 2 * heads * c;
   return bytes + rows * capacity * of_a_token;
 }
 

@@ -33,6 +33,8 @@ struct Consumer {
 
 // The consumer that a second model does not need again (state_bytes()).
 inline constexpr char kFrozen[] = "frozen weights";
+// The consumer that exists only while a stage takes its steps.
+inline constexpr char kMoments[] = "AdamW moments";
 
 double total_bytes(const std::vector<Consumer>& consumers);
 
@@ -50,14 +52,24 @@ struct PassLoad {
 std::vector<PassLoad> pass_loads(const ModelSpec& spec, const PlannedSharding& sharding, bool cuda, int64_t sequences,
                                  int64_t micro_batch);
 
-// Generation with `slots` sequences of up to spec.max_seq_len tokens (rl/engine).
+// The part of a rank in a checkpoint: weights and moments, and with a student also those of the student and its
+// average. Frozen weights are shared out. All of it is in memory while a background thread writes it. While a run
+// resumes, its stage needs all but the weights of the model (`resumes`).
+double checkpoint_bytes(const ModelSpec& spec, const PlannedSharding& sharding, bool student, bool resumes = false);
+// What reading or writing `bytes` of a checkpoint takes besides: one file of it.
+double checkpoint_file_bytes(double bytes);
+
+// Generation with `slots` sequences (rl/engine).
 struct Generation {
   int64_t slots = 0;
   int64_t prompt_tokens = 0;  // of each sequence
-  int64_t requests = 0;       // of one batch of rollouts on one rank
+  int64_t requests = 0;       // responses on one rank at a time: of a batch of rollouts, or of an evaluation
+  int64_t prompts = 0;        // prompts among them
+  int64_t tokens = 0;         // of the longest sequence; 0: spec.max_seq_len
 };
 // What the engine keeps permanently: keys and values, and on the CPU in fp32 a copy of the weights in the layout for
-// decoding.
+// decoding, which shares a frozen embedding. There the system provides memory for keys and values only once they are
+// written, so they count for the slots and tokens that are used.
 std::vector<Consumer> engine_bytes(const ModelSpec& spec, const Generation& generation, bool cuda);
 // The temporary memory of the largest forward pass: the prompts that are admitted together, or one token of every
 // sequence.

@@ -10,6 +10,7 @@
 #include "launch/plan/memory.h"
 #include "launch/plan/step_time.h"
 #include "rl/async/split_world.h"
+#include "rl/tasks/tokenized_task.h"
 
 namespace terse::launch::plan {
 
@@ -17,7 +18,9 @@ namespace terse::launch::plan {
 struct Run {
   configs::RunConfig config;
   int64_t vocab = 0;
-  int64_t prompt_tokens = 0, response_tokens = 0;  // of a problem of the task, for SFT and RL
+  int64_t prompt_tokens = 0, response_tokens = 0;  // of a problem of the task, at most; 0: the run has no task
+  int64_t trace_tokens = 0;                        // of a demonstration; 0: as many as a response
+  int64_t difficulties = 1;                        // of the task
   configs::Hardware machine;
   int64_t ranks = 1;
   int64_t ranks_per_node = 1;
@@ -31,13 +34,18 @@ struct Run {
     spec.activation_checkpointing |= config.parallel.zero == 3 && ranks > 1;
     return spec;
   }
-  double limit_bytes() const { return (machine.memory_gib - machine.reserved_gib) * 0x1p30; }
+  bool has_task() const { return prompt_tokens > 0; }
+  int64_t learners() const { return ranks - (splits() ? rl::rollout_ranks(config.parallel, ranks) : 0); }
+  double limit_bytes() const { return machine.memory_gib * 0x1p30; }
 };
+
+// Sets the sizes that a task decides: the vocabulary and the longest texts.
+void describe_task(Run& run, const rl::TokenizedTask& task);
 
 // The plan of one stage, for one rank. Sequences are split evenly over the ranks that learn, rounded up.
 struct StagePlan {
   std::string stage;
-  std::vector<Consumer> memory;          // at the worst moment, on a rank that learns
+  std::vector<Consumer> memory;          // of the process at the worst moment, on a rank that learns
   std::vector<Consumer> sampler_memory;  // on a rank that only generates; empty without such ranks
   double limit_bytes = 0;
 

@@ -10,6 +10,8 @@
 namespace terse::launch::plan {
 
 struct StageShape {
+  int64_t steps = 0, eval_every = 0;
+  int64_t validated = 0;  // sequences of a validation loss that all ranks run at once
   int64_t sequences = 0;  // in one update, over all ranks
   std::vector<int64_t>
       batches;  // over all ranks; those of rollouts, demonstrations and the student take separate passes
@@ -31,5 +33,11 @@ struct StageShape {
 };
 
 StageShape shape_of(const Run& run, const std::string& stage);
+
+PlannedSharding sharding_of(const Run& run, int64_t learners);
+// The rollouts of a step on one rank, and the evaluations between steps, which may need more.
+Generation generation_of(const Run& run, const StageShape& shape);
+// The evaluation after the steps.
+Generation evaluation_of(const Run& run, const StageShape& shape);
 
 }  // namespace terse::launch::plan

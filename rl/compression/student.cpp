@@ -12,10 +12,9 @@ namespace terse::rl {
 
 namespace {
 
-constexpr int64_t kGateEvery = 10;      // steps
-constexpr int64_t kGateProblems = 128;  // problems of each difficulty
-constexpr int64_t kPiece = 1 << 20;     // weights exchanged at a time
-constexpr double kAverage = 0.99;       // decay of the averaged weights, per update
+constexpr int64_t kGateEvery = 10;   // steps
+constexpr int64_t kPiece = 1 << 20;  // weights exchanged at a time
+constexpr double kAverage = 0.99;    // decay of the averaged weights, per update
 
 }  // namespace
 

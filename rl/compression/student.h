@@ -25,6 +25,8 @@ namespace terse::rl {
 
 class Student {
  public:
+  static constexpr int64_t kGateProblems = 128;  // problems of each difficulty at the gate
+
   // All arguments must outlive the student. The gate polls `signals`, if given, for a stop request.
   Student(const configs::RunConfig& config, const TokenizedTask& task, trainer::Transformer& policy,
           trainer::SignalPoll* signals = nullptr);

@@ -154,7 +154,8 @@ class KernelDecoder final : public Decoder {
     const auto transposed = [](const Tensor& w) { return w.detach().to(torch::kFloat32).t().contiguous(); };
     const auto vector = [](const Tensor& w) { return w.detach().to(torch::kFloat32).clone(); };
     trainer::FlatParams& params = model_.params();
-    if (params.frozen() != nullptr && params.frozen()->version() == frozen_version_) {
+    const bool frozen = params.frozen() != nullptr;
+    if (frozen && params.frozen()->version() == frozen_version_) {
       size_t layer = 0;
       params.visit(
           [&](const trainer::BlockWeights& w) {
@@ -164,16 +165,17 @@ class KernelDecoder final : public Decoder {
       return;
     }
     blocks_.clear();
+    embedding_ = head_ = Tensor();  // frees the old ones before the new ones are allocated
     params.visit(
         [&](const trainer::BlockWeights& w) {
           blocks_.push_back(trainer::transform(declared_, w, transposed, vector));
         },
         [&] {
-          embedding_ = vector(params.embedding());
+          embedding_ = frozen ? params.embedding().detach() : vector(params.embedding());
           final_norm_ = vector(params.final_norm());
           head_ = transposed(params.head());
         });
-    if (params.frozen() != nullptr) frozen_version_ = params.frozen()->version();
+    if (frozen) frozen_version_ = params.frozen()->version();
   }
 
   Tensor run(const DecodeRows& rows) override {

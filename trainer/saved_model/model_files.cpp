@@ -11,13 +11,21 @@
 
 namespace terse::trainer {
 
+namespace {
+
+// Of whole rows that are read at a time. The pages of a mapped file can be given back after each piece.
+constexpr int64_t kPieceElements = 4 << 20;
+
+}  // namespace
+
 void read_by_rows(int64_t columns, int64_t begin, int64_t end, float* out,
                   const std::function<void(int64_t, int64_t, std::span<float>)>& read_rows) {
   std::vector<float> row;
   while (begin < end) {
     const int64_t first = begin / columns, skipped = begin % columns;
     if (skipped == 0 && end - begin >= columns) {
-      const int64_t rows = (end - begin) / columns, count = rows * columns;
+      const int64_t most = std::max<int64_t>(1, kPieceElements / columns);
+      const int64_t rows = std::min(most, (end - begin) / columns), count = rows * columns;
       read_rows(first, rows, {out, static_cast<size_t>(count)});
       out += count;
       begin += count;

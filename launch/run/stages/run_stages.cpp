@@ -9,6 +9,8 @@
 #include <optional>
 
 #include "base/durable.h"
+#include "launch/output.h"
+#include "launch/run/memory_need.h"
 #include "launch/run/stages/pretrain_stage.h"
 #include "launch/run/stages/sft_stage.h"
 #include "launch/run/stages/stage_evaluation.h"
@@ -41,6 +43,14 @@ rl::Vocabulary open_together(RunRequest& request, torch::Device device) {
     });
   }
   return std::move(*vocabulary);
+}
+
+// Says what the run will need before anything large is allocated: a system that runs out of memory kills a process
+// without a word.
+void tell_memory_need(const RunRequest& request, const rl::Vocabulary& vocabulary) {
+  const MemoryNeed need = memory_need(request.config, vocabulary, request.world->place(), inspect_memory());
+  if (!need.text.empty()) say("{}\n", need.text);
+  for (const std::string& warning : need.warnings) warn("terse: warning: {}\n", warning);
 }
 
 nlohmann::json write_summary(const RunRequest& request, const nlohmann::json& stages) {
@@ -96,6 +106,7 @@ nlohmann::json run_stages(RunRequest request) try {
   trainer::set_threads(config.run.threads, (place.ranks + place.nodes - 1) / place.nodes);
   const torch::Device device = trainer::choose_device(config.run.device, place.local_rank);
   const rl::Vocabulary vocabulary = open_together(request, device);
+  if (place.rank == 0 && device.is_cpu()) tell_memory_need(request, vocabulary);
   nlohmann::json summary;
   std::optional<trainer::SavedAndStopped> stopped;  // thrown after the ranks have left their groups in order
   std::optional<rl::SplitWorld> split;

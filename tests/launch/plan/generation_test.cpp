@@ -21,7 +21,7 @@ trainer::ModelSpec spec_of(const std::string& precision) {
 
 void expect_close(const std::string& precision) {
   trainer::Transformer model(spec_of(precision), torch::kCPU, 1);
-  const Generation generation{.slots = 32, .prompt_tokens = 40, .requests = 32};
+  const Generation generation{.slots = 32, .prompt_tokens = 40, .requests = 32, .prompts = 32};
   const support::CountTensorBytes count;
   rl::Engine engine(model, {generation.slots});
   const double kept = count.bytes().now();

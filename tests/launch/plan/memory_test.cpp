@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "launch/plan/plan.h"
+#include "launch/plan/stage_memory.h"
 #include "tests/support/tensor_bytes.h"
 #include "tests/support/tiny_model.h"
 #include "trainer/optimizer.h"
@@ -62,7 +62,8 @@ Run run_of(const Example& example) {
 }
 
 double predicted(const Example& example) {
-  return plan_stage(run_of(example), "pretrain").bytes();
+  const Run run = run_of(example);
+  return total_bytes(step_memory(run, shape_of(run, "pretrain")));
 }
 
 // A plan promises an error of at most a tenth. These examples are closer: only temporary memory of kernels and LibTorch
@@ -314,9 +315,67 @@ TEST(PlanMemory, TheHeadIsTakenApartBySequences) {
 }
 
 TEST(PlanMemory, KeysAndValuesByHand) {
+  const auto keys_and_values = [](bool bf16, bool cuda, const Generation& generation) {
+    return bytes_of(engine_bytes(tiny(bf16), generation, cuda), "keys and values");
+  };
   // 3 slots of 32 tokens, 2 layers, 2 heads of 4, keys and values, fp32.
-  EXPECT_EQ(bytes_of(engine_bytes(tiny(), {3, 4, 3}, false), "keys and values"), 3 * 32 * 2 * 8 * 2 * 4);
-  EXPECT_EQ(bytes_of(engine_bytes(tiny(true), {3, 4, 3}, true), "keys and values"), 3 * 32 * 2 * 8 * 2 * 2);
+  const Generation three{.slots = 3, .prompt_tokens = 4, .requests = 3, .prompts = 3};
+  EXPECT_EQ(keys_and_values(false, false, three), 3 * 32 * 2 * 8 * 2 * 4);
+  EXPECT_EQ(keys_and_values(true, true, three), 3 * 32 * 2 * 8 * 2 * 2);
+  // One request of 9 tokens in 3 slots. Only the kernels leave the rest of the memory untouched.
+  const Generation one{.slots = 3, .prompt_tokens = 4, .requests = 1, .prompts = 1, .tokens = 9};
+  EXPECT_EQ(keys_and_values(false, false, one), 1 * 16 * 2 * 8 * 2 * 4);
+  EXPECT_EQ(keys_and_values(true, false, one), 3 * 32 * 2 * 8 * 2 * 2);
+}
+
+TEST(PlanMemory, WeightsToDecodeWithByHand) {
+  const Generation one{.slots = 1, .prompt_tokens = 4, .requests = 1, .prompts = 1};
+  const auto packed = [&](const ModelSpec& spec) {
+    return bytes_of(engine_bytes(spec, one, false), "weights to decode with");
+  };
+  ModelSpec lora = tiny();
+  lora.lora.rank = 2;
+  EXPECT_EQ(packed(tiny()), 4 * (1400 + 80));  // and the head, transposed
+  EXPECT_EQ(packed(lora), 4 * (1400 + 544));   // the embedding is that of the model
+  EXPECT_EQ(packed(tiny(true)), 0);
+}
+
+TEST(PlanMemory, PromptsOfAGroupRunOnce) {
+  const Generation alone{.slots = 64, .prompt_tokens = 50, .requests = 64, .prompts = 64};
+  Generation groups = alone;
+  groups.prompts = 8;
+  // V 10: the logits of 56 prompts. A row has q|k|v 24, feed-forward 3 * 16, and 3 (8 + 8), in fp32.
+  const double rows = 64 * 50 - 8 * 50, row = 4 * (24 + 48 + 48);
+  EXPECT_EQ(decoding_bytes(tiny(), alone, false) - decoding_bytes(tiny(), groups, false), rows * row + 56 * 10 * 4);
+}
+
+// 24 layers, K 2 heads of 64: a slot of 8,192 tokens has 4 MiB of keys and values in a layer.
+TEST(PlanMemory, RowsThatAttendTogetherOnTheCpuAreFew) {
+  configs::Model model;
+  model.layers = 24;
+  model.hidden_size = 896;
+  model.heads = 14;
+  model.kv_heads = 2;
+  model.intermediate_size = 4864;
+  model.max_seq_len = 8192;
+  model.precision = "bf16";
+  const Generation generation{.slots = 64, .prompt_tokens = 300, .requests = 64, .prompts = 8};
+  const double bytes = decoding_bytes(resolve(model, 151'936), generation, false);
+  // 2,400 rows with their masks, and 64 responses.
+  const double row = 2 * (1152 + 3 * 4864 + 3 * (896 + 896)) + 8192, logits = 4 * 151'936;
+  EXPECT_EQ(bytes, 2400 * row + (8 + 2 * 64) * logits + (256 << 20));
+}
+
+TEST(PlanMemory, CheckpointsByHand) {
+  EXPECT_EQ(checkpoint_bytes(tiny(), {}, false), 12 * 1400);
+  EXPECT_EQ(checkpoint_bytes(tiny(true), {}, true), 28 * 1400);  // fp32, and the student with its average
+  EXPECT_EQ(checkpoint_bytes(tiny(), {4, 4, 1, false}, false), 12 * 350);
+  EXPECT_EQ(checkpoint_bytes(tiny(), {}, false, true), 8 * 1400);  // the stage resumes with its moments
+  ModelSpec lora = tiny(true);
+  lora.lora.rank = 2;
+  EXPECT_EQ(checkpoint_bytes(lora, {4, 4, 1, false}, false), 12 * 544 / 4 + 2 * 1400 / 4);
+  EXPECT_EQ(checkpoint_file_bytes(1000), 1000);
+  EXPECT_EQ(checkpoint_file_bytes(1e12), 256 << 20);
 }
 
 }  // namespace
