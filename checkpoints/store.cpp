@@ -58,10 +58,11 @@ struct Store::Impl {
 
   const std::filesystem::path dir;
   const StoreOptions options;
-  std::future<void> writing;            // the last save, until wait() has taken its result
-  std::mutex folder;                    // held while the checkpoints/ folder is read or written
-  TemporaryNames names;                 // used by the background save, and by other calls only when no save runs
-  std::map<int64_t, int64_t> attempts;  // how often the save of each step has begun
+  std::future<void> writing;  // the last save, until wait() has taken its result
+  std::mutex folder;          // held while the checkpoints/ folder is read or written
+  TemporaryNames names;       // used by the background save, and by other calls only when no save runs
+  std::map<std::string, torch::Tensor> copies;  // on the host, reused from save to save
+  std::map<int64_t, int64_t> attempts;          // how often the save of each step has begun
 
   // Prepares this rank's part of a save. What the caller's thread finds wrong is thrown with one rank, and becomes the
   // refusal with several.
@@ -86,11 +87,14 @@ SaveRequest Store::Impl::prepare(const CheckpointInfo& info, const StateDict& st
 }
 
 void Store::Impl::copy_to_host(SaveRequest& request) {
+  std::erase_if(copies, [&](const auto& item) { return !request.tensors.contains(item.first); });
   for (auto& [name, shard] : request.tensors) {
+    torch::Tensor& copy = copies[name];
     const torch::Tensor source = shard.data.detach();
-    // Pinned memory lets the device copy at full speed.
-    const torch::Tensor copy =
-        torch::empty({source.numel()}, torch::TensorOptions(source.scalar_type()).pinned_memory(source.is_cuda()));
+    if (!copy.defined() || copy.scalar_type() != source.scalar_type() || copy.numel() != source.numel()) {
+      // Pinned memory lets the device copy at full speed.
+      copy = torch::empty({source.numel()}, torch::TensorOptions(source.scalar_type()).pinned_memory(source.is_cuda()));
+    }
     copy.view(source.sizes()).copy_(source);
     shard.data = copy;
   }
@@ -139,11 +143,7 @@ bool Store::idle(std::chrono::milliseconds patience) const {
 
 void Store::save(const CheckpointInfo& info, const StateDict& state) {
   wait();
-  // The copies are freed as soon as they are written.
-  auto write = [impl = impl_.get(), request = impl_->prepare(info, state)]() mutable {
-    const SaveRequest mine = std::move(request);
-    impl->write(mine);
-  };
+  auto write = [impl = impl_.get(), request = impl_->prepare(info, state)] { impl->write(request); };
   if (!impl_->options.async) return write();
   impl_->writing = std::async(std::launch::async, std::move(write));
 }

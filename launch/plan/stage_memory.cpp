@@ -105,7 +105,8 @@ std::vector<Consumer> worst_of_step(const Run& run, const StageShape& shape) {
   return worst;
 }
 
-// A checkpoint and the file of it that is written or read. Without a background thread, only resuming needs it. On a GPU both are in the memory of the host.
+// A checkpoint and the file of it that is written or read. Without a background thread, only resuming needs it. On a
+// GPU both are in the memory of the host.
 std::vector<Consumer> checkpoint(const Run& run, const StageShape& shape) {
   if (run.cuda()) return {};
   const bool written = run.config.checkpoint.async || run.ranks > 1;  // by a background thread

@@ -70,6 +70,7 @@ TEST(Plan, RolloutsDemonstrationsAndTheStudentTakePassesOfTheirOwn) {
     auto run = quickstart(2);
     run.config.rl.prompts = 4;
     run.config.rl.group_size = 8;
+    run.config.engine.max_batch = 8;  // so that passes need most, and not the evaluation after the stage
     run.config.rl.demonstrations = demonstrations;
     run.config.rl.student.traces = traces;
     return plan_stage(run, "rl");
@@ -104,6 +105,7 @@ TEST(Plan, TheLargestMicroBatchFitsAndOneMoreDoesNot) {
 
 TEST(Plan, TheLargestBatchOfTheEngineFitsAndOneMoreDoesNot) {
   auto run = quickstart(1);
+  run.config.eval.problems_per_difficulty = 10'000'000;  // fills every slot
   run.config.engine.max_batch = plan_stage(run, "rl").largest_slots;
   ASSERT_GT(run.config.engine.max_batch, 0);
   EXPECT_TRUE(plan_stage(run, "rl").fits());

@@ -75,9 +75,10 @@ TEST(PlanStageMemory, AGpuHasNoCheckpointInItsMemory) {
   EXPECT_EQ(bytes_of(memory_of(run, "sft"), "checkpoint"), 0);
 }
 
-// With LoRA, the copy of the weights that decodes takes more than training.
+// With LoRA, the copy of the weights that decodes, with keys and values, takes more than training.
 TEST(PlanStageMemory, TheEvaluationAfterTheStepsMayNeedMost) {
   auto run = wide();
+  run.config.engine.max_batch = run.config.eval.problems_per_difficulty = 64;
   run.config.lora.rank = 2;
   const std::vector<Consumer> memory = memory_of(run, "sft");
   EXPECT_GT(bytes_of(memory, "weights to decode with"), 0);

@@ -45,9 +45,12 @@ TEST_F(MemoryNeedOfARun, WarnsWhenTheControlGroupHasLess) {
 }
 
 TEST_F(MemoryNeedOfARun, RanksOfANodeShareItsMemory) {
-  const MemoryNeed said = need(int64_t{8} << 30, 0, {.rank = 0, .ranks = 8, .node = 0, .nodes = 2, .local_rank = 0, .host = ""});
+  const MemoryNeed said =
+      need(int64_t{8} << 30, 0, {.rank = 0, .ranks = 8, .node = 0, .nodes = 2, .local_rank = 0, .host = ""});
   EXPECT_THAT(said.text, AllOf(HasSubstr(" on each rank; the machine has 8.0 GiB for 4 ranks")));
-  EXPECT_THAT(need(int64_t{1} << 30, 0, {.rank = 0, .ranks = 8, .node = 0, .nodes = 2, .local_rank = 0, .host = ""}).warnings, ::testing::SizeIs(2));
+  EXPECT_THAT(
+      need(int64_t{1} << 30, 0, {.rank = 0, .ranks = 8, .node = 0, .nodes = 2, .local_rank = 0, .host = ""}).warnings,
+      ::testing::SizeIs(2));
 }
 
 TEST_F(MemoryNeedOfARun, ARunThatOnlyEvaluatesSaysNothing) {

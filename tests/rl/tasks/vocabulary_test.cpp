@@ -66,7 +66,7 @@ TEST_F(OpenedOnce, AFileThatHasChangedSinceIsReadAgain) {
   OpenedTask opened = open_task_before_run(config_, run_);
   write("eval.jsonl", "3+3");
   const Vocabulary vocabulary = open_vocabulary(config_, run_, true, std::move(opened));
-  EXPECT_EQ(vocabulary.task->text().item(Split::kEval, 0).prompt.at(0).content, "3+3\n");
+  EXPECT_EQ(vocabulary.task->text().item(Split::kEval, 0).prompt.at(0).content, "3+3");
 }
 
 TEST_F(OpenedOnce, AnotherTokenizerInTheFolderIsUsedByTheOtherRanks) {
@@ -103,7 +103,7 @@ TEST_F(OpenedOnce, TheWorkingFolderIsNoRunFolder) {
   const OpenedTask opened = open_task_before_run(config_);
   fs::current_path(before);
   EXPECT_EQ(opened.task->tokenizer().id(), "byte");
-  EXPECT_EQ(opened.task->text().item(Split::kTrain, 0).prompt.at(0).content, "1+1\n");
+  EXPECT_EQ(opened.task->text().item(Split::kTrain, 0).prompt.at(0).content, "1+1");
 }
 
 TEST_F(OpenedOnce, AMissingFileIsNamed) {

@@ -102,6 +102,9 @@ TEST_F(ModelOfOthers, WithoutATokenizerIsRefused) {
 // A response could not end. This is a mistake of the user and no bug.
 TEST_F(ModelOfOthers, WithoutAnEndTokenIsRefused) {
   for (const char* file : {"tokenizer_config.json", "generation_config.json"}) fs::remove(model_ / file);
+  nlohmann::json shape = nlohmann::json::parse(support::read_file(model_ / "config.json"));
+  shape.erase("eos_token_id");
+  folder_.write("model/config.json", shape.dump());
   try {
     config();
     ADD_FAILURE() << "expected an error";
