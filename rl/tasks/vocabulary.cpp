@@ -33,15 +33,24 @@ std::unique_ptr<const Task> kept_task(const configs::RunConfig& config, const fs
   return needs_task(config) ? make_task(with_kept_files(config.task, dir), config.run.seed) : nullptr;
 }
 
+struct NamedTemplate {
+  std::string text;  // empty: there is none
+  std::string name;  // of the file, for messages
+};
+
+NamedTemplate read_template(const fs::path& file) {
+  return {data::read_definition_file(file), file.string()};
+}
+
 // The chat template that a run folder keeps.
-std::string kept_template(const fs::path& dir) {
+NamedTemplate kept_template(const fs::path& dir) {
   const fs::path file = dir / trainer::kChatTemplateFile;
-  return fs::exists(file) ? data::read_definition_file(file) : std::string();
+  return fs::exists(file) ? read_template(file) : NamedTemplate();
 }
 
 std::shared_ptr<const data::ChatFormat> format_of(const configs::RunConfig& config, TokenizerPtr tokenizer,
-                                                  const std::string& chat_template) {
-  return std::make_shared<const data::ChatFormat>(std::move(tokenizer), chat_template, "the chat template",
+                                                  const NamedTemplate& chat_template) {
+  return std::make_shared<const data::ChatFormat>(std::move(tokenizer), chat_template.text, chat_template.name,
                                                   config.chat);
 }
 
@@ -84,14 +93,13 @@ TokenizerPtr chosen_tokenizer(const configs::RunConfig& config, const fs::path& 
   return data::make_tokenizer(config.tokenizer, config.data.train, config.data.separator, progress);
 }
 
-// The text of the chat template; empty: there is none.
-std::string chosen_template(const configs::RunConfig& config, const fs::path& dir, bool begun,
-                            const std::string& of_init) {
+NamedTemplate chosen_template(const configs::RunConfig& config, const fs::path& dir, bool begun,
+                              const trainer::ModelVocabulary& init) {
   const std::string& choice = config.chat.chat_template;
   if (begun) return kept_template(dir);
-  if (choice == "none") return "";
-  if (choice == "auto") return of_init;
-  if (fs::is_regular_file(choice)) return data::read_definition_file(choice);
+  if (choice == "none") return {};
+  if (choice == "auto") return {init.chat_template, init.template_name};
+  if (fs::is_regular_file(choice)) return read_template(choice);
   throw ConfigError(
       fmt::format("chat.chat_template: no such file: {}; expected auto, none, or a file with a template", choice));
 }
@@ -176,7 +184,7 @@ std::shared_ptr<const data::ChatFormat> choose_chat_format(const configs::RunCon
                                                            bool begun, const Progress& progress) {
   const trainer::ModelVocabulary init = begun ? trainer::ModelVocabulary() : vocabulary_of_init(config);
   return format_of(config, chosen_tokenizer(config, dir, begun, init.tokenizer, progress),
-                   chosen_template(config, dir, begun, init.chat_template));
+                   chosen_template(config, dir, begun, init));
 }
 
 Vocabulary open_vocabulary(const configs::RunConfig& config, const fs::path& dir, bool first,

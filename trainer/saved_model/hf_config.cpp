@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/errors.h"
+#include "base/message_text.h"
 
 namespace terse::trainer {
 
@@ -60,9 +61,8 @@ constexpr Family kFamilies[] = {
 
 [[noreturn]] void fail(const std::string& key, const json& found, const std::string& expected) {
   constexpr size_t kShown = 100;
-  std::string text = found.dump(-1, ' ', false, json::error_handler_t::replace);
-  if (text.size() > kShown) text = text.substr(0, kShown) + "..";
-  throw DataError(fmt::format("\"{}\" is {}; expected {}", key, text, expected));
+  const std::string text = found.dump(-1, ' ', false, json::error_handler_t::replace);
+  throw DataError(fmt::format("\"{}\" is {}; expected {}", key, message_text(text, kShown), expected));
 }
 
 // Returns the value of a key; null when it is absent or null.

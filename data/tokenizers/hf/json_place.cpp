@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "base/utf8.h"
+#include "base/message_text.h"
 
 namespace terse::data {
 
@@ -21,9 +21,7 @@ constexpr size_t kMaxShown = 60;
 std::string shown(const json& value) {
   if (value.is_object()) return "an object";
   if (value.is_array()) return "an array";
-  const std::string text = value.dump(-1, ' ', false, json::error_handler_t::replace);
-  return text.size() <= kMaxShown ? text
-                                  : printable(text.substr(0, whole_characters(text.substr(0, kMaxShown)))) + "...";
+  return message_text(value.dump(-1, ' ', false, json::error_handler_t::replace), kMaxShown);
 }
 
 }  // namespace
@@ -86,6 +84,7 @@ bool JsonPlace::boolean(std::string_view key, bool absent) const {
 }
 
 json parse_json_strictly(std::string_view text) {
+  if (text.starts_with("\xEF\xBB\xBF")) throw std::invalid_argument("it begins with a byte order mark");
   std::vector<size_t> keys;  // how many each open object has had so far
   const json::parser_callback_t check = [&](int depth, json::parse_event_t event, json& parsed) {
     switch (event) {
