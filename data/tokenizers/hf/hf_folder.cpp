@@ -115,7 +115,7 @@ class Reader {
     if (!definition_.adds_bos || ends_.bos == definition_.bos) return;
     const auto name = [&](int32_t id) {
       for (const AddedToken& token : definition_.added) {
-        if (token.id == id) return fmt::format("\"{}\"", printable(token.content));
+        if (token.id == id) return quote(token.content);
       }
       return fmt::format("token {}", id);
     };
