@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "base/formats/tensor_shape.h"
+#include "base/message_text.h"
 #include "base/sha256.h"
 
 namespace terse::checkpoints {
@@ -245,7 +246,7 @@ json parse_json(std::string_view text) {
   try {
     return json::parse(text, check_depth);
   } catch (const json::exception& error) {
-    fail(fmt::format("it is not JSON: {}", error.what()));
+    fail(fmt::format("it is not JSON: {}", message_text(error.what())));
   }
 }
 

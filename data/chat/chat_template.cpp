@@ -26,6 +26,28 @@ constexpr std::array<const char*, 4> kOwnVariables = {"messages", "tools", "docu
 constexpr std::array<std::string_view, 8> kTrustedRoles = {"system", "developer", "user",    "assistant",
                                                            "tool",   "function",  "ipython", "observation"};
 
+// A rendering may take this much work for itself and for each byte of its input, and jinja::Limits::kWork in all. So it
+// makes 32 MB of text at most when the input is small, which is far from what a conversation needs: one of a thousand
+// messages takes a million units.
+constexpr uint64_t kOwnWork = 4'000'000;
+constexpr uint64_t kWorkForByte = 64;
+
+// The bytes of keys and texts; any other value counts as 8.
+uint64_t input_bytes(const Json& value) {
+  if (value.is_string()) return value.get_ref<const std::string&>().size();
+  if (!value.is_structured()) return sizeof(int64_t);
+  uint64_t bytes = 0;
+  for (const auto& [key, member] : value.items()) bytes += key.size() + input_bytes(member);
+  return bytes;
+}
+
+uint64_t most_work(const Conversation& conversation, const RenderOptions& options) {
+  uint64_t bytes = input_bytes(options.tools) + input_bytes(options.documents) + input_bytes(options.variables);
+  for (const Message& message : conversation) bytes += input_bytes(message.fields);
+  const uint64_t most = jinja::Limits::kWork;
+  return std::min(kOwnWork + kWorkForByte * std::min(bytes, most / kWorkForByte), most);
+}
+
 jinja::Value message_value(jinja::Context& context, const Message& message, int64_t index) {
   std::vector<std::pair<jinja::Value, jinja::Value>> items;
   for (const auto& [key, value] : message.fields.items()) {
@@ -93,7 +115,7 @@ class ChatTemplate::Implementation {
   }
 
   jinja::Text run(const Conversation& conversation, const RenderOptions& options) const {
-    jinja::Context context(name_, options.date);
+    jinja::Context context(name_, options.date, most_work(conversation, options));
     jinja::Interpreter interpreter(body_, context);
     for (const auto& [name, text] : tokens_.named) interpreter.set(name, jinja::Value(jinja::Text(text)));
     for (const auto& [name, value] : options.variables.items()) {

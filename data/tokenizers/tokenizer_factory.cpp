@@ -7,6 +7,7 @@
 
 #include "base/durable.h"
 #include "base/errors.h"
+#include "base/message_text.h"
 #include "base/utf8.h"
 #include "configs/load.h"
 #include "data/store/token_store.h"
@@ -107,9 +108,9 @@ std::shared_ptr<const Tokenizer> parse_tokenizer(std::string_view definition, co
   try {
     return parse_definition(definition);
   } catch (const json::exception& error) {
-    throw DataError(fmt::format("{}: not a tokenizer: {}", origin, error.what()));
+    throw DataError(fmt::format("{}: not a tokenizer: {}", origin, message_text(error.what())));
   } catch (const std::invalid_argument& error) {
-    throw DataError(fmt::format("{}: not a tokenizer: {}", origin, error.what()));
+    throw DataError(fmt::format("{}: not a tokenizer: {}", origin, message_text(error.what())));
   }
 }
 

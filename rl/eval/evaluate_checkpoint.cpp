@@ -93,8 +93,7 @@ Opened open_model(const fs::path& target, const torch::Device& device) {
   Opened opened;
   opened.spec = files->spec();
   opened.vocabulary.chat = std::make_shared<const data::ChatFormat>(
-      std::move(vocabulary.tokenizer), vocabulary.chat_template,
-      fmt::format("the chat template of {}", target.string()), opened.config.chat);
+      std::move(vocabulary.tokenizer), vocabulary.chat_template, vocabulary.template_name, opened.config.chat);
   trainer::set_threads(opened.config.run.threads);
   opened.spec.bf16 = false;
   opened.model =

@@ -96,10 +96,10 @@ TokenizerPtr chosen_tokenizer(const configs::RunConfig& config, const fs::path& 
 
 // The text is empty where there is no template.
 NamedTemplate chosen_template(const configs::RunConfig& config, const fs::path& dir, bool begun,
-                              const std::string& of_init) {
+                              const trainer::ModelVocabulary& init) {
   const std::string& choice = config.chat.chat_template;
   if (choice == "none" && !begun) return {};
-  if (choice == "auto" && !begun) return {of_init, "the chat template of " + config.model.init};
+  if (choice == "auto" && !begun) return {init.chat_template, init.template_name};
   const bool is_file = choice != "none" && choice != "auto" && fs::is_regular_file(choice);
   const NamedTemplate given = {is_file ? data::read_definition_file(choice) : std::string(), choice};
   if (!begun && !is_file) {
@@ -188,7 +188,7 @@ std::shared_ptr<const data::ChatFormat> choose_chat_format(const configs::RunCon
                                                            bool begun, const Progress& progress = {}) {
   const trainer::ModelVocabulary init = begun ? trainer::ModelVocabulary() : vocabulary_of_init(config);
   return format_of(config, chosen_tokenizer(config, dir, begun, init.tokenizer, progress),
-                   chosen_template(config, dir, begun, init.chat_template));
+                   chosen_template(config, dir, begun, init));
 }
 
 // Whether the run folder keeps this chat format. A definition may have got a line end in the file.

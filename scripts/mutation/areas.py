@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 ABOVE = {
-    "base": ["configs", "data", "checkpoints", "trainer", "rl", "options", "launch"],
+    "base": ["configs", "data", "checkpoints", "trainer", "hostile", "rl", "options", "launch"],
     "configs": ["trainer", "rl", "options", "launch"],
-    "data": ["trainer", "rl", "options", "launch"],
+    "data": ["trainer", "hostile", "rl", "options", "launch"],
     "checkpoints": ["trainer", "rl", "options", "launch"],
-    "trainer": ["rl", "options", "launch"],
+    "trainer": ["hostile", "rl", "options", "launch"],
     "rl": ["options", "launch"],
     "launch": [],
 }
@@ -27,6 +27,7 @@ AREAS = {
     "trainer": Area(
         ("trainer_tests", "parallel_conformance"), r"^trainer/parallel_conformance/mpi_cpu_2$"
     ),
+    "hostile": Area(("hostile_tests",)),
     "rl": Area(("rl_tests", "weight_sync_ranks"), r"^rl/weight_sync/(1_of_2|2_of_3)$"),
     "options": Area(("options_tests",)),
     "launch": Area(

@@ -30,7 +30,7 @@ class Answers {
   Answers(const std::filesystem::path& path, std::string logits)
       : files_(trainer::open_model_files(path)),
         vocabulary_(trainer::load_model_vocabulary(path)),
-        chat_(vocabulary_.tokenizer, vocabulary_.chat_template, "the chat template", {}),
+        chat_(vocabulary_.tokenizer, vocabulary_.chat_template, vocabulary_.template_name, {}),
         model_(in_fp32(files_->spec()), torch::kCPU, 0, {}, trainer::Purpose::kInference),
         logits_(std::move(logits)) {
     model_.fill(

@@ -73,7 +73,7 @@ class Shape {
   explicit Shape(const GgufFile& file) : file_(file), architecture_(file.text("general.architecture")) {
     constexpr std::array<std::string_view, 3> kKnown = {"llama", "qwen2", "qwen3"};
     if (std::find(kKnown.begin(), kKnown.end(), architecture_) == kKnown.end()) {
-      fail(fmt::format("general.architecture is \"{}\"; expected llama, qwen2 or qwen3", architecture_));
+      fail(fmt::format("general.architecture is {}; expected llama, qwen2 or qwen3", quote(architecture_)));
     }
   }
 
@@ -115,7 +115,7 @@ class Shape {
 
   void refuse_unsupported() const {
     if (const std::string scaling = key("rope.scaling.type"); file_.has(scaling) && file_.text(scaling) != "none") {
-      fail(fmt::format("{} is \"{}\"; expected none", scaling, file_.text(scaling)));
+      fail(fmt::format("{} is {}; expected none", scaling, quote(file_.text(scaling))));
     }
     if (file_.has("split.count") && file_.integer("split.count") > 1) {
       fail(fmt::format("split.count is {}: it is a part of a model; join the parts with llama-gguf-split --merge",
@@ -204,7 +204,8 @@ class GgufModel final : public ModelFiles {
     }
     for (const GgufTensor& tensor : file_->tensors()) {
       if (known.contains(tensor.name)) continue;
-      throw DataError(fmt::format("{}: tensor {} is no part of a model of its metadata", file_->name(), tensor.name));
+      throw DataError(
+          fmt::format("{}: tensor {} is no part of a model of its metadata", file_->name(), quote(tensor.name)));
     }
   }
 

@@ -69,7 +69,11 @@ class HfModel final : public ModelFiles {
     std::set<std::string, std::less<>> known;
     for (const ParamInfo& info : ParamLayout(spec_).infos) {
       known.insert(info.name);
-      const auto [file, tensor] = tensors_.tensor(info.name);
+      const auto [file, tensor] = tensors_.find(info.name);
+      if (tensor == nullptr) {
+        throw DataError(fmt::format("{} has no tensor {}, which a model of {} has", tensors_.source().string(),
+                                    quote(info.name), (path_ / kConfig).string()));
+      }
       if (tensor->shape == info.shape) continue;
       throw DataError(fmt::format("{}: tensor {} has shape [{}]; a model of {} has [{}]", file->name(), info.name,
                                   fmt::join(tensor->shape, ", "), (path_ / kConfig).string(),
@@ -83,7 +87,7 @@ class HfModel final : public ModelFiles {
         continue;
       }
       throw DataError(fmt::format("{}: tensor {} with shape [{}] is no part of a model of {}", file->name(),
-                                  tensor->name, fmt::join(tensor->shape, ", "), (path_ / kConfig).string()));
+                                  quote(tensor->name), fmt::join(tensor->shape, ", "), (path_ / kConfig).string()));
     }
   }
 

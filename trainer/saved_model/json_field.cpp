@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/errors.h"
+#include "base/message_text.h"
 
 namespace terse::trainer {
 
@@ -11,9 +12,8 @@ using nlohmann::json;
 
 void fail_field(const std::string& key, const json& found, const std::string& expected) {
   constexpr size_t kShown = 100;
-  std::string text = found.dump(-1, ' ', false, json::error_handler_t::replace);
-  if (text.size() > kShown) text = text.substr(0, kShown) + "..";
-  throw DataError(fmt::format("\"{}\" is {}; expected {}", key, text, expected));
+  const std::string text = found.dump(-1, ' ', false, json::error_handler_t::replace);
+  throw DataError(fmt::format("\"{}\" is {}; expected {}", key, message_text(text, kShown), expected));
 }
 
 const json& required_field(const json& object, const char* key) {

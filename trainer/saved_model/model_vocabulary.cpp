@@ -35,6 +35,11 @@ bool has(const fs::path& file) {
   return fs::is_regular_file(file, ignored);
 }
 
+void set_template(const fs::path& file, ModelVocabulary& vocabulary) {
+  vocabulary.chat_template = text_of(file);
+  vocabulary.template_name = file.string();
+}
+
 // "chat_template" of tokenizer_config.json: a text, or a list of templates with names.
 std::string template_of_config(const fs::path& file) {
   const nlohmann::json document = checkpoints::parse_json(text_of(file));
@@ -53,10 +58,11 @@ ModelVocabulary of_hf_folder(const fs::path& folder) {
   ModelVocabulary result;
   if (data::is_hf_folder(folder)) result.tokenizer = data::load_tokenizer(folder);
   if (has(folder / kChatTemplateFile)) {
-    result.chat_template = text_of(folder / kChatTemplateFile);
+    set_template(folder / kChatTemplateFile, result);
   } else if (const fs::path config = folder / "tokenizer_config.json"; has(config)) {
     try {
       result.chat_template = template_of_config(config);
+      result.template_name = fmt::format("{}: chat_template", config.string());
     } catch (const DataError& error) {
       throw DataError(fmt::format("{}: {}", config.string(), error.what()));
     }
@@ -68,6 +74,7 @@ ModelVocabulary of_gguf_file(const fs::path& path) {
   const GgufFile file(path);
   ModelVocabulary result;
   if (file.has("tokenizer.chat_template")) result.chat_template = file.text("tokenizer.chat_template");
+  result.template_name = fmt::format("{}: tokenizer.chat_template", path.string());
   const auto key = [](const char* name) { return std::string("tokenizer.ggml.") + name; };
   // llama.cpp writes "none" or "no_vocab" for a model without a vocabulary.
   const std::string_view model = file.has(key("model")) ? file.text(key("model")) : "none";
@@ -109,7 +116,7 @@ ModelVocabulary of_gguf_file(const fs::path& path) {
 ModelVocabulary of_own_folder(const fs::path& folder) {
   ModelVocabulary result;
   if (has(folder / kVocabularyFile)) result.tokenizer = data::load_tokenizer(folder / kVocabularyFile);
-  if (has(folder / kChatTemplateFile)) result.chat_template = text_of(folder / kChatTemplateFile);
+  if (has(folder / kChatTemplateFile)) set_template(folder / kChatTemplateFile, result);
   return result;
 }
 

@@ -12,6 +12,7 @@ namespace terse::trainer {
 struct ModelVocabulary {
   std::shared_ptr<const data::Tokenizer> tokenizer;  // null: the model has none
   std::string chat_template;                         // the text of the template; empty: the model has none
+  std::string template_name;                         // for messages: the file that holds it, and the key in it
 };
 
 // Returns what `source` tells of itself. A source that is no model has neither. Throws DataError that names the file

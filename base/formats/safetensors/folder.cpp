@@ -112,8 +112,9 @@ SafetensorsFolder::SafetensorsFolder(const std::filesystem::path& folder) : fold
     throw DataError(fmt::format("{}: it holds no weights, expected {} or {}", folder.string(), kSafetensorsFile,
                                 kSafetensorsIndex));
   }
+  source_ = folder / (has_file ? kSafetensorsFile : kSafetensorsIndex);
   if (has_file) {
-    files_.emplace_back(folder / kSafetensorsFile);
+    files_.emplace_back(source_);
   } else {
     open_shards();
   }
@@ -125,8 +126,7 @@ SafetensorsFolder::SafetensorsFolder(const std::filesystem::path& folder) : fold
 }
 
 void SafetensorsFolder::open_shards() {
-  const std::filesystem::path path = folder_ / kSafetensorsIndex;
-  const SafetensorsIndex index = read_index(path);
+  const SafetensorsIndex index = read_index(source_);
   std::set<std::string> names;
   for (const auto& [tensor, shard] : index) names.insert(shard);
   std::vector<std::string> missing;
@@ -136,8 +136,8 @@ void SafetensorsFolder::open_shards() {
   if (!missing.empty()) {
     const size_t count = missing.size();
     missing.resize(std::min(count, kMostNamed));
-    throw DataError(fmt::format("{}: {} of {} shards are missing: {}{}", folder_.string(), count, names.size(),
-                                fmt::join(missing, ", "), count > kMostNamed ? ", ..." : ""));
+    throw DataError(fmt::format("{}: {} of {} shards are missing in its folder: {}{}", source_.string(), count,
+                                names.size(), fmt::join(missing, ", "), count > kMostNamed ? ", ..." : ""));
   }
   std::map<std::string_view, const SafetensorsFile*> files;
   for (const std::string& name : names) {
@@ -146,13 +146,13 @@ void SafetensorsFolder::open_shards() {
     for (const SafetensorsTensor& tensor : file.tensors()) {
       const auto listed = index.find(tensor.name);
       if (listed != index.end() && listed->second == name) continue;
-      throw DataError(fmt::format("{}: it holds tensor {}, which the index {}", file.name(), quote(tensor.name),
+      throw DataError(fmt::format("{}: it holds tensor {}, which {} {}", file.name(), quote(tensor.name), source_.string(),
                                   listed == index.end() ? "does not list" : "places in " + quote(listed->second)));
     }
   }
   for (const auto& [tensor, shard] : index) {
     if (files.at(shard)->find(tensor) != nullptr) continue;
-    throw DataError(fmt::format("{}: it places tensor {} in {}, which does not hold it", path.string(), quote(tensor),
+    throw DataError(fmt::format("{}: it places tensor {} in {}, which does not hold it", source_.string(), quote(tensor),
                                 quote(shard)));
   }
 }
@@ -167,7 +167,7 @@ SafetensorsFolder::Located SafetensorsFolder::find(std::string_view tensor) cons
 SafetensorsFolder::Located SafetensorsFolder::tensor(std::string_view tensor) const {
   const Located found = find(tensor);
   if (found.tensor == nullptr)
-    throw DataError(fmt::format("{}: it holds no tensor {}", folder_.string(), quote(tensor)));
+    throw DataError(fmt::format("{}: it holds no tensor {}", source_.string(), quote(tensor)));
   return found;
 }
 

@@ -41,9 +41,12 @@ class SafetensorsFolder {
   Located find(std::string_view tensor) const;
   // Throws DataError when there is no such tensor.
   Located tensor(std::string_view tensor) const;
+  // The file that tells which tensors there are: the only file of weights, or the index.
+  const std::filesystem::path& source() const { return source_; }
 
  private:
   std::filesystem::path folder_;
+  std::filesystem::path source_;
   std::deque<SafetensorsFile> files_;
   std::vector<Located> tensors_;
 

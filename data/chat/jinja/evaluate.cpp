@@ -80,6 +80,7 @@ Value Interpreter::evaluate_kind(const Expression& expression, Scope& scope) {
 Value Interpreter::unary(const Expression& expression, Scope& scope) {
   const Value value = evaluate(*expression.parts[0], scope);
   context_.line = expression.line;
+  spend_on_name(expression.name);
   if (expression.kind == ExpressionKind::kAttribute) return attribute(context_, value, expression.name);
   if (expression.kind == ExpressionKind::kNot) return Value(!truth(value));
   if (expression.kind == ExpressionKind::kNegative) return negative(context_, value);
@@ -104,6 +105,7 @@ Value Interpreter::filter_or_test(const Expression& expression, Scope& scope) {
 }
 
 Value Interpreter::name(const Expression& expression, const Scope& scope) {
+  spend_on_name(expression.name);
   for (const Scope* at = &scope; at != nullptr; at = at->parent) {
     const auto found = at->names.find(expression.name);
     if (found != at->names.end()) return found->second;
@@ -141,7 +143,10 @@ CallArguments Interpreter::arguments(const Expression& expression, Scope& scope)
   for (size_t i = 1; i < expression.parts.size(); ++i) {
     given.positional.push_back(evaluate(*expression.parts[i], scope));
   }
-  for (const auto& [key, value] : expression.keywords) given.named.emplace_back(key, evaluate(*value, scope));
+  for (const auto& [key, value] : expression.keywords) {
+    spend_on_name(key);
+    given.named.emplace_back(key, evaluate(*value, scope));
+  }
   return given;
 }
 
@@ -155,6 +160,7 @@ Value Interpreter::call(const Expression& expression, Scope& scope, const Macro*
   }
   const Value object = evaluate(*callee.parts[0], scope);
   context_.line = callee.line;
+  spend_on_name(callee.name);
   const Value method = attribute(context_, object, callee.name);
   const CallArguments given = arguments(expression, scope);
   context_.line = expression.line;
@@ -173,6 +179,7 @@ Value Interpreter::call_value(const Value& callee, const CallArguments& given, c
 
 Value Interpreter::call_macro(const Macro& macro, const CallArguments& given, const Macro* caller) {
   const Statement& statement = *macro.statement;
+  spend_on_name(statement.name);
   const std::string what =
       statement.kind == StatementKind::kMacro ? fmt::format("the macro '{}'", statement.name) : "caller()";
   std::vector<const char*> names;
@@ -181,6 +188,7 @@ Value Interpreter::call_macro(const Macro& macro, const CallArguments& given, co
   Scope scope(macro.closure);
   for (size_t i = 0; i < names.size(); ++i) {
     const Parameter& parameter = statement.parameters[i];
+    spend_on_name(parameter.name);
     if (bound.has(i)) {
       scope.names[parameter.name] = bound.value(i);
     } else if (parameter.otherwise != nullptr) {

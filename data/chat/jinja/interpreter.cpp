@@ -5,6 +5,7 @@
 
 #include "data/chat/jinja/library/functions.h"
 #include "data/chat/jinja/values/python_text.h"
+#include "data/chat/jinja/values/text_operations.h"
 
 namespace terse::data::jinja {
 
@@ -16,8 +17,13 @@ Text Interpreter::run() {
 }
 
 void Interpreter::append(const Text& text, Text& out) {
-  context_.spend(text.size());
+  context_.spend(weight(text));
   out.append(text);
+}
+
+void Interpreter::spend_on_name(const std::string& name) {
+  constexpr size_t kShort = 64;  // what is shorter costs no more than the unit of its expression
+  if (name.size() > kShort) context_.spend(name.size());
 }
 
 Interpreter::Flow Interpreter::execute(const Body& body, Scope& scope, Text& out) {
@@ -143,6 +149,7 @@ Value Interpreter::filtered_block(const Body& body, const Expression* filters, S
 }
 
 void Interpreter::define_macro(const Statement& statement, Scope& scope) {
+  spend_on_name(statement.name);
   scope.macros.push_back({&statement, &scope});
   scope.names[statement.name] = Value(static_cast<const Macro*>(&scope.macros.back()));
 }
@@ -162,6 +169,7 @@ void Interpreter::generation(const Statement& statement, Scope& scope, Text& out
 
 void Interpreter::assign(const Expression& target, Value value, Scope& scope) {
   context_.line = target.line;
+  spend_on_name(target.name);
   if (target.kind == ExpressionKind::kName) {
     scope.names[target.name] = std::move(value);
   } else if (target.kind == ExpressionKind::kAttribute) {

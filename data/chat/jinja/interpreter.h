@@ -60,6 +60,8 @@ class Interpreter {
   std::vector<Value> loop_items(const Statement& statement, Scope& scope);
   void assign(const Expression& target, Value value, Scope& scope);
   void append(const Text& text, Text& out);
+  // A long name costs time wherever it is looked up, stored or put into a message.
+  void spend_on_name(const std::string& name);
 
   // Expressions.
   Value evaluate(const Expression& expression, Scope& scope);

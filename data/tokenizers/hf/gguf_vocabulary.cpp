@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "base/errors.h"
+#include "base/formats/tensor_shape.h"
 #include "base/utf8.h"
 #include "data/tokenizers/hf/gguf_pre.h"
 #include "data/tokenizers/hf/write_tokenizer_json.h"
@@ -23,7 +24,7 @@ class Converter {
 
   std::string run() {
     if (given_.model != "gpt2") {
-      fail("model", fmt::format("found \"{}\", expected \"gpt2\" (byte-level BPE)", printable(given_.model)));
+      fail("model", fmt::format("found {}, expected \"gpt2\" (byte-level BPE)", quote(given_.model)));
     }
     const GgufPre& meaning = find_meaning();
     read_tokens();
@@ -53,7 +54,7 @@ class Converter {
       if (std::find(meaning.names.begin(), meaning.names.end(), given_.pre) != meaning.names.end()) return meaning;
       known.insert(known.end(), meaning.names.begin(), meaning.names.end());
     }
-    fail("pre", fmt::format("\"{}\" is not supported; known: {}", printable(given_.pre), fmt::join(known, ", ")));
+    fail("pre", fmt::format("{} is not supported; known: {}", quote(given_.pre), fmt::join(known, ", ")));
   }
 
   void read_tokens() {
@@ -75,7 +76,7 @@ class Converter {
         continue;
       }
       if (!seen.insert(token).second) {
-        fail(fmt::format("tokens[{}]", i), fmt::format("\"{}\" occurs twice", printable(token)));
+        fail(fmt::format("tokens[{}]", i), fmt::format("{} occurs twice", quote(token)));
       }
       result_.tokens.push_back(token);
       if (type != kGgufControl && type != kGgufUserDefined && type != kGgufUnknown) continue;
@@ -95,7 +96,7 @@ class Converter {
       if (space == std::string::npos || space == 0 || merge.find(' ', space + 1) != std::string::npos ||
           space + 1 == merge.size() || find_invalid_utf8(merge) != std::string_view::npos) {
         fail(fmt::format("merges[{}]", i),
-             fmt::format("found \"{}\", expected two tokens with a space between them", printable(merge)));
+             fmt::format("found {}, expected two tokens with a space between them", quote(merge)));
       }
       result_.merges.emplace_back(merge.substr(0, space), merge.substr(space + 1));
     }

@@ -7,7 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/errors.h"
-#include "base/utf8.h"
+#include "base/formats/tensor_shape.h"
+#include "base/message_text.h"
 #include "data/tokenizers/definition_file.h"
 #include "data/tokenizers/hf/json_place.h"
 #include "data/tokenizers/hf/tokenizer_json.h"
@@ -29,7 +30,7 @@ auto with_document(const fs::path& path, const Use& use) {
     const json document = parse_json_strictly(text);
     return use(JsonPlace(document), text);
   } catch (const std::invalid_argument& error) {
-    throw DataError(fmt::format("{}: {}", path.string(), error.what()));
+    throw DataError(fmt::format("{}: {}", path.string(), message_text(error.what())));
   }
 }
 
@@ -86,7 +87,7 @@ class Reader {
     const auto found = std::find_if(tokens.begin(), tokens.end(), [&](const BpeVocabulary::Token& token) {
       return token.in_text && token.bytes == content;
     });
-    if (found == tokens.end()) name.refuse(fmt::format("tokenizer.json has no token \"{}\"", printable(content)));
+    if (found == tokens.end()) name.refuse(fmt::format("tokenizer.json has no token {}", quote(content)));
     return static_cast<int32_t>(found - tokens.begin());
   }
 
@@ -103,6 +104,7 @@ class Reader {
       add(*place);
       return true;
     }
+    if (place->array_size() > kMaxEnds) place->refuse(fmt::format("there are more than {} ids", kMaxEnds));
     for (size_t i = 0; i < place->array_size(); ++i) add(place->at(i));
     return place->array_size() > 0;
   }
@@ -113,7 +115,7 @@ class Reader {
     if (!definition_.adds_bos || ends_.bos == definition_.bos) return;
     const auto name = [&](int32_t id) {
       for (const AddedToken& token : definition_.added) {
-        if (token.id == id) return fmt::format("\"{}\"", printable(token.content));
+        if (token.id == id) return quote(token.content);
       }
       return fmt::format("token {}", id);
     };

@@ -5,8 +5,8 @@
 
 #include <stdexcept>
 
+#include "base/message_text.h"
 #include "base/strict_json.h"
-#include "base/utf8.h"
 
 namespace terse::data {
 
@@ -20,9 +20,7 @@ constexpr size_t kMaxShown = 60;
 std::string shown(const json& value) {
   if (value.is_object()) return "an object";
   if (value.is_array()) return "an array";
-  const std::string text = value.dump(-1, ' ', false, json::error_handler_t::replace);
-  return text.size() <= kMaxShown ? text
-                                  : printable(text.substr(0, whole_characters(text.substr(0, kMaxShown)))) + "...";
+  return message_text(value.dump(-1, ' ', false, json::error_handler_t::replace), kMaxShown);
 }
 
 }  // namespace
@@ -85,6 +83,7 @@ bool JsonPlace::boolean(std::string_view key, bool absent) const {
 }
 
 json parse_json_strictly(std::string_view text) {
+  if (text.starts_with("\xEF\xBB\xBF")) throw std::invalid_argument("it begins with a byte order mark");
   try {
     return json::parse(text, StrictJson<json>());
   } catch (const json::exception& error) {

@@ -7,7 +7,7 @@
 #include <stdexcept>
 #include <unordered_map>
 
-#include "base/utf8.h"
+#include "base/formats/tensor_shape.h"
 #include "data/tokenizers/bpe/byte_level.h"
 #include "data/tokenizers/hf/json_member.h"
 #include "data/tokenizers/hf/json_place.h"
@@ -73,7 +73,7 @@ class Reader {
     const JsonPlace place = model_.at("vocab");
     if (!place.value().is_object()) place.refuse("expected an object of tokens and ids");
     for (const auto& [token, id] : place.value().items()) {
-      const JsonPlace entry(id, fmt::format("model.vocab[\"{}\"]", printable(token)));
+      const JsonPlace entry(id, fmt::format("model.vocab[{}]", quote(token)));
       claim(entry, static_cast<int32_t>(entry.integer(0, kMaxId)), token);
     }
     if (ids_.empty()) place.refuse("there are no tokens");
@@ -82,7 +82,7 @@ class Reader {
   // Notes that a token has an id.
   void claim(const JsonPlace& place, int32_t id, const std::string& token) {
     const auto [other, is_new] = owner_.emplace(id, token);
-    if (!is_new) place.refuse(fmt::format("the id {} is that of \"{}\", too", id, printable(other->second)));
+    if (!is_new) place.refuse(fmt::format("the id {} is that of {}, too", id, quote(other->second)));
     ids_.emplace(token, id);
   }
 
@@ -117,8 +117,8 @@ class Reader {
       if (known == ids_.end()) {
         claim(place.at("id"), token.id, token.content);
       } else if (known->second != token.id) {
-        place.at("id").refuse(fmt::format("found {}, but model.vocab has the id {} for \"{}\"", token.id, known->second,
-                                          printable(token.content)));
+        place.at("id").refuse(fmt::format("found {}, but model.vocab has the id {} for {}", token.id, known->second,
+                                          quote(token.content)));
       }
       result_.added.push_back(std::move(token));
     }
@@ -148,7 +148,7 @@ class Reader {
 
   int32_t id_of(const JsonPlace& place, const std::string& token) const {
     const auto found = ids_.find(token);
-    if (found == ids_.end()) place.refuse(fmt::format("\"{}\" is not in model.vocab", printable(token)));
+    if (found == ids_.end()) place.refuse(fmt::format("{} is not in model.vocab", quote(token)));
     return found->second;
   }
 
@@ -164,7 +164,7 @@ class Reader {
         const size_t space = text.find(' ');
         if (space == std::string::npos || text.find(' ', space + 1) != std::string::npos) {
           place.at(i).refuse(
-              fmt::format("found \"{}\", expected two tokens with a space between them", printable(text)));
+              fmt::format("found {}, expected two tokens with a space between them", quote(text)));
         }
         left = text.substr(0, space);
         right = text.substr(space + 1);
@@ -182,7 +182,7 @@ class Reader {
     const auto find = [&](const std::string& token) {
       const auto found = ids_.find(token);
       if (found == ids_.end())
-        place.at(i).refuse(fmt::format("the token \"{}\" is not in model.vocab", printable(token)));
+        place.at(i).refuse(fmt::format("the token {} is not in model.vocab", quote(token)));
       return found->second;
     };
     return {find(left), find(right), find(left + right)};
@@ -198,8 +198,8 @@ class Reader {
       const auto found = special.find(result_.vocabulary.merges[i].merged);
       if (found == special.end()) continue;
       throw std::invalid_argument(
-          fmt::format("model.merges[{}]: the merge makes the special token of added_tokens[{}], \"{}\"", i,
-                      found->second, printable(result_.added[found->second].content)));
+          fmt::format("model.merges[{}]: the merge makes the special token of added_tokens[{}], {}", i,
+                      found->second, quote(result_.added[found->second].content)));
     }
     // A byte without a token is then an error, which is better than a text that ends in its middle.
     if (result_.vocabulary.unknown && special.contains(*result_.vocabulary.unknown)) result_.vocabulary.unknown.reset();
@@ -207,7 +207,7 @@ class Reader {
       const std::string& content = result_.added[index].content;
       if (const auto bytes = from_byte_characters(content); !bytes || bytes->size() != 1) continue;
       throw std::invalid_argument(
-          fmt::format("added_tokens[{}]: the special token \"{}\" is the token of a byte", index, printable(content)));
+          fmt::format("added_tokens[{}]: the special token {} is the token of a byte", index, quote(content)));
     }
   }
 
@@ -266,6 +266,7 @@ class Reader {
     const auto last = static_cast<int64_t>(result_.vocabulary.tokens.size()) - 1;
     result_.bos = static_cast<int32_t>(place.at("bos").integer(-1, last));
     const JsonPlace list = place.at("eos");
+    if (list.array_size() > kMaxEnds) list.refuse(fmt::format("there are more than {} ids", kMaxEnds));
     result_.eos.clear();
     for (size_t i = 0; i < list.array_size(); ++i) {
       const auto id = static_cast<int32_t>(list.at(i).integer(0, last));

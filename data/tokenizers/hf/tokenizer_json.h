@@ -18,6 +18,8 @@ struct TextEnds {
   std::vector<int32_t> eos;  // the first one ends a document; empty: none
 };
 
+constexpr size_t kMaxEnds = 1024;  // tokens that end a text
+
 // Returns whether a document looks like a tokenizer.json.
 bool is_tokenizer_json(const nlohmann::json& document);
 

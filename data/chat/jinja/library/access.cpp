@@ -86,6 +86,7 @@ Value item(Context& context, const Value& value, const Value& key) {
   if (auto found = own_item(context, value, key)) return *found;
   if (key.text() == nullptr) return Value::undefined(fmt::format("a {} without such an item", type_name(value)));
   if (auto found = own_attribute(context, value, key.text()->bytes())) return *found;
+  context.spend(key.text()->size());
   return Value::undefined(fmt::format("a {} without '{}'", type_name(value), key.text()->bytes()));
 }
 

@@ -120,7 +120,7 @@ Value indent(Context& context, const Value& input, const Arguments& arguments) {
   Text result;
   bool is_first = true;
   for (const Text& line : lines(context, text)) {
-    context.spend(indentation.size() + line.size());
+    context.spend(weight(indentation) + weight(line));
     if (!is_first) result.append("\n");
     if (is_first ? arguments.flag(1, false) : blank || line.size() > 0) result.append(indentation);
     result.append(line);

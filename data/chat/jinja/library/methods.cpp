@@ -258,7 +258,7 @@ Value format_text(Context& context, const Value& self, const CallArguments& argu
     const size_t end = bytes.find('}', at);
     if (bytes[brace] == '}' || end == std::string::npos) context.fail("format() found a brace without its partner");
     const Text value = to_text(context, format_field(context, bytes.substr(at, end - at), next, arguments));
-    context.spend(value.size());
+    context.spend(weight(value));
     result.append(value);
     at = end + 1;
   }

@@ -7,7 +7,7 @@
 #include <chrono>
 #include <stdexcept>
 
-#include "base/utf8.h"
+#include "base/message_text.h"
 
 namespace terse::data::jinja {
 
@@ -24,7 +24,7 @@ Context::Context(std::string name, std::optional<Date> date, uint64_t most_work)
 }
 
 void Context::fail(std::string_view problem) const {
-  throw DataError(fmt::format("{}, line {}: {}", name_, line, printable(problem)));
+  throw DataError(fmt::format("{}, line {}: {}", name_, line, message_text(problem)));
 }
 
 void Context::refuse(std::string_view construct) const {

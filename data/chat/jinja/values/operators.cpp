@@ -66,7 +66,7 @@ Value real_arithmetic(Context& context, std::string_view sign, double left, doub
 }
 
 Text text_sum(Context& context, const Text& left, const Text& right) {
-  context.spend(left.size() + right.size());
+  context.spend(weight(left) + weight(right));
   const bool is_markup = left.is_markup() || right.is_markup();
   Text sum = is_markup && !left.is_markup() ? html_escaped(context, left) : left;
   sum.append(is_markup && !right.is_markup() ? html_escaped(context, right) : right);

@@ -148,7 +148,7 @@ Text replaced(Context& context, const Text& text, const Text& old, const Text& w
   for (size_t at = 0; most != 0; --most) {
     at = text.bytes().find(old.bytes(), at);
     if (at == std::string::npos) break;
-    context.spend(with.size());
+    context.spend(weight(with));
     result.append(text, copied, at);
     result.append(with);
     copied = at + old.size();
@@ -166,7 +166,7 @@ Text joined(Context& context, const std::vector<Value>& items, const Text& separ
   Text result;
   for (size_t i = 0; i < items.size(); ++i) {
     const Text item = to_text(context, items[i]);
-    context.spend(item.size() + separator.size());
+    context.spend(weight(item) + weight(separator));
     if (i > 0) result.append(separator);
     result.append(item);
   }
@@ -176,7 +176,7 @@ Text joined(Context& context, const std::vector<Value>& items, const Text& separ
 Text repeated(Context& context, const Text& text, int64_t times) {
   Text result;
   for (int64_t i = 0; i < times && text.size() > 0; ++i) {
-    context.spend(text.size());
+    context.spend(weight(text));
     result.append(text);
   }
   if (text.is_markup()) result.set_markup();

@@ -8,6 +8,12 @@
 
 namespace terse::data::jinja {
 
+// The bytes that a copy of a text takes, with the marks of origin. Where user and template take turns, the marks take
+// more than the text.
+inline size_t weight(const Text& text) {
+  return text.size() + text.runs().size() * sizeof(Run);
+}
+
 // Removes white space, or the characters of `characters` if it is given, from the start and the end.
 Text stripped(Context& context, const Text& text, const Text* characters, bool left, bool right);
 // Splits as str.split() and str.rsplit() do; no separator means runs of white space. A negative `most` is no limit.

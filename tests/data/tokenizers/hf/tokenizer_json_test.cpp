@@ -277,6 +277,7 @@ TEST(TokenizerJson, RefusesHostileTexts) {
   EXPECT_THAT(message("{\"model\":\"\xFF\"}"), HasSubstr("ill-formed UTF-8"));
   EXPECT_THAT(message(sound.substr(0, sound.size() / 2)), HasSubstr("parse error"));
   EXPECT_THAT(message(sound + "x"), HasSubstr("parse error"));
+  EXPECT_THAT(message("\xEF\xBB\xBF" + sound), HasSubstr("byte order mark"));
   std::string steps = R"({"type":"NFC"})";
   for (int i = 0; i < 40; ++i) steps = R"({"type":"Sequence","normalizers":[)" + steps + "]}";
   EXPECT_THAT(message(sound.substr(0, sound.size() - 1) + R"(,"normalizer":)" + steps + "}"),
