@@ -9,8 +9,8 @@
 #include <limits>
 
 #include "base/formats/tensor_shape.h"
-#include "base/message_text.h"
 #include "base/sha256.h"
+#include "base/text/message_text.h"
 
 namespace terse::checkpoints {
 

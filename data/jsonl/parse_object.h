@@ -7,7 +7,7 @@
 #include <stdexcept>
 
 #include "base/errors.h"
-#include "base/strict_json.h"
+#include "base/text/checked_json.h"
 #include "base/utf8.h"
 #include "data/jsonl/line_reader.h"
 
@@ -24,7 +24,7 @@ Json parse_object(const TextLine& line) {
   }
   Json object;
   try {
-    object = Json::parse(line.text, StrictJson<Json>(kMostKeys));
+    object = Json::parse(line.text, CheckedJson<Json>(kMostKeys));
   } catch (const typename Json::parse_error& error) {
     throw DataError(fmt::format("not JSON: there is a mistake at byte {}", error.byte));
   } catch (const typename Json::exception& error) {

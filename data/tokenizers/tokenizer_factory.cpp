@@ -7,7 +7,7 @@
 
 #include "base/durable.h"
 #include "base/errors.h"
-#include "base/message_text.h"
+#include "base/text/message_text.h"
 #include "base/utf8.h"
 #include "configs/load.h"
 #include "data/store/token_store.h"

@@ -35,7 +35,8 @@ const std::vector<std::string> kEndless = {
     "{% for a in range(100000) %}{% if " + repeat("x", 200000) + " %}{% endif %}{% endfor %}",
     "{% for a in range(100000) %}{% set " + repeat("x", 200000) + " = 1 %}{% endfor %}",
     "{% for a in range(100000) %}{% if messages." + repeat("x", 200000) + " %}{% endif %}{% endfor %}",
-    "{% macro " + repeat("x", 99999) + "() %}{% endmacro %}{% for a in range(99999) %}{{ " + repeat("x", 99999) + "() }}{% endfor %}",
+    "{% macro " + repeat("x", 99999) + "() %}{% endmacro %}{% for a in range(99999) %}{{ " + repeat("x", 99999) +
+        "() }}{% endfor %}",
     "{% set x = 'k' * 1000000 %}{% for a in range(100000) %}{% if messages[0][x] %}{% endif %}{% endfor %}",
     "{{ 'x' * 1000000000000 }}",
     "{{ [1] * 1000000000000 }}",
@@ -81,23 +82,94 @@ const std::vector<std::string> kDeep = {
 };
 
 const std::vector<std::string> kWrongNumbers = {
-    "{{ 99999999999999999999 }}", "{{ 1e999 }}", "{{ 9223372036854775807 + 1 }}", "{{ -9223372036854775807 - 2 }}",
-    "{{ 9223372036854775807 * 2 }}", "{{ 2 ** 64 }}", "{{ 10 ** 10 ** 10 }}", "{{ (-9223372036854775807 - 1) // -1 }}",
-    "{{ (-9223372036854775807 - 1) | abs }}", "{{ 1e30 | int }}", "{{ range(1000000000) }}", "{% for i in range(10**9) %}{% endfor %}",
-    "{{ range(-9223372036854775807, 9223372036854775807) }}", "{{ range(0, 10, 0) | list }}", "{{ '{99999999999999999999}'.format(1) }}",
-    "{{ [1][::0] }}", "{{ 1 // 0 }}", "{{ 1 % 0 }}", "{{ 1 / 0 }}", "{{ 'x' % 3 }}", "{{ 'a' * 'b' }}", "{{ [1] < 'a' }}",
+    "{{ 99999999999999999999 }}",
+    "{{ 1e999 }}",
+    "{{ 9223372036854775807 + 1 }}",
+    "{{ -9223372036854775807 - 2 }}",
+    "{{ 9223372036854775807 * 2 }}",
+    "{{ 2 ** 64 }}",
+    "{{ 10 ** 10 ** 10 }}",
+    "{{ (-9223372036854775807 - 1) // -1 }}",
+    "{{ (-9223372036854775807 - 1) | abs }}",
+    "{{ 1e30 | int }}",
+    "{{ range(1000000000) }}",
+    "{% for i in range(10**9) %}{% endfor %}",
+    "{{ range(-9223372036854775807, 9223372036854775807) }}",
+    "{{ range(0, 10, 0) | list }}",
+    "{{ '{99999999999999999999}'.format(1) }}",
+    "{{ [1][::0] }}",
+    "{{ 1 // 0 }}",
+    "{{ 1 % 0 }}",
+    "{{ 1 / 0 }}",
+    "{{ 'x' % 3 }}",
+    "{{ 'a' * 'b' }}",
+    "{{ [1] < 'a' }}",
 };
 
 const std::vector<std::string> kBroken = {
-    "{{ '\\ud83d' }}", "{{ '\\x4' }}", "{{ '\\U00110000' }}", "{{ '\\", "{{ '\\u12", "{{ $ }}", "{{ a! }}", "{{ ( ] }}", "{{ } }}",
-    "{{ 1.2.3.4 }}", "{{ 1a }}", "{%", "{{", "{#", "{%-", "{% %}", "{% if %}{% endif %}", "{% if x %}", "{% for %}", "{% for x in y %}",
-    "{% for 1 in x %}{% endfor %}", "{% set 1 = 2 %}", "{% set x.y.z = 2 %}", "{% set x[0] = 1 %}", "{% macro %}", "{% macro f(1) %}{% endmacro %}",
-    "{% macro f() %}", "{% call %}{% endcall %}", "{% filter nope %}{% endfilter %}", "{% raw %}{% endraw", "{% else %}", "{% endif %}",
-    "{% if 1 %}{% else %}{% else %}{% endif %}", "{% generation %}", "{{ a b }}", "{{ {1} }}", "{{ [1 2] }}", "{{ a[ }}", "{{ a. }}", "{{ 1 + }}",
-    "{{ 1 is nope }}", "{{ 1 | nope }}", "{{ nope() }}", "{{ 1 }", "{% if 1 }}", "{% continue %}", "{% break %}", "{% include 'x' %}", "{% import 'x' as y %}",
-    "{% extends 'x' %}", "{% block x %}{% endblock %}", "{% autoescape true %}{% endautoescape %}", "{{ messages[0]() }}", "{{ messages.append(1) }}",
-    "{{ raise_exception('no') }}", "{{ raise_exception('\x1b[2J' * 1000) }}", "{{ x.y.z }}", "{{ messages[0].content.__class__.__mro__ }}", 
-    "{{ ''.__class__ }}", "{{ [].__class__.__base__.__subclasses__() }}", "{{ cycler.__init__.__globals__ }}", "{{ strftime_now(1) }}", "{{ 'x'.format_map({}) }}",
+    "{{ '\\ud83d' }}",
+    "{{ '\\x4' }}",
+    "{{ '\\U00110000' }}",
+    "{{ '\\",
+    "{{ '\\u12",
+    "{{ $ }}",
+    "{{ a! }}",
+    "{{ ( ] }}",
+    "{{ } }}",
+    "{{ 1.2.3.4 }}",
+    "{{ 1a }}",
+    "{%",
+    "{{",
+    "{#",
+    "{%-",
+    "{% %}",
+    "{% if %}{% endif %}",
+    "{% if x %}",
+    "{% for %}",
+    "{% for x in y %}",
+    "{% for 1 in x %}{% endfor %}",
+    "{% set 1 = 2 %}",
+    "{% set x.y.z = 2 %}",
+    "{% set x[0] = 1 %}",
+    "{% macro %}",
+    "{% macro f(1) %}{% endmacro %}",
+    "{% macro f() %}",
+    "{% call %}{% endcall %}",
+    "{% filter nope %}{% endfilter %}",
+    "{% raw %}{% endraw",
+    "{% else %}",
+    "{% endif %}",
+    "{% if 1 %}{% else %}{% else %}{% endif %}",
+    "{% generation %}",
+    "{{ a b }}",
+    "{{ {1} }}",
+    "{{ [1 2] }}",
+    "{{ a[ }}",
+    "{{ a. }}",
+    "{{ 1 + }}",
+    "{{ 1 is nope }}",
+    "{{ 1 | nope }}",
+    "{{ nope() }}",
+    "{{ 1 }",
+    "{% if 1 }}",
+    "{% continue %}",
+    "{% break %}",
+    "{% include 'x' %}",
+    "{% import 'x' as y %}",
+    "{% extends 'x' %}",
+    "{% block x %}{% endblock %}",
+    "{% autoescape true %}{% endautoescape %}",
+    "{{ messages[0]() }}",
+    "{{ messages.append(1) }}",
+    "{{ raise_exception('no') }}",
+    "{{ raise_exception('\x1b[2J' * 1000) }}",
+    "{{ x.y.z }}",
+    "{{ messages[0].content.__class__.__mro__ }}",
+    "{{ ''.__class__ }}",
+    "{{ [].__class__.__base__.__subclasses__() }}",
+    "{{ cycler.__init__.__globals__ }}",
+    "{{ strftime_now(1) }}",
+    "{{ 'x'.format_map({}) }}",
 };
 
 // A template that uses most of the language; damage makes the rest of the files of it.
@@ -124,7 +196,8 @@ TEST(HostileChatTemplate, IsRefusedWithAClearError) {
   });
   files.refuse_or_read({"sound", kSound, {}});
   ASSERT_EQ(files.harmless(), 1u) << "the template that others are made of is wrong";
-  for (const std::string& text : kEndless) files.refuse({text.substr(0, 80), text, {", line ", " units of work, so it was stopped"}});
+  for (const std::string& text : kEndless)
+    files.refuse({text.substr(0, 80), text, {", line ", " units of work, so it was stopped"}});
   for (const std::string& text : kDeep) files.refuse({text.substr(0, 80), text, {", line "}});
   for (const std::string& text : kWrongNumbers) files.refuse({text, text, {", line 1: "}});
   for (const std::string& text : kBroken) files.refuse({text, text, {", line 1: "}});
@@ -132,7 +205,8 @@ TEST(HostileChatTemplate, IsRefusedWithAClearError) {
   files.refuse({"too large", std::string((1 << 18) + 1, 'x'), {"more than 262144"}});
   files.refuse({"a long name", "{{ " + std::string(100000, 'x') + "() }}", {", line 1: "}});
   files.refuse({"many lines", repeat("\n", 70000) + "{{ 1 // 0 }}", {", line 70001: "}});
-  for (size_t at = 1; at < kSound.size(); at += 5) files.refuse_or_read({fmt::format("cut at {}", at), kSound.substr(0, at), {}});
+  for (size_t at = 1; at < kSound.size(); at += 5)
+    files.refuse_or_read({fmt::format("cut at {}", at), kSound.substr(0, at), {}});
   for (const HostileFile& file : damaged(kSound, 7, 600)) files.refuse_or_read(file);
   files.finish("chat template");
 }

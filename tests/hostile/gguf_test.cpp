@@ -70,7 +70,9 @@ struct Parts {
     std::vector<std::string> tokens;
     std::string types;
     for (int i = 0; i < 32; ++i) {
-      tokens.push_back(i < 26 ? std::string(1, static_cast<char>('a' + i)) : i < 28 ? "ab" + std::string(i - 26, 'c') : fmt::format("<{}>", i));
+      tokens.push_back(i < 26   ? std::string(1, static_cast<char>('a' + i))
+                       : i < 28 ? "ab" + std::string(i - 26, 'c')
+                                : fmt::format("<{}>", i));
       types += little_endian(i < 28 ? 1 : 3);
     }
     const auto set = [&](const char* key, uint32_t type, const std::string& value) {
@@ -119,7 +121,22 @@ struct Parts {
   std::string file() const { return text().file(); }
 };
 
-const std::vector<uint64_t> kNumbers = {0, 1, 2, 3, 5, 7, 1000, 1001, 65536, uint64_t{1} << 31, uint64_t{1} << 32, uint64_t{1} << 62, uint64_t{INT64_MAX}, uint64_t{1} << 63, UINT64_MAX - 7, UINT64_MAX};
+const std::vector<uint64_t> kNumbers = {0,
+                                        1,
+                                        2,
+                                        3,
+                                        5,
+                                        7,
+                                        1000,
+                                        1001,
+                                        65536,
+                                        uint64_t{1} << 31,
+                                        uint64_t{1} << 32,
+                                        uint64_t{1} << 62,
+                                        uint64_t{INT64_MAX},
+                                        uint64_t{1} << 63,
+                                        UINT64_MAX - 7,
+                                        UINT64_MAX};
 
 std::vector<HostileFile> hostile_heads(const Parts& sound) {
   std::vector<HostileFile> files;
@@ -143,9 +160,11 @@ std::vector<HostileFile> hostile_heads(const Parts& sound) {
   }
   for (const uint32_t alignment : {0u, 3u, 48u, 128u, 1u << 20, 1u << 31, UINT32_MAX}) {
     files.push_back({fmt::format("alignment {}", alignment),
-                     sound.with("general.alignment", kUint32, little_endian(alignment)).file(), {}});
+                     sound.with("general.alignment", kUint32, little_endian(alignment)).file(),
+                     {}});
   }
-  files.push_back({"alignment of 8 bytes", sound.with("general.alignment", kUint64, little_endian(uint64_t{32})).file(),
+  files.push_back({"alignment of 8 bytes",
+                   sound.with("general.alignment", kUint64, little_endian(uint64_t{32})).file(),
                    {"general.alignment"}});
   return files;
 }
@@ -154,24 +173,33 @@ std::vector<HostileFile> hostile_heads(const Parts& sound) {
 std::vector<HostileFile> hostile_entries(const Parts& sound) {
   std::vector<HostileFile> files;
   std::vector<Entry> values = {
-      {"bool", kBool, std::string(1, '\2')}, {"text", kString, GgufText::text("\xff\x1b[2J")},
-      {"text", kString, GgufText::text("")}, {"a long text", kString, GgufText::text(std::string(100000, 'x'))},
-      {"no end", kString, little_endian(UINT64_MAX)}, {"no end", kString, little_endian(uint64_t{1} << 33)},
-      {"an array", kArray, array_of(kUint32, 0, "")}, {"an array", kArray, texts({"a", "\xff"})},
+      {"bool", kBool, std::string(1, '\2')},
+      {"text", kString, GgufText::text("\xff\x1b[2J")},
+      {"text", kString, GgufText::text("")},
+      {"a long text", kString, GgufText::text(std::string(100000, 'x'))},
+      {"no end", kString, little_endian(UINT64_MAX)},
+      {"no end", kString, little_endian(uint64_t{1} << 33)},
+      {"an array", kArray, array_of(kUint32, 0, "")},
+      {"an array", kArray, texts({"a", "\xff"})},
       {"an array", kArray, array_of(kUint64, UINT64_MAX / 8 + 2, "12345678")},
       {"an array", kArray, array_of(kArray, uint64_t{1} << 40, "")},
       {"an array of an unknown type", kArray, array_of(13, 0, "")},
-      {"nested arrays", kArray, array_of(kArray, 1, array_of(kArray, 1, array_of(kArray, 1, array_of(kArray, 1, array_of(kBool, 0, "")))))},
-      {"an unknown type", 13, "1234"}, {"an unknown type", UINT32_MAX, "1234"}};
+      {"nested arrays", kArray,
+       array_of(kArray, 1, array_of(kArray, 1, array_of(kArray, 1, array_of(kArray, 1, array_of(kBool, 0, "")))))},
+      {"an unknown type", 13, "1234"},
+      {"an unknown type", UINT32_MAX, "1234"}};
   for (const uint64_t number : kNumbers) values.push_back({fmt::format("{}", number), kUint64, little_endian(number)});
-  for (const int64_t number : {int64_t{-1}, INT64_MIN}) values.push_back({fmt::format("{}", number), kInt64, little_endian(number)});
-  for (const double number : {0.0, -1.0, 1e-300, 1e300, std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
+  for (const int64_t number : {int64_t{-1}, INT64_MIN})
+    values.push_back({fmt::format("{}", number), kInt64, little_endian(number)});
+  for (const double number :
+       {0.0, -1.0, 1e-300, 1e300, std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
     values.push_back({fmt::format("{}", number), kFloat64, little_endian(number)});
     values.push_back({fmt::format("{} as float", number), kFloat32, little_endian(static_cast<float>(number))});
   }
   for (const Entry& entry : sound.entries) {
     for (const Entry& value : values) {
-      files.push_back({fmt::format("{} is {}", entry.key, value.key), sound.with(entry.key, value.type, value.value).file(), {}});
+      files.push_back(
+          {fmt::format("{} is {}", entry.key, value.key), sound.with(entry.key, value.type, value.value).file(), {}});
     }
     Parts absent = sound, twice = sound, renamed = sound;
     std::erase_if(absent.entries, [&](const Entry& other) { return other.key == entry.key; });
@@ -197,7 +225,8 @@ std::vector<HostileFile> hostile_tensors(const Parts& sound) {
       for (size_t d = 0; d < tensor.dims.size(); ++d) {
         add(fmt::format("size {} is {}", d, number), [&](Tensor& other) { other.dims[d] = number; });
       }
-      add(fmt::format("the offset is {}", number), [&](Tensor& other) { other.offset = number + (number == tensor.offset); });
+      add(fmt::format("the offset is {}", number),
+          [&](Tensor& other) { other.offset = number + (number == tensor.offset); });
       add(fmt::format("all sizes are {}", number), [&](Tensor& other) { other.dims.assign(4, number); });
     }
     for (const uint64_t by : {uint64_t{32}, uint64_t{4096}, uint64_t{0} - 32}) {
@@ -206,8 +235,9 @@ std::vector<HostileFile> hostile_tensors(const Parts& sound) {
     for (const uint32_t type : {1u, 2u, 4u, 5u, 8u, 10u, 12u, 16u, 24u, 26u, 28u, 31u, 39u, 100u, UINT32_MAX}) {
       add(fmt::format("type {}", type), [&](Tensor& other) { other.type = type; });
     }
-    for (const std::string& name : {std::string(), std::string("x"), std::string(64, 'x'), std::string(65, 'x'), std::string("\xff"), std::string("\x1b[2J"),
-                                    std::string("a\0b", 3), sound.tensors[2].name, std::string("blk.7.attn_q.weight")}) {
+    for (const std::string& name :
+         {std::string(), std::string("x"), std::string(64, 'x'), std::string(65, 'x'), std::string("\xff"),
+          std::string("\x1b[2J"), std::string("a\0b", 3), sound.tensors[2].name, std::string("blk.7.attn_q.weight")}) {
       add("another name", [&](Tensor& other) { other.name = name; });
     }
     add("no sizes", [&](Tensor& other) { other.dims.clear(); });
@@ -246,7 +276,9 @@ std::vector<HostileFile> hostile_vocabularies(const Parts& sound) {
   add("token_type", kArray, array_of(kInt32, 32, std::string(128, '\xff')));
   for (const char* merge : {"", " ", "a", "a b c", " a", "a ", "\xff a", "q zz", "zz q", "x y"}) {
     files.push_back({fmt::format("merge '{}'", merge),
-                     sound.with("tokenizer.ggml.merges", kArray, texts({"a b", merge})).file(), {}, {"merges[1]"}});
+                     sound.with("tokenizer.ggml.merges", kArray, texts({"a b", merge})).file(),
+                     {},
+                     {"merges[1]"}});
   }
   for (const char* key : {"bos_token_id", "eos_token_id", "eot_token_id"}) {
     add(key, kUint32, little_endian(32u));
@@ -268,18 +300,31 @@ std::vector<HostileFile> large_files(const Parts& sound) {
   }
   keys.set("llama.block_count", kBool, std::string(1, '\1'));
   std::vector<std::string> empty(100000), merges(50000, "a b");
-  Parts many = sound.with("tokenizer.ggml.tokens", kArray, texts(empty)).with("tokenizer.ggml.token_type", kArray, array_of(kInt32, 0, ""));
+  Parts many = sound.with("tokenizer.ggml.tokens", kArray, texts(empty))
+                   .with("tokenizer.ggml.token_type", kArray, array_of(kInt32, 0, ""));
   return {
       {"many keys", keys.file(), {"llama.block_count"}},
       {"many tensors", names.file(), {"tensor"}},
-      {"many arrays", sound.with("llama.block_count", kArray, array_of(kArray, 50000, [] {
-         std::string arrays;
-         for (int i = 0; i < 50000; ++i) arrays += array_of(kBool, 0, "");
-         return arrays;
-       }())).file(), {"llama.block_count"}},
-      {"many bytes as numbers", sound.with("tokenizer.ggml.token_type", kArray, array_of(0, 500000, std::string(500000, '\1'))).file(), {"token_type"}},
+      {"many arrays",
+       sound
+           .with("llama.block_count", kArray,
+                 array_of(kArray, 50000,
+                          [] {
+                            std::string arrays;
+                            for (int i = 0; i < 50000; ++i) arrays += array_of(kBool, 0, "");
+                            return arrays;
+                          }()))
+           .file(),
+       {"llama.block_count"}},
+      {"many bytes as numbers",
+       sound.with("tokenizer.ggml.token_type", kArray, array_of(0, 500000, std::string(500000, '\1'))).file(),
+       {"token_type"}},
       {"many empty tokens", many.file(), {"tokenizer"}},
-      {"many merges", sound.with("tokenizer.ggml.merges", kArray, texts(merges)).with("tokenizer.ggml.eos_token_id", kUint32, little_endian(99u)).file(), {"eos_token_id"}},
+      {"many merges",
+       sound.with("tokenizer.ggml.merges", kArray, texts(merges))
+           .with("tokenizer.ggml.eos_token_id", kUint32, little_endian(99u))
+           .file(),
+       {"eos_token_id"}},
   };
 }
 
@@ -294,7 +339,8 @@ TEST(HostileGguf, FilesAreRefusedWithAClearError) {
   });
   files.refuse_or_read({"sound", sound, {}});
   ASSERT_EQ(files.harmless(), 1u) << "the file that all others are made of is wrong";
-  for (const auto& list : {hostile_heads(parts), hostile_tensors(parts), hostile_vocabularies(parts), large_files(parts)}) {
+  for (const auto& list :
+       {hostile_heads(parts), hostile_tensors(parts), hostile_vocabularies(parts), large_files(parts)}) {
     for (const HostileFile& file : list) files.refuse(file);
   }
   for (const HostileFile& file : hostile_entries(parts)) files.refuse_or_read(file);

@@ -70,7 +70,8 @@ void HostileFiles::check_message(const HostileFile& file, const std::string& mes
   const std::string shown = file.what + ": " + message.substr(0, kLongestMessage);
   EXPECT_TRUE(has(message, path_.string())) << "the message does not name the file: " << shown;
   for (const std::string& words : file.words) EXPECT_TRUE(has(message, words)) << "expected " << words << ": " << shown;
-  const bool has_any = std::any_of(file.any.begin(), file.any.end(), [&](const auto& word) { return has(message, word); });
+  const bool has_any =
+      std::any_of(file.any.begin(), file.any.end(), [&](const auto& word) { return has(message, word); });
   EXPECT_TRUE(file.any.empty() || has_any) << "the message does not name the place: " << shown;
   EXPECT_LE(message.size(), kLongestMessage) << shown;
   EXPECT_EQ(find_invalid_utf8(message), std::string::npos) << shown;
@@ -94,10 +95,11 @@ void HostileFiles::check_memory(const HostileFile& file, size_t bytes) {
 
 void HostileFiles::finish(const char* format) {
   EXPECT_GE(refused_, 100u) << format;
-  std::printf("%s: %zu files refused, %zu harmless. Memory: at most %zu bytes for a file of up to 64 KiB (%s), and %.1f "
-              "bytes for each byte of a larger one (%s)\n",
-              format, refused_, harmless_, most_constant_, most_constant_of_.c_str(), most_per_byte_,
-              most_per_byte_of_.c_str());
+  std::printf(
+      "%s: %zu files refused, %zu harmless. Memory: at most %zu bytes for a file of up to 64 KiB (%s), and %.1f "
+      "bytes for each byte of a larger one (%s)\n",
+      format, refused_, harmless_, most_constant_, most_constant_of_.c_str(), most_per_byte_,
+      most_per_byte_of_.c_str());
 }
 
 std::vector<HostileFile> damaged(const std::string& sound, uint64_t seed, size_t count) {
@@ -139,11 +141,43 @@ std::vector<HostileFile> truncated(const std::string& sound, const std::vector<s
 
 const std::vector<std::string>& hostile_json_values() {
   static const std::vector<std::string> kValues = [] {
-    std::vector<std::string> values = {
-        "null", "true", "0", "-1", "1", "2147483648", "4294967297", "9223372036854775807", "9223372036854775808",
-        "-9223372036854775809", "18446744073709551615", "18446744073709551616", "0.5", "-0.0", "1e300", "1e999", "1e-320",
-        "NaN", "Infinity", "-Infinity", "01", "0x10", "\"\"", "\"1\"", "\"\\u0000\"", "\"\\ud800\"", "\"\x1b[31m\"",
-        "\"\\u001b[31m\\u007f\"", "\"\xff\"", "\"\xc3\"", "[]", "{}", "[[]]", "[null]", "{\"\":{}}", "'x'", "undefined"};
+    std::vector<std::string> values = {"null",
+                                       "true",
+                                       "0",
+                                       "-1",
+                                       "1",
+                                       "2147483648",
+                                       "4294967297",
+                                       "9223372036854775807",
+                                       "9223372036854775808",
+                                       "-9223372036854775809",
+                                       "18446744073709551615",
+                                       "18446744073709551616",
+                                       "0.5",
+                                       "-0.0",
+                                       "1e300",
+                                       "1e999",
+                                       "1e-320",
+                                       "NaN",
+                                       "Infinity",
+                                       "-Infinity",
+                                       "01",
+                                       "0x10",
+                                       "\"\"",
+                                       "\"1\"",
+                                       "\"\\u0000\"",
+                                       "\"\\ud800\"",
+                                       "\"\x1b[31m\"",
+                                       "\"\\u001b[31m\\u007f\"",
+                                       "\"\xff\"",
+                                       "\"\xc3\"",
+                                       "[]",
+                                       "{}",
+                                       "[[]]",
+                                       "[null]",
+                                       "{\"\":{}}",
+                                       "'x'",
+                                       "undefined"};
     values.push_back(std::string(60, '[') + std::string(60, ']'));
     values.push_back(std::string(100000, '['));
     values.push_back(std::string(100000, '[') + std::string(100000, ']'));
@@ -171,8 +205,8 @@ std::string with_raw(const ordered_json& document, const std::string& quoted_mar
   return text.replace(text.find(quoted_mark), quoted_mark.size(), raw);
 }
 
-void add_members(const ordered_json& document, const ordered_json::json_pointer& place, const std::set<std::string>& skip,
-                 std::vector<HostileFile>& files) {
+void add_members(const ordered_json& document, const ordered_json::json_pointer& place,
+                 const std::set<std::string>& skip, std::vector<HostileFile>& files) {
   const ordered_json& here = document.at(place);
   size_t index = 0;
   for (const auto& [key, value] : here.items()) {
@@ -184,15 +218,16 @@ void add_members(const ordered_json& document, const ordered_json::json_pointer&
     ordered_json changed = document;
     changed.at(member) = kMark;
     for (const std::string& raw : hostile_json_values()) {
-      files.push_back({fmt::format("{} is {}", member.to_string(), raw.substr(0, 40)), with_raw(changed, quoted, raw), {}, any});
+      files.push_back(
+          {fmt::format("{} is {}", member.to_string(), raw.substr(0, 40)), with_raw(changed, quoted, raw), {}, any});
     }
     if (here.is_object()) {
       ordered_json absent = document;
       absent.at(place).erase(key);
       files.push_back({member.to_string() + " is absent", absent.dump(), {}, {}});
       const std::string twice = ordered_json(key).dump() + ":" + value.dump();
-      files.push_back({member.to_string() + " comes twice",
-                       with_raw(changed, quoted, value.dump() + "," + twice), {}, {}});
+      files.push_back(
+          {member.to_string() + " comes twice", with_raw(changed, quoted, value.dump() + "," + twice), {}, {}});
       absent.at(place)[key + "\x1b"] = value;
       files.push_back({member.to_string() + " has another name", absent.dump(), {}, {}});
     }
@@ -205,7 +240,8 @@ void add_members(const ordered_json& document, const ordered_json::json_pointer&
 std::vector<HostileFile> hostile_json(const std::string& sound, const std::set<std::string>& leave_out) {
   const ordered_json document = ordered_json::parse(sound);
   std::vector<HostileFile> files;
-  for (const std::string& value : hostile_json_values()) files.push_back({"the whole is " + value.substr(0, 40), value, {}});
+  for (const std::string& value : hostile_json_values())
+    files.push_back({"the whole is " + value.substr(0, 40), value, {}});
   files.push_back({"with a byte order mark", "\xEF\xBB\xBF" + sound, {}});
   files.push_back({"with a comment", "/* x */" + sound, {}});
   files.push_back({"with more behind it", sound + sound, {}});

@@ -1,7 +1,7 @@
 // Judges files that somebody made to harm the program: each must be refused with a clear message, with little memory.
 //
-// What a clear message is: it has the type of an error that a user can cause (base/errors.h), it names the file and what
-// in it is wrong, it is short, and it is text that may go to a terminal.
+// What a clear message is: it has the type of an error that a user can cause (base/errors.h), it names the file and
+// what in it is wrong, it is short, and it is text that may go to a terminal.
 #pragma once
 
 #include <cstdint>
@@ -15,9 +15,9 @@
 namespace terse::support {
 
 struct HostileFile {
-  std::string what;     // how it was made, for the messages of the test
+  std::string what;  // how it was made, for the messages of the test
   std::string content;
-  std::vector<std::string> words;  // the message has all of these
+  std::vector<std::string> words;     // the message has all of these
   std::vector<std::string> any = {};  // and one of these, unless there are none
 };
 
@@ -53,13 +53,13 @@ class HostileFiles {
   std::set<std::string> contents_;
   size_t refused_ = 0;
   size_t harmless_ = 0;
-  size_t most_constant_ = 0;   // bytes for a file of at most 64 KiB
+  size_t most_constant_ = 0;  // bytes for a file of at most 64 KiB
   double most_per_byte_ = 0;  // of a larger file
   std::string most_constant_of_, most_per_byte_of_;
 };
 
-// Changes of a text that know nothing of its meaning: cuts, and bytes that are flipped, set, left out, doubled or put in.
-// The same seed gives the same files.
+// Changes of a text that know nothing of its meaning: cuts, and bytes that are flipped, set, left out, doubled or put
+// in. The same seed gives the same files.
 std::vector<HostileFile> damaged(const std::string& sound, uint64_t seed, size_t count);
 // The text cut after each of `at`.
 std::vector<HostileFile> truncated(const std::string& sound, const std::vector<size_t>& at);
@@ -67,8 +67,8 @@ std::vector<HostileFile> truncated(const std::string& sound, const std::vector<s
 // Values of JSON that a reader may not expect, as they stand in a file: of every type, beyond every integer type, no
 // numbers, no UTF-8, nested, long.
 const std::vector<std::string>& hostile_json_values();
-// Every member of an object (also inside of objects and lists) in turn gets each of the values above, is left out, comes
-// twice, or gets another name. `sound` is the text of the object. A file's `any` holds the name of the member.
+// Every member of an object (also inside of objects and lists) in turn gets each of the values above, is left out,
+// comes twice, or gets another name. `sound` is the text of the object. A file's `any` holds the name of the member.
 // Members below `leave_out` stay as they are; of a list, the first two elements change.
 std::vector<HostileFile> hostile_json(const std::string& sound, const std::set<std::string>& leave_out = {});
 

@@ -53,9 +53,21 @@ std::vector<HostileFile> hostile_tensors(const Parts& sound) {
     files.push_back({fmt::format("{} is {}", what, value.dump()), parts.file(), std::move(words)});
   };
   const uint64_t begin = sound.header[kTensor]["data_offsets"][0], end = sound.header[kTensor]["data_offsets"][1];
-  const std::vector<uint64_t> sizes = {0, 1, 2, begin + 1, end - 1, end + 1, sound.data.size() + 1, uint64_t{1} << 31,
-                                       uint64_t{1} << 32, uint64_t{1} << 53, uint64_t{1} << 62, uint64_t{INT64_MAX},
-                                       uint64_t{1} << 63, UINT64_MAX - 1, UINT64_MAX};
+  const std::vector<uint64_t> sizes = {0,
+                                       1,
+                                       2,
+                                       begin + 1,
+                                       end - 1,
+                                       end + 1,
+                                       sound.data.size() + 1,
+                                       uint64_t{1} << 31,
+                                       uint64_t{1} << 32,
+                                       uint64_t{1} << 53,
+                                       uint64_t{1} << 62,
+                                       uint64_t{INT64_MAX},
+                                       uint64_t{1} << 63,
+                                       UINT64_MAX - 1,
+                                       UINT64_MAX};
   for (const uint64_t size : sizes) {
     if (size != begin) add("begin", "data_offsets", {size, end});
     add("end", "data_offsets", {begin, size});
@@ -66,7 +78,8 @@ std::vector<HostileFile> hostile_tensors(const Parts& sound) {
   }
   // Moves the tensor by `by` bytes: what follows or precedes it overlaps, and a hole remains.
   for (const int64_t by : {-8, -4, 4, 8, 4096}) {
-    add("moved offsets", "data_offsets", {static_cast<int64_t>(begin) + by, static_cast<int64_t>(end) + by}, {"tensor "});
+    add("moved offsets", "data_offsets", {static_cast<int64_t>(begin) + by, static_cast<int64_t>(end) + by},
+        {"tensor "});
   }
   add("shape", "shape", ordered_json::array());
   add("shape", "shape", std::vector<int>(64, 1));
@@ -90,15 +103,24 @@ std::vector<HostileFile> hostile_headers(const Parts& sound) {
     parts.header[name] = tensor;
     return parts.file();
   };
-  const std::vector<std::string> names = {"", "x", "../x", "a\nb", "\x1b[2J", std::string("a\0b", 3), "__metadata__",
-                                          std::string(100000, 'x'), "model.layers.2.mlp.up_proj.weight",
-                                          "model.layers.00.mlp.up_proj.weight", "lm_head.bias"};
+  const std::vector<std::string> names = {"",
+                                          "x",
+                                          "../x",
+                                          "a\nb",
+                                          "\x1b[2J",
+                                          std::string("a\0b", 3),
+                                          "__metadata__",
+                                          std::string(100000, 'x'),
+                                          "model.layers.2.mlp.up_proj.weight",
+                                          "model.layers.00.mlp.up_proj.weight",
+                                          "lm_head.bias"};
   for (const std::string& name : names) files.push_back({"renamed", renamed(name), {}});
   Parts absent = sound, more = sound, empty = sound, taken = sound;
   absent.header.erase(kTensor);
   files.push_back({"a tensor is left out, and its data remain", absent.file(), {"tensor "}});
   for (const char* extra : {"extra", "model.layers.7.mlp.up_proj.weight", "model.norm.bias"}) {
-    more.header[extra] = {{"dtype", "F32"}, {"shape", {2}}, {"data_offsets", {sound.data.size(), sound.data.size() + 8}}};
+    more.header[extra] = {
+        {"dtype", "F32"}, {"shape", {2}}, {"data_offsets", {sound.data.size(), sound.data.size() + 8}}};
     Parts longer = more;
     longer.data += "12345678";
     files.push_back({"a tensor more", longer.file(), {extra}});
@@ -111,12 +133,16 @@ std::vector<HostileFile> hostile_headers(const Parts& sound) {
   files.push_back({"two tensors share data", taken.file(), {"overlap"}});
   const std::string text = sound.header.dump(), of_tensor = sound.header[kTensor].dump();
   const std::string start = text.substr(0, text.size() - 1);
-  files.push_back({"a tensor twice", safetensors_text(start + fmt::format(",\"{}\":{}}}", kTensor, of_tensor), sound.data),
+  files.push_back({"a tensor twice",
+                   safetensors_text(start + fmt::format(",\"{}\":{}}}", kTensor, of_tensor), sound.data),
                    {"twice"}});
   files.push_back({"no data", safetensors_text(text, ""), {"bytes of data"}});
   files.push_back({"a byte of data more", safetensors_text(text, sound.data + "x"), {"bytes of data"}});
-  files.push_back({"metadata twice", safetensors_text("{\"__metadata__\":{},\"__metadata__\":{}," + text.substr(1), sound.data), {}});
-  files.push_back({"metadata with numbers", safetensors_text("{\"__metadata__\":{\"a\":1}," + text.substr(1), sound.data), {}});
+  files.push_back({"metadata twice",
+                   safetensors_text("{\"__metadata__\":{},\"__metadata__\":{}," + text.substr(1), sound.data),
+                   {}});
+  files.push_back(
+      {"metadata with numbers", safetensors_text("{\"__metadata__\":{\"a\":1}," + text.substr(1), sound.data), {}});
   return files;
 }
 
@@ -129,7 +155,9 @@ std::vector<HostileFile> large_headers(const Parts& sound) {
     metadata += fmt::format("{}\"{:x}\":\"\"", i == 0 ? "" : ",", i);
   }
   return {
-      {"many empty tensors", safetensors_text(text.substr(0, text.size() - 1) + tensors + "}", sound.data), {"tensor "}},
+      {"many empty tensors",
+       safetensors_text(text.substr(0, text.size() - 1) + tensors + "}", sound.data),
+       {"tensor "}},
       {"many strings and no tensor", safetensors_text("{\"__metadata__\":{" + metadata + "}}", sound.data), {}},
       {"many spaces", safetensors_text(text + std::string(1 << 20, ' ') + "x", sound.data), {"not JSON"}},
   };
@@ -156,8 +184,18 @@ TEST(HostileSafetensors, AreRefusedWithAClearError) {
     files.refuse_or_read(file);
   }
   const size_t header = original.size() - sound.data.size();
-  const std::vector<size_t> places = {0, 1, 7, 8, 9, header / 3, header - 1, header, header + 1, header + 1000,
-                                      original.size() - 4, original.size() - 1};
+  const std::vector<size_t> places = {0,
+                                      1,
+                                      7,
+                                      8,
+                                      9,
+                                      header / 3,
+                                      header - 1,
+                                      header,
+                                      header + 1,
+                                      header + 1000,
+                                      original.size() - 4,
+                                      original.size() - 1};
   for (const HostileFile& file : truncated(original, places)) files.refuse(file);
   for (HostileFile file : damaged(original.substr(0, header), 2, 300)) {
     file.content += sound.data;
@@ -177,8 +215,8 @@ TEST(HostileSafetensors, IndexesAreRefusedWithAClearError) {
   const std::filesystem::path path = folder.path() / "model.safetensors.index.json";
   HostileFiles files(path, {16, 256u << 10}, [&] { read_weights(folder.path()); });
   const std::string sound = index.dump();
-  for (const char* shard : {"../model-1.safetensors", "/etc/passwd", "a/b.safetensors", "a\\b.safetensors", ".safetensors",
-                            "model-1.bin", "", "model-1.safetensors/"}) {
+  for (const char* shard : {"../model-1.safetensors", "/etc/passwd", "a/b.safetensors", "a\\b.safetensors",
+                            ".safetensors", "model-1.bin", "", "model-1.safetensors/"}) {
     ordered_json changed = index;
     changed["weight_map"][kTensor] = shard;
     files.refuse({fmt::format("a shard is {}", shard), changed.dump(), {kTensor}});

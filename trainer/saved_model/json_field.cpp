@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/errors.h"
-#include "base/message_text.h"
+#include "base/text/message_text.h"
 
 namespace terse::trainer {
 

@@ -146,14 +146,15 @@ void SafetensorsFolder::open_shards() {
     for (const SafetensorsTensor& tensor : file.tensors()) {
       const auto listed = index.find(tensor.name);
       if (listed != index.end() && listed->second == name) continue;
-      throw DataError(fmt::format("{}: it holds tensor {}, which {} {}", file.name(), quote(tensor.name), source_.string(),
+      throw DataError(fmt::format("{}: it holds tensor {}, which {} {}", file.name(), quote(tensor.name),
+                                  source_.string(),
                                   listed == index.end() ? "does not list" : "places in " + quote(listed->second)));
     }
   }
   for (const auto& [tensor, shard] : index) {
     if (files.at(shard)->find(tensor) != nullptr) continue;
-    throw DataError(fmt::format("{}: it places tensor {} in {}, which does not hold it", source_.string(), quote(tensor),
-                                quote(shard)));
+    throw DataError(fmt::format("{}: it places tensor {} in {}, which does not hold it", source_.string(),
+                                quote(tensor), quote(shard)));
   }
 }
 

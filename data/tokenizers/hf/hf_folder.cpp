@@ -8,7 +8,7 @@
 
 #include "base/errors.h"
 #include "base/formats/tensor_shape.h"
-#include "base/message_text.h"
+#include "base/text/message_text.h"
 #include "data/tokenizers/definition_file.h"
 #include "data/tokenizers/hf/json_place.h"
 #include "data/tokenizers/hf/tokenizer_json.h"

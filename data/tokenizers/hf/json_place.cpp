@@ -5,8 +5,8 @@
 
 #include <stdexcept>
 
-#include "base/message_text.h"
-#include "base/strict_json.h"
+#include "base/text/checked_json.h"
+#include "base/text/message_text.h"
 
 namespace terse::data {
 
@@ -85,7 +85,7 @@ bool JsonPlace::boolean(std::string_view key, bool absent) const {
 json parse_json_strictly(std::string_view text) {
   if (text.starts_with("\xEF\xBB\xBF")) throw std::invalid_argument("it begins with a byte order mark");
   try {
-    return json::parse(text, StrictJson<json>());
+    return json::parse(text, CheckedJson<json>());
   } catch (const json::exception& error) {
     throw std::invalid_argument(error.what());
   }

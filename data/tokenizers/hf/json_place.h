@@ -38,8 +38,8 @@ class JsonPlace {
   std::string path_;
 };
 
-// Parses a document. Throws std::invalid_argument for text that is not JSON, begins with a byte order mark, nests deeper
-// than 64 levels, or has a key twice in one object. The document takes at most 32 times the memory of its text.
+// Parses a document. Throws std::invalid_argument for text that is not JSON, begins with a byte order mark, nests
+// deeper than 64 levels, or has a key twice in one object. The document takes at most 32 times the memory of its text.
 nlohmann::json parse_json_strictly(std::string_view text);
 
 }  // namespace terse::data

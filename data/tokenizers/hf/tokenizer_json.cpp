@@ -163,8 +163,7 @@ class Reader {
         const std::string& text = entry.get_ref<const std::string&>();
         const size_t space = text.find(' ');
         if (space == std::string::npos || text.find(' ', space + 1) != std::string::npos) {
-          place.at(i).refuse(
-              fmt::format("found {}, expected two tokens with a space between them", quote(text)));
+          place.at(i).refuse(fmt::format("found {}, expected two tokens with a space between them", quote(text)));
         }
         left = text.substr(0, space);
         right = text.substr(space + 1);
@@ -181,8 +180,7 @@ class Reader {
   Merge merge_of(const JsonPlace& place, size_t i, const std::string& left, const std::string& right) const {
     const auto find = [&](const std::string& token) {
       const auto found = ids_.find(token);
-      if (found == ids_.end())
-        place.at(i).refuse(fmt::format("the token {} is not in model.vocab", quote(token)));
+      if (found == ids_.end()) place.at(i).refuse(fmt::format("the token {} is not in model.vocab", quote(token)));
       return found->second;
     };
     return {find(left), find(right), find(left + right)};
@@ -198,8 +196,8 @@ class Reader {
       const auto found = special.find(result_.vocabulary.merges[i].merged);
       if (found == special.end()) continue;
       throw std::invalid_argument(
-          fmt::format("model.merges[{}]: the merge makes the special token of added_tokens[{}], {}", i,
-                      found->second, quote(result_.added[found->second].content)));
+          fmt::format("model.merges[{}]: the merge makes the special token of added_tokens[{}], {}", i, found->second,
+                      quote(result_.added[found->second].content)));
     }
     // A byte without a token is then an error, which is better than a text that ends in its middle.
     if (result_.vocabulary.unknown && special.contains(*result_.vocabulary.unknown)) result_.vocabulary.unknown.reset();

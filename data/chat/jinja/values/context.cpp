@@ -7,7 +7,7 @@
 #include <chrono>
 #include <stdexcept>
 
-#include "base/message_text.h"
+#include "base/text/message_text.h"
 
 namespace terse::data::jinja {
 

@@ -30,7 +30,8 @@ TEST(SafetensorsFolder, ReadsTheShardsThatThePythonLibraryWrote) {
   }
   EXPECT_THAT(folder.tensor("lm_head.weight").file->name(), EndsWith("model-00005-of-00006.safetensors"));
   EXPECT_EQ(folder.find("none").tensor, nullptr);
-  EXPECT_THAT(data_error([&] { folder.tensor("none"); }), EndsWith("shards/model.safetensors.index.json: it holds no tensor \"none\""));
+  EXPECT_THAT(data_error([&] { folder.tensor("none"); }),
+              EndsWith("shards/model.safetensors.index.json: it holds no tensor \"none\""));
 }
 
 // A shard whose tensors have one byte each.
@@ -83,8 +84,9 @@ TEST(SafetensorsFolder, TheIndexAndTheShardsMustAgree) {
               HasSubstr("index.json: 2 of 4 shards are missing in its folder: \"3.safetensors\", \"4.safetensors\""));
   std::string many = good;
   for (int i = 10; i < 20; ++i) many += ",\"" + std::to_string(i) + "\":\"" + std::to_string(i) + ".safetensors\"";
-  EXPECT_THAT(open(many), HasSubstr("10 of 12 shards are missing in its folder: \"10.safetensors\", \"11.safetensors\", "
-                                    "\"12.safetensors\", \"13.safetensors\", \"14.safetensors\", ..."));
+  EXPECT_THAT(open(many),
+              HasSubstr("10 of 12 shards are missing in its folder: \"10.safetensors\", \"11.safetensors\", "
+                        "\"12.safetensors\", \"13.safetensors\", \"14.safetensors\", ..."));
   dir.write("2.safetensors", "damaged");
   EXPECT_THAT(open(good), HasSubstr("2.safetensors: it has 7 bytes, too few"));
 }

@@ -1,5 +1,5 @@
 // Cuts at a character first, so that the rest of a long text costs nothing.
-#include "base/message_text.h"
+#include "base/text/message_text.h"
 
 #include <fmt/format.h>
 

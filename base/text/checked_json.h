@@ -16,9 +16,9 @@ namespace terse {
 // levels, and for an object with more than `most_keys` keys. An ordered_json needs a bound on its keys, because it
 // compares each with all those before it.
 template <typename Json>
-class StrictJson {
+class CheckedJson {
  public:
-  explicit StrictJson(size_t most_keys = std::numeric_limits<size_t>::max()) : most_keys_(most_keys) {}
+  explicit CheckedJson(size_t most_keys = std::numeric_limits<size_t>::max()) : most_keys_(most_keys) {}
 
   bool operator()(int depth, typename Json::parse_event_t event, Json& parsed) {
     using Event = typename Json::parse_event_t;

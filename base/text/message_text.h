@@ -6,8 +6,8 @@
 
 namespace terse {
 
-// Returns a text with U+FFFD in place of bytes that are not UTF-8, "\x1b" in place of control characters except for line
-// breaks, and "..." in place of what follows `most` bytes.
+// Returns a text with U+FFFD in place of bytes that are not UTF-8, "\x1b" in place of control characters except for
+// line breaks, and "..." in place of what follows `most` bytes.
 std::string message_text(std::string_view text, size_t most = 1000);
 
 }  // namespace terse
