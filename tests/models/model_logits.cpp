@@ -3,8 +3,9 @@
 //   model_logits MODEL LOGITS_FILE <REQUESTS.jsonl >ANSWERS.jsonl
 //
 // MODEL is a Hugging Face folder, a GGUF file, a checkpoint or a run folder. A request has "messages", and may have
-// "tools". Its answer has "tokens", the ids of the prompt; "logits", the file (LOGITS_FILE.0 and so on) with fp32 logits
-// of each token, row after row; and "continuation", the "new" tokens that greedy decoding appends, whatever they are.
+// "tools". Its answer has "tokens", the ids of the prompt; "logits", the file (LOGITS_FILE.0 and so on) with fp32
+// logits of each token, row after row; and "continuation", the "new" tokens that greedy decoding appends, whatever they
+// are.
 #include <fmt/format.h>
 
 #include <cstdio>
