@@ -225,6 +225,7 @@ struct Eval {
 
 struct Engine {
   int64_t max_batch = 512;     // sequences that decode together
+  double kv_cache_gib = 0;     // memory for keys and values; 0: see rl::EngineOptions
   int64_t max_new_tokens = 0;  // 0: the task's own limit
   double temperature = 1.0;    // sampling of rollouts
   int64_t top_k = 0;           // 0: off

@@ -6,8 +6,11 @@
 // is saved with its record pending, and the resumed run repeats the gate or the evaluation.
 #include "rl/learner.h"
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <cmath>
+#include <utility>
 
 #include "base/clock.h"
 #include "rl/compression/student.h"
@@ -58,7 +61,7 @@ class Learner {
         model_(session.model()),
         optimizer_(model_.params(), rl_.optimizer),
         guard_(rl_.optimizer.max_nonfinite_steps),
-        engine_(model_, {config_.engine.max_batch, &session.signals()}),
+        engine_(model_, engine_options(config_.engine, &session.signals())),
         controller_(task),
         student_(config_, task, model_, &session.signals()),
         entropy_(rl_.entropy_bonus),
@@ -101,6 +104,7 @@ class Learner {
     supply_.publish(progress_.step);
     record.batch = source_.next(progress_.step);
     record.rollout_seconds = lap(mark);
+    tell_of_full_cache();
     record.generates_ahead = rl_.max_staleness > 0;
 
     // 2. The controller moves its limits.
@@ -155,6 +159,16 @@ class Learner {
       optimizer_.save(state);
       student_.save(state);
     };
+  }
+
+  // Says once that the engine's cache has been full. This changes no token, but takes time.
+  void tell_of_full_cache() {
+    const Engine::CacheUse use = engine_.cache_use();
+    if (use.preempted == 0 || std::exchange(told_of_full_cache_, true)) return;
+    session_.metrics().say(
+        fmt::format("the {:.2g} GiB for keys and values were full, so some responses waited and were computed again; "
+                    "engine.kv_cache_gib sets how much there is",
+                    static_cast<double>(use.bytes) / 0x1p30));
   }
 
   // The keys are the names in checkpoints, so they stay as older builds wrote them.
@@ -229,7 +243,8 @@ class Learner {
   TraceLog traces_;
   LedgerLog ledger_;
   trainer::StageProgress progress_{"rl", 0, 0, 0, {}};
-  int64_t demonstrated_ = 0;              // problems drawn for demonstrations so far
+  int64_t demonstrated_ = 0;  // problems drawn for demonstrations so far
+  bool told_of_full_cache_ = false;
   double score_ = trainer::score_of({});  // of the last step, for the retention of checkpoints
 };
 

@@ -1,6 +1,8 @@
 // Parses the files of cgroup v1 and v2. A file that is missing or holds no number counts as no limit.
 #include "trainer/control_group.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <fstream>
@@ -66,6 +68,12 @@ int64_t memory_limit(int64_t machine_total, const ControlGroupFiles& files) {
   for (const fs::path& folder : group_folders(files, "memory"))
     limit = std::min(limit, control_value(folder / "memory.limit_in_bytes", limit));
   return limit < machine_total ? limit : 0;  // version 1 states "no limit" as a huge number
+}
+
+int64_t usable_memory() {
+  const int64_t machine = sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+  const int64_t limit = memory_limit(machine);
+  return limit > 0 ? limit : machine;
 }
 
 int64_t usable_cores(int64_t cores_allowed, double core_quota) {

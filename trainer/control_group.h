@@ -17,6 +17,8 @@ double core_quota(const ControlGroupFiles& files = {});
 // Returns the memory limit in bytes, the smallest of the group and its parents. 0: no limit below `machine_total`
 // (bytes).
 int64_t memory_limit(int64_t machine_total, const ControlGroupFiles& files = {});
+// Returns the bytes of memory that this process may use: those of the machine, or the limit of the group.
+int64_t usable_memory();
 
 // Returns how many threads can run at once without waiting for each other: the cores that the process may run on, or
 // the quota in whole cores if that is less. At least 1.

@@ -188,6 +188,10 @@ void list(Lister& l, Engine& s) {
   l.members(
       s,  //
       Item("max_batch", s.max_batch, "maximum number of sequences that are decoded together", between(1, 1 << 20)),
+      Item("kv_cache_gib", s.kv_cache_gib,
+           "GiB for the keys and values of sequences in progress; sequences that find no room wait; 0: enough for "
+           "max_batch of the longest sequences, and on a CPU at most a quarter of the memory",
+           newer(between(0, 1 << 20))),
       Item("max_new_tokens", s.max_new_tokens, "longest response, in tokens; 0: the task's own limit",
            between(0, 1 << 24)),
       Item("temperature", s.temperature, "sampling temperature of rollouts", above_up_to(0, 100)),

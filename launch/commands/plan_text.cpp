@@ -174,7 +174,7 @@ nlohmann::json plan_json(const std::string& config_path, const Run& run, const P
                       {"bytes_sent_to_other_nodes", plan.volume().network},
                       {"micro_batch", plan.micro_batch},
                       {"largest_micro_batch", plan.largest_micro_batch},
-                      {"largest_max_batch", plan.largest_slots},
+                      {"largest_max_batch", plan.largest_max_batch},
                       {"updates", plan.updates}});
   }
   return {{"config", config_path},

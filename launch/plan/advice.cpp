@@ -38,7 +38,7 @@ Change recompute() {
   return {"model.activation_checkpointing=true", [](Run& run) { run.config.model.activation_checkpointing = true; }};
 }
 
-Change slots(int64_t sequences) {
+Change max_batch(int64_t sequences) {
   return {fmt::format("engine.max_batch={}", sequences), [=](Run& run) { run.config.engine.max_batch = sequences; }};
 }
 
@@ -60,8 +60,8 @@ std::vector<Change> ways_to_fit(const Run& run, const StagePlan& plan) {
   const bool recomputes = run.spec().activation_checkpointing;
   if (plan.largest_micro_batch >= 1 && plan.largest_micro_batch < plan.micro_batch)
     ways.push_back(micro_batch(plan.stage, plan.largest_micro_batch));
-  if (plan.largest_slots >= 1 && plan.largest_slots < run.config.engine.max_batch)
-    ways.push_back(slots(plan.largest_slots));
+  if (plan.largest_max_batch >= 1 && plan.largest_max_batch < run.config.engine.max_batch)
+    ways.push_back(max_batch(plan.largest_max_batch));
   if (!recomputes) ways.push_back(recompute());
   for (int64_t stage = run.config.parallel.zero + 1; stage <= 3 && run.ranks > 1; ++stage) ways.push_back(zero(stage));
   if (plan.stage == "rl" && run.config.rl.student.updates > 0) ways.push_back(no_student());
@@ -77,17 +77,17 @@ std::string together(Run run, StagePlan plan) {
     plan = plan_stage(run, plan.stage);
     changed.push_back(next.text);
   };
-  const auto fewer_slots = [&] {
-    if (!plan.fits() && plan.largest_slots >= 1) change(slots(plan.largest_slots));
+  const auto fewer_sequences = [&] {
+    if (!plan.fits() && plan.largest_max_batch >= 1) change(max_batch(plan.largest_max_batch));
   };
   if (plan.micro_batch > 1) change(micro_batch(plan.stage, 1));
-  fewer_slots();
+  fewer_sequences();
   if (!plan.fits() && run.config.parallel.zero < 3 && run.ranks > 1) change(zero(3));
-  fewer_slots();
+  fewer_sequences();
   if (!plan.fits() && !run.spec().activation_checkpointing) change(recompute());
-  fewer_slots();
+  fewer_sequences();
   if (!plan.fits() && plan.stage == "rl" && run.config.rl.student.updates > 0) change(no_student());
-  fewer_slots();
+  fewer_sequences();
   return plan.fits() ? fmt::format("{} together ({})", fmt::join(changed, ", "), gib(plan.bytes())) : "";
 }
 

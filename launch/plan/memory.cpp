@@ -3,9 +3,11 @@
 #include "launch/plan/memory.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <numeric>
 
+#include "rl/engine/decoder.h"
 #include "trainer/gradient_plan.h"
 #include "trainer/kernels/kernels.h"
 
@@ -27,12 +29,10 @@ bool has_kernel_decoder(const ModelSpec& spec, bool cuda) {
   return !cuda && !spec.bf16;
 }
 
-// The number of tokens in one slot that take memory. LibTorch's operations set all of a slot to zero.
-double slot_tokens(const ModelSpec& spec, const Generation& generation, bool cuda) {
-  if (!has_kernel_decoder(spec, cuda)) return static_cast<double>(spec.max_seq_len);
-  const int64_t block = trainer::kernels::kKeyBlock;
-  const int64_t used = generation.tokens > 0 ? std::min(generation.tokens, spec.max_seq_len) : spec.max_seq_len;
-  return static_cast<double>((used + block - 1) / block * block);
+// The length of the longest sequence, in whole pages. On a GPU the whole cache takes memory.
+int64_t pages_of_longest(const ModelSpec& spec, const Generation& generation, bool cuda) {
+  const bool known = !cuda && generation.tokens > 0;
+  return rl::pages_for(known ? std::min(generation.tokens, spec.max_seq_len) : spec.max_seq_len);
 }
 
 }  // namespace
@@ -188,13 +188,12 @@ double checkpoint_file_bytes(double bytes) {
 
 std::vector<Consumer> engine_bytes(const ModelSpec& spec, const Generation& generation, bool cuda) {
   const bool kernels = has_kernel_decoder(spec, cuda);
-  const double size = kernels ? 4 : working_bytes(spec);
-  const double head = static_cast<double>(spec.kv_heads * spec.head_dim * spec.layers);
-  const int64_t slots = kernels ? std::min(generation.slots, generation.requests) : generation.slots;
-  std::vector<Consumer> out = {{
-      "keys and values",
-      static_cast<double>(slots) * slot_tokens(spec, generation, cuda) * 2 * head * size,
-  }};
+  const int64_t sequences = cuda ? generation.sequences : std::min(generation.sequences, generation.requests);
+  const double page = static_cast<double>(rl::page_bytes(spec));
+  double keys = static_cast<double>(sequences * pages_of_longest(spec, generation, cuda)) * page;
+  if (generation.cache_bytes > 0)
+    keys = std::min(keys, std::max(1.0, std::floor(generation.cache_bytes / page)) * page);
+  std::vector<Consumer> out = {{"keys and values", keys}};
   if (kernels) {
     const double table = static_cast<double>(spec.vocab * spec.hidden_size);
     double packed = shard_elements(unit_sizes(spec), 1);
@@ -206,7 +205,7 @@ std::vector<Consumer> engine_bytes(const ModelSpec& spec, const Generation& gene
 }
 
 double decoding_bytes(const ModelSpec& spec, const Generation& generation, bool cuda) {
-  const double live = static_cast<double>(std::min(generation.slots, generation.requests));
+  const double live = static_cast<double>(std::min(generation.sequences, generation.requests));
   const double prompts = std::min(live, static_cast<double>(generation.prompts));
   const double prompt = static_cast<double>(generation.prompt_tokens);
   const double prefill = std::min(prompts * prompt, kPrefillRows - 1 + prompt);
@@ -216,10 +215,11 @@ double decoding_bytes(const ModelSpec& spec, const Generation& generation, bool 
   // The logits of the prompts, and of each response with its probabilities.
   bytes += (prompts + 2 * live) * static_cast<double>(spec.vocab) * 4;
   if (has_kernel_decoder(spec, cuda)) return bytes;
-  // Each row reads a copy of its slot's keys and values, and has a mask. On the CPU, few rows do so at a time. On a
-  // GPU, a mask with grouped heads leaves only the plain implementation of attention: it repeats the copy for every
-  // query head, and stores scores and their softmax.
-  const double c = static_cast<double>(spec.head_dim), capacity = slot_tokens(spec, generation, cuda);
+  // Each row reads a copy of the keys and values of its sequence, and has a mask. On the CPU, few rows do so at a time.
+  // On a GPU, a mask with grouped heads leaves only the plain implementation of attention: it repeats the copy for
+  // every query head, and stores scores and their softmax.
+  const double c = static_cast<double>(spec.head_dim),
+               capacity = static_cast<double>(pages_of_longest(spec, generation, cuda) * rl::kPageTokens);
   const double heads = static_cast<double>(spec.heads), kv_heads = static_cast<double>(spec.kv_heads);
   const double copied = size * 2 * kv_heads * c;
   if (!cuda) return bytes + rows * capacity + std::min(rows * capacity * copied, kMostCopiedBytes);

@@ -59,17 +59,18 @@ double checkpoint_bytes(const ModelSpec& spec, const PlannedSharding& sharding, 
 // What reading or writing `bytes` of a checkpoint takes besides: one file of it.
 double checkpoint_file_bytes(double bytes);
 
-// Generation with `slots` sequences (rl/engine).
+// Generation with at most `sequences` sequences together (rl/engine).
 struct Generation {
-  int64_t slots = 0;
+  int64_t sequences = 0;
   int64_t prompt_tokens = 0;  // of each sequence
   int64_t requests = 0;       // responses on one rank at a time: of a batch of rollouts, or of an evaluation
   int64_t prompts = 0;        // prompts among them
   int64_t tokens = 0;         // of the longest sequence; 0: spec.max_seq_len
+  double cache_bytes = 0;     // limit of the memory for keys and values; 0: none
 };
 // What the engine keeps permanently: keys and values, and on the CPU in fp32 a copy of the weights in the layout for
-// decoding, which shares a frozen embedding. There the system provides memory for keys and values only once they are
-// written, so they count for the slots and tokens that are used.
+// decoding, which shares a frozen embedding. On the CPU, the system provides memory for keys and values only once they
+// are written, so they count for the sequences and tokens that there are.
 std::vector<Consumer> engine_bytes(const ModelSpec& spec, const Generation& generation, bool cuda);
 // The temporary memory of the largest forward pass: the prompts that are admitted together, or one token of every
 // sequence.

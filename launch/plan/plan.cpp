@@ -90,9 +90,9 @@ int64_t largest_micro_batch(const Run& run, const StageShape& shape) {
   });
 }
 
-int64_t largest_slots(Run run, const StageShape& shape) {
-  return largest(kMostSequences, [&](int64_t slots) {
-    run.config.engine.max_batch = slots;
+int64_t largest_max_batch(Run run, const StageShape& shape) {
+  return largest(kMostSequences, [&](int64_t sequences) {
+    run.config.engine.max_batch = sequences;
     return total_bytes(stage_memory(run, shape)) <= run.limit_bytes();
   });
 }
@@ -142,7 +142,7 @@ StagePlan plan_stage(const Run& run, const std::string& stage) {
   plan.largest_micro_batch = largest_micro_batch(run, shape);
   plan.tokens = static_cast<double>(shape.sequences * shape.sequence_tokens);
   if (shape.rollouts == 0) return plan;
-  plan.largest_slots = largest_slots(run, shape);
+  plan.largest_max_batch = largest_max_batch(run, shape);
   plan.tokens = static_cast<double>(shape.rollouts * run.response_tokens);
   plan.generation = generation_seconds(run, shape);
   if (run.splits()) plan.sampler_memory = sampler_memory(run, shape);

@@ -60,7 +60,7 @@ struct StagePlan {
   int64_t micro_batch = 0;          // sequences in one pass of one rank
   int64_t micro_batches = 1;        // passes in one update
   int64_t largest_micro_batch = 0;  // largest that fits; 0: not even one sequence fits
-  int64_t largest_slots = 0;        // largest engine.max_batch that fits, RL only
+  int64_t largest_max_batch = 0;    // largest engine.max_batch that fits, RL only
 
   double bytes() const { return total_bytes(memory); }
   bool fits() const { return bytes() <= limit_bytes && total_bytes(sampler_memory) <= limit_bytes; }

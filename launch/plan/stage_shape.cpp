@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "rl/compression/student.h"
+#include "rl/engine/engine.h"
 
 namespace terse::launch::plan {
 
@@ -88,11 +89,15 @@ namespace {
 // Problems and samples of each one, shared out among ranks.
 Generation generation(const Run& run, int64_t problems, int64_t samples, int64_t ranks) {
   const int64_t prompts = divided_up(problems, ranks);
-  return {.slots = run.config.engine.max_batch,
+  constexpr double kGib = 0x1p30;
+  double cache = run.config.engine.kv_cache_gib * kGib;
+  if (cache == 0 && !run.cuda()) cache = run.machine.memory_gib * kGib / rl::kCacheShare;
+  return {.sequences = run.config.engine.max_batch,
           .prompt_tokens = run.prompt_tokens,
           .requests = prompts * samples,
           .prompts = prompts,
-          .tokens = run.prompt_tokens + run.response_tokens};
+          .tokens = run.prompt_tokens + run.response_tokens,
+          .cache_bytes = cache};
 }
 
 }  // namespace

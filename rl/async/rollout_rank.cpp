@@ -31,7 +31,7 @@ class RolloutRank {
         model_(trainer::resolve(config.model, vocab, config.lora), device, 0, {}, trainer::Purpose::kInference),
         receiver_(model_.params(), *split.weights,
                   transfer_dtype(config.parallel, model_.spec().bf16, device.is_cuda())),
-        engine_(model_, {config.engine.max_batch}),
+        engine_(model_, engine_options(config.engine)),
         sampling_(rollout_sampling(config, task)) {}
 
   std::optional<std::string> run() {

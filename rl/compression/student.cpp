@@ -23,7 +23,7 @@ Student::Copy::Copy(const configs::RunConfig& config, const trainer::Transformer
             policy.params().frozen()),
       optimizer(model.params(), config.rl.optimizer),
       average(policy.params().master().clone()),
-      engine(model, {config.engine.max_batch, signals}) {
+      engine(model, engine_options(config.engine, signals)) {
   torch::NoGradGuard no_grad;
   model.params().master().copy_(average);
   model.params().publish();

@@ -1,9 +1,6 @@
 // Decodes with LibTorch's operations and, on a GPU, with our fused kernels. It serves GPUs and bf16, and tests compare
 // the kernel decoder with it.
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <stdexcept>
 
 #include "rl/engine/decoder.h"
 #include "trainer/model/block.h"
@@ -17,11 +14,11 @@ namespace {
 using torch::Tensor;
 namespace ops = trainer::ops::aten;
 
-// On the CPU, rows attend in groups, because each row copies the keys and values of its slot. No row depends on the
+// On the CPU, rows attend in groups, because each row copies the keys and values of its sequence. No row depends on the
 // others of its group.
 constexpr int64_t kMostCopiedBytes = 256 << 20;
 
-// The KV cache of each layer, [slots, capacity, K, C].
+// The KV cache of each layer, [pages, kPageTokens, K, C].
 struct LayerCaches {
   std::vector<Tensor> keys, values;
 };
@@ -30,19 +27,38 @@ struct LayerCaches {
 class AtenBackend {
  public:
   AtenBackend(const trainer::Transformer& model, const trainer::ops::Fused& fused, const DecodeRows& rows,
-              LayerCaches& cache, int64_t capacity)
+              LayerCaches& cache)
       : spec_(model.spec()),
         rope_(model.rope()),
         fused_(fused),
         cache_(cache),
         tokens_(indices(rows.tokens, model.device())),
-        slots_(indices(rows.slots, model.device())),
         positions_(indices(rows.positions, model.device())),
-        // Row r may read the cached tokens 0..position of its own slot.
-        mask_(torch::arange(capacity, positions_.options()).unsqueeze(0) <= positions_.unsqueeze(1)) {}
+        pages_(page_lists(rows).to(model.device())),
+        // Row r may read the tokens 0..position of its own sequence.
+        mask_(torch::arange(pages_.size(1) * kPageTokens, positions_.options()).unsqueeze(0) <=
+              positions_.unsqueeze(1)) {
+    const Tensor place = positions_.div(kPageTokens, "floor");
+    row_page_ = pages_.gather(1, place.unsqueeze(1)).squeeze(1);
+    row_place_ = positions_.remainder(kPageTokens);
+    begun_ = row_page_.index({row_place_ == 0});
+  }
 
   static Tensor indices(const std::vector<int64_t>& values, torch::Device device) {
     return torch::tensor(values, torch::kInt64).to(device);
+  }
+  // The pages up to the position of each row, [R, most pages]. The list of a row ends with any page, which its mask
+  // hides.
+  static Tensor page_lists(const DecodeRows& rows) {
+    int64_t most = 1;
+    for (const int64_t position : rows.positions) most = std::max(most, position / kPageTokens + 1);
+    Tensor lists = torch::zeros({std::ssize(rows.positions), most}, torch::kInt64);
+    for (size_t row = 0; row < rows.pages.size(); ++row) {
+      const auto begin = rows.pages[row]->begin();
+      std::copy(begin, begin + rows.positions[row] / kPageTokens + 1,
+                lists[static_cast<int64_t>(row)].data_ptr<int64_t>());
+    }
+    return lists;
   }
   void enter_layer(size_t layer) { layer_ = layer; }
   const trainer::ModelSpec& spec() const { return spec_; }
@@ -63,8 +79,11 @@ class AtenBackend {
   }
   Tensor attention(const Tensor& qkv) const {
     const auto [q, k, v] = fused_.split_rope(qkv, positions_, rope_, spec_);
-    cache_.keys[layer_].index_put_({slots_, positions_}, k);
-    cache_.values[layer_].index_put_({slots_, positions_}, v);
+    for (auto [cache, written] : {std::pair(cache_.keys[layer_], k), std::pair(cache_.values[layer_], v)}) {
+      // What is masked must still be a number, so pages are set to zero when their first token is written.
+      if (begun_.numel() > 0) cache.index_fill_(0, begun_, 0);
+      cache.index_put_({row_page_, row_place_}, written);
+    }
     const int64_t n = qkv.size(0), most = rows_at_once(n);
     if (n <= most) return attend(q, 0, n);
     std::vector<Tensor> attended;
@@ -81,14 +100,14 @@ class AtenBackend {
   int64_t rows_at_once(int64_t rows) const {
     const Tensor& keys = cache_.keys[layer_];
     if (!keys.is_cpu()) return rows;
-    const int64_t copied = 2 * keys.stride(0) * keys.element_size();
+    const int64_t copied = 2 * pages_.size(1) * keys.stride(0) * keys.element_size();
     return std::max<int64_t>(1, kMostCopiedBytes / copied);
   }
-  // Rows [first, first + count) of the queries q [R, H, C] attend to the caches of their slots.
+  // Rows [first, first + count) of the queries q [R, H, C] attend to the pages of their sequences.
   Tensor attend(const Tensor& q, int64_t first, int64_t count) const {
-    const Tensor slots = slots_.narrow(0, first, count);
+    const Tensor pages = pages_.narrow(0, first, count).flatten();
     const auto cached = [&](const Tensor& cache) {
-      return cache.index_select(0, slots).transpose(1, 2);
+      return cache.index_select(0, pages).view({count, -1, spec_.kv_heads, spec_.head_dim}).transpose(1, 2);
     };  // [R, K, T, C]
     const Tensor attended = at::scaled_dot_product_attention(
         q.narrow(0, first, count).unsqueeze(2), cached(cache_.keys[layer_]), cached(cache_.values[layer_]),
@@ -101,20 +120,25 @@ class AtenBackend {
   const Tensor& rope_;
   const trainer::ops::Fused& fused_;
   LayerCaches& cache_;
-  Tensor tokens_, slots_, positions_, mask_;
+  Tensor tokens_, positions_, pages_, mask_;
+  Tensor row_page_, row_place_;  // [R] where the keys and values of each row go
+  Tensor begun_;                 // the pages whose first token is a row
   size_t layer_ = 0;
 };
 
 class AtenDecoder final : public Decoder {
  public:
-  AtenDecoder(trainer::Transformer& model, int64_t slots, int64_t capacity)
-      : Decoder(model, capacity), declared_(trainer::block_weights(model.spec())), fused_(model.device()) {
+  AtenDecoder(trainer::Transformer& model, int64_t pages)
+      : Decoder(model), declared_(trainer::block_weights(model.spec())), fused_(model.device()) {
     const trainer::ModelSpec& spec = model.spec();
     const auto options =
         torch::TensorOptions().device(model.device()).dtype(spec.bf16 ? torch::kBFloat16 : torch::kFloat32);
+    const std::vector<int64_t> shape = {pages, kPageTokens, spec.kv_heads, spec.head_dim};
     for (int64_t layer = 0; layer < spec.layers; ++layer) {
-      cache_.keys.push_back(torch::zeros({slots, capacity, spec.kv_heads, spec.head_dim}, options));
-      cache_.values.push_back(torch::zeros_like(cache_.keys.back()));
+      for (auto* pages_of : {&cache_.keys, &cache_.values}) {
+        pages_of->push_back(torch::empty(shape, options));
+        pages_of->back()[0].zero_();  // lists of pages end with page 0, see page_lists()
+      }
     }
     refresh();
   }
@@ -139,7 +163,7 @@ class AtenDecoder final : public Decoder {
 
   Tensor run(const DecodeRows& rows) override {
     torch::NoGradGuard no_grad;
-    AtenBackend backend(model_, fused_, rows, cache_, capacity_);
+    AtenBackend backend(model_, fused_, rows, cache_);
     Tensor x = trainer::embed(backend, embedding_);
     for (size_t layer = 0; layer < blocks_.size(); ++layer) {
       backend.enter_layer(layer);
@@ -149,9 +173,9 @@ class AtenDecoder final : public Decoder {
     return backend.linear(x, head_, {}).to(torch::kFloat32).to(torch::kCPU).contiguous();
   }
 
-  void copy_prefix(int64_t from, int64_t to, int64_t length) override {
+  void copy_page(int32_t from, int32_t to) override {
     for (auto* layers : {&cache_.keys, &cache_.values}) {
-      for (Tensor& t : *layers) t[to].narrow(0, 0, length).copy_(t[from].narrow(0, 0, length));
+      for (Tensor& t : *layers) t[to].copy_(t[from]);
     }
   }
 
@@ -165,25 +189,8 @@ class AtenDecoder final : public Decoder {
 
 }  // namespace
 
-std::unique_ptr<Decoder> make_aten_decoder(trainer::Transformer& model, int64_t slots, int64_t capacity) {
-  return std::make_unique<AtenDecoder>(model, slots, capacity);
-}
-
-torch::Tensor Decoder::forward(const DecodeRows& rows) {
-  if (!rows.positions.empty()) {
-    const auto [first, last] = std::minmax_element(rows.positions.begin(), rows.positions.end());
-    model_.require_angles(*first, *last);
-    if (*last >= capacity_) {
-      throw std::invalid_argument(
-          fmt::format("position {} of a sequence does not fit into the KV cache of {} tokens", *last, capacity_));
-    }
-  }
-  return run(rows);
-}
-
-std::unique_ptr<Decoder> make_decoder(trainer::Transformer& model, int64_t slots, int64_t capacity) {
-  const bool kernels = model.device().is_cpu() && !model.spec().bf16;
-  return kernels ? make_kernel_decoder(model, slots, capacity) : make_aten_decoder(model, slots, capacity);
+std::unique_ptr<Decoder> make_aten_decoder(trainer::Transformer& model, int64_t pages) {
+  return std::make_unique<AtenDecoder>(model, pages);
 }
 
 }  // namespace terse::rl

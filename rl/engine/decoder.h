@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "rl/engine/kv_pages.h"
 #include "trainer/model/transformer.h"
 
 namespace terse::rl {
@@ -13,13 +14,13 @@ namespace terse::rl {
 // R new tokens to run, one per row. The rows of one sequence must be in order of position. A row attends to all tokens
 // of its sequence up to its own position, including rows of the same call.
 struct DecodeRows {
-  std::vector<int64_t> slots;      // [R] cache slot of the row's sequence
-  std::vector<int64_t> tokens;     // [R]
-  std::vector<int64_t> positions;  // [R]
-  std::vector<int64_t> wanted;     // indices of the rows whose logits the caller needs
+  std::vector<const PageTable*> pages;  // [R] pages of the row's sequence, up to the row's position at least
+  std::vector<int64_t> tokens;          // [R]
+  std::vector<int64_t> positions;       // [R]
+  std::vector<int64_t> wanted;          // indices of the rows whose logits the caller needs
 
-  void add(int64_t slot, int64_t token, int64_t position) {
-    slots.push_back(slot);
+  void add(const PageTable& sequence, int64_t token, int64_t position) {
+    pages.push_back(&sequence);
     tokens.push_back(token);
     positions.push_back(position);
   }
@@ -34,27 +35,27 @@ class Decoder {
   // detached from the autograd graph.
   virtual void refresh() = 0;
   // Writes the keys and values of all rows; returns the logits of the wanted ones: [wanted, V] fp32 on the CPU. Throws
-  // std::invalid_argument when a position lies beyond the model's longest sequence or the cache's capacity.
+  // std::invalid_argument when a position lies beyond the model's longest sequence or the pages of its sequence.
   torch::Tensor forward(const DecodeRows& rows);
-  // Copies the first `length` tokens of one slot's cache to another.
-  virtual void copy_prefix(int64_t from, int64_t to, int64_t length) = 0;
+  // Copies the keys and values of one page to another.
+  virtual void copy_page(int32_t from, int32_t to) = 0;
 
  protected:
-  // A cache holds `capacity` tokens of each sequence.
-  Decoder(trainer::Transformer& model, int64_t capacity) : model_(model), capacity_(capacity) {}
+  explicit Decoder(trainer::Transformer& model) : model_(model) {}
   virtual torch::Tensor run(const DecodeRows& rows) = 0;  // all positions in `rows` have been checked
 
   trainer::Transformer& model_;
-  int64_t capacity_;
 };
 
-// The decoder for the model's device and dtype, with `slots` caches of `capacity` tokens each: row-invariant kernels
-// for fp32 on the CPU (the same bits as the learner's forward pass), LibTorch operations elsewhere. The model must
-// outlive it.
-std::unique_ptr<Decoder> make_decoder(trainer::Transformer& model, int64_t slots, int64_t capacity);
+// The decoder for the model's device and dtype, with a cache of `pages` pages: row-invariant kernels for fp32 on the
+// CPU (the same bits as the learner's forward pass), LibTorch operations elsewhere. The model must outlive it.
+std::unique_ptr<Decoder> make_decoder(trainer::Transformer& model, int64_t pages);
 
 // The two implementations by name, for tests that compare them.
-std::unique_ptr<Decoder> make_kernel_decoder(trainer::Transformer& model, int64_t slots, int64_t capacity);
-std::unique_ptr<Decoder> make_aten_decoder(trainer::Transformer& model, int64_t slots, int64_t capacity);
+std::unique_ptr<Decoder> make_kernel_decoder(trainer::Transformer& model, int64_t pages);
+std::unique_ptr<Decoder> make_aten_decoder(trainer::Transformer& model, int64_t pages);
+
+// Bytes of keys and values of one page, in all layers, in the dtype of the model.
+int64_t page_bytes(const trainer::ModelSpec& spec);
 
 }  // namespace terse::rl

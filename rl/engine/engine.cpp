@@ -1,11 +1,13 @@
-// The scheduler of continuous batching: it admits waiting sequences, decodes running ones, and samples. Random numbers
-// never depend on the schedule.
+// The scheduler of continuous batching: it gives sequences pages of the cache, runs their new tokens, and samples.
+// Random numbers never depend on the schedule.
 #include "rl/engine/engine.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <stdexcept>
+
+#include "trainer/control_group.h"
 
 namespace terse::rl {
 
@@ -35,9 +37,29 @@ void check(const SamplingParams& params) {
   for (const std::string& stop : params.stop) require(!stop.empty(), "stop", "\"\"", "a string that is not empty");
 }
 
+EngineOptions engine_options(const configs::Engine& config, trainer::SignalPoll* signals) {
+  return {.max_batch = config.max_batch,
+          .signals = signals,
+          .kv_cache_bytes = static_cast<int64_t>(config.kv_cache_gib * 0x1p30)};
+}
+
+int64_t cache_pages(const trainer::ModelSpec& spec, bool cuda, const EngineOptions& options) {
+  const int64_t wanted = options.max_batch * pages_for(spec.max_seq_len);
+  int64_t bytes = options.kv_cache_bytes;
+  if (bytes == 0 && cuda) return wanted;
+  if (bytes == 0) bytes = trainer::usable_memory() / kCacheShare;
+  return std::clamp<int64_t>(bytes / page_bytes(spec), 1, wanted);
+}
+
 Engine::Engine(trainer::Transformer& model, const EngineOptions& options)
-    : model_(model), options_(options), decoder_(make_decoder(model, options.max_batch, model.spec().max_seq_len)) {
-  for (int64_t slot = options.max_batch - 1; slot >= 0; --slot) free_slots_.push_back(slot);
+    : model_(model),
+      options_(options),
+      pages_(cache_pages(model.spec(), !model.device().is_cpu(), options)),
+      decoder_(make_decoder(model, pages_.count())) {}
+
+Engine::CacheUse Engine::cache_use() const {
+  const int64_t page = page_bytes(model_.spec());
+  return {pages_.count() * page, pages_.most_used() * page, preempted_};
 }
 
 void Engine::refresh(int64_t version) {
@@ -74,11 +96,22 @@ void Engine::check_request(const GenerationRequest& request) const {
     throw std::invalid_argument(fmt::format("a prompt of {} tokens plus {} new tokens exceeds model.max_seq_len = {}",
                                             request.prompt.size(), added, model_.spec().max_seq_len));
   }
+  check_cache(length_of(request.prompt) + added);
   if (request.first_sample < 0 || request.first_sample + request.sampling.n > kMostSamples)
     throw std::invalid_argument(
         fmt::format("first_sample is {}; expected 0 or more, at most 2^24 with n", request.first_sample));
   if (!request.sampling.stop.empty() && options_.tokenizer == nullptr)
     throw std::invalid_argument("stop strings need an engine that has a tokenizer");
+}
+
+void Engine::check_cache(int64_t tokens) const {
+  if (pages_for(tokens) <= pages_.count()) return;
+  constexpr double kMib = 0x1p20;
+  const double page = static_cast<double>(page_bytes(model_.spec())) / kMib;
+  throw std::invalid_argument(
+      fmt::format("a sequence of {} tokens takes {:.1f} MiB of keys and values, and the cache has {:.1f} MiB; raise "
+                  "engine.kv_cache_gib or lower engine.max_new_tokens",
+                  tokens, static_cast<double>(pages_for(tokens)) * page, static_cast<double>(pages_.count()) * page));
 }
 
 int64_t Engine::submit(GenerationRequest request) {
@@ -94,16 +127,25 @@ int64_t Engine::submit(GenerationRequest request) {
 
 std::vector<Engine::Finished> Engine::step() {
   std::vector<Finished> finished;
-  admit(finished);
-  decode(finished);
+  reserve_pages();
+  admit();
+  if (live_.empty()) return finished;
+  const torch::Tensor logits = run_tokens();
+  std::vector<Sequence> running;
+  running.swap(live_);
+  sample(std::move(running), logits, finished);
   return finished;
 }
 
 void Engine::extend(int64_t ticket, int64_t sample, const std::vector<int32_t>& tokens) {
-  const auto wanted = [&](const Sequence& s) { return s.ticket == ticket && s.sample == sample; };
-  const auto kept = std::find_if(kept_.begin(), kept_.end(), wanted);
-  const auto live = std::find_if(live_.begin(), live_.end(), wanted);
-  Sequence* const found = kept != kept_.end() ? &*kept : live != live_.end() ? &*live : nullptr;
+  const auto find = [&](auto& sequences) -> Sequence* {
+    for (Sequence& s : sequences)
+      if (s.ticket == ticket && s.sample == sample && !s.completion.tokens.empty()) return &s;
+    return nullptr;
+  };
+  Sequence* const kept = find(kept_);
+  Sequence* const live = find(live_);
+  Sequence* const found = kept != nullptr ? kept : live != nullptr ? live : find(waiting_);
   if (found == nullptr) {
     throw std::invalid_argument(fmt::format(
         "sample {} of request {} cannot be extended: it has no tokens yet, or it has ended and was not kept", sample,
@@ -116,6 +158,7 @@ void Engine::extend(int64_t ticket, int64_t sample, const std::vector<int32_t>& 
         fmt::format("{} tokens so far, {} to append and {} new ones exceed model.max_seq_len = {}",
                     found->tokens.size(), tokens.size(), room, model_.spec().max_seq_len));
   }
+  check_cache(length_of(found->tokens) + length_of(tokens) + room);
   for (const int32_t token : tokens) {
     found->tokens.push_back(token);
     Completion& completion = found->completion;
@@ -127,17 +170,21 @@ void Engine::extend(int64_t ticket, int64_t sample, const std::vector<int32_t>& 
   }
   found->left = room;
   found->stop.reset();
-  if (kept == kept_.end()) return;
-  live_.push_back(std::move(*kept));
-  kept_.erase(kept);
+  if (kept == nullptr) return;
+  if (kept->pages.empty()) {
+    waiting_.push_front(std::move(*kept));
+  } else {
+    live_.push_back(std::move(*kept));
+  }
+  kept_.erase(kept_.begin() + (kept - kept_.data()));
 }
 
 void Engine::cancel(int64_t ticket) {
   std::erase_if(waiting_, [&](const Sequence& s) { return s.ticket == ticket; });
   for (std::vector<Sequence>* sequences : {&live_, &kept_}) {
-    std::erase_if(*sequences, [&](const Sequence& s) {
+    std::erase_if(*sequences, [&](Sequence& s) {
       if (s.ticket != ticket) return false;
-      free_slots_.push_back(s.slot);
+      pages_.release(s.pages);
       return true;
     });
   }
@@ -145,54 +192,96 @@ void Engine::cancel(int64_t ticket) {
 
 std::optional<int64_t> Engine::oldest_version(int64_t ticket) const {
   std::optional<int64_t> oldest;
-  for (const Sequence& s : live_) {
-    if (s.ticket != ticket) continue;
-    const int64_t first = s.completion.versions.front();
-    oldest = oldest ? std::min(*oldest, first) : first;
-  }
+  const auto look = [&](const auto& sequences) {
+    for (const Sequence& s : sequences) {
+      if (s.ticket != ticket || s.completion.versions.empty()) continue;
+      const int64_t first = s.completion.versions.front();
+      oldest = oldest ? std::min(*oldest, first) : first;
+    }
+  };
+  look(live_);
+  look(waiting_);  // preempted ones
   return oldest;
 }
 
-void Engine::admit(std::vector<Finished>& finished) {
-  DecodeRows rows;
-  std::vector<Sequence> admitted;
-  std::vector<int64_t> source;  // for each admitted sequence, the slot whose prompt pass it shares
-  std::vector<int64_t> logits_row;
-  while (!waiting_.empty() && !free_slots_.empty() && static_cast<int64_t>(rows.tokens.size()) < kPrefillRows) {
-    Sequence sequence = std::move(waiting_.front());
-    waiting_.pop_front();
-    sequence.slot = free_slots_.back();
-    free_slots_.pop_back();
-    sequence.cached = length_of(sequence.tokens);
-    const bool shared = !admitted.empty() && sequence.tokens == admitted.back().tokens;
-    if (!shared) {
-      for (int64_t i = 0; i < sequence.cached; ++i) rows.add(sequence.slot, sequence.tokens[static_cast<size_t>(i)], i);
-      rows.want_last();
+// Gives each sequence in progress the pages for the tokens that it will run, the oldest first.
+void Engine::reserve_pages() {
+  for (size_t i = 0; i < live_.size(); ++i) {
+    while (i < live_.size() && !pages_.grow(live_[i].pages, length_of(live_[i].tokens))) {
+      const auto kept = std::find_if(kept_.rbegin(), kept_.rend(), [](const Sequence& s) { return !s.pages.empty(); });
+      if (kept != kept_.rend()) {
+        preempt(*kept);
+        continue;
+      }
+      preempt(live_.back());
+      waiting_.push_front(std::move(live_.back()));
+      live_.pop_back();
     }
-    source.push_back(shared ? source.back() : sequence.slot);
-    logits_row.push_back(static_cast<int64_t>(rows.wanted.size()) - 1);
-    admitted.push_back(std::move(sequence));
   }
-  if (admitted.empty()) return;
-  const torch::Tensor logits = decoder_->forward(rows);
-  for (size_t i = 0; i < admitted.size(); ++i) {
-    if (source[i] != admitted[i].slot) decoder_->copy_prefix(source[i], admitted[i].slot, admitted[i].cached);
-  }
-  sample(std::move(admitted), logits.index_select(0, torch::tensor(logits_row, torch::kInt64)), finished);
 }
 
-// Runs the tokens of each sequence that have not been run: the newest one, and those that extend() appended.
-void Engine::decode(std::vector<Finished>& finished) {
-  if (live_.empty()) return;
-  DecodeRows rows;
-  for (Sequence& s : live_) {
-    for (; s.cached < length_of(s.tokens); ++s.cached)
-      rows.add(s.slot, s.tokens[static_cast<size_t>(s.cached)], s.cached);
-    rows.want_last();
+void Engine::preempt(Sequence& sequence) {
+  preempted_ += sequence.pages.empty() ? 0 : 1;
+  pages_.release(sequence.pages);
+  sequence.cached = 0;
+}
+
+// Moves waiting sequences to those in progress, as long as there is room for them.
+void Engine::admit() {
+  int64_t rows = 0;
+  std::optional<size_t> leader;  // in live_; the last one that runs its own tokens
+  while (!waiting_.empty() && std::ssize(live_) + std::ssize(kept_) < options_.max_batch && rows < kPrefillRows) {
+    Sequence& next = waiting_.front();
+    next.follows = leader && live_[*leader].tokens == next.tokens;
+    if (!take_pages(next, next.follows ? &live_[*leader] : nullptr)) break;
+    if (!next.follows) {
+      leader = live_.size();
+      rows += length_of(next.tokens);
+    }
+    live_.push_back(std::move(next));
+    waiting_.pop_front();
   }
-  std::vector<Sequence> running;
-  running.swap(live_);
-  sample(std::move(running), decoder_->forward(rows), finished);
+}
+
+// Takes the pages for the tokens of a sequence, and shares the full ones of its leader. Leaves a page for each sequence
+// in progress, so that those need not stop for this one at once. Returns whether there were enough.
+bool Engine::take_pages(Sequence& sequence, const Sequence* leader) {
+  const int64_t length = length_of(sequence.tokens);
+  const int64_t shared = leader == nullptr ? 0 : length / kPageTokens;
+  const auto enough = [&] { return pages_for(length) - shared + std::ssize(live_) <= pages_.free(); };
+  for (auto kept = kept_.rbegin(); live_.empty() && !enough() && kept != kept_.rend(); ++kept) preempt(*kept);
+  if (!enough()) return false;
+  if (leader != nullptr) sequence.pages = pages_.share(leader->pages, shared);
+  pages_.grow(sequence.pages, length);
+  return true;
+}
+
+// Runs the tokens that have not been run: the newest one of each sequence, those that extend() appended, and prompts.
+// Returns a row of logits for each sequence in progress.
+torch::Tensor Engine::run_tokens() {
+  DecodeRows rows;
+  std::vector<int64_t> logits_row;
+  for (const Sequence& s : live_) {
+    if (!s.follows) {
+      for (int64_t i = s.cached; i < length_of(s.tokens); ++i) rows.add(s.pages, s.tokens[static_cast<size_t>(i)], i);
+      rows.want_last();
+    }
+    logits_row.push_back(std::ssize(rows.wanted) - 1);
+  }
+  const torch::Tensor logits = decoder_->forward(rows);
+  const Sequence* leader = nullptr;
+  bool any_follows = false;
+  for (Sequence& s : live_) {
+    s.cached = length_of(s.tokens);
+    if (!s.follows) {
+      leader = &s;
+      continue;
+    }
+    if (s.cached % kPageTokens > 0) decoder_->copy_page(leader->pages.back(), s.pages.back());
+    s.follows = false;
+    any_follows = true;
+  }
+  return any_follows ? logits.index_select(0, torch::tensor(logits_row, torch::kInt64)) : logits;
 }
 
 // Recomputes the keys and values of all sequences.
@@ -204,9 +293,14 @@ void Engine::recompute_kv_cache() {
     decoder_->forward(rows);
     rows = {};
   };
+  std::vector<bool> done(static_cast<size_t>(pages_.count()));  // pages that several sequences read
   for (const std::vector<Sequence>* sequences : {&live_, &kept_}) {
     for (const Sequence& s : *sequences) {
-      for (int64_t i = 0; i < s.cached; ++i) rows.add(s.slot, s.tokens[static_cast<size_t>(i)], i);
+      for (int64_t i = 0; i < s.cached; ++i) {
+        const size_t page = static_cast<size_t>(s.pages[static_cast<size_t>(i / kPageTokens)]);
+        if (!done[page]) rows.add(s.pages, s.tokens[static_cast<size_t>(i)], i);
+        if (i % kPageTokens == kPageTokens - 1) done[page] = true;
+      }
       if (static_cast<int64_t>(rows.tokens.size()) >= kPrefillRows) flush();
     }
   }
@@ -237,7 +331,7 @@ void Engine::sample(std::vector<Sequence> sequences, torch::Tensor logits, std::
       finished.push_back({s.ticket, s.sample, s.completion});
       kept_.push_back(std::move(s));
     } else {
-      free_slots_.push_back(s.slot);
+      pages_.release(s.pages);
       finished.push_back({s.ticket, s.sample, std::move(s.completion)});
     }
   }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "configs/run_config.h"
 #include "data/tokenizers/tokenizer.h"
 #include "rl/engine/decoder.h"
 #include "rl/engine/request.h"
@@ -17,11 +18,23 @@
 
 namespace terse::rl {
 
+// On the CPU, the default cache takes at most one part in so many of the memory that this process may use.
+inline constexpr int64_t kCacheShare = 4;
+
+// In fp32 on the CPU, no option changes a token.
 struct EngineOptions {
-  int64_t max_batch = 1;                       // sequences that decode together; in fp32 on the CPU it changes no token
+  int64_t max_batch = 1;                       // sequences that decode together
   trainer::SignalPoll* signals = nullptr;      // generate() polls it every few steps
   const data::Tokenizer* tokenizer = nullptr;  // needed for stop strings
+  // Memory for keys and values, in bytes. 0: as much as max_batch of the longest sequences need, within kCacheShare.
+  int64_t kv_cache_bytes = 0;
 };
+
+// Returns the options of the engine of a run.
+EngineOptions engine_options(const configs::Engine& config, trainer::SignalPoll* signals = nullptr);
+
+// Returns the number of pages that an engine with these options has for this model, at least one.
+int64_t cache_pages(const trainer::ModelSpec& spec, bool cuda, const EngineOptions& options);
 
 class Engine {
  public:
@@ -43,20 +56,21 @@ class Engine {
   std::vector<std::vector<Completion>> generate(const std::vector<GenerationRequest>& requests);
 
   // The same in small steps. Returns the ticket of the request: 0, 1, 2, .. Throws std::invalid_argument when the
-  // prompt is empty, a sampling parameter is out of range, a prompt plus max_new_tokens exceeds the longest sequence,
-  // or stop strings are given to an engine without a tokenizer.
+  // prompt is empty, a sampling parameter is out of range, a prompt plus max_new_tokens exceeds the longest sequence or
+  // the cache, or stop strings are given to an engine without a tokenizer.
   int64_t submit(GenerationRequest request);
   struct Finished {
     int64_t ticket = 0, sample = 0;
     Completion completion;
   };
-  // Admits waiting sequences to free slots and samples their first tokens. Then samples one token for each sequence in
-  // progress. Returns the sequences that have finished.
+  // Admits waiting sequences, and samples one token for each sequence in progress. When the cache is full, the youngest
+  // sequences give up their pages and wait; their keys and values are recomputed later. Returns the sequences that have
+  // finished.
   std::vector<Finished> step();
   // Appends tokens that the model has not sampled to a response that is in progress or was kept, and lets it continue.
   // It may then sample max_new_tokens more, and a stop string must lie in the tokens that follow. Throws
   // std::invalid_argument, and changes nothing, when there is no such response, `tokens` is empty, or the longest
-  // sequence has no room for them and the new ones.
+  // sequence or the cache has no room for them and the new ones.
   void extend(int64_t ticket, int64_t sample, const std::vector<int32_t>& tokens);
   // Ends all samples of a request, also kept ones, without a result. No effect when none is left.
   void cancel(int64_t ticket);
@@ -64,21 +78,35 @@ class Engine {
   std::optional<int64_t> oldest_version(int64_t ticket) const;
   bool idle() const { return waiting_.empty() && live_.empty(); }  // nothing is in progress; kept ones do not count
 
+  // What the cache has done since the engine was made.
+  struct CacheUse {
+    int64_t bytes = 0;       // of the whole cache
+    int64_t most_bytes = 0;  // largest number of bytes in use
+    int64_t preempted = 0;   // sequences that gave up their pages
+  };
+  CacheUse cache_use() const;
+
  private:
   struct Sequence {
     int64_t ticket = 0, sample = 0;
     std::shared_ptr<const GenerationRequest> request = {};
     std::vector<int32_t> tokens = {};  // the prompt and everything after it
-    int64_t slot = -1;
-    int64_t cached = 0;  // leading tokens whose keys and values are in the cache
-    int64_t left = 0;    // tokens that it may still sample
+    PageTable pages = {};
+    int64_t cached = 0;    // leading tokens whose keys and values are in the cache
+    int64_t left = 0;      // tokens that it may still sample
+    bool follows = false;  // its tokens are those of the sequence before it, which runs them for both
     Completion completion = {};
     StopStrings stop = {};
   };
 
   void check_request(const GenerationRequest& request) const;
-  void admit(std::vector<Finished>& finished);
-  void decode(std::vector<Finished>& finished);
+  // Throws std::invalid_argument when `tokens` tokens need more than the whole cache.
+  void check_cache(int64_t tokens) const;
+  void reserve_pages();
+  void preempt(Sequence& sequence);
+  void admit();
+  bool take_pages(Sequence& sequence, const Sequence* leader);
+  torch::Tensor run_tokens();
   void recompute_kv_cache();
   // Samples one token for each sequence from its row of logits. Sequences that end go to `finished`, the others to
   // live_.
@@ -88,10 +116,11 @@ class Engine {
 
   trainer::Transformer& model_;
   EngineOptions options_;
+  KvPages pages_;
   std::unique_ptr<Decoder> decoder_;
-  std::vector<int64_t> free_slots_;
   std::deque<Sequence> waiting_;
-  std::vector<Sequence> live_, kept_;
+  std::vector<Sequence> live_, kept_;  // by age, but extend() makes a sequence the youngest
+  int64_t preempted_ = 0;
   int64_t next_ticket_ = 0;
   int64_t version_ = 0;
 };

@@ -17,19 +17,29 @@ Tensor fp32(at::IntArrayRef shape) {
   return torch::empty(shape, torch::kFloat32);
 }
 
-// The pages of the KV cache, one for each slot.
-struct Pages {
-  kernels::KvLayout layout;   // of one layer
-  Tensor memory;              // [slots, layers * floats of a layer]
-  std::vector<float*> slots;  // the page of each slot
+static_assert(kPageTokens % kernels::kKeyBlock == 0);
+
+// The KV cache.
+struct Cache {
+  kernels::KvLayout layout;  // of one layer of a page
+  Tensor memory;             // [pages, layers * floats of a layer of a page]
+  float* page(int32_t index) const { return memory.data_ptr<float>() + index * memory.size(1); }
 };
 
 // Rows that attend to a KV cache. Weights are fp32 with matrices transposed to [in, out].
 class KernelBackend {
  public:
-  KernelBackend(const trainer::ModelSpec& spec, const Tensor& rope, const DecodeRows& rows, const Pages& cache)
-      : spec_(spec), rope_(rope), rows_(rows), layout_(cache.layout), pages_(rows.slots.size()) {
-    for (size_t i = 0; i < pages_.size(); ++i) pages_[i] = &cache.slots[static_cast<size_t>(rows.slots[i])];
+  KernelBackend(const trainer::ModelSpec& spec, const Tensor& rope, const DecodeRows& rows, const Cache& cache)
+      : spec_(spec), rope_(rope), rows_(rows), layout_(cache.layout) {
+    // Rows of one sequence follow one another, so its pages are listed once.
+    std::vector<size_t> begin;
+    for (size_t i = 0; i < rows.pages.size(); ++i) {
+      const bool again = i > 0 && rows.pages[i] == rows.pages[i - 1];
+      begin.push_back(again ? begin.back() : addresses_.size());
+      if (again) continue;
+      for (const int32_t page : *rows.pages[i]) addresses_.push_back(cache.page(page));
+    }
+    for (const size_t first : begin) pages_.push_back(addresses_.data() + first);
   }
 
   void enter_layer(int64_t layer) { layer_ = layer; }
@@ -135,18 +145,17 @@ class KernelBackend {
   const Tensor& rope_;
   const DecodeRows& rows_;
   kernels::KvLayout layout_;
-  std::vector<float* const*> pages_;  // of each row
+  std::vector<float*> addresses_;     // of the pages, sequence by sequence
+  std::vector<float* const*> pages_;  // of each row's sequence
   int64_t layer_ = 0;
 };
 
 class KernelDecoder final : public Decoder {
  public:
-  KernelDecoder(trainer::Transformer& model, int64_t slots, int64_t capacity)
-      : Decoder(model, capacity), spec_(model.spec()), declared_(trainer::block_weights(spec_)) {
-    const int64_t page = (capacity + kernels::kKeyBlock - 1) / kernels::kKeyBlock * kernels::kKeyBlock;
-    cache_.layout = {.kv_heads = spec_.kv_heads, .head_dim = spec_.head_dim, .page_tokens = page};
-    cache_.memory = fp32({slots, spec_.layers * cache_.layout.floats()});
-    for (int64_t slot = 0; slot < slots; ++slot) cache_.slots.push_back(cache_.memory[slot].data_ptr<float>());
+  KernelDecoder(trainer::Transformer& model, int64_t pages)
+      : Decoder(model), spec_(model.spec()), declared_(trainer::block_weights(spec_)) {
+    cache_.layout = {.kv_heads = spec_.kv_heads, .head_dim = spec_.head_dim, .page_tokens = kPageTokens};
+    cache_.memory = fp32({pages, spec_.layers * cache_.layout.floats()});  // takes memory page by page, when written
     refresh();
   }
 
@@ -189,28 +198,14 @@ class KernelDecoder final : public Decoder {
     return backend.linear(backend.norm(backend.pick(x, rows.wanted), final_norm_), head_, {});
   }
 
-  void copy_prefix(int64_t from, int64_t to, int64_t length) override {
-    // The cache of a layer holds keys [K][blocks][C][16], then values [K][tokens][C]. Copies whole key blocks, then
-    // rows of values.
-    const int64_t c = spec_.head_dim, page = cache_.layout.page_tokens;
-    const int64_t blocks = (length + kernels::kKeyBlock - 1) / kernels::kKeyBlock;
-    const auto copy = [&](int64_t offset, int64_t count) {
-      std::memcpy(cache_.slots[static_cast<size_t>(to)] + offset, cache_.slots[static_cast<size_t>(from)] + offset,
-                  static_cast<size_t>(count) * sizeof(float));
-    };
-    for (int64_t layer = 0; layer < spec_.layers; ++layer) {
-      const int64_t keys = layer * cache_.layout.floats(), values = keys + spec_.kv_heads * page * c;
-      for (int64_t head = 0; head < spec_.kv_heads; ++head) {
-        copy(keys + head * page * c, blocks * c * kernels::kKeyBlock);
-        copy(values + head * page * c, length * c);
-      }
-    }
+  void copy_page(int32_t from, int32_t to) override {
+    std::memcpy(cache_.page(to), cache_.page(from), static_cast<size_t>(cache_.memory.stride(0)) * sizeof(float));
   }
 
  private:
   const trainer::ModelSpec& spec_;
   const std::vector<trainer::BlockWeight> declared_;
-  Pages cache_;
+  Cache cache_;
   std::vector<trainer::BlockWeights> blocks_;  // matrices transposed to [in, out]
   Tensor embedding_, final_norm_, head_;
   int64_t frozen_version_ = -1;  // of the frozen weights that blocks_ has; -1: none
@@ -218,8 +213,8 @@ class KernelDecoder final : public Decoder {
 
 }  // namespace
 
-std::unique_ptr<Decoder> make_kernel_decoder(trainer::Transformer& model, int64_t slots, int64_t capacity) {
-  return std::make_unique<KernelDecoder>(model, slots, capacity);
+std::unique_ptr<Decoder> make_kernel_decoder(trainer::Transformer& model, int64_t pages) {
+  return std::make_unique<KernelDecoder>(model, pages);
 }
 
 }  // namespace terse::rl

@@ -1,6 +1,7 @@
 // Inverse-CDF sampling with counter-based random numbers.
 #include "rl/engine/sampler.h"
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include <cmath>
@@ -49,8 +50,11 @@ std::vector<Draw> sample_rows(float* logits, int64_t rows, int64_t vocab, const 
           fmt::format("training diverged: the model's logits for problem {} are not finite. An earlier checkpoint may "
                       "still be good; train with a lower learning rate in a new --run-dir.",
                       keys[r].problem));
-    tokens[r] = invert(probs.data() + r * static_cast<size_t>(vocab), vocab, uniform(keys[r]));
   }
+  at::parallel_for(0, rows, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r)
+      tokens[static_cast<size_t>(r)] = invert(probs.data() + r * vocab, vocab, uniform(keys[static_cast<size_t>(r)]));
+  });
   kernels::cpu().logprob({.logits = logits,
                           .targets = tokens.data(),
                           .scale = scale,

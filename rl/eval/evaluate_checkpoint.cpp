@@ -174,7 +174,7 @@ nlohmann::json evaluate_checkpoint(const EvalRequest& request) {
   EvalOptions options = full_evaluation(opened.config, task);
   if (request.samples > 0) options.samples = request.samples;
   if (request.problems_per_difficulty > 0) options.problems_per_difficulty = request.problems_per_difficulty;
-  Engine engine(*opened.model, {opened.config.engine.max_batch});
+  Engine engine(*opened.model, engine_options(opened.config.engine));
   return evaluate(engine, task, options).to_json();
 }
 
@@ -187,7 +187,7 @@ nlohmann::json evaluate_model(const configs::RunConfig& config, const TokenizedT
       trainer::load_initial_weights(model, config.model.init, task.tokenizer().id(), {});
   for (const std::string& text : weights.notes)
     if (note) note(text);
-  Engine engine(model, {config.engine.max_batch});
+  Engine engine(model, engine_options(config.engine));
   return evaluate(engine, task, full_evaluation(config, task)).to_json();
 }
 

@@ -100,6 +100,15 @@ void max_batch(const Option& option) {
   EXPECT_LT(few.peak_bytes + 50 * 64 * 16 * 2 * 4, many.peak_bytes);
 }
 
+// The same from a cache in which two of the longest sequences have room.
+void kv_cache_gib(const Option& option) {
+  const Settings batch = {"engine.max_batch=64"};
+  const Observed &roomy = reinforce(batch + option.set("1")), &tight = reinforce(batch + option.set("1.6e-5"));
+  EXPECT_TRUE(same_training(roomy, tight));
+  EXPECT_EQ(support::without_time(roomy.eval()), support::without_time(tight.eval()));
+  EXPECT_LT(tight.peak_bytes + 50 * 64 * 16 * 2 * 4, roomy.peak_bytes);
+}
+
 }  // namespace
 
 OptionEffects eval_effects() {
@@ -111,6 +120,7 @@ OptionEffects eval_effects() {
 
 OptionEffects engine_effects() {
   return {{"engine.max_batch", "peak memory, and not one bit of the results", max_batch},
+          {"engine.kv_cache_gib", "peak memory, and not one bit of the results", kv_cache_gib},
           {"engine.max_new_tokens", "length of rollouts", max_new_tokens},
           {"engine.temperature", "entropy of sampled distributions", engine_temperature},
           {"engine.top_k", "entropy of sampled distributions", top_k},

@@ -134,7 +134,9 @@ TEST_P(ReferenceLogits, LogProbsOfEveryTokenOfTheVocabularyAgree) {
 TEST_P(ReferenceLogits, LogitsOfTheDecoderAgree) {
   torch::NoGradGuard no_grad;
   const ReferenceModel reference(spec, saved);
-  const auto decoder = make_kernel_decoder(model, 2, spec.max_seq_len);
+  const auto decoder = make_kernel_decoder(model, 1 + pages_for(spec.max_seq_len));
+  PageTable pages;
+  for (int32_t page = 0; page < pages_for(spec.max_seq_len); ++page) pages.insert(pages.begin(), page + 1);
   for (const auto& tokens : segments_of(batch)) {
     const Tensor expected = reference.logits(tokens);
     // Runs the first half at once, as a prompt, and then token by token.
@@ -142,7 +144,7 @@ TEST_P(ReferenceLogits, LogitsOfTheDecoderAgree) {
     for (size_t begin = 0; begin < tokens.size();) {
       const size_t end = begin == 0 ? prompt : begin + 1;
       DecodeRows rows;
-      for (size_t i = begin; i < end; ++i) rows.add(1, tokens[i], static_cast<int64_t>(i));
+      for (size_t i = begin; i < end; ++i) rows.add(pages, tokens[i], static_cast<int64_t>(i));
       rows.want_last();
       const Tensor ours = decoder->forward(rows)[0].to(torch::kFloat64);
       EXPECT_LT(largest(ours - expected[static_cast<int64_t>(end) - 1]), kClose) << "position " << end - 1;

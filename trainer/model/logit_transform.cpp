@@ -2,6 +2,8 @@
 // token, even among equal logits.
 #include "trainer/model/logit_transform.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -52,8 +54,11 @@ void cut(const LogitTransform& transform, float* logits, int64_t vocab, int64_t 
 }
 
 float cut_rows(const LogitTransform& transform, float* logits, int64_t rows, int64_t vocab, const int64_t* keep) {
-  for (int64_t row = 0; row < rows; ++row)
-    cut(transform, logits + row * vocab, vocab, keep == nullptr ? -1 : keep[row]);
+  if (!transform.cuts()) return transform.scale();
+  at::parallel_for(0, rows, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row)
+      cut(transform, logits + row * vocab, vocab, keep == nullptr ? -1 : keep[row]);
+  });
   return transform.scale();
 }
 

@@ -37,7 +37,7 @@ StageResult fine_tune(trainer::Session& session, const rl::TokenizedTask* task,
   // With sft.eval_every 0 the stage itself never evaluates: the full evaluation after it covers the last step.
   const bool solves = task != nullptr && sft.eval_every > 0;
   std::optional<rl::Engine> engine;
-  if (solves) engine.emplace(session.model(), rl::EngineOptions{config.engine.max_batch, &session.signals()});
+  if (solves) engine.emplace(session.model(), rl::engine_options(config.engine, &session.signals()));
   StageResult result;
   const auto evaluate = [&](int64_t step) {
     trainer::Metrics metrics;

@@ -21,9 +21,9 @@ trainer::ModelSpec spec_of(const std::string& precision) {
 
 void expect_close(const std::string& precision) {
   trainer::Transformer model(spec_of(precision), torch::kCPU, 1);
-  const Generation generation{.slots = 32, .prompt_tokens = 40, .requests = 32, .prompts = 32};
+  const Generation generation{.sequences = 32, .prompt_tokens = 40, .requests = 32, .prompts = 32, .tokens = 60};
   const support::CountTensorBytes count;
-  rl::Engine engine(model, {generation.slots});
+  rl::Engine engine(model, {generation.sequences});
   const double kept = count.bytes().now();
   const double planned = total_bytes(engine_bytes(model.spec(), generation, false));
   EXPECT_NEAR(planned / kept, 1, 0.05) << "planned " << planned << ", used " << kept;

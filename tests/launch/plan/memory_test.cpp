@@ -318,18 +318,23 @@ TEST(PlanMemory, KeysAndValuesByHand) {
   const auto keys_and_values = [](bool bf16, bool cuda, const Generation& generation) {
     return bytes_of(engine_bytes(tiny(bf16), generation, cuda), "keys and values");
   };
-  // 3 slots of 32 tokens, 2 layers, 2 heads of 4, keys and values, fp32.
-  const Generation three{.slots = 3, .prompt_tokens = 4, .requests = 3, .prompts = 3};
+  // 3 sequences of 32 tokens, 2 layers, 2 heads of 4, keys and values, fp32.
+  const Generation three{.sequences = 3, .prompt_tokens = 4, .requests = 3, .prompts = 3};
   EXPECT_EQ(keys_and_values(false, false, three), 3 * 32 * 2 * 8 * 2 * 4);
   EXPECT_EQ(keys_and_values(true, true, three), 3 * 32 * 2 * 8 * 2 * 2);
-  // One request of 9 tokens in 3 slots. Only the kernels leave the rest of the memory untouched.
-  const Generation one{.slots = 3, .prompt_tokens = 4, .requests = 1, .prompts = 1, .tokens = 9};
-  EXPECT_EQ(keys_and_values(false, false, one), 1 * 16 * 2 * 8 * 2 * 4);
-  EXPECT_EQ(keys_and_values(true, false, one), 3 * 32 * 2 * 8 * 2 * 2);
+  // One request of 9 tokens takes a page of 32. On the CPU, the rest of the memory is never touched.
+  const Generation one{.sequences = 3, .prompt_tokens = 4, .requests = 1, .prompts = 1, .tokens = 9};
+  EXPECT_EQ(keys_and_values(false, false, one), 32 * 2 * 8 * 2 * 4);
+  EXPECT_EQ(keys_and_values(true, false, one), 32 * 2 * 8 * 2 * 2);
+  EXPECT_EQ(keys_and_values(true, true, one), 3 * 32 * 2 * 8 * 2 * 2);
+  // A limit of two and a half pages.
+  Generation limited = three;
+  limited.cache_bytes = 2.5 * 32 * 2 * 8 * 2 * 4;
+  EXPECT_EQ(keys_and_values(false, false, limited), 2 * 32 * 2 * 8 * 2 * 4);
 }
 
 TEST(PlanMemory, WeightsToDecodeWithByHand) {
-  const Generation one{.slots = 1, .prompt_tokens = 4, .requests = 1, .prompts = 1};
+  const Generation one{.sequences = 1, .prompt_tokens = 4, .requests = 1, .prompts = 1};
   const auto packed = [&](const ModelSpec& spec) {
     return bytes_of(engine_bytes(spec, one, false), "weights to decode with");
   };
@@ -341,7 +346,7 @@ TEST(PlanMemory, WeightsToDecodeWithByHand) {
 }
 
 TEST(PlanMemory, PromptsOfAGroupRunOnce) {
-  const Generation alone{.slots = 64, .prompt_tokens = 50, .requests = 64, .prompts = 64};
+  const Generation alone{.sequences = 64, .prompt_tokens = 50, .requests = 64, .prompts = 64};
   Generation groups = alone;
   groups.prompts = 8;
   // V 10: the logits of 56 prompts. A row has q|k|v 24, feed-forward 3 * 16, and 3 (8 + 8), in fp32.
@@ -349,7 +354,7 @@ TEST(PlanMemory, PromptsOfAGroupRunOnce) {
   EXPECT_EQ(decoding_bytes(tiny(), alone, false) - decoding_bytes(tiny(), groups, false), rows * row + 56 * 10 * 4);
 }
 
-// 24 layers, K 2 heads of 64: a slot of 8,192 tokens has 4 MiB of keys and values in a layer.
+// 24 layers, K 2 heads of 64: a sequence of 8,192 tokens has 4 MiB of keys and values in a layer.
 TEST(PlanMemory, RowsThatAttendTogetherOnTheCpuAreFew) {
   configs::Model model;
   model.layers = 24;
@@ -359,7 +364,7 @@ TEST(PlanMemory, RowsThatAttendTogetherOnTheCpuAreFew) {
   model.intermediate_size = 4864;
   model.max_seq_len = 8192;
   model.precision = "bf16";
-  const Generation generation{.slots = 64, .prompt_tokens = 300, .requests = 64, .prompts = 8};
+  const Generation generation{.sequences = 64, .prompt_tokens = 300, .requests = 64, .prompts = 8};
   const double bytes = decoding_bytes(resolve(model, 151'936), generation, false);
   // 2,400 rows with their masks, and 64 responses.
   const double row = 2 * (1152 + 3 * 4864 + 3 * (896 + 896)) + 8192, logits = 4 * 151'936;

@@ -105,8 +105,8 @@ TEST(Plan, TheLargestMicroBatchFitsAndOneMoreDoesNot) {
 
 TEST(Plan, TheLargestBatchOfTheEngineFitsAndOneMoreDoesNot) {
   auto run = quickstart(1);
-  run.config.eval.problems_per_difficulty = 10'000'000;  // fills every slot
-  run.config.engine.max_batch = plan_stage(run, "rl").largest_slots;
+  run.config.eval.problems_per_difficulty = 10'000'000;  // as many sequences as there may be
+  run.config.engine.max_batch = plan_stage(run, "rl").largest_max_batch;
   ASSERT_GT(run.config.engine.max_batch, 0);
   EXPECT_TRUE(plan_stage(run, "rl").fits());
   run.config.engine.max_batch += 1;

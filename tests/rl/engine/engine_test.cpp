@@ -253,13 +253,24 @@ TEST(Decoder, KernelsAgreeWithLibTorch) {
   for (const TinyShape& shape :
        {TinyShape{}, TinyShape{.qk_norm = true, .qkv_bias = true, .tied = false, .kv_heads = 4}}) {
     trainer::Transformer model(tiny_spec(shape), torch::kCPU, 26);
-    auto kernels = make_kernel_decoder(model, 3, 64), aten = make_aten_decoder(model, 3, 64);
-    DecodeRows prompt{{0, 0, 0, 1, 1}, {1, 2, 3, 4, 5}, {0, 1, 2, 0, 1}, {2, 4}};
+    auto kernels = make_kernel_decoder(model, 6), aten = make_aten_decoder(model, 6);
+    const PageTable first = {4, 1}, second = {0}, copied = {2};
+    DecodeRows prompt;
+    for (int64_t i = 0; i < kPageTokens + 3; ++i) prompt.add(first, i % 16, i);  // into its second page
+    prompt.want_last();
+    for (int64_t i = 0; i < 2; ++i) prompt.add(second, 4 + i, i);
+    prompt.want_last();
     EXPECT_LT((kernels->forward(prompt) - aten->forward(prompt)).abs().max().item<double>(), 1e-4);
-    kernels->copy_prefix(0, 2, 3);
-    aten->copy_prefix(0, 2, 3);
-    DecodeRows next{{2, 1, 0}, {7, 8, 9}, {3, 2, 3}, {0, 1, 2}};
-    EXPECT_LT((kernels->forward(next) - aten->forward(next)).abs().max().item<double>(), 1e-4);
+    kernels->copy_page(0, 2);
+    aten->copy_page(0, 2);
+    DecodeRows next;
+    next.add(copied, 7, 2);
+    next.add(second, 8, 2);
+    next.add(first, 9, kPageTokens + 3);
+    next.wanted = {0, 1, 2};
+    const torch::Tensor ours = kernels->forward(next);
+    EXPECT_LT((ours - aten->forward(next)).abs().max().item<double>(), 1e-4);
+    EXPECT_GT((ours[0] - ours[1]).abs().max().item<double>(), 1e-4);
   }
 }
 

@@ -96,23 +96,25 @@ TEST(GreedySampling, AnEvaluationAtTemperatureZeroGivesEqualSamples) {
   });
 }
 
-// Tests both decoders, with a cache larger than the longest sequence and with a smaller one.
-TEST(DecoderLimits, NoPositionBeyondTheLongestSequenceOrTheCacheIsRun) {
+// Tests both decoders, with more pages than the longest sequence has and with fewer.
+TEST(DecoderLimits, NoPositionBeyondTheLongestSequenceOrItsPagesIsRun) {
   trainer::Transformer model(tiny_spec(), torch::kCPU, 7);
   const int64_t longest = model.spec().max_seq_len;
   for (const auto make : {make_kernel_decoder, make_aten_decoder}) {
-    const auto wide = make(model, 1, 2 * longest), narrow = make(model, 1, 16);
-    const auto run = [](Decoder& decoder, int64_t position) {
+    const auto decoder = make(model, 2 * pages_for(longest));
+    PageTable wide, narrow = {3};
+    for (int32_t page = 0; page < 2 * pages_for(longest); ++page) wide.push_back(page);
+    const auto run = [&](const PageTable& pages, int64_t position) {
       DecodeRows rows;
-      rows.add(0, 1, position);
+      rows.add(pages, 1, position);
       rows.want_last();
-      decoder.forward(rows);
+      decoder->forward(rows);
     };
-    EXPECT_NO_THROW(run(*wide, longest - 1));
-    EXPECT_THROW(run(*wide, longest), std::invalid_argument);
-    EXPECT_NO_THROW(run(*narrow, 15));
-    EXPECT_THROW(run(*narrow, 16), std::invalid_argument);
-    EXPECT_THROW(run(*narrow, -1), std::invalid_argument);
+    EXPECT_NO_THROW(run(wide, longest - 1));
+    EXPECT_THROW(run(wide, longest), std::invalid_argument);
+    EXPECT_NO_THROW(run(narrow, kPageTokens - 1));
+    EXPECT_THROW(run(narrow, kPageTokens), std::invalid_argument);
+    EXPECT_THROW(run(narrow, -1), std::invalid_argument);
   }
 }
 

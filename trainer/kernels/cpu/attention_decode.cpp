@@ -94,8 +94,10 @@ void attention_decode(const AttentionDecode& given) {
   int64_t work = 0;
   for (int64_t row = 0; row < args.from.rows; ++row)
     work += (args.from.positions[row] + 1) * args.heads * (4 * layout.head_dim + 16);
+  // Head by head, so that rows which share pages (the responses to one prompt) follow one another and find the keys and
+  // values of their common beginning in a cache of the processor.
   parallel_tasks(args.from.rows * layout.kv_heads, work,
-                 [&](int64_t task) { row_head(args, task / layout.kv_heads, task % layout.kv_heads); });
+                 [&](int64_t task) { row_head(args, task % args.from.rows, task / args.from.rows); });
 }
 
 }  // namespace terse::trainer::kernels::TERSE_ISA

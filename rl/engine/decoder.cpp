@@ -1,0 +1,41 @@
+// What the two decoders share: the check of positions, the choice between them, and the size of a page.
+#include "rl/engine/decoder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace terse::rl {
+
+torch::Tensor Decoder::forward(const DecodeRows& rows) {
+  if (!rows.positions.empty()) {
+    const auto [first, last] = std::minmax_element(rows.positions.begin(), rows.positions.end());
+    model_.require_angles(*first, *last);
+  }
+  for (size_t i = 0; i < rows.pages.size(); ++i) {
+    if (rows.positions[i] >= std::ssize(*rows.pages[i]) * kPageTokens) {
+      throw std::invalid_argument(fmt::format("position {} of a sequence does not fit into its {} pages of {} tokens",
+                                              rows.positions[i], rows.pages[i]->size(), kPageTokens));
+    }
+  }
+  return run(rows);
+}
+
+namespace {
+
+bool has_kernels(const trainer::Transformer& model) {
+  return model.device().is_cpu() && !model.spec().bf16;
+}
+
+}  // namespace
+
+std::unique_ptr<Decoder> make_decoder(trainer::Transformer& model, int64_t pages) {
+  return has_kernels(model) ? make_kernel_decoder(model, pages) : make_aten_decoder(model, pages);
+}
+
+int64_t page_bytes(const trainer::ModelSpec& spec) {
+  return kPageTokens * spec.layers * 2 * spec.kv_heads * spec.head_dim * (spec.bf16 ? 2 : 4);
+}
+
+}  // namespace terse::rl
