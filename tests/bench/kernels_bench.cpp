@@ -283,8 +283,18 @@ void bench_logits(const Table& table) {
                             .dlogits = grad.data()});
   });
   line_bytes("transpose 1536 x 384", 8.0 * 1536 * 384, [&] { table.transpose(logits.data(), grad.data(), 1536, 384); });
-  line_bytes("softmax 3000 x 1000", 8.0 * kRows * kVocab,
-             [&] { table.softmax(logits.data(), 1, lse.data(), grad.data(), kRows, kVocab); });
+  const Floats uniforms(kRows, 0.5f);
+  std::vector<int64_t> drawn(kRows);
+  line_bytes("sample_tokens 3000 x 1000", 8.0 * kRows * kVocab, [&] {
+    table.sample_tokens({.logits = logits.data(),
+                         .uniforms = uniforms.data(),
+                         .rows = kRows,
+                         .vocab = kVocab,
+                         .tokens = drawn.data(),
+                         .logprob = logp.data(),
+                         .lse = lse.data(),
+                         .entropy = entropy.data()});
+  });
 }
 
 }  // namespace

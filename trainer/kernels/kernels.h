@@ -151,6 +151,20 @@ struct LogProb {
   float* entropy = nullptr;
 };
 
+// Draws one token per row with probability p = exp(z - lse), z = scale * logits: the first token, in vocabulary order,
+// at which the sum of the probabilities exceeds the row's uniform number. If rounding leaves the whole sum at or below
+// it, the token is the last one with a positive probability. The other outputs have the bits of LogProb.
+struct SampleTokens {
+  const float* logits = nullptr;    // [rows, vocab]
+  const float* uniforms = nullptr;  // [rows], each in [0, 1)
+  float scale = 1;
+  int64_t rows = 0, vocab = 0;
+  int64_t* tokens = nullptr;  // [rows]; any token where lse is not finite
+  float* logprob = nullptr;   // [rows] of the token
+  float* lse = nullptr;
+  float* entropy = nullptr;
+};
+
 // dlogits = scale * (d_logprob * (onehot(target) - p) - d_entropy * p * (log p + entropy)).
 // Cross-entropy with a weight per row is d_logprob = -weight.
 struct LogProbGrad {
@@ -210,8 +224,7 @@ struct Table {
 
   void (*logprob)(const LogProb& args);
   void (*logprob_backward)(const LogProbGrad& args);
-  // probs[rows, vocab] = exp(scale * logits - lse); probs may be logits.
-  void (*softmax)(const float* logits, float scale, const float* lse, float* probs, int64_t rows, int64_t vocab);
+  void (*sample_tokens)(const SampleTokens& args);
 
   // y[M, D] = table[tokens]. Backward: dtable[t] += the sum of dy[m] over the rows m with tokens[m] = t. `by_token`
   // lists all rows, those of one token together and in ascending order.

@@ -1,5 +1,5 @@
-// Computes one threshold for the logits of a row from all three cuts. Greedy sampling needs no threshold: it keeps one
-// token, even among equal logits.
+// Computes one threshold for the logits of a row from all three cuts, from those logits only that can lie above it.
+// Greedy sampling needs no threshold: it keeps one token, even among equal logits.
 #include "trainer/model/logit_transform.h"
 
 #include <ATen/Parallel.h>
@@ -10,46 +10,117 @@
 #include <limits>
 #include <vector>
 
+#include "trainer/kernels/kernels.h"
+
 namespace terse::trainer {
 
 namespace {
 
-// Returns the smallest logit that survives all three cuts. `sorted` holds the logits in descending order.
-float threshold(const LogitTransform& transform, const std::vector<float>& sorted) {
-  size_t kept = sorted.size();
-  if (transform.top_k > 0) kept = std::min(kept, static_cast<size_t>(transform.top_k));
-  const double top = sorted[0], scale = 1.0 / transform.temperature;
-  if (transform.top_p < 1.0) {
-    double total = 0;
-    for (size_t i = 0; i < kept; ++i) total += std::exp(scale * (sorted[i] - top));
-    double mass = 0;
-    size_t n = 0;
-    while (n < kept && mass < transform.top_p * total) mass += std::exp(scale * (sorted[n++] - top));
-    kept = std::max<size_t>(1, n);
+constexpr float kInf = std::numeric_limits<float>::infinity();
+constexpr double kFirstReach = 8;   // how far below the largest logit the search for a threshold begins
+constexpr double kFarthest = 1e32;  // no finite logits of a model lie so far apart
+
+// One row at its temperature.
+struct Row {
+  const float* logits;
+  int64_t vocab;
+  double scale;
+  float top;  // the largest logit
+
+  // Returns the logits that lie at most `reach` below the largest one.
+  std::vector<float> within(double reach) const {
+    const double lowest = top - reach;
+    std::vector<float> found;
+    for (int64_t i = 0; i < vocab; ++i)
+      if (logits[i] >= lowest) found.push_back(logits[i]);
+    return found;
   }
-  float lowest = sorted[kept - 1];
-  if (transform.min_p > 0)
-    lowest = std::max(lowest, static_cast<float>(top + std::log(transform.min_p) * transform.temperature));
+  double mass(float logit) const { return std::exp(scale * (static_cast<double>(logit) - top)); }
+  // The sum of mass() over the row.
+  double total() const {
+    float lse = 0;
+    kernels::cpu().logprob(
+        {.logits = logits, .scale = static_cast<float>(scale), .rows = 1, .vocab = vocab, .lse = &lse});
+    return std::exp(static_cast<double>(lse) - scale * top);
+  }
+};
+
+// Returns the k largest logits in descending order, or all when there are fewer.
+std::vector<float> largest(const Row& row, int64_t k) {
+  std::vector<float> found;
+  for (double reach = kFirstReach; std::ssize(found) < std::min(k, row.vocab) && reach < kFarthest; reach *= 2)
+    found = row.within(reach);
+  std::sort(found.begin(), found.end(), std::greater<>());
+  if (std::ssize(found) > k) found.resize(static_cast<size_t>(k));
+  return found;
+}
+
+// Returns the logits of a smallest set whose mass is at least `wanted`, in descending order. Returns at least one, and
+// all when rounding leaves even their mass below.
+std::vector<float> nucleus(const Row& row, double wanted) {
+  std::vector<float> found;
+  double mass = 0;
+  for (double reach = kFirstReach / row.scale; mass < wanted && std::ssize(found) < row.vocab && reach < kFarthest;
+       reach *= 2) {
+    found = row.within(reach);
+    mass = 0;
+    for (const float logit : found) mass += row.mass(logit);
+  }
+  std::sort(found.begin(), found.end(), std::greater<>());
+  size_t kept = 0;
+  for (mass = 0; kept < found.size() && mass < wanted; ++kept) mass += row.mass(found[kept]);
+  found.resize(std::max<size_t>(1, kept));
+  return found;
+}
+
+// Returns the smallest logit that survives all three cuts.
+float threshold(const LogitTransform& transform, const Row& row) {
+  float lowest = -kInf;
+  if (transform.top_k > 0) {
+    const std::vector<float> kept = largest(row, transform.top_k);
+    lowest = kept.back();
+    if (transform.top_p < 1.0) {
+      const Row cut{kept.data(), std::ssize(kept), row.scale, row.top};
+      double total = 0;
+      for (const float logit : kept) total += row.mass(logit);
+      lowest = nucleus(cut, transform.top_p * total).back();
+    }
+  } else if (transform.top_p < 1.0) {
+    lowest = nucleus(row, transform.top_p * row.total()).back();
+  }
+  if (transform.min_p > 0) {
+    lowest = std::max(lowest, static_cast<float>(row.top + std::log(transform.min_p) * transform.temperature));
+  }
   return lowest;
+}
+
+// Returns the largest logit, or NaN when there is one.
+float top_of(const float* logits, int64_t vocab) {
+  float top = -kInf;
+  bool ordered = true;
+  for (int64_t i = 0; i < vocab; ++i) {
+    ordered = ordered && logits[i] == logits[i];
+    top = std::max(top, logits[i]);
+  }
+  return ordered ? top : std::numeric_limits<float>::quiet_NaN();
 }
 
 }  // namespace
 
 void cut(const LogitTransform& transform, float* logits, int64_t vocab, int64_t keep) {
   if (!transform.cuts()) return;
-  if (std::any_of(logits, logits + vocab, [](float logit) { return std::isnan(logit); })) return;  // NaN has no order
+  const float top = top_of(logits, vocab);
+  if (!std::isfinite(top)) return;  // the caller finds that the row has no probabilities
   if (transform.greedy()) {
-    const int64_t likeliest = std::max_element(logits, logits + vocab) - logits;
+    const int64_t likeliest = std::find(logits, logits + vocab, top) - logits;
     for (int64_t i = 0; i < vocab; ++i) {
-      if (i != likeliest && i != keep) logits[i] = -std::numeric_limits<float>::infinity();
+      if (i != likeliest && i != keep) logits[i] = -kInf;
     }
     return;
   }
-  std::vector<float> sorted(logits, logits + vocab);
-  std::sort(sorted.begin(), sorted.end(), std::greater<>());
-  const float lowest = threshold(transform, sorted);
+  const float lowest = threshold(transform, {logits, vocab, 1.0 / transform.temperature, top});
   for (int64_t i = 0; i < vocab; ++i) {
-    if (logits[i] < lowest && i != keep) logits[i] = -std::numeric_limits<float>::infinity();
+    if (logits[i] < lowest && i != keep) logits[i] = -kInf;
   }
 }
 

@@ -24,7 +24,8 @@ struct LogitTransform {
 
 // Sets the logits that the transform drops to -inf, in one row of V. Leaves the others unchanged: the cuts take the
 // temperature into account, but do not divide by it. Never drops token `keep` (-1: none); the learner passes the token
-// that was sampled. Keeps all ties at a cut. Order: top-k, top-p, min-p. Leaves a row with a NaN unchanged.
+// that was sampled. Keeps all ties at a cut. Order: top-k, top-p, min-p. Leaves a row whose largest logit is NaN or
+// infinite unchanged.
 void cut(const LogitTransform& transform, float* logits, int64_t vocab, int64_t keep = -1);
 
 // Does the same for `rows` rows and returns transform.scale(). `keep` is [rows] or null. Sampler and learner both call

@@ -16,14 +16,25 @@ double ulps(float found, double expected) {
   return std::abs(static_cast<double>(found) - expected) / unit;
 }
 
-// exp of each number: a softmax whose sum of exponentials is taken as 1.
-Floats exp_of(const Floats& x) {
-  return run_everywhere([&](const Table& table) {
-    const float lse = 0;
+// exp of each number: the gradient of a log-probability, less its sign, whose sum of exponentials is taken as 1. One
+// more number is the target, which has another gradient.
+Floats exp_of(Floats x) {
+  x.push_back(0);
+  const int64_t target = std::ssize(x) - 1;
+  Floats all = run_everywhere([&](const Table& table) {
+    const float lse = 0, minus = -1;
     Floats out(x.size());
-    table.softmax(x.data(), 1, &lse, out.data(), 1, static_cast<int64_t>(x.size()));
+    table.logprob_backward({.logits = x.data(),
+                            .targets = &target,
+                            .rows = 1,
+                            .vocab = std::ssize(x),
+                            .lse = &lse,
+                            .d_logprob = &minus,
+                            .dlogits = out.data()});
     return out;
   });
+  all.pop_back();
+  return all;
 }
 
 TEST(KernelsMath, ExpIsWithinTwoUlpsOverTheWholeRange) {

@@ -59,21 +59,58 @@ TEST(KernelsLogProb, MatchesDoublePrecision) {
         all.insert(all.end(), out.entropy.begin(), out.entropy.end());
         return all;
       });
-      std::vector<double> logprob, lse, entropy, probs;
+      std::vector<double> logprob, lse, entropy;
       for (int64_t r = 0; r < rows; ++r) {
         const Row row = softmax_of(logits.data() + r * vocab, scale, vocab);
         logprob.push_back(static_cast<double>(scale) * logits[r * vocab + targets[r]] - row.lse);
         lse.push_back(row.lse);
         entropy.push_back(row.entropy);
-        probs.insert(probs.end(), row.p.begin(), row.p.end());
       }
       EXPECT_TRUE(close(out.logprob, logprob, 1e-6));
       EXPECT_TRUE(close(out.lse, lse, 1e-6));
       EXPECT_TRUE(close(out.entropy, entropy, 2e-6));
-      Floats p = logits;
-      cpu().softmax(p.data(), scale, out.lse.data(), p.data(), rows, vocab);
-      EXPECT_TRUE(close(p, probs, 3e-6));
     }
+}
+
+// The token must be the one at which the exact cumulative distribution passes the number, except within rounding.
+TEST(KernelsSampleTokens, InvertTheCumulativeDistribution) {
+  for (const int64_t vocab : kVocabs) {
+    SCOPED_TRACE(vocab);
+    const int64_t rows = 60;
+    Floats logits = random_floats(rows * vocab, 1, 4), uniforms = random_floats(rows, 1);
+    for (float& u : uniforms) u = std::abs(u) - std::floor(std::abs(u));
+    uniforms[0] = 0;
+    uniforms[1] = std::nextafter(1.0f, 0.0f);
+    if (vocab > 2) logits[0] = -INFINITY;  // the first row cannot draw its first token
+    std::vector<int64_t> tokens(rows);
+    Outputs out{Floats(rows), Floats(rows), Floats(rows)};
+    run_everywhere([&](const Table& table) {
+      table.sample_tokens({.logits = logits.data(),
+                           .uniforms = uniforms.data(),
+                           .scale = 0.7f,
+                           .rows = rows,
+                           .vocab = vocab,
+                           .tokens = tokens.data(),
+                           .logprob = out.logprob.data(),
+                           .lse = out.lse.data(),
+                           .entropy = out.entropy.data()});
+      Floats all(tokens.begin(), tokens.end());
+      all.insert(all.end(), out.logprob.begin(), out.logprob.end());
+      return all;
+    });
+    const Outputs learner = logprobs(cpu(), logits, tokens, 0.7f, vocab);
+    EXPECT_TRUE(same_bits(out.logprob.data(), learner.logprob.data(), rows)) << "as the learner computes it";
+    EXPECT_TRUE(same_bits(out.lse.data(), learner.lse.data(), rows));
+    EXPECT_TRUE(same_bits(out.entropy.data(), learner.entropy.data(), rows));
+    for (int64_t r = 0; r < rows; ++r) {
+      const Row row = softmax_of(logits.data() + r * vocab, 0.7f, vocab);
+      double below = 0;
+      for (int64_t i = 0; i < tokens[r]; ++i) below += row.p[i];
+      EXPECT_GT(row.p[tokens[r]], 0) << "row " << r;
+      EXPECT_LE(below, uniforms[r] + 1e-5) << "row " << r;
+      EXPECT_GE(below + row.p[tokens[r]], uniforms[r] - 1e-5) << "row " << r;
+    }
+  }
 }
 
 TEST(KernelsLogProb, ARowDoesNotDependOnItsBatch) {

@@ -1,10 +1,12 @@
 // Checks which tokens a transform leaves in a row, and that learner and sampler agree about them.
 #include "trainer/model/logit_transform.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <vector>
 
@@ -39,12 +41,19 @@ TEST(Temperature, EveryOneThatIsNotGreedyHasAFactorThatFp32Holds) {
   for (double temperature = 0x1p-100; temperature < 200; temperature *= 1.7) {
     const LogitTransform transform{.temperature = temperature};
     ASSERT_FALSE(transform.greedy());
-    std::vector<float> row = {-20, 19.9f, 20, 0}, lse(1), entropy(1), probs(4);
+    std::vector<float> row = {-20, 19.9f, 20, 0}, entropy(1), logprob(1), probs;
     const float scale = cut_rows(transform, row.data(), 1, 4);
     ASSERT_TRUE(std::isfinite(scale * 1e6f)) << temperature;
-    kernels::cpu().logprob(
-        {.logits = row.data(), .scale = scale, .rows = 1, .vocab = 4, .lse = lse.data(), .entropy = entropy.data()});
-    kernels::cpu().softmax(row.data(), scale, lse.data(), probs.data(), 1, 4);
+    for (const int64_t token : {0, 1, 2, 3}) {
+      kernels::cpu().logprob({.logits = row.data(),
+                              .targets = &token,
+                              .scale = scale,
+                              .rows = 1,
+                              .vocab = 4,
+                              .logprob = logprob.data(),
+                              .entropy = entropy.data()});
+      probs.push_back(std::exp(logprob[0]));
+    }
     EXPECT_TRUE(std::isfinite(entropy[0])) << temperature;
     // The kernel scales a logit before it subtracts the largest one. So the rounding error is relative to the scaled
     // logit, here 20 / temperature.
@@ -71,6 +80,57 @@ TEST(Cuts, DropWhatTheySay) {
   EXPECT_EQ(kept({.min_p = 0.5}), (std::vector<int>{1}));
   EXPECT_EQ(kept({.top_k = 1}, /*keep=*/2), (std::vector<int>{1, 2}));
   EXPECT_EQ(kept({.top_k = 3}), (std::vector<int>{0, 1, 2, 3})) << "ties at a cut are kept";
+}
+
+// The same three cuts on the row in descending order, as their definitions say, in double precision.
+float lowest_by_sorting(const LogitTransform& transform, std::vector<float> row) {
+  std::sort(row.begin(), row.end(), std::greater<>());
+  size_t kept = row.size();
+  if (transform.top_k > 0) kept = std::min(kept, static_cast<size_t>(transform.top_k));
+  const auto mass = [&](size_t i) { return std::exp((static_cast<double>(row[i]) - row[0]) / transform.temperature); };
+  if (transform.top_p < 1) {
+    double total = 0, sum = 0;
+    for (size_t i = 0; i < kept; ++i) total += mass(i);
+    size_t n = 0;
+    while (n < kept && sum < transform.top_p * total) sum += mass(n++);
+    kept = n;
+  }
+  const double by_min_p = transform.min_p > 0 ? row[0] + std::log(transform.min_p) * transform.temperature : kDropped;
+  return std::max(row[kept - 1], static_cast<float>(by_min_p));
+}
+
+TEST(Cuts, OfALargeVocabularyKeepWhatSortingKeeps) {
+  torch::manual_seed(8);
+  const int64_t vocab = 20'000;
+  for (const double spread : {0.01, 1.0, 4.0, 30.0}) {
+    const torch::Tensor logits = torch::randn({vocab}) * spread + 3;
+    std::vector<float> row(logits.data_ptr<float>(), logits.data_ptr<float>() + vocab);
+    row[7] = kDropped;
+    for (const LogitTransform& transform :
+         {LogitTransform{.top_k = 1}, LogitTransform{.top_k = 50}, LogitTransform{.top_k = 19'999},
+          LogitTransform{.top_k = 1 << 20}, LogitTransform{.top_p = 0.1}, LogitTransform{.top_p = 0.95},
+          LogitTransform{.temperature = 0.01, .top_p = 0.9}, LogitTransform{.temperature = 50, .top_p = 0.5},
+          LogitTransform{.temperature = 0.8, .top_k = 200, .top_p = 0.7}, LogitTransform{.min_p = 0.02},
+          LogitTransform{.temperature = 1.5, .top_k = 1000, .top_p = 0.9, .min_p = 0.001}}) {
+      SCOPED_TRACE(fmt::format("spread {}, T {}, top-k {}, top-p {}, min-p {}", spread, transform.temperature,
+                               transform.top_k, transform.top_p, transform.min_p));
+      const float lowest = lowest_by_sorting(transform, row);
+      std::vector<float> cut_row = row;
+      cut(transform, cut_row.data(), vocab);
+      const auto kept = [](const std::vector<float>& of) {
+        return std::count_if(of.begin(), of.end(), [](float logit) { return logit != kDropped; });
+      };
+      const auto expected = std::count_if(row.begin(), row.end(), [&](float logit) { return logit >= lowest; });
+      // The mass of the row is a sum in single precision, so a cut by mass may move by one of many like tokens.
+      const double rounding = transform.top_p < 1 && transform.top_k == 0 ? 1 : 0;
+      EXPECT_NEAR(static_cast<double>(kept(cut_row)), static_cast<double>(expected), rounding);
+      const float smallest = *std::min_element(cut_row.begin(), cut_row.end(), [](float a, float b) {
+        return (a == kDropped ? 1e30f : a) < (b == kDropped ? 1e30f : b);
+      });
+      for (size_t i = 0; i < row.size(); ++i)
+        ASSERT_EQ(cut_row[i], row[i] >= smallest ? row[i] : kDropped) << "only the largest logits remain";
+    }
+  }
 }
 
 TEST(Cuts, ARowWithANanIsLeftForTheCallerToFind) {

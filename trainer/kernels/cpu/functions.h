@@ -21,7 +21,7 @@ void kv_append(const KvAppend& args);
 void attention_decode(const AttentionDecode& args);
 void logprob(const LogProb& args);
 void logprob_backward(const LogProbGrad& args);
-void softmax(const float* logits, float scale, const float* lse, float* probs, int64_t rows, int64_t vocab);
+void sample_tokens(const SampleTokens& args);
 void embedding(const float* table, const int64_t* tokens, float* y, int64_t rows, int64_t width);
 void embedding_backward(const float* dy, const int64_t* tokens, const int64_t* by_token, float* dtable,
                         const Sequences& rows, int64_t width);

@@ -44,6 +44,24 @@ RowSums sum_row(const float* logits, float scale, int64_t vocab) {
   return {highest, sum_lanes(sum), sum_lanes(product)};
 }
 
+// The first token at which the running sum of probabilities exceeds `uniform`.
+int64_t draw(const float* logits, float scale, float lse, float uniform, int64_t vocab) {
+  float mass = 0;
+  int64_t last = 0;
+  for (int64_t i = 0; i < vocab; i += kLanes) {
+    const int64_t n = min_of(kLanes, vocab - i);
+    float probs[kLanes];
+    store_some(probs, exp(sub(load_scaled(logits + i, splat(scale), n), splat(lse))), n);
+    for (int64_t lane = 0; lane < n; ++lane) {
+      if (probs[lane] <= 0) continue;
+      mass += probs[lane];
+      last = i + lane;
+      if (uniform < mass) return last;
+    }
+  }
+  return last;
+}
+
 struct GradRow {
   const float* logits;
   float* dlogits;
@@ -100,14 +118,17 @@ void logprob_backward(const LogProbGrad& args) {
   });
 }
 
-void softmax(const float* logits, float scale, const float* lse, float* probs, int64_t rows, int64_t vocab) {
-  parallel_ranges(rows, kRowCost * vocab, 1, [=](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row)
-      for (int64_t i = 0; i < vocab; i += kLanes) {
-        const int64_t n = min_of(kLanes, vocab - i);
-        const F16 p = exp(sub(load_scaled(logits + row * vocab + i, splat(scale), n), splat(lse[row])));
-        store_some(probs + row * vocab + i, p, n);
-      }
+void sample_tokens(const SampleTokens& args) {
+  parallel_ranges(args.rows, 2 * kRowCost * args.vocab, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const float* logits = args.logits + row * args.vocab;
+      const RowSums sums = sum_row(logits, args.scale, args.vocab);
+      const float log_sum = log(sums.sum);
+      args.lse[row] = sums.max + log_sum;
+      args.entropy[row] = log_sum - sums.product / sums.sum;
+      args.tokens[row] = draw(logits, args.scale, args.lse[row], args.uniforms[row], args.vocab);
+      args.logprob[row] = logits[args.tokens[row]] * args.scale - sums.max - log_sum;
+    }
   });
 }
 
