@@ -14,14 +14,14 @@ trainer::ModelSpec spec_of(const std::string& precision) {
   model.hidden_size = 96;
   model.heads = 6;
   model.kv_heads = 2;
-  model.max_seq_len = 200;
+  model.max_seq_len = 2 * rl::kPageTokens;  // the requests below use it to the end
   model.precision = precision;
   return trainer::resolve(model, 300);
 }
 
 void expect_close(const std::string& precision) {
   trainer::Transformer model(spec_of(precision), torch::kCPU, 1);
-  const Generation generation{.sequences = 32, .prompt_tokens = 40, .requests = 32, .prompts = 32, .tokens = 60};
+  const Generation generation{.sequences = 32, .prompt_tokens = 40, .requests = 32, .prompts = 32};
   const support::CountTensorBytes count;
   rl::Engine engine(model, {generation.sequences});
   const double kept = count.bytes().now();
