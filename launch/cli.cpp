@@ -55,6 +55,7 @@ std::unique_ptr<CLI::App> make_app(Invocation& invocation) {
   add_report(root);
   add_verify(root);
   add_plan(root);
+  add_bench(root);
   add_config(root);
   add_data(root);
   add_tokenizer(root);

@@ -93,6 +93,7 @@ void add_verify(const Command& root);
 void add_config(const Command& root);
 void add_doctor(const Command& root);
 void add_plan(const Command& root);
+void add_bench(const Command& root);
 void add_data(const Command& root);
 void add_tokenizer(const Command& root);
 void add_convert(const Command& root);

@@ -3,19 +3,14 @@
 #include <fmt/ranges.h>
 
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 
 #include "configs/hardware.h"
-#include "data/tokenizers/tokenizer_factory.h"
 #include "launch/commands/command.h"
 #include "launch/commands/plan_text.h"
+#include "launch/commands/planned_run.h"
 #include "launch/exit_codes.h"
 #include "launch/output.h"
-#include "launch/run/resolve.h"
-#include "rl/tasks/limits.h"
-#include "rl/tasks/tokenized_task.h"
-#include "rl/tasks/vocabulary.h"
 
 namespace terse::launch {
 namespace {
@@ -30,45 +25,13 @@ struct Request {
   bool json = false;
 };
 
-// A config.yaml in a run folder has the tokenizer of the run beside it.
-std::filesystem::path folder_of_run(const std::filesystem::path& file) {
-  return file.filename() == "config.yaml" ? file.parent_path() : std::filesystem::path();
-}
-
-// Returns the size of the vocabulary. The config.yaml of a run folder has its tokenizer beside it. Any other
-// configuration may lack its data here, unless the characters of the data are the vocabulary.
-int64_t vocabulary_of(const std::filesystem::path& file, const configs::RunConfig& config) {
-  std::error_code ignored;
-  const std::filesystem::path kept = folder_of_run(file) / rl::kTokenizerFile;
-  if (std::filesystem::exists(kept, ignored)) return data::load_tokenizer(kept)->vocab_size();
-  const bool present = std::filesystem::exists(config.data.train, ignored);
-  if (!present && config.tokenizer.path.empty() && config.tokenizer.kind != "byte") {
-    throw UsageError(fmt::format(
-        "data.train ({}) does not exist here, so the size of the vocabulary is unknown; give it with --vocab N.",
-        config.data.train));
-  }
-  return data::make_tokenizer(config.tokenizer, present ? config.data.train : "", config.data.separator)->vocab_size();
-}
-
 plan::Run run_of(const Request& request, const GlobalOptions& globals) {
-  plan::Run run;
-  run.config = resolve_config(request.config, globals, configs::InputFiles::kMayBeMissing).config;
+  plan::Run run = planned_run(request.config, globals, request.vocab);
   run.machine = configs::load_hardware(request.hardware);
   run.ranks = request.ranks;
   run.ranks_per_node = request.ranks_per_node;
   if (run.ranks_per_node == 0) run.ranks_per_node = run.config.parallel.ranks_per_node;
   if (run.ranks_per_node == 0) run.ranks_per_node = run.machine.ranks_per_node;
-  if (rl::needs_task(run.config)) {
-    const std::unique_ptr<rl::TokenizedTask> task =
-        rl::open_task_before_run(run.config, folder_of_run(request.config)).task;
-    if (!task)
-      throw UsageError("the tokenizer depends on a text that the plan does not read: name it by tokenizer.path.");
-    plan::describe_task(run, *task);
-  } else if (request.vocab == 0 && run.config.model.vocab_size == 0) {
-    run.vocab = vocabulary_of(request.config, run.config);
-  }
-  run.vocab = std::max(run.vocab, run.config.model.vocab_size);
-  if (request.vocab > 0) run.vocab = request.vocab;
   if (request.response_tokens > 0) run.response_tokens = run.trace_tokens = request.response_tokens;
   return run;
 }

@@ -212,8 +212,8 @@ double decoding_bytes(const ModelSpec& spec, const Generation& generation, bool 
   const double rows = std::max(live, prefill), w = static_cast<double>(spec.qkv_size() + 3 * spec.intermediate_size);
   const double size = has_kernel_decoder(spec, cuda) ? 4 : working_bytes(spec);
   double bytes = rows * size * (w + 3 * static_cast<double>(spec.hidden_size + spec.attention_size()));
-  // The logits of the prompts, and of each response with its probabilities.
-  bytes += (prompts + 2 * live) * static_cast<double>(spec.vocab) * 4;
+  // The logits of the prompts, and of each response.
+  bytes += (prompts + live) * static_cast<double>(spec.vocab) * 4;
   if (has_kernel_decoder(spec, cuda)) return bytes;
   // Each row reads a copy of the keys and values of its sequence, and has a mask. On the CPU, few rows do so at a time.
   // On a GPU, a mask with grouped heads leaves only the plain implementation of attention: it repeats the copy for

@@ -368,7 +368,7 @@ TEST(PlanMemory, RowsThatAttendTogetherOnTheCpuAreFew) {
   const double bytes = decoding_bytes(resolve(model, 151'936), generation, false);
   // 2,400 rows with their masks, and 64 responses.
   const double row = 2 * (1152 + 3 * 4864 + 3 * (896 + 896)) + 8192, logits = 4 * 151'936;
-  EXPECT_EQ(bytes, 2400 * row + (8 + 2 * 64) * logits + (256 << 20));
+  EXPECT_EQ(bytes, 2400 * row + (8 + 64) * logits + (256 << 20));
 }
 
 TEST(PlanMemory, CheckpointsByHand) {

@@ -1,0 +1,152 @@
+// terse bench: how fast this machine is, and what share of that a model reaches in training and generation.
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "launch/bench/machine_speed.h"
+#include "launch/bench/model_speed.h"
+#include "launch/commands/command.h"
+#include "launch/commands/planned_run.h"
+#include "launch/exit_codes.h"
+#include "launch/output.h"
+#include "launch/text.h"
+#include "trainer/device.h"
+#include "trainer/kernels/kernels.h"
+
+namespace terse::launch {
+namespace {
+
+using Rows = std::vector<std::vector<std::string>>;
+
+struct Options {
+  std::optional<std::string> config;
+  int64_t sequences = 4, tokens = 256;          // of an update
+  int64_t prompt_tokens = 32, new_tokens = 64;  // of a response
+  int64_t vocab = 0;
+  double seconds = 2;
+  bool json = false;
+};
+
+constexpr const char* kMore =
+    "Without CONFIG, only the machine is measured: LibTorch's matrix products, and reading memory and caches. With "
+    "CONFIG, also the\n"
+    "model of this configuration, with random weights: an update (forward, backward and AdamW), and generation of 1, 8 "
+    "and 32\n"
+    "sequences and of 16 samples of one prompt. `of matmul` compares their floating-point operations with the speed of "
+    "the matrix\n"
+    "products in the same precision, `of memory` the bytes of the weights in a step with the speed of reading memory. "
+    "Every figure is\n"
+    "a median. Other programs that run at the same time make all of them worse.\n\n"
+    "Examples:\n"
+    "  terse bench\n"
+    "  terse bench configs/shakespeare_10m.yaml\n"
+    "  terse bench configs/smollm2_gsm8k.yaml --tokens 512 --set model.precision=bf16 --json";
+
+constexpr int64_t kGroup = 16;  // samples of one prompt
+
+nlohmann::json measure(const Options& options, const GlobalOptions& globals) {
+  std::optional<plan::Run> run;
+  if (options.config) run = planned_run(*options.config, globals, options.vocab);
+  trainer::set_threads(run ? run->config.run.threads : 0);
+  const torch::Device device = trainer::choose_device(globals.device.value_or(run ? run->config.run.device : "auto"));
+  const bench::MachineSpeed machine = bench::measure_machine(device, options.seconds);
+  nlohmann::json result = {{"device", device.is_cpu() ? "cpu" : "cuda"},
+                           {"threads", at::get_num_threads()},
+                           {"kernels", trainer::kernels::cpu().isa},
+                           {"machine",
+                            {{"matmul_fp32", machine.matmul_fp32},
+                             {"matmul_bf16", machine.matmul_bf16},
+                             {"memory_read", machine.memory_read},
+                             {"cache_read", machine.cache_read}}}};
+  if (!run) return result;
+  const trainer::ModelSpec spec = run->spec();
+  const double matmul = spec.bf16 ? machine.matmul_bf16 : machine.matmul_fp32;
+  const int64_t longest = spec.max_seq_len, tokens = std::min(options.tokens, longest);
+  const bench::TrainingSpeed training =
+      bench::measure_training(spec, device, {options.sequences, tokens}, options.seconds);
+  result["precision"] = spec.bf16 ? "bf16" : "fp32";
+  result["training"] = {{"sequences", options.sequences},
+                        {"tokens", tokens},
+                        {"seconds", training.seconds},
+                        {"tokens_per_s", training.tokens_per_second},
+                        {"of_matmul", training.flops / matmul}};
+  for (const auto& [sequences, prompts] :
+       std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {8, 8}, {32, 32}, {kGroup, 1}}) {
+    const int64_t added = std::min(options.new_tokens, longest / 2);
+    const bench::GenerationShape shape{sequences, prompts, std::min(options.prompt_tokens, longest - added), added};
+    const bench::GenerationSpeed speed = bench::measure_generation(spec, device, shape, options.seconds);
+    result["generation"].push_back({{"sequences", sequences},
+                                    {"prompts", prompts},
+                                    {"prompt_tokens", shape.prompt_tokens},
+                                    {"new_tokens", shape.new_tokens},
+                                    {"seconds", speed.seconds},
+                                    {"tokens_per_s", speed.tokens_per_second},
+                                    {"step_seconds", speed.step_seconds},
+                                    {"of_memory", speed.weight_bytes / speed.step_seconds / machine.memory_read},
+                                    {"of_matmul", speed.flops / speed.step_seconds / matmul}});
+  }
+  return result;
+}
+
+std::string percent(const nlohmann::json& share) {
+  return fmt::format("{:.0f} %", 100 * share.get<double>());
+}
+std::string per_second(const nlohmann::json& tokens) {
+  const double value = tokens.get<double>();
+  return value < 100 ? fmt::format("{:.1f}", value) : with_thousands(static_cast<int64_t>(value + 0.5));
+}
+
+void print(const nlohmann::json& result) {
+  const nlohmann::json& machine = result.at("machine");
+  const auto giga = [&](const char* key) { return fmt::format("{:.1f}", machine.at(key).get<double>() / 1e9); };
+  print_result("{}, {} threads, kernels {}\n\n", result.at("device").get<std::string>(), result.at("threads").dump(),
+               result.at("kernels").get<std::string>());
+  Rows rows = {{"matrix product, fp32", giga("matmul_fp32"), "GFLOP/s"},
+               {"matrix product, bf16", giga("matmul_bf16"), "GFLOP/s"},
+               {"reading memory", giga("memory_read"), "GB/s"}};
+  if (machine.at("cache_read") > 0) rows.push_back({"reading caches", giga("cache_read"), "GB/s"});
+  print_result("{}", table(rows, {0, 2}));
+  if (!result.contains("training")) return;
+  const nlohmann::json& training = result.at("training");
+  print_result("\ntraining in {}: {} sequences of {} tokens in {:.3g} s, {} tokens/s, {} of matmul\n\n",
+               result.at("precision").get<std::string>(), training.at("sequences").dump(), training.at("tokens").dump(),
+               training.at("seconds").get<double>(), per_second(training.at("tokens_per_s")),
+               percent(training.at("of_matmul")));
+  rows = {
+      {"generation", "prompts", "tokens of each", "new tokens", "tokens/s", "a step, ms", "of memory", "of matmul"}};
+  for (const nlohmann::json& row : result.at("generation"))
+    rows.push_back({row.at("sequences").dump(), row.at("prompts").dump(), row.at("prompt_tokens").dump(),
+                    row.at("new_tokens").dump(), per_second(row.at("tokens_per_s")),
+                    fmt::format("{:.2f}", 1e3 * row.at("step_seconds").get<double>()), percent(row.at("of_memory")),
+                    percent(row.at("of_matmul"))});
+  print_result("{}", table(rows));
+}
+
+}  // namespace
+
+void add_bench(const Command& parent) {
+  const Command command = parent.add("bench", "Measure this machine, and how much of it a model uses");
+  const auto options = std::make_shared<Options>();
+  command.optional_argument("CONFIG", options->config, "Configuration file (YAML) with the model");
+  command.number("--sequences", options->sequences, 1, 1 << 20, "Sequences of an update (default: 4)");
+  command.number("--tokens", options->tokens, 2, 1 << 24, "Tokens of each (default: 256, or the longest sequence)");
+  command.number("--prompt-tokens", options->prompt_tokens, 1, 1 << 24, "Tokens of a prompt (default: 32)");
+  command.number("--new-tokens", options->new_tokens, 2, 1 << 24, "Tokens of a response (default: 64)");
+  command.number("--vocab", options->vocab, 2, 1 << 30, "Size of the vocabulary (default: the tokenizer's)");
+  command.number("--seconds", options->seconds, 0.001, 3600, "Time for each figure (default: 2)");
+  command.flag("--json", options->json, "Print as JSON");
+  command.finish(kSet | kDevice, kMore, [=] {
+    const nlohmann::json result = measure(*options, command.globals());
+    if (options->json)
+      print_result("{}\n", result.dump(2));
+    else
+      print(result);
+    return kDone;
+  });
+}
+
+}  // namespace terse::launch

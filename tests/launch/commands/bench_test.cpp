@@ -1,0 +1,73 @@
+// Tests terse bench: what it prints, that its figures belong together, and its errors. No test depends on a speed.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "launch/bench/timing.h"
+#include "launch/plan/model_size.h"
+#include "tests/launch/program.h"
+
+namespace terse::launch::testing {
+namespace {
+
+using ::testing::Gt;
+using ::testing::HasSubstr;
+
+TEST(MedianSeconds, RunsOnceMoreThanItCountsAndAtLeastAsOftenAsAsked) {
+  int runs = 0;
+  const double median = bench::median_seconds(0, 5, [&] { ++runs; });
+  EXPECT_EQ(runs, 6);
+  EXPECT_GE(median, 0);
+}
+
+class BenchCommand : public ::testing::Test {
+ protected:
+  Result bench(std::vector<std::string> more) {
+    folder_.write("a.yaml", tiny_config());
+    more.insert(more.begin(), "bench");
+    more.insert(more.end(), {"--seconds", "0.001", "--device", "cpu"});
+    return terse(more, {.folder = folder_.path()});
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(BenchCommand, MeasuresTheMachineAlone) {
+  const Result result = bench({"--json"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  const auto json = nlohmann::json::parse(result.out);
+  for (const auto& [name, speed] : json.at("machine").items()) EXPECT_THAT(speed.get<double>(), Gt(1e8)) << name;
+  EXPECT_FALSE(json.contains("training"));
+}
+
+TEST_F(BenchCommand, MeasuresTheModelOfAConfiguration) {
+  const Result result = bench({"a.yaml", "--tokens", "16", "--new-tokens", "8", "--prompt-tokens", "4", "--json"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  const auto json = nlohmann::json::parse(result.out);
+  const auto& training = json.at("training");
+  EXPECT_EQ(training.at("tokens"), 16);
+  EXPECT_NEAR(training.at("tokens_per_s").get<double>() * training.at("seconds").get<double>(), 4 * 16, 1e-6);
+  ASSERT_EQ(json.at("generation").size(), 4u);
+  for (const auto& row : json.at("generation")) {
+    const double tokens = row.at("sequences").get<double>() * 8;
+    EXPECT_NEAR(row.at("tokens_per_s").get<double>() * row.at("seconds").get<double>(), tokens, 1e-6);
+  }
+  EXPECT_EQ(json.at("generation").back().at("prompts"), 1);
+}
+
+TEST_F(BenchCommand, PrintsATable) {
+  const Result result = bench({"a.yaml", "--tokens", "16", "--new-tokens", "4", "--prompt-tokens", "4"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  for (const char* part : {"matrix product, bf16", "reading memory", "training in fp32: 4 sequences of 16 tokens",
+                           "generating sequences", "of matmul"})
+    EXPECT_THAT(result.out, HasSubstr(part));
+}
+
+TEST_F(BenchCommand, NamesAConfigurationThatIsNotThere) {
+  const Result result = bench({"b.yaml"});
+  EXPECT_EQ(result.code, 78);
+  EXPECT_THAT(result.err, HasSubstr("b.yaml"));
+}
+
+}  // namespace
+}  // namespace terse::launch::testing
