@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 #include "trainer/control_group.h"
 
@@ -59,12 +60,13 @@ Engine::Engine(trainer::Transformer& model, const EngineOptions& options)
 
 Engine::CacheUse Engine::cache_use() const {
   const int64_t page = page_bytes(model_.spec());
-  return {pages_.count() * page, pages_.most_used() * page, preempted_};
+  return {pages_.count() * page, pages_.most_used() * page, preempted_, found_};
 }
 
 void Engine::refresh(int64_t version) {
   decoder_->refresh();
   version_ = version;
+  pages_.forget_unread();
   recompute_kv_cache();
 }
 
@@ -236,22 +238,30 @@ void Engine::admit() {
     if (!take_pages(next, next.follows ? &live_[*leader] : nullptr)) break;
     if (!next.follows) {
       leader = live_.size();
-      rows += length_of(next.tokens);
+      rows += length_of(next.tokens) - next.cached;
     }
     live_.push_back(std::move(next));
     waiting_.pop_front();
   }
 }
 
-// Takes the pages for the tokens of a sequence, and shares the full ones of its leader. Leaves a page for each sequence
-// in progress, so that those need not stop for this one at once. Returns whether there were enough.
+// Takes the pages for the tokens of a sequence. It shares the full ones of its leader, or those that the cache has of
+// its beginning; its last token is run in any case, for its logits. Leaves a page for each sequence in progress, so
+// that those need not stop for this one at once. Returns whether there were enough.
 bool Engine::take_pages(Sequence& sequence, const Sequence* leader) {
   const int64_t length = length_of(sequence.tokens);
-  const int64_t shared = leader == nullptr ? 0 : length / kPageTokens;
-  const auto enough = [&] { return pages_for(length) - shared + std::ssize(live_) <= pages_.free(); };
-  for (auto kept = kept_.rbegin(); live_.empty() && !enough() && kept != kept_.rend(); ++kept) preempt(*kept);
-  if (!enough()) return false;
-  if (leader != nullptr) sequence.pages = pages_.share(leader->pages, shared);
+  PageTable begin = leader != nullptr ? pages_.share(leader->pages, length / kPageTokens)
+                                      : pages_.find(sequence.tokens, (length - 1) / kPageTokens);
+  const int64_t needed = pages_for(length) - std::ssize(begin) + std::ssize(live_);
+  for (auto kept = kept_.rbegin(); live_.empty() && needed > pages_.free() && kept != kept_.rend(); ++kept)
+    preempt(*kept);
+  if (needed > pages_.free()) {
+    pages_.release(begin);
+    return false;
+  }
+  sequence.cached = leader != nullptr ? 0 : std::ssize(begin) * kPageTokens;
+  found_ += sequence.cached;
+  sequence.pages = std::move(begin);
   pages_.grow(sequence.pages, length);
   return true;
 }
@@ -272,8 +282,9 @@ torch::Tensor Engine::run_tokens() {
   const Sequence* leader = nullptr;
   bool any_follows = false;
   for (Sequence& s : live_) {
-    s.cached = length_of(s.tokens);
+    const int64_t before = std::exchange(s.cached, length_of(s.tokens));
     if (!s.follows) {
+      if (s.cached / kPageTokens > before / kPageTokens) pages_.fill(s.pages, s.tokens, s.cached);
       leader = &s;
       continue;
     }

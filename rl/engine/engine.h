@@ -83,6 +83,7 @@ class Engine {
     int64_t bytes = 0;       // of the whole cache
     int64_t most_bytes = 0;  // largest number of bytes in use
     int64_t preempted = 0;   // sequences that gave up their pages
+    int64_t found = 0;       // tokens that were not run, because the cache still had them from other sequences
   };
   CacheUse cache_use() const;
 
@@ -120,7 +121,7 @@ class Engine {
   std::unique_ptr<Decoder> decoder_;
   std::deque<Sequence> waiting_;
   std::vector<Sequence> live_, kept_;  // by age, but extend() makes a sequence the youngest
-  int64_t preempted_ = 0;
+  int64_t preempted_ = 0, found_ = 0;
   int64_t next_ticket_ = 0;
   int64_t version_ = 0;
 };

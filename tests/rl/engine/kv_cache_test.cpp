@@ -35,6 +35,41 @@ TEST(KvPages, AreTakenSharedAndGivenBack) {
   EXPECT_EQ(pages.most_used(), 4);
 }
 
+TEST(KvPages, ThatAreFilledAreFoundUntilTheirPlaceIsNeeded) {
+  KvPages pages(4);
+  const auto tokens = [](std::initializer_list<int32_t> of_pages) {
+    std::vector<int32_t> all;
+    for (const int32_t token : of_pages) all.insert(all.end(), static_cast<size_t>(kPageTokens), token);
+    return all;
+  };
+  PageTable first, other;
+  ASSERT_TRUE(pages.grow(first, 3 * kPageTokens));
+  pages.fill(first, tokens({1, 2, 3}), 3 * kPageTokens - 1);  // the last page lacks a token
+  const PageTable two(first.begin(), first.begin() + 2);
+  PageTable found = pages.find(tokens({1, 2, 3}), 3);
+  EXPECT_EQ(found, two) << "while another sequence reads them";
+  pages.release(found);
+  pages.release(first);
+  EXPECT_EQ(pages.free(), 4);
+  EXPECT_EQ(pages.find(tokens({2, 2}), 2), PageTable{}) << "another beginning";
+  found = pages.find(tokens({1, 2, 4}), 3);
+  EXPECT_EQ(found, two) << "when nobody reads them";
+  EXPECT_EQ(pages.free(), 2);
+  pages.release(found);
+  found = pages.find(tokens({1, 2}), 1);
+  EXPECT_EQ(found, PageTable{two[0]}) << "no more than the caller wants";
+  pages.release(found);
+  // Three pages are needed, so the second of the two is forgotten, and the first is still known.
+  ASSERT_TRUE(pages.grow(other, 3 * kPageTokens));
+  found = pages.find(tokens({1, 2}), 2);
+  EXPECT_EQ(found, PageTable{two[0]});
+  pages.release(found);
+  pages.release(other);
+  pages.forget_unread();
+  EXPECT_EQ(pages.find(tokens({1}), 1), PageTable{});
+  EXPECT_EQ(pages.free(), 4);
+}
+
 class KvCache : public ::testing::Test {
  protected:
   // Prompts and lengths such that sequences need from one to four pages. Greedy ends come from stop tokens.
@@ -143,6 +178,39 @@ TEST_F(KvCache, NewWeightsReachSharedPages) {
   const auto single = run({.max_batch = 1});
   expect_equal({{shared[0]}}, {{single[0]}});
   EXPECT_EQ(shared[0].versions.back(), 1);
+}
+
+TEST_F(KvCache, WhatEarlierSequencesLeftIsFoundWithTheSameBits) {
+  const auto generate = [&](Engine& engine, size_t prompt, int32_t last, int64_t key) {
+    GenerationRequest request;
+    request.prompt.assign(prompt, 3);
+    request.prompt.push_back(last);
+    request.sampling.max_new_tokens = 12;
+    request.key = key;
+    return engine.generate({request});
+  };
+  const size_t longest = static_cast<size_t>(2 * kPageTokens + 9);
+  Engine warm(model, {.max_batch = 2});
+  generate(warm, longest, 7, 1);
+  EXPECT_EQ(warm.cache_use().found, 0);
+  int64_t found = 0;
+  for (const size_t prompt : {longest, longest - 9, longest - 10, longest - 20, size_t{4}}) {
+    SCOPED_TRACE(prompt);
+    Engine cold(model, {.max_batch = 2});
+    expect_equal(generate(warm, prompt, 8, 2), generate(cold, prompt, 8, 2));
+    found += static_cast<int64_t>(prompt) / kPageTokens * kPageTokens;  // the last token is another one
+    EXPECT_EQ(warm.cache_use().found, found);
+  }
+  // New weights make it worthless.
+  {
+    torch::NoGradGuard no_grad;
+    model.params().master().mul_(0.9);
+    model.params().publish();
+  }
+  warm.refresh(1);
+  Engine cold(model, {.max_batch = 2});
+  expect_equal(generate(warm, longest, 8, 3), generate(cold, longest, 8, 3));
+  EXPECT_EQ(warm.cache_use().found, found);
 }
 
 TEST_F(KvCache, KeptResponsesGiveWayAndAreExtendedWithTheSameBits) {
