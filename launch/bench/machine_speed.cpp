@@ -12,7 +12,7 @@ namespace terse::launch::bench {
 namespace {
 
 constexpr int kLeast = 5;
-constexpr int64_t kLargeBytes = int64_t{1} << 30;
+constexpr int64_t kLargeBytes = int64_t{512} << 20;
 
 // A copy of one number to the host waits for everything that the GPU has to do.
 void wait_for(const torch::Tensor& result) {
@@ -20,7 +20,7 @@ void wait_for(const torch::Tensor& result) {
 }
 
 double matmul_speed(torch::Device device, torch::ScalarType dtype, double seconds) {
-  const int64_t n = device.is_cpu() ? 1536 : 8192;
+  const int64_t n = device.is_cpu() ? 1024 : 8192;
   const torch::Tensor a = torch::randn({n, n}, device).to(dtype), b = torch::randn({n, n}, device).to(dtype);
   torch::Tensor c = torch::empty({n, n}, a.options());
   const double time = median_seconds(seconds, kLeast, [&] {

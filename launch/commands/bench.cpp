@@ -116,8 +116,8 @@ void print(const nlohmann::json& result) {
                result.at("precision").get<std::string>(), training.at("sequences").dump(), training.at("tokens").dump(),
                training.at("seconds").get<double>(), per_second(training.at("tokens_per_s")),
                percent(training.at("of_matmul")));
-  rows = {
-      {"generation", "prompts", "tokens of each", "new tokens", "tokens/s", "a step, ms", "of memory", "of matmul"}};
+  rows = {{"generating sequences", "prompts", "tokens of each", "new tokens", "tokens/s", "a step, ms", "of memory",
+           "of matmul"}};
   for (const nlohmann::json& row : result.at("generation"))
     rows.push_back({row.at("sequences").dump(), row.at("prompts").dump(), row.at("prompt_tokens").dump(),
                     row.at("new_tokens").dump(), per_second(row.at("tokens_per_s")),
