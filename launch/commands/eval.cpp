@@ -40,12 +40,8 @@ constexpr const char* kMore =
     "  terse eval runs/quickstart/checkpoints/step-1500 --samples 16 --problems 100\n"
     "  terse eval runs/quickstart --json | jq .by_difficulty\n"
     "  terse eval model.gguf --config configs/smollm2_gsm8k.yaml --problems 10\n"
-    "  terse eval model.gguf --task gsm8k --set task.path=train.jsonl --set model.max_seq_len=1024 --set "
-    "engine.max_batch=16\n\n"
-    "Keys and values take memory for engine.max_batch sequences of model.max_seq_len tokens, so a model that reads "
-    "long "
-    "texts needs\n"
-    "smaller values on a small machine.";
+    "  terse eval model.gguf --task gsm8k --set task.path=train.jsonl --set task.eval_path=test.jsonl --set "
+    "engine.max_new_tokens=512";
 
 // A mean over no samples is null.
 std::string share(const nlohmann::json& value) {
@@ -125,8 +121,7 @@ int evaluate(const Options& options, const GlobalOptions& globals) {
   if (is_foreign && !configured) {
     throw UsageError(fmt::format(
         "{0} is a model of another program, which tells no task to evaluate it on. Name one, and its options, for "
-        "example:\nterse eval {1} --task gsm8k --set task.path=train.jsonl --set task.eval_path=test.jsonl --set "
-        "model.max_seq_len=1024 --set engine.max_batch=16",
+        "example:\nterse eval {1} --task gsm8k --set task.path=train.jsonl --set task.eval_path=test.jsonl",
         options.target, shell_word(options.target)));
   }
   const nlohmann::json eval = on_user_input([&] {

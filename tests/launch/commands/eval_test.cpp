@@ -29,12 +29,10 @@ class EvalCommand : public ::testing::Test {
 TEST_F(EvalCommand, TheCommandThatItAdvisesWorks) {
   const Result advice = run({"eval", "my model"});
   EXPECT_EQ(advice.code, 64);
-  EXPECT_THAT(advice.err,
-              EndsWith("\nterse eval 'my model' --task gsm8k --set task.path=train.jsonl --set "
-                       "task.eval_path=test.jsonl --set model.max_seq_len=1024 --set engine.max_batch=16\n"));
-  const Result pasted =
-      run({"eval", "my model", "--task", "gsm8k", "--set", "task.path=train.jsonl", "--set",
-           "task.eval_path=test.jsonl", "--set", "model.max_seq_len=1024", "--set", "engine.max_batch=16"});
+  EXPECT_THAT(advice.err, EndsWith("\nterse eval 'my model' --task gsm8k --set task.path=train.jsonl --set "
+                                   "task.eval_path=test.jsonl\n"));
+  const Result pasted = run(
+      {"eval", "my model", "--task", "gsm8k", "--set", "task.path=train.jsonl", "--set", "task.eval_path=test.jsonl"});
   EXPECT_EQ(pasted.code, 0) << pasted.err;
   EXPECT_THAT(pasted.out, AllOf(HasSubstr("gsm8k, 4 samples of each problem"), HasSubstr("all")));
 }
