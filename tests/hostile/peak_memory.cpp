@@ -7,8 +7,6 @@
 #include <cstdint>
 
 #ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/allocator_interface.h>
-
 #include <cstdlib>
 #else
 #include <malloc.h>
@@ -33,6 +31,13 @@ void remove(size_t bytes) {
 }  // namespace
 
 #ifdef __SANITIZE_ADDRESS__
+
+// Functions of AddressSanitizer. Debian's GCC does not bring their header, sanitizer/allocator_interface.h.
+extern "C" {
+size_t __sanitizer_get_allocated_size(const volatile void* block);
+int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void*, size_t),
+                                              void (*on_free)(const volatile void*));
+}
 
 namespace {
 
