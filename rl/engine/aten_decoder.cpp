@@ -80,7 +80,8 @@ class AtenBackend {
   Tensor attention(const Tensor& qkv) const {
     const auto [q, k, v] = fused_.split_rope(qkv, positions_, rope_, spec_);
     for (auto [cache, written] : {std::pair(cache_.keys[layer_], k), std::pair(cache_.values[layer_], v)}) {
-      // What is masked must still be a number, so pages are set to zero when their first token is written.
+      // Attention multiplies masked values by 0, and 0 times NaN is NaN. So a page is set to zero when its first token
+      // is written.
       if (begun_.numel() > 0) cache.index_fill_(0, begun_, 0);
       cache.index_put_({row_page_, row_place_}, written);
     }

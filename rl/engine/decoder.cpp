@@ -1,4 +1,4 @@
-// What the two decoders share: the check of positions, the choice between them, and the size of a page.
+// Holds what the two decoders share: the check of positions, the choice between them, and the size of a page.
 #include "rl/engine/decoder.h"
 
 #include <fmt/format.h>

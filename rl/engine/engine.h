@@ -78,7 +78,7 @@ class Engine {
   std::optional<int64_t> oldest_version(int64_t ticket) const;
   bool idle() const { return waiting_.empty() && live_.empty(); }  // nothing is in progress; kept ones do not count
 
-  // What the cache has done since the engine was made.
+  // Counts what the cache has done since the engine was made.
   struct CacheUse {
     int64_t bytes = 0;       // of the whole cache
     int64_t most_bytes = 0;  // largest number of bytes in use
