@@ -14,9 +14,15 @@ using testing::HasSubstr;
 using testing::Not;
 
 // `deadline` in seconds: long where it must not expire, short where it must.
-RanksResult play(const std::string& scenario, double deadline = 300) {
-  return support::run_ranks(3, {TERSE_MISBEHAVE, scenario, std::to_string(deadline)});
+RanksResult play(const std::string& scenario, double deadline = 300, int ranks = 3) {
+  return support::run_ranks(ranks, {TERSE_MISBEHAVE, scenario, std::to_string(deadline)});
 }
+
+// For a rank that is missing while the others are in MPI_Init or MPI_Finalize, where they wait in a fence of PMIx. When
+// two of these end at the same time as the missing one, the server of PMIx 4.2 in mpirun may free the fence twice
+// (lost_connection() in its ptl_base_sendrecv.c), and mpirun crashes or hangs: 2 of 100 times. launch/relay.sh ends
+// such an mpirun. One rank alone in the fence cannot meet this.
+constexpr int kRanksAtAFence = 2;
 
 // The messages of terse on standard error. mpirun prints lines of its own there.
 std::vector<std::string> messages(const RanksResult& result) {
@@ -122,13 +128,13 @@ TEST(Deadline, AThreadThatNeverReturnsIsNamed) {
 }
 
 TEST(Deadline, ARankStoppedBeforeItsStartIsNamed) {
-  expect_end(play("stop_before_mpi", 3), 76,
+  expect_end(play("stop_before_mpi", 3, kRanksAtAFence), 76,
              AllOf(HasSubstr("MPI start-up (MPI_Init) has not finished within 3 s"), HasSubstr("rank 1 (host "),
                    HasSubstr("is stopped"), Not(HasSubstr("rank 0 (host "))));
 }
 
 TEST(Deadline, ARankStoppedAfterItsLastOperationIsNamed) {
-  const RanksResult result = play("stop_after_the_end", 3);
+  const RanksResult result = play("stop_after_the_end", 3, kRanksAtAFence);
   EXPECT_EQ(result.exit_code, 76) << result.errors;
   EXPECT_THAT(messages(result),
               testing::ElementsAre(AllOf(HasSubstr("MPI shutdown (MPI_Finalize) has not finished within 3 s"),
