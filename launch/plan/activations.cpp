@@ -11,7 +11,7 @@ namespace terse::launch::plan {
 
 namespace {
 
-constexpr double kChunkLogits = 1 << 20;  // as in token_logprobs.cpp
+constexpr double kForwardLogits = 1 << 24;  // as in token_logprobs.cpp
 // On a GPU: logits, log-probs, probs, log-probs without their infinities, and their product with the probs, each in
 // fp32; and a mask of bytes.
 constexpr double kBytesPerGpuLogit = 5 * 4 + 1;
@@ -74,18 +74,6 @@ double activation_bytes(const ModelSpec& spec, bool cuda, Pass pass) {
 
 namespace {
 
-// Matrices of the size of the head, on the CPU in fp32: the transposed weights, and partial sums of the gradient. The
-// gradient is a tree over sequences, which is halved until the rows fit a chunk (token_logprobs.cpp). Each halving
-// keeps one more copy. A frozen head has no gradient.
-double head_copies(const ModelSpec& spec, Pass pass, double chunk) {
-  if (spec.has_adapters()) return static_cast<double>(spec.hidden_size * spec.vocab) * 4;
-  double copies = static_cast<double>(pass.loss_rows) > chunk ? 2 : 1;
-  int64_t sequences = pass.sequences;
-  for (; sequences > 1 && static_cast<double>(sequences * pass.loss_rows / pass.sequences) > chunk; sequences /= 2)
-    ++copies;
-  return copies * static_cast<double>(spec.hidden_size * spec.vocab) * 4;
-}
-
 bool has_feed_forward_adapters(const ModelSpec& spec) {
   const std::vector<std::string>& targets = spec.lora.targets;
   return spec.has_adapters() && std::any_of(targets.begin(), targets.end(), [](const std::string& target) {
@@ -99,8 +87,9 @@ double head_bytes(const ModelSpec& spec, bool cuda, Pass pass) {
   // The hidden state in forward, and its gradient in backward.
   const double hidden = size * w.d * static_cast<double>(pass.tokens);
   if (cuda) return hidden + rows * w.v * kBytesPerGpuLogit;
-  const double chunk = std::max(1.0, std::floor(kChunkLogits / w.v)), logits = std::min(rows, chunk) * w.v;
-  const double beside = spec.bf16 ? logits * (4 + 2) + 2 * w.d * w.v : logits * 4 + head_copies(spec, pass, chunk);
+  const double chunk = std::max(1.0, std::floor(kForwardLogits / w.v)), logits = std::min(rows, chunk) * w.v;
+  // The copy of an fp32 head as panels, or the gradient of a bf16 head before it is added.
+  const double beside = spec.bf16 ? logits * (4 + 2) + 2 * w.d * w.v : logits * 4 + 4 * w.d * w.v;
   return hidden + beside + size * w.d * rows;
 }
 

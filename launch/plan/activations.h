@@ -19,7 +19,6 @@ namespace terse::launch::plan {
 struct Pass {
   int64_t tokens = 0;
   int64_t loss_rows = 0;
-  int64_t sequences = 1;
 };
 
 // The two moments at which a pass may need most memory beside the saved tensors: in the output head, and in the

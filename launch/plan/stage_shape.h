@@ -29,7 +29,7 @@ struct StageShape {
   int64_t passes() const { return (own_sequences + micro_batch - 1) / micro_batch; }
   int64_t share(int64_t of_all) const { return (of_all + learners - 1) / learners; }
   int64_t largest_share() const { return share(*std::max_element(batches.begin(), batches.end())); }
-  Pass pass_of(int64_t count) const { return {count * sequence_tokens, count * loss_rows, count}; }
+  Pass pass_of(int64_t count) const { return {count * sequence_tokens, count * loss_rows}; }
 };
 
 StageShape shape_of(const Run& run, const std::string& stage);

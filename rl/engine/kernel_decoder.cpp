@@ -26,7 +26,17 @@ struct Cache {
   float* page(int32_t index) const { return memory.data_ptr<float>() + index * memory.size(1); }
 };
 
-// Rows that attend to a KV cache. Weights are fp32 with matrices transposed to [in, out].
+// Packs a weight [out, in] for the kernels. The result has the sizes of the weight, but its memory holds the panels of
+// kernels::Table::pack_weight.
+Tensor packed(const Tensor& weight) {
+  const Tensor w = weight.detach().to(torch::kFloat32).contiguous();
+  const int64_t n = w.size(0), k = w.size(1);
+  Tensor panels = fp32({kernels::packed_floats(n, k) / k, k});
+  kernels::cpu().pack_weight(w.data_ptr<float>(), panels.data_ptr<float>(), n, k);
+  return panels.narrow(0, 0, n);
+}
+
+// Rows that attend to a KV cache. Weights are fp32, with matrices as from packed().
 class KernelBackend {
  public:
   KernelBackend(const trainer::ModelSpec& spec, const Tensor& rope, const DecodeRows& rows, const Cache& cache)
@@ -73,10 +83,10 @@ class KernelBackend {
   }
 
   Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) const {
-    Tensor y = fp32({x.size(0), weight.size(1)});
-    kernels::cpu().gemm(x.data_ptr<float>(), weight.data_ptr<float>(),
-                        bias.defined() ? bias.data_ptr<float>() : nullptr, y.data_ptr<float>(), x.size(0),
-                        weight.size(1), weight.size(0), false);
+    Tensor y = fp32({x.size(0), weight.size(0)});
+    kernels::cpu().gemm_packed(x.data_ptr<float>(), weight.data_ptr<float>(),
+                               bias.defined() ? bias.data_ptr<float>() : nullptr, y.data_ptr<float>(), x.size(0),
+                               weight.size(0), weight.size(1));
     return y;
   }
 
@@ -160,29 +170,24 @@ class KernelDecoder final : public Decoder {
   }
 
   void refresh() override {
-    const auto transposed = [](const Tensor& w) { return w.detach().to(torch::kFloat32).t().contiguous(); };
     const auto vector = [](const Tensor& w) { return w.detach().to(torch::kFloat32).clone(); };
     trainer::FlatParams& params = model_.params();
     const bool frozen = params.frozen() != nullptr;
     if (frozen && params.frozen()->version() == frozen_version_) {
       size_t layer = 0;
       params.visit(
-          [&](const trainer::BlockWeights& w) {
-            trainer::transform_adapters(declared_, w, transposed, blocks_[layer++]);
-          },
+          [&](const trainer::BlockWeights& w) { trainer::transform_adapters(declared_, w, packed, blocks_[layer++]); },
           [] {});
       return;
     }
     blocks_.clear();
     embedding_ = head_ = Tensor();  // frees the old ones before the new ones are allocated
     params.visit(
-        [&](const trainer::BlockWeights& w) {
-          blocks_.push_back(trainer::transform(declared_, w, transposed, vector));
-        },
+        [&](const trainer::BlockWeights& w) { blocks_.push_back(trainer::transform(declared_, w, packed, vector)); },
         [&] {
           embedding_ = frozen ? params.embedding().detach() : vector(params.embedding());
           final_norm_ = vector(params.final_norm());
-          head_ = transposed(params.head());
+          head_ = packed(params.head());
         });
     if (frozen) frozen_version_ = params.frozen()->version();
   }
@@ -206,7 +211,7 @@ class KernelDecoder final : public Decoder {
   const trainer::ModelSpec& spec_;
   const std::vector<trainer::BlockWeight> declared_;
   Cache cache_;
-  std::vector<trainer::BlockWeights> blocks_;  // matrices transposed to [in, out]
+  std::vector<trainer::BlockWeights> blocks_;  // matrices as from packed()
   Tensor embedding_, final_norm_, head_;
   int64_t frozen_version_ = -1;  // of the frozen weights that blocks_ has; -1: none
 };

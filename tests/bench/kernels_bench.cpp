@@ -52,6 +52,7 @@ template <class V>
 inline __attribute__((always_inline)) void multiply_adds(int64_t count) {
   V acc[12] = {};
   V a = {}, b = {};
+  asm volatile("" : "+v"(a), "+v"(b));  // or the compiler would know that their product is zero
   for (int64_t i = 0; i < count; ++i)
     for (V& x : acc) {
       x = a * b + x;
@@ -100,24 +101,21 @@ void bench_products(const Table& table) {
   struct Shape {
     int64_t m, n, k;
   };
-  for (const Shape& s : {Shape{3000, 64, 64},
-                         {3000, 384, 64},
-                         {3000, 64, 192},
-                         {3000, 29, 64},
-                         {3000, 384, 384},
-                         {3000, 1024, 384},
-                         {1000, 1024, 1024},
-                         {768, 1536, 1536},
-                         {288, 64, 64},
-                         {288, 384, 64},
-                         {24, 384, 384},
-                         {1, 384, 384},
-                         {4, 384, 384}}) {
+  for (const Shape& s :
+       {Shape{3000, 64, 64}, {3000, 384, 64},    {3000, 64, 192},   {3000, 29, 64},   {3000, 384, 384},
+        {3000, 1024, 384},   {1000, 1024, 1024}, {768, 1536, 1536}, {1024, 960, 576}, {1024, 3072, 576},
+        {1024, 576, 1536},   {256, 49152, 576},  {32, 3072, 576},   {32, 576, 1536},  {32, 49152, 576},
+        {8, 3072, 576},      {1, 3072, 576},     {288, 64, 64},     {288, 384, 64},   {24, 384, 384},
+        {1, 384, 384},       {4, 384, 384}}) {
     const Floats x = random_floats(s.m * s.k), w = random_floats(s.k * s.n), dy = random_floats(s.m * s.n);
     Floats y(s.m * s.n), dw(s.n * s.k);
     const double flops = 2.0 * s.m * s.n * s.k;
     const std::string name = fmt::format("M={} N={} K={}", s.m, s.n, s.k);
     line("gemm    " + name, flops, [&] { table.gemm(x.data(), w.data(), nullptr, y.data(), s.m, s.n, s.k, false); });
+    Floats panels(packed_floats(s.n, s.k));
+    table.pack_weight(w.data(), panels.data(), s.n, s.k);
+    line("packed  " + name, flops,
+         [&] { table.gemm_packed(x.data(), panels.data(), nullptr, y.data(), s.m, s.n, s.k); });
     if (s.m >= 256) {
       line("gemm_tn " + name, flops, [&] { table.gemm_tn(dy.data(), x.data(), dw.data(), s.m, s.n, s.k, false); });
       std::vector<int32_t> starts;  // sequences of 48 tokens
@@ -282,7 +280,8 @@ void bench_logits(const Table& table) {
                             .d_logprob = logp.data(),
                             .dlogits = grad.data()});
   });
-  line_bytes("transpose 1536 x 384", 8.0 * 1536 * 384, [&] { table.transpose(logits.data(), grad.data(), 1536, 384); });
+  line_bytes("pack_weight 1536 x 384", 8.0 * 1536 * 384,
+             [&] { table.pack_weight(logits.data(), grad.data(), 1536, 384); });
   const Floats uniforms(kRows, 0.5f);
   std::vector<int64_t> drawn(kRows);
   line_bytes("sample_tokens 3000 x 1000", 8.0 * kRows * kVocab, [&] {

@@ -166,12 +166,14 @@ struct SampleTokens {
 };
 
 // dlogits = scale * (d_logprob * (onehot(target) - p) - d_entropy * p * (log p + entropy)).
-// Cross-entropy with a weight per row is d_logprob = -weight.
+// Cross-entropy with a weight per row is d_logprob = -weight. The logits may be those of a part of the vocabulary, in
+// which not every row has its target.
 struct LogProbGrad {
-  const float* logits = nullptr;
-  const int64_t* targets = nullptr;
+  const float* logits = nullptr;     // [rows, vocab]
+  const int64_t* targets = nullptr;  // [rows]
   float scale = 1;
   int64_t rows = 0, vocab = 0;
+  int64_t first = 0;                 // the token of the first logit
   const float* lse = nullptr;        // [rows] from LogProb
   const float* entropy = nullptr;    // [rows] from LogProb; may be null when d_entropy is
   const float* d_logprob = nullptr;  // [rows]
@@ -192,6 +194,10 @@ struct AdamW {
   double correction1 = 1, correction2 = 1;  // 1 - beta^updates
 };
 
+constexpr int64_t packed_floats(int64_t n, int64_t k) {
+  return (n + 15) / 16 * 16 * k;
+}
+
 inline constexpr int64_t kSquareBlock = 1024;  // elements of one sum of squares
 
 struct Table {
@@ -205,8 +211,13 @@ struct Table {
   void (*gemm_tn)(const float* a, const float* b, float* c, int64_t m, int64_t n, int64_t k, bool accumulate);
   // c[N, K] += a[M, N]^T b[M, K], summed over the M rows in the order of Sequences. For gradients of weights.
   void (*weight_grad)(const float* a, const float* b, float* c, const Sequences& rows, int64_t n, int64_t k);
-  // out[cols, rows] = in[rows, cols]^T: a weight stored [out, in] becomes gemm's w.
-  void (*transpose)(const float* in, float* out, int64_t rows, int64_t cols);
+  // y[M, N] = x[M, K] w[N, K]^T, plus bias[n] (may be null) as where each chain begins, for the panels of w: the bits
+  // of gemm.
+  void (*gemm_packed)(const float* x, const float* panels, const float* bias, float* y, int64_t m, int64_t n,
+                      int64_t k);
+  // Writes a weight stored [N, K] (out, in) as panels [ceil(N / 16)][K][16], packed_floats(n, k) floats. Outputs past N
+  // are zeros.
+  void (*pack_weight)(const float* w, float* panels, int64_t n, int64_t k);
 
   void (*rms_norm)(const RmsNorm& args);
   void (*rms_norm_backward)(const RmsNormGrad& args);

@@ -107,28 +107,30 @@ float top_of(const float* logits, int64_t vocab) {
 
 }  // namespace
 
-void cut(const LogitTransform& transform, float* logits, int64_t vocab, int64_t keep) {
-  if (!transform.cuts()) return;
+LogitCut find_cut(const LogitTransform& transform, const float* logits, int64_t vocab) {
+  if (!transform.cuts()) return {};
   const float top = top_of(logits, vocab);
-  if (!std::isfinite(top)) return;  // the caller finds that the row has no probabilities
-  if (transform.greedy()) {
-    const int64_t likeliest = std::find(logits, logits + vocab, top) - logits;
-    for (int64_t i = 0; i < vocab; ++i) {
-      if (i != likeliest && i != keep) logits[i] = -kInf;
-    }
-    return;
-  }
-  const float lowest = threshold(transform, {logits, vocab, 1.0 / transform.temperature, top});
-  for (int64_t i = 0; i < vocab; ++i) {
-    if (logits[i] < lowest && i != keep) logits[i] = -kInf;
+  if (!std::isfinite(top)) return {};  // the caller finds that the row has no probabilities
+  if (transform.greedy()) return {.only = std::find(logits, logits + vocab, top) - logits};
+  return {.lowest = threshold(transform, {logits, vocab, 1.0 / transform.temperature, top})};
+}
+
+void apply_cut(const LogitCut& cut, float* logits, int64_t first, int64_t count, int64_t keep) {
+  for (int64_t i = 0; i < count; ++i) {
+    const bool dropped = cut.only >= 0 ? first + i != cut.only : logits[i] < cut.lowest;
+    if (dropped && first + i != keep) logits[i] = -kInf;
   }
 }
 
-float cut_rows(const LogitTransform& transform, float* logits, int64_t rows, int64_t vocab, const int64_t* keep) {
+float cut_rows(const LogitTransform& transform, float* logits, int64_t rows, int64_t vocab, const int64_t* keep,
+               LogitCut* cuts) {
   if (!transform.cuts()) return transform.scale();
   at::parallel_for(0, rows, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row)
-      cut(transform, logits + row * vocab, vocab, keep == nullptr ? -1 : keep[row]);
+    for (int64_t row = begin; row < end; ++row) {
+      const LogitCut cut = find_cut(transform, logits + row * vocab, vocab);
+      apply_cut(cut, logits + row * vocab, 0, vocab, keep == nullptr ? -1 : keep[row]);
+      if (cuts != nullptr) cuts[row] = cut;
+    }
   });
   return transform.scale();
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 namespace terse::trainer {
 
@@ -22,15 +23,23 @@ struct LogitTransform {
   bool operator==(const LogitTransform&) const = default;
 };
 
-// Sets the logits that the transform drops to -inf, in one row of V. Leaves the others unchanged: the cuts take the
-// temperature into account, but do not divide by it. Never drops token `keep` (-1: none); the learner passes the token
-// that was sampled. Keeps all ties at a cut. Order: top-k, top-p, min-p. Leaves a row whose largest logit is NaN or
-// infinite unchanged.
-void cut(const LogitTransform& transform, float* logits, int64_t vocab, int64_t keep = -1);
+// Which logits of a row the cuts of a transform leave: all from `lowest` on, or one token only.
+struct LogitCut {
+  float lowest = -std::numeric_limits<float>::infinity();
+  int64_t only = -1;  // -1: more than one
+};
 
-// Does the same for `rows` rows and returns transform.scale(). `keep` is [rows] or null. Sampler and learner both call
-// this function, so their results have the same bits.
+// Returns what the cuts leave of one row of V. They take the temperature into account. All ties at a cut are left.
+// Order: top-k, top-p, min-p. Leaves everything of a row whose largest logit is NaN or infinite.
+LogitCut find_cut(const LogitTransform& transform, const float* logits, int64_t vocab);
+
+// Sets the logits that a cut drops to -inf, in the `count` tokens of a row that begin with token `first`. Leaves the
+// others unchanged. Never drops token `keep` (-1: none); the learner passes the token that was sampled.
+void apply_cut(const LogitCut& cut, float* logits, int64_t first, int64_t count, int64_t keep);
+
+// Cuts `rows` rows of `vocab` logits and returns transform.scale(). `keep` is [rows] or null. `cuts` receives what was
+// left of each row; it may be null. Sampler and learner both call this function, so their results have the same bits.
 float cut_rows(const LogitTransform& transform, float* logits, int64_t rows, int64_t vocab,
-               const int64_t* keep = nullptr);
+               const int64_t* keep = nullptr, LogitCut* cuts = nullptr);
 
 }  // namespace terse::trainer

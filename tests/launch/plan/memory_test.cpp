@@ -288,7 +288,7 @@ TEST(PlanMemory, ActivationsOfABlockByHand) {
 
 TEST(PlanMemory, CheckpointingKeepsInputsAndRunsOneBlockAgain) {
   ModelSpec spec = tiny();
-  const Pass pass{100, 0, 1};
+  const Pass pass{100, 0};
   const double whole = activation_bytes(spec, false, pass);
   const double beside = workspace_bytes(spec, false, pass, Moment::kBlock);
   spec.activation_checkpointing = true;
@@ -297,21 +297,21 @@ TEST(PlanMemory, CheckpointingKeepsInputsAndRunsOneBlockAgain) {
   EXPECT_EQ(workspace_bytes(spec, false, pass, Moment::kBlock) - beside, block + input);
 }
 
-// V 10^5, so that 10 rows are a chunk. Others: 10 V logits, a hidden state and its gradient.
-TEST(PlanMemory, TheHeadIsTakenApartBySequences) {
+// V 10^5, so that the logits of 167 rows are in memory at a time. Others: the weights as panels, and for each row a
+// hidden state and its gradient.
+TEST(PlanMemory, TheHeadHoldsTheLogitsOfAFewRows) {
   configs::Model small;
   small.hidden_size = 8;
   small.heads = 2;
   const ModelSpec spec = resolve(small, 100'000);
-  const auto copies = [&](int64_t rows, int64_t sequences) {
-    const Pass pass{rows, rows, sequences};
-    const double others = 4.0 * (10 * 100'000 + 2 * 8 * static_cast<double>(rows));
-    return (workspace_bytes(spec, false, pass, Moment::kHead) - others) / (4 * 8 * 100'000);
+  const auto rows_of_logits = [&](int64_t rows) {
+    const double others = 4.0 * (8 * 100'000 + 2 * 8 * static_cast<double>(rows));
+    return (workspace_bytes(spec, false, {rows, rows}, Moment::kHead) - others) / (4 * 100'000);
   };
-  EXPECT_EQ(copies(10, 2), 1);
-  EXPECT_EQ(copies(20, 1), 2);    // the weights and the sum of the chunks
-  EXPECT_EQ(copies(20, 2), 3);    // and the waiting half
-  EXPECT_EQ(copies(160, 16), 6);  // and a waiting half at each level
+  EXPECT_EQ(rows_of_logits(10), 10);
+  EXPECT_EQ(rows_of_logits(167), 167);
+  EXPECT_EQ(rows_of_logits(168), 167);
+  EXPECT_EQ(rows_of_logits(5000), 167);
 }
 
 TEST(PlanMemory, KeysAndValuesByHand) {

@@ -151,17 +151,38 @@ TEST(KernelsWeightGrad, NodesOfTheTreeAddUpToTheWhole) {
   EXPECT_TRUE(same_bits(whole, left));
 }
 
-TEST(KernelsTranspose, MovesEveryElement) {
-  for (const auto& [rows, cols] :
-       {std::pair<int64_t, int64_t>{1, 1}, {1, 40}, {17, 1}, {16, 16}, {33, 100}, {300, 257}}) {
-    const Floats in = random_floats(rows * cols, 1);
-    const Floats out = run_everywhere([&, rows = rows, cols = cols](const Table& table) {
-      Floats t(rows * cols);
-      table.transpose(in.data(), t.data(), rows, cols);
-      return t;
+TEST(KernelsPackWeight, GivesPanelsOfSixteenOutputs) {
+  for (const auto& [n, k] : {std::pair<int64_t, int64_t>{1, 1}, {1, 40}, {17, 1}, {16, 16}, {33, 100}, {300, 257}}) {
+    const Floats w = random_floats(n * k, 1);
+    const Floats panels = run_everywhere([&, n = n, k = k](const Table& table) {
+      Floats packed(packed_floats(n, k), 9);
+      table.pack_weight(w.data(), packed.data(), n, k);
+      return packed;
     });
-    for (int64_t r = 0; r < rows; ++r)
-      for (int64_t c = 0; c < cols; ++c) ASSERT_EQ(out[c * rows + r], in[r * cols + c]) << r << ", " << c;
+    ASSERT_EQ(std::ssize(panels), (n + 15) / 16 * 16 * k);
+    for (int64_t out = 0; out < (n + 15) / 16 * 16; ++out)
+      for (int64_t in = 0; in < k; ++in)
+        ASSERT_EQ(panels[(out / 16 * k + in) * 16 + out % 16], out < n ? w[out * k + in] : 0) << out << ", " << in;
+  }
+}
+
+TEST(KernelsGemm, APackedWeightGivesTheSameBits) {
+  for (const Sizes& s : kSizes) {
+    SCOPED_TRACE(testing::Message() << s.m << " x " << s.n << " x " << s.k);
+    const Floats x = random_floats(s.m * s.k, 1), weight = random_floats(s.n * s.k, 2), bias = random_floats(s.n, 3);
+    Floats w(s.k * s.n);
+    for (int64_t n = 0; n < s.n; ++n)
+      for (int64_t k = 0; k < s.k; ++k) w[k * s.n + n] = weight[n * s.k + k];
+    for (const Floats* used_bias : {static_cast<const Floats*>(nullptr), &bias}) {
+      const Floats result = run_everywhere([&](const Table& table) {
+        Floats out(s.m * s.n, 9), panels(packed_floats(s.n, s.k));
+        table.pack_weight(weight.data(), panels.data(), s.n, s.k);
+        table.gemm_packed(x.data(), panels.data(), used_bias != nullptr ? bias.data() : nullptr, out.data(), s.m, s.n,
+                          s.k);
+        return out;
+      });
+      EXPECT_TRUE(same_bits(gemm_chain(x, w, used_bias, {Floats(s.m * s.n)}, s, false), result));
+    }
   }
 }
 

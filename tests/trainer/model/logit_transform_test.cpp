@@ -20,6 +20,10 @@ namespace {
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kDropped = -std::numeric_limits<float>::infinity();
 
+void drop(const LogitTransform& transform, std::vector<float>& row, int64_t keep = -1) {
+  cut_rows(transform, row.data(), 1, std::ssize(row), &keep);
+}
+
 TEST(Greedy, LeavesTheLikeliestAndOfEqualOnesTheFirst) {
   for (const double temperature : {0.0, 1e-300, 1e-40, 1e-31}) {
     std::vector<float> row = {-1, 3, 2, 3, 0};
@@ -32,7 +36,7 @@ TEST(Greedy, LeavesTheLikeliestAndOfEqualOnesTheFirst) {
 
 TEST(Greedy, KeepsTheTokenThatWasSampled) {
   std::vector<float> row = {-1, 3, 2, 3, 0};
-  cut({.temperature = 0}, row.data(), 5, /*keep=*/2);
+  drop({.temperature = 0}, row, /*keep=*/2);
   EXPECT_EQ(row, (std::vector<float>{kDropped, 3, 2, kDropped, kDropped}));
 }
 
@@ -67,7 +71,7 @@ TEST(Cuts, DropWhatTheySay) {
   const std::vector<float> row = {std::log(1.f), std::log(6.f), std::log(1.f), std::log(2.f)};
   const auto kept = [&](const LogitTransform& transform, int64_t keep = -1) {
     std::vector<float> logits = row;
-    cut(transform, logits.data(), 4, keep);
+    drop(transform, logits, keep);
     std::vector<int> tokens;
     for (size_t i = 0; i < 4; ++i)
       if (logits[i] != kDropped) tokens.push_back(static_cast<int>(i));
@@ -116,7 +120,7 @@ TEST(Cuts, OfALargeVocabularyKeepWhatSortingKeeps) {
                                transform.top_k, transform.top_p, transform.min_p));
       const float lowest = lowest_by_sorting(transform, row);
       std::vector<float> cut_row = row;
-      cut(transform, cut_row.data(), vocab);
+      drop(transform, cut_row);
       const auto kept = [](const std::vector<float>& of) {
         return std::count_if(of.begin(), of.end(), [](float logit) { return logit != kDropped; });
       };
@@ -140,7 +144,7 @@ TEST(Cuts, ARowWithANanIsLeftForTheCallerToFind) {
     for (size_t bad = 0; bad < 4; ++bad) {
       std::vector<float> row = {1, 2, 3, 4};
       row[bad] = kNan;
-      cut(transform, row.data(), 4);
+      drop(transform, row);
       for (size_t i = 0; i < 4; ++i) EXPECT_TRUE(i == bad ? std::isnan(row[i]) : row[i] == static_cast<float>(i + 1));
     }
   }

@@ -5,6 +5,7 @@
 #include "trainer/kernels/cpu/functions.h"
 #include "trainer/kernels/cpu/math.h"
 #include "trainer/kernels/cpu/tile.h"
+#include "trainer/kernels/cpu/transpose.h"
 #include "trainer/kernels/scratch.h"
 
 namespace terse::trainer::kernels::TERSE_ISA {

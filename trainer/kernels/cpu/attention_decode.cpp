@@ -4,6 +4,7 @@
 #include "trainer/kernels/cpu/functions.h"
 #include "trainer/kernels/cpu/math.h"
 #include "trainer/kernels/cpu/tile.h"
+#include "trainer/kernels/cpu/transpose.h"
 #include "trainer/kernels/scratch.h"
 
 namespace terse::trainer::kernels::TERSE_ISA {
@@ -78,7 +79,7 @@ void kv_append(const KvAppend& args) {
         const PagePlaces at = places(layout, head);
         const float* k = args.k + row * stride + head * width;
         const float* v = args.v + row * stride + head * width;
-        float* key = page + at.keys + key_at(token, width);
+        float* key = page + at.keys + block_at(token, width);
         float* value = page + at.values + token * width;
         for (int64_t c = 0; c < width; ++c) key[c * kLanes] = k[c];
         for (int64_t c = 0; c < width; ++c) value[c] = v[c];

@@ -4,6 +4,7 @@
 #include "trainer/kernels/cpu/functions.h"
 #include "trainer/kernels/cpu/math.h"
 #include "trainer/kernels/cpu/tile.h"
+#include "trainer/kernels/cpu/transpose.h"
 #include "trainer/kernels/scratch.h"
 
 namespace terse::trainer::kernels::TERSE_ISA {
@@ -39,41 +40,6 @@ void softmax_rows(float* scores, int64_t stride, int64_t rows, int64_t keys, int
     }
     results[r].sum = sum_lanes(sum);
   }
-}
-
-namespace {
-
-// Transposes 8 x 8 floats: row i of `from` becomes column i of `to`. Rows from `rows` on count as zeros.
-void transpose_8x8(const float* from, int64_t from_row, int64_t rows, float* to, int64_t to_row) {
-  __m256 r[8], t[8];
-#pragma GCC unroll 8
-  for (int i = 0; i < 8; ++i) r[i] = i < rows ? _mm256_loadu_ps(from + i * from_row) : _mm256_setzero_ps();
-#pragma GCC unroll 4
-  for (int i = 0; i < 8; i += 2) {  // pairs of rows, interleaved
-    t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
-    t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
-  }
-#pragma GCC unroll 2
-  for (int i = 0; i < 8; i += 4) {  // groups of four rows
-    r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
-    r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
-    r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
-    r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    _mm256_storeu_ps(to + i * to_row, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
-    _mm256_storeu_ps(to + (i + 4) * to_row, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
-  }
-}
-
-}  // namespace
-
-void transpose_blocks(const float* rows, int64_t row_stride, int64_t tokens, int64_t head_dim, float* blocks) {
-  for (int64_t t = 0; t < round_up(tokens, kLanes); t += 8)
-    for (int64_t c = 0; c < head_dim; c += 8)
-      transpose_8x8(rows + t * row_stride + c, row_stride, tokens - t, blocks + key_at(t, head_dim) + c * kLanes,
-                    kLanes);
 }
 
 namespace {

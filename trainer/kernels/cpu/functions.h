@@ -9,7 +9,8 @@ void gemm(const float* x, const float* w, const float* bias, float* y, int64_t m
           bool accumulate);
 void gemm_tn(const float* a, const float* b, float* c, int64_t m, int64_t n, int64_t k, bool accumulate);
 void weight_grad(const float* a, const float* b, float* c, const Sequences& rows, int64_t n, int64_t k);
-void transpose(const float* in, float* out, int64_t rows, int64_t cols);
+void gemm_packed(const float* x, const float* panels, const float* bias, float* y, int64_t m, int64_t n, int64_t k);
+void pack_weight(const float* w, float* panels, int64_t n, int64_t k);
 void rms_norm(const RmsNorm& args);
 void rms_norm_backward(const RmsNormGrad& args);
 void rope(const Rope& args);

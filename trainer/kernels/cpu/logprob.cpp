@@ -71,7 +71,8 @@ struct GradRow {
 void grad_row(const GradRow& row, int64_t target, int64_t vocab) {
   const F16 scales = splat(row.scale), lse = splat(row.lse), entropy = splat(row.entropy);
   const F16 d_entropy = splat(row.d_entropy), d_logprob = splat(row.d_logprob);
-  const float target_logit = row.logits[target] * row.scale;
+  const bool here = target >= 0 && target < vocab;
+  const float target_logit = here ? row.logits[target] * row.scale : 0.0f;  // dlogits may replace it below
   for (int64_t i = 0; i < vocab; i += kLanes) {
     const int64_t n = min_of(kLanes, vocab - i);
     const F16 log_p = sub(load_scaled(row.logits + i, scales, n), lse);
@@ -79,6 +80,7 @@ void grad_row(const GradRow& row, int64_t target, int64_t vocab) {
     const F16 grad = mul(mul(sub(zero(), exp(log_p)), pull), scales);
     store_some(row.dlogits + i, grad, n);
   }
+  if (!here) return;
   // Computes the target's own entry again, with 1 - p instead of -p.
   const F16 log_p = splat(target_logit - row.lse);
   const F16 p = exp(log_p);
@@ -113,7 +115,7 @@ void logprob_backward(const LogProbGrad& args) {
                 .entropy = entropy ? args.entropy[row] : 0.0f,
                 .d_logprob = args.d_logprob[row],
                 .d_entropy = entropy ? args.d_entropy[row] : 0.0f},
-               args.targets[row], args.vocab);
+               args.targets[row] - args.first, args.vocab);
     }
   });
 }

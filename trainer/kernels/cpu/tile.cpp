@@ -137,10 +137,11 @@ void tile_row(const TileRow& tiles, int64_t rows, Product& args, const float* ro
 }  // namespace
 
 void product(const Product& args, int64_t rows, int64_t cols) {
+  const int64_t a_tile = args.a_tile == 0 ? kTileRows * args.a_row : args.a_tile;
   for (int64_t r = 0; r < rows; r += kTileRows) {
     const int64_t tile_rows = rows - r < kTileRows ? rows - r : kTileRows;
     Product tile = args;
-    tile.a = args.a + r * args.a_row;
+    tile.a = args.a + r / kTileRows * a_tile;
     tile.start = args.start_at(r, 0);
     tile.c = args.c + r * args.c_row;
     tile_row(kTiles.plain[tile_rows], tile_rows, tile, nullptr, cols);

@@ -19,11 +19,12 @@ alignas(64) inline constexpr float kZeros[kWideVectors * kLanes] = {};
 
 // c[r, col] = start[r, col] + the chain over p of a[r * a_row + p * a_step] * b[p * b_step + col], one fused
 // multiply-add each. Vector v of b (columns 16 v and on) starts b_vector floats after vector v - 1. `start` is c itself
-// to accumulate, a bias with start_row = 0, or kZeros.
+// to accumulate, a bias with start_row = 0, or kZeros. Each tile of kTileRows rows of a starts a_tile floats after the
+// one before (0: kTileRows * a_row).
 struct Product {
   int64_t count = 0;
   const float* a = nullptr;
-  int64_t a_row = 0, a_step = 0;
+  int64_t a_row = 0, a_step = 0, a_tile = 0;
   const float* b = nullptr;
   int64_t b_step = 0, b_vector = kLanes;
   const float* start = kZeros;

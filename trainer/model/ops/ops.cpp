@@ -98,9 +98,9 @@ struct Linear : Function<Linear> {
       return bias.defined() ? y.add_(bias) : y;
     }
     ctx->save_for_backward({x, weight});
-    Tensor y = fp32({rows, n}), transposed = fp32({k, n});
-    kernels::cpu().transpose(in(weight), out(transposed), n, k);
-    kernels::cpu().gemm(in(x), in(transposed), bias.defined() ? in(bias) : nullptr, out(y), rows, n, k, false);
+    Tensor y = fp32({rows, n}), panels = fp32({kernels::packed_floats(n, k)});
+    kernels::cpu().pack_weight(in(weight), out(panels), n, k);
+    kernels::cpu().gemm_packed(in(x), in(panels), bias.defined() ? in(bias) : nullptr, out(y), rows, n, k);
     return y;
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {

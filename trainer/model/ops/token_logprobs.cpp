@@ -1,5 +1,7 @@
-// Computes the output head and its log-probabilities one chunk of rows at a time. Only one chunk of logits is in
-// memory, and the backward pass computes the logits again.
+// Computes the output head and its log-probabilities without ever holding all logits: the forward pass takes a few rows
+// at a time, and the backward pass a part of the vocabulary at a time, for which it computes the logits again. So it
+// reads the head once, and the gradient of each of its rows is complete at once.
+#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
@@ -17,24 +19,17 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-constexpr int64_t kChunkLogits = 1 << 20;  // logits held at a time
+// Logits held at a time. The head is read once per chunk of the forward pass, so these are larger.
+constexpr int64_t kForwardLogits = 1 << 24, kBackwardLogits = 1 << 22;
+constexpr int64_t kLeastTokens = 1024;  // of the vocabulary, in a part of the backward pass
 
-// The head, transposed for the kernels ([D, V]) once per call. LibTorch multiplies bf16 heads.
-struct Head {
-  explicit Head(const Tensor& w) : weight(w) {
-    if (weight.scalar_type() != torch::kFloat32) return;
-    transposed = torch::empty({weight.size(1), weight.size(0)}, torch::kFloat32);
-    kernels::cpu().transpose(weight.data_ptr<float>(), transposed.data_ptr<float>(), weight.size(0), weight.size(1));
-  }
-  Tensor logits(const Tensor& x) const {
-    if (!transposed.defined()) return at::mm(x.to(weight.scalar_type()), weight.t()).to(torch::kFloat32);
-    Tensor z = torch::empty({x.size(0), weight.size(0)}, torch::kFloat32);
-    kernels::cpu().gemm(x.data_ptr<float>(), transposed.data_ptr<float>(), nullptr, z.data_ptr<float>(), x.size(0),
-                        weight.size(0), weight.size(1), false);
-    return z;
-  }
-  Tensor weight, transposed;
-};
+int64_t rows_of_chunk(int64_t vocab) {
+  return std::max<int64_t>(1, kForwardLogits / vocab);
+}
+
+float* data(const Tensor& t) {
+  return t.data_ptr<float>();
+}
 
 LogitTransform transform_of(AutogradContext* ctx) {
   LogitTransform t;
@@ -45,67 +40,84 @@ LogitTransform transform_of(AutogradContext* ctx) {
   return t;
 }
 
-// Computes the gradients of the head and of its input, one chunk of rows at a time.
+// What the backward pass of the head reads, and the gradient of its input.
 struct HeadBackward {
-  Tensor x, targets, lse, entropy, d_logprob, d_entropy, dx;
+  Tensor x, weight, targets, cuts, lse, entropy, d_logprob, d_entropy, dx;
   LogitTransform transform;
-  Head head;
 
-  // Returns the gradient of the logits of n rows, from row `begin` on.
-  Tensor chunk(int64_t begin, int64_t n) const {
+  // Replaces the logits of `rows` rows, from row `begin` on, by their gradients, for the `count` tokens from `first`
+  // on.
+  void differentiate(const Tensor& logits, int64_t begin, int64_t rows, int64_t first, int64_t count) const {
     const int64_t* target = targets.data_ptr<int64_t>() + begin;
-    Tensor logits = head.logits(x.narrow(0, begin, n));
-    const float scale = cut_rows(transform, logits.data_ptr<float>(), n, logits.size(1), target);
-    kernels::cpu().logprob_backward({.logits = logits.data_ptr<float>(),
-                                     .targets = target,
-                                     .scale = scale,
-                                     .rows = n,
-                                     .vocab = logits.size(1),
-                                     .lse = lse.data_ptr<float>() + begin,
-                                     .entropy = entropy.data_ptr<float>() + begin,
-                                     .d_logprob = d_logprob.data_ptr<float>() + begin,
-                                     .d_entropy = d_entropy.defined() ? d_entropy.data_ptr<float>() + begin : nullptr,
-                                     .dlogits = logits.data_ptr<float>()});
-    return logits;
-  }
-
-  // Does the same in fp32 and also writes dx of these rows. Passes the gradient of the logits, the input and the sizes
-  // of the weight to `add`.
-  template <class Add>
-  void rows(int64_t begin, int64_t n, const Add& add) {
-    const Tensor logits = chunk(begin, n);
-    const int64_t vocab = head.weight.size(0), width = head.weight.size(1);
-    kernels::cpu().gemm(logits.data_ptr<float>(), head.weight.data_ptr<float>(), nullptr,
-                        dx.data_ptr<float>() + begin * width, n, width, vocab, false);
-    add(logits.data_ptr<float>(), x.data_ptr<float>() + begin * width, vocab, width);
-  }
-
-  // Adds the tree over the sequences to `grad`. A tree of more than `most` rows is split into its halves, and a single
-  // sequence of more rows is a chain over its chunks. In both cases `grad` must be zero before.
-  void add_tree(const kernels::Sequences& sequences, int64_t most, const Tensor& grad) {
-    const int64_t first = sequences.starts[0], n = sequences.rows() - first;
-    if (n == 0) return;
-    if (n <= most) {
-      std::vector<int32_t> starts(sequences.starts, sequences.starts + sequences.count + 1);
-      for (int32_t& start : starts) start -= static_cast<int32_t>(first);
-      rows(first, n, [&](const float* logits, const float* in, int64_t vocab, int64_t width) {
-        kernels::cpu().weight_grad(logits, in, grad.data_ptr<float>(), {starts.data(), sequences.count}, vocab, width);
+    if (transform.cuts()) {
+      const auto* cut = reinterpret_cast<const LogitCut*>(cuts.data_ptr<uint8_t>()) + begin;
+      at::parallel_for(0, rows, 1, [&](int64_t from, int64_t to) {
+        for (int64_t row = from; row < to; ++row)
+          apply_cut(cut[row], data(logits) + row * count, first, count, target[row]);
       });
-    } else if (sequences.count == 1) {
-      for (int64_t begin = first; begin < first + n; begin += most) {
-        const int64_t part = std::min(most, first + n - begin);
-        rows(begin, part, [&](const float* logits, const float* in, int64_t vocab, int64_t width) {
-          kernels::cpu().gemm_tn(logits, in, grad.data_ptr<float>(), part, vocab, width, true);
-        });
-      }
-    } else {
-      const int64_t half = kernels::tree_half(sequences.count);
-      add_tree({sequences.starts, half}, most, grad);
-      const Tensor right = torch::zeros_like(grad);
-      add_tree({sequences.starts + half, sequences.count - half}, most, right);
-      grad.add_(right);
+    }
+    kernels::cpu().logprob_backward({.logits = data(logits),
+                                     .targets = target,
+                                     .scale = transform.scale(),
+                                     .rows = rows,
+                                     .vocab = count,
+                                     .first = first,
+                                     .lse = data(lse) + begin,
+                                     .entropy = data(entropy) + begin,
+                                     .d_logprob = data(d_logprob) + begin,
+                                     .d_entropy = d_entropy.defined() ? data(d_entropy) + begin : nullptr,
+                                     .dlogits = data(logits)});
+  }
+
+  // In fp32, all rows at a time. Every output is one chain or one tree (kernels.h), which parts do not change.
+  void by_vocabulary(const kernels::Sequences& sequences) const {
+    const kernels::Table& k = kernels::cpu();
+    const int64_t rows = x.size(0), vocab = weight.size(0), width = weight.size(1);
+    if (rows == 0) return;
+    const int64_t part = std::min(vocab, std::max(kLeastTokens, kBackwardLogits / rows / 16 * 16));
+    const Tensor panels = torch::empty({kernels::packed_floats(part, width)}, torch::kFloat32);
+    const Tensor logits = torch::empty({rows * part}, torch::kFloat32);
+    for (int64_t first = 0; first < vocab; first += part) {
+      const int64_t count = std::min(part, vocab - first);
+      const float* w = data(weight) + first * width;
+      k.pack_weight(w, data(panels), count, width);
+      k.gemm_packed(data(x), data(panels), nullptr, data(logits), rows, count, width);
+      differentiate(logits, 0, rows, first, count);
+      k.gemm(data(logits), w, nullptr, data(dx), rows, width, count, /*accumulate=*/first > 0);
+      if (weight.requires_grad())
+        k.weight_grad(data(logits), data(x), data(weight.grad()) + first * width, sequences, count, width);
     }
   }
+
+  // With a bf16 head, which LibTorch multiplies, some rows at a time.
+  void by_rows() const {
+    const int64_t rows = x.size(0), vocab = weight.size(0), chunk = rows_of_chunk(vocab);
+    for (int64_t begin = 0; begin < rows; begin += chunk) {
+      const int64_t n = std::min(chunk, rows - begin);
+      const Tensor in = x.narrow(0, begin, n).to(weight.scalar_type());
+      const Tensor logits = at::mm(in, weight.t()).to(torch::kFloat32);
+      differentiate(logits, begin, n, 0, vocab);
+      const Tensor rounded = logits.to(weight.scalar_type());
+      dx.narrow(0, begin, n).copy_(at::mm(rounded, weight));
+      if (weight.requires_grad()) weight.grad().add_(at::mm(rounded.t(), in));
+    }
+  }
+};
+
+// The head as the forward pass reads it: fp32 in the kernels' panels. LibTorch multiplies a bf16 head.
+struct Head {
+  explicit Head(const Tensor& w) : weight(w) {
+    if (weight.scalar_type() != torch::kFloat32) return;
+    panels = torch::empty({kernels::packed_floats(weight.size(0), weight.size(1))}, torch::kFloat32);
+    kernels::cpu().pack_weight(data(weight), data(panels), weight.size(0), weight.size(1));
+  }
+  Tensor logits(const Tensor& x) const {
+    if (!panels.defined()) return at::mm(x.to(weight.scalar_type()), weight.t()).to(torch::kFloat32);
+    Tensor z = torch::empty({x.size(0), weight.size(0)}, torch::kFloat32);
+    kernels::cpu().gemm_packed(data(x), data(panels), nullptr, data(z), x.size(0), weight.size(0), weight.size(1));
+    return z;
+  }
+  Tensor weight, panels;
 };
 
 struct TokenLogProbsFunction : Function<TokenLogProbsFunction> {
@@ -117,62 +129,50 @@ struct TokenLogProbsFunction : Function<TokenLogProbsFunction> {
     ctx->saved_data["top_p"] = top_p;
     ctx->saved_data["min_p"] = min_p;
     const LogitTransform transform = transform_of(ctx);
-    const int64_t rows = x.size(0), vocab = weight.size(0), chunk = std::max<int64_t>(1, kChunkLogits / vocab);
-    Tensor logprob = torch::empty({rows}, torch::kFloat32), entropy = torch::empty_like(logprob),
-           lse = torch::empty_like(logprob);
+    const int64_t rows = x.size(0), vocab = weight.size(0), chunk = rows_of_chunk(vocab);
+    const Tensor logprob = torch::empty({rows}, torch::kFloat32), entropy = torch::empty_like(logprob),
+                 lse = torch::empty_like(logprob);
+    const Tensor cuts =
+        torch::empty({transform.cuts() ? rows * static_cast<int64_t>(sizeof(LogitCut)) : 0}, torch::kUInt8);
     const Head head(weight);
     for (int64_t begin = 0; begin < rows; begin += chunk) {
       const int64_t n = std::min(chunk, rows - begin);
       const int64_t* target = targets.data_ptr<int64_t>() + begin;
-      Tensor logits = head.logits(x.narrow(0, begin, n));
-      const float scale = cut_rows(transform, logits.data_ptr<float>(), n, vocab, target);
-      kernels::cpu().logprob({.logits = logits.data_ptr<float>(),
+      const Tensor logits = head.logits(x.narrow(0, begin, n));
+      auto* cut = transform.cuts() ? reinterpret_cast<LogitCut*>(cuts.data_ptr<uint8_t>()) + begin : nullptr;
+      const float scale = cut_rows(transform, data(logits), n, vocab, target, cut);
+      kernels::cpu().logprob({.logits = data(logits),
                               .targets = target,
                               .scale = scale,
                               .rows = n,
                               .vocab = vocab,
-                              .logprob = logprob.data_ptr<float>() + begin,
-                              .lse = lse.data_ptr<float>() + begin,
-                              .entropy = entropy.data_ptr<float>() + begin});
+                              .logprob = data(logprob) + begin,
+                              .lse = data(lse) + begin,
+                              .entropy = data(entropy) + begin});
     }
-    ctx->save_for_backward({x, weight, targets, lse, entropy, sequences.value_or(Tensor())});
+    ctx->save_for_backward({x, weight, targets, cuts, lse, entropy, sequences.value_or(Tensor())});
     return {logprob, entropy};
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const auto saved = ctx->get_saved_variables();
     const Tensor &x = saved[0], &weight = saved[1];
-    const int64_t rows = x.size(0), chunk = std::max<int64_t>(1, kChunkLogits / weight.size(0));
-    HeadBackward head{.x = x,
-                      .targets = saved[2],
-                      .lse = saved[3],
-                      .entropy = saved[4],
-                      .d_logprob = grads[0].defined() ? grads[0].contiguous() : torch::zeros({rows}, torch::kFloat32),
-                      .d_entropy = grads[1].defined() ? grads[1].contiguous() : Tensor(),
-                      .dx = torch::empty_like(x),
-                      .transform = transform_of(ctx),
-                      .head = Head(weight)};
-    if (head.head.transposed.defined() && !weight.requires_grad()) {
-      for (int64_t begin = 0; begin < rows; begin += chunk)
-        head.rows(begin, std::min(chunk, rows - begin), [](const float*, const float*, int64_t, int64_t) {});
-    } else if (head.head.transposed.defined()) {
-      const kernels::Sequences sequences = sequences_of(saved[5], rows);
-      if (rows <= chunk) {
-        head.add_tree(sequences, chunk, weight.grad());
-      } else {
-        const Tensor sum = torch::zeros_like(weight);
-        head.add_tree(sequences, chunk, sum);
-        weight.grad().add_(sum);
-      }
-    } else {
-      for (int64_t begin = 0; begin < rows; begin += chunk) {
-        const int64_t n = std::min(chunk, rows - begin);
-        const Tensor rounded = head.chunk(begin, n).to(weight.scalar_type());
-        head.dx.narrow(0, begin, n).copy_(at::mm(rounded, weight));
-        if (weight.requires_grad())
-          weight.grad().add_(at::mm(rounded.t(), x.narrow(0, begin, n).to(weight.scalar_type())));
-      }
-    }
+    const int64_t rows = x.size(0);
+    const HeadBackward head{
+        .x = x,
+        .weight = weight,
+        .targets = saved[2],
+        .cuts = saved[3],
+        .lse = saved[4],
+        .entropy = saved[5],
+        .d_logprob = grads[0].defined() ? grads[0].contiguous() : torch::zeros({rows}, torch::kFloat32),
+        .d_entropy = grads[1].defined() ? grads[1].contiguous() : Tensor(),
+        .dx = torch::empty_like(x),
+        .transform = transform_of(ctx)};
+    if (weight.scalar_type() != torch::kFloat32)
+      head.by_rows();
+    else
+      head.by_vocabulary(weight.requires_grad() ? sequences_of(saved[6], rows) : kernels::Sequences());
     return {head.dx, Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
   }
 };
