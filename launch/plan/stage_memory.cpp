@@ -105,17 +105,22 @@ std::vector<Consumer> worst_of_step(const Run& run, const StageShape& shape) {
   return worst;
 }
 
+// Whether a background thread writes the checkpoints, from copies that it keeps for the next one.
+bool has_copies(const Run& run) {
+  return run.config.checkpoint.async || run.ranks > 1;
+}
+
 // A checkpoint and the file of it that is written or read. Without a background thread, only resuming needs it. On a
 // GPU both are in the memory of the host.
 std::vector<Consumer> checkpoint(const Run& run, const StageShape& shape) {
   if (run.cuda()) return {};
-  const bool written = run.config.checkpoint.async || run.ranks > 1;  // by a background thread
   const double bytes =
-      checkpoint_bytes(run.spec(), sharding_of(run, shape.learners), shape.student_updates > 0, !written);
+      checkpoint_bytes(run.spec(), sharding_of(run, shape.learners), shape.student_updates > 0, !has_copies(run));
   return {{"checkpoint", bytes}, {"a file of the checkpoint", checkpoint_file_bytes(bytes)}};
 }
 
-// The evaluation after the steps has an engine of its own, and the optimizer is gone.
+// The evaluation after the steps has an engine of its own, and the optimizer is gone. The copies of the checkpoint are
+// still there.
 std::vector<Consumer> evaluation(const Run& run, const StageShape& shape) {
   const ModelSpec spec = run.spec();
   const PlannedSharding sharding = sharding_of(run, shape.learners);
@@ -126,6 +131,8 @@ std::vector<Consumer> evaluation(const Run& run, const StageShape& shape) {
   append(out, engine_bytes(spec, generation, run.cuda()));
   add(out, "batch and angles", rope_bytes(spec));
   append(out, generating(run, sharding, generation));
+  if (!run.cuda() && has_copies(run))
+    add(out, "checkpoint", checkpoint_bytes(spec, sharding, shape.student_updates > 0, false));
   return out;
 }
 
@@ -145,7 +152,7 @@ std::vector<Consumer> stage_memory(const Run& run, const StageShape& shape) {
   std::vector<Consumer> out = step_memory(run, shape);
   const std::vector<Consumer> saved = checkpoint(run, shape);
   const int64_t every = run.config.checkpoint.every;
-  if ((run.config.checkpoint.async || run.ranks > 1) && every > 0 && every < shape.steps) {
+  if (has_copies(run) && every > 0 && every < shape.steps) {
     append(out, saved);
   } else {
     std::vector<Consumer> saving = kept(run, shape);

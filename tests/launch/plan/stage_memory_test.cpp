@@ -84,6 +84,9 @@ TEST(PlanStageMemory, TheEvaluationAfterTheStepsMayNeedMost) {
   EXPECT_GT(bytes_of(memory, "weights to decode with"), 0);
   EXPECT_GT(bytes_of(memory, "generating a token"), 0);
   EXPECT_EQ(bytes_of(memory, kMoments), 0);
+  EXPECT_EQ(bytes_of(memory, "checkpoint"), checkpoint_bytes(run.spec(), {}, false)) << "copied for the next save";
+  run.config.checkpoint.async = false;
+  EXPECT_EQ(bytes_of(memory_of(run, "sft"), "checkpoint"), 0);
   run.prompt_tokens = 0;  // conversations, without a task
   EXPECT_EQ(bytes_of(memory_of(run, "sft"), "weights to decode with"), 0);
 }
