@@ -135,8 +135,12 @@ TEST_F(ConfigCommand, SchemaIsJson) {
 TEST_F(ConfigCommand, ShippedConfigurationsAreRight) {
   for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(TERSE_SOURCE_DIR) / "configs")) {
     if (entry.path().extension() != ".yaml") continue;
-    const Result result = terse({"config", "check", entry.path().string()});
-    // Only a data set or a model that has to be fetched first may be missing.
+    std::vector<std::string> command = {"config", "check", entry.path().string()};
+    // Only a data set or a model that has to be fetched first may be missing. Where somebody has fetched the model, the
+    // check would go on and start the program of an external task, which is not installed.
+    const std::string text = support::read_file(entry.path());
+    if (text.find("init: models/") != std::string::npos) command.insert(command.end(), {"--set", "model.init=absent"});
+    const Result result = terse(command);
     if (result.code != 0) {
       EXPECT_THAT(result.err, ::testing::AnyOf(HasSubstr("data."), HasSubstr("task.path"), HasSubstr("model.init")))
           << entry.path();
