@@ -117,7 +117,6 @@ void bench_products(const Table& table) {
     line("packed  " + name, flops,
          [&] { table.gemm_packed(x.data(), panels.data(), nullptr, y.data(), s.m, s.n, s.k); });
     if (s.m >= 256) {
-      line("gemm_tn " + name, flops, [&] { table.gemm_tn(dy.data(), x.data(), dw.data(), s.m, s.n, s.k, false); });
       std::vector<int32_t> starts;  // sequences of 48 tokens
       for (int64_t row = 0; row < s.m; row += 48) starts.push_back(static_cast<int32_t>(row));
       starts.push_back(static_cast<int32_t>(s.m));

@@ -207,12 +207,10 @@ struct Table {
   // from y.
   void (*gemm)(const float* x, const float* w, const float* bias, float* y, int64_t m, int64_t n, int64_t k,
                bool accumulate);
-  // c[N, K] (+)= a[M, N]^T b[M, K]. Each output is one chain over m, from 0 or (accumulate) from c.
-  void (*gemm_tn)(const float* a, const float* b, float* c, int64_t m, int64_t n, int64_t k, bool accumulate);
   // c[N, K] += a[M, N]^T b[M, K], summed over the M rows in the order of Sequences. For gradients of weights.
   void (*weight_grad)(const float* a, const float* b, float* c, const Sequences& rows, int64_t n, int64_t k);
-  // y[M, N] = x[M, K] w[N, K]^T, plus bias[n] (may be null) as where each chain begins, for the panels of w: the bits
-  // of gemm.
+  // y[M, N] = x[M, K] w[N, K]^T for the panels of w. Each output has the bits that gemm gives it: one chain over k,
+  // from 0 or from bias[n] (may be null).
   void (*gemm_packed)(const float* x, const float* panels, const float* bias, float* y, int64_t m, int64_t n,
                       int64_t k);
   // Writes a weight stored [N, K] (out, in) as panels [ceil(N / 16)][K][16], packed_floats(n, k) floats. Outputs past N

@@ -23,7 +23,7 @@ struct LogitTransform {
   bool operator==(const LogitTransform&) const = default;
 };
 
-// Which logits of a row the cuts of a transform leave: all from `lowest` on, or one token only.
+// Tells which logits of a row the cuts of a transform leave: all from `lowest` on, or one token only.
 struct LogitCut {
   float lowest = -std::numeric_limits<float>::infinity();
   int64_t only = -1;  // -1: more than one

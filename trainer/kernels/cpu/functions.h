@@ -7,7 +7,6 @@ namespace terse::trainer::kernels::TERSE_ISA {
 
 void gemm(const float* x, const float* w, const float* bias, float* y, int64_t m, int64_t n, int64_t k,
           bool accumulate);
-void gemm_tn(const float* a, const float* b, float* c, int64_t m, int64_t n, int64_t k, bool accumulate);
 void weight_grad(const float* a, const float* b, float* c, const Sequences& rows, int64_t n, int64_t k);
 void gemm_packed(const float* x, const float* panels, const float* bias, float* y, int64_t m, int64_t n, int64_t k);
 void pack_weight(const float* w, float* panels, int64_t n, int64_t k);

@@ -100,8 +100,6 @@ void parallel_product(const Product& args, Stored b, int64_t rows, int64_t cols)
     mine.b += b == Stored::kPanels ? c.begin / kLanes * args.b_vector : c.begin;
     const auto at_row = [&](int64_t row) {
       mine.a = args.a + row * args.a_row;
-      mine.a_step = args.a_step;
-      mine.a_tile = args.a_tile;
       mine.c = args.c + row * args.c_row + c.begin;
       mine.start = args.start_at(row, c.begin);
     };
@@ -110,12 +108,10 @@ void parallel_product(const Product& args, Stored b, int64_t rows, int64_t cols)
       product(mine, r.end - r.begin, c.end - c.begin);
       return;
     }
-    const bool jumps = args.a_step != 1;
-    float* panel = scratch(kDepth * kTileCols + (jumps ? kRowBlock * args.count : 0));
+    float* panel = scratch(kDepth * kTileCols);
     for (int64_t row = r.begin; row < r.end; row += kRowBlock) {
       const int64_t height = min_of(kRowBlock, r.end - row);
       at_row(row);
-      if (jumps) pack_tiles(mine, height, panel + kDepth * kTileCols);
       row_block(mine, b, height, c.end - c.begin, panel);
     }
   });
@@ -202,15 +198,6 @@ void gemm_packed(const float* x, const float* panels, const float* bias, float* 
                .c_row = n};
   if (bias != nullptr) args.start = bias;
   parallel_product(args, Stored::kPanels, m, n);
-}
-
-void gemm_tn(const float* a, const float* b, float* c, int64_t m, int64_t n, int64_t k, bool accumulate) {
-  Product args{.count = m, .a = a, .a_row = 1, .a_step = n, .b = b, .b_step = k, .c = c, .c_row = k};
-  if (accumulate) {
-    args.start = c;
-    args.start_row = k;
-  }
-  parallel_product(args, Stored::kRows, n, k);
 }
 
 void weight_grad(const float* a, const float* b, float* c, const Sequences& rows, int64_t n, int64_t k) {

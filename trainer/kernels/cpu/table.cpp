@@ -9,7 +9,6 @@ namespace terse::trainer::kernels::TERSE_ISA {
 const Table kTable = {
     .isa = TERSE_NAME(TERSE_ISA),
     .gemm = gemm,
-    .gemm_tn = gemm_tn,
     .weight_grad = weight_grad,
     .gemm_packed = gemm_packed,
     .pack_weight = pack_weight,

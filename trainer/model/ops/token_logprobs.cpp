@@ -40,7 +40,7 @@ LogitTransform transform_of(AutogradContext* ctx) {
   return t;
 }
 
-// What the backward pass of the head reads, and the gradient of its input.
+// Holds what the backward pass of the head reads, and the gradient of its input.
 struct HeadBackward {
   Tensor x, weight, targets, cuts, lse, entropy, d_logprob, d_entropy, dx;
   LogitTransform transform;
