@@ -12,7 +12,7 @@ namespace terse::trainer {
 // `backward` in order for parts of this rank's share, each of at most `limit` sequences. `backward` adds the gradient
 // of one part. Collective: every rank passes the same numbers, and a rank without a share takes part in the exchange.
 //
-// In fp32 on the CPU the result has the same bits for any `limit`, ZeRO stage and number of ranks. Each doubling of the
+// On the CPU the result has the same bits for any `limit`, ZeRO stage and number of ranks. Each doubling of the
 // number of parts costs one more copy of the gradient. This holds for a single process and for a rank at ZeRO-1. At the
 // other stages the owners hold the waiting sums of all ranks, which costs each owner about as much.
 void sum_gradients(FlatParams& params, int64_t sequences, int64_t limit,

@@ -88,9 +88,8 @@ double head_bytes(const ModelSpec& spec, bool cuda, Pass pass) {
   const double hidden = size * w.d * static_cast<double>(pass.tokens);
   if (cuda) return hidden + rows * w.v * kBytesPerGpuLogit;
   const double chunk = std::max(1.0, std::floor(kForwardLogits / w.v)), logits = std::min(rows, chunk) * w.v;
-  // The copy of an fp32 head as panels, or the gradient of a bf16 head before it is added.
-  const double beside = spec.bf16 ? logits * (4 + 2) + 2 * w.d * w.v : logits * 4 + 4 * w.d * w.v;
-  return hidden + beside + size * w.d * rows;
+  const double panels = (spec.bf16 ? 2 : 4) * w.d * w.v;  // the kernels' copy of the head
+  return hidden + logits * 4 + panels + size * w.d * rows;
 }
 
 }  // namespace
@@ -107,8 +106,7 @@ double workspace_bytes(const ModelSpec& spec, bool cuda, Pass pass, Moment momen
   // The adapters of the two halves read the gradient of gate|up in parts, which are copied, and give gradients of their
   // input beside that of the weights.
   if (!cuda && has_feed_forward_adapters(spec)) feed_forward += size * (2 * w.f + 3 * w.d) * tokens;
-  if (!cuda && spec.bf16 && !spec.has_adapters())
-    feed_forward += 2 * w.f * w.d * 2;  // the gradient of a weight, before it is added
+  if (!cuda && spec.bf16) feed_forward += 2 * 2 * w.f * tokens;  // the gradient of gate|up, rounded
   return feed_forward;
 }
 

@@ -18,15 +18,10 @@ namespace {
 using trainer::SequenceRange;
 
 constexpr double kPrefillRows = 4096;                // as in rl/engine/engine.cpp
-constexpr double kMostCopiedBytes = 256 << 20;       // as in rl/engine/aten_decoder.cpp
 constexpr double kCheckpointFileBytes = 256u << 20;  // as in checkpoints/store.h
 
 double working_bytes(const ModelSpec& spec) {
   return spec.bf16 ? 2 : 4;
-}
-
-bool has_kernel_decoder(const ModelSpec& spec, bool cuda) {
-  return !cuda && !spec.bf16;
 }
 
 // The length of the longest sequence, in whole pages. On a GPU the whole cache takes memory.
@@ -49,7 +44,7 @@ struct Scheme {
   Scheme(const ModelSpec& spec, const PlannedSharding& sharding, bool cuda)
       : distributed(sharding.ranks > 1),
         zero(distributed ? sharding.zero : 1),
-        tree(!spec.bf16 && !cuda),
+        tree(!cuda),
         ranks(static_cast<double>(sharding.shard().ranks)),
         replicas(static_cast<double>(sharding.replicas().ranks)),
         pass_element(spec.bf16 && cuda ? 2 : 4),
@@ -187,19 +182,18 @@ double checkpoint_file_bytes(double bytes) {
 }
 
 std::vector<Consumer> engine_bytes(const ModelSpec& spec, const Generation& generation, bool cuda) {
-  const bool kernels = has_kernel_decoder(spec, cuda);
   const int64_t sequences = cuda ? generation.sequences : std::min(generation.sequences, generation.requests);
-  const double page = static_cast<double>(rl::page_bytes(spec));
+  const double page = static_cast<double>(rl::page_bytes(spec, cuda));
   double keys = static_cast<double>(sequences * pages_of_longest(spec, generation, cuda)) * page;
   if (generation.cache_bytes > 0)
     keys = std::min(keys, std::max(1.0, std::floor(generation.cache_bytes / page)) * page);
   std::vector<Consumer> out = {{"keys and values", keys}};
-  if (kernels) {
+  if (!cuda) {  // the kernels' copy
     const double table = static_cast<double>(spec.vocab * spec.hidden_size);
     double packed = shard_elements(unit_sizes(spec), 1);
     if (spec.has_adapters()) packed += shard_elements(trained_sizes(spec), 1) - table;
-    if (spec.tie_embeddings) packed += table;  // the head, transposed
-    out.push_back({"weights to decode with", 4 * packed});
+    if (spec.tie_embeddings) packed += table;  // the head
+    out.push_back({"weights to decode with", working_bytes(spec) * packed});
   }
   return out;
 }
@@ -210,19 +204,18 @@ double decoding_bytes(const ModelSpec& spec, const Generation& generation, bool 
   const double prompt = static_cast<double>(generation.prompt_tokens);
   const double prefill = std::min(prompts * prompt, kPrefillRows - 1 + prompt);
   const double rows = std::max(live, prefill), w = static_cast<double>(spec.qkv_size() + 3 * spec.intermediate_size);
-  const double size = has_kernel_decoder(spec, cuda) ? 4 : working_bytes(spec);
+  const double size = cuda ? working_bytes(spec) : 4;
   double bytes = rows * size * (w + 3 * static_cast<double>(spec.hidden_size + spec.attention_size()));
   // The logits of the prompts, and of each response.
   bytes += (prompts + live) * static_cast<double>(spec.vocab) * 4;
-  if (has_kernel_decoder(spec, cuda)) return bytes;
-  // Each row reads a copy of the keys and values of its sequence, and has a mask. On the CPU, few rows do so at a time.
-  // On a GPU, a mask with grouped heads leaves only the plain implementation of attention: it repeats the copy for
-  // every query head, and stores scores and their softmax.
+  if (!cuda) return bytes;
+  // Each row reads a copy of the keys and values of its sequence, and has a mask. A mask with grouped
+  // heads leaves only the plain implementation of attention: it repeats the copy for every query head, and stores
+  // scores and their softmax.
   const double c = static_cast<double>(spec.head_dim),
                capacity = static_cast<double>(pages_of_longest(spec, generation, cuda) * rl::kPageTokens);
   const double heads = static_cast<double>(spec.heads), kv_heads = static_cast<double>(spec.kv_heads);
   const double copied = size * 2 * kv_heads * c;
-  if (!cuda) return bytes + rows * capacity + std::min(rows * capacity * copied, kMostCopiedBytes);
   double of_a_token = copied + 1 + 2 * 4 * heads;
   if (spec.heads != spec.kv_heads) of_a_token += size * 2 * heads * c;
   return bytes + rows * capacity * of_a_token;

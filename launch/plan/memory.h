@@ -12,7 +12,7 @@
 // With LoRA, P and U count the adapters, and each rank also has all frozen weights, w bytes each.
 //
 // In fp32 the masters of one rank are its working weights. On the CPU with a tied head, the gradients have one more
-// unit, because the head's gradient is summed separately. In fp32 on the CPU, an owner receives the contribution of
+// unit, because the head's gradient is summed separately. On the CPU, an owner receives the contribution of
 // every rank to its part of a unit separately: U in total, beside the unit that is sent and the one that is computed.
 // There sums also wait from pass to pass. Elsewhere their sum arrives, U/n. In bf16 on a GPU a pass has its own
 // gradient of 2 P, with one rank too, and units are sent in fp32.

@@ -1,5 +1,5 @@
-// Decodes with LibTorch's operations and, on a GPU, with our fused kernels. It serves GPUs and bf16, and tests compare
-// the kernel decoder with it.
+// Decodes with LibTorch's operations and, on a GPU, with our fused kernels. It serves GPUs, and tests compare the
+// kernel decoder with it.
 #include <algorithm>
 
 #include "rl/engine/decoder.h"
@@ -13,10 +13,6 @@ namespace {
 
 using torch::Tensor;
 namespace ops = trainer::ops::aten;
-
-// On the CPU, rows attend in groups, because each row copies the keys and values of its sequence. No row depends on the
-// others of its group.
-constexpr int64_t kMostCopiedBytes = 256 << 20;
 
 // The KV cache of each layer, [pages, kPageTokens, K, C].
 struct LayerCaches {
@@ -85,11 +81,14 @@ class AtenBackend {
       if (begun_.numel() > 0) cache.index_fill_(0, begun_, 0);
       cache.index_put_({row_page_, row_place_}, written);
     }
-    const int64_t n = qkv.size(0), most = rows_at_once(n);
-    if (n <= most) return attend(q, 0, n);
-    std::vector<Tensor> attended;
-    for (int64_t first = 0; first < n; first += most) attended.push_back(attend(q, first, std::min(most, n - first)));
-    return torch::cat(attended);
+    const int64_t n = qkv.size(0);
+    const auto cached = [&](const Tensor& cache) {
+      return cache.index_select(0, pages_.flatten()).view({n, -1, spec_.kv_heads, spec_.head_dim}).transpose(1, 2);
+    };  // [R, K, T, C]
+    return at::scaled_dot_product_attention(q.unsqueeze(2), cached(cache_.keys[layer_]), cached(cache_.values[layer_]),
+                                            mask_.view({n, 1, 1, -1}), 0.0, false, spec_.attention_scale(),
+                                            spec_.heads != spec_.kv_heads)
+        .reshape({n, -1});
   }
   Tensor swiglu(const Tensor& gate_up) const { return fused_.swiglu(gate_up); }
   Tensor add(const Tensor& x, const Tensor& delta) const { return x + delta; }
@@ -97,25 +96,6 @@ class AtenBackend {
  private:
   // A vector in the dtype of the activations.
   static Tensor like(const Tensor& x, const Tensor& vector) { return vector.detach().to(x.scalar_type()); }
-
-  int64_t rows_at_once(int64_t rows) const {
-    const Tensor& keys = cache_.keys[layer_];
-    if (!keys.is_cpu()) return rows;
-    const int64_t copied = 2 * pages_.size(1) * keys.stride(0) * keys.element_size();
-    return std::max<int64_t>(1, kMostCopiedBytes / copied);
-  }
-  // Rows [first, first + count) of the queries q [R, H, C] attend to the pages of their sequences.
-  Tensor attend(const Tensor& q, int64_t first, int64_t count) const {
-    const Tensor pages = pages_.narrow(0, first, count).flatten();
-    const auto cached = [&](const Tensor& cache) {
-      return cache.index_select(0, pages).view({count, -1, spec_.kv_heads, spec_.head_dim}).transpose(1, 2);
-    };  // [R, K, T, C]
-    const Tensor attended = at::scaled_dot_product_attention(
-        q.narrow(0, first, count).unsqueeze(2), cached(cache_.keys[layer_]), cached(cache_.values[layer_]),
-        mask_.narrow(0, first, count).view({count, 1, 1, -1}), 0.0, false, spec_.attention_scale(),
-        spec_.heads != spec_.kv_heads);
-    return attended.reshape({count, -1});
-  }
 
   const trainer::ModelSpec& spec_;
   const Tensor& rope_;

@@ -22,20 +22,12 @@ torch::Tensor Decoder::forward(const DecodeRows& rows) {
   return run(rows);
 }
 
-namespace {
-
-bool has_kernels(const trainer::Transformer& model) {
-  return model.device().is_cpu() && !model.spec().bf16;
-}
-
-}  // namespace
-
 std::unique_ptr<Decoder> make_decoder(trainer::Transformer& model, int64_t pages) {
-  return has_kernels(model) ? make_kernel_decoder(model, pages) : make_aten_decoder(model, pages);
+  return model.device().is_cpu() ? make_kernel_decoder(model, pages) : make_aten_decoder(model, pages);
 }
 
-int64_t page_bytes(const trainer::ModelSpec& spec) {
-  return kPageTokens * spec.layers * 2 * spec.kv_heads * spec.head_dim * (spec.bf16 ? 2 : 4);
+int64_t page_bytes(const trainer::ModelSpec& spec, bool cuda) {
+  return kPageTokens * spec.layers * 2 * spec.kv_heads * spec.head_dim * (cuda && spec.bf16 ? 2 : 4);
 }
 
 }  // namespace terse::rl

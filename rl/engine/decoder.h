@@ -55,7 +55,7 @@ std::unique_ptr<Decoder> make_decoder(trainer::Transformer& model, int64_t pages
 std::unique_ptr<Decoder> make_kernel_decoder(trainer::Transformer& model, int64_t pages);
 std::unique_ptr<Decoder> make_aten_decoder(trainer::Transformer& model, int64_t pages);
 
-// Bytes of keys and values of one page, in all layers, in the dtype of the model.
-int64_t page_bytes(const trainer::ModelSpec& spec);
+// Bytes of keys and values of one page, in all layers: fp32 on a CPU, on a GPU in the dtype of the model.
+int64_t page_bytes(const trainer::ModelSpec& spec, bool cuda);
 
 }  // namespace terse::rl

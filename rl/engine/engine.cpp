@@ -49,7 +49,7 @@ int64_t cache_pages(const trainer::ModelSpec& spec, bool cuda, const EngineOptio
   int64_t bytes = options.kv_cache_bytes;
   if (bytes == 0 && cuda) return wanted;
   if (bytes == 0) bytes = trainer::usable_memory() / kCacheShare;
-  return std::clamp<int64_t>(bytes / page_bytes(spec), 1, wanted);
+  return std::clamp<int64_t>(bytes / page_bytes(spec, cuda), 1, wanted);
 }
 
 Engine::Engine(trainer::Transformer& model, const EngineOptions& options)
@@ -59,7 +59,7 @@ Engine::Engine(trainer::Transformer& model, const EngineOptions& options)
       decoder_(make_decoder(model, pages_.count())) {}
 
 Engine::CacheUse Engine::cache_use() const {
-  const int64_t page = page_bytes(model_.spec());
+  const int64_t page = page_bytes(model_.spec(), !model_.device().is_cpu());
   return {pages_.count() * page, pages_.most_used() * page, preempted_, found_};
 }
 
@@ -109,7 +109,7 @@ void Engine::check_request(const GenerationRequest& request) const {
 void Engine::check_cache(int64_t tokens) const {
   if (pages_for(tokens) <= pages_.count()) return;
   constexpr double kMib = 0x1p20;
-  const double page = static_cast<double>(page_bytes(model_.spec())) / kMib;
+  const double page = static_cast<double>(page_bytes(model_.spec(), !model_.device().is_cpu())) / kMib;
   throw std::invalid_argument(
       fmt::format("a sequence of {} tokens takes {:.1f} MiB of keys and values, and the cache has {:.1f} MiB; raise "
                   "engine.kv_cache_gib or lower engine.max_new_tokens",

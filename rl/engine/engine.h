@@ -21,7 +21,7 @@ namespace terse::rl {
 // On the CPU, the default cache takes at most one part in so many of the memory that this process may use.
 inline constexpr int64_t kCacheShare = 4;
 
-// In fp32 on the CPU, no option changes a token.
+// On the CPU, no option changes a token.
 struct EngineOptions {
   int64_t max_batch = 1;                       // sequences that decode together
   trainer::SignalPoll* signals = nullptr;      // generate() polls it every few steps

@@ -1,10 +1,11 @@
-// Decodes on the CPU in fp32 with the same kernels as the learner's forward pass. So every row has the same bits as
-// there.
+// Decodes on the CPU with the same kernels as the learner's forward pass. So every row has the same bits as there.
+// Weights may be bf16; everything else is fp32.
 #include <cstring>
 
 #include "rl/engine/decoder.h"
 #include "trainer/kernels/kernels.h"
 #include "trainer/model/block.h"
+#include "trainer/model/ops/matmul.h"
 
 namespace terse::rl {
 
@@ -26,17 +27,7 @@ struct Cache {
   float* page(int32_t index) const { return memory.data_ptr<float>() + index * memory.size(1); }
 };
 
-// Packs a weight [out, in] for the kernels. The result has the sizes of the weight, but its memory holds the panels of
-// kernels::Table::pack_weight.
-Tensor packed(const Tensor& weight) {
-  const Tensor w = weight.detach().to(torch::kFloat32).contiguous();
-  const int64_t n = w.size(0), k = w.size(1);
-  Tensor panels = fp32({kernels::packed_floats(n, k) / k, k});
-  kernels::cpu().pack_weight(w.data_ptr<float>(), panels.data_ptr<float>(), n, k);
-  return panels.narrow(0, 0, n);
-}
-
-// Rows that attend to a KV cache. Weights are fp32, with matrices as from packed().
+// Rows that attend to a KV cache. Matrices are as from ops::pack().
 class KernelBackend {
  public:
   KernelBackend(const trainer::ModelSpec& spec, const Tensor& rope, const DecodeRows& rows, const Cache& cache)
@@ -55,7 +46,10 @@ class KernelBackend {
   void enter_layer(int64_t layer) { layer_ = layer; }
   const trainer::ModelSpec& spec() const { return spec_; }
 
-  Tensor embedding(const Tensor& table) const { return pick(table, rows_.tokens); }
+  Tensor embedding(const Tensor& table) const {
+    if (table.scalar_type() == torch::kFloat32) return pick(table, rows_.tokens);
+    return table.index_select(0, torch::tensor(rows_.tokens)).to(torch::kFloat32);
+  }
 
   // The rows of a table [_, D] at these indices.
   Tensor pick(const Tensor& table, const std::vector<int64_t>& indices) const {
@@ -83,11 +77,7 @@ class KernelBackend {
   }
 
   Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) const {
-    Tensor y = fp32({x.size(0), weight.size(0)});
-    kernels::cpu().gemm_packed(x.data_ptr<float>(), weight.data_ptr<float>(),
-                               bias.defined() ? bias.data_ptr<float>() : nullptr, y.data_ptr<float>(), x.size(0),
-                               weight.size(0), weight.size(1));
-    return y;
+    return trainer::ops::multiply_packed(trainer::ops::as_factor(x, weight.scalar_type()), weight, bias);
   }
 
   Tensor dropout(const Tensor& x, int64_t) const { return x; }  // only in training
@@ -170,7 +160,8 @@ class KernelDecoder final : public Decoder {
   }
 
   void refresh() override {
-    const auto vector = [](const Tensor& w) { return w.detach().to(torch::kFloat32).clone(); };
+    const auto packed = [](const Tensor& w) { return trainer::ops::pack(w.detach()); };
+    const auto vector = [](const Tensor& w) { return w.detach().to(torch::kFloat32, false, /*copy=*/true); };
     trainer::FlatParams& params = model_.params();
     const bool frozen = params.frozen() != nullptr;
     if (frozen && params.frozen()->version() == frozen_version_) {
@@ -185,7 +176,7 @@ class KernelDecoder final : public Decoder {
     params.visit(
         [&](const trainer::BlockWeights& w) { blocks_.push_back(trainer::transform(declared_, w, packed, vector)); },
         [&] {
-          embedding_ = frozen ? params.embedding().detach() : vector(params.embedding());
+          embedding_ = frozen ? params.embedding().detach() : params.embedding().detach().clone();
           final_norm_ = vector(params.final_norm());
           head_ = packed(params.head());
         });
@@ -211,7 +202,7 @@ class KernelDecoder final : public Decoder {
   const trainer::ModelSpec& spec_;
   const std::vector<trainer::BlockWeight> declared_;
   Cache cache_;
-  std::vector<trainer::BlockWeights> blocks_;  // matrices as from packed()
+  std::vector<trainer::BlockWeights> blocks_;  // matrices as from ops::pack()
   Tensor embedding_, final_norm_, head_;
   int64_t frozen_version_ = -1;  // of the frozen weights that blocks_ has; -1: none
 };

@@ -102,10 +102,15 @@ class Ranks(Launching):
         self.finish("staged", 2, "--set", "parallel.backend=staged")
         self.assert_same_run("staged", "alone")
 
-    def test_bf16_runs_at_every_zero_stage(self):
-        for zero in (1, 2, 3):
-            with self.subTest(zero=zero):
-                self.finish(f"bf16-{zero}", 2, "--set", "model.precision=bf16", "--set", f"parallel.zero={zero}")
+    def test_so_do_weights_in_bf16(self):
+        bf16 = ["--set", "model.precision=bf16"]
+        self.assertEqual(self.run_to_end(PROGRAM, "run", "a.yaml", "--run-dir", "alone", *bf16), 0, self.output())
+        differences = [line["sampling/logp_diff/max"] for line in self.metrics("alone") if "sampling/logp_diff/max" in line]
+        self.assertEqual(differences, [0] * 50, "the sampler records the learner's log-probs")
+        for ranks, zero in [(2, 1), (3, 2), (2, 3)]:
+            with self.subTest(ranks=ranks, zero=zero):
+                self.finish(f"bf16-{zero}", ranks, *bf16, "--set", f"parallel.zero={zero}")
+                self.assert_same_run(f"bf16-{zero}", "alone")
 
     def test_a_run_goes_on_with_another_number_of_ranks(self):
         self.alone()

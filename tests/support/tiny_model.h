@@ -13,6 +13,7 @@ struct TinyShape {
   bool qk_norm = false, qkv_bias = false, tied = true, recompute = false;
   int64_t kv_heads = 2;
   configs::Lora lora = {};
+  const char* precision = "fp32";
 };
 
 inline trainer::ModelSpec tiny_spec(const TinyShape& shape = {}, int64_t vocab = 16) {
@@ -29,6 +30,7 @@ inline trainer::ModelSpec tiny_spec(const TinyShape& shape = {}, int64_t vocab =
   model.qkv_bias = shape.qkv_bias;
   model.tie_embeddings = shape.tied;
   model.activation_checkpointing = shape.recompute;
+  model.precision = shape.precision;
   return trainer::resolve(model, vocab, shape.lora);
 }
 

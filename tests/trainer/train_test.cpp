@@ -42,10 +42,12 @@ void expect_the_same_for_every_micro_batch(Transformer& model, const data::Batch
 }
 
 TEST(Train, LossAndGradientDoNotDependOnTheMicroBatch) {
-  for (const bool tied : {false, true}) {
-    Transformer model(tiny_spec({.qk_norm = true, .qkv_bias = true, .tied = tied}), torch::kCPU, 5);
-    expect_the_same_for_every_micro_batch(model, data::pack(random_sequences({9, 30, 17, 64, 5, 21, 40, 33}, 1)));
-  }
+  for (const char* precision : {"fp32", "bf16"})
+    for (const bool tied : {false, true}) {
+      Transformer model(tiny_spec({.qk_norm = true, .qkv_bias = true, .tied = tied, .precision = precision}),
+                        torch::kCPU, 5);
+      expect_the_same_for_every_micro_batch(model, data::pack(random_sequences({9, 30, 17, 64, 5, 21, 40, 33}, 1)));
+    }
 }
 
 // The forward pass takes 128 rows of logits at a time, and the backward pass of all rows a tenth of the vocabulary.

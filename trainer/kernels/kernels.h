@@ -1,5 +1,5 @@
-// The fp32 kernels of the CPU, on plain row-major pointers. They are compiled once per instruction set, and cpu()
-// chooses the set at run time.
+// The kernels of the CPU, on plain row-major pointers: fp32, and products of bf16 matrices. They are compiled once per
+// instruction set, and cpu() chooses the set at run time.
 //
 // All layers above rely on row invariance: the forward result of a row is a function of that row's data alone, bit for
 // bit. It does not depend on the number of rows, their order, the thread count, the instruction set, or the other rows
@@ -21,6 +21,9 @@
 #include <vector>
 
 namespace terse::trainer::kernels {
+
+// A bf16 number: the upper half of the float of its value.
+using Bf16 = uint16_t;
 
 // The rows of a batch, sequence by sequence, and the order in which a sum over all rows is taken. The rows of a
 // sequence are one chain from 0, and the sums of the sequences are added as a balanced binary tree. A tree of n > 1
@@ -216,6 +219,16 @@ struct Table {
   // Writes a weight stored [N, K] (out, in) as panels [ceil(N / 16)][K][16], packed_floats(n, k) floats. Outputs past N
   // are zeros.
   void (*pack_weight)(const float* w, float* panels, int64_t n, int64_t k);
+
+  // The same products of bf16 factors, for models with bf16 weights. A product of two of them is exact in fp32, so only
+  // the additions of a chain round, and the results are fp32.
+  void (*gemm_bf16)(const Bf16* x, const Bf16* w, float* y, int64_t m, int64_t n, int64_t k, bool accumulate);
+  void (*weight_grad_bf16)(const Bf16* a, const Bf16* b, float* c, const Sequences& rows, int64_t n, int64_t k);
+  void (*gemm_packed_bf16)(const Bf16* x, const Bf16* panels, const float* bias, float* y, int64_t m, int64_t n,
+                           int64_t k);
+  void (*pack_weight_bf16)(const Bf16* w, Bf16* panels, int64_t n, int64_t k);
+  // Rounds to the nearest bf16 number, ties to even. A NaN stays one.
+  void (*round_to_bf16)(const float* x, Bf16* y, int64_t count);
 
   void (*rms_norm)(const RmsNorm& args);
   void (*rms_norm_backward)(const RmsNormGrad& args);

@@ -49,9 +49,9 @@ class FlatParams {
   // The weights beside the adapters of LoRA; null when all weights are trained.
   const std::shared_ptr<FrozenWeights>& frozen() const { return frozen_; }
   int64_t size() const { return layout_.size; }
-  // Whether gradients are summed in the order of kernels::Sequences, so that splitting a batch changes no bit. True for
-  // fp32 on the CPU.
-  bool sums_as_tree() const { return !spec_.bf16 && master_.device().is_cpu(); }
+  // Whether gradients are summed in the order of kernels::Sequences, so that splitting a batch changes no bit. True on
+  // the CPU.
+  bool sums_as_tree() const { return master_.device().is_cpu(); }
 
   // The master weights that this rank owns, fp32, laid out like owned(). Call publish() after changing them.
   torch::Tensor& master() { return master_; }

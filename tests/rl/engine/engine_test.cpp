@@ -95,7 +95,10 @@ TEST_P(EngineShapes, LogProbsAreTheLearnersBitForBit) {
 INSTANTIATE_TEST_SUITE_P(Shapes, EngineShapes,
                          ::testing::Values(TinyShape{}, TinyShape{.qkv_bias = true, .tied = false, .kv_heads = 4},
                                            TinyShape{.qk_norm = true, .kv_heads = 1},
-                                           TinyShape{.qkv_bias = true, .lora = kLora}));
+                                           TinyShape{.qkv_bias = true, .lora = kLora}, TinyShape{.precision = "bf16"},
+                                           TinyShape{
+                                               .qk_norm = true, .qkv_bias = true, .tied = false, .precision = "bf16"},
+                                           TinyShape{.lora = kLora, .precision = "bf16"}));
 
 TEST(Engine, TrajectoriesDoNotDependOnTheBatch) {
   trainer::Transformer model(tiny_spec(), torch::kCPU, 22);

@@ -89,7 +89,7 @@ class KvCache : public ::testing::Test {
     return all;
   }
   EngineOptions with(int64_t max_batch, int64_t pages) const {
-    return {.max_batch = max_batch, .kv_cache_bytes = pages * page_bytes(model.spec())};
+    return {.max_batch = max_batch, .kv_cache_bytes = pages * page_bytes(model.spec(), false)};
   }
 
   trainer::Transformer model{tiny_spec({.qk_norm = true}), torch::kCPU, 41};
@@ -119,7 +119,7 @@ TEST_F(KvCache, OfAnySizeGivesTheSameBits) {
     Engine tight(model, with(32, pages));
     expect_equal(tight.generate(requests()), expected);
     const Engine::CacheUse use = tight.cache_use();
-    EXPECT_EQ(use.bytes, pages * page_bytes(model.spec()));
+    EXPECT_EQ(use.bytes, pages * page_bytes(model.spec(), false));
     EXPECT_LE(use.most_bytes, use.bytes);
     EXPECT_EQ(use.preempted > 0, pages < 20)
         << "20 pages are too few for all at once, but those that wait need not stop";
@@ -135,12 +135,12 @@ TEST_F(KvCache, SamplesShareThePagesOfTheirPrompt) {
   Engine engine(model, {.max_batch = 8});
   engine.generate({request});
   // Two pages of the prompt for all, and one for the end of the prompt and the response of each sample.
-  EXPECT_EQ(engine.cache_use().most_bytes, (2 + 8) * page_bytes(model.spec()));
+  EXPECT_EQ(engine.cache_use().most_bytes, (2 + 8) * page_bytes(model.spec(), false));
   // With a length of whole pages, nothing is copied.
   request.prompt.resize(static_cast<size_t>(2 * kPageTokens));
   Engine whole(model, {.max_batch = 8});
   const auto samples = whole.generate({request}).front();
-  EXPECT_EQ(whole.cache_use().most_bytes, (2 + 8) * page_bytes(model.spec()));
+  EXPECT_EQ(whole.cache_use().most_bytes, (2 + 8) * page_bytes(model.spec(), false));
   for (int64_t sample = 0; sample < 8; ++sample) {
     GenerationRequest single = request;
     single.sampling.n = 1;
@@ -256,7 +256,7 @@ TEST(CachePages, DefaultIsEnoughForAllWithinAShareOfTheMemory) {
   const trainer::ModelSpec spec = tiny_spec();
   const EngineOptions few{.max_batch = 3}, many{.max_batch = int64_t{1} << 40};
   EXPECT_EQ(cache_pages(spec, false, few), 3 * pages_for(spec.max_seq_len));
-  EXPECT_LT(cache_pages(spec, false, many) * page_bytes(spec), int64_t{1} << 42);
+  EXPECT_LT(cache_pages(spec, false, many) * page_bytes(spec, false), int64_t{1} << 42);
   EXPECT_EQ(cache_pages(spec, true, {.max_batch = 5}), 5 * pages_for(spec.max_seq_len));
   EXPECT_EQ(cache_pages(spec, false, {.max_batch = 3, .kv_cache_bytes = 1}), 1);
 }

@@ -10,6 +10,11 @@ void gemm(const float* x, const float* w, const float* bias, float* y, int64_t m
 void weight_grad(const float* a, const float* b, float* c, const Sequences& rows, int64_t n, int64_t k);
 void gemm_packed(const float* x, const float* panels, const float* bias, float* y, int64_t m, int64_t n, int64_t k);
 void pack_weight(const float* w, float* panels, int64_t n, int64_t k);
+void gemm_bf16(const Bf16* x, const Bf16* w, float* y, int64_t m, int64_t n, int64_t k, bool accumulate);
+void weight_grad_bf16(const Bf16* a, const Bf16* b, float* c, const Sequences& rows, int64_t n, int64_t k);
+void gemm_packed_bf16(const Bf16* x, const Bf16* panels, const float* bias, float* y, int64_t m, int64_t n, int64_t k);
+void pack_weight_bf16(const Bf16* w, Bf16* panels, int64_t n, int64_t k);
+void round_to_bf16(const float* x, Bf16* y, int64_t count);
 void rms_norm(const RmsNorm& args);
 void rms_norm_backward(const RmsNormGrad& args);
 void rope(const Rope& args);

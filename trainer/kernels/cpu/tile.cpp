@@ -13,7 +13,10 @@ struct Tile {
 
   TERSE_INLINE explicit Tile(int64_t cols) : last(cols - (NV - 1) * kLanes) {}
 
-  TERSE_INLINE F16 get(const float* p, int v) const { return kMasked && v == NV - 1 ? load_first(p, last) : load(p); }
+  template <class B>
+  TERSE_INLINE F16 get(const B* p, int v) const {
+    return kMasked && v == NV - 1 ? load_first(p, last) : load(p);
+  }
   TERSE_INLINE void put(float* p, F16 x, int v) const {
     if (kMasked && v == NV - 1) {
       store_first(p, x, last);
@@ -23,8 +26,8 @@ struct Tile {
   }
 
   // One step of the rows from kFirst on.
-  template <int kFirst>
-  TERSE_INLINE void step(const float* a, int64_t a_row, const float* b, int64_t b_vector) {
+  template <int kFirst, class B>
+  TERSE_INLINE void step(const float* a, int64_t a_row, const B* b, int64_t b_vector) {
     F16 row[NV];
 #pragma GCC unroll 8
     for (int v = 0; v < NV; ++v) row[v] = get(b + v * b_vector, v);
@@ -46,15 +49,15 @@ struct Tile {
   }
 };
 
-template <int R, int NV, bool kMasked>
-void product_tile(const Product& args, const float*, int64_t cols) {
+template <int R, int NV, bool kMasked, class B>
+void product_tile(const ProductOf<B>& args, const float*, int64_t cols) {
   Tile<R, NV, kMasked> tile(cols);
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
     for (int v = 0; v < NV; ++v) tile.acc[r][v] = tile.get(args.start + r * args.start_row + v * kLanes, v);
   const float* a = args.a;
-  const float* b = args.b;
+  const B* b = args.b;
   const int64_t a_row = args.a_row, a_step = args.a_step, b_step = args.b_step, b_vector = args.b_vector;
   for (int64_t p = args.count; p > 0; --p, a += a_step, b += b_step) tile.template step<0>(a, a_row, b, b_vector);
 #pragma GCC unroll 16
@@ -83,19 +86,24 @@ void causal_tile(const Product& args, const float* row_scale, int64_t cols) {
 }
 
 // The tile functions by number of rows and vectors; null where a tile would not fit into the registers.
-using TileFunction = void (*)(const Product&, const float* row_scale, int64_t cols);
+template <class B>
+using TileFunction = void (*)(const ProductOf<B>&, const float* row_scale, int64_t cols);
+template <class B>
 struct TileRow {
-  TileFunction full[kWideVectors + 1], masked[kWideVectors + 1];
+  TileFunction<B> full[kWideVectors + 1], masked[kWideVectors + 1];
 };
 struct Tiles {
-  TileRow plain[kTileRows + 1], causal[kTileRows + 1];
+  TileRow<float> plain[kTileRows + 1], causal[kTileRows + 1];
+  TileRow<Bf16> plain_bf16[kTileRows + 1];
 };
 
 template <int R, int NV>
 constexpr void add(Tiles& tiles) {
   if constexpr (R * NV <= kTileRows * kTileVectors) {
-    tiles.plain[R].full[NV] = product_tile<R, NV, false>;
-    tiles.plain[R].masked[NV] = product_tile<R, NV, true>;
+    tiles.plain[R].full[NV] = product_tile<R, NV, false, float>;
+    tiles.plain[R].masked[NV] = product_tile<R, NV, true, float>;
+    tiles.plain_bf16[R].full[NV] = product_tile<R, NV, false, Bf16>;
+    tiles.plain_bf16[R].masked[NV] = product_tile<R, NV, true, Bf16>;
     tiles.causal[R].full[NV] = causal_tile<R, NV, false>;
     tiles.causal[R].masked[NV] = causal_tile<R, NV, true>;
   }
@@ -121,7 +129,8 @@ constexpr Tiles make_tiles() {
 constexpr Tiles kTiles = make_tiles();
 
 // Computes one row of tiles. Advances args along the columns.
-void tile_row(const TileRow& tiles, int64_t rows, Product& args, const float* row_scale, int64_t cols) {
+template <class B>
+void tile_row(const TileRow<B>& tiles, int64_t rows, ProductOf<B>& args, const float* row_scale, int64_t cols) {
   const int64_t widest = rows * kWideVectors <= kTileRows * kTileVectors ? kWideVectors : kTileVectors;
   for (int64_t left = cols; left > 0;) {
     const int64_t vectors = left >= widest * kLanes ? widest : (left + kLanes - 1) / kLanes;
@@ -134,18 +143,26 @@ void tile_row(const TileRow& tiles, int64_t rows, Product& args, const float* ro
   }
 }
 
-}  // namespace
-
-void product(const Product& args, int64_t rows, int64_t cols) {
+template <class B>
+void all_tiles(const TileRow<B>* tiles, const ProductOf<B>& args, int64_t rows, int64_t cols) {
   const int64_t a_tile = args.a_tile == 0 ? kTileRows * args.a_row : args.a_tile;
   for (int64_t r = 0; r < rows; r += kTileRows) {
     const int64_t tile_rows = rows - r < kTileRows ? rows - r : kTileRows;
-    Product tile = args;
+    ProductOf<B> tile = args;
     tile.a = args.a + r / kTileRows * a_tile;
     tile.start = args.start_at(r, 0);
     tile.c = args.c + r * args.c_row;
-    tile_row(kTiles.plain[tile_rows], tile_rows, tile, nullptr, cols);
+    tile_row(tiles[tile_rows], tile_rows, tile, nullptr, cols);
   }
+}
+
+}  // namespace
+
+void product(const Product& args, int64_t rows, int64_t cols) {
+  all_tiles(kTiles.plain, args, rows, cols);
+}
+void product(const ProductOf<Bf16>& args, int64_t rows, int64_t cols) {
+  all_tiles(kTiles.plain_bf16, args, rows, cols);
 }
 
 void causal_product(const Product& args, const float* row_scale, int64_t rows, int64_t cols) {

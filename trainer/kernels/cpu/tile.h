@@ -2,6 +2,7 @@
 #pragma once
 
 #include "trainer/kernels/cpu/vec.h"
+#include "trainer/kernels/kernels.h"
 
 namespace terse::trainer::kernels::TERSE_ISA {
 
@@ -18,14 +19,15 @@ inline constexpr int kWideVectors = 4;  // of a tile of few rows, so that it sti
 alignas(64) inline constexpr float kZeros[kWideVectors * kLanes] = {};
 
 // c[r, col] = start[r, col] + the chain over p of a[r * a_row + p * a_step] * b[p * b_step + col], one fused
-// multiply-add each. Vector v of b (columns 16 v and on) starts b_vector floats after vector v - 1. `start` is c itself
-// to accumulate, a bias with start_row = 0, or kZeros. Each tile of kTileRows rows of a starts a_tile floats after the
-// one before (0: kTileRows * a_row).
-struct Product {
+// multiply-add each. Vector v of b (columns 16 v and on) starts b_vector elements after vector v - 1. `start` is c
+// itself to accumulate, a bias with start_row = 0, or kZeros. Each tile of kTileRows rows of a starts a_tile floats
+// after the one before (0: kTileRows * a_row).
+template <class B>
+struct ProductOf {
   int64_t count = 0;
   const float* a = nullptr;
   int64_t a_row = 0, a_step = 0, a_tile = 0;
-  const float* b = nullptr;
+  const B* b = nullptr;
   int64_t b_step = 0, b_vector = kLanes;
   const float* start = kZeros;
   int64_t start_row = 0;
@@ -37,8 +39,11 @@ struct Product {
   }
 };
 
+using Product = ProductOf<float>;
+
 // Computes the product for any number of rows and columns, tile by tile.
 void product(const Product& args, int64_t rows, int64_t cols);
+void product(const ProductOf<Bf16>& args, int64_t rows, int64_t cols);
 
 // Computes probabilities times values under a causal mask, for at most kTileRows rows. Row r starts from zero, takes r
 // steps more than args.count, and is multiplied by row_scale[r] at the end. Steps that a row does not take are left out

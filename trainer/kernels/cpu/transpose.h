@@ -3,6 +3,7 @@
 #pragma once
 
 #include "trainer/kernels/cpu/parallel.h"
+#include "trainer/kernels/kernels.h"
 
 namespace terse::trainer::kernels::TERSE_ISA {
 
@@ -11,8 +12,9 @@ TERSE_INLINE int64_t block_at(int64_t row, int64_t width) {
   return row / kLanes * kLanes * width + row % kLanes;
 }
 
-// Transposes rows of `width` floats, row_stride apart, into blocks [ceil(rows / 16)][width][16]; the lanes past the end
-// are zero.
+// Transposes rows of `width` elements, row_stride apart, into blocks [ceil(rows / 16)][width][16]; the lanes past the
+// end are zero.
 void transpose_blocks(const float* from, int64_t row_stride, int64_t rows, int64_t width, float* blocks);
+void transpose_blocks(const Bf16* from, int64_t row_stride, int64_t rows, int64_t width, Bf16* blocks);
 
 }  // namespace terse::trainer::kernels::TERSE_ISA

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "trainer/model/ops/matmul.h"
 #include "trainer/model/ops/ops_aten.h"
 #include "trainer/model/ops/ops_cpu.h"
 #include "trainer/model/ops/ops_fused.h"
@@ -87,37 +88,22 @@ struct RmsNorm : Function<RmsNorm> {
 struct Linear : Function<Linear> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight,
                         const std::optional<Tensor>& optional_bias, const std::optional<Tensor>& sequences) {
-    const int64_t rows = x.size(0), n = weight.size(0), k = weight.size(1);
-    const Tensor bias = optional_bias.value_or(Tensor());
+    const Tensor bias = optional_bias.value_or(Tensor()), factor = as_factor(x, weight.scalar_type());
+    ctx->save_for_backward({factor, weight});
     ctx->saved_data["bias"] = bias;
     ctx->saved_data["sequences"] = sequences.value_or(Tensor());
-    if (weight.scalar_type() != torch::kFloat32) {
-      const Tensor rounded = x.to(weight.scalar_type());
-      ctx->save_for_backward({rounded, weight});
-      Tensor y = at::mm(rounded, weight.t()).to(torch::kFloat32);
-      return bias.defined() ? y.add_(bias) : y;
-    }
-    ctx->save_for_backward({x, weight});
-    Tensor y = fp32({rows, n}), panels = fp32({kernels::packed_floats(n, k)});
-    kernels::cpu().pack_weight(in(weight), out(panels), n, k);
-    kernels::cpu().gemm_packed(in(x), in(panels), bias.defined() ? in(bias) : nullptr, out(y), rows, n, k);
-    return y;
+    return multiply_packed(factor, pack(weight), bias);
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const auto saved = ctx->get_saved_variables();
     const Tensor &x = saved[0], &weight = saved[1], dy = grads[0].contiguous();
-    const int64_t rows = dy.size(0), n = weight.size(0), k = weight.size(1);
     const Tensor bias = ctx->saved_data["bias"].toTensor();
-    const kernels::Sequences sequences = sequences_of(ctx->saved_data["sequences"].toTensor(), rows);
-    if (bias.defined() && bias.requires_grad()) kernels::cpu().column_sum(in(dy), grad_of(bias), sequences, n);
-    if (weight.scalar_type() != torch::kFloat32) {
-      const Tensor rounded = dy.to(weight.scalar_type());
-      if (weight.requires_grad()) weight.grad().add_(at::mm(rounded.t(), x));
-      return {at::mm(rounded, weight).to(torch::kFloat32), Tensor(), Tensor(), Tensor()};
-    }
-    Tensor dx = fp32({rows, k});
-    kernels::cpu().gemm(in(dy), in(weight), nullptr, out(dx), rows, k, n, false);
-    if (weight.requires_grad()) kernels::cpu().weight_grad(in(dy), in(x), grad_of(weight), sequences, n, k);
+    const kernels::Sequences sequences = sequences_of(ctx->saved_data["sequences"].toTensor(), dy.size(0));
+    if (bias.defined() && bias.requires_grad())
+      kernels::cpu().column_sum(in(dy), grad_of(bias), sequences, weight.size(0));
+    const Tensor factor = as_factor(dy, weight.scalar_type()), dx = fp32({dy.size(0), weight.size(1)});
+    multiply_rows(factor, weight, dx, /*accumulate=*/false);
+    if (weight.requires_grad()) add_weight_grad(factor, x, weight.grad(), sequences);
     return {dx, Tensor(), Tensor(), Tensor()};
   }
 };

@@ -1,10 +1,10 @@
 // The differentiable operations of a transformer. Each chooses its implementation by device and dtype:
-//   CPU: our row-invariant fp32 kernels (trainer/kernels). LibTorch multiplies bf16 weights.
+//   CPU: our row-invariant kernels (trainer/kernels), which multiply fp32 and bf16 weights. The rest is fp32.
 //   GPU: our CUDA kernels, if they were compiled in, for operations that take LibTorch several passes (ops_fused.cpp).
 //   Everything else: LibTorch's own operations (ops_aten.cpp). Tests compare the kernels with them.
 //
-// On the CPU the backward pass adds weight gradients directly to weight.grad(). In fp32 it sums them sequence by
-// sequence and then as a tree (kernels::Sequences), so splitting a batch changes no bit of the sum. `sequences` is
+// On the CPU the backward pass adds weight gradients directly to weight.grad(). It sums them sequence by sequence
+// and then as a tree (kernels::Sequences), so splitting a batch changes no bit of the sum. `sequences` is
 // int32 [B + 1]: the first row of each sequence, then the number of rows. Only backward passes need it. Letters: N
 // packed tokens, D hidden size, H query heads, K key/value heads, C head size, F feed-forward size, V vocabulary, M
 // rows that carry a loss.
