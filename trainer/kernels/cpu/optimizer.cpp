@@ -31,12 +31,16 @@ void square_sums(const float* x, float* sums, int64_t count) {
   parallel_ranges(ceil_div(count, kSquareBlock), 2 * kSquareBlock, 1, [=](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) {
       const int64_t first = block * kSquareBlock, last = min_of(count, first + kSquareBlock);
-      F16 sum[2] = {zero(), zero()};
-      for (int64_t i = first, j = 0; i < last; i += kLanes, j ^= 1) {
+      F16 even = zero(), odd = zero();
+      const auto add_square = [&](F16& sum, int64_t i) {
         const F16 v = load_some(x + i, min_of(kLanes, last - i));
-        sum[j] = fma(v, v, sum[j]);
+        sum = fma(v, v, sum);
+      };
+      for (int64_t i = first; i < last; i += 2 * kLanes) {
+        add_square(even, i);
+        if (i + kLanes < last) add_square(odd, i + kLanes);
       }
-      sums[block] = sum_lanes(add(sum[0], sum[1]));
+      sums[block] = sum_lanes(add(even, odd));
     }
   });
 }
