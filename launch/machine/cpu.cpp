@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "trainer/control_group.h"
+#include "trainer/kernels/kernels.h"
 
 namespace terse::launch {
 namespace {
@@ -38,10 +39,7 @@ int64_t meminfo_bytes(std::string_view key) {
 }
 
 std::string kernel_isa() {
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("x86-64-v4")) return "avx512";
-  if (__builtin_cpu_supports("x86-64-v3")) return "avx2";
-  return "";
+  return trainer::kernels::cpu_table("avx2") != nullptr ? trainer::kernels::cpu().isa : "";
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ namespace terse::launch {
 struct Cpu {
   std::string model;               // "AMD EPYC", or "unknown"
   std::vector<std::string> flags;  // flags of this machine that kernels may use: "avx2", "avx512_bf16", "amx_bf16", ...
-  std::string kernels;             // instruction set that the kernels use: "avx512", "avx2", or "" (too old to run)
+  std::string kernels;             // instruction set that the kernels use: kernels::Table::isa, or "" (too old to run)
   int64_t cores_online = 0;        // cores of the machine
   int64_t cores_allowed = 0;       // cores that this process may run on (affinity)
   double core_quota = 0;           // CPU time limit of the control group, in cores; 0: none

@@ -1,6 +1,6 @@
 // Measures the speed of the CPU kernels on the shapes of training and decoding, and compares it with the multiply-add
 // peak measured in the same run.
-//   usage: kernels_bench [threads] [seconds per line] [avx2|avx512]
+//   usage: kernels_bench [threads] [seconds per line] [avx2|avx512|avx512_bf16]
 // Every figure is the best of many short runs, so that other load on the machine has little effect.
 #include <fmt/format.h>
 #include <omp.h>
@@ -68,7 +68,7 @@ __attribute__((target("avx512f"), optimize("O3,fp-contract=fast"))) void multipl
 
 void measure_peak(const Table& table) {
   constexpr int64_t kRounds = 20000;
-  const bool wide = std::string(table.isa) == "avx512";
+  const bool wide = std::string(table.isa) != "avx2";
   const double seconds = best_seconds([&] {
 #pragma omp parallel
     wide ? multiply_adds_avx512(kRounds) : multiply_adds_avx2(kRounds);
@@ -89,6 +89,12 @@ void line_bytes(const std::string& name, double bytes, const std::function<void(
   fmt::print("{:<34}{:>10.1f}{:>12.1f} GB/s\n", name, seconds * 1e6, bytes / seconds * 1e-9);
 }
 
+std::vector<Bf16> in_bf16(const Table& table, const Floats& x) {
+  std::vector<Bf16> rounded(x.size());
+  table.round_to_bf16(x.data(), rounded.data(), static_cast<int64_t>(x.size()));
+  return rounded;
+}
+
 Floats random_floats(int64_t count) {
   std::mt19937 generator(1);
   std::normal_distribution<float> normal;
@@ -97,33 +103,56 @@ Floats random_floats(int64_t count) {
   return values;
 }
 
+struct ProductShape {
+  int64_t m, n, k;
+};
+
+void bench_product(const Table& table, const ProductShape& s) {
+  const Floats x = random_floats(s.m * s.k), w = random_floats(s.k * s.n), dy = random_floats(s.m * s.n);
+  const std::vector<Bf16> x16 = in_bf16(table, x), w16 = in_bf16(table, w), dy16 = in_bf16(table, dy);
+  Floats y(s.m * s.n), dw(s.n * s.k), panels(packed_floats(s.n, s.k));
+  std::vector<Bf16> panels16(packed_bf16(s.n, s.k));
+  table.pack_weight(w.data(), panels.data(), s.n, s.k);
+  table.pack_weight_bf16(w16.data(), panels16.data(), s.n, s.k);
+  const double flops = 2.0 * s.m * s.n * s.k;
+  const std::string name = fmt::format("M={} N={} K={}", s.m, s.n, s.k);
+  line("gemm    " + name, flops, [&] { table.gemm(x.data(), w.data(), nullptr, y.data(), s.m, s.n, s.k, false); });
+  line("  bf16", flops, [&] { table.gemm_bf16(x16.data(), w16.data(), y.data(), s.m, s.n, s.k, false); });
+  line("packed  " + name, flops, [&] { table.gemm_packed(x.data(), panels.data(), nullptr, y.data(), s.m, s.n, s.k); });
+  line("  bf16", flops, [&] { table.gemm_packed_bf16(x16.data(), panels16.data(), nullptr, y.data(), s.m, s.n, s.k); });
+  if (s.m < 256) return;
+  std::vector<int32_t> starts;  // sequences of 48 tokens
+  for (int64_t row = 0; row < s.m; row += 48) starts.push_back(static_cast<int32_t>(row));
+  starts.push_back(static_cast<int32_t>(s.m));
+  const Sequences sequences{starts.data(), static_cast<int64_t>(starts.size()) - 1};
+  line("w. grad " + name, flops, [&] { table.weight_grad(dy.data(), x.data(), dw.data(), sequences, s.n, s.k); });
+  line("  bf16", flops, [&] { table.weight_grad_bf16(dy16.data(), x16.data(), dw.data(), sequences, s.n, s.k); });
+}
+
 void bench_products(const Table& table) {
-  struct Shape {
-    int64_t m, n, k;
-  };
-  for (const Shape& s :
-       {Shape{3000, 64, 64}, {3000, 384, 64},    {3000, 64, 192},   {3000, 29, 64},   {3000, 384, 384},
-        {3000, 1024, 384},   {1000, 1024, 1024}, {768, 1536, 1536}, {1024, 960, 576}, {1024, 3072, 576},
-        {1024, 576, 1536},   {256, 49152, 576},  {32, 3072, 576},   {32, 576, 1536},  {32, 49152, 576},
-        {8, 3072, 576},      {1, 3072, 576},     {288, 64, 64},     {288, 384, 64},   {24, 384, 384},
-        {1, 384, 384},       {4, 384, 384}}) {
-    const Floats x = random_floats(s.m * s.k), w = random_floats(s.k * s.n), dy = random_floats(s.m * s.n);
-    Floats y(s.m * s.n), dw(s.n * s.k);
-    const double flops = 2.0 * s.m * s.n * s.k;
-    const std::string name = fmt::format("M={} N={} K={}", s.m, s.n, s.k);
-    line("gemm    " + name, flops, [&] { table.gemm(x.data(), w.data(), nullptr, y.data(), s.m, s.n, s.k, false); });
-    Floats panels(packed_floats(s.n, s.k));
-    table.pack_weight(w.data(), panels.data(), s.n, s.k);
-    line("packed  " + name, flops,
-         [&] { table.gemm_packed(x.data(), panels.data(), nullptr, y.data(), s.m, s.n, s.k); });
-    if (s.m >= 256) {
-      std::vector<int32_t> starts;  // sequences of 48 tokens
-      for (int64_t row = 0; row < s.m; row += 48) starts.push_back(static_cast<int32_t>(row));
-      starts.push_back(static_cast<int32_t>(s.m));
-      const Sequences sequences{starts.data(), static_cast<int64_t>(starts.size()) - 1};
-      line("w. grad " + name, flops, [&] { table.weight_grad(dy.data(), x.data(), dw.data(), sequences, s.n, s.k); });
-    }
-  }
+  for (const ProductShape& s : {ProductShape{3000, 64, 64},
+                                {3000, 384, 64},
+                                {3000, 64, 192},
+                                {3000, 29, 64},
+                                {3000, 384, 384},
+                                {3000, 1024, 384},
+                                {1000, 1024, 1024},
+                                {768, 1536, 1536},
+                                {1024, 960, 576},
+                                {1024, 3072, 576},
+                                {1024, 576, 1536},
+                                {256, 49152, 576},
+                                {32, 3072, 576},
+                                {32, 576, 1536},
+                                {32, 49152, 576},
+                                {8, 3072, 576},
+                                {1, 3072, 576},
+                                {288, 64, 64},
+                                {288, 384, 64},
+                                {24, 384, 384},
+                                {1, 384, 384},
+                                {4, 384, 384}})
+    bench_product(table, s);
 }
 
 void bench_attention(const Table& table) {
@@ -302,7 +331,7 @@ int main(int argc, char** argv) {
   if (argc > 2) seconds_per_line = std::atof(argv[2]);
   const Table* table = argc > 3 ? cpu_table(argv[3]) : &cpu();
   if (table == nullptr) {
-    fmt::print(stderr, "this processor cannot run '{}': expected avx2 or avx512\n", argv[3]);
+    fmt::print(stderr, "this processor cannot run '{}': expected avx2, avx512 or avx512_bf16\n", argv[3]);
     return 64;
   }
   measure_peak(*table);

@@ -197,14 +197,18 @@ struct AdamW {
   double correction1 = 1, correction2 = 1;  // 1 - beta^updates
 };
 
+// The elements of a packed weight.
 constexpr int64_t packed_floats(int64_t n, int64_t k) {
   return (n + 15) / 16 * 16 * k;
+}
+constexpr int64_t packed_bf16(int64_t n, int64_t k) {
+  return (n + 15) / 16 * 16 * ((k + 1) / 2 * 2);
 }
 
 inline constexpr int64_t kSquareBlock = 1024;  // elements of one sum of squares
 
 struct Table {
-  const char* isa;  // "avx512" or "avx2"
+  const char* isa;  // "avx512_bf16", "avx512" or "avx2"
 
   // y[M, N] (+)= x[M, K] w[K, N]. Each output is one chain over k, from 0, from bias[n], or (accumulate, bias null)
   // from y.
@@ -221,11 +225,14 @@ struct Table {
   void (*pack_weight)(const float* w, float* panels, int64_t n, int64_t k);
 
   // The same products of bf16 factors, for models with bf16 weights. A product of two of them is exact in fp32, so only
-  // the additions of a chain round, and the results are fp32.
+  // the additions of a chain round. A chain takes its numbers in pairs, and of a pair the odd one first: 1, 0, 3, 2, ..
+  // That is the order of AVX-512's dot products of bf16. A chain of odd length gets a pair with a zero. "avx512_bf16"
+  // takes subnormal numbers for zero, and otherwise gives the bits of the other instruction sets.
   void (*gemm_bf16)(const Bf16* x, const Bf16* w, float* y, int64_t m, int64_t n, int64_t k, bool accumulate);
   void (*weight_grad_bf16)(const Bf16* a, const Bf16* b, float* c, const Sequences& rows, int64_t n, int64_t k);
   void (*gemm_packed_bf16)(const Bf16* x, const Bf16* panels, const float* bias, float* y, int64_t m, int64_t n,
                            int64_t k);
+  // Panels are [ceil(N / 16)][ceil(K / 2)][16][2], packed_bf16(n, k) numbers.
   void (*pack_weight_bf16)(const Bf16* w, Bf16* panels, int64_t n, int64_t k);
   // Rounds to the nearest bf16 number, ties to even. A NaN stays one.
   void (*round_to_bf16)(const float* x, Bf16* y, int64_t count);
@@ -264,11 +271,11 @@ struct Table {
   void (*square_sums)(const float* x, float* sums, int64_t count);
 };
 
-// The table of the best instruction set of this CPU. Throws MachineError when it has neither AVX-512 nor AVX2
-// with FMA.
+// The table of the fastest instruction set of this CPU, or of the one that the environment variable TERSE_KERNELS
+// names. Throws MachineError when this CPU has neither AVX-512 nor AVX2 with FMA, or cannot run the named one.
 const Table& cpu();
 
-// The table of one instruction set, "avx512" or "avx2"; null when this CPU cannot run it.
+// The table of one instruction set: "avx512_bf16", "avx512" or "avx2"; null when this CPU cannot run it.
 const Table* cpu_table(const char* isa);
 
 }  // namespace terse::trainer::kernels

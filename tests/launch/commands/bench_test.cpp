@@ -5,8 +5,10 @@
 #include <nlohmann/json.hpp>
 
 #include "launch/bench/timing.h"
+#include "launch/exit_codes.h"
 #include "launch/plan/model_size.h"
 #include "tests/launch/program.h"
+#include "trainer/kernels/kernels.h"
 
 namespace terse::launch::testing {
 namespace {
@@ -61,6 +63,24 @@ TEST_F(BenchCommand, PrintsATable) {
   for (const char* part : {"matrix product, bf16", "reading memory", "training in fp32: 4 sequences of 16 tokens",
                            "generating sequences", "of matmul"})
     EXPECT_THAT(result.out, HasSubstr(part));
+}
+
+TEST_F(BenchCommand, UsesTheKernelsThatTheEnvironmentNames) {
+  const auto with = [&](const std::string& kernels) {
+    return terse({"bench", "--seconds", "0.001", "--device", "cpu", "--json"},
+                 {.folder = folder_.path(), .environment = {"TERSE_KERNELS=" + kernels}});
+  };
+  for (const char* isa : {"avx512_bf16", "avx512", "avx2"}) {
+    if (trainer::kernels::cpu_table(isa) == nullptr) continue;
+    const Result result = with(isa);
+    ASSERT_EQ(result.code, 0) << result.err;
+    EXPECT_EQ(nlohmann::json::parse(result.out).at("kernels"), isa);
+  }
+  EXPECT_EQ(with("").code, 0) << "an empty value chooses nothing";
+  const Result unknown = with("sse9");
+  EXPECT_EQ(unknown.code, kBadConfig);
+  EXPECT_THAT(unknown.err, HasSubstr("TERSE_KERNELS is 'sse9'; expected an instruction set of this processor: "));
+  EXPECT_THAT(unknown.err, HasSubstr("avx2"));
 }
 
 TEST_F(BenchCommand, NamesAConfigurationThatIsNotThere) {

@@ -1,7 +1,7 @@
-// Checks that products of bf16 factors have the bits of the fp32 kernels on the same numbers, and how numbers are
-// rounded to bf16.
+// Checks products of bf16 factors with sums in the order that kernels.h gives, and how numbers are rounded to bf16.
 #include <c10/util/BFloat16.h>
 
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -45,9 +45,7 @@ TEST(KernelsBf16, RoundsToNearestAndTiesToEven) {
     std::memcpy(&value, &bits, sizeof value);
     x.push_back(value);
   }
-  for (const char* isa : {"avx512", "avx2"}) {
-    const Table* table = cpu_table(isa);
-    if (table == nullptr) continue;
+  for (const Table* table : tables()) {
     Halves rounded(x.size() + 1, 7);
     table->round_to_bf16(x.data(), rounded.data(), std::ssize(x));
     EXPECT_EQ(rounded.back(), 7) << "nothing behind the end is written";
@@ -55,20 +53,33 @@ TEST(KernelsBf16, RoundsToNearestAndTiesToEven) {
       if (x[i] != x[i]) {
         EXPECT_TRUE((rounded[i] & 0x7f80) == 0x7f80 && (rounded[i] & 0x7f) != 0) << i << " remains no number";
       } else {
-        EXPECT_EQ(rounded[i], c10::BFloat16(x[i]).x) << i << ": " << x[i] << " with " << isa;
+        EXPECT_EQ(rounded[i], c10::BFloat16(x[i]).x) << i << ": " << x[i] << " with " << table->isa;
       }
     }
   }
 }
 
-TEST(KernelsBf16, ProductsHaveTheBitsOfFp32) {
+// The chain over `count` products of a[p * a_step] and b[p * b_step], from `sum` on: the odd one of each pair first.
+float chain(float sum, const float* a, int64_t a_step, const float* b, int64_t b_step, int64_t count) {
+  for (int64_t p = 0; p < count; p += 2) {
+    sum = p + 1 < count ? std::fma(a[(p + 1) * a_step], b[(p + 1) * b_step], sum) : sum + 0.0f;
+    sum = std::fma(a[p * a_step], b[p * b_step], sum);
+  }
+  return sum;
+}
+
+TEST(KernelsBf16, ProductsAreChains) {
   for (const Sizes& s : kSizes) {
     SCOPED_TRACE(testing::Message() << s.m << " x " << s.n << " x " << s.k);
     const Halves x = random_halves(s.m * s.k, 1), w = random_halves(s.k * s.n, 2);
-    const Floats y = random_floats(s.m * s.n, 4);
+    const Floats y = random_floats(s.m * s.n, 4), wide_x = widen(x), wide_w = widen(w);
     for (const bool accumulate : {false, true}) {
       Floats expected = y;
-      cpu().gemm(widen(x).data(), widen(w).data(), nullptr, expected.data(), s.m, s.n, s.k, accumulate);
+      for (int64_t i = 0; i < s.m; ++i)
+        for (int64_t j = 0; j < s.n; ++j) {
+          float& out = expected[i * s.n + j];
+          out = chain(accumulate ? out : 0, &wide_x[i * s.k], 1, &wide_w[j], s.n, s.k);
+        }
       EXPECT_TRUE(same_bits(expected, run_everywhere([&](const Table& table) {
                               Floats out = y;
                               table.gemm_bf16(x.data(), w.data(), out.data(), s.m, s.n, s.k, accumulate);
@@ -78,39 +89,74 @@ TEST(KernelsBf16, ProductsHaveTheBitsOfFp32) {
   }
 }
 
-TEST(KernelsBf16, PackedProductsHaveTheBitsOfFp32) {
+TEST(KernelsBf16, PackedProductsAreTheSameChains) {
   for (const Sizes& s : kSizes) {
     SCOPED_TRACE(testing::Message() << s.m << " x " << s.n << " x " << s.k);
     const Halves x = random_halves(s.m * s.k, 1), w = random_halves(s.n * s.k, 2);
-    const Floats bias = random_floats(s.n, 3);
-    Floats panels(packed_floats(s.n, s.k)), expected(s.m * s.n);
-    cpu().pack_weight(widen(w).data(), panels.data(), s.n, s.k);
-    cpu().gemm_packed(widen(x).data(), panels.data(), bias.data(), expected.data(), s.m, s.n, s.k);
+    const Floats bias = random_floats(s.n, 3), wide_x = widen(x), wide_w = widen(w);
+    Floats expected;
+    for (int64_t i = 0; i < s.m; ++i)
+      for (int64_t j = 0; j < s.n; ++j)
+        expected.push_back(chain(bias[j], &wide_x[i * s.k], 1, &wide_w[j * s.k], 1, s.k));
     EXPECT_TRUE(same_bits(expected, run_everywhere([&](const Table& table) {
                             Floats out(s.m * s.n, 9);
-                            Halves packed(packed_floats(s.n, s.k), 9);
+                            Halves packed(packed_bf16(s.n, s.k), 9);
                             table.pack_weight_bf16(w.data(), packed.data(), s.n, s.k);
-                            EXPECT_EQ(widen(packed), panels);
                             table.gemm_packed_bf16(x.data(), packed.data(), bias.data(), out.data(), s.m, s.n, s.k);
                             return out;
                           })));
   }
 }
 
-TEST(KernelsBf16, GradientsOfWeightsHaveTheBitsOfFp32) {
-  for (const std::vector<int32_t>& starts : {std::vector<int32_t>{0, 1}, {0, 40, 40, 300, 301}, {0, 7, 9, 500}}) {
-    const Sequences rows{starts.data(), std::ssize(starts) - 1};
+// A weight whose rows are taken apart, as in the gradient of the head.
+TEST(KernelsBf16, AProductGoesOnFromASumOfAnEvenNumberOfSteps) {
+  const Sizes s = {30, 40, 101};
+  const Halves x = random_halves(s.m * s.k, 1), w = random_halves(s.k * s.n, 2);
+  const Floats whole = run_everywhere([&](const Table& table) {
+    Floats out(s.m * s.n);
+    table.gemm_bf16(x.data(), w.data(), out.data(), s.m, s.n, s.k, false);
+    return out;
+  });
+  EXPECT_TRUE(same_bits(whole, run_everywhere([&](const Table& table) {
+                          Floats out(s.m * s.n);
+                          for (const auto& [begin, end] : {std::pair<int64_t, int64_t>{0, 16}, {16, 96}, {96, 101}}) {
+                            Halves part;
+                            for (int64_t row = 0; row < s.m; ++row)
+                              part.insert(part.end(), &x[row * s.k + begin], &x[row * s.k] + end);
+                            table.gemm_bf16(part.data(), &w[begin * s.n], out.data(), s.m, s.n, end - begin, begin > 0);
+                          }
+                          return out;
+                        })));
+}
+
+TEST(KernelsBf16, GradientsOfWeightsAreTreesOfChains) {
+  for (const std::vector<int32_t>& lengths : kSequenceLengths) {
+    const std::vector<int32_t> starts = starts_of(lengths);
+    const Sequences rows = sequences_of(starts);
     for (const auto& [n, k] : {std::pair<int64_t, int64_t>{1, 1}, {130, 40}, {17, 65}, {200, 33}}) {
       const Halves a = random_halves(rows.rows() * n, 1), b = random_halves(rows.rows() * k, 2);
-      const Floats c = random_floats(n * k, 3);
+      const Floats c = random_floats(n * k, 3), wide_a = widen(a), wide_b = widen(b);
       Floats expected = c;
-      cpu().weight_grad(widen(a).data(), widen(b).data(), expected.data(), rows, n, k);
+      for (int64_t i = 0; i < n; ++i)
+        for (int64_t j = 0; j < k; ++j)
+          expected[i * k + j] += tree_of(rows, [&, n = n, k = k](int64_t begin, int64_t end) {
+                                   return chain(0, &wide_a[begin * n + i], n, &wide_b[begin * k + j], k, end - begin);
+                                 }).value_or(0);
       EXPECT_TRUE(same_bits(expected, run_everywhere([&, n = n, k = k](const Table& table) {
                               Floats out = c;
                               table.weight_grad_bf16(a.data(), b.data(), out.data(), rows, n, k);
                               return out;
                             })));
     }
+  }
+}
+
+TEST(KernelsBf16, SubnormalNumbersCountOrAreZero) {
+  const Halves x = {1}, w = {0x3f80};  // the least positive number, times one
+  for (const Table* table : tables()) {
+    Floats out(1);
+    table->gemm_bf16(x.data(), w.data(), out.data(), 1, 1, 1, false);
+    EXPECT_EQ(out[0] == 0, std::string(table->isa) == "avx512_bf16") << table->isa;
   }
 }
 

@@ -69,7 +69,7 @@ inline const std::vector<std::vector<int32_t>> kSequenceLengths = {
 
 inline std::vector<const Table*> tables() {
   std::vector<const Table*> found;
-  for (const char* isa : {"avx2", "avx512"})
+  for (const char* isa : {"avx2", "avx512", "avx512_bf16"})
     if (const Table* table = cpu_table(isa)) found.push_back(table);
   return found;
 }

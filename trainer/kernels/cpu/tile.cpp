@@ -14,7 +14,7 @@ struct Tile {
   TERSE_INLINE explicit Tile(int64_t cols) : last(cols - (NV - 1) * kLanes) {}
 
   template <class B>
-  TERSE_INLINE F16 get(const B* p, int v) const {
+  TERSE_INLINE auto get(const B* p, int v) const {
     return kMasked && v == NV - 1 ? load_first(p, last) : load(p);
   }
   TERSE_INLINE void put(float* p, F16 x, int v) const {
@@ -26,17 +26,45 @@ struct Tile {
   }
 
   // One step of the rows from kFirst on.
-  template <int kFirst, class B>
-  TERSE_INLINE void step(const float* a, int64_t a_row, const B* b, int64_t b_vector) {
-    F16 row[NV];
-#pragma GCC unroll 8
-    for (int v = 0; v < NV; ++v) row[v] = get(b + v * b_vector, v);
+  template <int kFirst>
+  TERSE_INLINE void step(const float* a, int64_t a_row, const F16 (&row)[NV]) {
 #pragma GCC unroll 16
     for (int r = kFirst; r < R; ++r) {
       const F16 x = splat(a[r * a_row]);
 #pragma GCC unroll 8
       for (int v = 0; v < NV; ++v) acc[r][v] = fma(x, row[v], acc[r][v]);
     }
+  }
+  template <int kFirst>
+  TERSE_INLINE void step(const float* a, int64_t a_row, const float* b, int64_t b_vector) {
+    F16 row[NV];
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v) row[v] = get(b + v * b_vector, v);
+    step<kFirst>(a, a_row, row);
+  }
+
+  // One step of pairs.
+  template <int>
+  TERSE_INLINE void step(const Wide* a, int64_t a_row, const Pair* b, int64_t b_vector) {
+    P16 row[NV];
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v) row[v] = get(b + v * b_vector, v);
+#ifdef __AVX512BF16__
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      const P16 x = splat(a[r * a_row]);
+#pragma GCC unroll 8
+      for (int v = 0; v < NV; ++v) acc[r][v] = dot(x, row[v], acc[r][v]);
+    }
+#else
+    F16 wide[NV];
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v) wide[v] = odd(row[v]);
+    step<0>(a, a_row, wide);
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v) wide[v] = even(row[v]);
+    step<0>(a + 1, a_row, wide);
+#endif
   }
 
   // The steps that not all rows take: rows from kRow on take the first one, rows from kRow + 1 on the next one.
@@ -49,14 +77,14 @@ struct Tile {
   }
 };
 
-template <int R, int NV, bool kMasked, class B>
-void product_tile(const ProductOf<B>& args, const float*, int64_t cols) {
+template <int R, int NV, bool kMasked, class A, class B>
+void product_tile(const ProductOf<A, B>& args, const float*, int64_t cols) {
   Tile<R, NV, kMasked> tile(cols);
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
     for (int v = 0; v < NV; ++v) tile.acc[r][v] = tile.get(args.start + r * args.start_row + v * kLanes, v);
-  const float* a = args.a;
+  const A* a = args.a;
   const B* b = args.b;
   const int64_t a_row = args.a_row, a_step = args.a_step, b_step = args.b_step, b_vector = args.b_vector;
   for (int64_t p = args.count; p > 0; --p, a += a_step, b += b_step) tile.template step<0>(a, a_row, b, b_vector);
@@ -86,24 +114,25 @@ void causal_tile(const Product& args, const float* row_scale, int64_t cols) {
 }
 
 // The tile functions by number of rows and vectors; null where a tile would not fit into the registers.
-template <class B>
-using TileFunction = void (*)(const ProductOf<B>&, const float* row_scale, int64_t cols);
-template <class B>
+template <class P>
+using TileFunction = void (*)(const P&, const float* row_scale, int64_t cols);
+template <class P>
 struct TileRow {
-  TileFunction<B> full[kWideVectors + 1], masked[kWideVectors + 1];
+  TileFunction<P> full[kWideVectors + 1], masked[kWideVectors + 1];
 };
+using Pairs = ProductOf<Wide, Pair>;
 struct Tiles {
-  TileRow<float> plain[kTileRows + 1], causal[kTileRows + 1];
-  TileRow<Bf16> plain_bf16[kTileRows + 1];
+  TileRow<Product> plain[kTileRows + 1], causal[kTileRows + 1];
+  TileRow<Pairs> pairs[kTileRows + 1];
 };
 
 template <int R, int NV>
 constexpr void add(Tiles& tiles) {
   if constexpr (R * NV <= kTileRows * kTileVectors) {
-    tiles.plain[R].full[NV] = product_tile<R, NV, false, float>;
-    tiles.plain[R].masked[NV] = product_tile<R, NV, true, float>;
-    tiles.plain_bf16[R].full[NV] = product_tile<R, NV, false, Bf16>;
-    tiles.plain_bf16[R].masked[NV] = product_tile<R, NV, true, Bf16>;
+    tiles.plain[R].full[NV] = product_tile<R, NV, false, float, float>;
+    tiles.plain[R].masked[NV] = product_tile<R, NV, true, float, float>;
+    tiles.pairs[R].full[NV] = product_tile<R, NV, false, Wide, Pair>;
+    tiles.pairs[R].masked[NV] = product_tile<R, NV, true, Wide, Pair>;
     tiles.causal[R].full[NV] = causal_tile<R, NV, false>;
     tiles.causal[R].masked[NV] = causal_tile<R, NV, true>;
   }
@@ -129,8 +158,8 @@ constexpr Tiles make_tiles() {
 constexpr Tiles kTiles = make_tiles();
 
 // Computes one row of tiles. Advances args along the columns.
-template <class B>
-void tile_row(const TileRow<B>& tiles, int64_t rows, ProductOf<B>& args, const float* row_scale, int64_t cols) {
+template <class P>
+void tile_row(const TileRow<P>& tiles, int64_t rows, P& args, const float* row_scale, int64_t cols) {
   const int64_t widest = rows * kWideVectors <= kTileRows * kTileVectors ? kWideVectors : kTileVectors;
   for (int64_t left = cols; left > 0;) {
     const int64_t vectors = left >= widest * kLanes ? widest : (left + kLanes - 1) / kLanes;
@@ -143,12 +172,12 @@ void tile_row(const TileRow<B>& tiles, int64_t rows, ProductOf<B>& args, const f
   }
 }
 
-template <class B>
-void all_tiles(const TileRow<B>* tiles, const ProductOf<B>& args, int64_t rows, int64_t cols) {
+template <class P>
+void all_tiles(const TileRow<P>* tiles, const P& args, int64_t rows, int64_t cols) {
   const int64_t a_tile = args.a_tile == 0 ? kTileRows * args.a_row : args.a_tile;
   for (int64_t r = 0; r < rows; r += kTileRows) {
     const int64_t tile_rows = rows - r < kTileRows ? rows - r : kTileRows;
-    ProductOf<B> tile = args;
+    P tile = args;
     tile.a = args.a + r / kTileRows * a_tile;
     tile.start = args.start_at(r, 0);
     tile.c = args.c + r * args.c_row;
@@ -161,8 +190,8 @@ void all_tiles(const TileRow<B>* tiles, const ProductOf<B>& args, int64_t rows, 
 void product(const Product& args, int64_t rows, int64_t cols) {
   all_tiles(kTiles.plain, args, rows, cols);
 }
-void product(const ProductOf<Bf16>& args, int64_t rows, int64_t cols) {
-  all_tiles(kTiles.plain_bf16, args, rows, cols);
+void product(const Pairs& args, int64_t rows, int64_t cols) {
+  all_tiles(kTiles.pairs, args, rows, cols);
 }
 
 void causal_product(const Product& args, const float* row_scale, int64_t rows, int64_t cols) {

@@ -1,7 +1,7 @@
 // The inner loop of every matrix product: a register tile of R rows by NV vectors, accumulated over p in order.
 #pragma once
 
-#include "trainer/kernels/cpu/vec.h"
+#include "trainer/kernels/cpu/bf16.h"
 #include "trainer/kernels/kernels.h"
 
 namespace terse::trainer::kernels::TERSE_ISA {
@@ -20,12 +20,12 @@ alignas(64) inline constexpr float kZeros[kWideVectors * kLanes] = {};
 
 // c[r, col] = start[r, col] + the chain over p of a[r * a_row + p * a_step] * b[p * b_step + col], one fused
 // multiply-add each. Vector v of b (columns 16 v and on) starts b_vector elements after vector v - 1. `start` is c
-// itself to accumulate, a bias with start_row = 0, or kZeros. Each tile of kTileRows rows of a starts a_tile floats
+// itself to accumulate, a bias with start_row = 0, or kZeros. Each tile of kTileRows rows of a starts a_tile elements
 // after the one before (0: kTileRows * a_row).
-template <class B>
+template <class A, class B>
 struct ProductOf {
   int64_t count = 0;
-  const float* a = nullptr;
+  const A* a = nullptr;
   int64_t a_row = 0, a_step = 0, a_tile = 0;
   const B* b = nullptr;
   int64_t b_step = 0, b_vector = kLanes;
@@ -39,11 +39,22 @@ struct ProductOf {
   }
 };
 
-using Product = ProductOf<float>;
+using Product = ProductOf<float, float>;
+
+// What the inner loop reads where both factors are bf16: pairs if the processor can multiply them, and otherwise
+// floats, two for each pair, the odd number first.
+#ifdef __AVX512BF16__
+using Wide = Pair;
+inline constexpr int64_t kWidePerPair = 1;
+#else
+using Wide = float;
+inline constexpr int64_t kWidePerPair = 2;
+#endif
 
 // Computes the product for any number of rows and columns, tile by tile.
 void product(const Product& args, int64_t rows, int64_t cols);
-void product(const ProductOf<Bf16>& args, int64_t rows, int64_t cols);
+// The same of pairs: a step multiplies those of b with a pair of a (kWidePerPair elements).
+void product(const ProductOf<Wide, Pair>& args, int64_t rows, int64_t cols);
 
 // Computes probabilities times values under a causal mask, for at most kTileRows rows. Row r starts from zero, takes r
 // steps more than args.count, and is multiplied by row_scale[r] at the end. Steps that a row does not take are left out

@@ -4,11 +4,20 @@
 namespace terse::trainer::kernels::TERSE_ISA {
 namespace {
 
-// Transposes 8 x 8 floats: row i of `from` becomes column i of `to`. Rows from `rows` on count as zeros.
-void transpose_8x8(const float* from, int64_t from_row, int64_t rows, float* to, int64_t to_row) {
+__m256 load_bits(const void* p) {
+  return _mm256_castsi256_ps(_mm256_loadu_si256(static_cast<const __m256i*>(p)));
+}
+void store_bits(void* p, __m256 x) {
+  _mm256_storeu_si256(static_cast<__m256i*>(p), _mm256_castps_si256(x));
+}
+
+// Transposes 8 x 8 elements of 32 bits: row i of `from` becomes column i of `to`. Rows from `rows` on count as zeros.
+template <class T>
+void transpose_8x8(const T* from, int64_t from_row, int64_t rows, T* to, int64_t to_row) {
+  static_assert(sizeof(T) == sizeof(float));
   __m256 r[8], t[8];
 #pragma GCC unroll 8
-  for (int i = 0; i < 8; ++i) r[i] = i < rows ? _mm256_loadu_ps(from + i * from_row) : _mm256_setzero_ps();
+  for (int i = 0; i < 8; ++i) r[i] = i < rows ? load_bits(from + i * from_row) : _mm256_setzero_ps();
 #pragma GCC unroll 4
   for (int i = 0; i < 8; i += 2) {  // pairs of rows, interleaved
     t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
@@ -23,35 +32,9 @@ void transpose_8x8(const float* from, int64_t from_row, int64_t rows, float* to,
   }
 #pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {
-    _mm256_storeu_ps(to + i * to_row, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
-    _mm256_storeu_ps(to + (i + 4) * to_row, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+    store_bits(to + i * to_row, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+    store_bits(to + (i + 4) * to_row, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
   }
-}
-
-// The same of bf16 numbers.
-void transpose_8x8(const Bf16* from, int64_t from_row, int64_t rows, Bf16* to, int64_t to_row) {
-  __m128i r[8], t[8];
-#pragma GCC unroll 8
-  for (int i = 0; i < 8; ++i)
-    r[i] = i < rows ? _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i * from_row)) : _mm_setzero_si128();
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {  // pairs of rows, interleaved
-    t[i] = _mm_unpacklo_epi16(r[2 * i], r[2 * i + 1]);
-    t[i + 4] = _mm_unpackhi_epi16(r[2 * i], r[2 * i + 1]);
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < 8; i += 2) {  // groups of four rows
-    r[i] = _mm_unpacklo_epi32(t[i], t[i + 1]);
-    r[i + 1] = _mm_unpackhi_epi32(t[i], t[i + 1]);
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    const int first = i / 2 * 4 + i % 2;
-    t[2 * i] = _mm_unpacklo_epi64(r[first], r[first + 2]);
-    t[2 * i + 1] = _mm_unpackhi_epi64(r[first], r[first + 2]);
-  }
-#pragma GCC unroll 8
-  for (int i = 0; i < 8; ++i) _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i * to_row), t[i]);
 }
 
 template <class T>
@@ -62,7 +45,7 @@ void blocks_of(const T* from, int64_t row_stride, int64_t rows, int64_t width, T
     for (int64_t c = 0; c < whole; c += 8)
       transpose_8x8(from + r * row_stride + c, row_stride, rows - r, block + c * kLanes, kLanes);
     for (int64_t c = whole; c < width; ++c)
-      for (int64_t i = 0; i < 8; ++i) block[c * kLanes + i] = r + i < rows ? from[(r + i) * row_stride + c] : T(0);
+      for (int64_t i = 0; i < 8; ++i) block[c * kLanes + i] = r + i < rows ? from[(r + i) * row_stride + c] : T{};
   }
 }
 
@@ -71,7 +54,7 @@ void blocks_of(const T* from, int64_t row_stride, int64_t rows, int64_t width, T
 void transpose_blocks(const float* from, int64_t row_stride, int64_t rows, int64_t width, float* blocks) {
   blocks_of(from, row_stride, rows, width, blocks);
 }
-void transpose_blocks(const Bf16* from, int64_t row_stride, int64_t rows, int64_t width, Bf16* blocks) {
+void transpose_blocks(const Pair* from, int64_t row_stride, int64_t rows, int64_t width, Pair* blocks) {
   blocks_of(from, row_stride, rows, width, blocks);
 }
 

@@ -2,8 +2,8 @@
 // element of 16 rows.
 #pragma once
 
+#include "trainer/kernels/cpu/bf16.h"
 #include "trainer/kernels/cpu/parallel.h"
-#include "trainer/kernels/kernels.h"
 
 namespace terse::trainer::kernels::TERSE_ISA {
 
@@ -15,6 +15,6 @@ TERSE_INLINE int64_t block_at(int64_t row, int64_t width) {
 // Transposes rows of `width` elements, row_stride apart, into blocks [ceil(rows / 16)][width][16]; the lanes past the
 // end are zero.
 void transpose_blocks(const float* from, int64_t row_stride, int64_t rows, int64_t width, float* blocks);
-void transpose_blocks(const Bf16* from, int64_t row_stride, int64_t rows, int64_t width, Bf16* blocks);
+void transpose_blocks(const Pair* from, int64_t row_stride, int64_t rows, int64_t width, Pair* blocks);
 
 }  // namespace terse::trainer::kernels::TERSE_ISA

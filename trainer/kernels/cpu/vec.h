@@ -1,7 +1,7 @@
-// Sixteen floats at a time, the same under both instruction sets: one AVX-512 register, or two AVX2 registers.
+// Sixteen floats at a time, the same under all instruction sets: one AVX-512 register, or two AVX2 registers.
 //
 // Every operation is an IEEE operation on each lane. The only multiply-add is the explicit, fused one, because the
-// files are compiled without contraction. So both instruction sets give the same bits. Everything here is in the
+// files are compiled without contraction. So all instruction sets give the same bits. Everything here is in the
 // namespace of its instruction set, so two objects never share an inline function that was compiled for different
 // processors.
 #pragma once
@@ -49,26 +49,6 @@ TERSE_INLINE F16 load_first(const float* p, int64_t n) {
 }
 TERSE_INLINE void store_first(float* p, F16 x, int64_t n) {
   _mm512_mask_storeu_ps(p, first_lanes(n), x.v);
-}
-// The same from bf16 numbers, which are the upper halves of floats.
-TERSE_INLINE F16 widen(__m256i x) {
-  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16))};
-}
-TERSE_INLINE F16 load(const uint16_t* p) {
-  return widen(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-}
-TERSE_INLINE F16 load_first(const uint16_t* p, int64_t n) {
-  return widen(_mm256_maskz_loadu_epi16(first_lanes(n), p));
-}
-// Stores the first n lanes, rounded to bf16 (to nearest, ties to even). A NaN stays one.
-TERSE_INLINE void store_first(uint16_t* p, F16 x, int64_t n) {
-  const __m512i bits = _mm512_castps_si512(x.v);
-  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-  const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
-  const __m512i quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x400000));
-  const __mmask16 nan = _mm512_cmp_ps_mask(x.v, x.v, _CMP_UNORD_Q);
-  const __m512i halves = _mm512_srli_epi32(_mm512_mask_blend_epi32(nan, rounded, quiet), 16);
-  _mm256_mask_storeu_epi16(p, first_lanes(n), _mm512_cvtepi32_epi16(halves));
 }
 // The first n lanes of x, then `fill`.
 TERSE_INLINE F16 keep_first(F16 x, int64_t n, F16 fill) {
@@ -167,32 +147,6 @@ TERSE_INLINE void store_first(float* p, F16 x, int64_t n) {
   const I16 mask = first_lanes(n);
   _mm256_maskstore_ps(p, mask.lo, x.lo);
   _mm256_maskstore_ps(p + 8, mask.hi, x.hi);
-}
-TERSE_INLINE __m256 widen(__m128i x) {
-  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16));
-}
-TERSE_INLINE F16 load(const uint16_t* p) {
-  const auto* halves = reinterpret_cast<const __m128i*>(p);
-  return {widen(_mm_loadu_si128(halves)), widen(_mm_loadu_si128(halves + 1))};
-}
-TERSE_INLINE F16 load_first(const uint16_t* p, int64_t n) {
-  uint16_t lanes[16] = {};
-  for (int64_t i = 0; i < n; ++i) lanes[i] = p[i];
-  return load(lanes);
-}
-TERSE_INLINE __m256i round_half(__m256 x) {
-  const __m256i bits = _mm256_castps_si256(x);
-  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
-  const __m256i rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
-  const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
-  const __m256 nan = _mm256_cmp_ps(x, x, _CMP_UNORD_Q);
-  return _mm256_srli_epi32(_mm256_blendv_epi8(rounded, quiet, _mm256_castps_si256(nan)), 16);
-}
-TERSE_INLINE void store_first(uint16_t* p, F16 x, int64_t n) {
-  alignas(32) uint32_t lanes[16];
-  _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), round_half(x.lo));
-  _mm256_store_si256(reinterpret_cast<__m256i*>(lanes + 8), round_half(x.hi));
-  for (int64_t i = 0; i < n; ++i) p[i] = static_cast<uint16_t>(lanes[i]);
 }
 TERSE_INLINE F16 keep_first(F16 x, int64_t n, F16 fill) {
   const I16 mask = first_lanes(n);

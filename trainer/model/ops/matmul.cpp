@@ -37,8 +37,10 @@ Tensor as_factor(const Tensor& x, torch::ScalarType dtype) {
 
 Tensor pack(const Tensor& weight) {
   const int64_t n = weight.size(0), k = weight.size(1);
-  Tensor panels = torch::empty({kernels::packed_floats(n, k) / k, k}, weight.scalar_type());
-  if (is_bf16(weight))
+  const bool halves = is_bf16(weight);
+  const int64_t size = halves ? kernels::packed_bf16(n, k) : kernels::packed_floats(n, k);
+  Tensor panels = torch::empty({(size + k - 1) / k, k}, weight.scalar_type());
+  if (halves)
     kernels::cpu().pack_weight_bf16(bf16(weight), bf16(panels), n, k);
   else
     kernels::cpu().pack_weight(fp32(weight), fp32(panels), n, k);

@@ -19,7 +19,7 @@ torch::Tensor pack(const torch::Tensor& weight);
 torch::Tensor multiply_packed(const torch::Tensor& x, const torch::Tensor& panels, const torch::Tensor& bias);
 
 // sum (fp32 [N, in]) = dy W, or sum += dy W; dy is a factor [N, out]. Continuing a sum continues its chains, so the
-// rows of W may be taken apart.
+// rows of W may be taken apart, after an even number of them.
 void multiply_rows(const torch::Tensor& dy, const torch::Tensor& weight, const torch::Tensor& sum, bool accumulate);
 
 // grad (fp32 [out, in]) += dy^T x, summed as kernels::Sequences says; both are factors.
