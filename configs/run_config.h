@@ -224,13 +224,15 @@ struct Eval {
 };
 
 struct Engine {
-  int64_t max_batch = 512;     // sequences that decode together
-  double kv_cache_gib = 0;     // memory for keys and values; 0: see rl::EngineOptions
-  int64_t max_new_tokens = 0;  // 0: the task's own limit
-  double temperature = 1.0;    // sampling of rollouts
-  int64_t top_k = 0;           // 0: off
-  double top_p = 1.0;          // 1: off
-  double min_p = 0.0;          // 0: off
+  int64_t max_batch = 512;              // sequences that decode together
+  double kv_cache_gib = 0;              // memory for keys and values; 0: see rl::EngineOptions
+  int64_t chunked_prefill_size = 4096;  // tokens of prompts in one forward pass
+  int64_t speculative_tokens = 3;       // guesses per sequence and step, where few sequences run; 0: none
+  int64_t max_new_tokens = 0;           // 0: the task's own limit
+  double temperature = 1.0;             // sampling of rollouts
+  int64_t top_k = 0;                    // 0: off
+  double top_p = 1.0;                   // 1: off
+  double min_p = 0.0;                   // 0: off
 };
 
 // How a run is distributed over the ranks of mpirun or srun. With one rank these options have no effect.

@@ -131,6 +131,7 @@ class Learner {
     // 6. Promotion gate: the policy takes the student's weights when the student passes.
     if (student_.gate_due()) run_gate();
     trainer::Metrics metrics = *progress_.pending;
+    metrics.merge(engine_metrics());
     if (adaptive_) {
       metrics.merge(compression_metrics(controller_, metrics));
       metrics.merge(student_.metrics());
@@ -163,12 +164,23 @@ class Learner {
 
   // Says once that the engine's cache has been full. This changes no token, but takes time.
   void tell_of_full_cache() {
-    const Engine::CacheUse use = engine_.cache_use();
+    const Engine::Use use = engine_.use();
     if (use.preempted == 0 || std::exchange(told_of_full_cache_, true)) return;
     session_.metrics().say(
         fmt::format("the {:.2g} GiB for keys and values were full, so some responses waited and were computed again; "
                     "engine.kv_cache_gib sets how much there is",
                     static_cast<double>(use.bytes) / 0x1p30));
+  }
+
+  // What the engine of this rank has done since the last record.
+  trainer::Metrics engine_metrics() {
+    const Engine::Use now = engine_.use(), before = std::exchange(engine_use_, now);
+    const int64_t passes = now.passes - before.passes;
+    if (passes == 0) return {};
+    return trainer::present(
+        {{"engine/passes", static_cast<double>(passes)},
+         {"engine/draft_ratio", trainer::mean_of(static_cast<double>(now.accepted - before.accepted),
+                                                 static_cast<double>(now.drafted - before.drafted))}});
   }
 
   // The keys are the names in checkpoints, so they stay as older builds wrote them.
@@ -245,6 +257,7 @@ class Learner {
   trainer::StageProgress progress_{"rl", 0, 0, 0, {}};
   int64_t demonstrated_ = 0;  // problems drawn for demonstrations so far
   bool told_of_full_cache_ = false;
+  Engine::Use engine_use_;                // at the last record
   double score_ = trainer::score_of({});  // of the last step, for the retention of checkpoints
 };
 

@@ -192,6 +192,14 @@ void list(Lister& l, Engine& s) {
            "GiB for the keys and values of sequences in progress; sequences that find no room wait; 0: enough for "
            "max_batch of the longest sequences, and on a CPU at most a quarter of the memory",
            newer(between(0, 1 << 20))),
+      Item("chunked_prefill_size", s.chunked_prefill_size,
+           "most tokens of prompts in one forward pass; longer prompts take several, in which other sequences go on",
+           newer(between(1, 1 << 20))),
+      Item(
+          "speculative_tokens", s.speculative_tokens,
+          "on a CPU, where few sequences run: most tokens per step that are guessed from repetitions in the text "
+          "and in the group's other responses, and then checked; the tokens are exactly those without guesses; 0: none",
+          newer(between(0, 7))),
       Item("max_new_tokens", s.max_new_tokens, "longest response, in tokens; 0: the task's own limit",
            between(0, 1 << 24)),
       Item("temperature", s.temperature, "sampling temperature of rollouts", above_up_to(0, 100)),

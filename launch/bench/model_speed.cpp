@@ -50,7 +50,7 @@ TrainingSpeed measure_training(const trainer::ModelSpec& spec, torch::Device dev
 GenerationSpeed measure_generation(const trainer::ModelSpec& spec, torch::Device device, const GenerationShape& shape,
                                    double seconds) {
   trainer::Transformer model(spec, device, 1);
-  rl::Engine engine(model, {.max_batch = shape.sequences});
+  rl::Engine engine(model, {.max_batch = shape.sequences, .speculative_tokens = 0});  // a step is one token of each
   std::mt19937 random(1);
   const auto time_of = [&](int64_t new_tokens) {
     std::vector<rl::GenerationRequest> requests(static_cast<size_t>(shape.prompts));

@@ -17,7 +17,6 @@ namespace {
 
 using trainer::SequenceRange;
 
-constexpr double kPrefillRows = 4096;                // as in rl/engine/engine.cpp
 constexpr double kCheckpointFileBytes = 256u << 20;  // as in checkpoints/store.h
 
 double working_bytes(const ModelSpec& spec) {
@@ -202,8 +201,9 @@ double decoding_bytes(const ModelSpec& spec, const Generation& generation, bool 
   const double live = static_cast<double>(std::min(generation.sequences, generation.requests));
   const double prompts = std::min(live, static_cast<double>(generation.prompts));
   const double prompt = static_cast<double>(generation.prompt_tokens);
-  const double prefill = std::min(prompts * prompt, kPrefillRows - 1 + prompt);
-  const double rows = std::max(live, prefill), w = static_cast<double>(spec.qkv_size() + 3 * spec.intermediate_size);
+  const double chunk = static_cast<double>(generation.chunk), all = prompts * prompt;
+  const double rows = all <= chunk ? std::max(live, all) : chunk + live,
+               w = static_cast<double>(spec.qkv_size() + 3 * spec.intermediate_size);
   const double size = cuda ? working_bytes(spec) : 4;
   double bytes = rows * size * (w + 3 * static_cast<double>(spec.hidden_size + spec.attention_size()));
   // The logits of the prompts, and of each response.

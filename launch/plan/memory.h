@@ -67,6 +67,7 @@ struct Generation {
   int64_t prompts = 0;        // prompts among them
   int64_t tokens = 0;         // of the longest sequence; 0: spec.max_seq_len
   double cache_bytes = 0;     // limit of the memory for keys and values; 0: none
+  int64_t chunk = 4096;       // tokens of prompts in one pass
 };
 // What the engine keeps permanently: keys and values, and on the CPU in fp32 a copy of the weights in the layout for
 // decoding, which shares a frozen embedding. On the CPU, the system provides memory for keys and values only once they

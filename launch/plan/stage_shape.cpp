@@ -97,7 +97,8 @@ Generation generation(const Run& run, int64_t problems, int64_t samples, int64_t
           .requests = prompts * samples,
           .prompts = prompts,
           .tokens = run.prompt_tokens + run.response_tokens,
-          .cache_bytes = cache};
+          .cache_bytes = cache,
+          .chunk = run.config.engine.chunked_prefill_size};
 }
 
 }  // namespace

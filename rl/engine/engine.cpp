@@ -8,14 +8,15 @@
 #include <stdexcept>
 #include <utility>
 
+#include "rl/engine/ngram_draft.h"
 #include "trainer/control_group.h"
 
 namespace terse::rl {
 
 namespace {
 
-constexpr int64_t kPrefillRows = 4096;  // no further prompt joins a forward pass of this many tokens
-constexpr int kStepsBetweenLooks = 8;   // steps between two polls of the signals
+constexpr int64_t kDraftRows = 8;      // a step of so many rows still waits for the weights rather than for arithmetic
+constexpr int kStepsBetweenLooks = 8;  // steps between two polls of the signals
 constexpr int64_t kMostSamples = int64_t{1} << 24;
 
 int64_t length_of(const std::vector<int32_t>& tokens) {
@@ -41,7 +42,9 @@ void check(const SamplingParams& params) {
 EngineOptions engine_options(const configs::Engine& config, trainer::SignalPoll* signals) {
   return {.max_batch = config.max_batch,
           .signals = signals,
-          .kv_cache_bytes = static_cast<int64_t>(config.kv_cache_gib * 0x1p30)};
+          .kv_cache_bytes = static_cast<int64_t>(config.kv_cache_gib * 0x1p30),
+          .chunked_prefill_size = config.chunked_prefill_size,
+          .speculative_tokens = config.speculative_tokens};
 }
 
 int64_t cache_pages(const trainer::ModelSpec& spec, bool cuda, const EngineOptions& options) {
@@ -58,9 +61,9 @@ Engine::Engine(trainer::Transformer& model, const EngineOptions& options)
       pages_(cache_pages(model.spec(), !model.device().is_cpu(), options)),
       decoder_(make_decoder(model, pages_.count())) {}
 
-Engine::CacheUse Engine::cache_use() const {
+Engine::Use Engine::use() const {
   const int64_t page = page_bytes(model_.spec(), !model_.device().is_cpu());
-  return {pages_.count() * page, pages_.most_used() * page, preempted_, found_};
+  return {pages_.count() * page, pages_.most_used() * page, preempted_, found_, passes_, drafted_, accepted_};
 }
 
 void Engine::refresh(int64_t version) {
@@ -118,10 +121,11 @@ void Engine::check_cache(int64_t tokens) const {
 
 int64_t Engine::submit(GenerationRequest request) {
   check_request(request);
-  const auto shared = std::make_shared<const GenerationRequest>(std::move(request));
-  for (int64_t sample = 0; sample < shared->sampling.n; ++sample) {
-    Sequence sequence{.ticket = next_ticket_, .sample = sample, .request = shared, .tokens = shared->prompt};
-    sequence.left = shared->sampling.max_new_tokens;
+  const auto group = std::make_shared<Group>(Group{std::move(request)});
+  const SamplingParams& sampling = group->request.sampling;
+  for (int64_t sample = 0; sample < sampling.n; ++sample) {
+    Sequence sequence{.ticket = next_ticket_, .sample = sample, .group = group, .tokens = group->request.prompt};
+    sequence.left = sampling.max_new_tokens;
     waiting_.push_back(std::move(sequence));
   }
   return next_ticket_++;
@@ -129,6 +133,7 @@ int64_t Engine::submit(GenerationRequest request) {
 
 std::vector<Engine::Finished> Engine::step() {
   std::vector<Finished> finished;
+  draft();
   reserve_pages();
   admit();
   if (live_.empty()) return finished;
@@ -154,7 +159,7 @@ void Engine::extend(int64_t ticket, int64_t sample, const std::vector<int32_t>& 
         ticket));
   }
   if (tokens.empty()) throw std::invalid_argument("extend() needs at least one token");
-  const int64_t room = found->request->sampling.max_new_tokens;
+  const int64_t room = found->request().sampling.max_new_tokens;
   if (length_of(found->tokens) + length_of(tokens) + room > model_.spec().max_seq_len) {
     throw std::invalid_argument(
         fmt::format("{} tokens so far, {} to append and {} new ones exceed model.max_seq_len = {}",
@@ -190,6 +195,13 @@ void Engine::cancel(int64_t ticket) {
       return true;
     });
   }
+  // Those that followed a sequence of this request run their prompt themselves now.
+  const Sequence* leader = nullptr;
+  for (Sequence& s : live_) {
+    s.follows = s.follows && leader != nullptr && leader->tokens == s.tokens &&
+                (s.pages.size() == 1 || leader->pages.front() == s.pages.front());
+    if (!s.follows) leader = &s;
+  }
 }
 
 std::optional<int64_t> Engine::oldest_version(int64_t ticket) const {
@@ -206,9 +218,27 @@ std::optional<int64_t> Engine::oldest_version(int64_t ticket) const {
   return oldest;
 }
 
+// Guesses the next tokens where few sequences run, so that a step takes hardly longer with the guesses.
+void Engine::draft() {
+  const int64_t running = std::ssize(live_);
+  if (running == 0 || !model_.device().is_cpu()) return;
+  const int64_t most = std::min(options_.speculative_tokens, kDraftRows / running - 1);
+  for (Sequence& s : live_) {
+    if (most <= 0 || s.cached + 1 < length_of(s.tokens)) continue;
+    std::vector<const std::vector<int32_t>*> texts = {&s.tokens};
+    for (const auto& response : s.group->responses) texts.push_back(&response);
+    for (const Sequence& other : live_)
+      if (other.group == s.group && &other != &s) texts.push_back(&other.tokens);
+    s.draft = ngram_draft(texts, std::min(most, s.left - 1));
+    drafted_ += std::ssize(s.draft);
+  }
+}
+
 // Gives each sequence in progress the pages for the tokens that it will run, the oldest first.
 void Engine::reserve_pages() {
   for (size_t i = 0; i < live_.size(); ++i) {
+    if (pages_.grow(live_[i].pages, length_of(live_[i].tokens) + std::ssize(live_[i].draft))) continue;
+    live_[i].draft.clear();
     while (i < live_.size() && !pages_.grow(live_[i].pages, length_of(live_[i].tokens))) {
       const auto kept = std::find_if(kept_.rbegin(), kept_.rend(), [](const Sequence& s) { return !s.pages.empty(); });
       if (kept != kept_.rend()) {
@@ -226,15 +256,23 @@ void Engine::preempt(Sequence& sequence) {
   preempted_ += sequence.pages.empty() ? 0 : 1;
   pages_.release(sequence.pages);
   sequence.cached = 0;
+  sequence.draft.clear();
 }
 
 // Moves waiting sequences to those in progress, as long as there is room for them.
 void Engine::admit() {
   int64_t rows = 0;
   std::optional<size_t> leader;  // in live_; the last one that runs its own tokens
-  while (!waiting_.empty() && std::ssize(live_) + std::ssize(kept_) < options_.max_batch && rows < kPrefillRows) {
+  for (size_t i = 0; i < live_.size(); ++i) {
+    const int64_t left = length_of(live_[i].tokens) - live_[i].cached;
+    if (live_[i].follows) continue;
+    leader = left > 1 ? std::optional(i) : std::nullopt;
+    rows += left > 1 ? left : 0;
+  }
+  while (!waiting_.empty() && std::ssize(live_) + std::ssize(kept_) < options_.max_batch) {
     Sequence& next = waiting_.front();
     next.follows = leader && live_[*leader].tokens == next.tokens;
+    if (!next.follows && rows >= options_.chunked_prefill_size) break;
     if (!take_pages(next, next.follows ? &live_[*leader] : nullptr)) break;
     if (!next.follows) {
       leader = live_.size();
@@ -266,33 +304,53 @@ bool Engine::take_pages(Sequence& sequence, const Sequence* leader) {
   return true;
 }
 
-// Runs the tokens that have not been run: the newest one of each sequence, those that extend() appended, and prompts.
-// Returns a row of logits for each sequence in progress.
+// Runs the tokens that have not been run: the newest one of each sequence and its guesses, and, up to the size of a
+// chunk, prompts and what extend() appended. Returns the rows of logits of the sequences in progress, one after
+// another.
 torch::Tensor Engine::run_tokens() {
   DecodeRows rows;
   std::vector<int64_t> logits_row;
-  for (const Sequence& s : live_) {
-    if (!s.follows) {
-      for (int64_t i = s.cached; i < length_of(s.tokens); ++i) rows.add(s.pages, s.tokens[static_cast<size_t>(i)], i);
-      rows.want_last();
+  int64_t chunk = options_.chunked_prefill_size;
+  const Sequence* leader = nullptr;
+  for (Sequence& s : live_) {
+    if (s.follows) {
+      s.logits = leader->logits;
+    } else {
+      leader = &s;
+      const int64_t length = length_of(s.tokens), waiting = length - s.cached;
+      const int64_t count = waiting == 1 ? 1 : std::min(waiting, chunk);
+      chunk -= waiting == 1 ? 0 : count;
+      for (int64_t i = s.cached; i < s.cached + count; ++i) rows.add(s.pages, s.tokens[static_cast<size_t>(i)], i);
+      s.logits = count < waiting ? 0 : 1 + std::ssize(s.draft);
+      if (s.logits > 0) rows.want_last();
+      for (int64_t i = 0; i + 1 < s.logits; ++i) {
+        rows.add(s.pages, s.draft[static_cast<size_t>(i)], length + i);
+        rows.want_last();
+      }
+      s.ran = count;
     }
-    logits_row.push_back(std::ssize(rows.wanted) - 1);
+    for (int64_t i = 0; i < s.logits; ++i) logits_row.push_back(std::ssize(rows.wanted) - s.logits + i);
   }
   const torch::Tensor logits = decoder_->forward(rows);
-  const Sequence* leader = nullptr;
-  bool any_follows = false;
+  ++passes_;
   for (Sequence& s : live_) {
-    const int64_t before = std::exchange(s.cached, length_of(s.tokens));
     if (!s.follows) {
-      if (s.cached / kPageTokens > before / kPageTokens) pages_.fill(s.pages, s.tokens, s.cached);
+      note_cached(s, s.cached + s.ran);
       leader = &s;
-      continue;
+    } else if (s.logits > 0) {
+      s.cached = length_of(s.tokens);
+      if (s.cached % kPageTokens > 0) decoder_->copy_page(leader->pages.back(), s.pages.back());
+      s.follows = false;
     }
-    if (s.cached % kPageTokens > 0) decoder_->copy_page(leader->pages.back(), s.pages.back());
-    s.follows = false;
-    any_follows = true;
   }
-  return any_follows ? logits.index_select(0, torch::tensor(logits_row, torch::kInt64)) : logits;
+  const bool any_twice = std::ssize(logits_row) > logits.size(0);
+  return any_twice ? logits.index_select(0, torch::tensor(logits_row, torch::kInt64)) : logits;
+}
+
+// Notes that the cache has the keys and values of so many tokens of a sequence.
+void Engine::note_cached(Sequence& s, int64_t cached) {
+  const int64_t before = std::exchange(s.cached, cached);
+  if (cached / kPageTokens > before / kPageTokens) pages_.fill(s.pages, s.tokens, cached);
 }
 
 // Recomputes the keys and values of all sequences.
@@ -311,8 +369,8 @@ void Engine::recompute_kv_cache() {
         const size_t page = static_cast<size_t>(s.pages[static_cast<size_t>(i / kPageTokens)]);
         if (!done[page]) rows.add(s.pages, s.tokens[static_cast<size_t>(i)], i);
         if (i % kPageTokens == kPageTokens - 1) done[page] = true;
+        if (std::ssize(rows.tokens) >= options_.chunked_prefill_size) flush();
       }
-      if (static_cast<int64_t>(rows.tokens.size()) >= kPrefillRows) flush();
     }
   }
   flush();
@@ -320,25 +378,31 @@ void Engine::recompute_kv_cache() {
 
 // Rows with equal transforms that follow one another are sampled in one call.
 void Engine::sample(std::vector<Sequence> sequences, torch::Tensor logits, std::vector<Finished>& finished) {
-  const auto transform = [&](size_t i) { return sequences[i].request->sampling.transform; };
+  const auto transform = [&](size_t i) { return sequences[i].request().sampling.transform; };
   std::vector<Draw> draws;
   for (size_t begin = 0, end = 0; begin < sequences.size(); begin = end) {
     std::vector<DrawKey> keys;
     for (; end < sequences.size() && transform(end) == transform(begin); ++end) {
       const Sequence& s = sequences[end];
-      const GenerationRequest& request = *s.request;
-      keys.push_back({request.sampling.seed, request.sampling.stream, request.key, request.first_sample + s.sample,
-                      request.first_place + length_of(s.completion.tokens)});
+      const GenerationRequest& request = s.request();
+      for (int64_t i = 0; i < s.logits; ++i)
+        keys.push_back({request.sampling.seed, request.sampling.stream, request.key, request.first_sample + s.sample,
+                        request.first_place + length_of(s.completion.tokens) + i});
     }
-    float* const row = logits.data_ptr<float>() + static_cast<int64_t>(begin) * logits.size(1);
+    if (keys.empty()) continue;
+    float* const row = logits.data_ptr<float>() + std::ssize(draws) * logits.size(1);
     for (const Draw& draw : sample_rows(row, std::ssize(keys), logits.size(1), transform(begin), keys))
       draws.push_back(draw);
   }
-  for (size_t i = 0; i < sequences.size(); ++i) {
-    Sequence& s = sequences[i];
-    if (!append(s, draws[i])) {
+  const Draw* draw = draws.data();
+  for (Sequence& s : sequences) {
+    const Draw* const first = std::exchange(draw, draw + s.logits);
+    if (!append_all(s, first)) {
       live_.push_back(std::move(s));
-    } else if (s.request->keep) {
+      continue;
+    }
+    if (options_.speculative_tokens > 0 && s.request().sampling.n > 1) s.group->responses.push_back(s.tokens);
+    if (s.request().keep) {
       finished.push_back({s.ticket, s.sample, s.completion});
       kept_.push_back(std::move(s));
     } else {
@@ -348,8 +412,19 @@ void Engine::sample(std::vector<Sequence> sequences, torch::Tensor logits, std::
   }
 }
 
+bool Engine::append_all(Sequence& s, const Draw* draws) {
+  const std::vector<int32_t> draft = std::exchange(s.draft, {});
+  for (int64_t i = 0; i < s.logits; ++i) {
+    if (append(s, draws[i])) return true;
+    if (i == std::ssize(draft) || s.tokens.back() != draft[static_cast<size_t>(i)]) break;
+    ++accepted_;
+    note_cached(s, s.cached + 1);
+  }
+  return false;
+}
+
 bool Engine::append(Sequence& s, const Draw& draw) {
-  const GenerationRequest& request = *s.request;
+  const GenerationRequest& request = s.request();
   const SamplingParams& sampling = request.sampling;
   Completion& completion = s.completion;
   const int32_t token = static_cast<int32_t>(draw.token);

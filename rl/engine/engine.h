@@ -28,6 +28,11 @@ struct EngineOptions {
   const data::Tokenizer* tokenizer = nullptr;  // needed for stop strings
   // Memory for keys and values, in bytes. 0: as much as max_batch of the longest sequences need, within kCacheShare.
   int64_t kv_cache_bytes = 0;
+  // Most tokens of prompts in one forward pass. Longer prompts take several passes, in which other sequences go on.
+  int64_t chunked_prefill_size = 4096;
+  // Most tokens per step that are guessed for a sequence (ngram_draft.h) and then checked in one pass. On a CPU alone,
+  // where the tokens are exactly those without guessing.
+  int64_t speculative_tokens = 3;
 };
 
 // Returns the options of the engine of a run.
@@ -63,9 +68,9 @@ class Engine {
     int64_t ticket = 0, sample = 0;
     Completion completion;
   };
-  // Admits waiting sequences, and samples one token for each sequence in progress. When the cache is full, the youngest
-  // sequences give up their pages and wait; their keys and values are recomputed later. Returns the sequences that have
-  // finished.
+  // Admits waiting sequences, and samples at least one token for each sequence in progress whose prompt has run. When
+  // the cache is full, the youngest sequences give up their pages and wait; their keys and values are recomputed later.
+  // Returns the sequences that have finished.
   std::vector<Finished> step();
   // Appends tokens that the model has not sampled to a response that is in progress or was kept, and lets it continue.
   // It may then sample max_new_tokens more, and a stop string must lie in the tokens that follow. Throws
@@ -78,40 +83,56 @@ class Engine {
   std::optional<int64_t> oldest_version(int64_t ticket) const;
   bool idle() const { return waiting_.empty() && live_.empty(); }  // nothing is in progress; kept ones do not count
 
-  // Counts what the cache has done since the engine was made.
-  struct CacheUse {
+  // Counts what the engine and its cache have done since the engine was made.
+  struct Use {
     int64_t bytes = 0;       // of the whole cache
     int64_t most_bytes = 0;  // largest number of bytes in use
     int64_t preempted = 0;   // sequences that gave up their pages
     int64_t found = 0;       // tokens that were not run, because the cache still had them from other sequences
+    int64_t passes = 0;      // forward passes that gave tokens
+    int64_t drafted = 0;     // tokens that were guessed
+    int64_t accepted = 0;    // of these, the ones that were sampled
   };
-  CacheUse cache_use() const;
+  Use use() const;
 
  private:
+  struct Group {
+    GenerationRequest request;
+    std::vector<std::vector<int32_t>> responses = {};  // finished ones, with their prompt
+  };
   struct Sequence {
     int64_t ticket = 0, sample = 0;
-    std::shared_ptr<const GenerationRequest> request = {};
+    std::shared_ptr<Group> group = {};
     std::vector<int32_t> tokens = {};  // the prompt and everything after it
     PageTable pages = {};
-    int64_t cached = 0;    // leading tokens whose keys and values are in the cache
-    int64_t left = 0;      // tokens that it may still sample
-    bool follows = false;  // its tokens are those of the sequence before it, which runs them for both
+    int64_t cached = 0;               // leading tokens whose keys and values are in the cache
+    int64_t left = 0;                 // tokens that it may still sample
+    bool follows = false;             // its tokens are those of the sequence before it, which runs them for both
+    std::vector<int32_t> draft = {};  // guesses of the next tokens
+    int64_t ran = 0;                  // tokens that this step ran, without guesses
+    int64_t logits = 0;  // rows that this step computed: for the next token and those after the guesses; 0: prompt runs
     Completion completion = {};
     StopStrings stop = {};
+
+    const GenerationRequest& request() const { return group->request; }
   };
 
   void check_request(const GenerationRequest& request) const;
   // Throws std::invalid_argument when `tokens` tokens need more than the whole cache.
   void check_cache(int64_t tokens) const;
+  void draft();
   void reserve_pages();
   void preempt(Sequence& sequence);
   void admit();
   bool take_pages(Sequence& sequence, const Sequence* leader);
   torch::Tensor run_tokens();
+  void note_cached(Sequence& sequence, int64_t cached);
   void recompute_kv_cache();
-  // Samples one token for each sequence from its row of logits. Sequences that end go to `finished`, the others to
-  // live_.
+  // Samples tokens for each sequence from its rows of logits. Sequences that end go to `finished`, the others to live_.
   void sample(std::vector<Sequence> sequences, torch::Tensor logits, std::vector<Finished>& finished);
+  // Appends sampled tokens as long as they are the guessed ones, and the one after these. Returns whether the response
+  // has ended.
+  bool append_all(Sequence& sequence, const Draw* draws);
   // Appends a sampled token. Returns whether it ends the response.
   bool append(Sequence& sequence, const Draw& draw);
 
@@ -121,7 +142,7 @@ class Engine {
   std::unique_ptr<Decoder> decoder_;
   std::deque<Sequence> waiting_;
   std::vector<Sequence> live_, kept_;  // by age, but extend() makes a sequence the youngest
-  int64_t preempted_ = 0, found_ = 0;
+  int64_t preempted_ = 0, found_ = 0, passes_ = 0, drafted_ = 0, accepted_ = 0;
   int64_t next_ticket_ = 0;
   int64_t version_ = 0;
 };

@@ -109,6 +109,31 @@ void kv_cache_gib(const Option& option) {
   EXPECT_LT(tight.peak_bytes + 50 * 64 * 16 * 2 * 4, roomy.peak_bytes);
 }
 
+// Forward passes that generated the rollouts.
+double passes(const Observed& run) {
+  double sum = 0;
+  for (const nlohmann::json& record : support::json_lines(run.dir() / "metrics.jsonl"))
+    sum += record.value("engine/passes", 0.0);
+  return sum;
+}
+
+// More passes, and the same bits.
+void chunked_prefill_size(const Option& option) {
+  const Observed &whole = reinforce(option.set("4096")), &parts = reinforce(option.set("3"));
+  EXPECT_TRUE(same_training(whole, parts));
+  EXPECT_EQ(support::without_time(whole.eval()), support::without_time(parts.eval()));
+  EXPECT_LT(passes(whole), passes(parts));
+}
+
+// Fewer passes, and the same bits.
+void speculative_tokens(const Option& option) {
+  const Settings few = {"engine.max_batch=2", "rl.steps=4"};
+  const Observed &none = reinforce(option.set("0", few)), &some = reinforce(option.set("3", few));
+  EXPECT_TRUE(same_training(none, some));
+  EXPECT_EQ(support::without_time(none.eval()), support::without_time(some.eval()));
+  EXPECT_GT(passes(none), passes(some));
+}
+
 }  // namespace
 
 OptionEffects eval_effects() {
@@ -121,6 +146,8 @@ OptionEffects eval_effects() {
 OptionEffects engine_effects() {
   return {{"engine.max_batch", "peak memory, and not one bit of the results", max_batch},
           {"engine.kv_cache_gib", "peak memory, and not one bit of the results", kv_cache_gib},
+          {"engine.chunked_prefill_size", "forward passes, and not one bit of the results", chunked_prefill_size},
+          {"engine.speculative_tokens", "forward passes, and not one bit of the results", speculative_tokens},
           {"engine.max_new_tokens", "length of rollouts", max_new_tokens},
           {"engine.temperature", "entropy of sampled distributions", engine_temperature},
           {"engine.top_k", "entropy of sampled distributions", top_k},

@@ -35,9 +35,10 @@ inline std::vector<nlohmann::json> json_lines(const std::filesystem::path& path)
   return lines;
 }
 
-// Whether a metric depends on the speed of the machine.
+// Whether a metric depends on the speed of the machine, or on what a rank does at a time.
 inline bool tells_time(const std::string& metric) {
-  return metric.starts_with("time") || metric == "step_time" || metric.ends_with("tokens_per_s");
+  return metric.starts_with("time") || metric.starts_with("engine/") || metric == "step_time" ||
+         metric.ends_with("tokens_per_s");
 }
 
 // Every record of metrics.jsonl without the metrics that depend on the speed of the machine.

@@ -39,7 +39,8 @@ class RunCommand : public ::testing::Test {
     for (std::string line; std::getline(lines, line);) {
       nlohmann::json record = nlohmann::json::parse(line), kept;
       for (const auto& [name, value] : record.items())
-        if (!name.starts_with("time") && name != "step_time" && !name.ends_with("tokens_per_s") && name != "mfu")
+        if (!name.starts_with("time") && !name.starts_with("engine/") && name != "step_time" &&
+            !name.ends_with("tokens_per_s") && name != "mfu")
           kept[name] = value;
       records.push_back(kept);
     }

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "rl/engine/engine.h"
+#include "tests/rl/engine/same_completions.h"
 #include "tests/support/tiny_model.h"
 
 namespace terse::rl {
@@ -95,22 +96,10 @@ class KvCache : public ::testing::Test {
   trainer::Transformer model{tiny_spec({.qk_norm = true}), torch::kCPU, 41};
 };
 
-void expect_equal(const std::vector<std::vector<Completion>>& a, const std::vector<std::vector<Completion>>& b) {
-  ASSERT_EQ(a.size(), b.size());
-  for (size_t r = 0; r < a.size(); ++r) {
-    ASSERT_EQ(a[r].size(), b[r].size());
-    for (size_t s = 0; s < a[r].size(); ++s) {
-      EXPECT_EQ(a[r][s].tokens, b[r][s].tokens) << "request " << r << ", sample " << s;
-      EXPECT_EQ(a[r][s].logprobs, b[r][s].logprobs);
-      EXPECT_EQ(a[r][s].entropies, b[r][s].entropies);
-    }
-  }
-}
-
 TEST_F(KvCache, OfAnySizeGivesTheSameBits) {
   Engine roomy(model, {.max_batch = 32});
   const auto expected = roomy.generate(requests());
-  EXPECT_EQ(roomy.cache_use().preempted, 0);
+  EXPECT_EQ(roomy.use().preempted, 0);
   int64_t longest = 0;
   for (const GenerationRequest& request : requests())
     longest = std::max(longest, std::ssize(request.prompt) + request.sampling.max_new_tokens);
@@ -118,7 +107,7 @@ TEST_F(KvCache, OfAnySizeGivesTheSameBits) {
     SCOPED_TRACE(pages);
     Engine tight(model, with(32, pages));
     expect_equal(tight.generate(requests()), expected);
-    const Engine::CacheUse use = tight.cache_use();
+    const Engine::Use use = tight.use();
     EXPECT_EQ(use.bytes, pages * page_bytes(model.spec(), false));
     EXPECT_LE(use.most_bytes, use.bytes);
     EXPECT_EQ(use.preempted > 0, pages < 20)
@@ -135,12 +124,12 @@ TEST_F(KvCache, SamplesShareThePagesOfTheirPrompt) {
   Engine engine(model, {.max_batch = 8});
   engine.generate({request});
   // Two pages of the prompt for all, and one for the end of the prompt and the response of each sample.
-  EXPECT_EQ(engine.cache_use().most_bytes, (2 + 8) * page_bytes(model.spec(), false));
+  EXPECT_EQ(engine.use().most_bytes, (2 + 8) * page_bytes(model.spec(), false));
   // With a length of whole pages, nothing is copied.
   request.prompt.resize(static_cast<size_t>(2 * kPageTokens));
   Engine whole(model, {.max_batch = 8});
   const auto samples = whole.generate({request}).front();
-  EXPECT_EQ(whole.cache_use().most_bytes, (2 + 8) * page_bytes(model.spec(), false));
+  EXPECT_EQ(whole.use().most_bytes, (2 + 8) * page_bytes(model.spec(), false));
   for (int64_t sample = 0; sample < 8; ++sample) {
     GenerationRequest single = request;
     single.sampling.n = 1;
@@ -192,14 +181,14 @@ TEST_F(KvCache, WhatEarlierSequencesLeftIsFoundWithTheSameBits) {
   const size_t longest = static_cast<size_t>(2 * kPageTokens + 9);
   Engine warm(model, {.max_batch = 2});
   generate(warm, longest, 7, 1);
-  EXPECT_EQ(warm.cache_use().found, 0);
+  EXPECT_EQ(warm.use().found, 0);
   int64_t found = 0;
   for (const size_t prompt : {longest, longest - 9, longest - 10, longest - 20, size_t{4}}) {
     SCOPED_TRACE(prompt);
     Engine cold(model, {.max_batch = 2});
     expect_equal(generate(warm, prompt, 8, 2), generate(cold, prompt, 8, 2));
     found += static_cast<int64_t>(prompt) / kPageTokens * kPageTokens;  // the last token is another one
-    EXPECT_EQ(warm.cache_use().found, found);
+    EXPECT_EQ(warm.use().found, found);
   }
   // New weights make it worthless.
   {
@@ -210,7 +199,7 @@ TEST_F(KvCache, WhatEarlierSequencesLeftIsFoundWithTheSameBits) {
   warm.refresh(1);
   Engine cold(model, {.max_batch = 2});
   expect_equal(generate(warm, longest, 8, 3), generate(cold, longest, 8, 3));
-  EXPECT_EQ(warm.cache_use().found, found);
+  EXPECT_EQ(warm.use().found, found);
 }
 
 TEST_F(KvCache, KeptResponsesGiveWayAndAreExtendedWithTheSameBits) {
@@ -229,7 +218,7 @@ TEST_F(KvCache, KeptResponsesGiveWayAndAreExtendedWithTheSameBits) {
     std::vector<Completion> extended;
     while (!engine.idle())
       for (Engine::Finished& each : engine.step()) extended.push_back(std::move(each.completion));
-    return std::pair(extended, engine.cache_use().preempted);
+    return std::pair(extended, engine.use().preempted);
   };
   const auto [roomy, none] = run(12);
   const auto [tight, some] = run(3);
