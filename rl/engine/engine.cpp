@@ -63,7 +63,14 @@ Engine::Engine(trainer::Transformer& model, const EngineOptions& options)
 
 Engine::Use Engine::use() const {
   const int64_t page = page_bytes(model_.spec(), !model_.device().is_cpu());
-  return {pages_.count() * page, pages_.most_used() * page, preempted_, found_, passes_, drafted_, accepted_};
+  return {.bytes = pages_.count() * page,
+          .used_bytes = (pages_.count() - pages_.free()) * page,
+          .most_bytes = pages_.most_used() * page,
+          .preempted = preempted_,
+          .found = found_,
+          .passes = passes_,
+          .drafted = drafted_,
+          .accepted = accepted_};
 }
 
 void Engine::refresh(int64_t version) {

@@ -86,7 +86,8 @@ class Engine {
   // Counts what the engine and its cache have done since the engine was made.
   struct Use {
     int64_t bytes = 0;       // of the whole cache
-    int64_t most_bytes = 0;  // largest number of bytes in use
+    int64_t used_bytes = 0;  // bytes that sequences use now
+    int64_t most_bytes = 0;  // largest number of them
     int64_t preempted = 0;   // sequences that gave up their pages
     int64_t found = 0;       // tokens that were not run, because the cache still had them from other sequences
     int64_t passes = 0;      // forward passes that gave tokens
