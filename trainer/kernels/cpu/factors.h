@@ -86,13 +86,16 @@ inline CachedRows<Bf16> pack_rows(const Bf16* a, int64_t a_row, int64_t rows, in
     std::memcpy(to + r * width, a + r * a_row, static_cast<size_t>(count) * sizeof(Bf16));
   }
 #else
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t p = 0; p < count; p += kLanes) {
-      const int64_t n = min_of(kLanes, count - p);
-      Pair pairs[kLanes / 2] = {};
-      std::memcpy(pairs, a + r * a_row + p, static_cast<size_t>(n) * sizeof(Bf16));
-      store_some(to + r * width + p, odd_even(pairs), round_up(n, 2));
-    }
+  const int64_t whole = count / kLanes * kLanes;
+  for (int64_t r = 0; r < rows; ++r) {
+    const Bf16* from = a + r * a_row;
+    float* row = to + r * width;
+    for (int64_t p = 0; p < whole; p += kLanes) store(row + p, odd_even(reinterpret_cast<const Pair*>(from + p)));
+    if (whole == count) continue;
+    Pair last[kLanes / 2] = {};
+    std::memcpy(last, from + whole, static_cast<size_t>(count - whole) * sizeof(Bf16));
+    store_some(row + whole, odd_even(last), width - whole);
+  }
 #endif
   return {to, width, 1, kTileRows * width};
 }
