@@ -50,14 +50,18 @@ trainer::ModelSpec spec_of(const std::string& shape, const std::string& precisio
     return spec;
   }
   model.qk_norm = shape == "10m";
+  model.init_std = 0.08;  // so that some tokens are likelier than others
   model.precision = precision;
   return trainer::resolve(model, vocab);
 }
 
 std::unique_ptr<trainer::Transformer> load(const std::string& shape, const std::string& precision) {
-  auto model = std::make_unique<trainer::Transformer>(spec_of(shape, precision), torch::kCPU, 1, trainer::Sharding{},
-                                                      trainer::Purpose::kInference);
-  if (!std::filesystem::exists(shape)) return model;
+  const bool saved = std::filesystem::exists(shape);
+  auto model = std::make_unique<trainer::Transformer>(
+      spec_of(shape, precision), torch::kCPU, 1, trainer::Sharding{},
+      saved ? trainer::Purpose::kInference
+            : trainer::Purpose::kTraining);  // only the latter begins with random weights
+  if (!saved) return model;
   const auto files = trainer::open_model_files(shape);
   model->fill([&](const trainer::ParamInfo& info, int64_t begin, int64_t end, float* out) {
     files->read(info, begin, end, out);
