@@ -12,6 +12,8 @@
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
+# shellcheck source=scripts/models_environment.sh
+. "$(dirname "$0")/models_environment.sh"
 
 kind=model
 case ${1-} in
@@ -20,30 +22,8 @@ case ${1-} in
   -*) die 64 "no option '$1'; see --help" ;;
 esac
 models_venv=$cache/models-venv
-lock=$repo/tests/models/requirements.txt
-llama_cpp_lock=$repo/tests/models/requirements_llama_cpp.txt
-install() { "$models_venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes "$@" </dev/null; }
-
-if ! cmp -s "$lock" "$models_venv/.terse-lock"; then
-  say "Python environment with transformers -> $models_venv"
-  rm -rf "$models_venv"
-  python3 -m venv "$models_venv"
-  install --only-binary=:all: -r "$lock" || die 1 "could not install the packages of $lock; run the command again"
-  for site in "$models_venv"/lib/python3.*/site-packages; do echo "$libtorch" >"$site/libtorch.pth"; done
-  cp "$lock" "$models_venv/.terse-lock"
-fi
-if [ "$kind" = llama-cpp ] && ! cmp -s "$llama_cpp_lock" "$models_venv/.terse-llama-cpp-lock"; then
-  say "building llama.cpp -> $models_venv"
-  tools=$(mktemp)
-  trap 'rm -f "$tools"' EXIT
-  sed '/^llama-cpp-python/,$d' "$llama_cpp_lock" >"$tools"
-  jobs=$(build_jobs /proc/meminfo)
-  install --only-binary=:all: -r "$tools" &&
-    CMAKE_ARGS=-DLLAVA_BUILD=OFF CMAKE_BUILD_PARALLEL_LEVEL=$jobs \
-      install --no-build-isolation --no-binary=llama-cpp-python -r "$llama_cpp_lock" ||
-    die 1 "could not install the packages of $llama_cpp_lock; run the command again"
-  cp "$llama_cpp_lock" "$models_venv/.terse-llama-cpp-lock"
-fi
+transformers_environment "$models_venv"
+if [ "$kind" = llama-cpp ]; then add_llama_cpp "$models_venv"; fi
 
 (build release auto terse model_logits)  # in a subshell, because it changes the folder and MODEL may be relative
 if [ "$kind" != tiny ] && [ $# = 0 ]; then

@@ -26,6 +26,8 @@ struct Options {
   std::optional<std::string> config;
   int64_t sequences = 4, tokens = 256;          // of an update
   int64_t prompt_tokens = 32, new_tokens = 64;  // of a response
+  int64_t batch = 0, prompts = 0;               // sequences decoded together, different prompts among them; 0: several
+  std::string only = "all";                     // all | training | generation
   int64_t vocab = 0;
   double seconds = 2;
   bool json = false;
@@ -44,9 +46,51 @@ constexpr const char* kMore =
     "Examples:\n"
     "  terse bench\n"
     "  terse bench configs/shakespeare_10m.yaml\n"
-    "  terse bench configs/smollm2_gsm8k.yaml --tokens 512 --set model.precision=bf16 --json";
+    "  terse bench configs/smollm2_gsm8k.yaml --tokens 512 --set model.precision=bf16 --json\n"
+    "  terse bench configs/shakespeare_10m.yaml --only generation --batch 16 --prompts 1 --prompt-tokens 128";
 
 constexpr int64_t kGroup = 16;  // samples of one prompt
+
+// (sequences, prompts) of each figure of generation.
+std::vector<std::pair<int64_t, int64_t>> batches(const Options& options) {
+  if (options.batch == 0 && options.prompts == 0) return {{1, 1}, {8, 8}, {32, 32}, {kGroup, 1}};
+  const int64_t prompts = options.prompts == 0 ? options.batch : options.prompts;
+  if (options.batch == 0 || options.batch % prompts != 0)
+    throw UsageError(fmt::format("--prompts {} does not divide --batch {}", prompts, options.batch));
+  return {{options.batch, prompts}};
+}
+
+nlohmann::json training_figures(const Options& options, const trainer::ModelSpec& spec, torch::Device device,
+                                double matmul) {
+  const int64_t tokens = std::min(options.tokens, spec.max_seq_len);
+  const bench::TrainingSpeed training =
+      bench::measure_training(spec, device, {options.sequences, tokens}, options.seconds);
+  return {{"sequences", options.sequences},
+          {"tokens", tokens},
+          {"seconds", training.seconds},
+          {"tokens_per_s", training.tokens_per_second},
+          {"of_matmul", training.flops / matmul}};
+}
+
+nlohmann::json generation_figures(const Options& options, const trainer::ModelSpec& spec, torch::Device device,
+                                  const bench::MachineSpeed& machine, double matmul) {
+  nlohmann::json figures = nlohmann::json::array();
+  const int64_t longest = spec.max_seq_len, added = std::min(options.new_tokens, longest / 2);
+  for (const auto& [sequences, prompts] : batches(options)) {
+    const bench::GenerationShape shape{sequences, prompts, std::min(options.prompt_tokens, longest - added), added};
+    const bench::GenerationSpeed speed = bench::measure_generation(spec, device, shape, options.seconds);
+    figures.push_back({{"sequences", sequences},
+                       {"prompts", prompts},
+                       {"prompt_tokens", shape.prompt_tokens},
+                       {"new_tokens", shape.new_tokens},
+                       {"seconds", speed.seconds},
+                       {"tokens_per_s", speed.tokens_per_second},
+                       {"step_seconds", speed.step_seconds},
+                       {"of_memory", speed.weight_bytes / speed.step_seconds / machine.memory_read},
+                       {"of_matmul", speed.flops / speed.step_seconds / matmul}});
+  }
+  return figures;
+}
 
 nlohmann::json measure(const Options& options, const GlobalOptions& globals) {
   std::optional<plan::Run> run;
@@ -65,30 +109,9 @@ nlohmann::json measure(const Options& options, const GlobalOptions& globals) {
   if (!run) return result;
   const trainer::ModelSpec spec = run->spec();
   const double matmul = spec.bf16 ? machine.matmul_bf16 : machine.matmul_fp32;
-  const int64_t longest = spec.max_seq_len, tokens = std::min(options.tokens, longest);
-  const bench::TrainingSpeed training =
-      bench::measure_training(spec, device, {options.sequences, tokens}, options.seconds);
   result["precision"] = spec.bf16 ? "bf16" : "fp32";
-  result["training"] = {{"sequences", options.sequences},
-                        {"tokens", tokens},
-                        {"seconds", training.seconds},
-                        {"tokens_per_s", training.tokens_per_second},
-                        {"of_matmul", training.flops / matmul}};
-  for (const auto& [sequences, prompts] :
-       std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {8, 8}, {32, 32}, {kGroup, 1}}) {
-    const int64_t added = std::min(options.new_tokens, longest / 2);
-    const bench::GenerationShape shape{sequences, prompts, std::min(options.prompt_tokens, longest - added), added};
-    const bench::GenerationSpeed speed = bench::measure_generation(spec, device, shape, options.seconds);
-    result["generation"].push_back({{"sequences", sequences},
-                                    {"prompts", prompts},
-                                    {"prompt_tokens", shape.prompt_tokens},
-                                    {"new_tokens", shape.new_tokens},
-                                    {"seconds", speed.seconds},
-                                    {"tokens_per_s", speed.tokens_per_second},
-                                    {"step_seconds", speed.step_seconds},
-                                    {"of_memory", speed.weight_bytes / speed.step_seconds / machine.memory_read},
-                                    {"of_matmul", speed.flops / speed.step_seconds / matmul}});
-  }
+  if (options.only != "generation") result["training"] = training_figures(options, spec, device, matmul);
+  if (options.only != "training") result["generation"] = generation_figures(options, spec, device, machine, matmul);
   return result;
 }
 
@@ -110,12 +133,14 @@ void print(const nlohmann::json& result) {
                {"reading memory", giga("memory_read"), "GB/s"}};
   if (machine.at("cache_read") > 0) rows.push_back({"reading caches", giga("cache_read"), "GB/s"});
   print_result("{}", table(rows, {0, 2}));
-  if (!result.contains("training")) return;
-  const nlohmann::json& training = result.at("training");
-  print_result("\ntraining in {}: {} sequences of {} tokens in {:.3g} s, {} tokens/s, {} of matmul\n\n",
-               result.at("precision").get<std::string>(), training.at("sequences").dump(), training.at("tokens").dump(),
-               training.at("seconds").get<double>(), per_second(training.at("tokens_per_s")),
-               percent(training.at("of_matmul")));
+  if (result.contains("training")) {
+    const nlohmann::json& training = result.at("training");
+    print_result("\ntraining in {}: {} sequences of {} tokens in {:.3g} s, {} tokens/s, {} of matmul\n",
+                 result.at("precision").get<std::string>(), training.at("sequences").dump(),
+                 training.at("tokens").dump(), training.at("seconds").get<double>(),
+                 per_second(training.at("tokens_per_s")), percent(training.at("of_matmul")));
+  }
+  if (!result.contains("generation")) return;
   rows = {{"generating sequences", "prompts", "tokens of each", "new tokens", "tokens/s", "a step, ms", "of memory",
            "of matmul"}};
   for (const nlohmann::json& row : result.at("generation"))
@@ -123,7 +148,7 @@ void print(const nlohmann::json& result) {
                     row.at("new_tokens").dump(), per_second(row.at("tokens_per_s")),
                     fmt::format("{:.2f}", 1e3 * row.at("step_seconds").get<double>()), percent(row.at("of_memory")),
                     percent(row.at("of_matmul"))});
-  print_result("{}", table(rows));
+  print_result("\n{}", table(rows));
 }
 
 }  // namespace
@@ -136,6 +161,9 @@ void add_bench(const Command& parent) {
   command.number("--tokens", options->tokens, 2, 1 << 24, "Tokens of each (default: 256, or the longest sequence)");
   command.number("--prompt-tokens", options->prompt_tokens, 1, 1 << 24, "Tokens of a prompt (default: 32)");
   command.number("--new-tokens", options->new_tokens, 2, 1 << 24, "Tokens of a response (default: 64)");
+  command.number("--batch", options->batch, 1, 1 << 20, "Generate this many sequences (default: 1, 8, 32 and 16)");
+  command.number("--prompts", options->prompts, 1, 1 << 20, "Different prompts among them (default: all differ)");
+  command.choice("--only", "PART", options->only, {"all", "training", "generation"}, "Leave the other part out");
   command.number("--vocab", options->vocab, 2, 1 << 30, "Size of the vocabulary (default: the tokenizer's)");
   command.number("--seconds", options->seconds, 0.001, 3600, "Time for each figure (default: 2)");
   command.flag("--json", options->json, "Print as JSON");

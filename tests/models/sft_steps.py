@@ -73,41 +73,42 @@ def gradient(model, batch):
     return total
 
 
-def by_pytorch(folder, steps):
+def by_pytorch(folder, steps, lines=LINES, settings=OPTIMIZER):
     """Returns the losses and the weights."""
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    batch = [encode(tokenizer, line) for line in LINES]
+    batch = [encode(tokenizer, line) for line in lines]
     named = dict(model.named_parameters())  # a tied head is not listed again
     decays = {name: parameter.dim() > 1 and "embed_tokens" not in name for name, parameter in named.items()}
     groups = [
-        {"params": [named[n] for n in named if decays[n]], "weight_decay": OPTIMIZER["weight_decay"]},
+        {"params": [named[n] for n in named if decays[n]], "weight_decay": settings["weight_decay"]},
         {"params": [named[n] for n in named if not decays[n]], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups, lr=OPTIMIZER["lr"], betas=(OPTIMIZER["beta1"], OPTIMIZER["beta2"]), eps=OPTIMIZER["eps"])
+    optimizer = torch.optim.AdamW(groups, lr=settings["lr"], betas=(settings["beta1"], settings["beta2"]), eps=settings["eps"])
     losses = []
     for _ in range(steps):
         optimizer.zero_grad()
         losses.append(gradient(model, batch))
-        torch.nn.utils.clip_grad_norm_(model.parameters(), OPTIMIZER["clip_grad_norm"])
+        torch.nn.utils.clip_grad_norm_(model.parameters(), settings["clip_grad_norm"])
         optimizer.step()
     return losses, {name: parameter.detach() for name, parameter in named.items()}
 
 
-def by_terse(terse, original, steps):
+def by_terse(terse, original, steps, lines=LINES, settings=OPTIMIZER, threads=1):
+    """The same. It writes its files beside the folder of the model."""
     folder = original.parent / f"sft-{steps}"
     folder.mkdir()
-    (folder / "lines.jsonl").write_text("".join(json.dumps(line) + "\n" for line in LINES))
+    (folder / "lines.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     config = {
         "stages": ["sft"],
-        "run": {"device": "cpu", "threads": 1, "log_every": 1},
+        "run": {"device": "cpu", "threads": threads, "log_every": 1},
         "model": {"init": str(original), "max_seq_len": 512, "precision": "fp32"},
         "sft": {
             "train": str(folder / "lines.jsonl"),
             "val_fraction": 0,
             "steps": steps,
-            "batch_size": len(LINES),
-            "optimizer": OPTIMIZER,
+            "batch_size": len(lines),
+            "optimizer": settings,
         },
     }
     (folder / "config.yaml").write_text(json.dumps(config))  # JSON is YAML

@@ -9,7 +9,7 @@ from pathlib import Path
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 LAUNCHERS = SCRIPTS.parent / "launch"
 PROGRAMS = ["setup.sh", "quickstart.sh", "test.sh", "format.sh", "smoke_gpu.sh", "update_config_docs.sh", "check_includes", "check_writers",
-            "slurm_node.sh", "mutate.sh"]
+            "slurm_node.sh", "mutate.sh", "bench_peers.sh"]
 
 
 def run(*command, **environment):

@@ -57,6 +57,29 @@ TEST_F(BenchCommand, MeasuresTheModelOfAConfiguration) {
   EXPECT_EQ(json.at("generation").back().at("prompts"), 1);
 }
 
+TEST_F(BenchCommand, MeasuresOnePartAndOneBatch) {
+  const std::vector<std::string> small = {"a.yaml", "--tokens",        "16", "--new-tokens",
+                                          "4",      "--prompt-tokens", "4",  "--json"};
+  const auto measured = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), small.begin(), small.end());
+    const Result result = bench(more);
+    EXPECT_EQ(result.code, 0) << result.err;
+    return nlohmann::json::parse(result.out);
+  };
+  EXPECT_FALSE(measured({"--only", "training"}).contains("generation"));
+  const auto json = measured({"--only", "generation", "--batch", "6", "--prompts", "2"});
+  EXPECT_FALSE(json.contains("training"));
+  ASSERT_EQ(json.at("generation").size(), 1u);
+  EXPECT_EQ(json.at("generation")[0].at("sequences"), 6);
+  EXPECT_EQ(json.at("generation")[0].at("prompts"), 2);
+  EXPECT_EQ(measured({"--batch", "3"}).at("generation")[0].at("prompts"), 3);
+}
+
+TEST_F(BenchCommand, RefusesPromptsThatDoNotDivideTheBatch) {
+  EXPECT_EQ(bench({"a.yaml", "--batch", "6", "--prompts", "4"}).code, 64);
+  EXPECT_EQ(bench({"a.yaml", "--prompts", "4"}).code, 64);
+}
+
 TEST_F(BenchCommand, PrintsATable) {
   const Result result = bench({"a.yaml", "--tokens", "16", "--new-tokens", "4", "--prompt-tokens", "4"});
   ASSERT_EQ(result.code, 0) << result.err;
