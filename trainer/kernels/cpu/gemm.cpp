@@ -13,6 +13,7 @@ namespace {
 
 constexpr int64_t kDepth = 192;  // steps of a block of the summed dimension: a panel of b takes up to 24 KB
 constexpr int64_t kRowBlock = 8 * kTileRows;    // rows that share a panel of b; their part of a stays in the caches
+constexpr int64_t kTallBlock = 32 * kTileRows;  // the same where copying the panel costs more than reading a again
 constexpr int64_t kRowsToPack = 2 * kTileRows;  // with fewer rows, copying a panel of floats does not pay
 constexpr int64_t kTreeRows = 16 * kTileRows;   // rows of a block whose sums over sequences stay in the caches
 
@@ -139,11 +140,12 @@ void parallel_product(const T* a, const Weight<T>& b, const Output& out, int64_t
     const Range c = share(cols, grid.col_parts, part % grid.col_parts, kTileCols);
     if (r.begin == r.end || c.begin == c.end) return;
     const int64_t panel_size = kDepth * kTileCols;
-    const int64_t rows_size = std::is_same_v<T, float> ? 0 : min_of(kRowBlock, rows) * Factor<T>::steps(count);
+    const int64_t block_rows = std::is_same_v<T, float> && b.step > 0 ? kTallBlock : kRowBlock;
+    const int64_t rows_size = std::is_same_v<T, float> ? 0 : min_of(block_rows, rows) * Factor<T>::steps(count);
     auto* const panel = reinterpret_cast<Cached<T>*>(scratch(panel_size + rows_size));
     const Weight<T> mine = b.from(c.begin);
-    for (int64_t row = r.begin; row < r.end; row += kRowBlock) {
-      const int64_t height = min_of(kRowBlock, r.end - row);
+    for (int64_t row = r.begin; row < r.end; row += block_rows) {
+      const int64_t height = min_of(block_rows, r.end - row);
       const CachedRows<T> block = pack_rows(a + row * count, count, height, count, panel + panel_size);
       const Output to = out.at(row, c.begin);
       const bool few = b.step == 0 ? height <= kTileRows : std::is_same_v<T, float> && height < kRowsToPack;
