@@ -60,6 +60,7 @@ class Learner {
         adaptive_(rl_.penalty.kind == "adaptive"),
         model_(session.model()),
         optimizer_(model_.params(), rl_.optimizer),
+        peak_(session.matmul_speed()),
         guard_(rl_.optimizer.max_nonfinite_steps),
         engine_(model_, engine_options(config_.engine, &session.signals())),
         controller_(task),
@@ -117,6 +118,7 @@ class Learner {
     // 3. Updates: policy loss, entropy bonus and demonstrations. rl.updates_per_batch updates share the groups.
     update(record, demonstrations);
     record.train_seconds = lap(mark);
+    record.mfu = trainer::mfu(model_.spec(), record.trained, record.train_seconds, peak_);
 
     session_.world().enter("student");
     // 4. Student updates: the student learns a shorter form.
@@ -244,6 +246,7 @@ class Learner {
   const bool adaptive_;
   trainer::Transformer& model_;
   trainer::AdamW optimizer_;
+  const double peak_;  // floating-point operations per second
   trainer::SkipGuard guard_;
   Engine engine_;
   CompressionController controller_;

@@ -108,7 +108,7 @@ struct Staleness {
 void StepRecord::add(const UpdateResult& result, double norm, bool first) {
   if (first) update = result;
   grad_norm = norm;
-  trained_tokens += result.tokens;
+  trained += result.work;
   stats.add(result.stats);
 }
 
@@ -161,7 +161,8 @@ trainer::Metrics StepRecord::metrics(double entropy_weight) const {
       {"time/train", train_seconds},
       {"time/student", student_seconds},
       {"step_time", seconds()},
-      {"tokens_per_s", (generated + static_cast<double>(trained_tokens)) / seconds()},
+      {"tokens_per_s", (generated + trained.tokens) / seconds()},
+      {"mfu", mfu},
       {"rollout/tokens_per_s", generated / (generates_ahead ? seconds() : rollout_seconds)},
   });
   m.merge(sampled_metrics(batch.sampled));

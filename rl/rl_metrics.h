@@ -12,12 +12,13 @@ struct StepRecord {
   UpdateResult update;         // of the first update
   double grad_norm = 0;        // of the last update
   PolicyStats stats;           // of all updates
-  int64_t trained_tokens = 0;  // of all updates
+  trainer::TokenWork trained;  // by all updates
   double lr = 0;
   double rollout_seconds = 0;    // time of generating here, or of waiting for groups
   bool generates_ahead = false;  // other ranks generate during the whole step
   double train_seconds = 0;
   double student_seconds = 0;
+  std::optional<double> mfu;  // of the updates
 
   double seconds() const { return rollout_seconds + train_seconds + student_seconds; }
 

@@ -3,6 +3,8 @@
 
 #include <numeric>
 
+#include "trainer/model/profile_scope.h"
+
 namespace terse::trainer {
 
 std::vector<double> sequence_sums(const torch::Tensor& values, const torch::Tensor& sequences) {
@@ -14,6 +16,11 @@ std::vector<double> sequence_sums(const torch::Tensor& values, const torch::Tens
   for (int64_t s = 0; s + 1 < bounds.size(0); ++s)
     sums.push_back(std::accumulate(value + start[s], value + start[s + 1], 0.0));
   return sums;
+}
+
+void backward(const torch::Tensor& loss) {
+  const ProfileScope scope("backward");
+  loss.backward();
 }
 
 }  // namespace terse::trainer

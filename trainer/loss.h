@@ -7,18 +7,19 @@
 #include <vector>
 
 #include "trainer/mean.h"
+#include "trainer/speed/flops.h"
 
 namespace terse::trainer {
 
 struct LossSum {
-  double sum = 0;      // of per-token losses times their weights
-  double count = 0;    // of weights
-  int64_t tokens = 0;  // of the batch, with a weight or without
+  double sum = 0;       // of per-token losses times their weights
+  double count = 0;     // of weights
+  TokenWork work = {};  // of the batch; its tokens have a weight or have none
 
   LossSum& operator+=(const LossSum& other) {
     sum += other.sum;
     count += other.count;
-    tokens += other.tokens;
+    work += other.work;
     return *this;
   }
   std::optional<double> mean() const { return mean_of(sum, count); }  // nothing when no token carries a weight
@@ -28,5 +29,8 @@ struct LossSum {
 // sequences of the batch. values: [M] on any device. sequences: int32 [B + 1], the index of the first value of each
 // sequence, then M.
 std::vector<double> sequence_sums(const torch::Tensor& values, const torch::Tensor& sequences);
+
+// Computes the gradients of a loss: the backward pass.
+void backward(const torch::Tensor& loss);
 
 }  // namespace terse::trainer

@@ -10,6 +10,7 @@
 
 #include "trainer/kernels/kernels.h"
 #include "trainer/model/ops/ops_fused.h"
+#include "trainer/model/profile_scope.h"
 
 namespace terse::trainer {
 
@@ -38,6 +39,7 @@ AdamW::AdamW(FlatParams& params, const configs::Optimizer& config, const kernels
       v_(torch::zeros_like(params.master())) {}
 
 double AdamW::grad_norm() const {
+  const ProfileScope scope("gradient norm");
   const torch::Tensor& grad = params_.grad();
   const Sharding& sharding = params_.sharding();
   if (!grad.is_cpu()) {
@@ -93,6 +95,7 @@ std::vector<AdamW::Range> AdamW::ranges() const {
 }
 
 AdamW::Update AdamW::step(double lr) {
+  const ProfileScope scope("optimizer");
   torch::NoGradGuard no_grad;
   Update update;
   params_.finish_grad();
@@ -115,6 +118,7 @@ AdamW::Update AdamW::step(double lr) {
 }
 
 void AdamW::update_on_cpu(double clip, double lr) {
+  const ProfileScope scope("AdamW");
   const double updates = static_cast<double>(updates_);
   for (const Range& range : ranges()) {
     kernels::cpu().adamw({.weight = params_.master().data_ptr<float>() + range.begin,
@@ -135,6 +139,7 @@ void AdamW::update_on_cpu(double clip, double lr) {
 }
 
 void AdamW::update_by_kernel(double clip, double lr) {
+  const ProfileScope scope("AdamW");
   torch::Tensor& master = params_.master();
   const torch::Tensor working = params_.working_copy();
   const double updates = static_cast<double>(updates_);
@@ -161,6 +166,7 @@ void AdamW::update_by_kernel(double clip, double lr) {
 }
 
 void AdamW::update_by_libtorch(double clip, double lr) {
+  const ProfileScope scope("AdamW");
   torch::Tensor& grad = params_.grad();
   if (clip != 1.0) grad.mul_(clip);
   const std::vector<torch::Tensor> count = {torch::full({}, static_cast<double>(updates_), grad.options())};

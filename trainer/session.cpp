@@ -14,6 +14,7 @@
 #include "trainer/device.h"
 #include "trainer/saved_model/initial_weights.h"
 #include "trainer/saved_model/saved_model.h"
+#include "trainer/speed/matmul_speed.h"
 
 namespace terse::trainer {
 
@@ -107,6 +108,22 @@ Session::Session(const configs::RunConfig& config, std::filesystem::path dir, co
   } catch (const checkpoints::Interrupted&) {
     throw StopRequested();
   }
+}
+
+double Session::matmul_speed() {
+  if (matmul_speed_) return *matmul_speed_;
+  constexpr double kSeconds = 0.05;
+  const bool alone = world_.place().ranks == 1;
+  if (!alone) barrier(world_.group(device_), "measure the speed together");
+  const bool bf16 = model_->spec().bf16;
+  matmul_speed_ = bf16 ? trainer::matmul_speed(device_, torch::kBFloat16, kSeconds) : 0;
+  if (!bf16 || device_.is_cpu())
+    matmul_speed_ = std::max(*matmul_speed_, trainer::matmul_speed(device_, torch::kFloat32, kSeconds));
+  if (alone) return *matmul_speed_;
+  torch::Tensor sum = torch::full({1}, *matmul_speed_, torch::kFloat64).to(device_);
+  world_.group(device_).all_reduce("speed of all ranks", sum, Reduce::kSum).wait();
+  matmul_speed_ = sum.item<double>();
+  return *matmul_speed_;
 }
 
 std::vector<std::string> Session::exchange(std::string_view name, const std::string& mine) {

@@ -56,6 +56,10 @@ class Session {
   Transformer& model() { return *model_; }
   MetricLogger& metrics() { return *metrics_; }
 
+  // Floating-point operations per second of a matrix product in the dtype of the weights, on all ranks together.
+  // Collective: the first call measures, on all ranks at the same time, because ranks of one machine share it.
+  double matmul_speed();
+
   // Returns the progress and the saved tensors from which `stage` resumes, or nullopt when it starts from the
   // beginning. Only the first call returns them.
   struct Resume {
@@ -125,7 +129,8 @@ class Session {
   nlohmann::json init_;                       // where the initial weights came from; null: they were random
   std::map<std::string, std::string> files_;  // of every checkpoint; see saved_model/saved_model.h
   int64_t global_step_ = 0;                   // updates over all stages
-  std::optional<int64_t> on_disk_ = 0;        // of the newest checkpoint; empty if it could not be written
+  std::optional<double> matmul_speed_;
+  std::optional<int64_t> on_disk_ = 0;  // of the newest checkpoint; empty if it could not be written
 };
 
 }  // namespace terse::trainer

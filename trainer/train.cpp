@@ -55,9 +55,13 @@ LossSum weights_and_tokens(const Transformer& model, const BatchShare& batch) {
   const data::Batch& mine = batch.mine;
   const torch::Tensor lengths = mine.sequences.diff().to(torch::kFloat64);
   const double* length = lengths.data_ptr<double>();
-  const std::vector<double> sums = totals(
-      model, batch.sequences, {sequence_sums(mine.weights, mine.sequences), {length, length + mine.sequence_count()}});
-  return {0, sums[0], static_cast<int64_t>(sums[1])};
+  const torch::Tensor first_segments = torch::searchsorted(mine.segments, mine.sequences, /*out_int32=*/true);
+  const std::vector<double> sums = totals(model, batch.sequences,
+                                          {sequence_sums(mine.weights, mine.sequences),
+                                           {length, length + mine.sequence_count()},
+                                           sequence_sums(mine.weights.ne(0), mine.sequences),
+                                           sequence_sums(mine.segments.diff().square(), first_segments)});
+  return {0, sums[0], {sums[1], sums[2], sums[3]}};
 }
 
 // The steps of the loop and its state. When an evaluation is interrupted, its step is saved with a pending record. The
@@ -69,6 +73,7 @@ class Supervised {
         stage_(stage),
         model_(session.model()),
         optimizer_(model_.params(), stage.optimizer),
+        peak_(session.matmul_speed()),
         guard_(stage.optimizer.max_nonfinite_steps),
         progress_{stage.name, 0, 0, 0, {}} {}
 
@@ -110,7 +115,7 @@ class Supervised {
     // 4. Account.
     progress_.step += 1;
     session_.step_done();
-    progress_.tokens += loss.tokens;
+    progress_.tokens += static_cast<int64_t>(loss.work.tokens);
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     progress_.seconds += seconds;
     progress_.extra = {{"stream", stage_.stream->state()}, {"skipped", guard_.state()}};
@@ -118,7 +123,8 @@ class Supervised {
                                  {"lr", lr},
                                  {"grad_norm", update.grad_norm},
                                  {"step_time", seconds},
-                                 {"tokens_per_s", static_cast<double>(loss.tokens) / seconds}});
+                                 {"tokens_per_s", loss.work.tokens / seconds},
+                                 {"mfu", mfu(model_.spec(), loss.work, seconds, peak_)}});
   }
 
   // 5. Evaluate, log, save. The last step is saved before its evaluation, which may take long.
@@ -146,6 +152,7 @@ class Supervised {
   const SupervisedStage& stage_;
   Transformer& model_;
   AdamW optimizer_;
+  const double peak_;  // floating-point operations per second
   SkipGuard guard_;
   StageProgress progress_;
   std::optional<double> loss_;  // of the last step
@@ -173,7 +180,7 @@ LossSum accumulate_cross_entropy(Transformer& model, const BatchShare& batch, in
     const Transformer::LogProbs probs = model.logprobs(micro.batch, micro.rows, {}, mode);
     const torch::Tensor loss = micro.losses(probs);
     const std::vector<double> sums = micro.sums(loss);
-    with_auxiliary(loss.sum() * (scale / whole.count), probs.auxiliary_loss, scale / whole.count).backward();
+    backward(with_auxiliary(loss.sum() * (scale / whole.count), probs.auxiliary_loss, scale / whole.count));
     losses.insert(losses.end(), sums.begin(), sums.end());
   });
   whole.sum = totals(model, batch.sequences, {losses}).front();

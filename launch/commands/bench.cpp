@@ -40,9 +40,13 @@ constexpr const char* kMore =
     "and 32\n"
     "sequences and of 16 samples of one prompt. `of matmul` compares their floating-point operations with the speed of "
     "the matrix\n"
-    "products in the same precision, `of memory` the bytes of the weights in a step with the speed of reading memory. "
-    "Every figure is\n"
-    "a median. Other programs that run at the same time make all of them worse.\n\n"
+    "products in the same precision (for bf16: in fp32 where that is faster), `of memory` the bytes of the weights in "
+    "a "
+    "step with the\n"
+    "speed of reading memory. Every figure is a median; that of matrix products is the fastest. Other programs that "
+    "run "
+    "at the same\n"
+    "time make all of them worse.\n\n"
     "Examples:\n"
     "  terse bench\n"
     "  terse bench configs/shakespeare_10m.yaml\n"
@@ -108,7 +112,7 @@ nlohmann::json measure(const Options& options, const GlobalOptions& globals) {
                              {"cache_read", machine.cache_read}}}};
   if (!run) return result;
   const trainer::ModelSpec spec = run->spec();
-  const double matmul = spec.bf16 ? machine.matmul_bf16 : machine.matmul_fp32;
+  const double matmul = machine.matmul(spec.bf16);
   result["precision"] = spec.bf16 ? "bf16" : "fp32";
   if (options.only != "generation") result["training"] = training_figures(options, spec, device, matmul);
   if (options.only != "training") result["generation"] = generation_figures(options, spec, device, machine, matmul);
@@ -175,6 +179,7 @@ void add_bench(const Command& parent) {
       print(result);
     return kDone;
   });
+  add_bench_profile(command);
 }
 
 }  // namespace terse::launch

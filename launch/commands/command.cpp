@@ -123,7 +123,8 @@ void Command::global_options(unsigned listed) const {
 void Command::finish(unsigned uses, const std::string& more, std::function<int()> action) const {
   global_options(uses);
   app_->footer(more);
-  app_->callback([invocation = invocation_, uses, action = std::move(action)] {
+  app_->callback([app = app_, invocation = invocation_, uses, action = std::move(action)] {
+    if (!app->get_subcommands().empty()) return;  // CLI11 calls it after that of the command below
     invocation->uses = uses;
     invocation->action = action;
   });

@@ -71,8 +71,9 @@ class Command {
 
   // Adds the global options. Those not in `listed` are accepted, but --help does not show them.
   void global_options(unsigned listed) const;
-  // Completes a command. `uses` are the global options that have an effect on it. --help prints `more` (an explanation,
-  // then examples) below the options. `action` does the work and returns the exit code.
+  // Completes a command, which may have commands below it as well. `uses` are the global options that have an effect on
+  // it. --help prints `more` (an explanation, then examples) below the options. `action` does the work and returns the
+  // exit code.
   void finish(unsigned uses, const std::string& more, std::function<int()> action) const;
   // Completes a command that only has commands below it.
   void finish_group() const;
@@ -94,6 +95,7 @@ void add_config(const Command& root);
 void add_doctor(const Command& root);
 void add_plan(const Command& root);
 void add_bench(const Command& root);
+void add_bench_profile(const Command& bench);
 void add_data(const Command& root);
 void add_tokenizer(const Command& root);
 void add_convert(const Command& root);

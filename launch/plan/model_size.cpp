@@ -1,8 +1,6 @@
 // Asks ParamLayout for the sizes. All blocks are alike, so the layout of one block serves for a model of any depth.
 #include "launch/plan/model_size.h"
 
-#include <numeric>
-
 #include "trainer/model/param_layout.h"
 
 namespace terse::launch::plan {
@@ -11,7 +9,7 @@ namespace {
 
 using trainer::WeightSet;
 
-trainer::ParamLayout layout_with_one_block(ModelSpec spec, WeightSet set = WeightSet::kModel) {
+trainer::ParamLayout layout_with_one_block(ModelSpec spec, WeightSet set) {
   spec.layers = 1;
   return trainer::ParamLayout(spec, set);
 }
@@ -25,18 +23,6 @@ std::vector<double> sizes(const ModelSpec& spec, WeightSet set) {
   return units;
 }
 
-// The weights that multiply a token.
-double multiplying_weights(const ModelSpec& spec) {
-  const trainer::ParamUnit block = layout_with_one_block(spec).units[1];
-  const double matrices = static_cast<double>(block.decayed_end - block.begin);
-  return static_cast<double>(spec.layers) * matrices + static_cast<double>(spec.hidden_size * spec.vocab);
-}
-
-double adapter_weights(const ModelSpec& spec) {
-  const std::vector<double> adapters = sizes(spec, WeightSet::kAdapters);
-  return std::accumulate(adapters.begin(), adapters.end(), 0.0);
-}
-
 }  // namespace
 
 std::vector<double> unit_sizes(const ModelSpec& spec) {
@@ -45,17 +31,6 @@ std::vector<double> unit_sizes(const ModelSpec& spec) {
 
 std::vector<double> trained_sizes(const ModelSpec& spec) {
   return sizes(spec, spec.has_adapters() ? WeightSet::kAdapters : WeightSet::kModel);
-}
-
-double flops_per_token(const ModelSpec& spec, double sequence_length) {
-  const double attention = 6 * static_cast<double>(spec.layers * spec.attention_size()) * sequence_length;
-  const double of_a_weight = spec.has_adapters() ? 4 : 6;
-  return of_a_weight * multiplying_weights(spec) + 6 * adapter_weights(spec) + attention;
-}
-
-double forward_flops_per_token(const ModelSpec& spec, double sequence_length) {
-  const double attention = 2 * static_cast<double>(spec.layers * spec.attention_size()) * sequence_length;
-  return 2 * (multiplying_weights(spec) + adapter_weights(spec)) + attention;
 }
 
 }  // namespace terse::launch::plan

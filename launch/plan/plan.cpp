@@ -6,6 +6,7 @@
 
 #include "launch/plan/stage_memory.h"
 #include "rl/tasks/limits.h"
+#include "trainer/speed/flops.h"
 
 namespace terse::launch::plan {
 
@@ -35,7 +36,7 @@ StepTime update_time(const Run& run, const StageShape& shape, int64_t own_sequen
   work.sharding = sharding_of(run, shape.learners);
   work.micro_batches = (own_sequences + shape.micro_batch - 1) / shape.micro_batch;
   const double operations = kOperationsOfAPass * again * static_cast<double>(work.micro_batches);
-  work.compute_seconds = std::max(tokens * flops_per_token(spec, length) * again / peak_flops(run),
+  work.compute_seconds = std::max(tokens * training_flops(spec, trainer::one_token(length)) * again / peak_flops(run),
                                   block_operations_seconds(run, operations));
   work.forward_share = spec.activation_checkpointing ? 1.0 / 4 : 1.0 / 3;
   work.gather_bytes = spec.bf16 ? 2 : 4;
@@ -54,13 +55,13 @@ double generation_seconds(const Run& run, const StageShape& shape) {
   const double waves = std::ceil(static_cast<double>(requests) / batch);
   const double context = static_cast<double>(run.prompt_tokens) + static_cast<double>(run.response_tokens) / 2;
   const double cached = 2 * w * static_cast<double>(spec.kv_heads * spec.head_dim * spec.layers) * context * batch;
-  const double forward_flops = forward_flops_per_token(spec, context);
+  const double token_flops = trainer::forward_flops(spec, trainer::one_token(context));
   const double bandwidth = run.machine.memory_gbps * 1e9 * run.machine.decode_efficiency;
-  const double token = std::max({(w * parameters + cached) / bandwidth, forward_flops * batch / peak_flops(run),
+  const double token = std::max({(w * parameters + cached) / bandwidth, token_flops * batch / peak_flops(run),
                                  block_operations_seconds(run, kOperationsOfAToken)});
   const double prompts = static_cast<double>(requests * run.prompt_tokens) /
                          static_cast<double>(run.config.rl.group_size);  // one pass for the whole group
-  return waves * static_cast<double>(run.response_tokens) * token + prompts * forward_flops / peak_flops(run);
+  return waves * static_cast<double>(run.response_tokens) * token + prompts * token_flops / peak_flops(run);
 }
 
 // Binary search for the largest number up to `most` for which `fits` holds; 0 when it does not hold for 1. `fits` must

@@ -220,7 +220,7 @@ const std::vector<CurveChart> kSupervisedCharts = {
     {"grad_norm", "Gradient norm", "before clipping", "number", {{"grad_norm", "gradient norm"}}},
     {"lr", "Learning rate", "", "number", {{"lr", "learning rate"}}},
     {"tokens_per_s", "Throughput", "tokens per second", "number", {{"tokens_per_s", "tokens per second"}}},
-    {"mfu", "Utilisation", "share of the device's peak", "share", {{"mfu", "utilisation"}}, true},
+    {"mfu", "Utilisation", "share of the speed of matrix products", "share", {{"mfu", "utilisation"}}, true},
 };
 
 const std::vector<CurveChart> kRlCharts = {
@@ -258,6 +258,12 @@ const std::vector<CurveChart> kRlCharts = {
      "tokens per second, generated and trained",
      "number",
      {{"tokens_per_s", "tokens per second"}}},
+    {"mfu",
+     "Utilisation",
+     "of updates, share of the speed of matrix products",
+     "share",
+     {{"mfu", "utilisation"}},
+     true},
     {"kl", "KL divergence", "between sampling and first update, nats per token", "number", {{"kl", "KL"}}, true},
     {"clipped",
      "Truncated responses",

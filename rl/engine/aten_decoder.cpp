@@ -6,6 +6,7 @@
 #include "trainer/model/block.h"
 #include "trainer/model/ops/ops_aten.h"
 #include "trainer/model/ops/ops_fused.h"
+#include "trainer/model/profile_scope.h"
 
 namespace terse::rl {
 
@@ -144,7 +145,7 @@ class AtenDecoder final : public Decoder {
 
   Tensor run(const DecodeRows& rows) override {
     torch::NoGradGuard no_grad;
-    AtenBackend backend(model_, fused_, rows, cache_);
+    trainer::Profiled<AtenBackend> backend(model_, fused_, rows, cache_);
     Tensor x = trainer::embed(backend, embedding_);
     for (size_t layer = 0; layer < blocks_.size(); ++layer) {
       backend.enter_layer(layer);

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "trainer/model/profile_scope.h"
+
 namespace terse::rl {
 
 torch::Tensor Decoder::forward(const DecodeRows& rows) {
@@ -19,6 +21,8 @@ torch::Tensor Decoder::forward(const DecodeRows& rows) {
                                               rows.positions[i], rows.pages[i]->size(), kPageTokens));
     }
   }
+  // Prompts are rows of which only the last one gives logits.
+  const trainer::ProfileScope scope(rows.tokens.size() > rows.wanted.size() ? "prefill" : "decode");
   return run(rows);
 }
 

@@ -6,6 +6,7 @@
 #include "trainer/kernels/kernels.h"
 #include "trainer/model/block.h"
 #include "trainer/model/ops/matmul.h"
+#include "trainer/model/profile_scope.h"
 
 namespace terse::rl {
 
@@ -185,7 +186,7 @@ class KernelDecoder final : public Decoder {
 
   Tensor run(const DecodeRows& rows) override {
     c10::InferenceMode inference;
-    KernelBackend backend(spec_, model_.rope(), rows, cache_);
+    trainer::Profiled<KernelBackend> backend(spec_, model_.rope(), rows, cache_);
     Tensor x = trainer::embed(backend, embedding_);
     for (size_t layer = 0; layer < blocks_.size(); ++layer) {
       backend.enter_layer(static_cast<int64_t>(layer));

@@ -12,6 +12,9 @@
 
 namespace terse::rl {
 
+// The samples of a request are numbered below this, because their numbers are a part of random coordinates (sampler.h).
+inline constexpr int64_t kMostSamples = int64_t{1} << 24;
+
 // These parameters say how the responses to one request are sampled. Each request of an engine has its own.
 struct SamplingParams {
   trainer::LogitTransform transform;         // temperature, top-k, top-p, min-p

@@ -7,6 +7,7 @@
 
 #include "base/errors.h"
 #include "trainer/kernels/kernels.h"
+#include "trainer/model/profile_scope.h"
 
 namespace terse::rl {
 
@@ -21,6 +22,7 @@ float uniform(const DrawKey& key) {
 
 std::vector<Draw> sample_rows(float* logits, int64_t rows, int64_t vocab, const trainer::LogitTransform& transform,
                               const std::vector<DrawKey>& keys) {
+  const trainer::ProfileScope scope("sampling");
   namespace kernels = trainer::kernels;
   const size_t n = static_cast<size_t>(rows);
   const float scale = trainer::cut_rows(transform, logits, rows, vocab);

@@ -6,6 +6,7 @@
 
 #include "rl/update/importance.h"
 #include "trainer/gradient_sum.h"
+#include "trainer/loss.h"
 #include "trainer/train.h"
 
 namespace terse::rl {
@@ -131,12 +132,13 @@ struct SequenceStats {
       entropy += row[s][0];
       difference += row[s][1];
       largest = std::max(largest, row[s][2]);
-      result.tokens += static_cast<int64_t>(row[s][3]);
+      result.work += {row[s][3], 0, row[s][3] * row[s][3]};
       result.stale_tokens += row[s][4];
       weights += row[s][5];
       capped += row[s][6];
     }
     result.stats.add(rows.slice(1, 7));
+    result.work.head_rows += result.stats.tokens;
     const double trained = result.stats.tokens, fresh = trained - result.stale_tokens;
     result.entropy = trainer::mean_of(entropy, trained);
     result.logp_diff_mean = trainer::mean_of(difference, fresh);
@@ -167,7 +169,7 @@ UpdateResult accumulate_update(trainer::Transformer& model, std::span<const Roll
     const PolicyLossResult loss = policy_loss(options.loss, micro.input, options.policy);
     // The entropy bonus is a mean over all verified tokens, whatever the policy loss divides by.
     const torch::Tensor bonus = probs.entropy.sum() * (options.entropy_weight / static_cast<double>(totals.tokens));
-    trainer::with_auxiliary(loss.sum / count - bonus, probs.auxiliary_loss, 1 / count).backward();
+    trainer::backward(trainer::with_auxiliary(loss.sum / count - bonus, probs.auxiliary_loss, 1 / count));
     rows.push_back(SequenceStats::rows(micro, probs, loss.stats, options.importance_cap));
   });
   SequenceStats::add(trainer::gather_shares(model.params().sharding(), sequences, torch::cat(rows)), result);
@@ -180,7 +182,7 @@ UpdateResult accumulate_update(trainer::Transformer& model, std::span<const Roll
     const trainer::LossSum loss =
         trainer::accumulate_cross_entropy(model, batch, options.micro_batch, options.demonstration_weight);
     result.demonstration_loss = loss.mean();
-    result.tokens += loss.tokens;
+    result.work += loss.work;
   }
   return result;
 }

@@ -9,6 +9,7 @@
 #include "rl/update/policy_loss.h"
 #include "trainer/optimizer.h"
 #include "trainer/session.h"
+#include "trainer/speed/flops.h"
 
 namespace terse::rl {
 
@@ -33,7 +34,7 @@ struct UpdateResult {
   double stale_tokens = 0;                  // trained tokens that older weights sampled
   std::optional<double> importance_mean;    // mean importance weight of the stale tokens
   std::optional<double> importance_capped;  // share of the stale tokens whose weight is at the cap
-  int64_t tokens = 0;                       // packed tokens that went through the model
+  trainer::TokenWork work;                  // what went through the model
   PolicyStats stats;
 };
 

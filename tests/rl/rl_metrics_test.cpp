@@ -48,6 +48,7 @@ StepRecord step() {
   record.batch.advantage.reward_std = 0.5;
   record.rollout_seconds = 2;
   record.train_seconds = 1;
+  record.mfu = 0.25;
   record.student_seconds = 1;
   record.lr = 3e-4;
 
@@ -58,7 +59,7 @@ StepRecord step() {
   update.logp_diff_max = 0.02;
   update.importance_mean = 1.25;
   update.importance_capped = 0.5;
-  update.tokens = 26;
+  update.work = {26, 20, 90};
   update.stats.tokens = 20;
   update.stats.clipped_low = 1;
   update.stats.clipped_high = 2;
@@ -66,7 +67,7 @@ StepRecord step() {
   record.add(update, 9, true);
   UpdateResult second;  // second update of the same batch
   second.policy_loss = 0.25;
-  second.tokens = 10;
+  second.work = {10, 8, 34};
   second.stats.tokens = 12;
   second.stats.clipped_high = 5;
   second.stats.kl_sum = 3;
@@ -116,6 +117,7 @@ TEST(RlMetrics, AreWhatTheRolloutsOfTheStepSay) {
       {"tokens_per_s", (38 + 26 + 10) / 4.0},
       {"time/rollout", 2},
       {"time/train", 1},
+      {"mfu", 0.25},
       {"time/student", 1},
       {"step_time", 4},
   };

@@ -37,7 +37,7 @@ inline std::vector<nlohmann::json> json_lines(const std::filesystem::path& path)
 
 // Whether a metric depends on the speed of the machine, or on what a rank does at a time.
 inline bool tells_time(const std::string& metric) {
-  return metric.starts_with("time") || metric.starts_with("engine/") || metric == "step_time" ||
+  return metric.starts_with("time") || metric.starts_with("engine/") || metric == "step_time" || metric == "mfu" ||
          metric.ends_with("tokens_per_s");
 }
 

@@ -25,6 +25,7 @@ const Item kItems[] = {
     {"accuracy", [](double v) { return fmt::format("accuracy {:.3f}", v); }},
     {"completions/mean_length", [](double v) { return fmt::format("{:.1f} tokens", v); }},
     {"tokens_per_s", [](double v) { return human_count(v) + " tok/s"; }},
+    {"mfu", [](double v) { return fmt::format("mfu {:.0f}%", 100 * v); }},
 };
 
 }  // namespace

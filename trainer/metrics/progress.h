@@ -1,4 +1,4 @@
-// The progress line: "sft 640/1500 42% | loss 0.231 | 51k tok/s | ETA 0:42".
+// The progress line: "sft 640/1500 42% | loss 0.231 | 51k tok/s | mfu 43% | ETA 0:42".
 #pragma once
 
 #include <cstdint>

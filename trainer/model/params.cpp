@@ -6,6 +6,8 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "trainer/model/profile_scope.h"
+
 namespace terse::trainer {
 
 namespace {
@@ -149,6 +151,7 @@ torch::Tensor FlatParams::working_copy() const {
 }
 
 void FlatParams::zero_grad() {
+  const ProfileScope scope("zero gradients");
   owned_grads_.zero_();
 }
 

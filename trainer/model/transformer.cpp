@@ -5,6 +5,7 @@
 
 #include <stdexcept>
 
+#include "trainer/model/profile_scope.h"
 #include "trainer/model/recompute.h"
 #include "trainer/model/unit_boundary.h"
 
@@ -102,7 +103,7 @@ HiddenStates Transformer::hidden(const data::Batch& batch, const ForwardMode& mo
   const size_t last = params_.units() - 1;
   params_.open(0);
   params_.open(last);
-  PackedBackend backend(spec_, rope_, batch);
+  Profiled<PackedBackend> backend(spec_, rope_, batch);
   torch::Tensor x = embed(backend, params_.embedding()), auxiliary;
   // A frozen embedding has no gradient. The boundaries of units and recomputed blocks, which do not see the adapters,
   // need an input that has one.
@@ -112,7 +113,7 @@ HiddenStates Transformer::hidden(const data::Batch& batch, const ForwardMode& mo
     // Keeps the batch, because the backward pass may run the block again.
     const auto run = [this, unit, batch, mode](const torch::Tensor& input) {
       params_.open(unit);
-      PackedBackend of_block(spec_, rope_, batch, static_cast<int64_t>(unit) - 1, mode.dropout);
+      Profiled<PackedBackend> of_block(spec_, rope_, batch, static_cast<int64_t>(unit) - 1, mode.dropout);
       const BlockWeights& weights = params_.block(unit - 1);
       const HiddenStates y = block(of_block, mode.adapters ? weights : without_adapters(weights), input);
       if (!torch::GradMode::is_enabled()) params_.close(unit);
@@ -132,6 +133,7 @@ void Transformer::dummy_forward() {
 
 Transformer::LogProbs Transformer::logprobs(const data::Batch& batch, const torch::Tensor& rows,
                                             const LogitTransform& transform, const ForwardMode& mode) {
+  const ProfileScope scope("forward");
   const HiddenStates states = hidden(batch, mode);
   const torch::Tensor targets = batch.targets.index_select(0, rows);
   const LogProbs result = {

@@ -4,9 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "launch/bench/timing.h"
 #include "launch/exit_codes.h"
-#include "launch/plan/model_size.h"
 #include "tests/launch/program.h"
 #include "trainer/kernels/kernels.h"
 
@@ -15,13 +13,6 @@ namespace {
 
 using ::testing::Gt;
 using ::testing::HasSubstr;
-
-TEST(MedianSeconds, RunsOnceMoreThanItCountsAndAtLeastAsOftenAsAsked) {
-  int runs = 0;
-  const double median = bench::median_seconds(0, 5, [&] { ++runs; });
-  EXPECT_EQ(runs, 6);
-  EXPECT_GE(median, 0);
-}
 
 class BenchCommand : public ::testing::Test {
  protected:
@@ -104,6 +95,51 @@ TEST_F(BenchCommand, UsesTheKernelsThatTheEnvironmentNames) {
   EXPECT_EQ(unknown.code, kBadConfig);
   EXPECT_THAT(unknown.err, HasSubstr("TERSE_KERNELS is 'sse9'; expected an instruction set of this processor: "));
   EXPECT_THAT(unknown.err, HasSubstr("avx2"));
+}
+
+TEST_F(BenchCommand, ProfileShowsOperationsWhoseTimesAddUp) {
+  folder_.write("b.yaml", tiny_config());
+  const Result result = terse({"bench", "profile", "b.yaml", "--tokens", "16", "--responses", "2", "--new-tokens", "4",
+                               "--seconds", "0.001", "--device", "cpu", "--json"},
+                              {.folder = folder_.path()});
+  ASSERT_EQ(result.code, 0) << result.err;
+  const auto json = nlohmann::json::parse(result.out);
+  for (const char* name : {"update", "generation"}) {
+    const auto& whole = json.at(name);
+    EXPECT_GE(whole.at("repetitions").get<int64_t>(), 3);
+    double left = whole.at("seconds").get<double>() - whole.at("other").get<double>();
+    for (const auto& phase : whole.at("phases")) {
+      left -= phase.at("seconds").get<double>();
+      double inside = phase.at("other");
+      for (const auto& operation : phase.at("operations")) inside += operation.at("seconds").get<double>();
+      EXPECT_NEAR(inside, phase.at("seconds").get<double>(), 1e-9) << phase.at("name");
+    }
+    EXPECT_NEAR(left, 0, 1e-9) << name;
+  }
+  EXPECT_EQ(json.at("update").at("tokens"), 16);
+  EXPECT_EQ(json.at("generation").at("sequences"), 2);
+}
+
+TEST_F(BenchCommand, ProfilePrintsTablesAndWritesATrace) {
+  folder_.write("b.yaml", tiny_config());
+  const auto profile = [&](const std::string& trace) {
+    return terse({"bench", "profile", "b.yaml", "--tokens", "16", "--new-tokens", "4", "--seconds", "0.001", "--device",
+                  "cpu", "--trace", trace},
+                 {.folder = folder_.path()});
+  };
+  for (int again = 0; again < 2; ++again) {  // a trace may be replaced
+    const Result result = profile("trace.json");
+    ASSERT_EQ(result.code, 0) << result.err;
+    for (const char* part : {"update: 4 sequences of 16 tokens", "generation: 8 responses of 4 tokens", "\nbackward",
+                             "\n  linear", "\n  AdamW", "\nprefill", "\ndecode", "\nsampling", "of matmul"})
+      EXPECT_THAT(result.out, HasSubstr(part));
+    const auto trace = nlohmann::json::parse(read_file(folder_.path() / "trace.json"));
+    EXPECT_EQ(trace.at("traceEvents").at(0).at("name"), "update");
+  }
+  EXPECT_EQ(profile("b.yaml").code, 64);
+  folder_.write("other.json", "{}");
+  EXPECT_EQ(profile("other.json").code, 64);
+  EXPECT_EQ(read_file(folder_.path() / "other.json"), "{}");
 }
 
 TEST_F(BenchCommand, NamesAConfigurationThatIsNotThere) {

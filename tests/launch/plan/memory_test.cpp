@@ -185,8 +185,6 @@ TEST(PlanMemory, LoraByHand) {
   EXPECT_EQ(bytes_of(four, "AdamW moments"), 8 * 544 / 4);
   // Activations: the scaled row of each of seven adapters.
   EXPECT_EQ(block_bytes_per_token(spec, false) - block_bytes_per_token(tiny(), false), 7 * 2 * 4);
-  EXPECT_EQ(flops_per_token(spec, 10) - forward_flops_per_token(spec, 10) * 2, 2 * 544 + 2 * 2 * 8 * 10);
-  EXPECT_EQ(flops_per_token(tiny(), 10), forward_flops_per_token(tiny(), 10) * 3);
 }
 
 TEST(PlanMemory, FourRanksByHand) {

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "launch/plan/advice.h"
+#include "trainer/speed/flops.h"
 
 namespace terse::launch::plan {
 namespace {
@@ -126,7 +127,7 @@ TEST(Plan, PublishedMemoryOfAShardedRunIsNear) {
 TEST(Plan, ComputingIsFlopsOverWhatTheMachineReaches) {
   // One rank: 2 sequences, 6 N with N the weights that multiply, and attention, at 45 % of 989 TFLOP/s.
   auto run = llama(1);
-  const double flops = 2 * 8192.0 * flops_per_token(run.spec(), 8192);
+  const double flops = 2 * 8192.0 * trainer::training_flops(run.spec(), trainer::one_token(8192));
   EXPECT_NEAR(plan_stage(run, "pretrain").update.compute, flops / (0.45 * 989e12), 1e-9);
   run.config.model.activation_checkpointing = true;
   EXPECT_NEAR(plan_stage(run, "pretrain").update.compute, 4.0 / 3 * flops / (0.45 * 989e12), 1e-9);

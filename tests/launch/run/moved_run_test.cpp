@@ -58,7 +58,7 @@ checkpoint: {every: 0}
     for (std::string line; std::getline(lines, line);) {
       nlohmann::json record = nlohmann::json::parse(line), kept;
       for (const auto& [name, value] : record.items())
-        if (!name.starts_with("time") && !name.starts_with("engine/") && name != "step_time" &&
+        if (!name.starts_with("time") && !name.starts_with("engine/") && name != "step_time" && name != "mfu" &&
             !name.ends_with("tokens_per_s"))
           kept[name] = value;
       records.push_back(kept);

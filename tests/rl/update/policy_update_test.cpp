@@ -160,8 +160,19 @@ class PolicyUpdate : public ::testing::TestWithParam<std::string> {
 TEST_P(PolicyUpdate, IsTheGradientOfTheWholeLoss) {
   const ReferenceModel reference = present();
   Parts parts;
-  for (const RolloutGroup& group : groups)
-    for (const Rollout& rollout : group.rollouts) parts.add(rollout, distributions(reference, group.problem, rollout));
+  trainer::TokenWork work;
+  const auto count = [&](size_t tokens) {
+    const double length = static_cast<double>(tokens);
+    work += {length, 0, length * length};
+  };
+  for (const RolloutGroup& group : groups) {
+    for (const Rollout& rollout : group.rollouts) {
+      parts.add(rollout, distributions(reference, group.problem, rollout));
+      if (rollout.status == VerifyStatus::kOk && rollout.advantage != 0)
+        count(group.problem.prompt.size() + rollout.tokens.size());
+    }
+  }
+  for (const data::Sequence& s : demonstrations) count(s.tokens.size());
   const auto policy = support::reference_loss(GetParam(), parts.sequences,
                                               {options.policy.clip_low, options.policy.clip_high,
                                                options.policy.max_tokens, parts.verified, parts.verified_tokens});
@@ -199,6 +210,9 @@ TEST_P(PolicyUpdate, IsTheGradientOfTheWholeLoss) {
     EXPECT_NEAR(result.logp_diff_mean.value(), parts.fresh_difference / (parts.trained_tokens - parts.stale_tokens),
                 1e-5);
     EXPECT_NEAR(result.logp_diff_max.value(), parts.fresh_largest, 1e-5);
+    EXPECT_EQ(result.work.tokens, work.tokens);
+    EXPECT_EQ(result.work.head_rows, parts.trained_tokens + demonstrated);
+    EXPECT_EQ(result.work.squared_lengths, work.squared_lengths);
     EXPECT_GT(parts.capped, 0);
     EXPECT_LT(parts.capped, parts.stale_tokens);
   }

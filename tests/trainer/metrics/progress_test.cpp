@@ -53,8 +53,8 @@ TEST(Progress, ShowsShareMetricsSpeedAndTimeLeft) {
   Progress progress;
   progress.begin("sft", 0, 1500, 100);
   for (int i = 1; i <= 640; ++i) progress.step_done(100 + 0.0488 * i);
-  progress.record(640, {{"loss", 0.2312}, {"tokens_per_s", 51234}, {"grad_norm", 3}});
-  EXPECT_EQ(progress.line(), "sft 640/1500 42% | loss 0.231 | 51k tok/s | ETA 0:42");
+  progress.record(640, {{"loss", 0.2312}, {"tokens_per_s", 51234}, {"mfu", 0.4262}, {"grad_norm", 3}});
+  EXPECT_EQ(progress.line(), "sft 640/1500 42% | loss 0.231 | 51k tok/s | mfu 43% | ETA 0:42");
 }
 
 TEST(Progress, AfterAResumeTheTimeLeftCountsThisStartOnly) {

@@ -10,6 +10,7 @@
 #include "trainer/model/ops/ops.h"
 #include "trainer/model/ops/ops_aten.h"
 #include "trainer/model/ops/ops_cpu.h"
+#include "trainer/model/profile_scope.h"
 
 namespace terse::trainer::ops {
 
@@ -139,6 +140,7 @@ struct TokenLogProbsFunction : Function<TokenLogProbsFunction> {
 
 TokenLogProbs token_logprobs(const Tensor& x, const Tensor& head, const Tensor& targets,
                              const LogitTransform& transform, const Tensor& sequences) {
+  const ProfileScope scope("head and log-probs");
   if (!x.device().is_cpu()) return aten::token_logprobs(x, head, targets, transform);
   const variable_list result = TokenLogProbsFunction::apply(x, head, targets, transform.temperature, transform.top_k,
                                                             transform.top_p, transform.min_p, if_defined(sequences));

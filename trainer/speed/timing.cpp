@@ -1,5 +1,5 @@
 // Uses a steady clock.
-#include "launch/bench/timing.h"
+#include "trainer/speed/timing.h"
 
 #include <algorithm>
 #include <chrono>
@@ -7,9 +7,9 @@
 
 #include "base/clock.h"
 
-namespace terse::launch::bench {
+namespace terse::trainer {
 
-double median_seconds(double seconds, int least, const std::function<void()>& work) {
+Repeated time_repeated(double seconds, int least, const std::function<void()>& work) {
   work();
   std::vector<double> times;
   const auto start = std::chrono::steady_clock::now();
@@ -18,8 +18,8 @@ double median_seconds(double seconds, int least, const std::function<void()>& wo
     work();
     times.push_back(seconds_since(before));
   }
-  std::nth_element(times.begin(), times.begin() + std::ssize(times) / 2, times.end());
-  return times[times.size() / 2];
+  std::sort(times.begin(), times.end());
+  return {times[times.size() / 2], times.front()};
 }
 
-}  // namespace terse::launch::bench
+}  // namespace terse::trainer
