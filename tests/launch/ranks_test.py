@@ -106,7 +106,8 @@ class Ranks(Launching):
         bf16 = ["--set", "model.precision=bf16"]
         self.assertEqual(self.run_to_end(PROGRAM, "run", "a.yaml", "--run-dir", "alone", *bf16), 0, self.output())
         differences = [line["sampling/logp_diff/max"] for line in self.metrics("alone") if "sampling/logp_diff/max" in line]
-        self.assertEqual(differences, [0] * 50, "the sampler records the learner's log-probs")
+        self.assertEqual(set(differences), {0}, "the sampler records the learner's log-probs")
+        self.assertGreater(len(differences), 25)
         for ranks, zero in [(2, 1), (3, 2), (2, 3)]:
             with self.subTest(ranks=ranks, zero=zero):
                 self.finish(f"bf16-{zero}", ranks, *bf16, "--set", f"parallel.zero={zero}")

@@ -16,12 +16,20 @@ constexpr int kLeast = 5;
 
 struct Product {
   Product(torch::Device device, torch::ScalarType dtype, int64_t n)
-      : a(torch::randn({n, n}, device).to(dtype)),
-        b(torch::randn({n, n}, device).to(dtype)),
-        c(torch::empty({n, n}, a.options())) {}
+      : a(matrix(device, dtype, n).uniform_(-1, 1)),
+        b(matrix(device, dtype, n).uniform_(-1, 1)),
+        c(matrix(device, dtype, n)) {}
   void compute() {
     at::mm_out(c, a, b);
     wait_for(c);
+  }
+  // On the CPU the memory does not come from LibTorch's allocator, whose peak is that of training (launch/plan).
+  static torch::Tensor matrix(torch::Device device, torch::ScalarType dtype, int64_t n) {
+    const auto options = torch::TensorOptions(dtype).device(device);
+    if (!device.is_cpu()) return torch::empty({n, n}, options);
+    const size_t bytes = static_cast<size_t>(n * n) * torch::elementSize(dtype);
+    return torch::from_blob(
+        ::operator new(bytes), {n, n}, [](void* memory) { ::operator delete(memory); }, options);
   }
   torch::Tensor a, b, c;
 };
