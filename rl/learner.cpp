@@ -174,7 +174,7 @@ class Learner {
                     static_cast<double>(use.bytes) / 0x1p30));
   }
 
-  // What the engine of this rank has done since the last record.
+  // Returns what the engine of this rank has done since the last record.
   trainer::Metrics engine_metrics() {
     const Engine::Use now = engine_.use(), before = std::exchange(engine_use_, now);
     const int64_t passes = now.passes - before.passes;

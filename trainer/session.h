@@ -56,8 +56,9 @@ class Session {
   Transformer& model() { return *model_; }
   MetricLogger& metrics() { return *metrics_; }
 
-  // Floating-point operations per second of a matrix product in the dtype of the weights, on all ranks together.
-  // Collective: the first call measures, on all ranks at the same time, because ranks of one machine share it.
+  // Returns the floating-point operations per second of a matrix product in the dtype of the weights, or on a CPU in
+  // fp32 where that is faster, on all ranks together. Collective: the first call measures, on all ranks at the same
+  // time, because ranks of one machine share it.
   double matmul_speed();
 
   // Returns the progress and the saved tensors from which `stage` resumes, or nullopt when it starts from the

@@ -14,7 +14,8 @@ struct MachineSpeed {
   double memory_read = 0;  // bytes per second, of more than any cache holds
   double cache_read = 0;   // bytes per second, of what the nearest caches of all cores hold; CPU only
 
-  // What a model is compared with. Some processors multiply bf16 matrices slower than fp32 ones.
+  // Returns the speed that a model in this dtype is compared with. Some processors multiply bf16 matrices slower than
+  // fp32 ones.
   double matmul(bool bf16) const { return bf16 ? std::max(matmul_bf16, matmul_fp32) : matmul_fp32; }
 };
 

@@ -18,7 +18,7 @@ struct Work {
 using OperationWork = std::map<std::pair<std::string, std::string>, Work>;
 
 OperationWork update_work(const trainer::Transformer& model, const trainer::TokenWork& work);
-// Of generation in which every sequence has a prompt of its own.
+// Returns the work of generation in which every sequence has a prompt of its own.
 OperationWork generation_work(const trainer::ModelSpec& spec, const GenerationShape& shape);
 
 }  // namespace terse::launch::bench

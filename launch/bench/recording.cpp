@@ -77,7 +77,7 @@ class Recording::Observer {
     event.end = time;
     open_[event.thread].pop_back();
     const uint64_t next_node = at::sequence_number::peek();
-    // Of scopes that made their last node at the same time, the innermost ends first and stays.
+    // Several scopes may have made their last node at the same time. The innermost of them ends first, and stays.
     if (event.node.empty() && next_node > context.first_node)
       made_.emplace(std::pair(event.thread, next_node), std::pair(context.first_node, context.event));
   }

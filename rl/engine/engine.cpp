@@ -215,8 +215,9 @@ void Engine::draft() {
   const int64_t running = std::ssize(live_);
   if (running == 0 || !model_.device().is_cpu()) return;
   const int64_t most = std::min(options_.speculative_tokens, kDraftRows / running - 1);
+  if (most <= 0) return;
   for (Sequence& s : live_) {
-    if (most <= 0 || s.cached + 1 < length_of(s.tokens)) continue;
+    if (s.cached + 1 < length_of(s.tokens)) continue;
     std::vector<const std::vector<int32_t>*> texts = {&s.tokens};
     for (const auto& response : s.group->responses) texts.push_back(&response);
     for (const Sequence& other : live_)

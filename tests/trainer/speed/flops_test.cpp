@@ -12,7 +12,7 @@ namespace {
 using support::random_sequences;
 using support::tiny_spec;
 
-// Of a block: q, k and v (64 + 32 + 32) 48, out 48 64, gate and up 2 80 48, down 48 80.
+// A block has these weights: q, k and v (64 + 32 + 32) 48, out 48 64, gate and up 2 80 48, down 48 80.
 constexpr double kBlock = 6144 + 3072 + 7680 + 3840, kHead = 16 * 48, kAttention = 2 * 64;
 
 TEST(Flops, CountEachWeightThatMultipliesAndCausalAttention) {

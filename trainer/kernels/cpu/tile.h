@@ -41,8 +41,8 @@ struct ProductOf {
 
 using Product = ProductOf<float, float>;
 
-// What the inner loop reads where both factors are bf16: pairs if the processor can multiply them, and otherwise
-// floats, two for each pair, the odd number first.
+// The inner loop reads elements of this type where both factors are bf16. They are pairs if the processor can multiply
+// pairs. Otherwise they are floats, two for each pair, and the odd number comes first.
 #ifdef __AVX512BF16__
 using Wide = Pair;
 inline constexpr int64_t kWidePerPair = 1;
