@@ -5,7 +5,8 @@
 // bit. It does not depend on the number of rows, their order, the thread count, the instruction set, or the other rows
 // of the batch. So a sampler that decodes one token per sequence and a learner that runs packed whole sequences compute
 // the same log-probs. To keep it, every output is one chain of fused multiply-adds in a documented order, or a
-// reduction over 16 lanes (or a multiple) followed by a fixed tree.
+// reduction over 16 lanes (or a multiple) followed by a fixed tree. Subnormal numbers, those below 2^-126, count as
+// zero in inputs and results.
 //
 // Gradients that sum over rows (weights, biases, norms, embeddings) are sums over sequences, see Sequences. So
 // splitting a batch at the nodes of its tree, over calls, micro-batches or processes, changes no bit.
@@ -28,8 +29,8 @@ using Bf16 = uint16_t;
 // The rows of a batch, sequence by sequence, and the order in which a sum over all rows is taken. The rows of a
 // sequence are one chain from 0, and the sums of the sequences are added as a balanced binary tree. A tree of n > 1
 // sequences is the tree of the first tree_half(n), plus the tree of the others. A tree without rows is left out. So any
-// node of the tree can be computed alone, also in another process. The total is then added to the output. No sum is
-// ever -0, because chains start from +0.
+// node of the tree can be computed alone, also in another process. The total is then added to the output, which
+// starts from +0, so the sign of a zero does not depend on the split.
 struct Sequences {
   const int32_t* starts = nullptr;  // [count + 1] first row of each sequence, not descending, then the number of rows
   int64_t count = 0;

@@ -151,12 +151,37 @@ TEST(KernelsBf16, GradientsOfWeightsAreTreesOfChains) {
   }
 }
 
-TEST(KernelsBf16, SubnormalNumbersCountOrAreZero) {
-  const Halves x = {1}, w = {0x3f80};  // the least positive number, times one
+TEST(KernelsBf16, SubnormalNumbersCountAsZero) {
+  const Halves x = {1, 0x80}, w = {0x3f80, 0x3f00};  // the least number times 1, the least normal number times 1/2
   for (const Table* table : tables()) {
-    Floats out(1);
-    table->gemm_bf16(x.data(), w.data(), out.data(), 1, 1, 1, false);
-    EXPECT_EQ(out[0] == 0, std::string(table->isa) == "avx512_bf16") << table->isa;
+    for (size_t i = 0; i < x.size(); ++i) {
+      Floats out(1, 1);
+      table->gemm_bf16(&x[i], &w[i], out.data(), 1, 1, 1, false);
+      EXPECT_EQ(out[0], 0) << table->isa;
+    }
+  }
+}
+
+// Products and sums on both sides of the least normal number. Every instruction set must treat them alike.
+TEST(KernelsBf16, TinyNumbersHaveTheSameBitsEverywhere) {
+  std::mt19937 random(3);
+  const int64_t m = 40, n = 50, k = 7;
+  const auto tiny = [&](int64_t count) {  // of about 2^-63
+    Halves numbers(static_cast<size_t>(count));
+    for (Bf16& number : numbers)
+      number = static_cast<Bf16>((60 + random() % 8) << 7 | (random() % 2) << 15 | random() % 128);
+    return numbers;
+  };
+  for (int round = 0; round < 20; ++round) {
+    const Halves x = tiny(m * k), w = tiny(k * n);
+    Floats out(m * n);
+    run_everywhere([&](const Table& table) {
+      table.gemm_bf16(x.data(), w.data(), out.data(), m, n, k, false);
+      return out;
+    });
+    const auto zeros = std::count(out.begin(), out.end(), 0.0f);
+    EXPECT_TRUE(0 < zeros && zeros < m * n) << zeros;
+    for (const float value : out) EXPECT_TRUE(value == 0 || std::abs(value) >= FLT_MIN) << value;
   }
 }
 

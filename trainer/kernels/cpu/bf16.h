@@ -68,7 +68,7 @@ TERSE_INLINE void store_first(Bf16* p, F16 x, int64_t n) {
 }
 
 #ifdef __AVX512BF16__
-// c + a.odd * b.odd, and then + a.even * b.even, each rounded once. Subnormal numbers count as zero.
+// c + a.odd * b.odd, and then + a.even * b.even, each rounded once.
 TERSE_INLINE F16 dot(P16 a, P16 b, F16 c) {
   return {_mm512_dpbf16_ps(c.v, reinterpret_cast<__m512bh>(a.v), reinterpret_cast<__m512bh>(b.v))};
 }

@@ -6,8 +6,8 @@
 namespace terse::trainer::kernels::TERSE_ISA {
 
 // e^x = 2^n e^r with |r| <= ln(2) / 2: Cody-Waite reduction and the polynomial of Cephes expf. 2^n is applied in two
-// steps, so that results are correct down to the smallest denormal and up to infinity. NaN stays NaN (see max and min
-// in vec.h).
+// steps, so that results are correct down to the smallest normal number and up to infinity. NaN stays NaN (see max and
+// min in vec.h).
 TERSE_INLINE F16 exp(F16 x) {
   x = min(splat(89.0f), max(splat(-104.0f), x));  // e^89 overflows, e^-104 is zero
   const I16 n = round_to_int(mul(x, splat(1.44269504088896341f)));
@@ -24,19 +24,14 @@ TERSE_INLINE F16 exp(F16 x) {
   return mul(mul(p, pow2(n_half)), pow2(sub(n, n_half)));
 }
 
-// ln x of one number: x = 2^k m with sqrt(1/2) <= m < sqrt(2), and the polynomial of Cephes logf for ln m.
+// ln x of one normal number: x = 2^k m with sqrt(1/2) <= m < sqrt(2), and the polynomial of Cephes logf for ln m.
 TERSE_INLINE float log(float x) {
   if (!(x > 0.0f)) return x == 0.0f ? -__builtin_inff() : __builtin_nanf("");
   if (x == __builtin_inff()) return x;
-  int32_t k = 0;
-  if (x < 0x1p-126f) {  // denormal
-    x *= 0x1p25f;
-    k = -25;
-  }
   const int32_t bits = __builtin_bit_cast(int32_t, x);
   const int32_t exponent = (bits - 0x3f3504f3) >> 23;  // 0x3f3504f3 is sqrt(1/2)
   const float f = __builtin_bit_cast(float, bits - (exponent << 23)) - 1.0f;
-  const float scale = static_cast<float>(k + exponent);
+  const float scale = static_cast<float>(exponent);
   float p = 7.0376836292e-2f;
   p = __builtin_fmaf(p, f, -1.1514610310e-1f);
   p = __builtin_fmaf(p, f, 1.1676998740e-1f);

@@ -46,7 +46,7 @@ void norm_vector_backward(const float* dy, const float* x, const float* weight, 
     const int64_t n = min_of(kLanes, width - i);
     const F16 g = mul(load_some(dy + i, n), load_some(weight + i, n));
     const F16 grad = fnma(load_some(x + i, n), pull, g);
-    store_some(dx + i, fma(grad, splat(rstd), zero()), n);  // the sum with +0 is never -0
+    store_some(dx + i, fma(grad, splat(rstd), zero()), n);  // a zero becomes +0
   }
 }
 
