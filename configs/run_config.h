@@ -155,7 +155,8 @@ struct Optimizer {
 struct Pretrain {
   int64_t steps = 0;
   int64_t batch_size = 12;    // sequences per update
-  int64_t micro_batch = 0;    // sequences per forward pass; 0: batch_size
+  int64_t micro_batch = 0;    // most sequences per forward pass; 0: batch_size
+  int64_t micro_tokens = 0;   // most tokens per forward pass; 0: any number
   int64_t seq_len = 0;        // tokens of a sequence; 0: model.max_seq_len
   int64_t eval_every = 250;   // steps between validation losses; 0: only at the end
   int64_t eval_batches = 50;  // validation batches
@@ -169,9 +170,10 @@ struct Sft {
   std::string train;
   std::string val;  // the same for a validation loss; empty: val_fraction of train, chosen by a hash
   double val_fraction = 0.05;
-  int64_t batch_size = 64;  // problems per update
-  int64_t micro_batch = 0;  // problems per forward pass; 0: batch_size
-  int64_t eval_every = 0;   // steps between evaluations and validation losses; 0: only at the end
+  int64_t batch_size = 64;   // problems per update
+  int64_t micro_batch = 0;   // most problems per forward pass; 0: batch_size
+  int64_t micro_tokens = 0;  // most tokens per forward pass; 0: any number
+  int64_t eval_every = 0;    // steps between evaluations and validation losses; 0: only at the end
   Optimizer optimizer;
 };
 
@@ -195,7 +197,9 @@ struct Rl {
   int64_t steps = 0;
   int64_t prompts = 24;                  // groups per batch of rollouts
   int64_t group_size = 12;               // rollouts per prompt
-  int64_t micro_batch = 0;               // rollouts per forward pass; 0: all
+  int64_t micro_batch = 0;               // most rollouts per forward pass; 0: all
+  int64_t micro_tokens = 0;              // most tokens per forward pass; 0: any number
+  int64_t prompt_sharing = 8;            // most rollouts that pass behind one copy of their prompt; 1: none share it
   int64_t updates_per_batch = 1;         // optimizer steps per batch of rollouts
   std::string advantage_norm = "batch";  // batch | group | none: whose standard deviation divides the advantage
   std::string loss = "grpo";             // policy loss (rl/update/policy_loss.h)

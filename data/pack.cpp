@@ -34,6 +34,50 @@ int32_t checked_count(size_t n) {
   return static_cast<int32_t>(n);
 }
 
+// Fills a batch segment by segment.
+class Packer {
+ public:
+  explicit Packer(int64_t tokens) {
+    const auto longs = torch::TensorOptions().dtype(torch::kInt64);
+    batch_.tokens = torch::empty({tokens}, longs);
+    batch_.positions = torch::empty({tokens}, longs);
+    batch_.targets = torch::zeros({tokens}, longs);
+    batch_.weights = torch::zeros({tokens}, torch::kFloat32);
+  }
+
+  void begin_sequence() { sequences_.push_back(static_cast<int32_t>(at_)); }
+  void begin_segment(int32_t prefix = -1) {
+    segments_.push_back(static_cast<int32_t>(at_));
+    prefixes_.push_back(prefix);
+  }
+  int32_t segments() const { return static_cast<int32_t>(segments_.size()); }
+
+  void add(int32_t token, int64_t position, int32_t target = 0, float weight = 0) {
+    batch_.tokens.data_ptr<int64_t>()[at_] = token;
+    batch_.positions.data_ptr<int64_t>()[at_] = position;
+    if (weight != 0) {
+      batch_.targets.data_ptr<int64_t>()[at_] = target;
+      batch_.weights.data_ptr<float>()[at_] = weight;
+    }
+    ++at_;
+  }
+
+  Batch finish() {
+    begin_sequence();
+    segments_.push_back(static_cast<int32_t>(at_));
+    batch_.segments = torch::tensor(segments_, torch::kInt32);
+    batch_.sequences = torch::tensor(sequences_, torch::kInt32);
+    if (std::any_of(prefixes_.begin(), prefixes_.end(), [](int32_t prefix) { return prefix >= 0; }))
+      batch_.prefixes = torch::tensor(prefixes_, torch::kInt32);
+    return batch_;
+  }
+
+ private:
+  Batch batch_;
+  std::vector<int32_t> segments_, sequences_, prefixes_;
+  int64_t at_ = 0;
+};
+
 }  // namespace
 
 Sequence prompt_and_response(std::span<const int32_t> prompt, std::span<const int32_t> response, float weight) {
@@ -53,52 +97,76 @@ Batch pack(const std::vector<Sequence>& sequences) {
     check_sequence(sequences[s], s);
     total += sequences[s].tokens.size();
   }
-  const int64_t n = checked_count(total);
-  const auto longs = torch::TensorOptions().dtype(torch::kInt64);
-  Batch batch{torch::empty({n}, longs),
-              torch::empty({n}, longs),
-              torch::empty({static_cast<int64_t>(sequences.size()) + 1}, torch::kInt32),
-              {},
-              torch::zeros({n}, longs),
-              torch::zeros({n}, torch::kFloat32)};
-  int64_t* tokens = batch.tokens.data_ptr<int64_t>();
-  int64_t* positions = batch.positions.data_ptr<int64_t>();
-  int32_t* segments = batch.segments.data_ptr<int32_t>();
-  int64_t* targets = batch.targets.data_ptr<int64_t>();
-  float* weights = batch.weights.data_ptr<float>();
+  Packer packer(checked_count(total));
+  for (const auto& [tokens, weights] : sequences) {
+    packer.begin_sequence();
+    packer.begin_segment();
+    for (size_t i = 0; i < tokens.size(); ++i) {
+      const bool last = i + 1 == tokens.size();
+      packer.add(tokens[i], static_cast<int64_t>(i), last ? 0 : tokens[i + 1], last ? 0 : weights[i + 1]);
+    }
+  }
+  return packer.finish();
+}
 
-  int64_t at = 0;
-  for (const Sequence& sequence : sequences) {
-    *segments++ = static_cast<int32_t>(at);
-    const size_t length = sequence.tokens.size();
-    for (size_t i = 0; i < length; ++i, ++at) {
-      tokens[at] = sequence.tokens[i];
-      positions[at] = static_cast<int64_t>(i);
-      if (i + 1 < length && sequence.weights[i + 1] != 0) {
-        targets[at] = sequence.tokens[i + 1];
-        weights[at] = sequence.weights[i + 1];
+namespace {
+
+void check_prompt(const SharedPrompt& shared, size_t index) {
+  const auto refuse = [&](const std::string& what) {
+    throw std::invalid_argument(fmt::format("prompt {} {}", index, what));
+  };
+  const auto check_ids = [&](std::span<const int32_t> tokens, const std::string& of) {
+    for (size_t i = 0; i < tokens.size(); ++i)
+      if (tokens[i] < 0) refuse(fmt::format("has the negative token id {} at position {}{}", tokens[i], i, of));
+  };
+  if (shared.prompt.empty()) refuse("has no tokens, but the first response token needs one before it");
+  if (shared.responses.empty()) refuse("has no responses");
+  check_ids(shared.prompt, "");
+  for (size_t r = 0; r < shared.responses.size(); ++r) {
+    const SharedPrompt::Response& response = shared.responses[r];
+    if (response.tokens.empty()) refuse(fmt::format("has no tokens in response {}", r));
+    if (response.weights.size() != response.tokens.size())
+      refuse(fmt::format("has {} tokens but {} weights in response {}", response.tokens.size(), response.weights.size(),
+                         r));
+    check_ids(response.tokens, fmt::format(" of response {}", r));
+  }
+}
+
+}  // namespace
+
+Batch pack_shared(const std::vector<SharedPrompt>& prompts) {
+  size_t total = 0;
+  for (size_t p = 0; p < prompts.size(); ++p) {
+    check_prompt(prompts[p], p);
+    total += prompts[p].prompt.size() - 1;
+    for (const SharedPrompt::Response& response : prompts[p].responses) total += response.tokens.size();
+  }
+  Packer packer(checked_count(total));
+  for (const SharedPrompt& shared : prompts) {
+    const int64_t last = static_cast<int64_t>(shared.prompt.size()) - 1;
+    packer.begin_sequence();
+    int32_t prefix = -1;
+    if (last > 0) {
+      prefix = packer.segments();
+      packer.begin_segment(-1);
+    }
+    for (int64_t i = 0; i < last; ++i) packer.add(shared.prompt[static_cast<size_t>(i)], i);
+    for (const SharedPrompt::Response& response : shared.responses) {
+      packer.begin_segment(prefix);
+      int32_t token = shared.prompt.back();
+      for (size_t i = 0; i < response.tokens.size(); ++i) {
+        packer.add(token, last + static_cast<int64_t>(i), response.tokens[i], response.weights[i]);
+        token = response.tokens[i];
       }
     }
   }
-  *segments = static_cast<int32_t>(at);
-  batch.sequences = batch.segments;
-  return batch;
-}
-
-torch::Tensor pack_values(const std::vector<std::vector<float>>& values) {
-  size_t total = 0;
-  for (const auto& sequence : values) total += sequence.size();
-  torch::Tensor packed = torch::zeros({checked_count(total)}, torch::kFloat32);
-  float* out = packed.data_ptr<float>();
-  for (const auto& sequence : values) {
-    for (size_t i = 0; i + 1 < sequence.size(); ++i) out[i] = sequence[i + 1];
-    out += sequence.size();
-  }
-  return packed;
+  return packer.finish();
 }
 
 Batch concatenate(const std::vector<Batch>& batches) {
   if (batches.size() == 1) return batches[0];
+  for (const Batch& batch : batches)
+    if (batch.prefixes.defined()) throw std::logic_error("batches with shared prompts cannot be concatenated");
   std::vector<torch::Tensor> tokens, positions, targets, weights;
   std::vector<torch::Tensor> segments = {torch::zeros({1}, torch::kInt32)}, sequences = segments;
   int64_t begin = 0;
@@ -128,8 +196,14 @@ Batch slice(const Batch& batch, int64_t begin, int64_t end) {
   const torch::Tensor segments =
       batch.segments.masked_select((batch.segments >= first).logical_and(batch.segments <= first + count));
   const auto part = [=](const torch::Tensor& t) { return t.narrow(0, first, count); };
-  return {part(batch.tokens),  part(batch.positions),       segments - first, sequences - first, part(batch.targets),
-          part(batch.weights), batch.first_sequence + begin};
+  torch::Tensor prefixes;
+  if (batch.prefixes.defined()) {
+    const int64_t before = (batch.segments < first).sum().item<int64_t>();
+    const torch::Tensor of_part = batch.prefixes.narrow(0, before, segments.size(0) - 1);
+    prefixes = torch::where(of_part < 0, of_part, of_part - before);
+  }
+  return {part(batch.tokens),  part(batch.positions),        segments - first, sequences - first, part(batch.targets),
+          part(batch.weights), batch.first_sequence + begin, prefixes};
 }
 
 }  // namespace terse::data

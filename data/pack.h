@@ -28,9 +28,22 @@ Sequence prompt_and_response(std::span<const int32_t> prompt, std::span<const in
 // weights that do not fit.
 Batch pack(const std::vector<Sequence>& sequences);
 
-// Packs values that belong to tokens (advantages, recorded log-probs) like the targets of pack(): out[b + i] =
-// values[s][i + 1], 0 at the last token of each segment. [N] float32.
-torch::Tensor pack_values(const std::vector<std::vector<float>>& values);
+// A prompt and responses to it. Sampled text and text that something else wrote may alternate in a response.
+struct SharedPrompt {
+  struct Response {
+    std::span<const int32_t> tokens;
+    std::vector<float> weights;  // of each token as a target
+  };
+  std::span<const int32_t> prompt;
+  std::vector<Response> responses;
+};
+
+// Packs each prompt as one sequence: the prompt without its last token is the prefix of all responses. Each response is
+// a segment that begins with the last token of the prompt, and leaves out its own last token, which predicts nothing.
+// So row i of a response of R tokens predicts its token i, and the sequence of a prompt of P tokens has P - 1 rows and
+// R more for each response. Throws std::invalid_argument that names the prompt when it or a response has no token, a
+// negative id, or weights that do not fit.
+Batch pack_shared(const std::vector<SharedPrompt>& prompts);
 
 // Concatenates batches in order. There must be at least one.
 Batch concatenate(const std::vector<Batch>& batches);

@@ -196,7 +196,8 @@ class Learner {
                                 {rl_.clip_low, rl_.clip_high, static_cast<double>(response_limit(config_, task_))},
                                 rollout_sampling(config_, task_).transform,
                                 entropy_.weight(),
-                                rl_.micro_batch,
+                                {rl_.micro_batch, rl_.micro_tokens},
+                                rl_.prompt_sharing,
                                 rl_.demonstration_weight,
                                 record.batch.version,
                                 rl_.importance_cap};

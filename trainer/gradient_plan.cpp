@@ -16,15 +16,17 @@ SequenceRange right_of(SequenceRange node) {
   return {node.begin + kernels::tree_half(node.count()), node.end};
 }
 
-void collect(SequenceRange node, SequenceRange range, int64_t limit, std::vector<SequenceRange>& found) {
+using Fits = std::function<bool(SequenceRange)>;
+
+void collect(SequenceRange node, SequenceRange range, const Fits& fits, std::vector<SequenceRange>& found) {
   if (node.count() == 0 || node.end <= range.begin || range.end <= node.begin) return;
   const bool inside = range.begin <= node.begin && node.end <= range.end;
-  if (inside && (node.count() <= limit || node.count() == 1)) {
+  if (inside && (node.count() == 1 || fits(node))) {
     found.push_back(node);
     return;
   }
-  collect(left_of(node), range, limit, found);
-  collect(right_of(node), range, limit, found);
+  collect(left_of(node), range, fits, found);
+  collect(right_of(node), range, fits, found);
 }
 
 }  // namespace
@@ -44,10 +46,22 @@ SequenceRange share_of(int64_t sequences, int64_t rank, int64_t ranks) {
   return {bound(rank), bound(rank + 1)};
 }
 
-std::vector<SequenceRange> tree_nodes(int64_t sequences, SequenceRange range, int64_t limit) {
+std::vector<SequenceRange> tree_nodes(int64_t sequences, SequenceRange range, const Fits& fits) {
   std::vector<SequenceRange> found;
-  if (range.count() > 0) collect({0, sequences}, range, limit, found);
+  if (range.count() > 0) collect({0, sequences}, range, fits, found);
   return found;
+}
+
+MicroBatching::MicroBatching(const std::vector<Size>& sequences, PassLimit limit) : sums_{{0, 0}}, limit_(limit) {
+  for (const Size& size : sequences)
+    sums_.push_back({sums_.back().items + size.items, sums_.back().tokens + size.tokens});
+}
+
+bool MicroBatching::fits(SequenceRange range) const {
+  if (range.count() <= 1) return true;
+  const Size &before = sums_[static_cast<size_t>(range.begin)], &after = sums_[static_cast<size_t>(range.end)];
+  return (limit_.micro_batch == 0 || after.items - before.items <= limit_.micro_batch) &&
+         (limit_.micro_tokens == 0 || after.tokens - before.tokens <= limit_.micro_tokens);
 }
 
 void TreeSum::add(SequenceRange node, torch::Tensor sum) {

@@ -7,6 +7,7 @@
 
 #include <torch/types.h>
 
+#include <functional>
 #include <map>
 #include <vector>
 
@@ -24,9 +25,34 @@ struct SequenceRange {
 // tree. A share may be empty.
 SequenceRange share_of(int64_t sequences, int64_t rank, int64_t ranks);
 
-// Returns the fewest nodes of the tree over `sequences` that make up `range`, in order. Each node has at most `limit`
-// sequences.
-std::vector<SequenceRange> tree_nodes(int64_t sequences, SequenceRange range, int64_t limit);
+// Returns the fewest nodes of the tree over `sequences` that make up `range` and for which `fits` holds, in order. A
+// node of one sequence is always taken.
+std::vector<SequenceRange> tree_nodes(int64_t sequences, SequenceRange range,
+                                      const std::function<bool(SequenceRange)>& fits);
+
+// The most that one pass takes: options micro_batch and micro_tokens of a stage. 0: no limit.
+struct PassLimit {
+  int64_t micro_batch = 0;   // sequences, or rollouts where a sequence has several
+  int64_t micro_tokens = 0;  // tokens
+};
+
+// Decides which sequences of a batch may share a pass.
+class MicroBatching {
+ public:
+  struct Size {
+    int64_t items = 1;  // what PassLimit::micro_batch counts
+    int64_t tokens = 0;
+  };
+  MicroBatching(const std::vector<Size>& sequences, PassLimit limit);
+
+  int64_t sequences() const { return static_cast<int64_t>(sums_.size()) - 1; }
+  // A single sequence always fits.
+  bool fits(SequenceRange range) const;
+
+ private:
+  std::vector<Size> sums_;  // of the sequences before each place
+  PassLimit limit_;
+};
 
 // Adds the sums of nodes, which may arrive in any order. Two siblings are added as soon as both are present.
 class TreeSum {

@@ -15,15 +15,15 @@ namespace {
 using Backward = std::function<void(SequenceRange)>;
 
 // Computes the gradient of one node in params.whole_grad(), which must be zero before. Splits the node until each part
-// has at most `limit` sequences.
-void sum_node(FlatParams& params, SequenceRange node, int64_t limit, const Backward& backward) {
-  if (node.count() <= limit) return backward(node);
+// fits into one pass.
+void sum_node(FlatParams& params, SequenceRange node, const MicroBatching& batch, const Backward& backward) {
+  if (batch.fits(node)) return backward(node);
   const int64_t middle = node.begin + kernels::tree_half(node.count());
-  sum_node(params, {node.begin, middle}, limit, backward);
+  sum_node(params, {node.begin, middle}, batch, backward);
   torch::Tensor& grad = params.whole_grad();
   const torch::Tensor left = grad.clone();
   grad.zero_();
-  sum_node(params, {middle, node.end}, limit, backward);
+  sum_node(params, {middle, node.end}, batch, backward);
   grad.add_(left);
 }
 
@@ -34,29 +34,37 @@ bool is_zero(const torch::Tensor& grad) {
   return std::all_of(values, values + grad.numel(), [](float value) { return value == 0; });
 }
 
-void sum_chunks(SequenceRange range, int64_t limit, const Backward& backward) {
-  for (int64_t begin = range.begin; begin < range.end; begin += limit)
-    backward({begin, std::min(begin + limit, range.end)});
+// Splits a range into the fewest parts that fit into one pass each.
+std::vector<SequenceRange> chunks(SequenceRange range, const MicroBatching& batch) {
+  std::vector<SequenceRange> parts;
+  for (int64_t begin = range.begin; begin < range.end; begin = parts.back().end) {
+    int64_t end = begin + 1;
+    while (end < range.end && batch.fits({begin, end + 1})) ++end;
+    parts.push_back({begin, end});
+  }
+  return parts;
 }
 
 // The sum over several ranks.
 class SharedSum final : public PassObserver {
  public:
-  SharedSum(FlatParams& params, int64_t sequences, int64_t limit)
+  SharedSum(FlatParams& params, const MicroBatching& batch)
       : params_(params),
         sharding_(params.sharding()),
-        limit_(limit),
+        batch_(batch),
         keeps_whole_(params.whole_grad().defined()),
-        trees_(params.grad_units(), TreeSum(sequences)),
+        trees_(params.grad_units(), TreeSum(batch.sequences())),
         sums_(params.grad_units()) {
     for (int64_t rank = 0; rank < sharding_.ranks(); ++rank) {
-      const SequenceRange share = share_of(sequences, rank, sharding_.ranks());
+      const SequenceRange share = share_of(batch.sequences(), rank, sharding_.ranks());
       if (params.sums_as_tree()) {
-        passes_.push_back(tree_nodes(sequences, share, keeps_whole_ ? sequences : limit));
+        passes_.push_back(
+            tree_nodes(batch.sequences(), share, [&](SequenceRange node) { return keeps_whole_ || batch.fits(node); }));
+      } else if (!keeps_whole_) {
+        passes_.push_back(chunks(share, batch));
       } else {
         passes_.emplace_back();
-        sum_chunks(share, keeps_whole_ ? sequences : limit,
-                   [&](SequenceRange part) { passes_.back().push_back(part); });
+        if (share.count() > 0) passes_.back().push_back(share);
       }
       rounds_ = std::max(rounds_, passes_.back().size());
     }
@@ -102,7 +110,7 @@ class SharedSum final : public PassObserver {
 
   void pass(SequenceRange range, const Backward& backward) {
     const size_t last = params_.units() - 1;
-    if (range.count() <= limit_) {
+    if (batch_.fits(range)) {
       params_.observe(this);
       unit_begins(last);
       backward(range);
@@ -112,9 +120,9 @@ class SharedSum final : public PassObserver {
     }
     params_.whole_grad().zero_();
     if (params_.sums_as_tree()) {
-      sum_node(params_, range, limit_, backward);
+      sum_node(params_, range, batch_, backward);
     } else {
-      sum_chunks(range, limit_, backward);
+      for (const SequenceRange& part : chunks(range, batch_)) backward(part);
     }
     for (size_t unit = last + 1; unit-- > 0;) unit_ends(unit);
   }
@@ -244,7 +252,7 @@ class SharedSum final : public PassObserver {
 
   FlatParams& params_;
   const Sharding& sharding_;
-  int64_t limit_;
+  const MicroBatching& batch_;
   bool keeps_whole_;
   std::vector<std::vector<SequenceRange>> passes_;  // of each rank
   size_t rounds_ = 0, round_ = 0;
@@ -255,24 +263,24 @@ class SharedSum final : public PassObserver {
 
 }  // namespace
 
-void sum_gradients(FlatParams& params, int64_t sequences, int64_t limit, const Backward& backward) {
-  if (sequences == 0) return;
-  if (params.sharding().distributed()) return SharedSum(params, sequences, limit).run(backward);
-  const SequenceRange all{0, sequences};
+void sum_gradients(FlatParams& params, const MicroBatching& batch, const Backward& backward) {
+  if (batch.sequences() == 0) return;
+  if (params.sharding().distributed()) return SharedSum(params, batch).run(backward);
+  const SequenceRange all{0, batch.sequences()};
   torch::Tensor& grad = params.whole_grad();
   if (!params.sums_as_tree()) {
-    sum_chunks(all, limit, [&](SequenceRange part) {
+    for (const SequenceRange& part : chunks(all, batch)) {
       backward(part);
       params.collect_pass();
-    });
-  } else if (sequences <= limit) {
+    }
+  } else if (batch.fits(all)) {
     backward(all);
   } else if (is_zero(grad)) {
-    sum_node(params, all, limit, backward);
+    sum_node(params, all, batch, backward);
   } else {
     const torch::Tensor before = grad.clone();
     grad.zero_();
-    sum_node(params, all, limit, backward);
+    sum_node(params, all, batch, backward);
     grad.add_(before);
   }
 }
@@ -281,14 +289,18 @@ SequenceRange own_share(const Sharding& sharding, int64_t sequences) {
   return share_of(sequences, sharding.rank(), sharding.ranks());
 }
 
-torch::Tensor gather_shares(const Sharding& sharding, int64_t sequences, const torch::Tensor& mine) {
+torch::Tensor gather_shares(const Sharding& sharding, const std::vector<int64_t>& rows_of_sequence,
+                            const torch::Tensor& mine) {
   if (!sharding.distributed()) return mine;
-  const int64_t columns = mine.size(1);
+  const int64_t columns = mine.size(1), sequences = static_cast<int64_t>(rows_of_sequence.size());
+  const auto rows_of = [&](SequenceRange range) {
+    return std::accumulate(rows_of_sequence.begin() + range.begin, rows_of_sequence.begin() + range.end, int64_t{0});
+  };
   std::vector<int64_t> counts;
   for (int64_t rank = 0; rank < sharding.ranks(); ++rank)
-    counts.push_back(share_of(sequences, rank, sharding.ranks()).count() * columns);
+    counts.push_back(rows_of(share_of(sequences, rank, sharding.ranks())) * columns);
   const torch::Device device = sharding.everyone->device();
-  torch::Tensor all = torch::empty({sequences, columns}, mine.options().device(device));
+  torch::Tensor all = torch::empty({rows_of({0, sequences}), columns}, mine.options().device(device));
   sharding.everyone->all_gather("values of sequences", mine.to(device).contiguous(), all, counts).wait();
   return all.cpu();
 }

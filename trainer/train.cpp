@@ -35,34 +35,49 @@ struct LossRows {
   torch::Tensor rows, weights;
 };
 
-// Returns sums over the sequences of all ranks, in the order of the batch. `values` has one vector for each sum, with a
-// value for each of this rank's sequences.
-std::vector<double> totals(const Transformer& model, int64_t sequences,
-                           const std::vector<std::vector<double>>& values) {
+// Returns values of the sequences of all ranks, in the order of the batch. `mine` has one vector for each kind of
+// value, with a value for each of this rank's sequences. So does the result for all sequences.
+std::vector<std::vector<double>> gather(const Transformer& model, int64_t sequences,
+                                        const std::vector<std::vector<double>>& mine) {
   std::vector<torch::Tensor> columns;
-  for (const std::vector<double>& column : values) columns.push_back(torch::tensor(column, torch::kFloat64));
-  const torch::Tensor all = gather_shares(model.params().sharding(), sequences, torch::stack(columns, 1));
-  std::vector<double> sums;
-  for (const torch::Tensor& column : all.t().contiguous().unbind()) {
-    const double* value = column.data_ptr<double>();
-    sums.push_back(std::accumulate(value, value + sequences, 0.0));
-  }
-  return sums;
+  for (const std::vector<double>& column : mine) columns.push_back(torch::tensor(column, torch::kFloat64));
+  const torch::Tensor all = gather_shares(
+      model.params().sharding(), std::vector<int64_t>(static_cast<size_t>(sequences), 1), torch::stack(columns, 1));
+  std::vector<std::vector<double>> values;
+  for (const torch::Tensor& column : all.t().contiguous().unbind())
+    values.emplace_back(column.data_ptr<double>(), column.data_ptr<double>() + sequences);
+  return values;
 }
 
-// Returns the weights and tokens of the whole batch. The loss is still 0.
-LossSum weights_and_tokens(const Transformer& model, const BatchShare& batch) {
-  const data::Batch& mine = batch.mine;
-  const torch::Tensor lengths = mine.sequences.diff().to(torch::kFloat64);
-  const double* length = lengths.data_ptr<double>();
-  const torch::Tensor first_segments = torch::searchsorted(mine.segments, mine.sequences, /*out_int32=*/true);
-  const std::vector<double> sums = totals(model, batch.sequences,
-                                          {sequence_sums(mine.weights, mine.sequences),
-                                           {length, length + mine.sequence_count()},
-                                           sequence_sums(mine.weights.ne(0), mine.sequences),
-                                           sequence_sums(mine.segments.diff().square(), first_segments)});
-  return {0, sums[0], {sums[1], sums[2], sums[3]}};
+double sum(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0);
 }
+
+// The weights and tokens of the batch of all ranks.
+struct WholeBatch {
+  WholeBatch(const Transformer& model, const BatchShare& batch) {
+    const data::Batch& mine = batch.mine;
+    const torch::Tensor own_lengths = mine.sequences.diff().to(torch::kFloat64);
+    const double* length = own_lengths.data_ptr<double>();
+    const torch::Tensor first_segments = torch::searchsorted(mine.segments, mine.sequences, /*out_int32=*/true);
+    std::vector<std::vector<double>> all = gather(model, batch.sequences,
+                                                  {sequence_sums(mine.weights, mine.sequences),
+                                                   {length, length + mine.sequence_count()},
+                                                   sequence_sums(mine.weights.ne(0), mine.sequences),
+                                                   sequence_sums(mine.segments.diff().square(), first_segments)});
+    loss = {0, sum(all[0]), {sum(all[1]), sum(all[2]), sum(all[3])}};
+    lengths = std::move(all[1]);
+  }
+
+  MicroBatching micro_batches(PassLimit limit) const {
+    std::vector<MicroBatching::Size> sizes;
+    for (const double tokens : lengths) sizes.push_back({1, static_cast<int64_t>(tokens)});
+    return {sizes, limit};
+  }
+
+  LossSum loss;                 // of which the sum is still 0
+  std::vector<double> lengths;  // of the sequences, in tokens
+};
 
 // The steps of the loop and its state. When an evaluation is interrupted, its step is saved with a pending record. The
 // resumed run then evaluates again before it continues.
@@ -105,7 +120,7 @@ class Supervised {
     model_.params().zero_grad();
     const DropoutKey dropout{static_cast<uint64_t>(session_.config().run.seed),
                              static_cast<uint64_t>(session_.global_step())};
-    const LossSum loss = accumulate_cross_entropy(model_, batch, stage_.micro_batch, 1, {.dropout = dropout});
+    const LossSum loss = accumulate_cross_entropy(model_, batch, stage_.limit, 1, {.dropout = dropout});
 
     // 3. Update.
     const double lr = learning_rate(stage_.optimizer, progress_.step, stage_.steps);
@@ -168,14 +183,14 @@ BatchShare BatchShare::own(const Transformer& model, int64_t sequences,
   return batch;
 }
 
-LossSum accumulate_cross_entropy(Transformer& model, const BatchShare& batch, int64_t micro_batch, double scale,
+LossSum accumulate_cross_entropy(Transformer& model, const BatchShare& batch, PassLimit limit, double scale,
                                  const ForwardMode& mode) {
-  LossSum whole = weights_and_tokens(model, batch);
+  const WholeBatch all(model, batch);
+  LossSum whole = all.loss;
   if (whole.count == 0) return whole;
   std::vector<double> losses;
   const int64_t first = own_share(model.params().sharding(), batch.sequences).begin;
-  const int64_t limit = micro_batch > 0 ? micro_batch : batch.sequences;
-  sum_gradients(model.params(), batch.sequences, limit, [&](SequenceRange part) {
+  sum_gradients(model.params(), all.micro_batches(limit), [&](SequenceRange part) {
     const LossRows micro(model, batch.mine, {part.begin - first, part.end - first});
     const Transformer::LogProbs probs = model.logprobs(micro.batch, micro.rows, {}, mode);
     const torch::Tensor loss = micro.losses(probs);
@@ -183,13 +198,13 @@ LossSum accumulate_cross_entropy(Transformer& model, const BatchShare& batch, in
     backward(with_auxiliary(loss.sum() * (scale / whole.count), probs.auxiliary_loss, scale / whole.count));
     losses.insert(losses.end(), sums.begin(), sums.end());
   });
-  whole.sum = totals(model, batch.sequences, {losses}).front();
+  whole.sum = sum(gather(model, batch.sequences, {losses}).front());
   return whole;
 }
 
 LossSum cross_entropy(Transformer& model, const BatchShare& batch) {
   torch::NoGradGuard no_grad;
-  LossSum whole = weights_and_tokens(model, batch);
+  LossSum whole = WholeBatch(model, batch).loss;
   std::vector<double> losses;
   if (batch.mine.sequence_count() > 0) {
     const LossRows all(model, batch.mine, {0, batch.mine.sequence_count()});
@@ -197,7 +212,7 @@ LossSum cross_entropy(Transformer& model, const BatchShare& batch) {
   } else {
     model.dummy_forward();
   }
-  whole.sum = totals(model, batch.sequences, {losses}).front();
+  whole.sum = sum(gather(model, batch.sequences, {losses}).front());
   return whole;
 }
 

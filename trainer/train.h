@@ -15,8 +15,8 @@ namespace terse::trainer {
 struct SupervisedStage {
   std::string name;  // "pretrain" or "sft"
   int64_t steps = 0;
-  int64_t micro_batch = 0;  // sequences per forward pass; 0: all
-  int64_t eval_every = 0;   // steps; 0: never during training
+  PassLimit limit;
+  int64_t eval_every = 0;  // steps; 0: never during training
   configs::Optimizer optimizer;
   data::BatchStream* stream = nullptr;
   // Called with the step before the record of every eval_every-th step and of the last step. Its values are added to
@@ -38,10 +38,10 @@ struct BatchShare {
                         const std::function<data::Batch(SequenceRange)>& read);
 };
 
-// Runs forward and backward passes over a batch in micro-batches of at most `micro_batch` sequences (0: all). Adds the
-// gradient of scale * sum(weight * -logprob) / total_weight to the model's. Returns the loss sum of the whole batch,
-// without `scale`, on every rank. Collective.
-LossSum accumulate_cross_entropy(Transformer& model, const BatchShare& batch, int64_t micro_batch, double scale = 1.0,
+// Runs forward and backward passes over a batch, in micro-batches up to `limit`. Adds the gradient of scale *
+// sum(weight * -logprob) / total_weight to the model's. Returns the loss sum of the whole batch, without `scale`, on
+// every rank. Collective.
+LossSum accumulate_cross_entropy(Transformer& model, const BatchShare& batch, PassLimit limit, double scale = 1.0,
                                  const ForwardMode& mode = {});
 // Returns the same loss sum without computing gradients. Collective.
 LossSum cross_entropy(Transformer& model, const BatchShare& batch);

@@ -74,7 +74,9 @@ void list(Lister& l, Pretrain& s) {
   l.members(s,  //
             Item("steps", s.steps, "number of optimizer updates", at_least(0)),
             Item("batch_size", s.batch_size, "sequences per update", between(1, 1 << 20)),
-            Item("micro_batch", s.micro_batch, "sequences per forward pass; 0: batch_size", between(0, 1 << 20)),
+            Item("micro_batch", s.micro_batch, "most sequences per forward pass; 0: batch_size", between(0, 1 << 20)),
+            Item("micro_tokens", s.micro_tokens,
+                 "most tokens per forward pass, which takes at least one sequence; 0: any number", newer(at_least(0))),
             Item("seq_len", s.seq_len, "tokens per sequence; 0: model.max_seq_len", between(0, 1 << 24)),
             Item("eval_every", s.eval_every, "steps between validations; 0: only at the end", cosmetic(at_least(0))),
             Item("eval_batches", s.eval_batches, "batches per validation", at_least(1)),
@@ -94,8 +96,11 @@ void list(Lister& l, Sft& s) {
            "share of train that is held out for validation when val is empty, chosen by a hash of each conversation",
            newer(from_up_to_below(0, 1))),
       Item("batch_size", s.batch_size, "problems or conversations per update", between(1, 1 << 20)),
-      Item("micro_batch", s.micro_batch, "problems or conversations per forward pass; 0: batch_size",
+      Item("micro_batch", s.micro_batch, "most problems or conversations per forward pass; 0: batch_size",
            between(0, 1 << 20)),
+      Item("micro_tokens", s.micro_tokens,
+           "most tokens per forward pass, which takes at least one problem or conversation; 0: any number",
+           newer(at_least(0))),
       Item("eval_every", s.eval_every, "steps between evaluations and validation losses; 0: only at the end",
            cosmetic(at_least(0))),
       Group("optimizer", s.optimizer, "AdamW and its learning rate in supervised fine-tuning"));
@@ -128,7 +133,12 @@ void list(Lister& l, Rl& s) {
       Item("steps", s.steps, "RL steps, each with one batch of rollouts", at_least(0)),
       Item("prompts", s.prompts, "prompts per batch; each prompt gives one group of rollouts", between(1, 1 << 20)),
       Item("group_size", s.group_size, "rollouts per prompt", between(2, 1 << 16)),
-      Item("micro_batch", s.micro_batch, "rollouts per forward pass; 0: all", between(0, 1 << 20)),
+      Item("micro_batch", s.micro_batch, "most rollouts per forward pass; 0: all", between(0, 1 << 20)),
+      Item("micro_tokens", s.micro_tokens, "most tokens per forward pass; 0: any number", newer(at_least(0))),
+      Item("prompt_sharing", s.prompt_sharing,
+           "most rollouts of a group that pass through the model behind one copy of their prompt; they are never "
+           "split, whatever micro_batch and micro_tokens are; 1: each has its own copy",
+           newer(between(1, 1 << 16))),
       Item("updates_per_batch", s.updates_per_batch, "optimizer updates per batch of rollouts", between(1, 1000)),
       Item("advantage_norm", s.advantage_norm,
            "standard deviation of the rewards by which advantages are divided: over the batch, over the group, or none "

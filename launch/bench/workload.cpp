@@ -34,7 +34,7 @@ Training::Training(const trainer::ModelSpec& spec, torch::Device device, const T
 void Training::update() {
   const trainer::ProfileScope scope("update");
   model_.params().zero_grad();
-  trainer::accumulate_cross_entropy(model_, batch_, 0);
+  trainer::accumulate_cross_entropy(model_, batch_, {});
   optimizer_.step(1e-6);  // reads the norm of the gradient, so a GPU has finished the passes
 }
 

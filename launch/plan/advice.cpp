@@ -42,6 +42,10 @@ Change max_batch(int64_t sequences) {
   return {fmt::format("engine.max_batch={}", sequences), [=](Run& run) { run.config.engine.max_batch = sequences; }};
 }
 
+Change no_sharing() {
+  return {"rl.prompt_sharing=1", [](Run& run) { run.config.rl.prompt_sharing = 1; }};
+}
+
 Change no_student() {
   return {"rl.student.updates=0", [](Run& run) { run.config.rl.student.updates = 0; }};
 }
@@ -81,6 +85,8 @@ std::string together(Run run, StagePlan plan) {
     if (!plan.fits() && plan.largest_max_batch >= 1) change(max_batch(plan.largest_max_batch));
   };
   if (plan.micro_batch > 1) change(micro_batch(plan.stage, 1));
+  // Rollouts that share a prompt pass together, however small the micro-batch is.
+  if (!plan.fits() && plan.micro_batch > 1) change(no_sharing());
   fewer_sequences();
   if (!plan.fits() && run.config.parallel.zero < 3 && run.ranks > 1) change(zero(3));
   fewer_sequences();

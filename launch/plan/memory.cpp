@@ -145,8 +145,9 @@ std::vector<PassLoad> pass_loads(const ModelSpec& spec, const PlannedSharding& s
   std::vector<std::vector<SequenceRange>> nodes;
   size_t rounds = 0;
   for (int64_t rank = 0; rank < shards; ++rank) {
-    nodes.push_back(trainer::tree_nodes(sequences, trainer::share_of(sequences, rank, sharding.ranks),
-                                        scheme.zero == 1 ? sequences : micro_batch));
+    nodes.push_back(trainer::tree_nodes(
+        sequences, trainer::share_of(sequences, rank, sharding.ranks),
+        [&](const SequenceRange& node) { return scheme.zero == 1 || node.count() <= micro_batch; }));
     rounds = std::max(rounds, nodes.back().size());
   }
   trainer::TreeSum tree(sequences);

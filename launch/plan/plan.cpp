@@ -25,19 +25,20 @@ double block_operations_seconds(const Run& run, double operations) {
   return operations * static_cast<double>(run.config.model.layers) * run.machine.operation_us * 1e-6;
 }
 
-StepTime update_time(const Run& run, const StageShape& shape, int64_t own_sequences) {
+// The time of an update in which this rank computes `own_sequences`, which have `tokens`.
+StepTime update_time(const Run& run, const StageShape& shape, int64_t own_sequences, int64_t tokens) {
   const ModelSpec spec = run.spec();
   const double length = static_cast<double>(shape.sequence_tokens);
   // Recomputation is a second forward pass: 8 operations a weight and token instead of 6.
   const double again = spec.activation_checkpointing ? 4.0 / 3 : 1;
-  const double tokens = static_cast<double>(own_sequences) * length;
   StepWork work;
   work.units = trained_sizes(spec);
   work.sharding = sharding_of(run, shape.learners);
   work.micro_batches = (own_sequences + shape.micro_batch - 1) / shape.micro_batch;
   const double operations = kOperationsOfAPass * again * static_cast<double>(work.micro_batches);
-  work.compute_seconds = std::max(tokens * training_flops(spec, trainer::one_token(length)) * again / peak_flops(run),
-                                  block_operations_seconds(run, operations));
+  work.compute_seconds =
+      std::max(static_cast<double>(tokens) * training_flops(spec, trainer::one_token(length)) * again / peak_flops(run),
+               block_operations_seconds(run, operations));
   work.forward_share = spec.activation_checkpointing ? 1.0 / 4 : 1.0 / 3;
   work.gather_bytes = spec.bf16 ? 2 : 4;
   return step_time(run.machine, work);
@@ -85,8 +86,8 @@ constexpr int64_t kMostSequences = 1 << 20;
 int64_t largest_micro_batch(const Run& run, const StageShape& shape) {
   return largest(kMostSequences, [&](int64_t sequences) {
     StageShape other = shape;
-    other.micro_batch = sequences;
-    for (int64_t& batch : other.batches) batch = std::max(batch, sequences * shape.learners);
+    other.limit = {.micro_batch = sequences};
+    for (PlannedBatch& batch : other.batches) batch.items = std::max(batch.items, sequences * shape.learners);
     return total_bytes(stage_memory(run, other)) <= run.limit_bytes();
   });
 }
@@ -134,7 +135,10 @@ StagePlan plan_stage(const Run& run, const std::string& stage) {
   plan.stage = stage;
   plan.memory = stage_memory(run, shape);
   plan.limit_bytes = run.limit_bytes();
-  plan.update = update_time(run, shape, shape.own_sequences);
+  const PlannedBatch& first = shape.batches.front();
+  const int64_t others = shape.share(shape.sequences - first.items);  // demonstrations, which do not share prompts
+  plan.update = update_time(run, shape, shape.own_sequences,
+                            shape.pass_of(first, shape.share(first.items)).tokens + others * shape.sequence_tokens);
   plan.updates = shape.updates;
   plan.learners = shape.learners;
   plan.sequences = shape.sequences;
@@ -148,7 +152,8 @@ StagePlan plan_stage(const Run& run, const std::string& stage) {
   plan.generation = generation_seconds(run, shape);
   if (run.splits()) plan.sampler_memory = sampler_memory(run, shape);
   if (shape.student_updates > 0) {
-    const StepTime student = update_time(run, shape, shape.share(shape.student_sequences));
+    const int64_t traces = shape.share(shape.student_sequences);
+    const StepTime student = update_time(run, shape, traces, traces * shape.sequence_tokens);
     add_updates(plan, student, shape.student_updates);
   }
   if (run.config.rl.max_staleness > 0) plan.overlap = std::min(plan.generation, plan.learning());

@@ -29,7 +29,10 @@ void keep_larger(std::vector<Consumer>& worst, const std::vector<Consumer>& othe
 }
 
 double batch_bytes(const StageShape& shape) {
-  return static_cast<double>(shape.largest_share() * shape.sequence_tokens) * kBatchBytesPerToken;
+  int64_t most = 0;
+  for (const PlannedBatch& batch : shape.batches)
+    most = std::max(most, shape.pass_of(batch, shape.share(batch.items)).tokens);
+  return static_cast<double>(most) * kBatchBytesPerToken;
 }
 
 double rope_bytes(const ModelSpec& spec) {
@@ -63,10 +66,9 @@ std::vector<Consumer> passes(const Run& run, const StageShape& shape) {
   const PlannedSharding sharding = sharding_of(run, shape.learners);
   const bool cuda = run.cuda();
   std::vector<Consumer> worst;
-  for (const int64_t batch : shape.batches) {
-    const int64_t most = std::min(shape.micro_batch, shape.share(batch));
-    for (const PassLoad& load : pass_loads(spec, sharding, cuda, batch, most)) {
-      const Pass pass = shape.pass_of(load.sequences);
+  for (const PlannedBatch& batch : shape.batches) {
+    for (const PassLoad& load : pass_loads(spec, sharding, cuda, batch.sequences(), shape.most_sequences(batch))) {
+      const Pass pass = shape.pass_of(batch, std::min(load.sequences * batch.sharing, batch.items));
       for (const Moment moment : {Moment::kHead, Moment::kBlock}) {
         std::vector<Consumer> all = unit_bytes(spec, sharding, cuda, moment);
         all.push_back({"gradients waiting to be summed", load.waiting_bytes});
@@ -98,7 +100,7 @@ std::vector<Consumer> kept(const Run& run, const StageShape& shape) {
 
 std::vector<Consumer> worst_of_step(const Run& run, const StageShape& shape) {
   std::vector<Consumer> worst = passes(run, shape);
-  const Pass validated = shape.pass_of(shape.share(shape.validated));
+  const Pass validated = shape.pass_of({shape.validated}, shape.share(shape.validated));
   keep_larger(worst, {{"validation", forward_bytes(run.spec(), run.cuda(), validated)}});
   if (shape.rollouts > 0 || evaluates(run, shape))
     keep_larger(worst, generating(run, sharding_of(run, shape.learners), generation_of(run, shape)));

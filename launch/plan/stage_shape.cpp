@@ -19,10 +19,13 @@ int64_t divided_up(int64_t all, int64_t parts) {
   return (all + parts - 1) / parts;
 }
 
-void share_out(StageShape& shape, int64_t micro_batch) {
+void share_out(StageShape& shape, trainer::PassLimit limit) {
+  shape.limit = limit;
   shape.own_sequences = shape.share(shape.sequences);
-  const int64_t largest = shape.largest_share();
-  shape.micro_batch = micro_batch > 0 ? std::min(micro_batch, largest) : largest;
+  for (const PlannedBatch& batch : shape.batches) {
+    const int64_t pass = std::min(shape.most_sequences(batch) * batch.sharing, batch.items);
+    shape.micro_batch = std::max(shape.micro_batch, pass);
+  }
 }
 
 void rl_shape(const Run& run, StageShape& shape) {
@@ -32,18 +35,27 @@ void rl_shape(const Run& run, StageShape& shape) {
   shape.rollouts = rl.prompts * rl.group_size;
   shape.updates = rl.updates_per_batch;
   shape.sequences = divided_up(shape.rollouts, rl.updates_per_batch);
-  shape.batches = {shape.sequences};
+  // A group is split into equal parts.
+  const int64_t parts = divided_up(rl.group_size, rl.prompt_sharing);
+  shape.batches = {{shape.sequences, divided_up(rl.group_size, parts)}};
   if (rl.penalty.kind == "adaptive") {
     shape.sequences += rl.demonstrations;
-    if (rl.demonstrations > 0) shape.batches.push_back(rl.demonstrations);
+    if (rl.demonstrations > 0) shape.batches.push_back({rl.demonstrations});
     shape.student_updates = rl.student.updates;
     shape.student_sequences = rl.student.traces;
-    if (shape.student_updates > 0) shape.batches.push_back(shape.student_sequences);
+    if (shape.student_updates > 0) shape.batches.push_back({shape.student_sequences});
   }
-  share_out(shape, rl.micro_batch);
+  share_out(shape, {rl.micro_batch, rl.micro_tokens});
 }
 
 }  // namespace
+
+int64_t StageShape::most_sequences(const PlannedBatch& batch) const {
+  int64_t most = share(batch.sequences());
+  if (limit.micro_batch > 0) most = std::min(most, limit.micro_batch / batch.sharing);
+  if (limit.micro_tokens > 0) most = std::min(most, limit.micro_tokens / pass_of(batch, batch.sharing).tokens);
+  return std::max<int64_t>(1, most);
+}
 
 StageShape shape_of(const Run& run, const std::string& stage) {
   StageShape shape;
@@ -54,25 +66,27 @@ StageShape shape_of(const Run& run, const std::string& stage) {
     shape.steps = p.steps;
     shape.sequence_tokens = shape.loss_rows = p.seq_len > 0 ? p.seq_len : run.config.model.max_seq_len;
     shape.sequences = shape.validated = p.batch_size;
-    shape.batches = {shape.sequences};
-    share_out(shape, p.micro_batch);
+    shape.batches = {{shape.sequences}};
+    share_out(shape, {p.micro_batch, p.micro_tokens});
     return shape;
   }
   const int64_t trace = run.trace_tokens > 0 ? run.trace_tokens : run.response_tokens;
   const bool demonstrates = run.config.rl.penalty.kind == "adaptive";
   shape.loss_rows = stage == "sft" ? trace : demonstrates ? std::max(trace, run.response_tokens) : run.response_tokens;
   shape.sequence_tokens = run.prompt_tokens + shape.loss_rows;
+  shape.prompt_rows = run.prompt_tokens - 1;
   if (stage == "sft") {
     shape.steps = run.config.sft.steps;
     shape.eval_every = run.config.sft.eval_every;
     // The plan does not read conversations. None is longer, and at most all of their tokens are learned.
     if (!run.config.sft.train.empty()) {
       shape.sequence_tokens = shape.loss_rows = run.config.model.max_seq_len;
+      shape.prompt_rows = 0;
       shape.validated = std::min(run.config.sft.batch_size, kValidationBatch);
     }
     shape.sequences = run.config.sft.batch_size;
-    shape.batches = {shape.sequences};
-    share_out(shape, run.config.sft.micro_batch);
+    shape.batches = {{shape.sequences}};
+    share_out(shape, {run.config.sft.micro_batch, run.config.sft.micro_tokens});
   } else {
     rl_shape(run, shape);
   }

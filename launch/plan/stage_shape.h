@@ -6,18 +6,27 @@
 #include <vector>
 
 #include "launch/plan/plan.h"
+#include "trainer/gradient_plan.h"
 
 namespace terse::launch::plan {
 
+// A batch that takes passes of its own.
+struct PlannedBatch {
+  int64_t items = 0;    // over all ranks: windows, problems, traces or rollouts
+  int64_t sharing = 1;  // items behind one copy of their prompt, which are never split
+  int64_t sequences() const { return (items + sharing - 1) / sharing; }
+};
+
 struct StageShape {
   int64_t steps = 0, eval_every = 0;
-  int64_t validated = 0;  // sequences of a validation loss that all ranks run at once
-  int64_t sequences = 0;  // in one update, over all ranks
-  std::vector<int64_t>
-      batches;  // over all ranks; those of rollouts, demonstrations and the student take separate passes
-  int64_t sequence_tokens = 0;  // of the longest sequence
-  int64_t loss_rows = 0;        // in one sequence
-  int64_t micro_batch = 0;      // sequences in one pass of one rank
+  int64_t validated = 0;              // sequences of a validation loss that all ranks run at once
+  int64_t sequences = 0;              // in one update, over all ranks
+  std::vector<PlannedBatch> batches;  // rollouts (or the only batch), demonstrations, those of the student
+  int64_t sequence_tokens = 0;        // of the longest sequence
+  int64_t prompt_rows = 0;            // of them, those that its prompt can share: all of its tokens but the last
+  int64_t loss_rows = 0;              // in one sequence
+  trainer::PassLimit limit;
+  int64_t micro_batch = 0;      // sequences in the largest pass of one rank
   int64_t own_sequences = 0;    // in one update on one rank
   int64_t updates = 1;          // in one step
   int64_t learners = 1;         // ranks that learn
@@ -28,8 +37,13 @@ struct StageShape {
 
   int64_t passes() const { return (own_sequences + micro_batch - 1) / micro_batch; }
   int64_t share(int64_t of_all) const { return (of_all + learners - 1) / learners; }
-  int64_t largest_share() const { return share(*std::max_element(batches.begin(), batches.end())); }
-  Pass pass_of(int64_t count) const { return {count * sequence_tokens, count * loss_rows}; }
+  // A pass of `items` of a batch.
+  Pass pass_of(const PlannedBatch& batch, int64_t items) const {
+    const int64_t prompts = (items + batch.sharing - 1) / batch.sharing;
+    return {items * (sequence_tokens - prompt_rows) + prompts * prompt_rows, items * loss_rows};
+  }
+  // The most sequences of a batch that one pass takes.
+  int64_t most_sequences(const PlannedBatch& batch) const;
 };
 
 StageShape shape_of(const Run& run, const std::string& stage);

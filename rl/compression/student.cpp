@@ -100,7 +100,8 @@ void Student::update(const Curriculum& curriculum) {
   });
   trained_on_ += count;
   copy_->model.params().zero_grad();
-  loss_ = trainer::accumulate_cross_entropy(copy_->model, batch, config_.rl.micro_batch).mean();
+  loss_ =
+      trainer::accumulate_cross_entropy(copy_->model, batch, {config_.rl.micro_batch, config_.rl.micro_tokens}).mean();
   // The optimizer skips a non-finite gradient. No check is needed here: the policy never takes weights that fail the
   // gate.
   copy_->optimizer.step(config_.rl.student.lr);

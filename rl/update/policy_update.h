@@ -7,6 +7,7 @@
 #include "data/pack.h"
 #include "rl/types.h"
 #include "rl/update/policy_loss.h"
+#include "trainer/gradient_plan.h"
 #include "trainer/optimizer.h"
 #include "trainer/session.h"
 #include "trainer/speed/flops.h"
@@ -18,7 +19,8 @@ struct UpdateOptions {
   PolicyLossOptions policy;
   trainer::LogitTransform transform;  // the transform that the rollouts were sampled with
   double entropy_weight = 0;
-  int64_t micro_batch = 0;  // rollouts per forward pass; 0: all
+  trainer::PassLimit limit;    // in rollouts and tokens
+  int64_t prompt_sharing = 1;  // most rollouts behind one copy of their prompt
   double demonstration_weight = 0;
   int64_t version = 0;        // of the weights before the first update of the batch; tokens of older versions are stale
   double importance_cap = 1;  // largest importance weight of a stale token
@@ -41,6 +43,9 @@ struct UpdateResult {
 // Adds the gradient of policy loss - entropy_weight * entropy + demonstration_weight * demonstration loss to the
 // model's gradient. Every rank passes all groups, computes its share, and gets the whole result. Rollouts with
 // advantage 0 count in the denominators but do not pass through the model.
+//
+// The others of a group share copies of their prompt. Such rollouts are one sequence of the batch, which is never
+// split, so the bits of the result depend on prompt_sharing, but not on the limit or the number of ranks.
 UpdateResult accumulate_update(trainer::Transformer& model, std::span<const RolloutGroup> groups,
                                const std::vector<data::Sequence>& demonstrations, const UpdateOptions& options);
 

@@ -121,12 +121,16 @@ void bench_product(const Table& table, const ProductShape& s) {
   line("packed  " + name, flops, [&] { table.gemm_packed(x.data(), panels.data(), nullptr, y.data(), s.m, s.n, s.k); });
   line("  bf16", flops, [&] { table.gemm_packed_bf16(x16.data(), panels16.data(), nullptr, y.data(), s.m, s.n, s.k); });
   if (s.m < 256) return;
-  std::vector<int32_t> starts;  // sequences of 48 tokens
-  for (int64_t row = 0; row < s.m; row += 48) starts.push_back(static_cast<int32_t>(row));
-  starts.push_back(static_cast<int32_t>(s.m));
-  const Sequences sequences{starts.data(), static_cast<int64_t>(starts.size()) - 1};
-  line("w. grad " + name, flops, [&] { table.weight_grad(dy.data(), x.data(), dw.data(), sequences, s.n, s.k); });
-  line("  bf16", flops, [&] { table.weight_grad_bf16(dy16.data(), x16.data(), dw.data(), sequences, s.n, s.k); });
+  for (const int64_t tokens : {int64_t{48}, s.m}) {  // short sequences, and a long one
+    std::vector<int32_t> starts;
+    for (int64_t row = 0; row < s.m; row += tokens) starts.push_back(static_cast<int32_t>(row));
+    starts.push_back(static_cast<int32_t>(s.m));
+    const Sequences rows{starts.data(), static_cast<int64_t>(starts.size()) - 1};
+    const std::string lengths = fmt::format(" of {} tokens", tokens);
+    line("w. grad " + (tokens == s.m ? lengths : name), flops,
+         [&] { table.weight_grad(dy.data(), x.data(), dw.data(), rows, s.n, s.k); });
+    line("  bf16", flops, [&] { table.weight_grad_bf16(dy16.data(), x16.data(), dw.data(), rows, s.n, s.k); });
+  }
 }
 
 void bench_products(const Table& table) {
@@ -136,6 +140,10 @@ void bench_products(const Table& table) {
                                 {3000, 29, 64},
                                 {3000, 384, 384},
                                 {3000, 1024, 384},
+                                {1087, 1152, 384},
+                                {1087, 384, 384},
+                                {1087, 2048, 384},
+                                {1087, 384, 1024},
                                 {1000, 1024, 1024},
                                 {768, 1536, 1536},
                                 {1024, 960, 576},

@@ -32,9 +32,42 @@ TEST(Pack, ShiftsTargetsByOneInsideEachSegment) {
   EXPECT_EQ(values<int32_t>(batch.sequences), values<int32_t>(batch.segments));
 }
 
-TEST(Pack, LaysValuesOutLikeTargets) {
-  const torch::Tensor packed = pack_values({{-1, 10, 11, 12, 13}, {-1}, {-1, 20}, {}});
-  EXPECT_EQ(values<float>(packed), (Floats{10, 11, 12, 13, 0, 0, 20, 0}));
+// Prompts of three, one and two tokens.
+Batch shared_example() {
+  static const Ints first = {7, 8, 9}, second = {5}, third = {1, 2}, a = {10, 11}, b = {20}, c = {30, 31, 32};
+  return pack_shared({{first, {{a, {1, 1}}, {b, {1}}}}, {second, {{c, {1, 0, 2}}}}, {third, {{a, {0, 1}}, {b, {1}}}}});
+}
+
+TEST(PackShared, PutsResponsesBehindOneCopyOfTheirPrompt) {
+  const Batch batch = shared_example();
+  EXPECT_EQ(values<int64_t>(batch.tokens), (Longs{7, 8, 9, 10, 9, 5, 30, 31, 1, 2, 10, 2}));
+  EXPECT_EQ(values<int64_t>(batch.positions), (Longs{0, 1, 2, 3, 2, 0, 1, 2, 0, 1, 2, 1}));
+  EXPECT_EQ(values<int64_t>(batch.targets), (Longs{0, 0, 10, 11, 20, 30, 0, 32, 0, 0, 11, 20}));
+  EXPECT_EQ(values<float>(batch.weights), (Floats{0, 0, 1, 1, 1, 1, 0, 2, 0, 0, 1, 1}));
+  EXPECT_EQ(values<int32_t>(batch.segments), (Ints{0, 2, 4, 5, 8, 9, 11, 12}));
+  EXPECT_EQ(values<int32_t>(batch.prefixes), (Ints{-1, 0, 0, -1, -1, 4, 4}));
+  EXPECT_EQ(values<int32_t>(batch.sequences), (Ints{0, 5, 8, 12}));
+}
+
+TEST(PackShared, ASliceCountsItsOwnPrefixes) {
+  const Batch batch = shared_example(), part = slice(batch, 1, 3);
+  EXPECT_EQ(values<int64_t>(part.tokens), (Longs{5, 30, 31, 1, 2, 10, 2}));
+  EXPECT_EQ(values<int32_t>(part.segments), (Ints{0, 3, 4, 6, 7}));
+  EXPECT_EQ(values<int32_t>(part.prefixes), (Ints{-1, -1, 1, 1}));
+  EXPECT_EQ(values<int32_t>(part.sequences), (Ints{0, 3, 7}));
+  EXPECT_THROW(concatenate({batch, batch}), std::logic_error);
+}
+
+TEST(PackShared, NamesWhatDoesNotFit) {
+  const Ints prompt = {1}, none, response = {2, 3}, negative = {2, -3};
+  const auto expect = [](const std::vector<SharedPrompt>& prompts, const std::string& message) {
+    EXPECT_THAT(message_of<std::invalid_argument>([&] { pack_shared(prompts); }), ::testing::HasSubstr(message));
+  };
+  expect({{none, {{response, {1, 1}}}}}, "prompt 0 has no tokens");
+  expect({{prompt, {}}}, "prompt 0 has no responses");
+  expect({{prompt, {{response, {1, 1}}}}, {prompt, {{none, {}}}}}, "prompt 1 has no tokens in response 0");
+  expect({{prompt, {{response, {1}}}}}, "prompt 0 has 2 tokens but 1 weights in response 0");
+  expect({{prompt, {{negative, {1, 1}}}}}, "prompt 0 has the negative token id -3 at position 1 of response 0");
 }
 
 TEST(Pack, EverySequenceCanBeReadBack) {

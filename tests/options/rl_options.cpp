@@ -47,12 +47,28 @@ void group_size(const Option& option) {
 }
 
 // The results must be the same bits, from less memory.
-void micro_batch(const Option& option) {
+void expect_smaller_passes(const Option& option, const std::string& limit) {
   const Settings big = {"rl.prompts=16", "rl.demonstrations=16", "rl.penalty.kind=adaptive", "rl.student.updates=0",
                         "engine.max_batch=16"};
-  const Observed &whole = reinforce(big), &parts = reinforce(option.set("4", big));
+  const Observed &whole = reinforce(big), &parts = reinforce(option.set(limit, big));
   EXPECT_TRUE(same_training(whole, parts));
   EXPECT_LT(parts.peak_bytes, 0.8 * whole.peak_bytes);
+}
+
+void micro_batch(const Option& option) {
+  expect_smaller_passes(option, "4");
+}
+
+void micro_tokens(const Option& option) {
+  expect_smaller_passes(option, "100");
+}
+
+// The gradients differ only by rounding.
+void prompt_sharing(const Option& option) {
+  const Observed &shared = reinforce(option.set("8")), &alone = reinforce(option.set("1"));
+  EXPECT_FALSE(same(shared.weights(), alone.weights()));
+  EXPECT_NEAR(shared.metric("grad_norm").at(0), alone.metric("grad_norm").at(0),
+              1e-4 * alone.metric("grad_norm").at(0));
 }
 
 void updates_per_batch(const Option& option) {
@@ -189,6 +205,8 @@ OptionEffects rl_effects() {
           {"rl.prompts", "groups of a step", prompts},
           {"rl.group_size", "rollouts of a step", group_size},
           {"rl.micro_batch", "peak memory, and not one bit of the results", micro_batch},
+          {"rl.micro_tokens", "peak memory, and not one bit of the results", micro_tokens},
+          {"rl.prompt_sharing", "the rounding of gradients", prompt_sharing},
           {"rl.updates_per_batch", "updates that the optimizer counts", updates_per_batch},
           {"rl.resample_uniform", "whether more groups are sampled than train", resample_uniform},
           {"rl.max_resample_rounds", "how many more groups are sampled", max_resample_rounds},

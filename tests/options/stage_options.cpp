@@ -128,6 +128,15 @@ void micro_batch(const Option& option) {
   EXPECT_LT(parts.peak_bytes, 0.6 * whole.peak_bytes);
 }
 
+void micro_tokens(const Option& option) {
+  const std::string stage(configs::parent_of(option.path()));
+  const Settings big = {stage + ".batch_size=32", stage + ".steps=2", "pretrain.seq_len=64", "task.align_to=10",
+                        "engine.max_batch=4"};
+  const Observed &whole = run_of(stage, big), &parts = run_of(stage, option.set("128", big));
+  EXPECT_TRUE(same_training(whole, parts));
+  EXPECT_LT(parts.peak_bytes, 0.6 * whole.peak_bytes);
+}
+
 void window(const Option& option) {
   EXPECT_NEAR(tokens(pretrain(option.set("32"))), 3 * 4 * 32, 60);
   EXPECT_NEAR(tokens(pretrain(option.set("8"))), 3 * 4 * 8, 20);
@@ -218,6 +227,7 @@ OptionEffects pretrain_effects() {
   return {{"pretrain.steps", "number of steps", steps},
           {"pretrain.batch_size", "tokens of a step", batch_size_of_windows},
           {"pretrain.micro_batch", "peak memory, and not one bit of the results", micro_batch},
+          {"pretrain.micro_tokens", "peak memory, and not one bit of the results", micro_tokens},
           {"pretrain.seq_len", "tokens of a window", window},
           {"pretrain.eval_every", "which records have a loss of validation", eval_every_of_texts},
           {"pretrain.eval_batches", "the loss of validation alone", eval_batches}};
@@ -227,6 +237,7 @@ OptionEffects sft_effects() {
   return {{"sft.steps", "number of steps", steps},
           {"sft.batch_size", "tokens of a step", batch_size_of_problems},
           {"sft.micro_batch", "peak memory, and not one bit of the results", micro_batch},
+          {"sft.micro_tokens", "peak memory, and not one bit of the results", micro_tokens},
           {"sft.eval_every", "which records have an evaluation", eval_every_of_problems},
           {"sft.train", "tokens of a step, and whether a task is evaluated", sft_train},
           {"sft.val", "the loss of validation alone", sft_val},

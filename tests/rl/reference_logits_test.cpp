@@ -99,7 +99,7 @@ class ReferenceLogits : public ::testing::TestWithParam<Shape> {
     trainer::AdamW optimizer(student.params(), options);
     for (int step = 0; step < 25; ++step) {
       student.params().zero_grad();
-      trainer::accumulate_cross_entropy(student, {batch, batch.sequence_count()}, 0);
+      trainer::accumulate_cross_entropy(student, {batch, batch.sequence_count()}, {});
       optimizer.step(4e-3);
     }
     const support::TemporaryFolder folder;
@@ -160,7 +160,7 @@ TEST_P(ReferenceLogits, TheGradientOfTheLossAgreesForEveryWeight) {
   const Tensor loss = -(picked * weights).sum() / weights.sum();
   loss.backward();
   model.params().zero_grad();
-  const trainer::LossSum ours = trainer::accumulate_cross_entropy(model, {batch, batch.sequence_count()}, 2);
+  const trainer::LossSum ours = trainer::accumulate_cross_entropy(model, {batch, batch.sequence_count()}, {2});
   model.params().finish_grad();
   EXPECT_NEAR(ours.mean().value(), loss.item<double>(), 1e-6);
   double total = 0;

@@ -28,11 +28,16 @@ TEST(ShareOf, CoversABatchOnceAndNearlyEvenly) {
   }
 }
 
+std::function<bool(SequenceRange)> at_most(int64_t sequences) {
+  return [=](SequenceRange node) { return node.count() <= sequences; };
+}
+
 TEST(TreeNodes, ARankOfAPowerOfTwoHoldsOneNode) {
+  const auto all = [](SequenceRange) { return true; };
   for (const int64_t ranks : {1, 2, 4, 8}) {
     for (const int64_t sequences : {8, 24, 25, 63, 288}) {
       for (int64_t rank = 0; rank < ranks; ++rank)
-        EXPECT_EQ(tree_nodes(sequences, share_of(sequences, rank, ranks), sequences).size(), 1u);
+        EXPECT_EQ(tree_nodes(sequences, share_of(sequences, rank, ranks), all).size(), 1u);
     }
   }
 }
@@ -42,7 +47,7 @@ TEST(TreeNodes, CoverTheRangeWithinTheLimit) {
     for (int64_t end = begin; end <= 11; ++end) {
       for (const int64_t limit : {1, 2, 3, 11}) {
         int64_t at = begin;
-        for (const SequenceRange& node : tree_nodes(11, {begin, end}, limit)) {
+        for (const SequenceRange& node : tree_nodes(11, {begin, end}, at_most(limit))) {
           EXPECT_EQ(node.begin, at);
           EXPECT_LE(node.count(), limit);
           at = node.end;
@@ -51,6 +56,21 @@ TEST(TreeNodes, CoverTheRangeWithinTheLimit) {
       }
     }
   }
+}
+
+TEST(MicroBatching, CountsItemsAndTokens) {
+  const std::vector<MicroBatching::Size> sizes = {{1, 10}, {3, 20}, {2, 5}, {9, 90}};
+  const auto fits = [&](PassLimit limit, int64_t begin, int64_t end) {
+    return MicroBatching(sizes, limit).fits({begin, end});
+  };
+  EXPECT_TRUE(fits({}, 0, 4));
+  EXPECT_TRUE(fits({.micro_batch = 6}, 0, 3));
+  EXPECT_FALSE(fits({.micro_batch = 5}, 0, 3));
+  EXPECT_TRUE(fits({.micro_tokens = 25}, 1, 3));
+  EXPECT_FALSE(fits({.micro_tokens = 24}, 1, 3));
+  EXPECT_FALSE(fits({.micro_batch = 6, .micro_tokens = 34}, 0, 3)) << "both limits hold";
+  EXPECT_TRUE(fits({.micro_batch = 1, .micro_tokens = 1}, 3, 4)) << "a single sequence always fits";
+  EXPECT_EQ(MicroBatching(sizes, {}).sequences(), 4);
 }
 
 float tree_of(const std::vector<float>& values, SequenceRange node) {
@@ -68,7 +88,7 @@ TEST(TreeSum, TheOrderOfArrivalAndTheCutsChangeNoBit) {
       for (const int64_t limit : {int64_t{1}, int64_t{3}, sequences}) {
         std::vector<SequenceRange> nodes;
         for (int64_t rank = 0; rank < ranks; ++rank) {
-          const auto mine = tree_nodes(sequences, share_of(sequences, rank, ranks), limit);
+          const auto mine = tree_nodes(sequences, share_of(sequences, rank, ranks), at_most(limit));
           nodes.insert(nodes.end(), mine.begin(), mine.end());
         }
         std::shuffle(nodes.begin(), nodes.end(), random);

@@ -22,7 +22,7 @@ BatchShare whole(const data::Batch& batch) {
 
 torch::Tensor gradient(Transformer& model, const data::Batch& batch, int64_t micro_batch, double* loss = nullptr) {
   model.params().zero_grad();
-  const LossSum sum = accumulate_cross_entropy(model, whole(batch), micro_batch);
+  const LossSum sum = accumulate_cross_entropy(model, whole(batch), {micro_batch});
   if (loss != nullptr) *loss = sum.mean().value();
   model.params().finish_grad();
   return model.params().grad().clone();
@@ -101,7 +101,7 @@ TEST(Train, ABatchInWhichNoTokenCarriesALossHasNoMeanAndNoGradient) {
   data::Batch batch = data::pack(random_sequences({10, 25}, 3));
   batch.weights.zero_();
   model.params().zero_grad();
-  EXPECT_EQ(accumulate_cross_entropy(model, whole(batch), 0).mean(), std::nullopt);
+  EXPECT_EQ(accumulate_cross_entropy(model, whole(batch), {}).mean(), std::nullopt);
   EXPECT_EQ(cross_entropy(model, whole(batch)).mean(), std::nullopt);
   model.params().finish_grad();
   EXPECT_EQ(model.params().grad().count_nonzero().item<int64_t>(), 0);
@@ -114,8 +114,8 @@ TEST(Train, ASecondBatchAddsToTheGradientWhateverTheMicroBatch) {
   const torch::Tensor sum = gradient(model, first, 0) + gradient(model, second, 0);
   const auto both = [&](int64_t micro_batch) {
     model.params().zero_grad();
-    accumulate_cross_entropy(model, whole(first), micro_batch);
-    accumulate_cross_entropy(model, whole(second), micro_batch);
+    accumulate_cross_entropy(model, whole(first), {micro_batch});
+    accumulate_cross_entropy(model, whole(second), {micro_batch});
     model.params().finish_grad();
     return model.params().grad().clone();
   };
@@ -131,7 +131,7 @@ TEST(Train, AnUpdateCountsTheGradientOfATiedHead) {
   const double norm = gradient(model, batch, 0).norm().item<double>();
   AdamW optimizer(model.params(), {});
   model.params().zero_grad();
-  accumulate_cross_entropy(model, whole(batch), 0);
+  accumulate_cross_entropy(model, whole(batch), {});
   EXPECT_NEAR(optimizer.step(1e-3).grad_norm, norm, 1e-6 * norm);
 }
 

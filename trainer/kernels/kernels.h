@@ -82,12 +82,19 @@ void rope_table(float* table, int64_t positions, const std::vector<double>& freq
 // Causal attention inside each segment of a packed batch, grouped queries (head h reads key/value head h / (H / KV)).
 // For a query at position t of its segment: s_j = scale * q.k_j (chain over c), p_j = exp(s_j - max), out = sum_j p_j
 // v_j (chain over j) times 1 / sum p. Head size: any multiple of 8 up to kMaxHeadDim.
+//
+// Segments may share a prefix, another segment: their tokens attend to all of it, and then to their own segment. So a
+// token behind a shared prefix gets the bits that it has behind a copy of the prefix in its own segment. The gradients
+// of the prefix are one chain over the segments, in order, after the prefix itself.
 struct Attention {
   const float* q = nullptr;  // [M, H, C], rows q_stride apart
   const float* k = nullptr;  // [M, KV, C], rows kv_stride apart
   const float* v = nullptr;
   const int32_t* segments = nullptr;  // [segment_count + 1] first row of each segment, then M
   int64_t segment_count = 0;
+  // [segment_count] the segment that is the prefix of each segment, -1: none. A prefix has none itself, and the
+  // segments that share it follow it. Null: no segment has a prefix.
+  const int32_t* prefixes = nullptr;
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
   int64_t q_stride = 0, kv_stride = 0;
   float scale = 0;
@@ -227,8 +234,7 @@ struct Table {
 
   // The same products of bf16 factors, for models with bf16 weights. A product of two of them is exact in fp32, so only
   // the additions of a chain round. A chain takes its numbers in pairs, and of a pair the odd one first: 1, 0, 3, 2, ..
-  // That is the order of AVX-512's dot products of bf16. A chain of odd length gets a pair with a zero. "avx512_bf16"
-  // takes subnormal numbers for zero, and otherwise gives the bits of the other instruction sets.
+  // That is the order of AVX-512's dot products of bf16. A chain of odd length gets a pair with a zero.
   void (*gemm_bf16)(const Bf16* x, const Bf16* w, float* y, int64_t m, int64_t n, int64_t k, bool accumulate);
   void (*weight_grad_bf16)(const Bf16* a, const Bf16* b, float* c, const Sequences& rows, int64_t n, int64_t k);
   void (*gemm_packed_bf16)(const Bf16* x, const Bf16* panels, const float* bias, float* y, int64_t m, int64_t n,

@@ -41,7 +41,7 @@ class PackedBackend {
     return ops::qk_norm(qkv, q_norm, k_norm, spec_, batch_.sequences);
   }
   torch::Tensor attention(const torch::Tensor& qkv) const {
-    return ops::attention(qkv, batch_.positions, batch_.segments, rope_, spec_);
+    return ops::attention(qkv, batch_.positions, {batch_.segments, batch_.prefixes}, rope_, spec_);
   }
   torch::Tensor swiglu(const torch::Tensor& gate_up) const { return ops::swiglu(gate_up); }
   torch::Tensor add(const torch::Tensor& x, const torch::Tensor& delta) const { return x + delta; }

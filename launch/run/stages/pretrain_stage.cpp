@@ -24,8 +24,8 @@ StageResult pretrain(trainer::Session& session, const data::Corpus& corpus) {
     return trainer::present({{"val_loss", val_loss}, {"bits_per_byte", bits_per_byte}});
   };
   StageResult result;
-  result.progress =
-      trainer::train(session, {"pretrain", p.steps, p.micro_batch, p.eval_every, p.optimizer, &stream, evaluate});
+  result.progress = trainer::train(
+      session, {"pretrain", p.steps, {p.micro_batch, p.micro_tokens}, p.eval_every, p.optimizer, &stream, evaluate});
   result.val_loss = val_loss;
   return result;
 }

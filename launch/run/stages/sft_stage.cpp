@@ -52,9 +52,13 @@ StageResult fine_tune(trainer::Session& session, const rl::TokenizedTask* task,
     return metrics;
   };
   const bool evaluates = validation || solves;
-  result.progress =
-      trainer::train(session, {"sft", sft.steps, sft.micro_batch, sft.eval_every, sft.optimizer, stream.get(),
-                               evaluates ? std::function<trainer::Metrics(int64_t)>(evaluate) : nullptr});
+  result.progress = trainer::train(session, {"sft",
+                                             sft.steps,
+                                             {sft.micro_batch, sft.micro_tokens},
+                                             sft.eval_every,
+                                             sft.optimizer,
+                                             stream.get(),
+                                             evaluates ? std::function<trainer::Metrics(int64_t)>(evaluate) : nullptr});
   return result;
 }
 

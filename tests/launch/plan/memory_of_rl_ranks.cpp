@@ -120,7 +120,8 @@ double measure(const configs::RunConfig& config, const TokenizedTask& task, cons
                       {.loss = config.rl.loss,
                        .policy = {},
                        .transform = rollout_sampling(config, task).transform,
-                       .micro_batch = config.rl.micro_batch,
+                       .limit = {config.rl.micro_batch},
+                       .prompt_sharing = config.rl.prompt_sharing,
                        .demonstration_weight = config.rl.demonstration_weight});
     optimizer.step(1e-3);
     if (demonstrations.empty()) continue;

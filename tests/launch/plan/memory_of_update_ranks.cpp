@@ -89,7 +89,7 @@ Bytes measure(const plan::Run& run) {
       return data::pack(sequences);
     });
     params.zero_grad();
-    accumulate_cross_entropy(model, batch, run.config.pretrain.micro_batch);
+    accumulate_cross_entropy(model, batch, {run.config.pretrain.micro_batch});
     optimizer.step(1e-3);
   }
   bytes.gradients = static_cast<double>(params.owned_grad(0).storage().nbytes());

@@ -43,7 +43,7 @@ double measured(const Example& example) {
   for (data::Sequence& sequence : sequences) std::fill(sequence.weights.begin() + 1, sequence.weights.end(), 1.0f);
   const data::Batch batch = data::pack(sequences);
   model.params().zero_grad();
-  trainer::accumulate_cross_entropy(model, {batch, example.sequences}, example.micro_batch, 1,
+  trainer::accumulate_cross_entropy(model, {batch, example.sequences}, {example.micro_batch}, 1,
                                     {.dropout = trainer::DropoutKey{}});
   optimizer.step(1e-3);
   return count.bytes().peak();

@@ -69,6 +69,7 @@ TEST(Plan, EveryTrainingStageHasOne) {
 TEST(Plan, RolloutsDemonstrationsAndTheStudentTakePassesOfTheirOwn) {
   const auto planned = [](int64_t demonstrations, int64_t traces) {
     auto run = quickstart(2);
+    run.config.rl.prompt_sharing = 1;  // so that a rollout and a demonstration have equally many rows
     run.config.rl.prompts = 4;
     run.config.rl.group_size = 8;
     run.config.engine.max_batch = 8;  // so that passes need most, and not the evaluation after the stage
@@ -83,6 +84,35 @@ TEST(Plan, RolloutsDemonstrationsAndTheStudentTakePassesOfTheirOwn) {
   EXPECT_EQ(planned(32, 64).micro_batch, 32);
   EXPECT_GT(planned(32, 64).bytes(), plan.bytes());
   EXPECT_EQ(planned(64, 32).bytes(), planned(32, 64).bytes());
+}
+
+TEST(Plan, RolloutsThatShareAPromptPassTogetherAndTakeLess) {
+  const auto planned = [](int64_t sharing, int64_t micro_batch) {
+    auto run = quickstart(1);
+    run.config.rl.prompts = 4;
+    run.config.rl.group_size = 12;
+    run.config.rl.micro_batch = micro_batch;
+    run.config.rl.penalty.kind = "none";
+    run.config.engine.max_batch = 1;
+    run.prompt_tokens = 100;
+    run.config.rl.prompt_sharing = sharing;
+    return plan_stage(run, "rl");
+  };
+  EXPECT_LT(planned(12, 0).bytes(), planned(1, 0).bytes());
+  EXPECT_LT(planned(12, 0).update.compute, planned(1, 0).update.compute);
+  EXPECT_EQ(planned(8, 1).micro_batch, 6) << "a group of 12 is split into equal parts";
+  EXPECT_EQ(planned(8, 13).micro_batch, 12);
+  EXPECT_EQ(planned(1, 13).micro_batch, 13);
+}
+
+TEST(Plan, MicroTokensLimitAPass) {
+  auto run = quickstart(1);
+  run.config.pretrain.batch_size = 64;
+  run.config.pretrain.seq_len = 100;
+  run.config.pretrain.micro_tokens = 799;
+  EXPECT_EQ(plan_stage(run, "pretrain").micro_batch, 7);
+  run.config.pretrain.micro_tokens = 99;
+  EXPECT_EQ(plan_stage(run, "pretrain").micro_batch, 1);
 }
 
 TEST(Plan, OneRankSendsNothing) {

@@ -3,6 +3,7 @@
 // demonstrations and their denominators.
 #include "rl/update/policy_update.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -144,6 +145,28 @@ class PolicyUpdate : public ::testing::TestWithParam<std::string> {
     }
   };
 
+  // The tokens and pairs of tokens that pass through the model. Pairs count twice.
+  trainer::TokenWork work_with(int64_t sharing) const {
+    trainer::TokenWork work;
+    for (const RolloutGroup& group : groups) {
+      const double prefix = static_cast<double>(group.problem.prompt.size()) - 1;
+      int64_t training = 0;
+      for (const Rollout& rollout : group.rollouts) {
+        if (rollout.status != VerifyStatus::kOk || rollout.advantage == 0) continue;
+        ++training;
+        const double rows = static_cast<double>(rollout.tokens.size());
+        work += {rows, 0, rows * rows + 2 * prefix * rows};
+      }
+      const auto copies = static_cast<double>((training + sharing - 1) / sharing);
+      work += {copies * prefix, 0, copies * prefix * prefix};
+    }
+    for (const data::Sequence& s : demonstrations) {
+      const double length = static_cast<double>(s.tokens.size());
+      work += {length, 0, length * length};
+    }
+    return work;
+  }
+
   Tensor gradient_of(const ReferenceModel& reference) const {
     std::vector<Tensor> parts;
     for (const trainer::ParamInfo& info : model.params().layout().infos)
@@ -160,19 +183,8 @@ class PolicyUpdate : public ::testing::TestWithParam<std::string> {
 TEST_P(PolicyUpdate, IsTheGradientOfTheWholeLoss) {
   const ReferenceModel reference = present();
   Parts parts;
-  trainer::TokenWork work;
-  const auto count = [&](size_t tokens) {
-    const double length = static_cast<double>(tokens);
-    work += {length, 0, length * length};
-  };
-  for (const RolloutGroup& group : groups) {
-    for (const Rollout& rollout : group.rollouts) {
-      parts.add(rollout, distributions(reference, group.problem, rollout));
-      if (rollout.status == VerifyStatus::kOk && rollout.advantage != 0)
-        count(group.problem.prompt.size() + rollout.tokens.size());
-    }
-  }
-  for (const data::Sequence& s : demonstrations) count(s.tokens.size());
+  for (const RolloutGroup& group : groups)
+    for (const Rollout& rollout : group.rollouts) parts.add(rollout, distributions(reference, group.problem, rollout));
   const auto policy = support::reference_loss(GetParam(), parts.sequences,
                                               {options.policy.clip_low, options.policy.clip_high,
                                                options.policy.max_tokens, parts.verified, parts.verified_tokens});
@@ -192,29 +204,38 @@ TEST_P(PolicyUpdate, IsTheGradientOfTheWholeLoss) {
   (total + options.demonstration_weight * nll / demonstrated).backward();
   const Tensor expected = gradient_of(reference);
 
-  for (const int64_t micro_batch : {0, 1, 4}) {
-    options.micro_batch = micro_batch;
-    model.params().zero_grad();
-    const UpdateResult result = accumulate_update(model, groups, demonstrations, options);
-    model.params().finish_grad();
-    const double difference = (model.params().grad().to(torch::kFloat64) - expected).norm().item<double>();
-    const double relative = difference / expected.norm().item<double>();
-    RecordProperty("relative_difference", std::to_string(relative));
-    EXPECT_LT(relative, 1e-5) << "micro-batches of " << micro_batch;
-    EXPECT_NEAR(result.policy_loss.value(), policy.loss, 1e-5 * policy.magnitude);
-    EXPECT_NEAR(result.demonstration_loss.value(), nll.item<double>() / demonstrated, 1e-5);
-    EXPECT_NEAR(result.entropy.value(), parts.entropy.item<double>() / parts.trained_tokens, 1e-5);
-    EXPECT_EQ(result.stale_tokens, parts.stale_tokens);
-    EXPECT_NEAR(result.importance_mean.value(), parts.weights / parts.stale_tokens, 1e-5);
-    EXPECT_EQ(result.importance_capped.value(), parts.capped / parts.stale_tokens);
-    EXPECT_NEAR(result.logp_diff_mean.value(), parts.fresh_difference / (parts.trained_tokens - parts.stale_tokens),
-                1e-5);
-    EXPECT_NEAR(result.logp_diff_max.value(), parts.fresh_largest, 1e-5);
-    EXPECT_EQ(result.work.tokens, work.tokens);
-    EXPECT_EQ(result.work.head_rows, parts.trained_tokens + demonstrated);
-    EXPECT_EQ(result.work.squared_lengths, work.squared_lengths);
-    EXPECT_GT(parts.capped, 0);
-    EXPECT_LT(parts.capped, parts.stale_tokens);
+  for (const int64_t sharing : {1, 2, 8}) {
+    options.prompt_sharing = sharing;
+    const trainer::TokenWork work = work_with(sharing);
+    Tensor gradient;
+    for (const trainer::PassLimit limit : std::vector<trainer::PassLimit>{{}, {1}, {4}, {0, 30}}) {
+      SCOPED_TRACE(fmt::format("{} rollouts share a prompt, micro-batches of {} rollouts or {} tokens", sharing,
+                               limit.micro_batch, limit.micro_tokens));
+      options.limit = limit;
+      model.params().zero_grad();
+      const UpdateResult result = accumulate_update(model, groups, demonstrations, options);
+      model.params().finish_grad();
+      if (!gradient.defined()) gradient = model.params().grad().clone();
+      EXPECT_TRUE(torch::equal(model.params().grad(), gradient)) << "a limit changes no bit";
+      const double difference = (model.params().grad().to(torch::kFloat64) - expected).norm().item<double>();
+      const double relative = difference / expected.norm().item<double>();
+      RecordProperty("relative_difference", std::to_string(relative));
+      EXPECT_LT(relative, 1e-5);
+      EXPECT_NEAR(result.policy_loss.value(), policy.loss, 1e-5 * policy.magnitude);
+      EXPECT_NEAR(result.demonstration_loss.value(), nll.item<double>() / demonstrated, 1e-5);
+      EXPECT_NEAR(result.entropy.value(), parts.entropy.item<double>() / parts.trained_tokens, 1e-5);
+      EXPECT_EQ(result.stale_tokens, parts.stale_tokens);
+      EXPECT_NEAR(result.importance_mean.value(), parts.weights / parts.stale_tokens, 1e-5);
+      EXPECT_EQ(result.importance_capped.value(), parts.capped / parts.stale_tokens);
+      EXPECT_NEAR(result.logp_diff_mean.value(), parts.fresh_difference / (parts.trained_tokens - parts.stale_tokens),
+                  1e-5);
+      EXPECT_NEAR(result.logp_diff_max.value(), parts.fresh_largest, 1e-5);
+      EXPECT_EQ(result.work.tokens, work.tokens);
+      EXPECT_EQ(result.work.head_rows, parts.trained_tokens + demonstrated);
+      EXPECT_EQ(result.work.squared_lengths, work.squared_lengths);
+      EXPECT_GT(parts.capped, 0);
+      EXPECT_LT(parts.capped, parts.stale_tokens);
+    }
   }
 }
 

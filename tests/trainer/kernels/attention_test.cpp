@@ -9,7 +9,8 @@ namespace {
 
 struct Shape {
   int64_t heads, kv_heads, width;
-  std::vector<int64_t> lengths;  // of the segments
+  std::vector<int64_t> lengths;        // of the segments
+  std::vector<int32_t> prefixes = {};  // of the segments, or empty
 
   int64_t rows() const {
     int64_t sum = 0;
@@ -23,17 +24,37 @@ struct Shape {
     for (const int64_t length : lengths) starts.push_back(starts.back() + static_cast<int32_t>(length));
     return starts;
   }
+  // The rows that the last token of a segment attends to.
+  std::vector<int64_t> keys(size_t segment) const {
+    const std::vector<int32_t> starts = segments();
+    std::vector<int64_t> rows;
+    const auto add = [&](size_t s) {
+      for (int64_t row = starts[s]; row < starts[s + 1]; ++row) rows.push_back(row);
+    };
+    if (!prefixes.empty() && prefixes[segment] >= 0) add(static_cast<size_t>(prefixes[segment]));
+    add(segment);
+    return rows;
+  }
 };
 
 void PrintTo(const Shape& shape, std::ostream* out) {
   *out << "H " << shape.heads << ", KV " << shape.kv_heads << ", C " << shape.width << ", " << shape.rows() << " rows";
 }
 
-const Shape kShapes[] = {{1, 1, 8, {1}},        {4, 4, 16, {1, 7, 15, 16, 17, 33, 60}},
-                         {4, 2, 32, {13, 100}}, {6, 1, 24, {5, 40, 3}},
-                         {3, 3, 40, {50}},      {2, 1, 64, {130, 31}},
-                         {14, 1, 16, {30}},     {2, 2, 128, {37, 12}},
-                         {1, 1, 256, {20}}};
+const Shape kShapes[] = {{1, 1, 8, {1}},
+                         {4, 4, 16, {1, 7, 15, 16, 17, 33, 60}},
+                         {4, 2, 32, {13, 100}},
+                         {6, 1, 24, {5, 40, 3}},
+                         {3, 3, 40, {50}},
+                         {2, 1, 64, {130, 31}},
+                         {14, 1, 16, {30}},
+                         {2, 2, 128, {37, 12}},
+                         {1, 1, 256, {20}},
+                         // Shared prefixes: shorter and longer than blocks of 16, 48 and 128 keys, and one that nobody
+                         // shares.
+                         {4, 2, 32, {5, 9, 1, 60, 7, 16, 3, 40}, {-1, 0, 0, 0, -1, -1, 5, 5}},
+                         {2, 1, 24, {130, 31, 50, 1}, {-1, 0, 0, 0}},
+                         {3, 3, 40, {48, 48, 48}, {-1, 0, 0}}};
 
 struct Result {
   Floats out, lse;
@@ -47,6 +68,7 @@ Result packed(const Table& table, const Shape& shape, const Floats& qkv) {
                    .v = qkv.data() + (shape.heads + shape.kv_heads) * shape.width,
                    .segments = segments.data(),
                    .segment_count = static_cast<int64_t>(shape.lengths.size()),
+                   .prefixes = shape.prefixes.empty() ? nullptr : shape.prefixes.data(),
                    .heads = shape.heads,
                    .kv_heads = shape.kv_heads,
                    .head_dim = shape.width,
@@ -66,39 +88,40 @@ struct Reference {
 Reference reference(const Shape& s, const Floats& qkv, const Floats& d_out) {
   Reference r{std::vector<double>(s.rows() * s.heads * s.width), {}, std::vector<double>(qkv.size())};
   r.lse.resize(s.rows() * s.heads);
-  int64_t begin = 0;
-  for (const int64_t length : s.lengths) {
+  for (size_t segment = 0; segment < s.lengths.size(); ++segment) {
+    const std::vector<int64_t> keys = s.keys(segment);
+    const int64_t length = s.lengths[segment], before = static_cast<int64_t>(keys.size()) - length;
     for (int64_t h = 0; h < s.heads; ++h)
       for (int64_t t = 0; t < length; ++t) {
-        const int64_t q = (begin + t) * s.stride() + h * s.width;
-        const int64_t k = begin * s.stride() + (s.heads + h / (s.heads / s.kv_heads)) * s.width,
-                      v = k + s.kv_heads * s.width;
-        const int64_t o = ((begin + t) * s.heads + h) * s.width;
-        std::vector<double> p(t + 1), dp(t + 1);
+        const int64_t row = keys[static_cast<size_t>(before + t)], seen = before + t + 1;
+        const int64_t q = row * s.stride() + h * s.width, o = (row * s.heads + h) * s.width;
+        const int64_t kv_head = h / (s.heads / s.kv_heads);
+        const auto k = [&](int64_t j) { return keys[j] * s.stride() + (s.heads + kv_head) * s.width; };
+        const auto v = [&](int64_t j) { return k(j) + s.kv_heads * s.width; };
+        std::vector<double> p(seen), dp(seen);
         double sum = 0, delta = 0;
-        for (int64_t j = 0; j <= t; ++j) {
+        for (int64_t j = 0; j < seen; ++j) {
           double score = 0;
-          for (int64_t c = 0; c < s.width; ++c) score += static_cast<double>(qkv[q + c]) * qkv[k + j * s.stride() + c];
+          for (int64_t c = 0; c < s.width; ++c) score += static_cast<double>(qkv[q + c]) * qkv[k(j) + c];
           sum += p[j] = std::exp(score * s.scale());
         }
-        r.lse[(begin + t) * s.heads + h] = std::log(sum);
-        for (int64_t j = 0; j <= t; ++j) {
+        r.lse[row * s.heads + h] = std::log(sum);
+        for (int64_t j = 0; j < seen; ++j) {
           p[j] /= sum;
           for (int64_t c = 0; c < s.width; ++c) {
-            r.out[o + c] += p[j] * qkv[v + j * s.stride() + c];
-            r.dqkv[v + j * s.stride() + c] += p[j] * d_out[o + c];
-            dp[j] += static_cast<double>(d_out[o + c]) * qkv[v + j * s.stride() + c];
+            r.out[o + c] += p[j] * qkv[v(j) + c];
+            r.dqkv[v(j) + c] += p[j] * d_out[o + c];
+            dp[j] += static_cast<double>(d_out[o + c]) * qkv[v(j) + c];
           }
           delta += p[j] * dp[j];
         }
-        for (int64_t j = 0; j <= t; ++j)
+        for (int64_t j = 0; j < seen; ++j)
           for (int64_t c = 0; c < s.width; ++c) {
             const double ds = p[j] * (dp[j] - delta) * s.scale();
-            r.dqkv[q + c] += ds * qkv[k + j * s.stride() + c];
-            r.dqkv[k + j * s.stride() + c] += ds * qkv[q + c];
+            r.dqkv[q + c] += ds * qkv[k(j) + c];
+            r.dqkv[k(j) + c] += ds * qkv[q + c];
           }
       }
-    begin += length;
   }
   return r;
 }
@@ -112,6 +135,7 @@ Floats backward(const Table& table, const Shape& shape, const Floats& qkv, const
                                         .v = qkv.data() + v,
                                         .segments = segments.data(),
                                         .segment_count = static_cast<int64_t>(shape.lengths.size()),
+                                        .prefixes = shape.prefixes.empty() ? nullptr : shape.prefixes.data(),
                                         .heads = shape.heads,
                                         .kv_heads = shape.kv_heads,
                                         .head_dim = shape.width,
@@ -144,6 +168,34 @@ TEST(KernelsAttention, MatchesDoublePrecisionForwardAndBackward) {
     EXPECT_TRUE(close(result.lse, expected.lse, 2e-6));
     EXPECT_TRUE(close(run_everywhere([&](const Table& table) { return backward(table, shape, qkv, result, d_out); }),
                       expected.dqkv, 2e-5));
+  }
+}
+
+// Copies rows of [rows, width] to a new array.
+Floats rows_of(const Floats& values, int64_t width, const std::vector<int64_t>& rows) {
+  Floats copy;
+  for (const int64_t row : rows)
+    copy.insert(copy.end(), values.begin() + row * width, values.begin() + (row + 1) * width);
+  return copy;
+}
+
+TEST(KernelsAttention, ASharedPrefixGivesTheBitsOfACopyOfIt) {
+  for (const Shape& shape : kShapes) {
+    if (shape.prefixes.empty()) continue;
+    SCOPED_TRACE(testing::PrintToString(shape));
+    const Floats qkv = random_floats(shape.rows() * shape.stride(), 1);
+    const Result shared = packed(cpu(), shape, qkv);
+    for (size_t segment = 0; segment < shape.lengths.size(); ++segment) {
+      const std::vector<int64_t> rows = shape.keys(segment);
+      const int64_t keys = static_cast<int64_t>(rows.size()), length = shape.lengths[segment];
+      const Shape one = {shape.heads, shape.kv_heads, shape.width, {keys}};
+      const Result alone = packed(cpu(), one, rows_of(qkv, shape.stride(), rows));
+      const int64_t out_row = shape.heads * shape.width, begin = shape.segments()[segment];
+      EXPECT_TRUE(same_bits(alone.out.data() + (keys - length) * out_row, shared.out.data() + begin * out_row,
+                            length * out_row));
+      EXPECT_TRUE(same_bits(alone.lse.data() + (keys - length) * shape.heads, shared.lse.data() + begin * shape.heads,
+                            length * shape.heads));
+    }
   }
 }
 
@@ -253,6 +305,7 @@ void decode(const Table& table, const Shape& shape, const Cache& cache, const Fl
 TEST(KernelsAttention, DecodingTokenByTokenGivesThePackedBits) {
   for (const Shape& shape : kShapes)
     for (const int64_t page_tokens : {16, 48, 256}) {
+      if (!shape.prefixes.empty()) continue;
       SCOPED_TRACE(testing::PrintToString(shape) + ", pages of " + std::to_string(page_tokens));
       const Floats qkv = random_floats(shape.rows() * shape.stride(), 1);
       const Floats expected = packed(cpu(), shape, qkv).out;

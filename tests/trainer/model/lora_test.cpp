@@ -33,7 +33,7 @@ torch::Tensor logprobs(Transformer& model, const data::Batch& batch, const Forwa
 torch::Tensor gradient(Transformer& model, const data::Batch& batch, int64_t micro_batch,
                        std::optional<DropoutKey> dropout = {}) {
   model.params().zero_grad();
-  accumulate_cross_entropy(model, everything(batch), micro_batch, 1, {.dropout = dropout});
+  accumulate_cross_entropy(model, everything(batch), {micro_batch}, 1, {.dropout = dropout});
   model.params().finish_grad();
   return model.params().grad().clone();
 }

@@ -102,7 +102,7 @@ TEST(AdapterFiles, AnUpdateIsThatOfPyTorch) {
   config.weight_decay = options["weight_decay"];
   config.clip_grad_norm = options["clip"];
   AdamW optimizer(model->params(), config);
-  const double loss = accumulate_cross_entropy(*model, {data::pack(sequences), 2}, 1).mean().value();
+  const double loss = accumulate_cross_entropy(*model, {data::pack(sequences), 2}, {1}).mean().value();
   const AdamW::Update update = optimizer.step(options["lr"]);
   EXPECT_NEAR(loss, expected["loss"], 1e-6 * loss);
   EXPECT_NEAR(update.grad_norm, expected["grad_norm"], 1e-5 * update.grad_norm);

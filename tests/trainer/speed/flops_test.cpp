@@ -50,7 +50,7 @@ TEST(Flops, ABatchCountsItsTokensItsLossesAndTheSquaresOfItsSegments) {
   batch.segments = torch::tensor({0, 9, 19, 39, 56}, torch::kInt32);
   const double rows = batch.weights.count_nonzero().item<double>();
   for (const int64_t micro_batch : {0, 1}) {
-    const LossSum loss = accumulate_cross_entropy(model, {batch, 3}, micro_batch);
+    const LossSum loss = accumulate_cross_entropy(model, {batch, 3}, {micro_batch});
     EXPECT_EQ(loss.work.tokens, 56);
     EXPECT_EQ(loss.work.head_rows, rows);
     EXPECT_EQ(loss.work.squared_lengths, 9 * 9 + 10 * 10 + 20 * 20 + 17 * 17);

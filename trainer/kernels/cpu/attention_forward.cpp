@@ -47,14 +47,16 @@ namespace {
 // A tile of consecutive queries of a segment, for one head.
 struct QueryTile {
   const float* q;     // the tile's first query
-  const float* keys;  // transposed blocks of the segment
-  const float* v;     // the segment's first value
-  float* scores;      // [kTileRows][score_stride]
+  const float* keys;  // transposed blocks of the prefix and the segment
+  const float* v;     // the first value of the prefix and the segment
+  int64_t v_stride;
+  float* scores;  // [kTileRows][score_stride]
   int64_t score_stride;
   float* out;
   float* lse;  // may be null
 };
 
+// `first` is the place of the tile's first query among the keys.
 void query_tile(const Attention& args, const QueryTile& tile, int64_t first, int64_t rows) {
   const int64_t width = args.head_dim;
   product({.count = width,
@@ -79,33 +81,53 @@ void query_tile(const Attention& args, const QueryTile& tile, int64_t first, int
                   .a_row = tile.score_stride,
                   .a_step = 1,
                   .b = tile.v,
-                  .b_step = args.kv_stride,
+                  .b_step = tile.v_stride,
                   .c = tile.out,
                   .c_row = args.heads * width},
                  inverse, rows, width);
 }
 
+// Puts the rows of a head in the prefix and in the segment one after the other: to[keys][width].
+void join(const float* from, int64_t stride, const SegmentRows& rows, int64_t width, float* to) {
+  copy_rows(from + rows.prefix * stride, stride, rows.prefix_tokens, width, to, width);
+  copy_rows(from + rows.begin * stride, stride, rows.tokens, width, to + rows.prefix_tokens * width, width);
+}
+
 // All queries that read one key/value head in one segment.
 void segment_head(const Attention& args, int64_t segment, int64_t kv_head) {
-  const int64_t begin = args.segments[segment], tokens = args.segments[segment + 1] - begin;
+  const SegmentRows rows = segment_rows(args, segment);
   const int64_t width = args.head_dim, group = args.heads / args.kv_heads;
-  const int64_t padded = round_up(tokens, kLanes);
-  float* keys = scratch(padded * width + kTileRows * padded);
-  float* scores = keys + padded * width;
-  const int64_t kv_at = begin * args.kv_stride + kv_head * width;
-  transpose_blocks(args.k + kv_at, args.kv_stride, tokens, width, keys);
+  const int64_t padded = round_up(rows.keys(), kLanes);
+  const int64_t copies = rows.prefix_tokens > 0 ? 2 : 0;  // of keys and of values
+  float* blocks = scratch(((1 + copies) * width + kTileRows) * padded);
+  float* scores = blocks + padded * width;
+  const float *k = args.k + kv_head * width, *v = args.v + kv_head * width;
+  int64_t stride = args.kv_stride;
+  if (copies > 0) {
+    float *keys = scores + kTileRows * padded, *values = keys + padded * width;
+    join(k, stride, rows, width, keys);
+    join(v, stride, rows, width, values);
+    k = keys;
+    v = values;
+    stride = width;
+  } else {
+    k += rows.begin * stride;
+    v += rows.begin * stride;
+  }
+  transpose_blocks(k, stride, rows.keys(), width, blocks);
   for (int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head)
-    for (int64_t first = 0; first < tokens; first += kTileRows) {
-      const int64_t row = begin + first;
+    for (int64_t first = 0; first < rows.tokens; first += kTileRows) {
+      const int64_t row = rows.begin + first;
       query_tile(args,
                  {.q = args.q + row * args.q_stride + head * width,
-                  .keys = keys,
-                  .v = args.v + kv_at,
+                  .keys = blocks,
+                  .v = v,
+                  .v_stride = stride,
                   .scores = scores,
                   .score_stride = padded,
                   .out = args.out + (row * args.heads + head) * width,
                   .lse = args.lse != nullptr ? args.lse + row * args.heads + head : nullptr},
-                 first, min_of(kTileRows, tokens - first));
+                 rows.prefix_tokens + first, min_of(kTileRows, rows.tokens - first));
     }
 }
 
@@ -115,12 +137,7 @@ void attention(const Attention& given) {
   Attention args = given;
   if (args.q_stride == 0) args.q_stride = args.heads * args.head_dim;
   if (args.kv_stride == 0) args.kv_stride = args.kv_heads * args.head_dim;
-  int64_t work = 0;
-  for (int64_t s = 0; s < args.segment_count; ++s) {
-    const int64_t tokens = args.segments[s + 1] - args.segments[s];
-    work += tokens * tokens * args.heads * (2 * args.head_dim + 8);
-  }
-  parallel_tasks(args.segment_count * args.kv_heads, work,
+  parallel_tasks(args.segment_count * args.kv_heads, attended_pairs(args) * args.heads * (2 * args.head_dim + 8),
                  [&](int64_t task) { segment_head(args, task / args.kv_heads, task % args.kv_heads); });
 }
 

@@ -158,14 +158,15 @@ struct QkNorm : Function<QkNorm> {
 };
 
 // Heads of a packed qkv row, as the kernels address them.
-kernels::Attention attention_args(const Tensor& qkv, const Tensor& segments, const Tensor& result, const Tensor& lse,
+kernels::Attention attention_args(const Tensor& qkv, const Segments& segments, const Tensor& result, const Tensor& lse,
                                   int64_t heads, int64_t kv_heads, double scale) {
   const int64_t stride = qkv.size(1), c = stride / (heads + 2 * kv_heads);
   return {.q = in(qkv),
           .k = in(qkv) + heads * c,
           .v = in(qkv) + (heads + kv_heads) * c,
-          .segments = segments.data_ptr<int32_t>(),
-          .segment_count = segments.size(0) - 1,
+          .segments = segments.starts.data_ptr<int32_t>(),
+          .segment_count = segments.starts.size(0) - 1,
+          .prefixes = segments.prefixes.defined() ? segments.prefixes.data_ptr<int32_t>() : nullptr,
           .heads = heads,
           .kv_heads = kv_heads,
           .head_dim = c,
@@ -188,13 +189,15 @@ struct RopeAttention : Function<RopeAttention> {
             .row_stride = qkv.size(1),
             .inverse = inverse};
   }
-  static Tensor forward(AutogradContext* ctx, const Tensor& qkv, const Tensor& positions, const Tensor& segments,
-                        const Tensor& table, int64_t heads, int64_t kv_heads, double scale) {
+  static Tensor forward(AutogradContext* ctx, const Tensor& qkv, const Tensor& positions, const Tensor& starts,
+                        const std::optional<Tensor>& prefixes, const Tensor& table, int64_t heads, int64_t kv_heads,
+                        double scale) {
+    const Segments segments{starts, prefixes.value_or(Tensor())};
     const int64_t rows = qkv.size(0);
     Tensor turned = qkv.clone(), y = fp32({rows, heads * table.size(1)}), lse = fp32({rows, heads});
     kernels::cpu().rope(rope_args(turned, positions, table, heads + kv_heads, false));
     kernels::cpu().attention(attention_args(turned, segments, y, lse, heads, kv_heads, scale));
-    ctx->save_for_backward({turned, positions, segments, table, y, lse});
+    ctx->save_for_backward({turned, positions, starts, table, y, lse, segments.prefixes});
     ctx->saved_data["kv_heads"] = kv_heads;
     ctx->saved_data["scale"] = scale;
     return y;
@@ -204,14 +207,14 @@ struct RopeAttention : Function<RopeAttention> {
     const Tensor &qkv = saved[0], &table = saved[3], dy = grads[0].contiguous();
     const int64_t heads = saved[5].size(1), kv_heads = ctx->saved_data["kv_heads"].toInt(), c = table.size(1);
     Tensor d = torch::empty_like(qkv);
-    kernels::cpu().attention_backward({.forward = attention_args(qkv, saved[2], saved[4], saved[5], heads, kv_heads,
-                                                                 ctx->saved_data["scale"].toDouble()),
+    kernels::cpu().attention_backward({.forward = attention_args(qkv, {saved[2], saved[6]}, saved[4], saved[5], heads,
+                                                                 kv_heads, ctx->saved_data["scale"].toDouble()),
                                        .d_out = in(dy),
                                        .dq = out(d),
                                        .dk = out(d) + heads * c,
                                        .dv = out(d) + (heads + kv_heads) * c});
     kernels::cpu().rope(rope_args(d, saved[1], table, heads + kv_heads, true));
-    return {d, Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
+    return {d, Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
   }
 };
 
@@ -270,10 +273,11 @@ Tensor qk_norm(const Tensor& qkv, const Tensor& q_norm, const Tensor& k_norm, co
              : Fused(qkv.device()).qk_norm(qkv, q_norm, k_norm, spec);
 }
 
-Tensor attention(const Tensor& qkv, const Tensor& positions, const Tensor& segments, const Tensor& rope,
+Tensor attention(const Tensor& qkv, const Tensor& positions, const Segments& segments, const Tensor& rope,
                  const ModelSpec& spec) {
   if (on_kernels(qkv)) {
-    return RopeAttention::apply(qkv, positions, segments, rope, spec.heads, spec.kv_heads, spec.attention_scale());
+    return RopeAttention::apply(qkv, positions, segments.starts, if_defined(segments.prefixes), rope, spec.heads,
+                                spec.kv_heads, spec.attention_scale());
   }
   const auto [q, k, v] = Fused(qkv.device()).split_rope(qkv, positions, rope, spec);
   return aten::attend(q, k, v, segments, spec);

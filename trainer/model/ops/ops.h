@@ -38,8 +38,14 @@ torch::Tensor linear(const torch::Tensor& x, const torch::Tensor& weight, const 
 // RMSNorm on each query and key head of qkv [N, (H + 2K) C], as Qwen3 does before RoPE.
 torch::Tensor qk_norm(const torch::Tensor& qkv, const torch::Tensor& q_norm, const torch::Tensor& k_norm,
                       const ModelSpec& spec, const torch::Tensor& sequences = {});
-// RoPE on queries and keys, then causal attention inside each segment: qkv [N, (H + 2K) C] -> [N, H C].
-torch::Tensor attention(const torch::Tensor& qkv, const torch::Tensor& positions, const torch::Tensor& segments,
+// Which tokens attend to which: see data::Batch, whose fields these are.
+struct Segments {
+  torch::Tensor starts;         // [S + 1] int32
+  torch::Tensor prefixes = {};  // [S] int32, or undefined
+};
+// RoPE on queries and keys, then causal attention inside each segment and to its prefix: qkv [N, (H + 2K) C] -> [N, H
+// C].
+torch::Tensor attention(const torch::Tensor& qkv, const torch::Tensor& positions, const Segments& segments,
                         const torch::Tensor& rope, const ModelSpec& spec);
 // gate_up [N, 2F] -> silu(gate) * up [N, F]
 torch::Tensor swiglu(const torch::Tensor& gate_up);

@@ -35,12 +35,29 @@ torch::Tensor rotate(const torch::Tensor& x, const torch::Tensor& positions, con
   return torch::cat({halves[0] * cos - halves[1] * sin, halves[1] * cos + halves[0] * sin}, -1).to(x.scalar_type());
 }
 
-torch::Tensor segment_mask(const torch::Tensor& segments, int64_t tokens) {
-  const torch::Tensor rows = torch::arange(tokens, segments.options());
+torch::Tensor segment_mask(const Segments& segments, int64_t tokens) {
+  const torch::Tensor rows = torch::arange(tokens, segments.starts.options());
   // The segment of a row is the number of segment starts (after the first) that are at or before it.
-  const torch::Tensor inner = segments.slice(0, 1, segments.size(0) - 1);
+  const torch::Tensor inner = segments.starts.slice(0, 1, segments.starts.size(0) - 1);
   const torch::Tensor segment = torch::searchsorted(inner, rows, /*out_int32=*/true, /*right=*/true);
-  return (segment.unsqueeze(1) == segment.unsqueeze(0)) & (rows.unsqueeze(1) >= rows.unsqueeze(0));
+  const torch::Tensor mask = (segment.unsqueeze(1) == segment.unsqueeze(0)) & (rows.unsqueeze(1) >= rows.unsqueeze(0));
+  if (!segments.prefixes.defined()) return mask;
+  return mask | (segments.prefixes.index_select(0, segment).unsqueeze(1) == segment.unsqueeze(0));
+}
+
+JoinedKeys join_keys(const Segments& segments) {
+  const torch::Tensor starts = segments.starts.cpu(), prefixes = segments.prefixes.cpu();
+  const int32_t *start = starts.data_ptr<int32_t>(), *prefix = prefixes.data_ptr<int32_t>();
+  std::vector<int64_t> rows;
+  std::vector<int32_t> joined = {0};
+  for (int64_t s = 0; s < prefixes.size(0); ++s) {
+    if (prefix[s] >= 0)
+      for (int64_t row = start[prefix[s]]; row < start[prefix[s] + 1]; ++row) rows.push_back(row);
+    for (int64_t row = start[s]; row < start[s + 1]; ++row) rows.push_back(row);
+    joined.push_back(static_cast<int32_t>(rows.size()));
+  }
+  const torch::Device device = segments.starts.device();
+  return {torch::tensor(rows, torch::kInt64).to(device), torch::tensor(joined, torch::kInt32).to(device)};
 }
 
 std::array<torch::Tensor, 3> split_rope(const torch::Tensor& qkv, const torch::Tensor& positions,
@@ -50,12 +67,17 @@ std::array<torch::Tensor, 3> split_rope(const torch::Tensor& qkv, const torch::T
   return {rotate(parts[0], positions, rope), rotate(parts[1], positions, rope), parts[2].contiguous()};
 }
 
-torch::Tensor attend(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v,
-                     const torch::Tensor& segments, const ModelSpec& spec) {
+torch::Tensor attend(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v, const Segments& segments,
+                     const ModelSpec& spec) {
   const int64_t n = q.size(0);
   if (q.is_cuda() && q.scalar_type() == torch::kBFloat16) {
-    const int64_t longest = (segments.slice(0, 1) - segments.slice(0, 0, -1)).max().item<int64_t>();
-    return std::get<0>(at::_flash_attention_forward(q, k, v, segments, segments, longest, longest, 0.0,
+    const auto longest = [](const torch::Tensor& starts) { return starts.diff().max().item<int64_t>(); };
+    const bool shared = segments.prefixes.defined();
+    const JoinedKeys joined = shared ? join_keys(segments) : JoinedKeys{{}, segments.starts};
+    const auto keys = [&](const torch::Tensor& x) { return shared ? x.index_select(0, joined.rows) : x; };
+    // Where a segment has more keys than queries, the last query attends to the last key.
+    return std::get<0>(at::_flash_attention_forward(q, keys(k), keys(v), segments.starts, joined.starts,
+                                                    longest(segments.starts), longest(joined.starts), 0.0,
                                                     /*is_causal=*/true, false, spec.attention_scale()))
         .reshape({n, -1});
   }
@@ -67,7 +89,7 @@ torch::Tensor attend(const torch::Tensor& q, const torch::Tensor& k, const torch
       .reshape({n, -1});
 }
 
-torch::Tensor attention(const torch::Tensor& qkv, const torch::Tensor& positions, const torch::Tensor& segments,
+torch::Tensor attention(const torch::Tensor& qkv, const torch::Tensor& positions, const Segments& segments,
                         const torch::Tensor& rope, const ModelSpec& spec) {
   const auto [q, k, v] = split_rope(qkv, positions, rope, spec);
   return attend(q, k, v, segments, spec);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "data/pack.h"
 #include "tests/support/tiny_model.h"
 #include "trainer/model/ops/ops_aten.h"
 
@@ -74,26 +75,54 @@ TEST_F(Ops, RmsNormAndSwigluMatchLibTorch) {
   expect_close(g.grad(), h.grad(), "swiglu dx");
 }
 
+// Responses behind shared prompts.
+data::Batch shared_batch() {
+  static const std::vector<data::Sequence> texts = support::random_sequences({9, 20, 5, 1, 1, 33, 8}, 4);
+  const auto response = [](size_t i) {
+    return data::SharedPrompt::Response{texts[i].tokens, std::vector<float>(texts[i].tokens.size(), 1)};
+  };
+  return data::pack_shared({{texts[0].tokens, {response(1), response(2)}},
+                            {texts[3].tokens, {response(4), response(5)}},
+                            {texts[6].tokens, {response(2), response(4), response(5)}}});
+}
+
 TEST_F(Ops, AttentionMatchesLibTorchWithGroupedHeadsAndQkNorm) {
-  for (const int64_t kv_heads : {1, 2, 4}) {
-    const ModelSpec spec = support::tiny_spec({.kv_heads = kv_heads});
-    const data::Batch batch = data::pack(support::random_sequences({1, 7, 40, 16, 17}, 3));
-    const Tensor rope = ops::make_rope_table(spec, torch::kCPU), q_norm = weight({16}), k_norm = weight({16});
-    const int64_t n = batch.token_count();
-    const Tensor up = torch::randn({n, spec.attention_size()});
-    Tensor x = torch::randn({n, spec.qkv_size()}).requires_grad_(true), z = x.detach().clone().requires_grad_(true);
-    const Tensor y = ops::attention(ops::qk_norm(x, q_norm, k_norm, spec, batch.sequences), batch.positions,
-                                    batch.segments, rope, spec);
-    y.backward(up);
-    const Tensor gq = grad_and_clear(q_norm), gk = grad_and_clear(k_norm);
-    const Tensor reference =
-        ops::aten::attention(ops::aten::qk_norm(z, q_norm, k_norm, spec), batch.positions, batch.segments, rope, spec);
-    reference.backward(up);
-    expect_close(y, reference, "attention");
-    expect_close(x.grad(), z.grad(), "dqkv");
-    expect_close(gq, q_norm.grad(), "dq_norm");
-    expect_close(gk, k_norm.grad(), "dk_norm");
+  for (const data::Batch& batch : {data::pack(support::random_sequences({1, 7, 40, 16, 17}, 3)), shared_batch()}) {
+    for (const int64_t kv_heads : {1, 2, 4}) {
+      const ModelSpec spec = support::tiny_spec({.kv_heads = kv_heads});
+      const Tensor rope = ops::make_rope_table(spec, torch::kCPU), q_norm = weight({16}), k_norm = weight({16});
+      const int64_t n = batch.token_count();
+      const Tensor up = torch::randn({n, spec.attention_size()});
+      Tensor x = torch::randn({n, spec.qkv_size()}).requires_grad_(true), z = x.detach().clone().requires_grad_(true);
+      const ops::Segments segments{batch.segments, batch.prefixes};
+      const Tensor y =
+          ops::attention(ops::qk_norm(x, q_norm, k_norm, spec, batch.sequences), batch.positions, segments, rope, spec);
+      y.backward(up);
+      const Tensor gq = grad_and_clear(q_norm), gk = grad_and_clear(k_norm);
+      const Tensor reference =
+          ops::aten::attention(ops::aten::qk_norm(z, q_norm, k_norm, spec), batch.positions, segments, rope, spec);
+      reference.backward(up);
+      expect_close(y, reference, "attention");
+      expect_close(x.grad(), z.grad(), "dqkv");
+      expect_close(gq, q_norm.grad(), "dq_norm");
+      expect_close(gk, k_norm.grad(), "dk_norm");
+    }
   }
+}
+
+// Flash attention takes joined keys, and everything else a mask. Both must say the same.
+TEST_F(Ops, JoinedKeysAreThoseOfTheMask) {
+  const data::Batch batch = shared_batch();
+  const ops::Segments segments{batch.segments, batch.prefixes};
+  const auto [rows, starts] = ops::aten::join_keys(segments);
+  Tensor mask = torch::zeros({batch.token_count(), batch.token_count()}, torch::kBool);
+  for (int64_t s = 0; s < batch.segment_count(); ++s) {
+    const int64_t begin = batch.segments[s].item<int32_t>(), end = batch.segments[s + 1].item<int32_t>();
+    const int64_t first = starts[s].item<int32_t>(), last = starts[s + 1].item<int32_t>();
+    for (int64_t query = begin; query < end; ++query)
+      mask[query].index_fill_(0, rows.slice(0, first, last - (end - 1 - query)), true);
+  }
+  EXPECT_TRUE(torch::equal(mask, ops::aten::segment_mask(segments, batch.token_count())));
 }
 
 TEST_F(Ops, TokenLogProbsMatchLibTorchUnderEveryTransform) {
