@@ -11,7 +11,7 @@ namespace terse::launch {
 namespace {
 
 constexpr const char* kMemory =
-    "To use less memory, lower engine.max_batch, rl.micro_batch or sft.micro_batch, or set "
+    "To use less memory, lower engine.max_batch, micro_batch of the stage or rl.prompt_sharing, or set "
     "model.activation_checkpointing=true.";
 constexpr const char* kLimits =
     "A limit on memory, processes or threads was reached: see `ulimit -v` and `ulimit -u`, or lower run.threads.";

@@ -115,10 +115,7 @@ double Session::matmul_speed() {
   constexpr double kSeconds = 0.05;
   const bool alone = world_.place().ranks == 1;
   if (!alone) barrier(world_.group(device_), "measure the speed together");
-  const bool bf16 = model_->spec().bf16;
-  matmul_speed_ = bf16 ? trainer::matmul_speed(device_, torch::kBFloat16, kSeconds) : 0;
-  if (!bf16 || device_.is_cpu())
-    matmul_speed_ = std::max(*matmul_speed_, trainer::matmul_speed(device_, torch::kFloat32, kSeconds));
+  matmul_speed_ = matmul_speed_of_model(device_, model_->spec().bf16, kSeconds);
   if (alone) return *matmul_speed_;
   torch::Tensor sum = torch::full({1}, *matmul_speed_, torch::kFloat64).to(device_);
   world_.group(device_).all_reduce("speed of all ranks", sum, Reduce::kSum).wait();

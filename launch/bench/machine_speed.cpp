@@ -37,8 +37,7 @@ double read_speed(torch::Device device, int64_t bytes, int64_t repeats, double s
 MachineSpeed measure_machine(torch::Device device, double seconds) {
   const at::NoGradGuard no_grad;
   MachineSpeed speed;
-  speed.matmul_fp32 = trainer::matmul_speed(device, torch::kFloat32, seconds);
-  speed.matmul_bf16 = trainer::matmul_speed(device, torch::kBFloat16, seconds);
+  speed.matmul = trainer::measure_matmul(device, seconds);
   speed.memory_read = read_speed(device, kLargeBytes, 1, seconds);
   constexpr int64_t kCacheBytes = 512 << 10;  // of each thread
   if (device.is_cpu()) speed.cache_read = read_speed(device, kCacheBytes * at::get_num_threads(), 100, seconds);

@@ -2,14 +2,13 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "launch/bench/machine_speed.h"
 #include "launch/bench/model_speed.h"
-#include "launch/commands/command.h"
+#include "launch/commands/bench_sizes.h"
 #include "launch/commands/planned_run.h"
 #include "launch/exit_codes.h"
 #include "launch/output.h"
@@ -24,11 +23,9 @@ using Rows = std::vector<std::vector<std::string>>;
 
 struct Options {
   std::optional<std::string> config;
-  int64_t sequences = 4, tokens = 256;          // of an update
-  int64_t prompt_tokens = 32, new_tokens = 64;  // of a response
-  int64_t batch = 0, prompts = 0;               // sequences decoded together, different prompts among them; 0: several
-  std::string only = "all";                     // all | training | generation
-  int64_t vocab = 0;
+  BenchSizes sizes;
+  int64_t batch = 0, prompts = 0;  // sequences decoded together, different prompts among them; 0: several
+  std::string only = "all";        // all | training | generation
   double seconds = 2;
   bool json = false;
 };
@@ -66,11 +63,11 @@ std::vector<std::pair<int64_t, int64_t>> batches(const Options& options) {
 
 nlohmann::json training_figures(const Options& options, const trainer::ModelSpec& spec, torch::Device device,
                                 double matmul) {
-  const int64_t tokens = std::min(options.tokens, spec.max_seq_len);
+  const BenchSizes sizes = options.sizes.fitting(spec);
   const bench::TrainingSpeed training =
-      bench::measure_training(spec, device, {options.sequences, tokens}, options.seconds);
-  return {{"sequences", options.sequences},
-          {"tokens", tokens},
+      bench::measure_training(spec, device, {sizes.sequences, sizes.tokens}, options.seconds);
+  return {{"sequences", sizes.sequences},
+          {"tokens", sizes.tokens},
           {"seconds", training.seconds},
           {"tokens_per_s", training.tokens_per_second},
           {"of_matmul", training.flops / matmul}};
@@ -79,9 +76,9 @@ nlohmann::json training_figures(const Options& options, const trainer::ModelSpec
 nlohmann::json generation_figures(const Options& options, const trainer::ModelSpec& spec, torch::Device device,
                                   const bench::MachineSpeed& machine, double matmul) {
   nlohmann::json figures = nlohmann::json::array();
-  const int64_t longest = spec.max_seq_len, added = std::min(options.new_tokens, longest / 2);
+  const BenchSizes sizes = options.sizes.fitting(spec);
   for (const auto& [sequences, prompts] : batches(options)) {
-    const bench::GenerationShape shape{sequences, prompts, std::min(options.prompt_tokens, longest - added), added};
+    const bench::GenerationShape shape{sequences, prompts, sizes.prompt_tokens, sizes.new_tokens};
     const bench::GenerationSpeed speed = bench::measure_generation(spec, device, shape, options.seconds);
     figures.push_back({{"sequences", sequences},
                        {"prompts", prompts},
@@ -98,7 +95,7 @@ nlohmann::json generation_figures(const Options& options, const trainer::ModelSp
 
 nlohmann::json measure(const Options& options, const GlobalOptions& globals) {
   std::optional<plan::Run> run;
-  if (options.config) run = planned_run(*options.config, globals, options.vocab);
+  if (options.config) run = planned_run(*options.config, globals, options.sizes.vocab);
   trainer::set_threads(run ? run->config.run.threads : 0);
   const torch::Device device = trainer::choose_device(globals.device.value_or(run ? run->config.run.device : "auto"));
   const bench::MachineSpeed machine = bench::measure_machine(device, options.seconds);
@@ -106,13 +103,13 @@ nlohmann::json measure(const Options& options, const GlobalOptions& globals) {
                            {"threads", at::get_num_threads()},
                            {"kernels", trainer::kernels::cpu().isa},
                            {"machine",
-                            {{"matmul_fp32", machine.matmul_fp32},
-                             {"matmul_bf16", machine.matmul_bf16},
+                            {{"matmul_fp32", machine.matmul.fp32},
+                             {"matmul_bf16", machine.matmul.bf16},
                              {"memory_read", machine.memory_read},
                              {"cache_read", machine.cache_read}}}};
   if (!run) return result;
   const trainer::ModelSpec spec = run->spec();
-  const double matmul = machine.matmul(spec.bf16);
+  const double matmul = machine.matmul.of_model(spec.bf16);
   result["precision"] = spec.bf16 ? "bf16" : "fp32";
   if (options.only != "generation") result["training"] = training_figures(options, spec, device, matmul);
   if (options.only != "training") result["generation"] = generation_figures(options, spec, device, machine, matmul);
@@ -161,14 +158,10 @@ void add_bench(const Command& parent) {
   const Command command = parent.add("bench", "Measure this machine, and how much of it a model uses");
   const auto options = std::make_shared<Options>();
   command.optional_argument("CONFIG", options->config, "Configuration file (YAML) with the model");
-  command.number("--sequences", options->sequences, 1, 1 << 20, "Sequences of an update (default: 4)");
-  command.number("--tokens", options->tokens, 2, 1 << 24, "Tokens of each (default: 256, or the longest sequence)");
-  command.number("--prompt-tokens", options->prompt_tokens, 1, 1 << 24, "Tokens of a prompt (default: 32)");
-  command.number("--new-tokens", options->new_tokens, 2, 1 << 24, "Tokens of a response (default: 64)");
+  options->sizes.add_to(command);
   command.number("--batch", options->batch, 1, 1 << 20, "Generate this many sequences (default: 1, 8, 32 and 16)");
   command.number("--prompts", options->prompts, 1, 1 << 20, "Different prompts among them (default: all differ)");
   command.choice("--only", "PART", options->only, {"all", "training", "generation"}, "Leave the other part out");
-  command.number("--vocab", options->vocab, 2, 1 << 30, "Size of the vocabulary (default: the tokenizer's)");
   command.number("--seconds", options->seconds, 0.001, 3600, "Time for each figure (default: 2)");
   command.flag("--json", options->json, "Print as JSON");
   command.finish(kSet | kDevice, kMore, [=] {

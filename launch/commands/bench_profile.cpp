@@ -16,7 +16,7 @@
 #include "launch/bench/machine_speed.h"
 #include "launch/bench/operation_work.h"
 #include "launch/bench/profile.h"
-#include "launch/commands/command.h"
+#include "launch/commands/bench_sizes.h"
 #include "launch/commands/planned_run.h"
 #include "launch/exit_codes.h"
 #include "launch/output.h"
@@ -29,9 +29,8 @@ namespace {
 
 struct Options {
   std::string config;
-  int64_t sequences = 4, tokens = 256;                         // of an update
-  int64_t responses = 8, prompt_tokens = 32, new_tokens = 64;  // of generation
-  int64_t vocab = 0;
+  BenchSizes sizes;
+  int64_t responses = 8;
   double seconds = 2;
   std::string trace;
   bool json = false;
@@ -108,19 +107,18 @@ nlohmann::json entries(const bench::Profile& profile, const bench::OperationWork
 }
 
 nlohmann::json measure(const Options& options, const GlobalOptions& globals) {
-  const plan::Run run = planned_run(options.config, globals, options.vocab);
+  const plan::Run run = planned_run(options.config, globals, options.sizes.vocab);
   trainer::set_threads(run.config.run.threads);
   const torch::Device device = trainer::choose_device(globals.device.value_or(run.config.run.device));
   const trainer::ModelSpec spec = run.spec();
-  const int64_t longest = spec.max_seq_len, added = std::min(options.new_tokens, longest / 2);
-  const bench::TrainingShape update{options.sequences, std::min(options.tokens, longest)};
-  const bench::GenerationShape responses{options.responses, options.responses,
-                                         std::min(options.prompt_tokens, longest - added), added};
+  const BenchSizes sizes = options.sizes.fitting(spec);
+  const bench::TrainingShape update{sizes.sequences, sizes.tokens};
+  const bench::GenerationShape responses{options.responses, options.responses, sizes.prompt_tokens, sizes.new_tokens};
   const bench::MachineSpeed machine = bench::measure_machine(device, std::min(options.seconds, 0.5));
   nlohmann::json result = {{"device", device.is_cpu() ? "cpu" : "cuda"},
                            {"threads", at::get_num_threads()},
                            {"precision", spec.bf16 ? "bf16" : "fp32"},
-                           {"matmul", machine.matmul(spec.bf16)},
+                           {"matmul", machine.matmul.of_model(spec.bf16)},
                            {"memory_read", machine.memory_read}};
   std::vector<std::vector<bench::Event>> events;
   {
@@ -208,12 +206,8 @@ void add_bench_profile(const Command& bench) {
   const Command command = bench.add("profile", "Show which operations take the time of an update and of generation");
   const auto options = std::make_shared<Options>();
   command.argument("CONFIG", options->config, "Configuration file (YAML) with the model");
-  command.number("--sequences", options->sequences, 1, 1 << 20, "Sequences of an update (default: 4)");
-  command.number("--tokens", options->tokens, 2, 1 << 24, "Tokens of each (default: 256, or the longest sequence)");
+  options->sizes.add_to(command);
   command.number("--responses", options->responses, 1, 1 << 20, "Responses generated together (default: 8)");
-  command.number("--prompt-tokens", options->prompt_tokens, 1, 1 << 24, "Tokens of a prompt (default: 32)");
-  command.number("--new-tokens", options->new_tokens, 2, 1 << 24, "Tokens of a response (default: 64)");
-  command.number("--vocab", options->vocab, 2, 1 << 30, "Size of the vocabulary (default: the tokenizer's)");
   command.number("--seconds", options->seconds, 0.001, 3600, "Time for each table (default: 2)");
   command.option("--trace", "FILE", options->trace, "Write a trace of the events (JSON)");
   command.flag("--json", options->json, "Print as JSON");

@@ -33,7 +33,7 @@ void diagnose_limits(const Machine& machine, std::vector<Problem>& problems) {
   if (machine.memory.available_bytes < 1024 * kMiB)
     problems.push_back(
         {false, fmt::format("only {} of memory is free", byte_size(machine.memory.available_bytes)),
-         "end other programs, or lower batch sizes (engine.max_batch, rl.micro_batch, sft.micro_batch)"});
+         "end other programs, or lower batch sizes (engine.max_batch, micro_batch of each stage, rl.prompt_sharing)"});
   if (limits.open_files >= 0 && limits.open_files < 512)
     problems.push_back(
         {false, fmt::format("this process may open only {} files", limits.open_files), "ulimit -n 4096"});

@@ -45,8 +45,6 @@ int64_t size_for(torch::Device device, torch::ScalarType dtype) {
   return kLargest;
 }
 
-}  // namespace
-
 double matmul_speed(torch::Device device, torch::ScalarType dtype, double seconds) {
   const at::NoGradGuard no_grad;
   const int64_t n = size_for(device, dtype);
@@ -54,6 +52,17 @@ double matmul_speed(torch::Device device, torch::ScalarType dtype, double second
   // The fastest, because a run compares all of its steps with what it measures here in a moment.
   const double time = time_repeated(seconds, kLeast, [&] { product.compute(); }).fastest;
   return 2.0 * static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n) / time;
+}
+
+}  // namespace
+
+MatmulSpeed measure_matmul(torch::Device device, double seconds) {
+  return {matmul_speed(device, torch::kFloat32, seconds), matmul_speed(device, torch::kBFloat16, seconds)};
+}
+
+double matmul_speed_of_model(torch::Device device, bool is_bf16, double seconds) {
+  if (is_bf16) return measure_matmul(device, seconds).of_model(true);
+  return matmul_speed(device, torch::kFloat32, seconds);
 }
 
 void wait_for(const torch::Tensor& result) {

@@ -17,11 +17,17 @@ TEST(TimeRepeated, RunsOnceMoreThanItCountsAndAtLeastAsOftenAsAsked) {
 }
 
 TEST(MatmulSpeed, IsThatOfAComputer) {
-  for (const torch::ScalarType dtype : {torch::kFloat32, torch::kBFloat16}) {
-    const double speed = matmul_speed(torch::kCPU, dtype, 0.001);
+  const MatmulSpeed measured = measure_matmul(torch::kCPU, 0.001);
+  for (const double speed : {measured.fp32, measured.bf16, matmul_speed_of_model(torch::kCPU, true, 0.001)}) {
     EXPECT_GT(speed, 1e7);
     EXPECT_LT(speed, 1e15);
   }
+}
+
+TEST(MatmulSpeed, ABf16ModelIsComparedWithTheFasterDtype) {
+  EXPECT_EQ((MatmulSpeed{3, 2}.of_model(true)), 3);
+  EXPECT_EQ((MatmulSpeed{3, 4}.of_model(true)), 4);
+  EXPECT_EQ((MatmulSpeed{3, 4}.of_model(false)), 3);
 }
 
 }  // namespace
