@@ -10,6 +10,13 @@ namespace terse::data {
 
 namespace {
 
+// `of` follows the position in the message.
+template <class Refuse>
+void check_ids(std::span<const int32_t> tokens, const std::string& of, const Refuse& refuse) {
+  for (size_t i = 0; i < tokens.size(); ++i)
+    if (tokens[i] < 0) refuse(fmt::format("has the negative token id {} at position {}{}", tokens[i], i, of));
+}
+
 void check_sequence(const Sequence& sequence, size_t index) {
   const auto refuse = [&](const std::string& what) {
     throw std::invalid_argument(fmt::format("sequence {} {}", index, what));
@@ -21,10 +28,7 @@ void check_sequence(const Sequence& sequence, size_t index) {
   if (sequence.weights[0] != 0)
     refuse(
         fmt::format("has weight {} at its first token, expected 0 because no token precedes it", sequence.weights[0]));
-  for (size_t i = 0; i < sequence.tokens.size(); ++i) {
-    if (sequence.tokens[i] < 0)
-      refuse(fmt::format("has the negative token id {} at position {}", sequence.tokens[i], i));
-  }
+  check_ids(sequence.tokens, "", refuse);
 }
 
 int32_t checked_count(size_t n) {
@@ -43,6 +47,10 @@ class Packer {
     batch_.positions = torch::empty({tokens}, longs);
     batch_.targets = torch::zeros({tokens}, longs);
     batch_.weights = torch::zeros({tokens}, torch::kFloat32);
+    token_ = batch_.tokens.data_ptr<int64_t>();
+    position_ = batch_.positions.data_ptr<int64_t>();
+    target_ = batch_.targets.data_ptr<int64_t>();
+    weight_ = batch_.weights.data_ptr<float>();
   }
 
   void begin_sequence() { sequences_.push_back(static_cast<int32_t>(at_)); }
@@ -53,11 +61,11 @@ class Packer {
   int32_t segments() const { return static_cast<int32_t>(segments_.size()); }
 
   void add(int32_t token, int64_t position, int32_t target = 0, float weight = 0) {
-    batch_.tokens.data_ptr<int64_t>()[at_] = token;
-    batch_.positions.data_ptr<int64_t>()[at_] = position;
+    token_[at_] = token;
+    position_[at_] = position;
     if (weight != 0) {
-      batch_.targets.data_ptr<int64_t>()[at_] = target;
-      batch_.weights.data_ptr<float>()[at_] = weight;
+      target_[at_] = target;
+      weight_[at_] = weight;
     }
     ++at_;
   }
@@ -74,6 +82,8 @@ class Packer {
 
  private:
   Batch batch_;
+  int64_t *token_, *position_, *target_;  // of the batch
+  float* weight_;
   std::vector<int32_t> segments_, sequences_, prefixes_;
   int64_t at_ = 0;
 };
@@ -115,20 +125,16 @@ void check_prompt(const SharedPrompt& shared, size_t index) {
   const auto refuse = [&](const std::string& what) {
     throw std::invalid_argument(fmt::format("prompt {} {}", index, what));
   };
-  const auto check_ids = [&](std::span<const int32_t> tokens, const std::string& of) {
-    for (size_t i = 0; i < tokens.size(); ++i)
-      if (tokens[i] < 0) refuse(fmt::format("has the negative token id {} at position {}{}", tokens[i], i, of));
-  };
   if (shared.prompt.empty()) refuse("has no tokens, but the first response token needs one before it");
   if (shared.responses.empty()) refuse("has no responses");
-  check_ids(shared.prompt, "");
+  check_ids(shared.prompt, "", refuse);
   for (size_t r = 0; r < shared.responses.size(); ++r) {
     const SharedPrompt::Response& response = shared.responses[r];
     if (response.tokens.empty()) refuse(fmt::format("has no tokens in response {}", r));
     if (response.weights.size() != response.tokens.size())
       refuse(fmt::format("has {} tokens but {} weights in response {}", response.tokens.size(), response.weights.size(),
                          r));
-    check_ids(response.tokens, fmt::format(" of response {}", r));
+    check_ids(response.tokens, fmt::format(" of response {}", r), refuse);
   }
 }
 
@@ -148,7 +154,7 @@ Batch pack_shared(const std::vector<SharedPrompt>& prompts) {
     int32_t prefix = -1;
     if (last > 0) {
       prefix = packer.segments();
-      packer.begin_segment(-1);
+      packer.begin_segment();
     }
     for (int64_t i = 0; i < last; ++i) packer.add(shared.prompt[static_cast<size_t>(i)], i);
     for (const SharedPrompt::Response& response : shared.responses) {

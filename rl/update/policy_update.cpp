@@ -28,7 +28,7 @@ struct SharingRollouts {
     return shared;
   }
 
-  // What passes through the model. The rows of the prompt but its last come once; see data::pack_shared().
+  // Returns the work of the rows that data::pack_shared() makes.
   trainer::TokenWork work() const {
     const double prefix = static_cast<double>(problem->prompt.size()) - 1;
     trainer::TokenWork work{prefix, 0, prefix * prefix};
@@ -37,10 +37,6 @@ struct SharingRollouts {
       work += {rows, 0, (prefix + rows) * (prefix + rows) - prefix * prefix};
     }
     return work;
-  }
-
-  trainer::MicroBatching::Size size() const {
-    return {static_cast<int64_t>(rollouts.size()), static_cast<int64_t>(work().tokens)};
   }
 };
 
@@ -179,9 +175,10 @@ UpdateResult accumulate_update(trainer::Transformer& model, std::span<const Roll
   std::vector<trainer::MicroBatching::Size> sizes;
   std::vector<int64_t> rollouts;  // of each sequence
   for (const SharingRollouts& sequence : sequences) {
-    sizes.push_back(sequence.size());
-    rollouts.push_back(sizes.back().items);
-    result.work += sequence.work();
+    const trainer::TokenWork work = sequence.work();
+    rollouts.push_back(std::ssize(sequence.rollouts));
+    sizes.push_back({rollouts.back(), static_cast<int64_t>(work.tokens)});
+    result.work += work;
   }
   std::vector<torch::Tensor> rows = {torch::empty({0, RolloutStats::kColumns}, torch::kFloat64)};
   trainer::sum_gradients(model.params(), {sizes, options.limit}, [&](trainer::SequenceRange part) {

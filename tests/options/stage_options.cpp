@@ -119,22 +119,21 @@ void batch_size_of_problems(const Option& option) {
 }
 
 // The results must be the same bits, from less memory.
-void micro_batch(const Option& option) {
+void expect_smaller_passes(const Option& option, const std::string& limit) {
   const std::string stage(configs::parent_of(option.path()));
   const Settings big = {stage + ".batch_size=32", stage + ".steps=2", "pretrain.seq_len=64", "task.align_to=10",
                         "engine.max_batch=4"};
-  const Observed &whole = run_of(stage, big), &parts = run_of(stage, option.set("2", big));
+  const Observed &whole = run_of(stage, big), &parts = run_of(stage, option.set(limit, big));
   EXPECT_TRUE(same_training(whole, parts));
   EXPECT_LT(parts.peak_bytes, 0.6 * whole.peak_bytes);
 }
 
+void micro_batch(const Option& option) {
+  expect_smaller_passes(option, "2");
+}
+
 void micro_tokens(const Option& option) {
-  const std::string stage(configs::parent_of(option.path()));
-  const Settings big = {stage + ".batch_size=32", stage + ".steps=2", "pretrain.seq_len=64", "task.align_to=10",
-                        "engine.max_batch=4"};
-  const Observed &whole = run_of(stage, big), &parts = run_of(stage, option.set("128", big));
-  EXPECT_TRUE(same_training(whole, parts));
-  EXPECT_LT(parts.peak_bytes, 0.6 * whole.peak_bytes);
+  expect_smaller_passes(option, "128");
 }
 
 void window(const Option& option) {

@@ -1,5 +1,5 @@
-// What the parts of attention share: the rows of segments, and the softmax of rows of scores, which gives packed
-// attention and decoding the same bits.
+// These functions find the rows of segments, and take the softmax of rows of scores. Packed attention and decoding both
+// use them, so they get the same bits.
 #pragma once
 
 #include "trainer/kernels/cpu/parallel.h"

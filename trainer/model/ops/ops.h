@@ -43,8 +43,8 @@ struct Segments {
   torch::Tensor starts;         // [S + 1] int32
   torch::Tensor prefixes = {};  // [S] int32, or undefined
 };
-// RoPE on queries and keys, then causal attention inside each segment and to its prefix: qkv [N, (H + 2K) C] -> [N, H
-// C].
+// RoPE on queries and keys, then causal attention inside each segment and to its prefix.
+// qkv [N, (H + 2K) C] -> [N, H C]
 torch::Tensor attention(const torch::Tensor& qkv, const torch::Tensor& positions, const Segments& segments,
                         const torch::Tensor& rope, const ModelSpec& spec);
 // gate_up [N, 2F] -> silu(gate) * up [N, F]
