@@ -8,6 +8,7 @@ namespace terse::launch {
 //   with GOMP_SPINCOUNT set. It does not if the user has set OMP_WAIT_POLICY or GOMP_SPINCOUNT.
 // - The locale is C, so that numbers are read and printed the same for every user.
 // - The allocator keeps freed memory instead of returning it to the system.
+// - Tensors of 2 MB and more ask for huge pages, unless the user has set THP_MEM_ALLOC_ENABLE.
 // - Closed standard descriptors are opened on /dev/null.
 // - A broken pipe, and a file that may not grow, become errors of the write.
 // - An exception that cannot be caught ends the process with a message and the matching exit code.

@@ -65,23 +65,29 @@ void Engine::refresh(int64_t version) {
   recompute_kv_cache();
 }
 
-std::vector<std::vector<Completion>> Engine::generate(const std::vector<GenerationRequest>& requests) {
+void Engine::generate(const std::vector<GenerationRequest>& requests, const OnCompletion& on_completion) {
   if (!idle()) throw std::logic_error("generate() was called while sequences are in progress");
   const int64_t first = next_ticket_;
-  std::vector<std::vector<Completion>> completions;
   for (const GenerationRequest& request : requests) check_request(request);
-  for (const GenerationRequest& request : requests) {
-    completions.emplace_back(static_cast<size_t>(request.sampling.n));
-    submit(request);
-  }
+  for (const GenerationRequest& request : requests) submit(request);
   const auto go_on = [&] { return options_.signals != nullptr ? options_.signals->meet(!idle()) : !idle(); };
   while (go_on()) {
     for (int i = 0; i < kStepsBetweenLooks && !idle(); ++i) {
       for (Finished& each : step())
-        completions[static_cast<size_t>(each.ticket - first)][static_cast<size_t>(each.sample)] =
-            std::move(each.completion);
+        on_completion(static_cast<size_t>(each.ticket - first), each.sample, std::move(each.completion));
     }
   }
+}
+
+std::vector<std::vector<Completion>> Engine::generate(const std::vector<GenerationRequest>& requests) {
+  std::vector<std::vector<Completion>> completions;
+  for (const GenerationRequest& request : requests) {
+    check_request(request);
+    completions.emplace_back(static_cast<size_t>(request.sampling.n));
+  }
+  generate(requests, [&](size_t request, int64_t sample, Completion&& completion) {
+    completions[request][static_cast<size_t>(sample)] = std::move(completion);
+  });
   return completions;
 }
 

@@ -53,11 +53,15 @@ class Engine {
   // version's weights.
   void refresh(int64_t version);
 
-  // Runs all requests to completion and returns their responses, [request][sample]. Consecutive requests with equal
-  // prompts share one pass over the prompt. Throws what submit() throws, before anything is generated. Must not be
-  // called while other sequences are in progress. With options.signals, the call is collective over their world: each
-  // rank passes its own requests, possibly none. After trainer::StopRequested the engine must not be used again,
-  // because requests are left unfinished.
+  // Runs all requests to completion and passes each response on when it ends, with the number of its request and of its
+  // sample. The order depends on the schedule. Consecutive requests with equal prompts share one pass over the prompt.
+  // Throws what submit() throws, before anything is generated. Must not be called while other sequences are in
+  // progress. With options.signals, the call is collective over their world: each rank passes its own requests,
+  // possibly none. After trainer::StopRequested the engine must not be used again, because requests are left
+  // unfinished.
+  using OnCompletion = std::function<void(size_t request, int64_t sample, Completion&& completion)>;
+  void generate(const std::vector<GenerationRequest>& requests, const OnCompletion& on_completion);
+  // Returns the responses, [request][sample].
   std::vector<std::vector<Completion>> generate(const std::vector<GenerationRequest>& requests);
 
   // The same in small steps. Returns the ticket of the request: 0, 1, 2, .. Throws std::invalid_argument when the

@@ -2,8 +2,11 @@
 // (rl/async/rollout_pool.h). All ranks that learn make the same calls and get the same groups.
 #pragma once
 
+#include <chrono>
+#include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "rl/rollout/rollout_worker.h"
 #include "trainer/session.h"
 
@@ -30,15 +33,25 @@ class EngineSupply final : public RolloutSupply {
  public:
   EngineSupply(const configs::RunConfig& config, const TokenizedTask& task, Engine& engine, trainer::World& world)
       : task_(task), engine_(engine), world_(world), sampling_(rollout_sampling(config, task)) {}
-  void publish(int64_t version) override { engine_.refresh(version); }
+  void publish(int64_t version) override {
+    engine_.refresh(version);
+    reward_seconds_ = 0;
+  }
   void order(std::vector<Problem> problems) override {
     for (Problem& problem : problems) ordered_.push_back(std::move(problem));
   }
   std::vector<RolloutGroup> collect(bool) override {
     world_.enter("rollout");
-    return roll_out(engine_, task_, std::exchange(ordered_, {}), sampling_, &world_);
+    std::chrono::steady_clock::time_point generated;
+    std::vector<RolloutGroup> groups = roll_out(engine_, task_, std::exchange(ordered_, {}), sampling_, [&] {
+      world_.enter("reward");
+      generated = std::chrono::steady_clock::now();
+    });
+    reward_seconds_ += seconds_since(generated);
+    return groups;
   }
   void drop() override { ordered_.clear(); }
+  trainer::Metrics metrics() const override { return {{"time/reward", reward_seconds_}}; }
 
  private:
   const TokenizedTask& task_;
@@ -46,6 +59,7 @@ class EngineSupply final : public RolloutSupply {
   trainer::World& world_;
   SamplingParams sampling_;
   std::vector<Problem> ordered_;
+  double reward_seconds_ = 0;  // of the last step: from the last token to the groups
 };
 
 }  // namespace terse::rl

@@ -18,15 +18,18 @@ int64_t draw_key(const Problem& problem) {
   return problem.index * 4096 + std::max<int64_t>(problem.difficulty, 0);
 }
 
-// Verifies the responses to each problem, in order.
-std::vector<Rollout> verified_all(const TokenizedTask& task, std::span<const Problem> problems,
-                                  std::vector<std::vector<Completion>> completions) {
-  std::vector<PendingRollout> pending;
-  for (size_t i = 0; i < completions.size(); ++i) {
-    int64_t sample = 0;
-    for (Completion& completion : completions[i])
-      pending.push_back(begin_verification(task, problems[i], sample++, std::move(completion)));
-  }
+// Returns the verified responses to each problem, problem by problem.
+std::vector<Rollout> verified_all(Engine& engine, const TokenizedTask& task, std::span<const Problem> problems,
+                                  const SamplingParams& sampling, const std::function<void()>& on_generated) {
+  std::vector<GenerationRequest> requests;
+  for (const Problem& problem : problems) requests.push_back(request_of(problem, sampling));
+  const size_t samples = static_cast<size_t>(sampling.n);
+  std::vector<PendingRollout> pending(problems.size() * samples);
+  engine.generate(requests, [&](size_t problem, int64_t sample, Completion&& completion) {
+    pending[problem * samples + static_cast<size_t>(sample)] =
+        begin_verification(task, problems[problem], sample, std::move(completion));
+  });
+  if (on_generated) on_generated();
   std::vector<Rollout> rollouts;
   for (PendingRollout& each : pending) rollouts.push_back(each.get());
   return rollouts;
@@ -75,16 +78,12 @@ Rollout PendingRollout::get() {
 }
 
 std::vector<RolloutGroup> roll_out(Engine& engine, const TokenizedTask& task, std::vector<Problem> problems,
-                                   const SamplingParams& sampling, trainer::World* world) {
+                                   const SamplingParams& sampling, const std::function<void()>& on_generated) {
   const trainer::Sharding& sharding = engine.model().params().sharding();
   const trainer::SequenceRange share = trainer::own_share(sharding, static_cast<int64_t>(problems.size()));
   const std::span<const Problem> mine =
       std::span(problems).subspan(static_cast<size_t>(share.begin), static_cast<size_t>(share.count()));
-  std::vector<GenerationRequest> requests;
-  for (const Problem& problem : mine) requests.push_back(request_of(problem, sampling));
-  std::vector<std::vector<Completion>> completions = engine.generate(requests);
-  if (world != nullptr) world->enter("reward");
-  std::vector<Rollout> rollouts = verified_all(task, mine, std::move(completions));
+  std::vector<Rollout> rollouts = verified_all(engine, task, mine, sampling, on_generated);
   if (sharding.distributed()) {
     const std::string bytes = encode_rollouts(rollouts);
     rollouts.clear();

@@ -2,13 +2,13 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <future>
 #include <vector>
 
 #include "configs/run_config.h"
 #include "rl/engine/engine.h"
 #include "rl/tasks/tokenized_task.h"
-#include "trainer/parallel/world.h"
 
 namespace terse::rl {
 
@@ -30,10 +30,10 @@ struct PendingRollout {
 PendingRollout begin_verification(const TokenizedTask& task, const Problem& problem, int64_t sample,
                                   Completion completion);
 
-// Generates sampling.n responses to each problem and verifies them. When several ranks learn together, each generates
-// and verifies its share of the problems, and gets all groups. `world`, if given, enters the phase "reward" when
-// verification begins.
+// Generates sampling.n responses to each problem, and verifies each response while others are generated. When several
+// ranks learn together, each generates and verifies its share of the problems, and gets all groups. `on_generated`, if
+// given, is called when all responses of this rank have ended, before it waits for the last verdicts.
 std::vector<RolloutGroup> roll_out(Engine& engine, const TokenizedTask& task, std::vector<Problem> problems,
-                                   const SamplingParams& sampling, trainer::World* world = nullptr);
+                                   const SamplingParams& sampling, const std::function<void()>& on_generated = {});
 
 }  // namespace terse::rl

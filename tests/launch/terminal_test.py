@@ -2,6 +2,7 @@
 missing working folder."""
 
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -33,6 +34,20 @@ class Surroundings(Launching):
                 self.assertEqual(code, 0)
                 self.assert_sound(run)
                 self.assertTrue((self.folder / run / "metrics.jsonl").read_text().startswith('{"time"'))
+
+    @unittest.skipUnless(Path("/sys/kernel/mm/transparent_hugepage").exists(), "this system has no transparent huge pages")
+    def test_large_tensors_ask_for_huge_pages(self):
+        for environment, asks in (({}, True), ({"THP_MEM_ALLOC_ENABLE": "0"}, False)):
+            with self.subTest(environment=environment):
+                command = [PROGRAM, "bench", "--seconds", "0.2", "--device", "cpu"]
+                bench = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
+                asked = False
+                while bench.poll() is None and not asked:
+                    flags = re.findall(r"^VmFlags:(.*)$", Path(f"/proc/{bench.pid}/smaps").read_text(), re.MULTILINE)
+                    asked = any("hg" in each.split() for each in flags)
+                bench.kill()
+                bench.wait()
+                self.assertEqual(asked, asks)
 
     def test_a_reader_that_goes_away_is_no_error(self):
         self.assertEqual(self.run_in("run").returncode, 0)

@@ -12,26 +12,19 @@
 #include "rl/learner.h"
 #include "rl/ledger_log.h"
 #include "rl/rollout/trace_log.h"
+#include "tests/support/chain7_like.h"
 #include "tests/support/temporary_folder.h"
 
 namespace terse::rl {
 namespace {
 
 // chain7 with a verifier that fails for one in four responses, chosen by their text.
-class Failing final : public Task {
+class Failing final : public support::Chain7Like {
  public:
   enum class How { kHang, kThrow, kDie, kNan };
 
-  Failing(const configs::Task& config, How how) : chain7_(make_task(config, 1)), how_(how) {}
+  Failing(const configs::Task& config, How how) : Chain7Like(config), how_(how) {}
 
-  std::string name() const override { return "failing"; }
-  const data::Tokenizer* tokenizer() const override { return chain7_->tokenizer(); }
-  std::vector<Difficulty> difficulties() const override { return chain7_->difficulties(); }
-  std::optional<TokenLimits> token_limits() const override { return chain7_->token_limits(); }
-  Item item(Split split, int64_t index) const override { return chain7_->item(split, index); }
-  Item item(Split split, int64_t index, const Difficulty& difficulty) const override {
-    return chain7_->item(split, index, difficulty);
-  }
   Verdict verify(const Item&, const Response& response) const override {
     if (std::hash<std::string>()(response.text) % 4 != 0) {
       // Every second response is right, so that groups have a signal.
@@ -54,7 +47,6 @@ class Failing final : public Task {
     changed_.wait(lock, [&] { return released_; });
   }
 
-  std::unique_ptr<Task> chain7_;
   How how_;
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;

@@ -93,8 +93,8 @@ class Comparison:
             steps = [
                 {
                     "seconds": record["step_time"],
-                    "rollout": record["time/rollout"],
-                    "verify": 0.0,  # part of time/rollout
+                    "rollout": record["time/rollout"] - record["time/reward"],
+                    "verify": record["time/reward"],  # after the last token
                     "update": record["time/train"],
                     "mean_length": record["completions/mean_length"],
                     "zero_std": record["frac_reward_zero_std"],
