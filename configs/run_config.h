@@ -52,6 +52,8 @@ struct Model {
   double init_std = 0.02;  // standard deviation of initial weights; residual outputs get it divided by sqrt(2 layers)
   // fp32 | bf16: dtype of weights in forward and backward; master weights are always fp32
   std::string precision = "fp32";
+  // auto: that of precision | fp32 | bf16: dtype of the keys and values that attention reads, in training, too
+  std::string kv_cache_dtype = "auto";
   bool activation_checkpointing = false;  // recompute each block in backward instead of keeping its activations
   // Model whose weights a new run begins with: a Hugging Face folder, a GGUF file, a checkpoint or run folder; empty:
   // random weights.

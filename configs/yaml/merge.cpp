@@ -265,8 +265,8 @@ void Merger::derive_from_depth() {
 void Merger::derive_from_init(Model shape) {
   const Model& ours = config_.model;
   // These options are no part of the shape of weights.
-  std::tie(shape.depth, shape.init, shape.precision, shape.activation_checkpointing) =
-      std::tie(ours.depth, ours.init, ours.precision, ours.activation_checkpointing);
+  std::tie(shape.depth, shape.init, shape.precision, shape.kv_cache_dtype, shape.activation_checkpointing) =
+      std::tie(ours.depth, ours.init, ours.precision, ours.kv_cache_dtype, ours.activation_checkpointing);
   RunConfig other;
   other.model = std::move(shape);
   const FieldTable theirs = list_fields(other);

@@ -24,7 +24,7 @@ OperationWork update_work(const trainer::Transformer& model, const trainer::Toke
 OperationWork generation_work(const trainer::ModelSpec& spec, const GenerationShape& shape) {
   const double sequences = static_cast<double>(shape.sequences), prompt = static_cast<double>(shape.prompt_tokens);
   const double steps = static_cast<double>(shape.new_tokens - 1);  // the prompts give the first tokens
-  const double element = spec.bf16 ? 2 : 4;
+  const double element = spec.bf16 ? 2 : 4, key_element = spec.bf16_kv ? 2 : 4;
   // The token of step s attends to the prompt and to s tokens after it.
   const double attended = sequences * steps * (prompt + (steps + 1) / 2);
   const double cached = 2 * static_cast<double>(spec.layers * spec.kv_heads * spec.head_dim) * attended;
@@ -33,7 +33,7 @@ OperationWork generation_work(const trainer::ModelSpec& spec, const GenerationSh
   result[{"prefill", "RoPE and attention"}].flops = forward_flops(spec, {0, 0, sequences * prompt * prompt});
   result[{"decode", "linear"}] = {forward_flops(spec, {sequences * steps, sequences * steps, 0}),
                                   steps * element * forward_flops(spec, {1, 1, 0}) / 2};
-  result[{"decode", "RoPE and attention"}] = {forward_flops(spec, {0, 0, 2 * attended}), element * cached};
+  result[{"decode", "RoPE and attention"}] = {forward_flops(spec, {0, 0, 2 * attended}), key_element * cached};
   return result;
 }
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
+#include <random>
 
 #include "rl/engine/engine.h"
 #include "trainer/optimizer.h"
@@ -40,13 +40,15 @@ struct GenerationShape {
 class Generation {
  public:
   Generation(const trainer::ModelSpec& spec, torch::Device device, const GenerationShape& shape);
-  // Generates responses of `new_tokens` tokens.
+  // Generates responses of `new_tokens` tokens to new prompts, because the engine still has the keys of earlier ones.
   void run(int64_t new_tokens);
+  const rl::Engine& engine() const { return engine_; }
 
  private:
   trainer::Transformer model_;
   rl::Engine engine_;
-  std::vector<rl::GenerationRequest> requests_;
+  GenerationShape shape_;
+  std::mt19937 random_{1};
 };
 
 }  // namespace terse::launch::bench

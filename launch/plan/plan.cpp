@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "launch/plan/stage_memory.h"
+#include "rl/engine/decoder.h"
 #include "rl/tasks/limits.h"
 #include "trainer/speed/flops.h"
 
@@ -55,7 +56,8 @@ double generation_seconds(const Run& run, const StageShape& shape) {
   const double batch = static_cast<double>(std::min(run.config.engine.max_batch, requests));
   const double waves = std::ceil(static_cast<double>(requests) / batch);
   const double context = static_cast<double>(run.prompt_tokens) + static_cast<double>(run.response_tokens) / 2;
-  const double cached = 2 * w * static_cast<double>(spec.kv_heads * spec.head_dim * spec.layers) * context * batch;
+  const double page = static_cast<double>(rl::page_bytes(spec, run.cuda()));
+  const double cached = page / rl::kPageTokens * context * batch;
   const double token_flops = trainer::forward_flops(spec, trainer::one_token(context));
   const double bandwidth = run.machine.memory_gbps * 1e9 * run.machine.decode_efficiency;
   const double token = std::max({(w * parameters + cached) / bandwidth, token_flops * batch / peak_flops(run),

@@ -80,11 +80,14 @@ class AtenBackend {
       // Attention multiplies masked values by 0, and 0 times NaN is NaN. So a page is set to zero when its first token
       // is written.
       if (begun_.numel() > 0) cache.index_fill_(0, begun_, 0);
-      cache.index_put_({row_page_, row_place_}, written);
+      cache.index_put_({row_page_, row_place_}, written.to(cache.scalar_type()));
     }
     const int64_t n = qkv.size(0);
     const auto cached = [&](const Tensor& cache) {
-      return cache.index_select(0, pages_.flatten()).view({n, -1, spec_.kv_heads, spec_.head_dim}).transpose(1, 2);
+      return cache.index_select(0, pages_.flatten())
+          .view({n, -1, spec_.kv_heads, spec_.head_dim})
+          .transpose(1, 2)
+          .to(q.scalar_type());
     };  // [R, K, T, C]
     return at::scaled_dot_product_attention(q.unsqueeze(2), cached(cache_.keys[layer_]), cached(cache_.values[layer_]),
                                             mask_.view({n, 1, 1, -1}), 0.0, false, spec_.attention_scale(),
@@ -113,8 +116,9 @@ class AtenDecoder final : public Decoder {
   AtenDecoder(trainer::Transformer& model, int64_t pages)
       : Decoder(model), declared_(trainer::block_weights(model.spec())), fused_(model.device()) {
     const trainer::ModelSpec& spec = model.spec();
-    const auto options =
-        torch::TensorOptions().device(model.device()).dtype(spec.bf16 ? torch::kBFloat16 : torch::kFloat32);
+    const auto options = torch::TensorOptions()
+                             .device(model.device())
+                             .dtype(holds_bf16(spec, /*cuda=*/true) ? torch::kBFloat16 : torch::kFloat32);
     const std::vector<int64_t> shape = {pages, kPageTokens, spec.kv_heads, spec.head_dim};
     for (int64_t layer = 0; layer < spec.layers; ++layer) {
       for (auto* pages_of : {&cache_.keys, &cache_.values}) {

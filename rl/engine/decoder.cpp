@@ -30,8 +30,12 @@ std::unique_ptr<Decoder> make_decoder(trainer::Transformer& model, int64_t pages
   return model.device().is_cpu() ? make_kernel_decoder(model, pages) : make_aten_decoder(model, pages);
 }
 
+bool holds_bf16(const trainer::ModelSpec& spec, bool cuda) {
+  return spec.bf16_kv || (cuda && spec.bf16);
+}
+
 int64_t page_bytes(const trainer::ModelSpec& spec, bool cuda) {
-  return kPageTokens * spec.layers * 2 * spec.kv_heads * spec.head_dim * (cuda && spec.bf16 ? 2 : 4);
+  return kPageTokens * spec.layers * 2 * spec.kv_heads * spec.head_dim * (holds_bf16(spec, cuda) ? 2 : 4);
 }
 
 }  // namespace terse::rl

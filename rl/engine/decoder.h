@@ -55,7 +55,10 @@ std::unique_ptr<Decoder> make_decoder(trainer::Transformer& model, int64_t pages
 std::unique_ptr<Decoder> make_kernel_decoder(trainer::Transformer& model, int64_t pages);
 std::unique_ptr<Decoder> make_aten_decoder(trainer::Transformer& model, int64_t pages);
 
-// Bytes of keys and values of one page, in all layers: fp32 on a CPU, on a GPU in the dtype of the model.
+// Whether the cache holds bf16 numbers: where the model rounds keys and values, and on a GPU where bf16 weights make
+// them bf16.
+bool holds_bf16(const trainer::ModelSpec& spec, bool cuda);
+// Bytes of keys and values of one page, in all layers.
 int64_t page_bytes(const trainer::ModelSpec& spec, bool cuda);
 
 }  // namespace terse::rl

@@ -1,5 +1,5 @@
 // Decodes on the CPU with the same kernels as the learner's forward pass. So every row has the same bits as there.
-// Weights may be bf16; everything else is fp32.
+// Weights, keys and values may be bf16; everything else is fp32.
 #include <cstring>
 
 #include "rl/engine/decoder.h"
@@ -24,8 +24,8 @@ static_assert(kPageTokens % kernels::kKeyBlock == 0);
 // The KV cache.
 struct Cache {
   kernels::KvLayout layout;  // of one layer of a page
-  Tensor memory;             // [pages, layers * floats of a layer of a page]
-  float* page(int32_t index) const { return memory.data_ptr<float>() + index * memory.size(1); }
+  Tensor memory;             // [pages, bytes of a page in all layers]
+  void* page(int32_t index) const { return memory.data_ptr<uint8_t>() + index * memory.size(1); }
 };
 
 // Rows that attend to a KV cache. Matrices are as from ops::pack().
@@ -103,7 +103,7 @@ class KernelBackend {
             .head_dim = c,
             .row_stride = stride});
     kernels::KvRows kv{.layout = layout_, .pages = pages_.data(), .positions = rows_.positions.data(), .rows = n};
-    kv.layout.offset = layer_ * layout_.floats();
+    kv.layout.offset = layer_ * layout_.numbers();
     k.kv_append({.to = kv, .k = q + spec_.heads * c, .v = q + (spec_.heads + spec_.kv_heads) * c, .kv_stride = stride});
     Tensor attended = fp32({n, spec_.attention_size()});
     k.attention_decode({.from = kv,
@@ -146,8 +146,8 @@ class KernelBackend {
   const Tensor& rope_;
   const DecodeRows& rows_;
   kernels::KvLayout layout_;
-  std::vector<float*> addresses_;     // of the pages, sequence by sequence
-  std::vector<float* const*> pages_;  // of each row's sequence
+  std::vector<void*> addresses_;     // of the pages, sequence by sequence
+  std::vector<void* const*> pages_;  // of each row's sequence
   int64_t layer_ = 0;
 };
 
@@ -155,8 +155,10 @@ class KernelDecoder final : public Decoder {
  public:
   KernelDecoder(trainer::Transformer& model, int64_t pages)
       : Decoder(model), spec_(model.spec()), declared_(trainer::block_weights(spec_)) {
-    cache_.layout = {.kv_heads = spec_.kv_heads, .head_dim = spec_.head_dim, .page_tokens = kPageTokens};
-    cache_.memory = fp32({pages, spec_.layers * cache_.layout.floats()});  // takes memory page by page, when written
+    cache_.layout = {
+        .kv_heads = spec_.kv_heads, .head_dim = spec_.head_dim, .page_tokens = kPageTokens, .bf16 = spec_.bf16_kv};
+    // It takes memory when it is written.
+    cache_.memory = torch::empty({pages, spec_.layers * cache_.layout.bytes()}, torch::kUInt8);
     refresh();
   }
 
@@ -196,7 +198,7 @@ class KernelDecoder final : public Decoder {
   }
 
   void copy_page(int32_t from, int32_t to) override {
-    std::memcpy(cache_.page(to), cache_.page(from), static_cast<size_t>(cache_.memory.stride(0)) * sizeof(float));
+    std::memcpy(cache_.page(to), cache_.page(from), static_cast<size_t>(cache_.memory.size(1)));
   }
 
  private:

@@ -209,10 +209,10 @@ void bench_decode(const Table& table) {
   for (const Shape& s : {Shape{288, 40, 4, 4, 16}, {32, 256, 14, 2, 64}, {1, 1024, 4, 4, 64}}) {
     const int64_t full = (s.tokens + 15) / 16 * 16;
     const KvLayout layout{s.kv_heads, s.width, full, 0};
-    Floats memory = random_floats(s.rows * layout.floats());
-    std::vector<float*> slots;
-    std::vector<float* const*> pages;
-    for (int64_t i = 0; i < s.rows; ++i) slots.push_back(memory.data() + i * layout.floats());
+    Floats memory = random_floats(s.rows * layout.numbers());
+    std::vector<void*> slots;
+    std::vector<void* const*> pages;
+    for (int64_t i = 0; i < s.rows; ++i) slots.push_back(memory.data() + i * layout.numbers());
     for (int64_t i = 0; i < s.rows; ++i) pages.push_back(&slots[i]);
     const std::vector<int64_t> positions(s.rows, s.tokens - 1);
     const Floats q = random_floats(s.rows * s.heads * s.width);

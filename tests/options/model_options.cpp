@@ -182,6 +182,16 @@ void precision(const Option& option) {
   EXPECT_TRUE(same(initial(option.set("bf16")), initial({}))) << "master weights are fp32";
 }
 
+void kv_cache_dtype(const Option& option) {
+  const Settings bf16_model = {"model.precision=bf16"};
+  const double fp32 = first_loss(finetune()), bf16 = first_loss(finetune(option.set("bf16")));
+  EXPECT_NE(bf16, fp32) << "the learner rounds keys and values as the cache does";
+  EXPECT_NEAR(bf16 / fp32, 1, 0.01);
+  EXPECT_EQ(first_loss(finetune(option.set("fp32"))), fp32);
+  EXPECT_EQ(first_loss(finetune(option.set("bf16", bf16_model))), first_loss(finetune(bf16_model)));
+  EXPECT_NE(first_loss(finetune(option.set("fp32", bf16_model))), first_loss(finetune(bf16_model)));
+}
+
 // The results must be the same bits, from less memory.
 void activation_checkpointing(const Option& option) {
   const Settings deep = {"model.layers=6", "pretrain.seq_len=64", "pretrain.batch_size=8", "pretrain.steps=2"};
@@ -223,6 +233,7 @@ OptionEffects model_effects() {
           {"model.tie_embeddings", "a head of its own", tie_embeddings},
           {"model.init_std", "standard deviation of the initial weights", init_std},
           {"model.precision", "the first loss, a little", precision},
+          {"model.kv_cache_dtype", "the first loss, a little, where it is not that of the weights", kv_cache_dtype},
           {"model.activation_checkpointing", "peak memory, and not one bit of the results", activation_checkpointing},
           {"model.init", "the weights that a run begins with", init}};
 }

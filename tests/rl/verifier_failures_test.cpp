@@ -12,14 +12,14 @@
 #include "rl/learner.h"
 #include "rl/ledger_log.h"
 #include "rl/rollout/trace_log.h"
-#include "tests/support/chain7_like.h"
+#include "tests/rl/chain7_like.h"
 #include "tests/support/temporary_folder.h"
 
 namespace terse::rl {
 namespace {
 
 // chain7 with a verifier that fails for one in four responses, chosen by their text.
-class Failing final : public support::Chain7Like {
+class Failing final : public Chain7Like {
  public:
   enum class How { kHang, kThrow, kDie, kNan };
 

@@ -14,6 +14,7 @@ struct TinyShape {
   int64_t kv_heads = 2;
   configs::Lora lora = {};
   const char* precision = "fp32";
+  const char* kv_cache_dtype = "auto";
 };
 
 inline trainer::ModelSpec tiny_spec(const TinyShape& shape = {}, int64_t vocab = 16) {
@@ -31,6 +32,7 @@ inline trainer::ModelSpec tiny_spec(const TinyShape& shape = {}, int64_t vocab =
   model.tie_embeddings = shape.tied;
   model.activation_checkpointing = shape.recompute;
   model.precision = shape.precision;
+  model.kv_cache_dtype = shape.kv_cache_dtype;
   return trainer::resolve(model, vocab, shape.lora);
 }
 

@@ -114,26 +114,30 @@ struct AttentionGrad {
 inline constexpr int64_t kMaxHeadDim = 256;
 inline constexpr int64_t kKeyBlock = 16;  // tokens of a key block
 
-// The layout of the keys and values of a sequence. They are in pages of page_tokens tokens (a multiple of kKeyBlock),
-// which are found through an array of page pointers. A contiguous slot is one big page. A page may hold all layers;
-// this layer starts at `offset`. From there a page holds keys [KV][page_tokens / 16][C][16], transposed in blocks of 16
-// tokens, then values [KV][page_tokens][C]. Memory past a sequence's length may hold anything.
+// The layout of the keys and values of a sequence, which are fp32 or bf16 numbers. They are in pages of page_tokens
+// tokens (a multiple of kKeyBlock), which are found through an array of page pointers. A contiguous slot is one big
+// page. A page may hold all layers; this layer starts at the number `offset`. From there a page holds keys
+// [KV][page_tokens / 16][C][16], transposed in blocks of 16 tokens, then values [KV][page_tokens][C]. Memory past a
+// sequence's length may hold anything.
 struct KvLayout {
   int64_t kv_heads = 0, head_dim = 0, page_tokens = 0;
   int64_t offset = 0;
-  int64_t floats() const { return 2 * kv_heads * page_tokens * head_dim; }  // of one layer of one page
+  bool bf16 = false;
+  int64_t numbers() const { return 2 * kv_heads * page_tokens * head_dim; }  // of one layer of one page
+  int64_t bytes() const { return numbers() * (bf16 ? 2 : 4); }
 };
 
 // One token per row. Several rows may belong to one sequence (prefill). attention_decode needs all keys up to each
 // row's position in the cache, so call kv_append for all rows first.
 struct KvRows {
   KvLayout layout;
-  float* const* const* pages = nullptr;  // [rows] the page pointers of the row's sequence
-  const int64_t* positions = nullptr;    // [rows] position of the row's token in its sequence
+  void* const* const* pages = nullptr;  // [rows] the page pointers of the row's sequence
+  const int64_t* positions = nullptr;   // [rows] position of the row's token in its sequence
   int64_t rows = 0;
 };
 
-// Writes k[rows, KV, C] and v (rows kv_stride apart) to their positions.
+// Writes k[rows, KV, C] and v (rows kv_stride apart) to their positions, rounded as by round_rows where the cache is
+// bf16.
 struct KvAppend {
   KvRows to;
   const float* k = nullptr;
@@ -141,7 +145,8 @@ struct KvAppend {
   int64_t kv_stride = 0;
 };
 
-// out[b] = attention of q[b] over the keys 0..position of its sequence, with the same bits as Attention.
+// out[b] = attention of q[b] over the keys 0..position of its sequence, with the same bits as Attention of the same
+// keys and values.
 struct AttentionDecode {
   KvRows from;
   const float* q = nullptr;  // [rows, H, C], rows q_stride apart
@@ -244,6 +249,8 @@ struct Table {
   void (*pack_weight_bf16)(const Bf16* w, Bf16* panels, int64_t n, int64_t k);
   // Rounds to the nearest bf16 number, ties to even. A NaN stays one.
   void (*round_to_bf16)(const float* x, Bf16* y, int64_t count);
+  // The same in place: x[rows, cols], rows stride apart, becomes the nearest bf16 numbers, widened.
+  void (*round_rows)(float* x, int64_t rows, int64_t cols, int64_t stride);
 
   void (*rms_norm)(const RmsNorm& args);
   void (*rms_norm_backward)(const RmsNormGrad& args);

@@ -61,6 +61,7 @@ ModelSpec resolve(const configs::Model& model, int64_t vocab, const configs::Lor
   spec.tie_embeddings = model.tie_embeddings;
   spec.init_std = model.init_std;
   spec.bf16 = model.precision == "bf16";
+  spec.bf16_kv = model.kv_cache_dtype == "auto" ? spec.bf16 : model.kv_cache_dtype == "bf16";
   spec.activation_checkpointing = model.activation_checkpointing;
   spec.lora = lora;
   if (vocab > spec.vocab) {
@@ -98,6 +99,7 @@ configs::Model options_of(const ModelSpec& spec) {
   model.tie_embeddings = spec.tie_embeddings;
   model.init_std = spec.init_std;
   model.precision = spec.bf16 ? "bf16" : "fp32";
+  if (spec.bf16_kv != spec.bf16) model.kv_cache_dtype = spec.bf16_kv ? "bf16" : "fp32";
   model.activation_checkpointing = spec.activation_checkpointing;
   return model;
 }

@@ -24,7 +24,8 @@ struct ModelSpec {
   bool qkv_bias = false;
   bool tie_embeddings = false;
   double init_std = 0;
-  bool bf16 = false;
+  bool bf16 = false;     // weights
+  bool bf16_kv = false;  // keys and values, in training as in the cache
   bool activation_checkpointing = false;
   configs::Lora lora = {};  // rank 0: no adapters, and all weights are trained
 

@@ -41,6 +41,12 @@ std::vector<Event> recorded_generation() {
   return record([&] { generation.run(7); });
 }
 
+TEST(Workload, EveryRunReadsItsPrompts) {
+  Generation generation(support::tiny_spec(), torch::kCPU, {3, 3, 3 * rl::kPageTokens, 7});
+  for (int i = 0; i < 2; ++i) generation.run(2);
+  EXPECT_EQ(generation.engine().use().found, 0) << "the prompts of the run before are in the cache";
+}
+
 void expect_nested(const std::vector<Event>& events) {
   for (size_t i = 0; i < events.size(); ++i) {
     const Event& event = events[i];

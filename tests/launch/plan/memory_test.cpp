@@ -323,7 +323,7 @@ TEST(PlanMemory, KeysAndValuesByHand) {
   // One request of 9 tokens takes a page of 32. On the CPU, the rest of the memory is never touched.
   const Generation one{.sequences = 3, .prompt_tokens = 4, .requests = 1, .prompts = 1, .tokens = 9};
   EXPECT_EQ(keys_and_values(false, false, one), 32 * 2 * 8 * 2 * 4);
-  EXPECT_EQ(keys_and_values(true, false, one), 32 * 2 * 8 * 2 * 4) << "fp32 beside bf16 weights, too";
+  EXPECT_EQ(keys_and_values(true, false, one), 32 * 2 * 8 * 2 * 2) << "bf16 beside bf16 weights";
   EXPECT_EQ(keys_and_values(true, true, one), 3 * 32 * 2 * 8 * 2 * 2);
   // A limit of two and a half pages.
   Generation limited = three;

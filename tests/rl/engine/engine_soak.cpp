@@ -46,7 +46,7 @@ trainer::ModelSpec spec_of(const std::string& shape, const std::string& precisio
   if (shape == "smollm2") set(30, 576, 9, 3, 1536, 49152);
   if (vocab == 0) {
     trainer::ModelSpec spec = trainer::open_model_files(shape)->spec();
-    spec.bf16 = precision == "bf16";
+    spec.bf16 = spec.bf16_kv = precision == "bf16";
     return spec;
   }
   model.qk_norm = shape == "10m";

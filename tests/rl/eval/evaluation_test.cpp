@@ -8,54 +8,40 @@
 #include <utility>
 #include <vector>
 
+#include "tests/rl/chain7_like.h"
 #include "tests/support/tiny_model.h"
 
 namespace terse::rl {
 namespace {
 
+configs::Task small_task() {
+  configs::Task config = default_config().task;
+  config.options.set("k_max", 2);
+  config.options.set("align_to", 2);
+  return config;
+}
+
 // chain7 with a scripted verifier, which returns the given verdicts in order and then starts again.
-class Verdicts final : public Task {
+class Verdicts final : public Chain7Like {
  public:
-  explicit Verdicts(std::vector<Verdict> verdicts) : verdicts_(std::move(verdicts)) {
-    configs::Task config = default_config().task;
-    config.options.set("k_max", 2);
-    config.options.set("align_to", 2);
-    chain7_ = make_task(config, 1);
-  }
-  std::string name() const override { return "verdicts"; }
-  const data::Tokenizer* tokenizer() const override { return chain7_->tokenizer(); }
-  std::vector<Difficulty> difficulties() const override { return chain7_->difficulties(); }
+  explicit Verdicts(std::vector<Verdict> verdicts) : Chain7Like(small_task()), verdicts_(std::move(verdicts)) {}
   std::optional<TokenLimits> token_limits() const override { return TokenLimits{7, 6}; }
-  Item item(Split split, int64_t index) const override { return chain7_->item(split, index); }
-  Item item(Split split, int64_t index, const Difficulty& difficulty) const override {
-    return chain7_->item(split, index, difficulty);
-  }
   Verdict verify(const Item&, const Response&) const override { return verdicts_.at(asked_++ % verdicts_.size()); }
 
  private:
-  std::unique_ptr<Task> chain7_;
   std::vector<Verdict> verdicts_;
   mutable size_t asked_ = 0;
 };
 
 // Six evaluation problems in a file, so to speak, whose difficulties alternate.
-class Finite final : public Task {
+class Finite final : public Chain7Like {
  public:
-  Finite() {
-    configs::Task config = default_config().task;
-    config.options.set("k_max", 2);
-    config.options.set("align_to", 2);
-    chain7_ = make_task(config, 1);
-  }
-  std::string name() const override { return "finite"; }
-  const data::Tokenizer* tokenizer() const override { return chain7_->tokenizer(); }
+  Finite() : Chain7Like(small_task()) {}
+  std::vector<Difficulty> difficulties() const override { return {}; }
   std::optional<int64_t> size(Split) const override { return 6; }
   std::optional<TokenLimits> token_limits() const override { return TokenLimits{7, 6}; }
-  Item item(Split split, int64_t index) const override { return chain7_->item(split, index, 1 + index % 2); }
+  Item item(Split split, int64_t index) const override { return Chain7Like::item(split, index, 1 + index % 2); }
   Verdict verify(const Item&, const Response&) const override { return verdict(false); }
-
- private:
-  std::unique_ptr<Task> chain7_;
 };
 
 const Verdict kRight = verdict(true, "direct");
@@ -68,14 +54,15 @@ class EvaluationTest : public ::testing::Test {
   // tokens, and some not within 40; with this seed these have the verdict kWrong.
   Evaluation run(const std::vector<Verdict>& verdicts, int64_t problems, int64_t samples, uint64_t seed = 3,
                  int64_t limit = 100) {
-    // One thread asks for the verdicts in order of problem and sample.
+    // The engine decodes one sequence at a time and one thread verifies, so verdicts come in order of problem and
+    // sample.
     const TokenizedTask task(std::make_unique<Verdicts>(verdicts), nullptr, 1, VerifierOptions{.threads = 1});
     groups.clear();
     return evaluate(engine, task, {problems, samples, 1.0, seed, limit},
                     [this](const RolloutGroup& group) { groups.push_back(group); });
   }
   trainer::Transformer model{support::tiny_spec(), torch::kCPU, 41};
-  Engine engine{model, {16}};
+  Engine engine{model, {1}};
   std::vector<RolloutGroup> groups;
 };
 

@@ -7,12 +7,12 @@
 #include <condition_variable>
 #include <mutex>
 
-#include "tests/support/chain7_like.h"
+#include "tests/rl/chain7_like.h"
 
 namespace terse::rl {
 namespace {
 
-class Counting final : public support::Chain7Like {
+class Counting final : public Chain7Like {
  public:
   using Chain7Like::Chain7Like;
 

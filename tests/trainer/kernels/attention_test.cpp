@@ -1,6 +1,8 @@
 // Compares packed attention and its gradients with double precision, and decoding over growing caches with packed
 // attention bit for bit. Segments must not affect each other.
-#include <memory>
+#include <c10/util/BFloat16.h>
+
+#include <list>
 
 #include "tests/trainer/kernels/support.h"
 
@@ -245,25 +247,44 @@ TEST(KernelsAttention, LaterTokensChangeNoBitNotEvenNan) {
 // A cache with one page table per sequence. Fresh memory holds NaN, so a read past the length shows in the result.
 class Cache {
  public:
-  Cache(const Shape& shape, int64_t page_tokens, int64_t offset)
-      : layout_{shape.kv_heads, shape.width, page_tokens, offset} {
+  Cache(const Shape& shape, const KvLayout& layout) : layout_(layout) {
+    layout_.kv_heads = shape.kv_heads;
+    layout_.head_dim = shape.width;
     for (const int64_t length : shape.lengths) {
-      std::vector<float*> pages;
-      for (int64_t t = 0; t < length; t += page_tokens) {
-        memory_.push_back(std::make_unique<Floats>(layout_.floats() + offset, NAN));
-        pages.push_back(memory_.back()->data());
-      }
+      std::vector<void*> pages;
+      for (int64_t t = 0; t < length; t += layout_.page_tokens) pages.push_back(fresh_page());
       tables_.push_back(pages);
     }
   }
   const KvLayout& layout() const { return layout_; }
-  float* const* pages(size_t sequence) const { return tables_[sequence].data(); }
+  void* const* pages(size_t sequence) const { return tables_[sequence].data(); }
+  // From now on the sequence has the first pages of another one.
+  void share(size_t sequence, size_t other, size_t pages) {
+    std::copy_n(tables_[other].begin(), pages, tables_[sequence].begin());
+  }
 
  private:
+  void* fresh_page() {
+    constexpr uint8_t kNan = 0xff;  // all bytes of a NaN, as a float and as a bf16 number
+    memory_.emplace_back(layout_.bytes() + 4 * layout_.offset, kNan);
+    return memory_.back().data();
+  }
+
   KvLayout layout_;
-  std::vector<std::unique_ptr<Floats>> memory_;
-  std::vector<std::vector<float*>> tables_;
+  std::list<std::vector<uint8_t>> memory_;
+  std::vector<std::vector<void*>> tables_;
 };
+
+// The batch with keys and values as the cache holds them.
+Floats as_cached(const Shape& shape, Floats qkv, bool bf16) {
+  const int64_t first = shape.heads * shape.width;
+  for (int64_t row = 0; bf16 && row < shape.rows(); ++row)
+    for (int64_t c = first; c < shape.stride(); ++c) {
+      float& x = qkv[row * shape.stride() + c];
+      x = static_cast<float>(c10::BFloat16(x));
+    }
+  return qkv;
+}
 
 // One (sequence, position) of the packed batch to append and decode.
 struct Step {
@@ -276,7 +297,7 @@ void decode(const Table& table, const Shape& shape, const Cache& cache, const Fl
             const std::vector<Step>& steps, Floats& out) {
   const std::vector<int32_t> segments = shape.segments();
   Floats batch;
-  std::vector<float* const*> pages;
+  std::vector<void* const*> pages;
   std::vector<int64_t> positions;
   for (const Step& step : steps) {
     const auto row = qkv.begin() + (segments[step.sequence] + step.position) * shape.stride();
@@ -303,14 +324,20 @@ void decode(const Table& table, const Shape& shape, const Cache& cache, const Fl
 }
 
 TEST(KernelsAttention, DecodingTokenByTokenGivesThePackedBits) {
+  const KvLayout layouts[] = {{.page_tokens = 16, .bf16 = true},
+                              {.page_tokens = 16},
+                              {.page_tokens = 48, .offset = 33},
+                              {.page_tokens = 48, .offset = 33, .bf16 = true},
+                              {.page_tokens = 256}};
   for (const Shape& shape : kShapes)
-    for (const int64_t page_tokens : {16, 48, 256}) {
+    for (const KvLayout& layout : layouts) {
       if (!shape.prefixes.empty()) continue;
-      SCOPED_TRACE(testing::PrintToString(shape) + ", pages of " + std::to_string(page_tokens));
+      SCOPED_TRACE(testing::PrintToString(shape) + ", pages of " + std::to_string(layout.page_tokens) +
+                   (layout.bf16 ? ", bf16" : ""));
       const Floats qkv = random_floats(shape.rows() * shape.stride(), 1);
-      const Floats expected = packed(cpu(), shape, qkv).out;
+      const Floats expected = packed(cpu(), shape, as_cached(shape, qkv, layout.bf16)).out;
       EXPECT_TRUE(same_bits(expected, run_everywhere([&](const Table& table) {
-                              const Cache cache(shape, page_tokens, page_tokens == 48 ? 33 : 0);
+                              const Cache cache(shape, layout);
                               Floats out(expected.size());
                               // All sequences that still have a token are decoded together, later ones first.
                               for (int64_t t = 0;; ++t) {
@@ -328,7 +355,7 @@ TEST(KernelsAttention, PrefillOfManyTokensAtOnceGivesThePackedBits) {
   const Shape shape = {4, 2, 16, {70, 20}};
   const Floats qkv = random_floats(shape.rows() * shape.stride(), 1);
   const Floats expected = packed(cpu(), shape, qkv).out;
-  const Cache cache(shape, 32, 0);
+  const Cache cache(shape, {.page_tokens = 32});
   Floats out(expected.size());
   std::vector<Step> first, second, last;
   for (int64_t t = 0; t < 50; ++t) first.push_back({0, t});
@@ -339,11 +366,43 @@ TEST(KernelsAttention, PrefillOfManyTokensAtOnceGivesThePackedBits) {
   EXPECT_TRUE(same_bits(expected, out));
 }
 
+TEST(KernelsAttention, RowsThatReadTheSamePagesGetThePackedBits) {
+  // Fifteen responses to a prompt of 40 tokens share two pages of 16, and two responses to another prompt share one.
+  std::vector<int64_t> lengths(15, 0);
+  for (size_t s = 0; s < lengths.size(); ++s) lengths[s] = 41 + static_cast<int64_t>(7 * s % 20);
+  lengths.insert(lengths.end(), {20, 35});
+  for (const Shape& shape : {Shape{4, 4, 64, lengths}, Shape{6, 2, 24, lengths}, Shape{40, 1, 16, lengths}})
+    for (const bool bf16 : {false, true}) {
+      SCOPED_TRACE(testing::PrintToString(shape) + (bf16 ? ", bf16" : ""));
+      const std::vector<int32_t> segments = shape.segments();
+      Floats qkv = random_floats(shape.rows() * shape.stride(), 1);
+      const auto row = [&](size_t s, int64_t t) { return qkv.begin() + (segments[s] + t) * shape.stride(); };
+      for (size_t s = 1; s < 15; ++s) std::copy(row(0, 0), row(0, 40), row(s, 0));
+      std::copy(row(15, 0), row(15, 16), row(16, 0));
+      const Floats expected = packed(cpu(), shape, as_cached(shape, qkv, bf16)).out;
+      EXPECT_TRUE(same_bits(expected, run_everywhere([&](const Table& table) {
+                              Cache cache(shape, {.page_tokens = 16, .bf16 = bf16});
+                              for (size_t s = 1; s < 15; ++s) cache.share(s, 0, 2);
+                              cache.share(16, 15, 1);
+                              Floats out(expected.size());
+                              std::vector<Step> last;
+                              for (size_t s = 0; s < lengths.size(); ++s) {
+                                std::vector<Step> steps;
+                                for (int64_t t = 0; t + 1 < lengths[s]; ++t) steps.push_back({s, t});
+                                decode(table, shape, cache, qkv, steps, out);
+                                last.push_back({s, lengths[s] - 1});
+                              }
+                              decode(table, shape, cache, qkv, last, out);
+                              return out;
+                            })));
+    }
+}
+
 TEST(KernelsAttention, ReusedPagesHoldNothingOfTheSequenceBefore) {
   const Shape shape = {2, 2, 16, {40}};
   const Floats first = random_floats(shape.rows() * shape.stride(), 1),
                second = random_floats(shape.rows() * shape.stride(), 2);
-  const Cache cache(shape, 16, 0);
+  const Cache cache(shape, {.page_tokens = 16});
   Floats out(shape.rows() * shape.heads * shape.width);
   for (const Floats* qkv : {&first, &second})
     for (int64_t t = 0; t < 40; ++t) decode(cpu(), shape, cache, *qkv, {{0, t}}, out);

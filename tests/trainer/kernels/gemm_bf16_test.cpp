@@ -59,6 +59,22 @@ TEST(KernelsBf16, RoundsToNearestAndTiesToEven) {
   }
 }
 
+TEST(KernelsBf16, RoundsRowsInPlace) {
+  constexpr int64_t kRows = 5, kCols = 21, kStride = 30;
+  const Floats x = random_floats(kRows * kStride, 3);
+  Floats expected = x;
+  for (int64_t row = 0; row < kRows; ++row)
+    for (int64_t col = 0; col < kCols; ++col) {
+      float& value = expected[row * kStride + col];
+      value = static_cast<float>(c10::BFloat16(value));
+    }
+  for (const Table* table : tables()) {
+    Floats rows = x;
+    table->round_rows(rows.data(), kRows, kCols, kStride);
+    EXPECT_EQ(rows, expected) << table->isa;
+  }
+}
+
 // The chain over `count` products of a[p * a_step] and b[p * b_step], from `sum` on: the odd one of each pair first.
 float chain(float sum, const float* a, int64_t a_step, const float* b, int64_t b_step, int64_t count) {
   for (int64_t p = 0; p < count; p += 2) {

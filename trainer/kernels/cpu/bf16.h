@@ -50,10 +50,20 @@ TERSE_INLINE F16 even(P16 x) {
 TERSE_INLINE F16 odd(P16 x) {
   return {_mm512_castsi512_ps(_mm512_and_si512(x.v, _mm512_set1_epi32(-0x10000)))};
 }
+TERSE_INLINE F16 widen(__m256i halves) {
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16))};
+}
+TERSE_INLINE F16 load(const Bf16* p) {
+  return widen(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+// The first n lanes, 0 <= n <= 16, as for pairs.
+TERSE_INLINE F16 load_first(const Bf16* p, int64_t n) {
+  return widen(_mm256_maskz_loadu_epi16(first_lanes(n), p));
+}
 // The numbers of eight pairs, the odd one of each pair before the even one.
 TERSE_INLINE F16 odd_even(const Pair* p) {
   const __m256i swapped = _mm256_rol_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), 16);
-  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(swapped), 16))};
+  return widen(swapped);
 }
 
 // Stores the first n lanes, rounded to the nearest number, ties to even. A NaN stays one.
@@ -114,9 +124,20 @@ TERSE_INLINE F16 odd(P16 x) {
   const __m256i mask = _mm256_set1_epi32(-0x10000);
   return {_mm256_castsi256_ps(_mm256_and_si256(x.lo, mask)), _mm256_castsi256_ps(_mm256_and_si256(x.hi, mask))};
 }
+TERSE_INLINE __m256 widen(__m128i halves) {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+}
+TERSE_INLINE F16 load(const Bf16* p) {
+  const auto* halves = reinterpret_cast<const __m128i*>(p);
+  return {widen(_mm_loadu_si128(halves)), widen(_mm_loadu_si128(halves + 1))};
+}
+TERSE_INLINE F16 load_first(const Bf16* p, int64_t n) {
+  Bf16 first[kLanes] = {};
+  for (int64_t i = 0; i < n; ++i) first[i] = p[i];
+  return load(first);
+}
 TERSE_INLINE __m256 odd_even(__m128i pairs) {
-  const __m128i swapped = _mm_or_si128(_mm_slli_epi32(pairs, 16), _mm_srli_epi32(pairs, 16));
-  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(swapped), 16));
+  return widen(_mm_or_si128(_mm_slli_epi32(pairs, 16), _mm_srli_epi32(pairs, 16)));
 }
 TERSE_INLINE F16 odd_even(const Pair* p) {
   const auto* halves = reinterpret_cast<const __m128i*>(p);

@@ -15,6 +15,7 @@ void weight_grad_bf16(const Bf16* a, const Bf16* b, float* c, const Sequences& r
 void gemm_packed_bf16(const Bf16* x, const Bf16* panels, const float* bias, float* y, int64_t m, int64_t n, int64_t k);
 void pack_weight_bf16(const Bf16* w, Bf16* panels, int64_t n, int64_t k);
 void round_to_bf16(const float* x, Bf16* y, int64_t count);
+void round_rows(float* x, int64_t rows, int64_t cols, int64_t stride);
 void rms_norm(const RmsNorm& args);
 void rms_norm_backward(const RmsNormGrad& args);
 void rope(const Rope& args);

@@ -274,4 +274,17 @@ void round_to_bf16(const float* x, Bf16* y, int64_t count) {
   });
 }
 
+void round_rows(float* x, int64_t rows, int64_t cols, int64_t stride) {
+  parallel_ranges(rows, 8 * cols, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row)
+      for (int64_t col = 0; col < cols; col += kLanes) {
+        const int64_t n = min_of(kLanes, cols - col);
+        float* const at = x + row * stride + col;
+        Bf16 rounded[kLanes];
+        store_first(rounded, load_some(at, n), n);
+        store_some(at, load_first(rounded, n), n);
+      }
+  });
+}
+
 }  // namespace terse::trainer::kernels::TERSE_ISA

@@ -17,6 +17,7 @@ const Table kTable = {
     .gemm_packed_bf16 = gemm_packed_bf16,
     .pack_weight_bf16 = pack_weight_bf16,
     .round_to_bf16 = round_to_bf16,
+    .round_rows = round_rows,
     .rms_norm = rms_norm,
     .rms_norm_backward = rms_norm_backward,
     .rope = rope,

@@ -1,6 +1,8 @@
 // The register tiles, and the products that are made of them.
 #include "trainer/kernels/cpu/tile.h"
 
+#include <type_traits>
+
 namespace terse::trainer::kernels::TERSE_ISA {
 namespace {
 
@@ -35,8 +37,9 @@ struct Tile {
       for (int v = 0; v < NV; ++v) acc[r][v] = fma(x, row[v], acc[r][v]);
     }
   }
-  template <int kFirst>
-  TERSE_INLINE void step(const float* a, int64_t a_row, const float* b, int64_t b_vector) {
+  template <int kFirst, class B>
+  requires(!std::is_same_v<B, Pair>) TERSE_INLINE
+      void step(const float* a, int64_t a_row, const B* b, int64_t b_vector) {
     F16 row[NV];
 #pragma GCC unroll 8
     for (int v = 0; v < NV; ++v) row[v] = get(b + v * b_vector, v);
@@ -123,6 +126,7 @@ struct TileRow {
 using Pairs = ProductOf<Wide, Pair>;
 struct Tiles {
   TileRow<Product> plain[kTileRows + 1], causal[kTileRows + 1];
+  TileRow<HalfProduct> halves[kTileRows + 1];
   TileRow<Pairs> pairs[kTileRows + 1];
 };
 
@@ -131,6 +135,8 @@ constexpr void add(Tiles& tiles) {
   if constexpr (R * NV <= kTileRows * kTileVectors) {
     tiles.plain[R].full[NV] = product_tile<R, NV, false, float, float>;
     tiles.plain[R].masked[NV] = product_tile<R, NV, true, float, float>;
+    tiles.halves[R].full[NV] = product_tile<R, NV, false, float, Bf16>;
+    tiles.halves[R].masked[NV] = product_tile<R, NV, true, float, Bf16>;
     tiles.pairs[R].full[NV] = product_tile<R, NV, false, Wide, Pair>;
     tiles.pairs[R].masked[NV] = product_tile<R, NV, true, Wide, Pair>;
     tiles.causal[R].full[NV] = causal_tile<R, NV, false>;
@@ -189,6 +195,9 @@ void all_tiles(const TileRow<P>* tiles, const P& args, int64_t rows, int64_t col
 
 void product(const Product& args, int64_t rows, int64_t cols) {
   all_tiles(kTiles.plain, args, rows, cols);
+}
+void product(const HalfProduct& args, int64_t rows, int64_t cols) {
+  all_tiles(kTiles.halves, args, rows, cols);
 }
 void product(const Pairs& args, int64_t rows, int64_t cols) {
   all_tiles(kTiles.pairs, args, rows, cols);

@@ -40,6 +40,7 @@ struct ProductOf {
 };
 
 using Product = ProductOf<float, float>;
+using HalfProduct = ProductOf<float, Bf16>;  // widens b
 
 // The inner loop reads elements of this type where both factors are bf16. They are pairs if the processor can multiply
 // pairs. Otherwise they are floats, two for each pair, and the odd number comes first.
@@ -53,6 +54,7 @@ inline constexpr int64_t kWidePerPair = 2;
 
 // Computes the product for any number of rows and columns, tile by tile.
 void product(const Product& args, int64_t rows, int64_t cols);
+void product(const HalfProduct& args, int64_t rows, int64_t cols);
 // The same of pairs: a step multiplies those of b with a pair of a (kWidePerPair elements).
 void product(const ProductOf<Wide, Pair>& args, int64_t rows, int64_t cols);
 

@@ -190,12 +190,17 @@ struct RopeAttention : Function<RopeAttention> {
             .inverse = inverse};
   }
   static Tensor forward(AutogradContext* ctx, const Tensor& qkv, const Tensor& positions, const Tensor& starts,
-                        const std::optional<Tensor>& prefixes, const Tensor& table, int64_t heads, int64_t kv_heads,
-                        double scale) {
+                        const std::optional<Tensor>& prefixes, const Tensor& table, const ModelSpec& spec) {
+    const int64_t heads = spec.heads, kv_heads = spec.kv_heads;
+    const double scale = spec.attention_scale();
     const Segments segments{starts, prefixes.value_or(Tensor())};
     const int64_t rows = qkv.size(0);
     Tensor turned = qkv.clone(), y = fp32({rows, heads * table.size(1)}), lse = fp32({rows, heads});
     kernels::cpu().rope(rope_args(turned, positions, table, heads + kv_heads, false));
+    // The backward pass takes the rounding for the identity.
+    if (spec.bf16_kv)
+      kernels::cpu().round_rows(out(turned) + spec.attention_size(), rows, 2 * kv_heads * spec.head_dim,
+                                turned.size(1));
     kernels::cpu().attention(attention_args(turned, segments, y, lse, heads, kv_heads, scale));
     ctx->save_for_backward({turned, positions, starts, table, y, lse, segments.prefixes});
     ctx->saved_data["kv_heads"] = kv_heads;
@@ -214,7 +219,7 @@ struct RopeAttention : Function<RopeAttention> {
                                        .dk = out(d) + heads * c,
                                        .dv = out(d) + (heads + kv_heads) * c});
     kernels::cpu().rope(rope_args(d, saved[1], table, heads + kv_heads, true));
-    return {d, Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
+    return {d, Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
   }
 };
 
@@ -276,8 +281,7 @@ Tensor qk_norm(const Tensor& qkv, const Tensor& q_norm, const Tensor& k_norm, co
 Tensor attention(const Tensor& qkv, const Tensor& positions, const Segments& segments, const Tensor& rope,
                  const ModelSpec& spec) {
   if (on_kernels(qkv)) {
-    return RopeAttention::apply(qkv, positions, segments.starts, if_defined(segments.prefixes), rope, spec.heads,
-                                spec.kv_heads, spec.attention_scale());
+    return RopeAttention::apply(qkv, positions, segments.starts, if_defined(segments.prefixes), rope, spec);
   }
   const auto [q, k, v] = Fused(qkv.device()).split_rope(qkv, positions, rope, spec);
   return aten::attend(q, k, v, segments, spec);

@@ -67,9 +67,20 @@ std::array<torch::Tensor, 3> split_rope(const torch::Tensor& qkv, const torch::T
   return {rotate(parts[0], positions, rope), rotate(parts[1], positions, rope), parts[2].contiguous()};
 }
 
-torch::Tensor attend(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v, const Segments& segments,
-                     const ModelSpec& spec) {
+namespace {
+
+// Keys or values as the cache holds them. The backward pass takes the rounding for the identity.
+torch::Tensor as_cached(const torch::Tensor& x, const ModelSpec& spec) {
+  if (!spec.bf16_kv || x.scalar_type() == torch::kBFloat16) return x;
+  return x + (x.detach().to(torch::kBFloat16).to(x.scalar_type()) - x.detach());
+}
+
+}  // namespace
+
+torch::Tensor attend(const torch::Tensor& q, const torch::Tensor& new_k, const torch::Tensor& new_v,
+                     const Segments& segments, const ModelSpec& spec) {
   const int64_t n = q.size(0);
+  const torch::Tensor k = as_cached(new_k, spec), v = as_cached(new_v, spec);
   if (q.is_cuda() && q.scalar_type() == torch::kBFloat16) {
     const auto longest = [](const torch::Tensor& starts) { return starts.diff().max().item<int64_t>(); };
     const bool shared = segments.prefixes.defined();

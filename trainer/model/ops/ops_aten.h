@@ -20,7 +20,8 @@ TokenLogProbs token_logprobs(const torch::Tensor& x, const torch::Tensor& head, 
                              const LogitTransform& transform);
 
 // The two halves of attention. split_rope: qkv [N, (H + 2K) C] -> rotated queries [N, H, C], rotated keys [N, K, C] and
-// values [N, K, C]. attend: causal attention among them -> [N, H C].
+// values [N, K, C]. attend: causal attention among them -> [N, H C], with keys and values rounded as those of the
+// cache.
 std::array<torch::Tensor, 3> split_rope(const torch::Tensor& qkv, const torch::Tensor& positions,
                                         const torch::Tensor& rope, const ModelSpec& spec);
 torch::Tensor attend(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v, const Segments& segments,

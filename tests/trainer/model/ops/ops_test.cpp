@@ -110,6 +110,26 @@ TEST_F(Ops, AttentionMatchesLibTorchWithGroupedHeadsAndQkNorm) {
   }
 }
 
+TEST_F(Ops, AttentionRoundsKeysAndValuesAsTheirCacheDoes) {
+  const data::Batch batch = shared_batch();
+  const ModelSpec exact = support::tiny_spec(), spec = support::tiny_spec({.kv_cache_dtype = "bf16"});
+  const Tensor rope = ops::make_rope_table(spec, torch::kCPU), up = torch::randn({batch.token_count(), 64});
+  // No rotation, so that both round the same numbers.
+  const Tensor positions = torch::zeros_like(batch.positions);
+  Tensor x = torch::randn({batch.token_count(), spec.qkv_size()}).requires_grad_(true);
+  Tensor z = x.detach().clone().requires_grad_(true), rounded = x.detach().clone();
+  Tensor keys_and_values = rounded.slice(1, spec.attention_size());
+  keys_and_values.copy_(keys_and_values.to(torch::kBFloat16).to(torch::kFloat32));
+  const ops::Segments segments{batch.segments, batch.prefixes};
+  const Tensor y = ops::attention(x, positions, segments, rope, spec);
+  EXPECT_TRUE(torch::equal(y, ops::attention(rounded, positions, segments, rope, exact)));
+  y.backward(up);
+  const Tensor reference = ops::aten::attention(z, positions, segments, rope, spec);
+  reference.backward(up);
+  expect_close(y, reference, "attention");
+  expect_close(x.grad(), z.grad(), "dqkv");
+}
+
 // Flash attention takes joined keys, and everything else a mask. Both must say the same.
 TEST_F(Ops, JoinedKeysAreThoseOfTheMask) {
   const data::Batch batch = shared_batch();
