@@ -1,6 +1,8 @@
 // The scopes are the outermost events of a profile (profile.h).
 #include "launch/bench/workload.h"
 
+#include <random>
+
 #include "data/pack.h"
 #include "trainer/model/profile_scope.h"
 
@@ -43,18 +45,21 @@ trainer::TokenWork Training::work() const {
 
 Generation::Generation(const trainer::ModelSpec& spec, torch::Device device, const GenerationShape& shape)
     : model_(spec, device, 1),
-      engine_(model_, {.max_batch = shape.sequences, .speculative_tokens = 0}),  // a step is one token of each
-      shape_(shape) {}
+      // A step is one token of each, and every run reads its prompts.
+      engine_(model_, {.max_batch = shape.sequences, .speculative_tokens = 0, .prefix_caching = false}),
+      requests_(static_cast<size_t>(shape.prompts)) {
+  std::mt19937 random(1);
+  for (rl::GenerationRequest& request : requests_) {
+    request.prompt = random_tokens(shape.prompt_tokens, spec.vocab, random);
+    request.sampling.n = shape.sequences / shape.prompts;
+    request.sampling.transform = shape.transform;
+  }
+}
 
 void Generation::run(int64_t new_tokens) {
-  std::vector<rl::GenerationRequest> requests(static_cast<size_t>(shape_.prompts));
-  for (rl::GenerationRequest& request : requests) {
-    request.prompt = random_tokens(shape_.prompt_tokens, model_.spec().vocab, random_);
-    request.sampling.n = shape_.sequences / shape_.prompts;
-    request.sampling.max_new_tokens = new_tokens;
-  }
+  for (rl::GenerationRequest& request : requests_) request.sampling.max_new_tokens = new_tokens;
   const trainer::ProfileScope scope("generation");
-  engine_.generate(requests);
+  engine_.generate(requests_);
 }
 
 }  // namespace terse::launch::bench

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <random>
+#include <vector>
 
 #include "rl/engine/engine.h"
 #include "trainer/optimizer.h"
@@ -36,19 +36,19 @@ struct GenerationShape {
   int64_t sequences = 0;  // decoded together
   int64_t prompts = 0;    // different ones among them; the samples of a prompt follow one another
   int64_t prompt_tokens = 0, new_tokens = 0;
+  trainer::LogitTransform transform = {};
 };
 class Generation {
  public:
   Generation(const trainer::ModelSpec& spec, torch::Device device, const GenerationShape& shape);
-  // Generates responses of `new_tokens` tokens to new prompts, because the engine still has the keys of earlier ones.
+  // Generates responses of `new_tokens` tokens.
   void run(int64_t new_tokens);
   const rl::Engine& engine() const { return engine_; }
 
  private:
   trainer::Transformer model_;
   rl::Engine engine_;
-  GenerationShape shape_;
-  std::mt19937 random_{1};
+  std::vector<rl::GenerationRequest> requests_;
 };
 
 }  // namespace terse::launch::bench

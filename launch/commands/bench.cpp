@@ -73,12 +73,14 @@ nlohmann::json training_figures(const Options& options, const trainer::ModelSpec
           {"of_matmul", training.flops / matmul}};
 }
 
-nlohmann::json generation_figures(const Options& options, const trainer::ModelSpec& spec, torch::Device device,
+nlohmann::json generation_figures(const Options& options, const plan::Run& run, torch::Device device,
                                   const bench::MachineSpeed& machine, double matmul) {
+  const trainer::ModelSpec spec = run.spec();
   nlohmann::json figures = nlohmann::json::array();
   const BenchSizes sizes = options.sizes.fitting(spec);
   for (const auto& [sequences, prompts] : batches(options)) {
-    const bench::GenerationShape shape{sequences, prompts, sizes.prompt_tokens, sizes.new_tokens};
+    const bench::GenerationShape shape{sequences, prompts, sizes.prompt_tokens, sizes.new_tokens,
+                                       rl::logit_transform(run.config.engine)};
     const bench::GenerationSpeed speed = bench::measure_generation(spec, device, shape, options.seconds);
     figures.push_back({{"sequences", sequences},
                        {"prompts", prompts},
@@ -95,7 +97,7 @@ nlohmann::json generation_figures(const Options& options, const trainer::ModelSp
 
 nlohmann::json measure(const Options& options, const GlobalOptions& globals) {
   std::optional<plan::Run> run;
-  if (options.config) run = planned_run(*options.config, globals, options.sizes.vocab);
+  if (options.config) run = measured_run(*options.config, globals, options.sizes.vocab);
   trainer::set_threads(run ? run->config.run.threads : 0);
   const torch::Device device = trainer::choose_device(globals.device.value_or(run ? run->config.run.device : "auto"));
   const bench::MachineSpeed machine = bench::measure_machine(device, options.seconds);
@@ -112,7 +114,7 @@ nlohmann::json measure(const Options& options, const GlobalOptions& globals) {
   const double matmul = machine.matmul.of_model(spec.bf16);
   result["precision"] = spec.bf16 ? "bf16" : "fp32";
   if (options.only != "generation") result["training"] = training_figures(options, spec, device, matmul);
-  if (options.only != "training") result["generation"] = generation_figures(options, spec, device, machine, matmul);
+  if (options.only != "training") result["generation"] = generation_figures(options, *run, device, machine, matmul);
   return result;
 }
 

@@ -107,13 +107,14 @@ nlohmann::json entries(const bench::Profile& profile, const bench::OperationWork
 }
 
 nlohmann::json measure(const Options& options, const GlobalOptions& globals) {
-  const plan::Run run = planned_run(options.config, globals, options.sizes.vocab);
+  const plan::Run run = measured_run(options.config, globals, options.sizes.vocab);
   trainer::set_threads(run.config.run.threads);
   const torch::Device device = trainer::choose_device(globals.device.value_or(run.config.run.device));
   const trainer::ModelSpec spec = run.spec();
   const BenchSizes sizes = options.sizes.fitting(spec);
   const bench::TrainingShape update{sizes.sequences, sizes.tokens};
-  const bench::GenerationShape responses{options.responses, options.responses, sizes.prompt_tokens, sizes.new_tokens};
+  const bench::GenerationShape responses{options.responses, options.responses, sizes.prompt_tokens, sizes.new_tokens,
+                                         rl::logit_transform(run.config.engine)};
   const bench::MachineSpeed machine = bench::measure_machine(device, std::min(options.seconds, 0.5));
   nlohmann::json result = {{"device", device.is_cpu() ? "cpu" : "cuda"},
                            {"threads", at::get_num_threads()},

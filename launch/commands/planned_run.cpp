@@ -52,4 +52,11 @@ plan::Run planned_run(const std::string& config, const GlobalOptions& globals, i
   return run;
 }
 
+plan::Run measured_run(const std::string& config, const GlobalOptions& globals, int64_t vocab) {
+  plan::Run run;
+  run.config = resolve_for_model(config, globals);
+  run.vocab = vocab > 0 ? vocab : run.config.model.vocab_size;
+  return run.vocab > 0 ? run : planned_run(config, globals, vocab);
+}
+
 }  // namespace terse::launch

@@ -14,4 +14,8 @@ namespace terse::launch {
 // ConfigError, and UsageError when the size of the vocabulary is unknown.
 plan::Run planned_run(const std::string& config, const GlobalOptions& globals, int64_t vocab);
 
+// The same for a command that measures the model and does not ask about its task. It opens the task only to learn the
+// size of the vocabulary, when neither `vocab` nor the configuration nor model.init tells it.
+plan::Run measured_run(const std::string& config, const GlobalOptions& globals, int64_t vocab);
+
 }  // namespace terse::launch

@@ -91,6 +91,10 @@ configs::LoadedConfig resolve_config(const std::string& path, const GlobalOption
   return loaded;
 }
 
+configs::RunConfig resolve_for_model(const std::string& path, const GlobalOptions& globals) {
+  return loaded_config(path, globals, configs::InputFiles::kMayBeMissing).config;
+}
+
 ResolvedRun resolve_run(const std::string& path, const GlobalOptions& globals) {
   configs::LoadedConfig loaded = loaded_config(path, globals, configs::InputFiles::kMayBeMissing);
   std::error_code ignored;

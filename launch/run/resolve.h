@@ -17,6 +17,10 @@ namespace terse::launch {
 configs::LoadedConfig resolve_config(const std::string& path, const GlobalOptions& globals,
                                      configs::InputFiles files = configs::InputFiles::kMustExist);
 
+// Does the same for a command that reads only the model: without the task, whose files may be missing, without the
+// limits between sections, and without warnings.
+configs::RunConfig resolve_for_model(const std::string& path, const GlobalOptions& globals);
+
 // The configuration of a run, and its task, which the check has opened.
 struct ResolvedRun {
   configs::RunConfig config;

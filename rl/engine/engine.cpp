@@ -32,6 +32,10 @@ EngineOptions engine_options(const configs::Engine& config, trainer::SignalPoll*
           .speculative_tokens = config.speculative_tokens};
 }
 
+trainer::LogitTransform logit_transform(const configs::Engine& config) {
+  return {config.temperature, config.top_k, config.top_p, config.min_p};
+}
+
 int64_t cache_pages(const trainer::ModelSpec& spec, bool cuda, const EngineOptions& options) {
   const int64_t wanted = options.max_batch * pages_for(spec.max_seq_len);
   int64_t bytes = options.kv_cache_bytes;
@@ -349,7 +353,7 @@ torch::Tensor Engine::run_tokens() {
 // Notes that the cache has the keys and values of so many tokens of a sequence.
 void Engine::note_cached(Sequence& s, int64_t cached) {
   const int64_t before = std::exchange(s.cached, cached);
-  if (cached / kPageTokens > before / kPageTokens) pages_.fill(s.pages, s.tokens, cached);
+  if (options_.prefix_caching && cached / kPageTokens > before / kPageTokens) pages_.fill(s.pages, s.tokens, cached);
 }
 
 // Recomputes the keys and values of all sequences.

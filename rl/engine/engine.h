@@ -33,10 +33,15 @@ struct EngineOptions {
   // Most tokens per step that are guessed for a sequence (ngram_draft.h) and then checked in one pass. On a CPU alone,
   // where the tokens are exactly those without guessing.
   int64_t speculative_tokens = 3;
+  // Whether a request finds the keys and values that earlier ones left of its beginning. Samples of one request share
+  // them in any case.
+  bool prefix_caching = true;
 };
 
 // Returns the options of the engine of a run.
 EngineOptions engine_options(const configs::Engine& config, trainer::SignalPoll* signals = nullptr);
+// Returns the temperature and the cuts of the rollouts of a run.
+trainer::LogitTransform logit_transform(const configs::Engine& config);
 
 // Returns the number of pages that an engine with these options has for this model, at least one.
 int64_t cache_pages(const trainer::ModelSpec& spec, bool cuda, const EngineOptions& options);

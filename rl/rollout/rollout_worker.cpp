@@ -39,7 +39,7 @@ std::vector<Rollout> verified_all(Engine& engine, const TokenizedTask& task, std
 
 SamplingParams rollout_sampling(const configs::RunConfig& config, const TokenizedTask& task) {
   SamplingParams sampling;
-  sampling.transform = {config.engine.temperature, config.engine.top_k, config.engine.top_p, config.engine.min_p};
+  sampling.transform = logit_transform(config.engine);
   sampling.max_new_tokens = response_limit(config, task);
   sampling.stop_token_ids = task.tokenizer().eos_ids();
   sampling.n = config.rl.group_size;

@@ -48,6 +48,20 @@ TEST_F(BenchCommand, MeasuresTheModelOfAConfiguration) {
   EXPECT_EQ(json.at("generation").back().at("prompts"), 1);
 }
 
+TEST_F(BenchCommand, NeedsNoTaskWhereTheVocabularyIsKnown) {
+  folder_.write("task.yaml",
+                "stages: [rl]\nrl: {steps: 1}\nmodel: {layers: 1, hidden_size: 16, heads: 2, max_seq_len: 64}\ntask: "
+                "{name: gsm8k}\n");
+  const std::vector<std::string> small = {"task.yaml", "--only", "generation", "--batch", "1", "--new-tokens", "4"};
+  EXPECT_THAT(bench(small).err, HasSubstr("task.path"));
+  for (const auto& known : {std::vector<std::string>{"--vocab", "40"}, {"--set", "model.vocab_size=40"}}) {
+    std::vector<std::string> more = small;
+    more.insert(more.end(), known.begin(), known.end());
+    const Result result = bench(more);
+    EXPECT_EQ(result.code, 0) << result.err;
+  }
+}
+
 TEST_F(BenchCommand, MeasuresOnePartAndOneBatch) {
   const std::vector<std::string> small = {"a.yaml", "--tokens",        "16", "--new-tokens",
                                           "4",      "--prompt-tokens", "4",  "--json"};
