@@ -53,8 +53,7 @@ void list(Lister& l, Model& s) {
            one_of({"fp32", "bf16"})),
       Item("kv_cache_dtype", s.kv_cache_dtype,
            "dtype of the keys and values that attention reads, in generation and in training: what the cache rounds, "
-           "the "
-           "learner rounds, so log-probs stay equal; auto: that of model.precision",
+           "the learner rounds, so log-probs stay equal; auto: that of model.precision",
            newer(one_of({"auto", "fp32", "bf16"}))),
       Item("activation_checkpointing", s.activation_checkpointing,
            "recompute each block in the backward pass instead of keeping its activations: less memory, more time"),

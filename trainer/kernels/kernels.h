@@ -84,9 +84,9 @@ void rope_table(float* table, int64_t positions, const std::vector<double>& freq
 // v_j (chain over j) times 1 / sum p. Head size: any multiple of 8 up to kMaxHeadDim.
 //
 // Segments may share a prefix, another segment: their tokens attend to all of it, and then to their own segment. So a
-// token behind a shared prefix gets the bits that it has behind a copy of the prefix in its own segment. The gradient
-// of a key of the prefix is one chain: it adds the queries of the prefix first, and then those of each segment in
-// order.
+// token behind a shared prefix gets the bits that it has behind a copy of the prefix in its own segment. Each gradient
+// of a key of the prefix is one chain. This chain takes the queries of the prefix first, and then the queries of each
+// segment, segment by segment.
 struct Attention {
   const float* q = nullptr;  // [M, H, C], rows q_stride apart
   const float* k = nullptr;  // [M, KV, C], rows kv_stride apart

@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "tests/rl/chain7_like.h"
+#include "tests/support/tiny_model.h"
 
 namespace terse::rl {
 namespace {
@@ -38,13 +39,7 @@ TEST(RollOut, VerifiesResponsesWhileOthersAreGenerated) {
   auto counting = std::make_unique<Counting>(default_config().task);
   const Counting& verifier = *counting;
   const TokenizedTask task(std::move(counting), nullptr, 1);
-  configs::Model config;
-  config.layers = 1;
-  config.hidden_size = 16;
-  config.heads = 2;
-  config.intermediate_size = 32;
-  config.max_seq_len = 64;
-  trainer::Transformer model(trainer::resolve(config, task.tokenizer().vocab_size()), torch::kCPU, 1);
+  trainer::Transformer model(support::tiny_spec({}, task.tokenizer().vocab_size()), torch::kCPU, 1);
   Engine engine(model, {.max_batch = 2});
   std::vector<Problem> problems;
   for (int64_t index = 0; index < 3; ++index) problems.push_back(task.problem(Split::kTrain, index));
